@@ -1,0 +1,1 @@
+"""Spark jobs: one module a stage."""

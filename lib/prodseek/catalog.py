@@ -1,0 +1,103 @@
+"""What a catalogue is: a folder of photos, or a CSV or Parquet manifest that names them."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from typing import Literal
+
+from pyarrow import fs
+
+from prodseek import files
+from prodseek.errors import CatalogError
+from prodseek.images import ImageRejected, RejectReason
+
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif",
+)  # fmt: skip
+
+CatalogKind = Literal["folder", "csv", "parquet"]
+
+
+@dataclass(frozen=True)
+class CatalogSource:
+    """A catalogue that is there. uri: absolute; base_uri: the folder that relative photo URIs start from."""
+
+    kind: CatalogKind
+    uri: str
+    base_uri: str
+
+
+@dataclass(frozen=True)
+class FileStamp:
+    """Size and time of change of a photo, as the file system tells them; None where it cannot."""
+
+    n_bytes: int | None
+    mtime_ns: int | None
+
+
+def find_catalog(uri: str) -> CatalogSource:
+    """Tell what kind of catalogue lies at `uri`. Raises CatalogError when there is none."""
+    location = files.absolute(uri)
+    try:
+        file_system, path = files.locate(location)
+        info = file_system.get_file_info(path)
+    except (OSError, ValueError) as error:
+        raise CatalogError(f"the catalogue {location!r} cannot be read: {error}") from error
+    if info.type == fs.FileType.NotFound:
+        raise CatalogError(
+            f"there is no catalogue at {location!r}; name a folder of photos, or a CSV or Parquet manifest"
+        )
+    name = path.lower()
+    if name.endswith(".parquet"):
+        return CatalogSource("parquet", location, posixpath.dirname(location))
+    if info.type == fs.FileType.Directory:
+        return CatalogSource("folder", location, location)
+    if name.endswith(".csv"):
+        return CatalogSource("csv", location, posixpath.dirname(location))
+    raise CatalogError(
+        f"the catalogue {location!r} is neither a folder nor a .csv nor a .parquet manifest; "
+        "give the manifest one of these endings, or name a folder of photos"
+    )
+
+
+def list_photos(source: CatalogSource) -> list[str]:
+    """URIs of the photos under a folder, relative to it, sorted; hidden files and folders are passed over."""
+    file_system, path = files.locate(source.base_uri)
+    infos = file_system.get_file_info(fs.FileSelector(path, recursive=True))
+    relative = (posixpath.relpath(info.path, path) for info in infos if info.type == fs.FileType.File)
+    return sorted(
+        name
+        for name in relative
+        if name.lower().endswith(IMAGE_SUFFIXES) and not any(p.startswith(".") for p in name.split("/"))
+    )
+
+
+def product_of(uri: str, product_id_from: Literal["file", "folder"]) -> str:
+    """The product of a photo that no column names: its path without the ending, or the folder it lies in."""
+    parent = posixpath.dirname(uri)
+    if product_id_from == "folder" and parent:
+        return parent
+    return posixpath.splitext(uri)[0]
+
+
+def stamp(uri: str, base_uri: str) -> FileStamp:
+    """Size and time of change of a photo, without reading it."""
+    try:
+        file_system, path = files.locate(files.resolve(uri, base_uri))
+        info = file_system.get_file_info(path)
+    except (OSError, ValueError):
+        return FileStamp(None, None)
+    return FileStamp(info.size, info.mtime_ns)
+
+
+def read_photo(uri: str, base_uri: str, max_bytes: int) -> bytes:
+    """A photo's bytes; at most `max_bytes` + 1 of them. Raises ImageRejected."""
+    try:
+        return files.read_bytes(files.resolve(uri, base_uri), max_bytes)
+    except FileNotFoundError as error:
+        raise ImageRejected(RejectReason.MISSING, f"no file at {files.resolve(uri, base_uri)}") from error
+    except ValueError as error:
+        raise ImageRejected(RejectReason.UNSUPPORTED_URI, str(error)) from error
+    except OSError as error:
+        raise ImageRejected(RejectReason.UNREADABLE, str(error)) from error

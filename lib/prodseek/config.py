@@ -1,0 +1,222 @@
+"""Configuration: YAML layers and `key=value` settings in, one frozen, checked value out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from prodseek.errors import ConfigError
+from prodseek.images import ImageLimits
+
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CatalogConfig(_Section):
+    """Where the catalogue is, and which columns of a manifest name photo and product."""
+
+    uri: Name | None
+    uri_column: Name
+    product_id_column: Name | None
+    product_id_from: Literal["file", "folder"]
+
+
+class StoreConfig(_Section):
+    root: Name
+
+
+class ImagesConfig(_Section):
+    max_bytes: Count
+    max_pixels: Count
+    min_side_px: Count
+
+    @property
+    def limits(self) -> ImageLimits:
+        return ImageLimits(self.max_bytes, self.max_pixels, self.min_side_px)
+
+
+class IngestConfig(_Section):
+    rows_per_partition: Count
+    read_threads: Count
+
+
+class WeightsConfig(_Section):
+    file_name: Name
+    sha256: Sha256
+    cache_dir: Name | None
+    sources: tuple[Name, ...]
+
+
+class NetworkConfig(_Section):
+    name: Literal["yolov3-tiny", "yolov3", "yolov3-spp"]
+    input_px: Annotated[int, Field(ge=96, le=2048, multiple_of=32)]
+    weights: WeightsConfig
+
+
+class EmbedConfig(_Section):
+    images_per_partition: Count
+    batch_size: Count
+    read_threads: Count
+    torch_threads: Count
+    device: Literal["auto", "cpu", "cuda"]
+    score_threshold: Fraction
+    nms_iou_threshold: Fraction
+    max_detections: Annotated[int, Field(ge=0)]
+
+
+class ProjectConfig(_Section):
+    fit_rows: Count
+    shrinkage: Fraction
+
+
+class IndexConfig(_Section):
+    recall_target: Fraction
+    train_rows: Count
+    recall_queries: Count
+    n_shards: Count | None
+
+
+class NeighboursConfig(_Section):
+    k: Count
+    exclude_same_image: bool
+
+
+class DuplicatesConfig(_Section):
+    max_pdq_hamming: Annotated[int, Field(ge=0, le=256)]
+    min_cosine: Annotated[float, Field(ge=-1.0, le=1.0)]
+    pairs_per_partition: Count
+
+
+class ClusterConfig(_Section):
+    fit_rows: Count
+    n_components: Annotated[int, Field(ge=2)]
+    n_neighbors: Annotated[int, Field(ge=2)]
+    min_dist: Fraction
+    min_cluster_size: Annotated[int, Field(ge=2)]
+    min_samples: Count
+    exemplars: Count
+    id_overlap: Fraction
+
+
+class ReportConfig(_Section):
+    max_groups: Count
+    max_images_per_group: Count
+    thumbnail_px: Annotated[int, Field(ge=32, le=1024)]
+
+
+class SparkConfig(_Section):
+    master: Name | None
+    driver_memory: Annotated[str, StringConstraints(pattern=r"^\d+[kmgt]$")]
+    conf: dict[str, str]
+
+
+class Config(_Section):
+    """Every setting of a run; see conf/base.yaml for what each means."""
+
+    catalog: CatalogConfig
+    store: StoreConfig
+    images: ImagesConfig
+    ingest: IngestConfig
+    network: NetworkConfig
+    embed: EmbedConfig
+    project: ProjectConfig
+    index: IndexConfig
+    neighbours: NeighboursConfig
+    duplicates: DuplicatesConfig
+    cluster: ClusterConfig
+    report: ReportConfig
+    spark: SparkConfig
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the settings that can change a result: where things lie and how Spark runs do not count."""
+        settings = self.model_dump(mode="json", exclude={"store": True, "spark": True, "catalog": {"uri"}})
+        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def load_config(environment: str = "local", config_files: Sequence[Path] = (), settings: Sequence[str] = ()) -> Config:
+    """Lay base, `environment` (local or cluster), the caller's files and `key=value` settings over one another.
+
+    Raises ConfigError that lists every fault at once.
+    """
+    faults: list[str] = []
+    merged: dict[str, Any] = {}
+    for name in ("base", environment):
+        resource = files("prodseek.conf").joinpath(f"{name}.yaml")
+        if not resource.is_file():
+            raise ConfigError(f"environment: {environment!r} is unknown; allowed: local, cluster")
+        merged = _overlay(merged, yaml.safe_load(resource.read_text(encoding="utf-8")) or {})
+    for path in config_files:
+        merged = _overlay(merged, _read_yaml(path, faults))
+    for setting in settings:
+        merged = _overlay(merged, _parse_setting(setting, faults))
+    try:
+        config = Config.model_validate(merged)
+    except ValidationError as error:
+        faults.extend(_explain(fault) for fault in error.errors())
+    if faults:
+        raise ConfigError(f"{len(faults)} fault(s) in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
+    return config
+
+
+def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(below)
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key] = _overlay(merged[key], value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _read_yaml(path: Path, faults: list[str]) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        faults.append(f"{path}: cannot be read: {error}")
+        return {}
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        faults.append(f"{path}: holds {type(values).__name__}, must hold `section:` entries")
+        return {}
+    return values
+
+
+def _parse_setting(setting: str, faults: list[str]) -> dict[str, Any]:
+    key, separator, text = setting.partition("=")
+    section, dot, name = key.strip().partition(".")
+    if not separator or not section or (dot and not name):
+        faults.append(f"--set {setting!r}: must look like section.key=value, for example neighbours.k=32")
+        return {}
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        value = text
+    for part in reversed(key.strip().split(".")):
+        value = {part: value}
+    return dict(value)
+
+
+def _explain(fault: Any) -> str:
+    key = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown key (its value is {fault['input']!r}); see `prodseek config --show` for all keys"
+    if fault["type"] == "missing":
+        return f"{key}: missing"
+    allowed = fault["msg"][0].lower() + fault["msg"][1:]
+    return f"{key}: {fault['input']!r} is not allowed: {allowed}"

@@ -1,0 +1,1 @@
+"""From slices to embeddings: the fitted projection, and how well it ranks."""

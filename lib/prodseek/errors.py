@@ -1,0 +1,45 @@
+"""The errors a person may see. Each says what was wrong, the value, and what to do."""
+
+from __future__ import annotations
+
+
+class ProdseekError(Exception):
+    """Any failure prodseek explains; `exit_code` is what the process ends with."""
+
+    exit_code = 1
+
+
+class ConfigError(ProdseekError):
+    """The configuration cannot be used; the message lists every fault, one a line."""
+
+    exit_code = 2
+
+
+class CatalogError(ProdseekError):
+    """The catalogue is missing, empty, malformed, or holds no usable image."""
+
+    exit_code = 2
+
+
+class WeightsError(ProdseekError):
+    """A network's weights or description cannot be obtained or do not fit each other."""
+
+    exit_code = 2
+
+
+class StoreError(ProdseekError):
+    """A run, table or artefact is missing, unfinished, altered or from another run."""
+
+
+class TableError(ProdseekError):
+    """Rows do not satisfy their table's schema."""
+
+
+class ReconciliationError(ProdseekError):
+    """Images + rejects differ from the input rows."""
+
+
+class RunInProgressError(ProdseekError):
+    """Another process is already writing this run."""
+
+    exit_code = 3

@@ -1,0 +1,124 @@
+"""Bytes by URI: local paths and whatever pyarrow's file systems read (file, s3, gs, abfs, hdfs)."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import uuid
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+from pyarrow import fs
+
+_SPARK_SCHEMES = {"s3": "s3a"}
+
+
+def join(base: str, *parts: str) -> str:
+    """Append path parts to a local path or URI."""
+    return posixpath.join(base.rstrip("/") or "/", *parts)
+
+
+def absolute(uri: str) -> str:
+    """A local path made absolute (`file://` taken off, `~` expanded); any other URI as it is."""
+    if _scheme(uri) == "file":
+        uri = unquote(urlsplit(uri).path)
+    elif _scheme(uri):
+        return uri.rstrip("/")
+    return str(Path(uri).expanduser().resolve())
+
+
+def resolve(uri: str, base: str) -> str:
+    """The location of `uri`: itself where it is absolute or has a scheme, else under the folder `base`."""
+    if _scheme(uri) or uri.startswith("/"):
+        return uri
+    return join(base, uri)
+
+
+def spark_uri(uri: str) -> str:
+    """The same place as Hadoop's file systems name it."""
+    scheme = _scheme(uri)
+    if not scheme:
+        return Path(uri).absolute().as_uri()
+    return _SPARK_SCHEMES.get(scheme, scheme) + uri[len(scheme) :]
+
+
+def locate(uri: str) -> tuple[fs.FileSystem, str]:
+    """The pyarrow file system that holds `uri` and the path in it. Raises ValueError for an unknown scheme."""
+    scheme = _scheme(uri)
+    if not scheme:
+        return fs.LocalFileSystem(), uri
+    if scheme == "file":
+        return fs.LocalFileSystem(), unquote(urlsplit(uri).path)
+    # Split by hand: object names hold spaces, '#' and '?', which a URI parser would take for syntax.
+    authority, _, path = uri[len(scheme) + 3 :].partition("/")
+    file_system, prefix = _file_system(f"{scheme}://{authority}")
+    return file_system, posixpath.join(prefix, path)
+
+
+@cache
+def _file_system(authority_uri: str) -> tuple[fs.FileSystem, str]:
+    try:
+        file_system, prefix = fs.FileSystem.from_uri(authority_uri)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"cannot read {authority_uri}: {error}") from error
+    return file_system, prefix
+
+
+def read_bytes(uri: str, max_bytes: int | None = None) -> bytes:
+    """The content of a file; at most `max_bytes` + 1 bytes of it. Raises OSError, or ValueError for the scheme."""
+    file_system, path = locate(uri)
+    with file_system.open_input_stream(path) as stream:
+        return bytes(stream.read(None if max_bytes is None else max_bytes + 1))
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    file_system, path = locate(uri)
+    if not isinstance(file_system, fs.LocalFileSystem):
+        # An object store shows an object only when it is complete.
+        with file_system.open_output_stream(path) as stream:
+            stream.write(data)
+        return
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
+    try:
+        with partial.open("wb") as handle:
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def exists(uri: str) -> bool:
+    """Whether a file or folder is there."""
+    file_system, path = locate(uri)
+    return bool(file_system.get_file_info(path).type != fs.FileType.NotFound)
+
+
+def delete_dir(uri: str) -> None:
+    """Remove a folder and all in it; nothing happens when it is not there."""
+    file_system, path = locate(uri)
+    if file_system.get_file_info(path).type == fs.FileType.Directory:
+        file_system.delete_dir(path)
+
+
+def list_names(uri: str) -> list[str]:
+    """Names in a folder, sorted; empty when it is not there."""
+    file_system, path = locate(uri)
+    infos = file_system.get_file_info(fs.FileSelector(path, allow_not_found=True))
+    return sorted(info.base_name for info in infos)
+
+
+def _scheme(uri: str) -> str:
+    scheme, separator, _ = uri.partition("://")
+    return scheme.lower() if separator and scheme.isalnum() else ""
+
+
+def user_cache_dir() -> Path:
+    """The user's folder for what can be fetched or made again."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "prodseek"

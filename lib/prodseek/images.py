@@ -1,0 +1,203 @@
+"""Reading a product photo: bytes in, upright RGB pixels out, or a reason why not."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import warnings
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import pillow_heif
+from numpy.typing import NDArray
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+WHITE = (255, 255, 255)
+
+_T = Image.Transpose
+# EXIF 2.32, table 6: what each Orientation asks for.
+_UPRIGHT = {
+    2: _T.FLIP_LEFT_RIGHT,
+    3: _T.ROTATE_180,
+    4: _T.FLIP_TOP_BOTTOM,
+    5: _T.TRANSPOSE,
+    6: _T.ROTATE_270,
+    7: _T.TRANSVERSE,
+    8: _T.ROTATE_90,
+}
+
+
+class RejectReason(StrEnum):
+    """Why an input row went no further (the closed list of `rejects.reason`)."""
+
+    INVALID_ROW = "invalid_row"
+    DUPLICATE_ROW = "duplicate_row"
+    UNSUPPORTED_URI = "unsupported_uri"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+    EMPTY = "empty"
+    TOO_MANY_BYTES = "too_many_bytes"
+    NOT_AN_IMAGE = "not_an_image"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    TOO_SMALL = "too_small"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    CHANGED = "changed"
+
+
+class ImageRejected(Exception):
+    """A photo that cannot be used; `reason` is from the closed list, `detail` is for a person."""
+
+    def __init__(self, reason: RejectReason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class ImageLimits:
+    """What a photo may be. Checked against the header, before any pixel is decoded."""
+
+    max_bytes: int = 64 * 1024 * 1024
+    max_pixels: int = 100_000_000
+    min_side_px: int = 16
+
+
+@dataclass(frozen=True)
+class DecodedImage:
+    """An upright photo.
+
+    pixels: (H, W, 3) uint8 RGB, EXIF orientation applied, transparency on white; smaller than the photo when a
+    `max_side_px` was asked for. width_px, height_px: the upright photo at full size.
+    """
+
+    pixels: NDArray[np.uint8]
+    width_px: int
+    height_px: int
+    format: str
+
+
+def content_id(data: bytes) -> str:
+    """The `image_id`: SHA-256 of a photo's bytes, 64 hex digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def pixel_hash(pixels: NDArray[np.uint8]) -> str:
+    """SHA-256 of an upright photo's size and pixels: equal for photos that differ only in container or metadata.
+
+    pixels: (H, W, 3) uint8 RGB at full size.
+    """
+    digest = hashlib.sha256(f"{pixels.shape[1]}x{pixels.shape[0]}:".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return digest.hexdigest()
+
+
+def decode_image(
+    data: bytes, limits: ImageLimits = ImageLimits(), max_side_px: int | None = None
+) -> DecodedImage:
+    """Decode a photo (its first frame) to upright RGB.
+
+    max_side_px: shrink so that the longer side is at most this; JPEGs are then decoded at a reduced DCT scale, which
+    is several times faster for large photos. Raises ImageRejected.
+    """
+    if not data:
+        raise ImageRejected(RejectReason.EMPTY, "0 bytes")
+    if len(data) > limits.max_bytes:
+        raise ImageRejected(
+            RejectReason.TOO_MANY_BYTES, f"{len(data)} bytes, at most {limits.max_bytes} are read"
+        )
+    try:
+        with warnings.catch_warnings():
+            # Pillow warns of large images; our own limit, below, decides.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = _open(data)
+            _check_header(image, limits)
+            upright, width_px, height_px = _load_upright(image, max_side_px)
+            return DecodedImage(np.asarray(upright), width_px, height_px, str(image.format))
+    except Image.DecompressionBombError as error:
+        raise ImageRejected(RejectReason.TOO_MANY_PIXELS, str(error)) from error
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError) as error:
+        # Pillow's decoders raise any of these on damaged data.
+        message = str(error) or type(error).__name__
+        reason = RejectReason.TRUNCATED if _says_truncated(message) else RejectReason.CORRUPT
+        raise ImageRejected(reason, message) from error
+    except MemoryError as error:
+        raise ImageRejected(RejectReason.TOO_MANY_PIXELS, "not enough memory to decode it") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    pillow_heif.register_heif_opener()
+    try:
+        return Image.open(io.BytesIO(data))
+    except UnidentifiedImageError as error:
+        head = data[:64].lstrip().lower()
+        if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"{")):
+            detail = f"the file holds text, it begins with {head[:24].decode('latin-1')!r}"
+        else:
+            detail = f"no known image format, it begins with the bytes {data[:8].hex(' ')}"
+        raise ImageRejected(RejectReason.NOT_AN_IMAGE, detail) from error
+
+
+def _check_header(image: Image.Image, limits: ImageLimits) -> None:
+    if image.format not in FORMATS:
+        raise ImageRejected(
+            RejectReason.UNSUPPORTED_FORMAT, f"{image.format}; supported are {', '.join(FORMATS)}"
+        )
+    width_px, height_px = image.size
+    if width_px * height_px > limits.max_pixels:
+        raise ImageRejected(
+            RejectReason.TOO_MANY_PIXELS,
+            f"{width_px} x {height_px} px, at most {limits.max_pixels} pixels are decoded",
+        )
+    if min(width_px, height_px) < limits.min_side_px:
+        raise ImageRejected(
+            RejectReason.TOO_SMALL,
+            f"{width_px} x {height_px} px, the shorter side must have {limits.min_side_px} px or more",
+        )
+
+
+def _load_upright(image: Image.Image, max_side_px: int | None) -> tuple[Image.Image, int, int]:
+    full_size = image.size
+    shrunk_size = full_size
+    if max_side_px is not None and max(full_size) > max_side_px:
+        scale = max_side_px / max(full_size)
+        shrunk_size = (max(1, round(full_size[0] * scale)), max(1, round(full_size[1] * scale)))
+        image.draft(None, shrunk_size)
+    image.load()
+    method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    upright = _rgb(image)
+    if upright.size != shrunk_size:
+        upright = upright.resize(shrunk_size, Image.Resampling.BOX)
+    if method is None:
+        return upright, *full_size
+    upright = upright.transpose(method)
+    swapped = method not in (_T.FLIP_LEFT_RIGHT, _T.ROTATE_180, _T.FLIP_TOP_BOTTOM)
+    return upright, *(full_size[::-1] if swapped else full_size)
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        image = Image.fromarray(_eight_bit(np.asarray(image)))
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        image = Image.new("RGB", rgba.size, WHITE)
+        image.paste(rgba, mask=rgba.getchannel("A"))
+    return image.convert("RGB")
+
+
+def _eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Grey values of any depth to 0..255; Pillow's own conversion would clip 16-bit values to white."""
+    if np.issubdtype(values.dtype, np.floating):
+        full_scale = 1.0 if np.nanmax(values) <= 1.0 else 255.0
+    else:
+        full_scale = 255.0 if values.max() <= 255 and values.dtype.itemsize > 2 else 65535.0
+    scaled = np.nan_to_num(values.astype(np.float64)) * (255.0 / full_scale)
+    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def _says_truncated(message: str) -> bool:
+    return any(word in message.lower() for word in ("truncated", "unexpected end", "premature end", "eof"))

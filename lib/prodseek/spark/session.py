@@ -1,0 +1,52 @@
+"""Starting Spark: one place for the settings that every stage relies on."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.resources import files as resources
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from prodseek.config import SparkConfig
+from prodseek.spark.java import find_java_home
+
+_SETTINGS = {
+    "spark.sql.session.timeZone": "UTC",
+    # Rows carry slices of up to 4 KB: 1,024 of them keep an Arrow batch at a few MB.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.parquet.compression.codec": "zstd",
+}
+_LOCAL_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.host": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "8",
+}
+
+
+def start_session(settings: SparkConfig, app_name: str = "prodseek") -> SparkSession:
+    """A Spark session: the one that spark-submit prepared, else one on `settings.master`."""
+    builder = SparkSession.builder.appName(app_name)
+    options = dict(_SETTINGS)
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        _prepare_environment()
+        options |= _LOCAL_SETTINGS | {"spark.driver.memory": settings.driver_memory}
+        builder = builder.master(settings.master or "local[*]")
+    for key, value in {**options, **settings.conf}.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def _prepare_environment() -> None:
+    os.environ["JAVA_HOME"] = str(find_java_home())
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("PYSPARK_DRIVER_PYTHON", sys.executable)
+    conf_dir = Path(str(resources("prodseek.conf")))
+    if (conf_dir / "log4j2.properties").is_file():
+        os.environ.setdefault("SPARK_CONF_DIR", str(conf_dir))

@@ -1,0 +1,90 @@
+"""Reading and writing tables, each write checked against its schema."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from prodseek import files
+from prodseek.errors import StoreError, TableError
+from prodseek.tables import TableSchema, table_schema
+
+if TYPE_CHECKING:
+    from prodseek.store import Run
+
+
+def spark_schema(table: str) -> StructType:
+    """A table's columns as Spark types."""
+    return StructType.fromJson(table_schema(table).spark_json)
+
+
+def read_table(spark: SparkSession, run: Run, table: str) -> DataFrame:
+    """A table of a run. Raises StoreError when the run does not hold it."""
+    uri = run.table_uri(table)
+    if not files.exists(uri):
+        raise StoreError(f"run {run.run_id} has no table {table} at {uri}; run the stage that writes it first")
+    return spark.read.schema(spark_schema(table)).parquet(files.spark_uri(uri))
+
+
+def write_table(frame: DataFrame, run: Run, table: str) -> int:
+    """Write a table of a run, replacing what an interrupted attempt left; returns the number of rows.
+
+    Raises TableError, and leaves no table, when the columns are not the schema's, a value that must be there is
+    null, a value is not on its column's closed list, or two rows share a key.
+    """
+    schema = table_schema(table)
+    expected = spark_schema(table)
+    _check_columns(frame, schema, expected)
+    uri = run.table_uri(table)
+    target = files.spark_uri(uri)
+    checks = _row_checks(schema)
+    observation = Observation()
+    checked = frame.select(*schema.column_names).observe(
+        observation, F.count(F.lit(1)).alias("rows"), *(F.count_if(bad).alias(name) for name, bad in checks.items())
+    )
+    checked.write.mode("overwrite").parquet(target)
+    counts = observation.get
+    faults = [f"{counts[name]} rows with {name}" for name in checks if counts[name]]
+    if schema.key and not faults:
+        faults = _key_faults(frame.sparkSession.read.schema(expected).parquet(target), schema)
+    if faults:
+        files.delete_dir(uri)
+        raise TableError(f"table {table} breaks its schema: " + "; ".join(faults))
+    return int(counts["rows"])
+
+
+def _check_columns(frame: DataFrame, schema: TableSchema, expected: StructType) -> None:
+    found = {field.name: field.dataType.simpleString() for field in frame.schema.fields}
+    wanted = {field.name: field.dataType.simpleString() for field in expected.fields}
+    faults = [f"column {name} is missing" for name in wanted if name not in found]
+    faults += [f"column {name} is not in the schema" for name in found if name not in wanted]
+    faults += [
+        f"column {name} is {found[name]}, must be {type_name}"
+        for name, type_name in wanted.items()
+        if name in found and found[name] != type_name
+    ]
+    if faults:
+        raise TableError(f"table {schema.name} breaks its schema: " + "; ".join(faults))
+
+
+def _row_checks(schema: TableSchema) -> dict[str, F.Column]:
+    checks = {}
+    for column in schema.columns:
+        if not column.nullable:
+            checks[f"no {column.name}"] = F.col(column.name).isNull()
+        if column.allowed:
+            checks[f"{column.name} not one of {', '.join(column.allowed)}"] = ~F.col(column.name).isin(
+                *column.allowed
+            )
+    return checks
+
+
+def _key_faults(written: DataFrame, schema: TableSchema) -> list[str]:
+    repeated = written.groupBy(*schema.key).count().where("count > 1").limit(3).collect()
+    return [
+        f"{row['count']} rows share the key " + ", ".join(f"{name}={row[name]!r}" for name in schema.key)
+        for row in repeated
+    ]

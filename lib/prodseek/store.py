@@ -1,0 +1,153 @@
+"""What runs leave behind, and the rule that decides whether a run exists: its MANIFEST.json, written last.
+
+<root>/cache/detections/model=<model_id>/batch=<run_id>/
+<root>/runs/<run_id>/<table>/  index/  report/  stages/<stage>.json  MANIFEST.json
+<root>/LATEST
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from prodseek import files
+from prodseek.errors import StoreError
+
+MANIFEST = "MANIFEST.json"
+LATEST = "LATEST"
+_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+_RUN_TIME = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a stage did. rows: table -> rows written; facts: whatever else is worth keeping; lines: for a person."""
+
+    stage: str
+    rows: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    lines: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run's folder, finished or not."""
+
+    root: str
+    run_id: str
+
+    @property
+    def uri(self) -> str:
+        return files.join(self.root, "runs", self.run_id)
+
+    def path(self, *parts: str) -> str:
+        """The URI of a file or folder of this run."""
+        return files.join(self.uri, *parts)
+
+    def table_uri(self, table: str) -> str:
+        return self.path(table)
+
+    def cache_uri(self, model_id: str) -> str:
+        """The folder of regions that `model_id` has found, in this run and all before it."""
+        return files.join(self.root, "cache", "detections", f"model={model_id}")
+
+    @property
+    def is_finished(self) -> bool:
+        return files.exists(self.path(MANIFEST))
+
+    def manifest(self) -> dict[str, Any]:
+        """The run's manifest. Raises StoreError when the run has not finished or the manifest is damaged."""
+        if not self.is_finished:
+            raise StoreError(
+                f"run {self.run_id} in {self.root} has no {MANIFEST}: it has not finished. "
+                "Start the same command again to resume it."
+            )
+        manifest = self._read_json(MANIFEST)
+        if manifest.get("run_id") != self.run_id:
+            raise StoreError(f"{self.path(MANIFEST)} belongs to run {manifest.get('run_id')!r}")
+        return manifest
+
+    def summary(self, stage: str) -> Summary | None:
+        """What a stage of this run did; None when it has not finished."""
+        name = f"stages/{stage}.json"
+        if not files.exists(self.path(name)):
+            return None
+        values = self._read_json(name)
+        return Summary(**{**values, "lines": tuple(values["lines"])})
+
+    def write_summary(self, summary: Summary) -> None:
+        """Mark a stage as done."""
+        self.write_json(f"stages/{summary.stage}.json", asdict(summary))
+
+    def require(self, stage: str, *earlier: str) -> None:
+        """Raise StoreError unless all `earlier` stages of this run are done."""
+        undone = [name for name in earlier if self.summary(name) is None]
+        if undone:
+            raise StoreError(
+                f"stage {stage} of run {self.run_id} needs {', '.join(undone)} first; "
+                f"run `prodseek run {undone[0]}`, or `prodseek run nightly` for all of them"
+            )
+
+    def write_json(self, name: str, values: dict[str, Any]) -> None:
+        text = json.dumps(values, indent=2, ensure_ascii=False, sort_keys=False) + "\n"
+        files.write_bytes(self.path(name), text.encode())
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        return self._read_json(name)
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            values = json.loads(files.read_bytes(self.path(name)))
+        except (ValueError, OSError) as error:
+            raise StoreError(f"{self.path(name)} is damaged or missing: {error}") from error
+        if not isinstance(values, dict):
+            raise StoreError(f"{self.path(name)} is damaged: it holds no JSON object")
+        return values
+
+
+@dataclass(frozen=True)
+class Store:
+    """All runs under one root."""
+
+    root: str
+
+    @classmethod
+    def at(cls, root: str) -> Store:
+        return cls(files.absolute(root))
+
+    def run(self, run_id: str) -> Run:
+        return Run(self.root, run_id)
+
+    def run_ids(self) -> list[str]:
+        """Ids of all runs, finished or not, oldest first."""
+        return [name for name in files.list_names(files.join(self.root, "runs")) if _RUN_ID.fullmatch(name)]
+
+    def current(self, fingerprint: str) -> Run | None:
+        """The newest run, when it is of this very catalogue and configuration: finished or to be resumed."""
+        ids = self.run_ids()
+        return self.run(ids[-1]) if ids and ids[-1].endswith(f"-{fingerprint[:8]}") else None
+
+    def new_run(self, fingerprint: str, now: datetime.datetime) -> Run:
+        """A run that is younger than all others by its id, whatever the clock says. now: in UTC."""
+        ids = self.run_ids()
+        if ids:
+            newest = datetime.datetime.strptime(ids[-1][:16], _RUN_TIME).replace(tzinfo=datetime.UTC)
+            now = max(now, newest + datetime.timedelta(seconds=1))
+        return self.run(f"{now.strftime(_RUN_TIME)}-{fingerprint[:8]}")
+
+    def latest(self) -> Run:
+        """The run that was published last. Raises StoreError when there is none."""
+        if not files.exists(files.join(self.root, LATEST)):
+            raise StoreError(f"no run has been published in {self.root}; start one with `prodseek run nightly`")
+        run = self.run(files.read_bytes(files.join(self.root, LATEST)).decode().strip())
+        run.manifest()
+        return run
+
+    def publish(self, run: Run, manifest: dict[str, Any]) -> None:
+        """Make a run exist: its manifest, then LATEST."""
+        run.write_json(MANIFEST, manifest)
+        files.write_bytes(files.join(self.root, LATEST), f"{run.run_id}\n".encode())

@@ -1,0 +1,1 @@
+"""From pixels to regions and slices: weights, networks, letterbox, NMS, regions, slicing, inference."""

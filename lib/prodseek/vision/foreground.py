@@ -1,0 +1,147 @@
+"""Finding the product on a plain background: what a flood from the photo's border does not reach."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+WORK_SIDE_PX = 208  # the flood runs on the photo shrunk to this: fast, and fine enough for a box
+BORDER_PX = 3
+NOISE_LEVELS = 14.0  # JPEG noise on a plain background stays within this many grey levels
+MAX_GRADIENT_LEVELS = 70.0  # how much a plain background may brighten or darken across the photo
+MIN_PLAIN_BORDER = 0.72  # of the border's pixels; a product may run out of the photo on one side
+SHADOW_DEPTH_LEVELS = 90.0
+SHADOW_TINT_LEVELS = 10.0  # a shadow is a darker background, not another colour
+SHADOW_SLOPE_LEVELS = 9.0  # a shadow fades; an object's edge jumps
+MIN_AREA_FRACTION = 0.005
+MAX_AREA_FRACTION = 0.97
+MIN_NEIGHBOURS = 4  # of the 3 x 3 pixels round a foreground pixel, itself included; fewer are specks
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """A product on a plain background.
+
+    mask: (h, w) bool, True on the product, the photo at a reduced size. x1_px .. y2_px: its box, pixels of the array
+    that was given.
+    """
+
+    mask: NDArray[np.bool_]
+    x1_px: float
+    y1_px: float
+    x2_px: float
+    y2_px: float
+
+
+def foreground_box(pixels: NDArray[np.uint8]) -> tuple[float, float, float, float] | None:
+    """The box of the product on a plain background: x1 y1 x2 y2 in pixels of the given array; None where there is none.
+
+    pixels: (H, W, 3) uint8 RGB.
+    """
+    found = find_foreground(pixels)
+    return None if found is None else (found.x1_px, found.y1_px, found.x2_px, found.y2_px)
+
+
+def find_foreground(pixels: NDArray[np.uint8]) -> Foreground | None:
+    """Separate a product from a plain background.
+
+    The background is a colour that changes linearly over the photo, fitted to the border. Pixels near it, and its soft
+    shadows, are flooded from the border; the product is the rest. None where the border is not plain, or where nearly
+    nothing or nearly everything would be product. pixels: (H, W, 3) uint8 RGB.
+    """
+    height_px, width_px = pixels.shape[:2]
+    shrink = min(1.0, WORK_SIDE_PX / max(height_px, width_px))
+    size = (max(1, round(width_px * shrink)), max(1, round(height_px * shrink)))
+    if min(size) < 4 * BORDER_PX:
+        return None
+    small = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX), np.float32)
+    background = _fit_background(small)
+    if background is None:
+        return None
+    product = ~_flood(_looks_like(small, background))
+    product &= _neighbour_count(product) >= MIN_NEIGHBOURS
+    if not MIN_AREA_FRACTION <= product.mean() <= MAX_AREA_FRACTION:
+        return None
+    rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
+    x_scale, y_scale = width_px / size[0], height_px / size[1]
+    x1, y1 = columns[0] * x_scale, rows[0] * y_scale
+    x2, y2 = (columns[-1] + 1) * x_scale, (rows[-1] + 1) * y_scale
+    if (x2 - x1) * (y2 - y1) < MIN_AREA_FRACTION * width_px * height_px:
+        return None
+    return Foreground(product, float(x1), float(y1), float(x2), float(y2))
+
+
+def _fit_background(pixels: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """The plane a + b x + c y of every channel that fits most of the border; None where no plane does."""
+    height, width = pixels.shape[:2]
+    border = np.zeros((height, width), bool)
+    border[:BORDER_PX] = border[-BORDER_PX:] = border[:, :BORDER_PX] = border[:, -BORDER_PX:] = True
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    terms = np.stack((np.ones_like(x), x / width - 0.5, y / height - 0.5), axis=-1)
+    border_terms, values = terms[border].astype(np.float64), pixels[border].astype(np.float64)
+    inside = np.abs(values - np.median(values, axis=0)).max(axis=1) <= 3 * NOISE_LEVELS
+    for _ in range(3):  # least squares, leaving out what the last fit did not explain
+        if inside.mean() < MIN_PLAIN_BORDER / 2:
+            return None
+        planes = np.linalg.lstsq(border_terms[inside], values[inside], rcond=None)[0]
+        inside = np.abs(values - border_terms @ planes).max(axis=1) <= NOISE_LEVELS
+    if inside.mean() < MIN_PLAIN_BORDER or np.abs(planes[1:]).sum(axis=0).max() > MAX_GRADIENT_LEVELS:
+        return None
+    background: NDArray[np.float32] = (terms @ planes.astype(np.float32)).astype(np.float32)
+    return background
+
+
+def _looks_like(pixels: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """(h, w) bool: background colour within noise, or a soft shadow of it."""
+    difference = pixels - background
+    near = np.abs(difference).max(axis=-1) <= NOISE_LEVELS
+    depth = -difference.mean(axis=-1)
+    tint = np.abs(difference + depth[..., None]).max(axis=-1)
+    grey = pixels.mean(axis=-1)
+    slope = np.zeros_like(grey)
+    for axis in (0, 1):
+        step = np.abs(np.diff(grey, axis=axis))
+        before = tuple(slice(0, -1) if index == axis else slice(None) for index in (0, 1))
+        after = tuple(slice(1, None) if index == axis else slice(None) for index in (0, 1))
+        slope[before] = np.maximum(slope[before], step)
+        slope[after] = np.maximum(slope[after], step)
+    shadow = (
+        (depth > 0)
+        & (depth <= SHADOW_DEPTH_LEVELS)
+        & (tint <= SHADOW_TINT_LEVELS)
+        & (slope <= SHADOW_SLOPE_LEVELS)
+    )
+    return near | shadow
+
+
+def _flood(passable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """(h, w) bool: passable pixels 4-connected to the border."""
+    reached = np.zeros_like(passable)
+    for edge in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        reached[edge] = passable[edge]
+    while True:
+        spread = _spread_along_rows(passable, reached)
+        spread = _spread_along_rows(passable.T, spread.T).T
+        if np.array_equal(spread, reached):
+            return reached
+        reached = spread
+
+
+def _spread_along_rows(passable: NDArray[np.bool_], reached: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Fill every unbroken run of passable pixels in a row that holds a reached one."""
+    breaks = ~passable
+    breaks = np.pad(breaks, ((0, 0), (1, 0)), constant_values=True)  # so that no run goes on in the next row
+    run = np.cumsum(breaks.ravel()).reshape(breaks.shape)[:, 1:]
+    is_hit = np.zeros(int(run[-1, -1]) + 1, bool)
+    is_hit[run[reached]] = True
+    return np.asarray(passable & is_hit[run])
+
+
+def _neighbour_count(mask: NDArray[np.bool_]) -> NDArray[np.int_]:
+    padded = np.pad(mask.astype(np.int_), 1)
+    height, width = mask.shape
+    counts = [padded[dy : dy + height, dx : dx + width] for dy in range(3) for dx in range(3)]
+    return np.asarray(sum(counts))

