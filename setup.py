@@ -37,6 +37,7 @@ setup(
         "torch>=2.4",
         "torchvision>=0.19",
         "pyarrow>=18",
+        "pandas>=2.2,<3",
         "numpy>=2.0",
         "scipy>=1.13",
         "scikit-learn>=1.6",

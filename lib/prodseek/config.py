@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from prodseek.errors import ConfigError
+from prodseek.files import user_cache_dir
 from prodseek.images import ImageLimits
 
 Count = Annotated[int, Field(ge=1)]
@@ -58,6 +59,11 @@ class WeightsConfig(_Section):
     sha256: Sha256
     cache_dir: Name | None
     sources: tuple[Name, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where the weights are kept once they are fetched."""
+        return Path(self.cache_dir).expanduser() if self.cache_dir else user_cache_dir() / "weights"
 
 
 class NetworkConfig(_Section):
@@ -148,9 +154,16 @@ class Config(_Section):
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def load_config(environment: str = "local", config_files: Sequence[Path] = (), settings: Sequence[str] = ()) -> Config:
+def load_config(
+    environment: str = "local",
+    config_files: Sequence[Path] = (),
+    settings: Sequence[str] = (),
+    catalog: str | None = None,
+    root: str | None = None,
+) -> Config:
     """Lay base, `environment` (local or cluster), the caller's files and `key=value` settings over one another.
 
+    catalog, root: laid over `catalog.uri` and `store.root` as they are, for they are paths, not YAML.
     Raises ConfigError that lists every fault at once.
     """
     faults: list[str] = []
@@ -164,6 +177,10 @@ def load_config(environment: str = "local", config_files: Sequence[Path] = (), s
         merged = _overlay(merged, _read_yaml(path, faults))
     for setting in settings:
         merged = _overlay(merged, _parse_setting(setting, faults))
+    if catalog is not None:
+        merged = _overlay(merged, {"catalog": {"uri": catalog}})
+    if root is not None:
+        merged = _overlay(merged, {"store": {"root": root}})
     try:
         config = Config.model_validate(merged)
     except ValidationError as error:

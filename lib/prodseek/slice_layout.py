@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_SLICE_BYTES = 4096
+SLICE_VERSION = 1  # goes up when the same pixels give other slices
+
+# The parts, in order. A part taken from feature maps keeps all channels up to the limit here; above it they
+# are reduced by a fixed projection, so that a slice of any network fits into MAX_SLICE_BYTES.
+MEAN_CHANNELS = 1024  # mean over the box, stride 32
+GRID_SIDE = 3  # cells a side over the box, stride 32
+GRID_CHANNELS = 56
+TEXTURE_CHANNELS = 96  # mean and deviation over the box, stride 8
+COLOUR_BINS = (4, 6, 6)  # CIELAB L*, a*, b*
+SILHOUETTE_SIDE = 8  # cells a side; how much of each the product covers
+EDGE_SIDE = 4  # cells a side
+EDGE_ORIENTATIONS = 6
 
 
 @dataclass(frozen=True)
@@ -29,3 +42,29 @@ def lay_out(lengths: dict[str, int]) -> dict[str, SlicePart]:
         parts[name] = SlicePart(name, offset, length)
         offset += length
     return parts
+
+
+def slice_layout(channels: Mapping[str, int]) -> dict[str, SlicePart]:
+    """The layout of a network's slices. channels: feature-map name -> channels, `stride8` and `stride32` at
+    least."""
+    edge_length = EDGE_SIDE * EDGE_SIDE * EDGE_ORIENTATIONS
+    return lay_out(
+        {
+            "mean": min(channels["stride32"], MEAN_CHANNELS),
+            "grid": GRID_SIDE * GRID_SIDE * min(channels["stride32"], GRID_CHANNELS),
+            "texture": 2 * min(channels["stride8"], TEXTURE_CHANNELS),
+            "colour": COLOUR_BINS[0] * COLOUR_BINS[1] * COLOUR_BINS[2],
+            "shape": SILHOUETTE_SIDE * SILHOUETTE_SIDE + edge_length + 1,
+        }
+    )
+
+
+def slice_length(layout: Mapping[str, SlicePart]) -> int:
+    """How many float16 values a slice of this layout has."""
+    return max(part.offset + part.length for part in layout.values())
+
+
+def layout_to_dict(layout: Mapping[str, SlicePart]) -> dict[str, int]:
+    """The layout as part name -> length, in order: what is stored beside the model id. `lay_out` reads it
+    back."""
+    return {part.name: part.length for part in sorted(layout.values(), key=lambda part: part.offset)}

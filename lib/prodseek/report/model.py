@@ -27,7 +27,7 @@ class Photo:
 class Evidence:
     """One measured fact behind a verdict, as the page names it: Evidence("PDQ distance", 12).
 
-    Integers and text are shown as they are, floats with three decimals.
+    Integers and text are shown as they are, floats with three decimals, or one from 10 upwards.
     """
 
     label: str
@@ -74,7 +74,8 @@ class Duplicates:
     """n_*: how many the run found, whatever the page shows.
 
     n_photos: photos in all groups, representatives included. n_cross_product_groups: groups that hold photos of more
-    than one product, or None when not counted. groups and pairs_apart are shown in the order given.
+    than one product, or None when not counted. groups and pairs_apart are shown in the order given:
+    largest and surest first, as the page says.
     """
 
     n_groups: int = 0
@@ -114,7 +115,7 @@ class CurationGroup:
 class FacetGroups:
     """The curation groups of one facet. n_*: what the run found, whatever the page shows.
 
-    n_regions: regions that took part; n_ungrouped of them are in no group, some shown as odd_ones_out.
+    groups: largest first; n_regions: regions that took part; n_ungrouped of them are in no group, some shown as odd_ones_out, the oddest first.
     """
 
     facet: str

@@ -72,7 +72,6 @@ def _environment(report: Report) -> Environment:
         "counted": wording.counted,
         "data_uri": _data_uri,
         "duration": wording.duration,
-        "evidence": wording.evidence_text,
         "figure": wording.figure,
         "member_alt": wording.member_alt,
         "moment": wording.moment,
@@ -93,8 +92,7 @@ def _data_uri(webp: bytes) -> Markup:
 
 
 def _source(environment: Environment, name: str) -> str:
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
+    return PackageLoader("prodseek.report").get_source(environment, name)[0]
 
 
 def _check(report: Report) -> None:
@@ -115,7 +113,8 @@ def _check(report: Report) -> None:
         for group in duplicates.groups
     ]
     shown_and_found += [
-        (f"examples of {rejected.reason}", len(rejected.examples), rejected.n_rows) for rejected in intake.rejects
+        (f"examples of {rejected.reason}", len(rejected.examples), rejected.n_rows)
+        for rejected in intake.rejects
     ]
     for facet in report.curation:
         shown_and_found.append((f"{facet.facet} groups", len(facet.groups), facet.n_groups))

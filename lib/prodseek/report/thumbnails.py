@@ -68,8 +68,7 @@ def _inside(box: Box, size_px: tuple[int, int], photo_size_px: tuple[int, int]) 
     scale_x, scale_y = width_px / photo_size_px[0], height_px / photo_size_px[1]
     x1, x2 = max(0.0, box[0] * scale_x), min(float(width_px), box[2] * scale_x)
     y1, y2 = max(0.0, box[1] * scale_y), min(float(height_px), box[3] * scale_y)
-    # Written so that a NaN fails it too.
-    if not (x1 < x2 and y1 < y2):
+    if not (np.isfinite(box).all() and x1 < x2 and y1 < y2):
         raise ValueError(
             f"the box {tuple(float(side) for side in box)} has no part inside the photo of "
             f"{photo_size_px[0]} x {photo_size_px[1]} px"

@@ -6,11 +6,9 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
-from prodseek.report.model import Evidence, Member, Photo, Report
+from prodseek.report.model import Member, Photo, Report
 
-_MONTHS = (
-    "January February March April May June July August September October November December".split()
-)
+_MONTHS = "January February March April May June July August September October November December".split()
 
 
 class VerdictWords(NamedTuple):
@@ -91,7 +89,9 @@ def figure(value: str | int | float) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
+    return str(value)
 
 
 def percent(share: float) -> str:
@@ -140,14 +140,11 @@ def member_alt(member: Member) -> str:
     return f"{member.class_name}, {photo_alt(member.photo)}" if member.class_name else photo_alt(member.photo)
 
 
-def evidence_text(evidence: tuple[Evidence, ...]) -> str:
-    """Evidence on one line: "PDQ distance 12 · cosine 0.981"."""
-    return " · ".join(f"{fact.label} {figure(fact.value)}" for fact in evidence)
-
-
 def printable(text: str) -> str:
     """Text that HTML can hold: control characters and undecodable bytes of file names become visible marks."""
-    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text)
+    return re.sub(
+        r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text
+    )
 
 
 def _was(n: int) -> str:

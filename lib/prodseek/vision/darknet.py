@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 (its usual name)
 from numpy.typing import NDArray
 from torch import nn
 
@@ -20,10 +20,12 @@ _HEADER_WORDS = 3
 
 
 class DarknetNetwork(nn.Module):
-    """A Darknet detector that follows `network.Network`. Batch normalisation is folded into the convolutions."""
+    """A Darknet detector that follows `network.Network`. Batch normalisation is folded into the
+    convolutions."""
 
     def __init__(self, description: Description, values: NDArray[np.float32]) -> None:
-        """values: every float of the .weights file, without its header. Raises WeightsError unless all are used."""
+        """values: every float of the .weights file, without its header. Raises WeightsError unless all are
+        used."""
         super().__init__()
         self.name = description.name
         self.class_names = description.class_names
@@ -87,8 +89,8 @@ def load_darknet(description: Description, weights_path: Path) -> DarknetNetwork
 def read_weights(path: Path) -> NDArray[np.float32]:
     """The floats of a Darknet .weights file.
 
-    Its header is three int32 (major, minor, revision) and the number of images seen: 64 bits since version 0.2,
-    32 bits before. Raises WeightsError.
+    Its header is three int32 (major, minor, revision) and the number of images seen: 64 bits since version
+    0.2, 32 bits before. Raises WeightsError.
     """
     try:
         data = path.read_bytes()
@@ -101,7 +103,9 @@ def read_weights(path: Path) -> NDArray[np.float32]:
         raise WeightsError(f"weights file {path} is not Darknet's: its header gives version {major}.{minor}")
     start = 4 * (_HEADER_WORDS + (2 if major * 10 + minor >= 2 else 1))
     if (len(data) - start) % 4:
-        raise WeightsError(f"weights file {path} does not end on a whole number: {len(data)} bytes, truncated?")
+        raise WeightsError(
+            f"weights file {path} does not end on a whole number: {len(data)} bytes, truncated?"
+        )
     return np.frombuffer(data, "<f4", offset=start)
 
 
@@ -118,11 +122,13 @@ def _check_count(description: Description, values: NDArray[np.float32]) -> None:
     if expected != values.size:
         verdict = "truncated, or of another network" if values.size < expected else "of another network"
         raise WeightsError(
-            f"the weights do not fit {description.name}: it takes {expected} values, the file holds {values.size}; "
-            f"the file is {verdict}"
+            f"the weights do not fit {description.name}: it takes {expected} values, "
+            f"the file holds {values.size}; it is {verdict}"
         )
     if not np.isfinite(values).all():
-        raise WeightsError(f"the weights of {description.name} hold values that are not finite; the file is damaged")
+        raise WeightsError(
+            f"the weights of {description.name} hold values that are not finite; the file is damaged"
+        )
 
 
 def _convolution(layer: Layer, values: NDArray[np.float32], offset: int) -> tuple[nn.Conv2d, int]:
@@ -157,7 +163,8 @@ def _convolution(layer: Layer, values: NDArray[np.float32], offset: int) -> tupl
 
 
 def _max_pool(values: torch.Tensor, size: int, stride: int) -> torch.Tensor:
-    """Darknet's max pooling: padded by size - 1 in all, the smaller half before, and the padding never wins."""
+    """Darknet's max pooling: padded by size - 1 in all, the smaller half before, and the padding never
+    wins."""
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
     if before == after:
         return F.max_pool2d(values, size, stride, padding=before)
@@ -167,15 +174,20 @@ def _max_pool(values: torch.Tensor, size: int, stride: int) -> torch.Tensor:
 def _decode(raw: torch.Tensor, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
     """A [yolo] layer's boxes and scores (YOLOv3, section 2.1): sigmoid centres, exp(t) x anchor sizes.
 
-    raw: (B, n_anchors x (5 + C), rows, columns). Returns (B, A, 4) x1 y1 x2 y2 input pixels and (B, A, C) scores.
+    raw: (B, n_anchors x (5 + C), rows, columns). Returns (B, A, 4) x1 y1 x2 y2 input pixels and (B, A, C)
+    scores.
     """
     section = layer.section
     mask, n_classes = section.integers("mask"), section.integer("classes")
-    all_anchors = torch.tensor(section.integers("anchors"), dtype=torch.float32, device=raw.device).reshape(-1, 2)
+    all_anchors = torch.tensor(section.integers("anchors"), dtype=torch.float32, device=raw.device).reshape(
+        -1, 2
+    )
     anchors = all_anchors[list(mask)][:, :, None, None]
     n_images, _, n_rows, n_columns = raw.shape
     values = raw.float().reshape(n_images, len(mask), N_BOX_VALUES + n_classes, n_rows, n_columns)
-    columns = torch.arange(n_columns, dtype=torch.float32, device=raw.device)[None, :].expand(n_rows, n_columns)
+    columns = torch.arange(n_columns, dtype=torch.float32, device=raw.device)[None, :].expand(
+        n_rows, n_columns
+    )
     rows = torch.arange(n_rows, dtype=torch.float32, device=raw.device)[:, None].expand(n_rows, n_columns)
     centres = (values[:, :, 0:2].sigmoid() + torch.stack((columns, rows))) * layer.stride
     half_sizes = values[:, :, 2:4].exp() * anchors / 2

@@ -25,8 +25,8 @@ MIN_NEIGHBOURS = 4  # of the 3 x 3 pixels round a foreground pixel, itself inclu
 class Foreground:
     """A product on a plain background.
 
-    mask: (h, w) bool, True on the product, the photo at a reduced size. x1_px .. y2_px: its box, pixels of the array
-    that was given.
+    mask: (h, w) bool, True on the product, the photo at a reduced size. x1_px .. y2_px: its box, pixels of
+    the array that was given.
     """
 
     mask: NDArray[np.bool_]
@@ -37,7 +37,8 @@ class Foreground:
 
 
 def foreground_box(pixels: NDArray[np.uint8]) -> tuple[float, float, float, float] | None:
-    """The box of the product on a plain background: x1 y1 x2 y2 in pixels of the given array; None where there is none.
+    """The box of the product on a plain background: x1 y1 x2 y2 in pixels of the given array; None where
+    there is none.
 
     pixels: (H, W, 3) uint8 RGB.
     """
@@ -48,9 +49,9 @@ def foreground_box(pixels: NDArray[np.uint8]) -> tuple[float, float, float, floa
 def find_foreground(pixels: NDArray[np.uint8]) -> Foreground | None:
     """Separate a product from a plain background.
 
-    The background is a colour that changes linearly over the photo, fitted to the border. Pixels near it, and its soft
-    shadows, are flooded from the border; the product is the rest. None where the border is not plain, or where nearly
-    nothing or nearly everything would be product. pixels: (H, W, 3) uint8 RGB.
+    The background is a colour that changes linearly over the photo, fitted to the border. Pixels near it, and
+    its soft shadows, are flooded from the border; the product is the rest. None where the border is not
+    plain, or where nearly nothing or nearly everything would be product. pixels: (H, W, 3) uint8 RGB.
     """
     height_px, width_px = pixels.shape[:2]
     shrink = min(1.0, WORK_SIDE_PX / max(height_px, width_px))
@@ -63,13 +64,13 @@ def find_foreground(pixels: NDArray[np.uint8]) -> Foreground | None:
         return None
     product = ~_flood(_looks_like(small, background))
     product &= _neighbour_count(product) >= MIN_NEIGHBOURS
-    if not MIN_AREA_FRACTION <= product.mean() <= MAX_AREA_FRACTION:
+    if product.mean() < MIN_AREA_FRACTION:
         return None
     rows, columns = np.flatnonzero(product.any(axis=1)), np.flatnonzero(product.any(axis=0))
     x_scale, y_scale = width_px / size[0], height_px / size[1]
     x1, y1 = columns[0] * x_scale, rows[0] * y_scale
     x2, y2 = (columns[-1] + 1) * x_scale, (rows[-1] + 1) * y_scale
-    if (x2 - x1) * (y2 - y1) < MIN_AREA_FRACTION * width_px * height_px:
+    if (x2 - x1) * (y2 - y1) > MAX_AREA_FRACTION * width_px * height_px:
         return None
     return Foreground(product, float(x1), float(y1), float(x2), float(y2))
 
@@ -114,7 +115,7 @@ def _looks_like(pixels: NDArray[np.float32], background: NDArray[np.float32]) ->
         & (tint <= SHADOW_TINT_LEVELS)
         & (slope <= SHADOW_SLOPE_LEVELS)
     )
-    return near | shadow
+    return np.asarray(near | shadow)
 
 
 def _flood(passable: NDArray[np.bool_]) -> NDArray[np.bool_]:

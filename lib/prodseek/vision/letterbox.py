@@ -17,8 +17,8 @@ GREY = 127  # Darknet fills with 0.5
 class Letterbox:
     """Where a photo lies in a network input of input_px x input_px.
 
-    width_px, height_px: the photo at full size. left_px, top_px, inner_width_px, inner_height_px: the part of the
-    input that shows it; the rest is grey.
+    width_px, height_px: the photo at full size. left_px, top_px, inner_width_px, inner_height_px: the part of
+    the input that shows it; the rest is grey.
     """
 
     width_px: int
@@ -42,7 +42,8 @@ class Letterbox:
         return (boxes * self._scale() + self._offset()).astype(np.float32)
 
     def to_source(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-        """boxes: (N, 4), x1 y1 x2 y2, network-input pixels -> source pixels at full size, float32, not clipped."""
+        """boxes: (N, 4), x1 y1 x2 y2, network-input pixels -> source pixels at full size, float32, not
+        clipped."""
         return ((boxes - self._offset()) / self._scale()).astype(np.float32)
 
     def clip_to_source(self, boxes: NDArray[np.float32]) -> NDArray[np.float32]:

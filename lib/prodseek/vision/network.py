@@ -35,9 +35,9 @@ class NetworkOutput:
 class Network(Protocol):
     """A batch in, boxes, scores and feature maps out.
 
-    Call: (B, 3, H, W) float32 RGB in 0..1, H and W multiples of every stride -> NetworkOutput.
-    feature_maps: what `NetworkOutput.maps` holds, from the finest stride to the coarsest; slicing uses the names
-    `stride8`, `stride16` and `stride32`.
+    Call: (B, 3, H, W) float32 RGB in 0..1, H and W multiples of every stride -> NetworkOutput. feature_maps:
+    what `NetworkOutput.maps` holds, from the finest stride to the coarsest; slicing uses the names `stride8`,
+    `stride16` and `stride32`.
     """
 
     name: str

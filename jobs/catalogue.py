@@ -1,0 +1,109 @@
+"""The catalogue's rows as a DataFrame: product_id, uri and every other column as attributes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from functools import partial
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from prodseek import files
+from prodseek.catalog import CatalogSource, find_catalog, list_photos, product_of, stamp
+from prodseek.config import CatalogConfig
+from prodseek.errors import CatalogError, ConfigError
+
+_FOLDER_SCHEMA = pa.schema([("product_id", pa.string()), ("uri", pa.string())])
+_STAMPED_SCHEMA = "product_id string, uri string, attributes string, n_bytes long, mtime_ns long"
+
+
+def open_catalog(config: CatalogConfig) -> CatalogSource:
+    """The catalogue that the configuration names. Raises ConfigError when it names none, CatalogError when it is not there."""
+    if config.uri is None:
+        raise ConfigError("catalog.uri: missing; name a folder of photos, or a CSV or Parquet manifest")
+    return find_catalog(config.uri)
+
+
+def catalog_rows(spark: SparkSession, source: CatalogSource, config: CatalogConfig) -> DataFrame:
+    """product_id: string, uri: string, attributes: map<string,string>; one row for each row of the catalogue.
+
+    Values that are absent in a manifest are null. Raises CatalogError for a catalogue without rows or without the
+    columns that the configuration names.
+    """
+    rows = _folder_rows(spark, source, config) if source.kind == "folder" else _manifest_rows(spark, source, config)
+    if rows.isEmpty():
+        what = "no photos (files ending in .jpg, .png, .webp ...)" if source.kind == "folder" else "no rows"
+        raise CatalogError(f"the catalogue {source.uri!r} has {what}; there is nothing to do")
+    return rows
+
+
+def catalog_fingerprint(rows: DataFrame, base_uri: str) -> str:
+    """SHA-256 over all rows and their photos' sizes and times of change, whatever the rows' order."""
+    flat = rows.select("product_id", "uri", F.to_json("attributes").alias("attributes"))
+    stamped = flat.mapInArrow(partial(_stamp_rows, base_uri=base_uri), _STAMPED_SCHEMA)
+    # Equal rows cancel out in one exclusive or; the sum of the other half of the bits does not let them.
+    digest = F.md5(F.concat_ws("\x1f", *(F.coalesce(F.col(c).cast("string"), F.lit("\x00")) for c in stamped.columns)))
+    high, low = (F.conv(F.substring(digest, start, 15), 16, 10).cast("decimal(38,0)") for start in (1, 16))
+    total = stamped.agg(F.count(F.lit(1)), F.sum(high), F.sum(low)).first()
+    return hashlib.sha256("|".join(str(value) for value in total).encode()).hexdigest()
+
+
+def _folder_rows(spark: SparkSession, source: CatalogSource, config: CatalogConfig) -> DataFrame:
+    uris = list_photos(source)
+    products = [product_of(uri, config.product_id_from) for uri in uris]
+    listed = spark.createDataFrame(pa.table([products, uris], schema=_FOLDER_SCHEMA))
+    return listed.withColumn("attributes", _no_attributes())
+
+
+def _manifest_rows(spark: SparkSession, source: CatalogSource, config: CatalogConfig) -> DataFrame:
+    location = files.spark_uri(source.uri)
+    if source.kind == "parquet":
+        manifest = spark.read.parquet(location)
+    else:
+        manifest = spark.read.csv(location, header=True, multiLine=True, escape='"', encoding="UTF-8")
+    wanted = {"catalog.uri_column": config.uri_column, "catalog.product_id_column": config.product_id_column}
+    absent = [f"{name!r} ({key})" for key, name in wanted.items() if name and name not in manifest.columns]
+    if absent:
+        raise CatalogError(
+            f"the manifest {source.uri!r} has no column {' and no column '.join(absent)}; it has "
+            f"{', '.join(manifest.columns) or 'none'}. Name them with --set catalog.uri_column=... and "
+            "--set catalog.product_id_column=... (null: every photo is its own product)"
+        )
+    uri = _text(config.uri_column)
+    if config.product_id_column:
+        product_id = _text(config.product_id_column)
+    else:
+        product_id = F.udf(partial(_product_of_uri, product_id_from=config.product_id_from), "string")(uri)
+    others = [c for c in manifest.columns if c not in wanted.values()]
+    pairs = [part for c in others for part in (F.lit(c), _text(c))]
+    attributes = F.map_filter(F.create_map(*pairs), lambda _, value: value.isNotNull()) if pairs else _no_attributes()
+    return manifest.select(product_id.alias("product_id"), uri.alias("uri"), attributes.alias("attributes"))
+
+
+def _no_attributes() -> F.Column:
+    return F.create_map().cast("map<string,string>")
+
+
+def _text(column: str) -> F.Column:
+    """A manifest's value as text; null where there is nothing but white space."""
+    quoted = column.replace("`", "``")
+    return F.nullif(F.trim(F.col(f"`{quoted}`").cast("string")), F.lit(""))
+
+
+def _product_of_uri(uri: str | None, product_id_from: str) -> str | None:
+    return None if uri is None else product_of(uri, "folder" if product_id_from == "folder" else "file")
+
+
+def _stamp_rows(batches: Iterator[pa.RecordBatch], base_uri: str) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        stamps = [stamp(uri, base_uri) if uri else None for uri in batch.column("uri").to_pylist()]
+        yield pa.RecordBatch.from_arrays(
+            [
+                *batch.columns,
+                pa.array([s and s.n_bytes for s in stamps], pa.int64()),
+                pa.array([s and s.mtime_ns for s in stamps], pa.int64()),
+            ],
+            names=[*batch.schema.names, "n_bytes", "mtime_ns"],
+        )

@@ -1,0 +1,107 @@
+"""The night: every stage in order, then the manifest that makes the run exist."""
+
+from __future__ import annotations
+
+import platform
+import time
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from prodseek import __version__, files
+from prodseek.config import Config
+from prodseek.errors import ReconciliationError
+from prodseek.jobs.progress import Console
+from prodseek.jobs.stages import STAGES, open_run, run_stage
+from prodseek.spark.tables import read_table
+from prodseek.store import Run, Store, Summary
+from prodseek.tables import TABLES
+
+_LIBRARIES = ("pyspark", "torch", "torchvision", "pyarrow", "numpy", "faiss-cpu", "faiss-gpu", "umap-learn", "hdbscan")
+
+
+def run(spark: SparkSession, config: Config, console: Console) -> Run:
+    """Run or resume the night and publish it; a run that is finished is left as it is."""
+    started = time.monotonic()
+    opened = open_run(spark, config)
+    current = opened.run
+    if current.is_finished:
+        console.say(f"run {current.run_id} exists and is finished: the catalogue and the configuration have not changed")
+        console.say(f"nothing to do; its report is {current.path('report', 'index.html')}")
+        return current
+    console.say(f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}")
+    summaries = [run_stage(spark, config, current, stage, console) for stage in STAGES]
+    manifest = build_manifest(spark, config, current, opened.fingerprint, summaries)
+    Store(current.root).publish(current, manifest)
+    files.delete_dir(current.path("_work"))
+    print_summary(current, manifest, time.monotonic() - started)
+    return current
+
+
+def build_manifest(
+    spark: SparkSession, config: Config, run: Run, fingerprint: str, summaries: list[Summary]
+) -> dict[str, Any]:
+    """Everything a reader needs to trust a run. Raises ReconciliationError when rows were lost or made up."""
+    tables = {name: rows for summary in summaries for name, rows in summary.rows.items()}
+    facts = {summary.stage: summary.facts for summary in summaries}
+    input_rows = facts["ingest"]["input_rows"]
+    reconciliation = {"input_rows": input_rows, "images": tables["images"], "rejects": tables["rejects"]}
+    counted = {name: read_table(spark, run, name).count() for name in ("images", "rejects")}
+    if sum(counted.values()) != input_rows or any(counted[name] != tables[name] for name in counted):
+        raise ReconciliationError(
+            f"run {run.run_id}: {input_rows} rows came in, but {counted['images']} images and {counted['rejects']} "
+            f"rejects lie in {run.uri} ({tables['images']} and {tables['rejects']} were written); nothing is published"
+        )
+    return {
+        "run_id": run.run_id,
+        "fingerprint": fingerprint,
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "prodseek_version": __version__,
+        "tables": {name: tables[name] for name in TABLES if name in tables},
+        "reconciliation": reconciliation,
+        "seconds": {summary.stage: summary.seconds for summary in summaries},
+        "stages": facts,
+        "weights_sha256": config.network.weights.sha256,
+        "config": config.model_dump(mode="json"),
+        "libraries": _library_versions(),
+    }
+
+
+def print_summary(run: Run, manifest: dict[str, Any], seconds: float) -> None:
+    """Tell a person what the night brought, on standard output."""
+    tables, stages = manifest["tables"], manifest["stages"]
+    reasons = stages["embed"]["rejected"]
+    rejected = f" ({', '.join(f'{n} {reason}' for reason, n in reasons.items())})" if reasons else ""
+    groups = stages["cluster"]
+    lines = [
+        ("rows in", str(manifest["reconciliation"]["input_rows"])),
+        ("images", str(tables["images"])),
+        ("rejected", f"{tables['rejects']}{rejected}"),
+        ("regions", str(tables["detections"])),
+        ("duplicate groups", f"{stages['duplicates']['groups']}, {tables['duplicate_groups']} photos in them"),
+        ("curation groups", f"{tables['curation_summary']}, {groups['in_no_group']} of {groups['grouped_regions']} regions in none"),
+        ("index", stages["index"]["description"]),
+        ("seconds", ", ".join(f"{stage} {spent:.1f}" for stage, spent in manifest["seconds"].items())),
+        ("in all", f"{seconds:.0f} s"),
+        ("report", run.path("report", "index.html")),
+        ("Parquet", run.uri),
+    ]
+    print("\n" + "\n".join(f"{name:<18}{value}" for name, value in lines))
+
+
+def _library_versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+if __name__ == "__main__":
+    from prodseek.jobs.stages import main
+
+    main("nightly")

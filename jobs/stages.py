@@ -1,0 +1,98 @@
+"""The stages, their order, and running one of them, alone or as part of the night."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pyspark.sql import SparkSession
+
+from prodseek import __version__
+from prodseek.cli import explain_errors
+from prodseek.config import Config, load_config
+from prodseek.jobs.catalogue import catalog_fingerprint, catalog_rows, open_catalog
+from prodseek.jobs.progress import Console
+from prodseek.spark.session import start_session
+from prodseek.store import Run, Store, Summary
+
+STAGES = ("ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "report")
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """The run that a command works on. is_new: nothing of it existed before."""
+
+    run: Run
+    fingerprint: str
+    is_new: bool
+
+
+def open_run(spark: SparkSession, config: Config) -> OpenedRun:
+    """The run of this catalogue, configuration and version: the newest when it is of the same, else a new one."""
+    source = open_catalog(config.catalog)
+    rows = catalog_rows(spark, source, config.catalog)
+    catalog = catalog_fingerprint(rows, source.base_uri)
+    fingerprint = hashlib.sha256(f"{catalog}|{config.fingerprint}|{__version__}".encode()).hexdigest()
+    store = Store.at(config.store.root)
+    current = store.current(fingerprint)
+    if current is not None:
+        return OpenedRun(current, fingerprint, is_new=False)
+    return OpenedRun(store.new_run(fingerprint, datetime.now(UTC)), fingerprint, is_new=True)
+
+
+def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console: Console) -> Summary:
+    """Run one stage of a run, or tell that it is done; its summary marks it as done."""
+    done = run.summary(stage)
+    if done is not None:
+        console.say(f"{stage}: done in {done.seconds:.1f} s by an earlier attempt")
+        return done
+    run.require(stage, *STAGES[: STAGES.index(stage)])
+    module = import_module(f"prodseek.jobs.{stage}")
+    started = time.monotonic()
+    with console.stage(spark, stage):
+        summary: Summary = module.run(spark, config, run)
+    summary = replace(summary, seconds=round(time.monotonic() - started, 2))
+    run.write_summary(summary)
+    console.stage_done(summary)
+    return summary
+
+
+def run_named(stage: str, config: Config) -> None:
+    """Start Spark and run `stage`, or the whole night for "nightly"."""
+    console = Console()
+    with console.starting():
+        spark = start_session(config.spark, f"prodseek {stage}")
+    try:
+        if stage == "nightly":
+            from prodseek.jobs import nightly
+
+            nightly.run(spark, config, console)
+            return
+        opened = open_run(spark, config)
+        if opened.run.is_finished:
+            console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
+            return
+        run_stage(spark, config, opened.run, stage, console)
+    finally:
+        spark.stop()
+
+
+def main(stage: str) -> None:
+    """The command line of `spark-submit jobs/STAGE.py`."""
+
+    def command(
+        catalog: Annotated[str | None, typer.Argument(help="folder of photos, or CSV or Parquet manifest")] = None,
+        root: Annotated[str | None, typer.Option(help="where runs are kept")] = None,
+        environment: Annotated[str, typer.Option("--env", help="local or cluster")] = "cluster",
+        config: Annotated[list[Path] | None, typer.Option(help="YAML file laid over the defaults")] = None,
+        settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value")] = None,
+    ) -> None:
+        run_named(stage, load_config(environment, config or (), settings or (), catalog, root))
+
+    explain_errors(lambda: typer.run(command))

@@ -1,0 +1,1 @@
+"""Near-duplicate photos: candidates by hash, verification by aligned pixels, verdicts, groups."""

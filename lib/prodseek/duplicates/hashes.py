@@ -1,0 +1,241 @@
+"""PDQ hashes of photos in all eight orientations, and the pairs of photos whose hashes are near."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import faiss
+import numpy as np
+import pdqhash
+from numpy.typing import NDArray
+
+HASH_BITS = 256
+# PDQ's authors call up to 31 of 256 bits the same image ("The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing
+# Algorithm", Facebook 2019); pairs are verified by their pixels afterwards, so candidates may lie farther apart.
+MAX_HAMMING = 60
+# Above this many hashes a multi-index table beats comparing all with all.
+_COMPARE_ALL_BELOW = 200_000
+_TABLE_BITS = 16
+_MAX_FLIPPED_BITS = 1
+_BLOCK_ROWS = 1024
+# Of photos with one and the same hash, and of near ones, each is paired with this many: output stays linear.
+_MAX_PARTNERS = 24
+
+
+class Orientation(StrEnum):
+    """How photo a must be turned to look like photo b. Rotations are counter-clockwise."""
+
+    IDENTITY = "identity"
+    ROTATE_90 = "rotate_90"
+    ROTATE_180 = "rotate_180"
+    ROTATE_270 = "rotate_270"
+    MIRROR = "mirror"
+    FLIP = "flip"
+    TRANSPOSE = "transpose"
+    TRANSVERSE = "transverse"
+
+
+ORIENTATIONS = tuple(Orientation)
+# Where pdqhash.compute_dihedral puts them.
+_PDQHASH_ORDER = (0, 1, 2, 3, 5, 4, 6, 7)
+# Each orientation as (transpose first, then mirror, then flip).
+_STEPS = {
+    Orientation.IDENTITY: (False, False, False),
+    Orientation.ROTATE_90: (True, False, True),
+    Orientation.ROTATE_180: (False, True, True),
+    Orientation.ROTATE_270: (True, True, False),
+    Orientation.MIRROR: (False, True, False),
+    Orientation.FLIP: (False, False, True),
+    Orientation.TRANSPOSE: (True, False, False),
+    Orientation.TRANSVERSE: (True, True, True),
+}
+
+
+class PdqPairs(NamedTuple):
+    """Pairs of rows, row_a < row_b, sorted.
+
+    row_a, row_b: (P,) int64. orientation: (P,) int8, index into ORIENTATIONS, turns a into b. hamming: (P,) int32, bits of 256.
+    """
+
+    row_a: NDArray[np.int64]
+    row_b: NDArray[np.int64]
+    orientation: NDArray[np.int8]
+    hamming: NDArray[np.int32]
+
+
+def turn(pixels: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
+    """pixels: (H, W, ...). The photo turned; a contiguous copy."""
+    transposed, mirrored, flipped = _STEPS[orientation]
+    if transposed:
+        pixels = pixels.swapaxes(0, 1)
+    return np.ascontiguousarray(pixels[:: -1 if flipped else 1, :: -1 if mirrored else 1])
+
+
+def pdq_hash(pixels: NDArray[np.uint8]) -> tuple[str, int]:
+    """PDQ hash (64 hex digits) and quality (0 to 100, below 50 means too little structure to trust).
+
+    pixels: (H, W, 3) uint8 RGB.
+    """
+    bits, quality = pdqhash.compute(np.ascontiguousarray(pixels))
+    return hash_to_hex(np.packbits(np.asarray(bits, dtype=np.uint8))), int(quality)
+
+
+def pdq_dihedral(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """pixels: (H, W, 3) uint8 RGB. Returns (8, 32) uint8: the hash of each turned photo, in the order of ORIENTATIONS."""
+    hashes, _ = pdqhash.compute_dihedral(np.ascontiguousarray(pixels))
+    return np.packbits(np.asarray(hashes, dtype=np.uint8), axis=1)[list(_PDQHASH_ORDER)]
+
+
+def dihedral_hashes(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Hashes of the turned photos from the hashes of the photos alone.
+
+    hashes: (N, 32) uint8. Returns (N, 8, 32) in the order of ORIENTATIONS. A PDQ bit says whether a DCT coefficient lies above
+    the median; turning a photo swaps coefficients or changes their sign, and the median lies near 0: so bits swap or flip. About
+    7 bits in 256 differ from the hash of the turned pixels.
+    """
+    bits = np.unpackbits(np.asarray(hashes, dtype=np.uint8), axis=1).reshape(-1, 16, 16)
+    odd = np.arange(16) % 2 == 1
+    turned = np.empty((len(bits), len(ORIENTATIONS), 16, 16), dtype=np.uint8)
+    for slot, orientation in enumerate(ORIENTATIONS):
+        transposed, mirrored, flipped = _STEPS[orientation]
+        turned[:, slot] = bits.transpose(0, 2, 1) if transposed else bits
+        turned[:, slot] ^= (odd[None, :] & mirrored) ^ (odd[:, None] & flipped)
+    return np.packbits(turned.reshape(-1, len(ORIENTATIONS), HASH_BITS), axis=2)
+
+
+def hash_to_hex(packed: NDArray[np.uint8]) -> str:
+    """packed: (32,) uint8. Returns 64 hex digits."""
+    return packed.tobytes().hex()
+
+
+def hashes_from_hex(hex_hashes: Sequence[str]) -> NDArray[np.uint8]:
+    """Hashes of 64 hex digits each as (N, 32) uint8. ValueError names the first that is not one."""
+    packed = np.empty((len(hex_hashes), HASH_BITS // 8), dtype=np.uint8)
+    for row, text in enumerate(hex_hashes):
+        try:
+            packed[row] = np.frombuffer(bytes.fromhex(text), dtype=np.uint8)
+        except ValueError as error:
+            raise ValueError(f"{text!r} is not a PDQ hash of 64 hex digits") from error
+    return packed
+
+
+def hamming(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """Number of differing bits. a, b: (..., 32) uint8, broadcast against each other."""
+    differing: NDArray[np.int32] = np.bitwise_count(np.bitwise_xor(a, b)).sum(axis=-1, dtype=np.int32)
+    return differing
+
+
+def best_orientation(hash_a: NDArray[np.uint8], hash_b: NDArray[np.uint8]) -> tuple[Orientation, int]:
+    """How a is best turned to look like b, and the bits that then still differ. Each (32,) uint8."""
+    distances = hamming(dihedral_hashes(hash_a[None, :])[0], hash_b[None, :])
+    best = int(distances.argmin())
+    return ORIENTATIONS[best], int(distances[best])
+
+
+def pdq_pairs(hashes: NDArray[np.uint8], max_hamming: int = MAX_HAMMING) -> PdqPairs:
+    """Pairs of photos whose hashes, one of them turned in any of eight ways, differ in at most max_hamming bits.
+
+    hashes: (N, 32) uint8, one row a photo. Exact for up to 200,000 distinct hashes; above, pairs more than 31 bits apart may be
+    missed. Each photo has at most some dozens of partners (nearest first, then by row), and of photos with equal hashes all are
+    paired with the first ones: the output is linear in N.
+    """
+    hashes = np.ascontiguousarray(hashes, dtype=np.uint8)
+    empty = np.zeros(0, dtype=np.int64)
+    if not len(hashes):
+        return PdqPairs(empty, empty, empty.astype(np.int8), empty.astype(np.int32))
+    distinct, first_rows, which = _distinct(hashes)
+    a, b, turned, distance = _distinct_pairs(distinct, max_hamming)
+    members = _members(which, len(distinct))
+    rows: list[tuple[int, int, int, int]] = []
+    for i, j, slot, bits in zip(a.tolist(), b.tolist(), turned.tolist(), distance.tolist(), strict=True):
+        for row_i, row_j in _partners(members[i], members[j]):
+            rows.append(_in_row_order(row_i, row_j, slot, bits))
+    for group in members:
+        for position, row in enumerate(group[1:], start=1):
+            rows.extend((partner, row, 0, 0) for partner in group[: min(position, _MAX_PARTNERS)])
+    table = np.array(sorted(rows), dtype=np.int64).reshape(-1, 4)
+    return PdqPairs(table[:, 0], table[:, 1], table[:, 2].astype(np.int8), table[:, 3].astype(np.int32))
+
+
+def _in_row_order(row_a: int, row_b: int, slot: int, bits: int) -> tuple[int, int, int, int]:
+    if row_a < row_b:
+        return row_a, row_b, slot, bits
+    inverse = {Orientation.ROTATE_90: Orientation.ROTATE_270, Orientation.ROTATE_270: Orientation.ROTATE_90}
+    orientation = ORIENTATIONS[slot]
+    return row_b, row_a, ORIENTATIONS.index(inverse.get(orientation, orientation)), bits
+
+
+def _partners(left: list[int], right: list[int]) -> set[tuple[int, int]]:
+    """Every member of one with the first few of the other, not all with all."""
+    few = max(1, _MAX_PARTNERS // 8)
+    return {(i, j) for i in left for j in right[:few]} | {(i, j) for i in left[:few] for j in right}
+
+
+def _distinct(hashes: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp], NDArray[np.intp]]:
+    """Distinct hashes in the order of their first rows."""
+    as_bytes = hashes.view(np.dtype((np.void, hashes.shape[1]))).ravel()
+    _, first, which = np.unique(as_bytes, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    return hashes[first[order]], first[order], place[which]
+
+
+def _members(which: NDArray[np.intp], n_distinct: int) -> list[list[int]]:
+    order = np.argsort(which, kind="stable")
+    ends = np.cumsum(np.bincount(which, minlength=n_distinct))
+    return [part.tolist() for part in np.split(order, ends[:-1])]
+
+
+def _distinct_pairs(
+    hashes: NDArray[np.uint8], max_hamming: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    index = _binary_index(hashes, max_hamming)
+    found: list[NDArray[np.int64]] = []
+    for start in range(0, len(hashes), _BLOCK_ROWS):
+        block = dihedral_hashes(hashes[start : start + _BLOCK_ROWS])
+        parts = []
+        for slot in range(len(ORIENTATIONS)):
+            # faiss finds what is strictly nearer than the radius.
+            limits, distance, row = index.range_search(np.ascontiguousarray(block[:, slot]), max_hamming + 1)
+            query = start + np.repeat(np.arange(len(block)), np.diff(limits.astype(np.int64)))
+            parts.append(np.stack([query, row, np.full(len(row), slot), distance.astype(np.int64)]))
+        table = np.concatenate(parts, axis=1)
+        table = table[:, table[0] != table[1]]
+        found.append(_nearest_partners(table))
+    table = np.concatenate(found, axis=1)
+    swapped = table[0] > table[1]
+    rotation = np.array([ORIENTATIONS.index(o) for o in (Orientation.ROTATE_90, Orientation.ROTATE_270)])
+    slots = table[2].copy()
+    for one, other in (rotation, rotation[::-1]):
+        slots[swapped & (table[2] == one)] = other
+    low, high = np.minimum(table[0], table[1]), np.maximum(table[0], table[1])
+    order = np.lexsort((slots, table[3], high, low))
+    low, high, slots, distance = low[order], high[order], slots[order], table[3][order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (np.diff(low) != 0) | (np.diff(high) != 0)
+    return low[first], high[first], slots[first], distance[first]
+
+
+def _nearest_partners(table: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of (query, row, slot, distance) columns the best slot of each pair, then each query's nearest partners."""
+    table = table[:, np.lexsort((table[2], table[3], table[1], table[0]))]
+    first = np.ones(table.shape[1], dtype=bool)
+    first[1:] = (np.diff(table[0]) != 0) | (np.diff(table[1]) != 0)
+    table = table[:, first]
+    table = table[:, np.lexsort((table[1], table[3], table[0]))]
+    rank = np.arange(table.shape[1]) - np.searchsorted(table[0], table[0])
+    return table[:, rank < _MAX_PARTNERS]
+
+
+def _binary_index(hashes: NDArray[np.uint8], max_hamming: int) -> Any:
+    if len(hashes) <= _COMPARE_ALL_BELOW:
+        index: Any = faiss.IndexBinaryFlat(HASH_BITS)
+    else:
+        index = faiss.IndexBinaryMultiHash(HASH_BITS, HASH_BITS // _TABLE_BITS, _TABLE_BITS)
+        # Pigeonhole: of 16 parts, one has at most max_hamming / 16 differing bits.
+        index.nflip = min(_MAX_FLIPPED_BITS, max_hamming // _TABLE_BITS)
+    index.add(hashes)
+    return index

@@ -1,0 +1,51 @@
+"""The facets of likeness: which parts of a slice each is made of, and how the parts are made comparable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FACETS = ("visual", "colour", "texture", "shape")
+VISUAL_DIM = 128
+
+
+@dataclass(frozen=True)
+class FacetPart:
+    """A part's share in a facet.
+
+    dim: values it gives to the facet's vector. weight: length of those values, relative to the facet's other
+    parts.
+    """
+
+    part: str
+    dim: int
+    weight: float
+
+
+FACET_PARTS: dict[str, tuple[FacetPart, ...]] = {
+    "visual": (FacetPart("mean", 64, 1.0), FacetPart("grid", 64, 1.0)),
+    "texture": (FacetPart("texture", 64, 1.0),),
+    "shape": (FacetPart("shape", 64, 1.0),),
+}
+FITTED_PARTS = tuple(part.part for parts in FACET_PARTS.values() for part in parts)
+COLOUR_PART = "colour"
+
+
+def prepare(part: str, values: NDArray[np.float16]) -> NDArray[np.float64]:
+    """A part's raw values -> what is compared or fitted: (N, length) float64 of length 1, or 0 where there is
+    nothing.
+
+    Colour is a histogram, and the cosine of two histograms' roots is their Bhattacharyya coefficient. The
+    others are scaled to unit length, so that how strongly a network responds to a photo does not count.
+    """
+    wide = values.astype(np.float64)
+    return unit(np.sqrt(np.maximum(wide, 0.0)) if part == COLOUR_PART else wide)
+
+
+def unit(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows scaled to length 1; rows of zeros stay."""
+    norms = np.sqrt((values * values).sum(axis=1, keepdims=True))
+    scaled: NDArray[np.float64] = values / np.where(norms > 0, norms, 1.0)
+    return scaled

@@ -1,0 +1,1 @@
+"""The searchable index and the neighbour graph: cells, shards, search, recall."""

@@ -1,0 +1,113 @@
+"""Cells of an inverted file: how many, where their centroids lie, and which cells a vector belongs to."""
+
+from __future__ import annotations
+
+import math
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+FLAT_BELOW = 10_000
+TRAIN_ROWS_PER_CELL = 64
+_KMEANS_ITERATIONS = 12
+_BLOCK_ROWS = 4096
+# How many cells beyond nprobe are scored again exactly, so that rounding in BLAS cannot decide which are probed.
+_SPARE_CELLS = 8
+
+
+def choose_nlist(n_vectors: int) -> int:
+    """Number of cells: 1 (no training, exact search) below FLAT_BELOW, else the power of two in [4 sqrt N, 8 sqrt N).
+
+    4 sqrt(N) is faiss's own guideline ("Guidelines to choose an index", faiss wiki).
+    """
+    if n_vectors < FLAT_BELOW:
+        return 1
+    return int(2 ** math.ceil(math.log2(4 * math.sqrt(n_vectors))))
+
+
+def training_rows(n_vectors: int, nlist: int) -> int:
+    """How many vectors the sample for `train_centroids` should hold."""
+    return max(1, min(n_vectors, TRAIN_ROWS_PER_CELL * nlist))
+
+
+def check_vectors(ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
+    """ids: (N,), vectors: (N, d). ValueError naming the ids whose vector is zero, NaN or infinite."""
+    if vectors.ndim != 2 or len(ids) != len(vectors):
+        raise ValueError(
+            f"{len(ids)} ids do not fit vectors of shape {vectors.shape}; one row an id is needed"
+        )
+    squared_norm = np.einsum("nd,nd->n", vectors, vectors)
+    bad = ~np.isfinite(squared_norm) | (squared_norm == 0)
+    if bad.any():
+        named = ", ".join(str(i) for i in np.asarray(ids)[bad][:10])
+        more = f" and {int(bad.sum()) - 10} more" if bad.sum() > 10 else ""
+        raise ValueError(f"zero, NaN or infinite vectors cannot be compared; detection ids {named}{more}")
+
+
+def train_centroids(sample: NDArray[np.float32], nlist: int, seed: int) -> NDArray[np.float32]:
+    """Spherical k-means.
+
+    sample: (S, d) float32, unit length, S >= nlist. Returns (nlist, d) float32, unit length. Same sample, nlist and seed:
+    same centroids. nlist = 1 needs no training: the mean direction. ValueError if the sample is too small.
+    """
+    sample = np.ascontiguousarray(sample, dtype=np.float32)
+    check_vectors(np.arange(len(sample)), sample)
+    if nlist < 1:
+        raise ValueError(f"nlist is {nlist}; at least 1 cell is needed")
+    if len(sample) < nlist:
+        raise ValueError(
+            f"{nlist} cells cannot be trained on {len(sample)} vectors; lower nlist or enlarge the sample"
+        )
+    if nlist == 1:
+        return _unit(sample.mean(axis=0, dtype=np.float64)[None, :])
+    kmeans = faiss.Kmeans(
+        sample.shape[1],
+        nlist,
+        niter=_KMEANS_ITERATIONS,
+        seed=seed,
+        spherical=True,
+        min_points_per_centroid=1,
+        max_points_per_centroid=max(TRAIN_ROWS_PER_CELL, math.ceil(len(sample) / nlist)),
+    )
+    kmeans.train(sample)
+    return _unit(np.asarray(kmeans.centroids, dtype=np.float64))
+
+
+def assign_cells(
+    vectors: NDArray[np.float32], centroids: NDArray[np.float32], nprobe: int
+) -> NDArray[np.int32]:
+    """The nprobe cells whose centroids are nearest, best first; equal ones by cell number.
+
+    vectors: (N, d), centroids: (nlist, d), float32, unit length. Returns (N, min(nprobe, nlist)) int32. A vector's cells do
+    not depend on what else is in the batch. ValueError for zero or NaN vectors (named by row).
+    """
+    vectors = np.ascontiguousarray(vectors, dtype=np.float32)
+    centroids = np.ascontiguousarray(centroids, dtype=np.float32)
+    check_vectors(np.arange(len(vectors)), vectors)
+    if nprobe < 1:
+        raise ValueError(f"nprobe is {nprobe}; at least 1 cell must be probed")
+    if vectors.shape[1] != centroids.shape[1]:
+        raise ValueError(f"vectors have {vectors.shape[1]} dimensions, the centroids {centroids.shape[1]}")
+    nlist = len(centroids)
+    nprobe = min(nprobe, nlist)
+    cells = np.zeros((len(vectors), nprobe), dtype=np.int32)
+    if nlist == 1:
+        return cells
+    flat = faiss.IndexFlatIP(centroids.shape[1])
+    flat.add(centroids)
+    for start in range(0, len(vectors), _BLOCK_ROWS):
+        block = vectors[start : start + _BLOCK_ROWS]
+        _, candidates = flat.search(block, min(nlist, nprobe + _SPARE_CELLS))
+        candidates.sort(axis=1)
+        cosine = np.vecdot(block[:, None, :], centroids[candidates])
+        best = np.argsort(-cosine, axis=1, kind="stable")[:, :nprobe]
+        cells[start : start + _BLOCK_ROWS] = np.take_along_axis(candidates, best, axis=1)
+    return cells
+
+
+def _unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    # Vectors that cancel out have no mean direction; any unit vector serves.
+    rows = np.where(length > 0, rows, np.eye(1, rows.shape[1]))
+    return (rows / np.where(length > 0, length, 1.0)).astype(np.float32)

@@ -1,0 +1,68 @@
+"""What a detector is made of, and the id of what it gives. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from prodseek.slice_layout import SLICE_VERSION, SlicePart, layout_to_dict, slice_layout
+from prodseek.vision.darknet_cfg import read_description
+
+
+@dataclass(frozen=True)
+class DetectorSettings:
+    """Everything that decides what a detector does.
+
+    network: a shipped network's name (`darknet_cfg.SHIPPED_NETWORKS`) or the path of a Darknet .cfg file.
+    weights_path, weights_sha256: its .weights file, checked before use. input_px: side of the network's
+    square input, a multiple of its largest stride. score_threshold, nms_iou_threshold: in 0..1.
+    max_detections: the best that many of an image are kept. min_box_px: detections with a shorter side, in
+    source pixels, are left out. torch_threads: CPU threads of the network, 0 to leave torch's own number.
+    batch_size, torch_threads and device change the speed only.
+    """
+
+    weights_path: Path
+    weights_sha256: str
+    network: str = "yolov3-tiny"
+    input_px: int = 416
+    batch_size: int = 8
+    score_threshold: float = 0.1
+    nms_iou_threshold: float = 0.45
+    max_detections: int = 20
+    min_box_px: float = 8.0
+    torch_threads: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+
+def network_layout(network: str) -> dict[str, SlicePart]:
+    """The layout of a network's slices, from its description alone. Raises WeightsError."""
+    description = read_description(network)
+    return slice_layout(
+        {f"stride{s}": description.layers[index].channels for s, index in description.taps.items()}
+    )
+
+
+def model_id(settings: DetectorSettings) -> str:
+    """A short name for what these settings give: equal ids, equal regions and slices.
+
+    `<network>-<input_px>-<16 hex digits>`, of a hash over the description, the weights, the thresholds and
+    the version of slicing. Reads the description, not the weights. Raises WeightsError.
+    """
+    description = read_description(settings.network)
+    content = {
+        "description": description.text,
+        "class_names": description.class_names,
+        "weights_sha256": settings.weights_sha256,
+        "input_px": settings.input_px,
+        "score_threshold": settings.score_threshold,
+        "nms_iou_threshold": settings.nms_iou_threshold,
+        "max_detections": settings.max_detections,
+        "min_box_px": settings.min_box_px,
+        "layout": layout_to_dict(network_layout(settings.network)),
+        "slice_version": SLICE_VERSION,
+    }
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return f"{description.name}-{settings.input_px}-{digest[:16]}"

@@ -1,0 +1,140 @@
+"""Slicing: the raw values of the feature maps, and of the pixels, under every box. No crop goes through a
+network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torchvision.ops import roi_align
+
+from prodseek.slice_layout import (
+    GRID_CHANNELS,
+    GRID_SIDE,
+    MEAN_CHANNELS,
+    TEXTURE_CHANNELS,
+    SlicePart,
+    slice_length,
+)
+from prodseek.vision.letterbox import Letterbox
+from prodseek.vision.network import FeatureMap
+from prodseek.vision.pixel_parts import pixel_parts
+
+TEXTURE_SIDE = 8  # the early map is sampled at this many points a side of a box
+MIN_SIDE_PX = 1.0  # network-input pixels
+_PROJECTION_SEED = 20180408
+_FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+@dataclass(frozen=True)
+class View:
+    """One image of a batch as slicing sees it.
+
+    canvas: (input_px, input_px, 3) uint8 RGB. placed: where the photo lies in it. mask: (h, w) bool over the
+    photo, True on the product of a plain-background photo, else None. boxes: (R, 4) float32, x1 y1 x2 y2,
+    source pixels.
+    """
+
+    canvas: NDArray[np.uint8]
+    placed: Letterbox
+    mask: NDArray[np.bool_] | None
+    boxes: NDArray[np.float32]
+
+
+def slice_regions(
+    maps: Mapping[str, torch.Tensor],
+    feature_maps: Sequence[FeatureMap],
+    views: Sequence[View],
+    layout: Mapping[str, SlicePart],
+) -> list[NDArray[np.float16]]:
+    """Slice every box of every image of a batch: RoIAlign (He et al., Mask R-CNN, 2017, section 3) and pixel
+    statistics.
+
+    maps: name -> (B, C, h, w). views: B of them. Returns for each image (R, slice_length) float16. Detected
+    and hand-drawn boxes go the same way. A box is cut at the photo's edges and, about its centre, widened to
+    MIN_SIDE_PX of the network's input; smaller than a cell it is read where it lies, between the cells.
+    Raises ValueError for a box that is not finite, is empty or lies outside the photo.
+    """
+    boxes = [network_boxes(view.placed, view.boxes) for view in views]
+    strides = {feature_map.name: feature_map.stride for feature_map in feature_maps}
+    on_device = [torch.from_numpy(each).to(maps["stride32"].device) for each in boxes]
+
+    def align(name: str, side: int, samples: int) -> NDArray[np.float32]:
+        """(all boxes, cells, channels)"""
+        pooled = roi_align(maps[name], on_device, side, 1 / strides[name], samples, aligned=True)
+        values: NDArray[np.float32] = pooled.flatten(2).transpose(1, 2).cpu().numpy()
+        return values
+
+    grid = align("stride32", GRID_SIDE, 2)
+    texture = _reduce(align("stride8", TEXTURE_SIDE, 1), TEXTURE_CHANNELS)
+    parts: dict[str, NDArray[np.float32]] = {
+        "mean": _reduce(align("stride32", 1, -1), MEAN_CHANNELS)[:, 0],
+        "grid": _reduce(grid, GRID_CHANNELS).reshape(len(grid), -1),
+        "texture": np.concatenate((texture.mean(axis=1), texture.std(axis=1)), axis=1),
+    }
+    pixel = [
+        pixel_parts(view.canvas[view.placed.inner], view.mask, box - _corner(view.placed))
+        for view, of_image in zip(views, boxes, strict=True)
+        for box in of_image
+    ]
+    parts["colour"] = np.array([colour for colour, _ in pixel], np.float32).reshape(len(pixel), -1)
+    parts["shape"] = np.array([shape for _, shape in pixel], np.float32).reshape(len(pixel), -1)
+
+    slices = np.zeros((len(grid), slice_length(layout)), np.float32)
+    for name, part in layout.items():
+        if len(slices):
+            slices[:, part.span] = parts[name]
+    rounded = np.clip(slices, -_FLOAT16_MAX, _FLOAT16_MAX).astype(np.float16)
+    ends = np.cumsum([len(of_image) for of_image in boxes])
+    return np.split(rounded, ends[:-1])
+
+
+def network_boxes(placed: Letterbox, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Boxes in source pixels -> where they are sliced, (R, 4) float32 network-input pixels. Raises
+    ValueError."""
+    boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
+    clipped = placed.clip_to_source(boxes)
+    usable = np.isfinite(boxes).all(axis=1) & (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
+    if not usable.all():
+        first = boxes[int(np.flatnonzero(~usable)[0])]
+        raise ValueError(
+            f"box x1 y1 x2 y2 = {', '.join(f'{value:g}' for value in first)} covers nothing of a photo of "
+            f"{placed.width_px} x {placed.height_px} px; x1 < x2 and y1 < y2 must hold inside it"
+        )
+    mapped = placed.to_network(clipped)
+    low = np.tile(_corner(placed)[:2], 2)
+    high = low + np.array((placed.inner_width_px, placed.inner_height_px) * 2, np.float32)
+    centres = (mapped[:, :2] + mapped[:, 2:]) / 2
+    halves = np.maximum(mapped[:, 2:] - mapped[:, :2], MIN_SIDE_PX) / 2
+    # Keep a widened box inside the photo; the photo itself is at least MIN_SIDE_PX in the input.
+    centres = np.clip(centres, low[:2] + halves, np.maximum(high[:2] - halves, low[:2] + halves))
+    widened = np.concatenate((centres - halves, centres + halves), axis=1)
+    inside: NDArray[np.float32] = np.clip(widened, low, high).astype(np.float32)
+    return inside
+
+
+def _corner(placed: Letterbox) -> NDArray[np.float32]:
+    return np.array((placed.left_px, placed.top_px) * 2, np.float32)
+
+
+def _reduce(values: NDArray[np.float32], limit: int) -> NDArray[np.float32]:
+    """(..., channels) -> (..., at most `limit` channels), by a fixed random orthonormal projection.
+
+    It keeps distances and angles nearly as they are (Johnson and Lindenstrauss, 1984).
+    """
+    channels = values.shape[-1]
+    if channels <= limit:
+        return values
+    reduced: NDArray[np.float32] = values @ _projection(channels, limit)
+    return reduced
+
+
+def _projection(channels: int, limit: int) -> NDArray[np.float32]:
+    gaussian = np.random.default_rng((_PROJECTION_SEED, channels, limit)).standard_normal((channels, limit))
+    basis, triangle = np.linalg.qr(gaussian)
+    basis = basis * np.sign(np.diag(triangle))  # the sign QR leaves open
+    scaled: NDArray[np.float32] = (basis * np.sqrt(channels / limit)).astype(np.float32)
+    return scaled

@@ -1,0 +1,115 @@
+"""The report's sentences and figures."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from prodseek.report import wording
+from prodseek.report.model import Duplicates, FacetGroups, Intake, RejectedRows, Report, RunFacts
+
+RUN = RunFacts("r1", datetime(2026, 11, 4, 3, 5, tzinfo=UTC), "/shop", "yolov3-tiny", "0.1.0")
+
+
+@pytest.mark.parametrize(
+    ("report", "sentence"),
+    [
+        (
+            Report(
+                RUN,
+                Intake(
+                    2485, 2480, 2470, 9000, (RejectedRows("missing", "", 4), RejectedRows("empty", "", 1))
+                ),
+                Duplicates(22, 56),
+                (FacetGroups("visual", 22, 9000, 10), FacetGroups("colour", 7, 9000, 10)),
+            ),
+            "2,485 photos came in, 2,480 were read, 5 set aside; 34 are copies of another photo; "
+            "22 groups of look-alikes.",
+        ),
+        (
+            Report(RUN, Intake(3, 3, 3, 3), Duplicates(1, 2), (FacetGroups("visual", 1, 3, 0),)),
+            "3 photos came in and all were read; 1 is a copy of another photo; 1 group of look-alikes.",
+        ),
+        (
+            Report(RUN, Intake(1, 1, 1, 1)),
+            "1 photo came in and was read; none is a copy of another; no groups of look-alikes.",
+        ),
+        (Report(RUN, Intake(0, 0, 0, 0)), "No photos came in."),
+    ],
+)
+def test_headline(report, sentence):
+    assert wording.headline(report) == sentence
+
+
+def test_cap_sentence_says_what_is_left_out_and_where_it_is():
+    assert wording.cap_sentence(200, 431, "group", "curation_groups") == (
+        "The 200 largest of 431 groups are shown; all are in the table curation_groups."
+    )
+    assert wording.cap_sentence(1, 2, "pair", "near_duplicates", "surest") == (
+        "The 1 surest of 2 pairs is shown; all are in the table near_duplicates."
+    )
+    assert wording.cap_sentence(0, 1200, "pair", "near_duplicates").startswith("None of the 1,200 pairs")
+    assert wording.cap_sentence(5, 5, "group", "curation_groups") == ""
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0.0 s"),
+        (0.44, "0.4 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (185, "3 min 05 s"),
+        (7800, "2 h 10 min"),
+    ],
+)
+def test_duration(seconds, text):
+    assert wording.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0, "0 %"), (0.002, "under 1 %"), (0.22, "22 %"), (0.9996, "99.9 %"), (1, "100 %")]
+)
+def test_percent_never_rounds_to_all_or_nothing(share, text):
+    assert wording.percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(2485, "2,485"), (0.98249, "0.982"), (23.4, "23.4"), (-0.5, "-0.500"), (True, "yes"), ("a", "a")],
+)
+def test_figure(value, text):
+    assert wording.figure(value) == text
+
+
+def test_moment_does_not_depend_on_the_locale():
+    assert wording.moment(RUN.finished) == "4 November 2026, 03:05 UTC"
+
+
+@pytest.mark.parametrize(
+    ("uri", "catalogue", "shown"),
+    [
+        ("/shop/a/b.jpg", "/shop", "a/b.jpg"),
+        ("/shop/a/b.jpg", "/shop/", "a/b.jpg"),
+        ("/shop/a/b.jpg", "/shop/catalog.csv", "a/b.jpg"),
+        ("file:///shop/a b#.jpg", "/shop", "a b#.jpg"),
+        ("/shopping/b.jpg", "/shop", "/shopping/b.jpg"),
+        ("s3://bucket/b.jpg", "/shop", "s3://bucket/b.jpg"),
+        ("b.jpg", "catalog.csv", "b.jpg"),
+    ],
+)
+def test_relative_uri(uri, catalogue, shown):
+    assert wording.relative_uri(uri, catalogue) == shown
+
+
+def test_a_verdict_without_words_is_shown_by_its_name():
+    assert wording.verdict_words("turned_inside_out") == ("turned inside out", "")
+    assert wording.verdict_words("re_encoded").label == "re-encoded"
+
+
+def test_printable_keeps_text_and_marks_what_html_cannot_hold():
+    assert wording.printable("Été\t茶 👟\n") == "Été\t茶 👟\n"
+    assert (
+        wording.printable("a\x00b\x1b\udcff")
+        == "a\N{REPLACEMENT CHARACTER}b" + "\N{REPLACEMENT CHARACTER}" * 2
+    )
