@@ -58,7 +58,7 @@ def _folder_rows(spark: SparkSession, source: CatalogSource, config: CatalogConf
 
 
 def _manifest_rows(spark: SparkSession, source: CatalogSource, config: CatalogConfig) -> DataFrame:
-    location = files.spark_uri(source.uri)
+    location = files.spark_pattern(source.uri)
     if source.kind == "parquet":
         manifest = spark.read.parquet(location)
     else:

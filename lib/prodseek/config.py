@@ -36,7 +36,8 @@ class CatalogConfig(_Section):
 
 
 class StoreConfig(_Section):
-    root: Name
+    # Hadoop takes the excluded characters for a glob pattern.
+    root: Annotated[str, StringConstraints(pattern=r"^[^*?\[\]{}\\]+$")]
 
 
 class ImagesConfig(_Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+import re
 import uuid
 from functools import cache
 from pathlib import Path
@@ -37,11 +38,16 @@ def resolve(uri: str, base: str) -> str:
 
 
 def spark_uri(uri: str) -> str:
-    """The same place as Hadoop's file systems name it."""
+    """The same place as Hadoop's file systems name it, which take a path as it is, without percent-encoding."""
     scheme = _scheme(uri)
     if not scheme:
-        return Path(uri).absolute().as_uri()
+        return f"file://{Path(uri).absolute()}"
     return _SPARK_SCHEMES.get(scheme, scheme) + uri[len(scheme) :]
+
+
+def spark_pattern(uri: str) -> str:
+    """`spark_uri` for reading a path that may hold the characters of Hadoop's glob patterns."""
+    return re.sub(r"([*?\[\]{}\\])", r"\\\1", spark_uri(uri))
 
 
 def locate(uri: str) -> tuple[fs.FileSystem, str]:

@@ -12,6 +12,8 @@ from PIL import Image
 _COARSE_SIDE_PX = 96
 _FINE_SIDE_PX = 192
 _COARSE_SCALES = 0.96 ** np.arange(0, 18)
+# Below this coarse correlation (-1 to 1) the template is not in the scene, and no finer place is looked for.
+_PROMISING = 0.6
 _FINE_STEPS = np.array([0.975, 0.985, 0.9925, 1.0, 1.0075, 1.015, 1.025])
 
 
@@ -35,13 +37,17 @@ def locate(template: NDArray[np.float32], scene: NDArray[np.float32]) -> Placeme
     height, width = scene.shape
     fill = min(width / template.shape[1], height / template.shape[0])
     coarse = min(1.0, _COARSE_SIDE_PX / max(scene.shape))
-    scale, x_px, y_px, _ = _best(template, resized(scene, coarse), fill * coarse * _COARSE_SCALES, None)
-    fine = min(1.0, _FINE_SIDE_PX / max(scene.shape))
-    zoom = fine / coarse
-    scales = np.minimum(scale * zoom * _FINE_STEPS, fill * fine)
+    fine = coarse
     scale, x_px, y_px, correlation = _best(
-        template, resized(scene, fine), np.unique(scales), (x_px * zoom, y_px * zoom, 3 * zoom)
+        template, resized(scene, coarse), fill * coarse * _COARSE_SCALES, None
     )
+    if correlation >= _PROMISING:
+        fine = min(1.0, _FINE_SIDE_PX / max(scene.shape))
+        zoom = fine / coarse
+        scales = np.minimum(scale * zoom * _FINE_STEPS, fill * fine)
+        scale, x_px, y_px, correlation = _best(
+            template, resized(scene, fine), np.unique(scales), (x_px * zoom, y_px * zoom, 3 * zoom)
+        )
     x1_px, y1_px = x_px / fine, y_px / fine
     x2_px = min(float(width), x1_px + template.shape[1] * scale / fine)
     y2_px = min(float(height), y1_px + template.shape[0] * scale / fine)

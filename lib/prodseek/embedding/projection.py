@@ -16,6 +16,7 @@ from prodseek.embedding.facets import (
     FACETS,
     FITTED_PARTS,
     VISUAL_DIM,
+    FacetPart,
     prepare,
     unit,
 )
@@ -25,7 +26,7 @@ from prodseek.slice_layout import SlicePart, lay_out, layout_to_dict
 
 __all__ = ["FACETS", "VISUAL_DIM", "Moments", "Projection", "fit_projection"]
 
-DEFAULT_SHRINKAGE = 1.0
+DEFAULT_SHRINKAGE = 0.1
 _FORMAT = 1
 _MIN_NORM = 1e-9  # a vector shorter than this is rounding, not a direction
 
@@ -153,35 +154,36 @@ class Projection:
 
 
 def fit_projection(moments: Moments, shrinkage: float = DEFAULT_SHRINKAGE) -> Projection:
-    """PCA whitening of every part, its eigenvalues shrunk (Jegou and Chum, Negative evidences and
-    co-occurences in image retrieval, 2012, section 3; shrinkage after Ledoit and Wolf, 2004).
+    """PCA whitening of every part (Jegou and Chum, Negative evidences and co-occurences in image retrieval,
+    2012, section 3), its eigenvalues shrunk towards their mean.
 
-    The axes are the leading eigenvectors of the covariance; each is divided by the root of its eigenvalue
-    plus `shrinkage` times their mean, 0 or more: 0 whitens fully, a large value only centres and rotates.
-    Fewer slices than axes shrink more, since eigenvalues of a small sample say little. Raises ValueError for
-    no slices or a negative shrinkage.
+    The axes are the leading eigenvectors of the covariance; an axis of eigenvalue v is divided by (v + s x
+    mean eigenvalue) ** (power / 2), where s is `shrinkage` plus axes / slices: the eigenvalues of a small
+    sample say little. Raises ValueError for no slices or a negative shrinkage.
     """
     if not shrinkage >= 0:
         raise ValueError(f"shrinkage is {shrinkage}, it must be 0 or more")
-    dims = {share.part: share.dim for shares in FACET_PARTS.values() for share in shares}
-    parts = {name: _fit_part(moments, name, dims[name], shrinkage) for name in FITTED_PARTS}
+    parts = {
+        share.part: _fit_part(moments, share, shrinkage)
+        for shares in FACET_PARTS.values()
+        for share in shares
+    }
     return Projection(moments.layout, moments.count, shrinkage, parts)
 
 
-def _fit_part(moments: Moments, name: str, dim: int, shrinkage: float) -> PartProjection:
-    mean, covariance = moments.mean_and_covariance(name)
+def _fit_part(moments: Moments, share: FacetPart, shrinkage: float) -> PartProjection:
+    mean, covariance = moments.mean_and_covariance(share.part)
     values, axes = np.linalg.eigh(covariance)
     values = np.maximum(values[::-1], 0.0)
     axes = axes[:, ::-1]
     total = float(values.sum())
-    n_axes = min(dim, len(values))
+    n_axes = min(share.dim, len(values))
     kept, axes = values[:n_axes], axes[:, :n_axes]
+    # An eigenvector's sign is open: its largest value is made positive.
     axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(n_axes)] < 0, -1.0, 1.0)
-    scarcity = n_axes / moments.count
-    floor = (shrinkage + scarcity) * kept.mean()
-    basis = np.zeros((len(mean), dim))
-    if floor > 0:
-        basis[:, :n_axes] = axes / np.sqrt(kept + floor)
+    shrunk = kept + (shrinkage + n_axes / moments.count) * kept.mean()
+    basis = np.zeros((len(mean), share.dim))
+    basis[:, :n_axes] = axes / (shrunk if total > 0 else np.ones(n_axes)) ** (share.power / 2)
     return PartProjection(mean, basis, float(kept.sum()) / total if total > 0 else 1.0)
 
 

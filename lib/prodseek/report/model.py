@@ -1,4 +1,7 @@
-"""What the report shows, as plain values. The caller selects, orders and caps; the page says what it left out."""
+"""What the report shows, as plain values.
+
+The caller selects, orders and caps; the page says what is left out.
+"""
 
 from __future__ import annotations
 
@@ -38,8 +41,8 @@ class Evidence:
 class Copy:
     """A photo of a duplicate group that is not its representative.
 
-    verdict: from the closed list of `near_duplicates.verdict`; verdict, confidence (0..1) and evidence are those of
-    the pair with the representative, or of the pair that joined the photo to the group.
+    verdict: from the closed list of `near_duplicates.verdict`; verdict, confidence (0..1) and evidence are
+    those of the pair with the representative, or of the pair that joined the photo to the group.
     """
 
     photo: Photo
@@ -50,7 +53,10 @@ class Copy:
 
 @dataclass(frozen=True)
 class DuplicateGroup:
-    """Copies of one photo. n_photos: all photos of the group, the representative and any not shown included."""
+    """Copies of one photo.
+
+    n_photos: all photos of the group, the representative and any not shown included.
+    """
 
     group_id: str
     n_photos: int
@@ -60,7 +66,7 @@ class DuplicateGroup:
 
 @dataclass(frozen=True)
 class PairApart:
-    """Two photos that look alike but are not copies: a variant, the same object, or an object pasted in a scene."""
+    """Two photos that look alike but are not copies: a variant, the same object, an object in a scene."""
 
     photo_a: Photo
     photo_b: Photo
@@ -73,8 +79,8 @@ class PairApart:
 class Duplicates:
     """n_*: how many the run found, whatever the page shows.
 
-    n_photos: photos in all groups, representatives included. n_cross_product_groups: groups that hold photos of more
-    than one product, or None when not counted. groups and pairs_apart are shown in the order given:
+    n_photos: photos in all groups, representatives included. n_cross_product_groups: groups that hold photos
+    of more than one product, or None when not counted. groups and pairs_apart are shown in the order given:
     largest and surest first, as the page says.
     """
 
@@ -88,7 +94,7 @@ class Duplicates:
 
 @dataclass(frozen=True)
 class Member:
-    """A region in a gallery. photo.thumbnail shows the region; class_name is empty for a region without a class."""
+    """A region in a gallery. photo.thumbnail shows the region; class_name may be empty."""
 
     detection_id: int
     photo: Photo
@@ -97,7 +103,7 @@ class Member:
 
 @dataclass(frozen=True)
 class CurationGroup:
-    """A gallery. cohesion: mean cosine similarity to the exemplars. members: those shown besides the exemplars.
+    """A gallery. cohesion: mean cosine similarity to the exemplars. members: those shown besides exemplars.
 
     n_regions: all regions of the group, exemplars and any not shown included.
     """
@@ -115,7 +121,8 @@ class CurationGroup:
 class FacetGroups:
     """The curation groups of one facet. n_*: what the run found, whatever the page shows.
 
-    groups: largest first; n_regions: regions that took part; n_ungrouped of them are in no group, some shown as odd_ones_out, the oddest first.
+    groups: largest first. n_regions: regions that took part; n_ungrouped of them are in no group, some shown
+    as odd_ones_out, the oddest first.
     """
 
     facet: str
@@ -166,9 +173,10 @@ class Intake:
 
 @dataclass(frozen=True)
 class IndexQuality:
-    """How good the index was measured to be. recall: of the k nearest by exact search, the share it returns (0..1).
+    """How good the index was measured to be.
 
-    description: what it is, such as "IVF256,Flat, nprobe 16"; n_queries: on how many queries recall was measured.
+    recall: of the k nearest by exact search, the share it returns (0..1), measured on n_queries.
+    description: what it is, such as "IVF256,Flat, nprobe 16".
     """
 
     description: str
@@ -199,7 +207,10 @@ class TableFile:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """Which run this is. finished: with a time zone. catalogue: the folder or manifest it read; model: the network."""
+    """Which run this is.
+
+    finished: with a time zone. catalogue: the folder or manifest it read. model: the network.
+    """
 
     run_id: str
     finished: datetime

@@ -22,8 +22,8 @@ ODD_ONES_AT_FIRST = 40
 def render_report(report: Report) -> bytes:
     """The report as UTF-8 HTML; the same report gives the same bytes.
 
-    Every string of the report is escaped. Raises ReconciliationError when rows in differ from images + rejects, and
-    ValueError when more is shown than was found or the run's time has no zone.
+    Every string of the report is escaped. Raises ReconciliationError when rows in differ from images +
+    rejects, and ValueError when more is shown than was found or the run's time has no zone.
     """
     _check(report)
     environment = _environment(report)
@@ -99,8 +99,8 @@ def _check(report: Report) -> None:
     intake, duplicates = report.intake, report.duplicates
     if intake.n_rows_in != intake.n_images + intake.n_rejects:
         raise ReconciliationError(
-            f"the report cannot be written: {intake.n_rows_in} rows came in, but {intake.n_images} images and "
-            f"{intake.n_rejects} rejects make {intake.n_images + intake.n_rejects}"
+            f"the report cannot be written: {intake.n_rows_in} rows came in, but {intake.n_images} images "
+            f"and {intake.n_rejects} rejects make {intake.n_images + intake.n_rejects}"
         )
     if report.run.finished.tzinfo is None:
         raise ValueError(f"run.finished must have a time zone, got {report.run.finished!r}")

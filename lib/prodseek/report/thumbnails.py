@@ -28,8 +28,9 @@ def thumbnail(
 ) -> bytes:
     """A WebP whose longer side is at most side_px; a smaller photo is not enlarged.
 
-    pixels: (H, W, 3) uint8 RGB. box: x1 y1 x2 y2 in the photo's pixels, drawn as a frame or cropped to, after being
-    clipped to the photo. photo_size_px: width and height of the full photo, when `pixels` is a shrunk decode of it.
+    pixels: (H, W, 3) uint8 RGB. box: x1 y1 x2 y2 in the photo's pixels, drawn as a frame or cropped to, after
+    being clipped to the photo. photo_size_px: width and height of the full photo, when `pixels` is a
+    shrunk decode.
     Raises ValueError for anything else, and for a box that has no part inside the photo.
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:

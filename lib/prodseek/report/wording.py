@@ -72,9 +72,9 @@ def cap_sentence(n_shown: int, n_all: int, noun: str, table: str, order: str = "
         return ""
     if n_shown == 0:
         return f"None of the {counted(n_all, noun)} is shown here; all are in the table {table}."
+    shown = f"The {order}" if n_shown == 1 else f"The {figure(n_shown)} {order}"
     return (
-        f"The {figure(n_shown)} {order} of {counted(n_all, noun)} "
-        f"{'is' if n_shown == 1 else 'are'} shown; all are in the table {table}."
+        f"{shown} of {counted(n_all, noun)} {_was(n_shown, 'is', 'are')} shown; all are in the table {table}."
     )
 
 
@@ -141,11 +141,11 @@ def member_alt(member: Member) -> str:
 
 
 def printable(text: str) -> str:
-    """Text that HTML can hold: control characters and undecodable bytes of file names become visible marks."""
+    """Text that HTML can hold: control characters and undecodable bytes become visible marks."""
     return re.sub(
         r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text
     )
 
 
-def _was(n: int) -> str:
-    return "was" if n == 1 else "were"
+def _was(n: int, one: str = "was", more: str = "were") -> str:
+    return one if n == 1 else more

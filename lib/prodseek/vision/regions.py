@@ -10,10 +10,9 @@ from typing import Literal
 RegionKind = Literal["detection", "foreground", "frame", "prompt"]
 Box = tuple[float, float, float, float]
 
-# A detection stands for the whole photo only when the network is sure of it and it fills a fair part of the
-# photo.
-DOMINANT_MIN_SCORE = 0.3
-DOMINANT_MIN_AREA_FRACTION = 0.1
+# A detection stands for the whole photo only when its score x area_fraction is this or more: a sure one that
+# fills a fair part of it. With less, likeness of whole frames found the same goods more often.
+DOMINANT_MIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,20 +59,15 @@ def build_regions(
     primary.
 
     Detections with a side shorter than min_box_px are left out. Primary is the foreground; where there is
-    none, the dominant detection, that is the highest score x area_fraction among those with a score of
-    DOMINANT_MIN_SCORE and an area_fraction of DOMINANT_MIN_AREA_FRACTION or more (the first of equals); where
-    there is none either, the frame.
+    none, the dominant detection, that is the highest score x area_fraction (the first of equals) if it is
+    DOMINANT_MIN or more; else the frame.
     """
     regions = [
         _region("detection", found.box, width_px, height_px, found.class_name, found.score)
         for found in detections
         if min(found.box[2] - found.box[0], found.box[3] - found.box[1]) >= min_box_px
     ]
-    dominant = [
-        index
-        for index, region in enumerate(regions)
-        if (region.score or 0.0) >= DOMINANT_MIN_SCORE and region.area_fraction >= DOMINANT_MIN_AREA_FRACTION
-    ]
+    dominant = [index for index, region in enumerate(regions) if _dominance(region) >= DOMINANT_MIN]
     if foreground is not None:
         regions.append(_region("foreground", foreground, width_px, height_px))
         primary = len(regions) - 1

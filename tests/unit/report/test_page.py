@@ -157,16 +157,20 @@ def page(full) -> _Page:
 @pytest.mark.parametrize(
     "text",
     [
-        "1,213 photos came in, 1,208 were read, 5 set aside; 34 are copies of another photo; 431 groups of look-alikes.",
+        "1,213 photos came in, 1,208 were read, 5 set aside; 34 are copies of another photo; "
+        "431 groups of look-alikes.",
         "2026-11-24T03-12-07", "24 November 2026, 03:14 UTC", "yolov3-tiny", "prodseek 0.1.0",
-        "1,203 distinct files", "2,431", "56 photos in them; 3 across products", "Index recall@10 0.972", "reaches the target 0.95",
-        "1 min 06 s in all", "from cache", "truncated", "The file ends too early.", "half.jpg", "3 bytes missing", "and 4 more",
-        "/out/runs/r1/images",
-        "The 1 largest of 22 duplicate groups is shown; all are in the table duplicate_groups.", "2 more photos in the table",
-        "re-encoded 97 % sure", "PDQ distance 12", "cosine 0.988", "640 × 480 px", "Red mug",
-        "The 1 surest of 9 pairs is shown", "recoloured 70 % sure", "colour difference 23.4",
-        "The 1 largest of 431 groups is shown; all are in the table curation_groups.", "Wooden chairs",
-        "90 regions · 31 products · cohesion 0.83", "4 more", "67 more regions in the table", "96 regions in no group.",
+        "1,203 distinct files", "2,431", "56 photos in them; 3 across products",
+        "Index recall@10 0.972", "reaches the target 0.95", "1 min 06 s in all", "from cache",
+        "truncated", "The file ends too early.", "half.jpg", "3 bytes missing", "and 4 more",
+        "/out/runs/r1/images", "one row a photo",
+        "The largest of 22 duplicate groups is shown; all are in the table duplicate_groups.",
+        "2 more photos in the table", "re-encoded 97 % sure", "PDQ distance 12", "cosine 0.988",
+        "640 × 480 px", "Red mug", "Saved again, in another format or quality.",
+        "The surest of 9 pairs is shown", "recoloured 70 % sure", "colour difference 23.4",
+        "The largest of 431 groups is shown; all are in the table curation_groups.", "Wooden chairs",
+        "90 regions · 31 products · cohesion 0.83", "4 more", "67 more regions in the table",
+        "96 regions in no group; the 2 oddest are shown.",
     ],
 )  # fmt: skip
 def test_the_page_says(page, text):
@@ -367,3 +371,26 @@ def test_rows_that_do_not_add_up_are_refused(full):
 def test_more_shown_than_found_is_refused(full, field, value, message):
     with pytest.raises(ValueError, match=message):
         render_report(dataclasses.replace(full, **{field: value(full)}))
+
+
+def _contrast(first: str, second: str) -> float:
+    """WCAG 2.2 contrast ratio of two #rrggbb colours."""
+
+    def luminance(colour: str) -> float:
+        channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return float(linear @ (0.2126, 0.7152, 0.0722))
+
+    low, high = sorted((luminance(first), luminance(second)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_text_contrast_is_aa_in_light_and_dark(full):
+    palettes = re.findall(r":root \{(.*?)\}", render_report(full).decode(), re.DOTALL)
+    assert len(palettes) == 2
+    for palette in palettes:
+        colour = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", palette))
+        texts = [(ink, ground) for ink in ("ink", "muted", "accent") for ground in ("page", "surface")]
+        texts += [("badge-ink", "badge"), ("flag-ink", "flag"), ("flag-ink", "surface")]
+        for ink, ground in texts:
+            assert _contrast(colour[ink], colour[ground]) >= 4.5, (ink, ground)

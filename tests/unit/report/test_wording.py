@@ -45,7 +45,7 @@ def test_cap_sentence_says_what_is_left_out_and_where_it_is():
         "The 200 largest of 431 groups are shown; all are in the table curation_groups."
     )
     assert wording.cap_sentence(1, 2, "pair", "near_duplicates", "surest") == (
-        "The 1 surest of 2 pairs is shown; all are in the table near_duplicates."
+        "The surest of 2 pairs is shown; all are in the table near_duplicates."
     )
     assert wording.cap_sentence(0, 1200, "pair", "near_duplicates").startswith("None of the 1,200 pairs")
     assert wording.cap_sentence(5, 5, "group", "curation_groups") == ""

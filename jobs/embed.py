@@ -1,0 +1,214 @@
+"""Stage embed: one pass of the network over every photo that no earlier night has seen; regions and slices out."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyspark import SparkFiles
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from prodseek import files
+from prodseek.catalog import read_photo
+from prodseek.config import Config
+from prodseek.ids import detection_id
+from prodseek.images import (
+    DecodedImage,
+    ImageLimits,
+    ImageRejected,
+    RejectReason,
+    content_id,
+    decode_image,
+)
+from prodseek.jobs.ingest import write_images_and_rejects
+from prodseek.jobs.partitions import deal
+from prodseek.pipeline import map_ahead
+from prodseek.slice_layout import layout_to_dict
+from prodseek.spark.tables import read_table, spark_schema, write_table
+from prodseek.store import Run, Summary
+from prodseek.tables import table_schema
+from prodseek.vision.settings import DetectorSettings, model_id, network_layout
+from prodseek.vision.weights import obtain_weights
+
+Photo = tuple[str, DecodedImage | ImageRejected]
+
+_logger = logging.getLogger(__name__)
+
+
+def run(spark: SparkSession, config: Config, store: Run) -> Summary:
+    """Embed what is not in the cache, then publish the regions of this run's images."""
+    settings = detector_settings(config)
+    _say_device_once(config.embed.device)
+    base_uri = _base_uri(store)
+    images = read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
+    cache_uri = store.cache_uri(model_id(settings))
+    known = read_cache(spark, cache_uri).select("image_id").distinct()
+    todo = images.join(known, "image_id", "left_anti")
+    n_images, n_todo = images.count(), todo.count()
+    failures = None
+    if n_todo:
+        spark.sparkContext.addFile(str(settings.weights_path))
+        embed = partial(
+            _embed_rows,
+            settings=replace(settings, weights_path=Path(settings.weights_path.name)),
+            base_uri=base_uri,
+            limits=config.images.limits,
+            read_threads=config.embed.read_threads,
+        )
+        batch_uri = _new_batch_uri(cache_uri, store.run_id)
+        dealt = deal(todo, "image_id", n_todo, config.embed.images_per_partition)
+        dealt.mapInArrow(embed, _cached_schema()).write.parquet(files.spark_uri(batch_uri))
+        batch = spark.read.schema(_cached_schema()).parquet(files.spark_uri(batch_uri))
+        failures = batch.where("reason is not null").select("image_id", "reason", "detail")
+    n_failed = failures.count() if failures is not None else 0
+    counts = write_images_and_rejects(spark, store, failures if n_failed else None)
+    published = read_table(spark, store, "images").select("image_id").distinct()
+    regions = read_cache(spark, cache_uri).join(published, "image_id", "left_semi").drop("reason", "detail")
+    counts["detections"] = write_table(
+        deal(regions, "image_id", n_images, 16 * config.embed.images_per_partition), store, "detections"
+    )
+    rejected = read_table(spark, store, "rejects").groupBy("reason").count().collect()
+    facts: dict[str, Any] = {
+        "model_id": model_id(settings),
+        "slice_layout": layout_to_dict(network_layout(settings.network)),
+        "embedded_images": n_todo - n_failed,
+        "cached_images": n_images - n_todo,
+        "rejected": {
+            row["reason"]: row["count"] for row in sorted(rejected, key=lambda r: (-r["count"], r["reason"]))
+        },
+    }
+    line = f"{n_todo} photos through {config.network.name}, {n_images - n_todo} known; {counts['detections']} regions"
+    return Summary("embed", rows=counts, facts=facts, lines=(line,))
+
+
+def detector_settings(config: Config) -> DetectorSettings:
+    """The detector that the configuration describes; its weights are fetched when they are not there yet."""
+    weights = config.network.weights
+    path = obtain_weights(weights.file_name, weights.sha256, weights.sources, weights.folder)
+    return DetectorSettings(
+        weights_path=path,
+        weights_sha256=weights.sha256,
+        network=config.network.name,
+        input_px=config.network.input_px,
+        batch_size=config.embed.batch_size,
+        score_threshold=config.embed.score_threshold,
+        nms_iou_threshold=config.embed.nms_iou_threshold,
+        max_detections=config.embed.max_detections,
+        torch_threads=config.embed.torch_threads,
+        device=config.embed.device,
+    )
+
+
+def read_cache(spark: SparkSession, cache_uri: str) -> DataFrame:
+    """Regions that a model has found in any run; batches that a dying run left half-written are passed over."""
+    batches = [files.join(cache_uri, name) for name in files.list_names(cache_uri)]
+    whole = [files.spark_uri(uri) for uri in batches if files.exists(files.join(uri, "_SUCCESS"))]
+    if not whole:
+        return spark.createDataFrame([], _cached_schema())
+    return spark.read.schema(_cached_schema()).parquet(*whole).where("reason is null")
+
+
+def _cached_schema() -> StructType:
+    fields = [field.simpleString().replace(":", " ", 1) for field in spark_schema("detections").fields]
+    return StructType.fromDDL(", ".join([*fields, "reason string", "detail string"]))
+
+
+def _new_batch_uri(cache_uri: str, run_id: str) -> str:
+    n_before = sum(name.startswith(f"batch={run_id}") for name in files.list_names(cache_uri))
+    return files.join(cache_uri, f"batch={run_id}-{n_before}")
+
+
+def _base_uri(store: Run) -> str:
+    ingested = store.summary("ingest")
+    store.require("embed", "ingest")
+    return str(ingested.facts["base_uri"]) if ingested else ""
+
+
+def _say_device_once(device: str) -> None:
+    import torch
+
+    if device == "auto" and not torch.cuda.is_available():
+        _logger.warning("no GPU found: the network runs on the CPU")
+
+
+def _embed_rows(
+    batches: Iterator[pa.RecordBatch],
+    settings: DetectorSettings,
+    base_uri: str,
+    limits: ImageLimits,
+    read_threads: int,
+) -> Iterator[pa.RecordBatch]:
+    from prodseek.vision.inference import load_detector
+
+    weights_path = Path(SparkFiles.get(settings.weights_path.name))
+    detector = load_detector(replace(settings, weights_path=weights_path))
+    rows = (row for batch in batches for row in batch.to_pylist())
+    read = partial(_read, base_uri=base_uri, limits=limits, input_px=settings.input_px)
+    failed: list[tuple[str, ImageRejected]] = []
+
+    def readable(photos: Iterator[Photo]) -> Iterator[tuple[str, DecodedImage]]:
+        for image_id, photo in photos:
+            if isinstance(photo, ImageRejected):
+                failed.append((image_id, photo))
+            else:
+                yield image_id, photo
+
+    schema = _cached_arrow_schema()
+    for image in detector.embed(readable(map_ahead(read, rows, read_threads))):
+        yield pa.RecordBatch.from_pylist(
+            [
+                {
+                    "detection_id": detection_id(image.image_id, region.kind, region.class_name, region.box),
+                    "image_id": image.image_id,
+                    "kind": region.kind,
+                    "class_name": region.class_name,
+                    "score": region.score,
+                    "x1_px": region.x1_px,
+                    "y1_px": region.y1_px,
+                    "x2_px": region.x2_px,
+                    "y2_px": region.y2_px,
+                    "area_fraction": region.area_fraction,
+                    "is_primary": region.is_primary,
+                    "model_id": detector.model_id,
+                    "slice": values.astype("<f2").tobytes(),
+                }
+                for region, values in zip(image.regions, image.slices, strict=True)
+            ],
+            schema,
+        )
+    if failed:
+        yield pa.RecordBatch.from_pylist(
+            [
+                {"image_id": image_id, "reason": rejected.reason.value, "detail": rejected.detail}
+                for image_id, rejected in failed
+            ],
+            schema,
+        )
+
+
+def _cached_arrow_schema() -> pa.Schema:
+    fields = [field.with_nullable(True) for field in table_schema("detections").arrow]
+    return pa.schema([*fields, pa.field("reason", pa.string()), pa.field("detail", pa.string())])
+
+
+def _read(row: dict[str, Any], base_uri: str, limits: ImageLimits, input_px: int) -> Photo:
+    try:
+        data = read_photo(row["uri"], base_uri, limits.max_bytes)
+        if content_id(data) != row["image_id"]:
+            raise ImageRejected(RejectReason.CHANGED, "the file was replaced while the run went on")
+        return row["image_id"], decode_image(data, limits, max_side_px=2 * input_px)
+    except ImageRejected as rejected:
+        return row["image_id"], rejected
+
+
+if __name__ == "__main__":
+    from prodseek.jobs.stages import main
+
+    main("embed")

@@ -1,0 +1,219 @@
+"""How two aligned photos differ: tone, blur, structure, colour, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from prodseek.duplicates.colour import ciede2000, rgb_to_lab
+
+Box = tuple[float, float, float, float]
+
+_COMPARED_SIDE_PX = 128
+_SMOOTHING_PX = 0.7
+_EXTRA_BLURS_PX = (0.0, 0.7, 1.2, 1.8)
+_WINDOW_PX = 2.0
+# SSIM's C2, Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004.
+_SSIM_C2 = (0.03 * 255) ** 2
+# Standard deviation of luminance within a window from which it holds structure, not only noise.
+_STRUCTURE = 5.0
+# A window is like its counterpart from this SSIM on; a pixel differs by more than this luminance.
+_LIKE = 0.7
+_DIFFERS_BY = 24.0
+_BACKGROUND_DIFFERS_BY = 12.0
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What separates two photos laid over each other.
+
+    structural_similarity: mean SSIM (contrast and structure) over pixels with structure, after the tone fit. matching_fraction:
+    share of those pixels that are alike. outside_similarity, outside_structure: mean SSIM outside differing_box, and the share
+    of the structure that lies there. mean_abs_difference: of luminance after the tone fit, 0 to 255. differing_fraction: share of
+    pixels whose luminance has no like within a pixel's distance. differing_box: x1 y1 x2 y2, fractions, holds most of them; None
+    where nothing differs. overlaid_side: 'a' or 'b', whichever has more edges in that box. gain, offset: luminance of
+    b = gain * a + offset. blur_px: extra blur, at 128 px a side, that made the sharper like the other; positive if b is blurred.
+    ciede2000: mean over the object; ciede2000_toned: the same after the tone fit. chroma_a, chroma_b: 95th percentile of CIELAB
+    chroma. contrast: lesser standard deviation of luminance of the two. structured_fraction: share of pixels with structure.
+    """
+
+    structural_similarity: float
+    matching_fraction: float
+    outside_similarity: float
+    outside_structure: float
+    mean_abs_difference: float
+    differing_fraction: float
+    differing_box: Box | None
+    overlaid_side: str | None
+    gain: float
+    offset: float
+    blur_px: float
+    ciede2000: float
+    ciede2000_toned: float
+    chroma_a: float
+    chroma_b: float
+    contrast: float
+    structured_fraction: float
+
+
+def measure_difference(pixels_a: NDArray[np.float32], pixels_b: NDArray[np.float32]) -> Difference:
+    """pixels_a, pixels_b: (H, W, 3) float32 RGB 0 to 255, of one content, sizes may differ: both are brought to one."""
+    a, b = _same_size(pixels_a, pixels_b)
+    a, b, blur_px = _equally_blurred(a, b)
+    light_a, light_b = a @ LUMA, b @ LUMA
+    gain, offset = _tone_fit(light_a, light_b)
+    fitted = np.clip(gain * light_a + offset, 0, 255)
+    ssim, structured = _ssim(fitted, light_b)
+    n_structured = max(1, int(structured.sum()))
+    residual = np.maximum(_unmatched(fitted, light_b), _unmatched(light_b, fitted))
+    differs = (residual > _DIFFERS_BY) | (structured & (ssim < 0.3) & (residual > _DIFFERS_BY / 2))
+    box = _differing_box(differs)
+    outside = np.ones_like(structured)
+    if box is not None:
+        outside[box[1] : box[3], box[0] : box[2]] = False
+    outside_structured = structured & outside
+    toned = np.clip(gain * a + offset, 0, 255)
+    lab_a, lab_b, lab_toned = rgb_to_lab(a), rgb_to_lab(b), rgb_to_lab(toned)
+    object_mask = _object(a) | _object(b)
+    height, width = ssim.shape
+    return Difference(
+        structural_similarity=float(ssim[structured].mean()) if structured.any() else 1.0,
+        matching_fraction=float((ssim[structured] > _LIKE).mean()) if structured.any() else 1.0,
+        outside_similarity=float(ssim[outside_structured].mean()) if outside_structured.any() else 0.0,
+        outside_structure=float(outside_structured.sum() / n_structured),
+        mean_abs_difference=float(np.abs(fitted - light_b).mean()),
+        differing_fraction=float(differs.mean()),
+        differing_box=None
+        if box is None
+        else (box[0] / width, box[1] / height, box[2] / width, box[3] / height),
+        overlaid_side=_overlaid_side(light_a, light_b, box),
+        gain=gain,
+        offset=offset,
+        blur_px=blur_px,
+        ciede2000=float(ciede2000(lab_a, lab_b)[object_mask].mean()),
+        ciede2000_toned=float(ciede2000(lab_toned, lab_b)[object_mask].mean()),
+        chroma_a=float(np.percentile(np.hypot(lab_a[..., 1], lab_a[..., 2]), 95)),
+        chroma_b=float(np.percentile(np.hypot(lab_b[..., 1], lab_b[..., 2]), 95)),
+        contrast=float(min(light_a.std(), light_b.std())),
+        structured_fraction=float(structured.mean()),
+    )
+
+
+def _same_size(
+    a: NDArray[np.float32], b: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    smaller = a if a.shape[0] * a.shape[1] <= b.shape[0] * b.shape[1] else b
+    scale = _COMPARED_SIDE_PX / max(smaller.shape[:2])
+    size = (max(8, round(smaller.shape[1] * scale)), max(8, round(smaller.shape[0] * scale)))
+    return _resized(a, size), _resized(b, size)
+
+
+def _resized(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    eight_bit = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
+    resized = np.asarray(eight_bit.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
+    return _blurred(resized, _SMOOTHING_PX)
+
+
+def _blurred(pixels: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+    if not sigma_px:
+        return pixels
+    sigmas = (sigma_px, sigma_px, 0.0)[: pixels.ndim]
+    blurred: NDArray[np.float32] = ndimage.gaussian_filter(pixels, sigmas, mode="nearest", truncate=3.0)
+    return blurred
+
+
+def _equally_blurred(
+    a: NDArray[np.float32], b: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    """Blur the sharper photo so that its edges, relative to its contrast, are as strong as the other's."""
+    light_a, light_b = a @ LUMA, b @ LUMA
+    sharp_a, sharp_b = _sharpness(light_a), _sharpness(light_b)
+    sharper, target = (light_a, sharp_b) if sharp_a >= sharp_b else (light_b, sharp_a)
+    misses = [abs(_sharpness(_blurred(sharper, blur)) - target) for blur in _EXTRA_BLURS_PX]
+    blur_px = _EXTRA_BLURS_PX[int(np.argmin(misses))]
+    if sharp_a >= sharp_b:
+        return _blurred(a, blur_px), b, blur_px
+    return a, _blurred(b, blur_px), -blur_px
+
+
+def _sharpness(light: NDArray[np.float32]) -> float:
+    """Energy of second differences over that of first ones: falls with blur, not with tone."""
+    first = float((np.diff(light, axis=0) ** 2).sum() + (np.diff(light, axis=1) ** 2).sum())
+    second = float((np.diff(light, 2, axis=0) ** 2).sum() + (np.diff(light, 2, axis=1) ** 2).sum())
+    return second / max(first, 1e-6)
+
+
+def _tone_fit(light_a: NDArray[np.float32], light_b: NDArray[np.float32]) -> tuple[float, float]:
+    """Least squares b = gain * a + offset, thrice, each time without what fits worst (overlays)."""
+    kept = np.ones(light_a.shape, dtype=bool)
+    gain, offset = 1.0, 0.0
+    for _ in range(3):
+        x, y = light_a[kept].astype(np.float64), light_b[kept].astype(np.float64)
+        variance = float(x.var())
+        gain = float(((x - x.mean()) * (y - y.mean())).mean()) / variance if variance > 1.0 else 1.0
+        offset = float(y.mean() - gain * x.mean())
+        residual = np.abs(np.clip(gain * light_a + offset, 0, 255) - light_b)
+        kept = residual <= max(6.0, float(np.percentile(residual, 85)))
+    return gain, offset
+
+
+def _ssim(
+    a: NDArray[np.float32], b: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """SSIM without its luminance term in Gaussian windows, and where either photo has structure."""
+    mean_a, mean_b = _blurred(a, _WINDOW_PX), _blurred(b, _WINDOW_PX)
+    variance_a = np.maximum(_blurred(a * a, _WINDOW_PX) - mean_a**2, 0)
+    variance_b = np.maximum(_blurred(b * b, _WINDOW_PX) - mean_b**2, 0)
+    covariance = _blurred(a * b, _WINDOW_PX) - mean_a * mean_b
+    ssim = (2 * covariance + _SSIM_C2) / (variance_a + variance_b + _SSIM_C2)
+    return ssim, np.maximum(variance_a, variance_b) > _STRUCTURE**2
+
+
+def _unmatched(light: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """By how much a pixel lies outside the range of the other photo's pixels next to it."""
+    low = ndimage.minimum_filter(other, 3, mode="nearest")
+    high = ndimage.maximum_filter(other, 3, mode="nearest")
+    return np.maximum(np.maximum(light - high, low - light), 0)
+
+
+def _differing_box(differs: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
+    """x1 y1 x2 y2 in pixels around what differs, a few strays left out and a margin added."""
+    if differs.sum() < 4:
+        return None
+    edges = []
+    for axis in (0, 1):
+        mass = np.cumsum(differs.sum(axis=axis)) / differs.sum()
+        edges.append((int(np.searchsorted(mass, 0.02)), int(np.searchsorted(mass, 0.98)) + 1))
+    (x1, x2), (y1, y2) = edges
+    margin = 4
+    return (
+        max(0, x1 - margin),
+        max(0, y1 - margin),
+        min(differs.shape[1], x2 + margin),
+        min(differs.shape[0], y2 + margin),
+    )
+
+
+def _overlaid_side(
+    light_a: NDArray[np.float32], light_b: NDArray[np.float32], box: tuple[int, int, int, int] | None
+) -> str | None:
+    if box is None:
+        return None
+    x1, y1, x2, y2 = box
+    edges = []
+    for light in (light_a, light_b):
+        inside = light[y1:y2, x1:x2]
+        edges.append(float(np.abs(np.diff(inside, axis=0)).sum() + np.abs(np.diff(inside, axis=1)).sum()))
+    return "a" if edges[0] > edges[1] else "b"
+
+
+def _object(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where a photo is unlike its border's median colour; everywhere, if hardly anything is."""
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    mask: NDArray[np.bool_] = np.abs(pixels - np.median(border, axis=0)).max(axis=2) > _BACKGROUND_DIFFERS_BY
+    return mask if mask.mean() > 0.01 else np.ones_like(mask)

@@ -1,0 +1,217 @@
+"""The detector, through the published network: order, batches, prompts, reduced decodes."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from prodseek.errors import ConfigError, WeightsError
+from prodseek.images import DecodedImage, decode_image
+from prodseek.slice_layout import slice_length
+from prodseek.vision.inference import Detector, DetectorSettings, ImageRegions, load_detector, model_id
+from prodseek.vision.settings import network_layout
+from prodseek.vision.weights import file_sha256
+
+
+@pytest.fixture(scope="module")
+def settings(tiny_weights: Path) -> DetectorSettings:
+    # Lower than usual, so that drawn pictures give detections.
+    return DetectorSettings(tiny_weights, file_sha256(tiny_weights), score_threshold=0.03)
+
+
+@pytest.fixture(scope="module")
+def detector(settings: DetectorSettings) -> Detector:
+    return load_detector(settings)
+
+
+def picture(index: int, size: tuple[int, int] = (400, 300)) -> Image.Image:
+    """A scene of soft blobs with a clock and a traffic light: shapes that the network knows."""
+    rng = np.random.default_rng(index)
+    image = Image.fromarray(rng.integers(60, 200, (5, 6, 3), dtype=np.uint8)).resize(
+        size, Image.Resampling.BICUBIC
+    )
+    draw = ImageDraw.Draw(image)
+    x, y, r = int(size[0] * 0.3), int(size[1] * 0.5), int(size[1] * (0.2 + 0.02 * (index % 6)))
+    draw.ellipse((x - r, y - r, x + r, y + r), fill="white", outline="black", width=max(2, r // 12))
+    draw.line((x, y, x, y - int(0.7 * r)), fill="black", width=max(2, r // 15))
+    draw.line((x, y, x + r // 2, y), fill="black", width=max(2, r // 12))
+    left, top, side = int(size[0] * 0.68), int(size[1] * 0.15), int(size[1] * 0.16)
+    draw.rectangle((left, top, left + side, top + 3 * side), fill=(20, 20, 20))
+    for row, colour in enumerate(("red", "yellow", "lime")):
+        draw.ellipse(
+            (left + 4, top + row * side + 4, left + side - 4, top + (row + 1) * side - 4), fill=colour
+        )
+    return image.filter(ImageFilter.GaussianBlur(0.7))
+
+
+def decoded(image: Image.Image) -> DecodedImage:
+    return DecodedImage(np.asarray(image), image.width, image.height, "PNG")
+
+
+def cosines(a: NDArray[np.float16], b: NDArray[np.float16]) -> NDArray[np.float64]:
+    wide_a, wide_b = a.astype(np.float64), b.astype(np.float64)
+    product = (wide_a * wide_b).sum(axis=1)
+    return np.asarray(product / np.linalg.norm(wide_a, axis=1) / np.linalg.norm(wide_b, axis=1))
+
+
+def test_every_image_has_regions_in_order_and_one_is_primary(detector: Detector) -> None:
+    images = [(f"id{index}", decoded(picture(index, (300 + 10 * index, 250)))) for index in range(5)]
+
+    results = list(detector.embed(images))
+
+    assert [result.image_id for result in results] == [image_id for image_id, _ in images]
+    for result, (_, image) in zip(results, images, strict=True):
+        assert result.slices.shape == (len(result.regions), slice_length(detector.layout))
+        assert result.slices.dtype == np.float16 and np.isfinite(result.slices).all()
+        assert sum(region.is_primary for region in result.regions) == 1
+        assert result.regions[-1].kind == "frame"
+        scores = [region.score for region in result.regions if region.score is not None]
+        assert scores == sorted(scores, reverse=True)
+        for region in result.regions:
+            assert 0 <= region.x1_px < region.x2_px <= image.width_px
+            assert 0 <= region.y1_px < region.y2_px <= image.height_px
+
+
+def test_the_network_sees_what_is_drawn(detector: Detector) -> None:
+    (result,) = detector.embed([("a", decoded(picture(3)))])
+
+    found = {region.class_name: region for region in result.regions if region.kind == "detection"}
+    assert {"clock", "traffic light"} & set(found), sorted(str(name) for name in found)
+
+
+def test_a_packshots_product_is_primary(detector: Detector) -> None:
+    image = Image.new("RGB", (500, 400), (248, 248, 248))
+    ImageDraw.Draw(image).rectangle((150, 100, 349, 299), fill=(150, 40, 60))
+
+    (result,) = detector.embed([("a", decoded(image))])
+
+    (primary,) = [region for region in result.regions if region.is_primary]
+    assert primary.kind == "foreground"
+    np.testing.assert_allclose(primary.box, (150, 100, 350, 300), atol=5)
+
+
+def test_results_do_not_depend_on_the_batch(settings: DetectorSettings) -> None:
+    images = [(f"id{index}", decoded(picture(index))) for index in range(6)]
+
+    one = list(load_detector(replace(settings, batch_size=1)).embed(images))
+    many = list(load_detector(replace(settings, batch_size=32)).embed(images))
+
+    assert len(one) == len(many) == len(images)
+    for a, b in zip(one, many, strict=True):
+        assert_alike(a, b)
+
+
+def assert_alike(a: ImageRegions, b: ImageRegions) -> None:
+    assert [(r.kind, r.class_name, r.is_primary) for r in a.regions] == [
+        (r.kind, r.class_name, r.is_primary) for r in b.regions
+    ]
+    np.testing.assert_allclose([r.box for r in a.regions], [r.box for r in b.regions], atol=0.5)
+    assert cosines(a.slices, b.slices).min() > 0.9999
+
+
+def test_a_prompt_equal_to_a_region_gives_its_slice(detector: Detector) -> None:
+    image = decoded(picture(1))
+    (result,) = detector.embed([("a", image)])
+    assert len(result.regions) > 1
+
+    slices = detector.embed_boxes(image, [region.box for region in result.regions])
+
+    assert slices.shape == result.slices.shape
+    assert cosines(slices, result.slices).min() > 0.9999
+
+
+def test_a_prompt_outside_the_photo_is_refused(detector: Detector) -> None:
+    with pytest.raises(ValueError, match="400 x 300 px"):
+        detector.embed_boxes(decoded(picture(0)), [[500, 10, 600, 50]])
+
+
+def test_a_reduced_decode_gives_full_size_boxes(detector: Detector) -> None:
+    buffer = io.BytesIO()
+    picture(2, (1600, 1200)).save(buffer, "JPEG", quality=95)
+    full = decode_image(buffer.getvalue())
+    reduced = decode_image(buffer.getvalue(), max_side_px=832)
+
+    (from_full,), (from_reduced,) = detector.embed([("a", full)]), detector.embed([("a", reduced)])
+
+    assert reduced.pixels.shape[1] <= 832
+    assert from_reduced.regions[-1].box == from_full.regions[-1].box == (0, 0, 1600, 1200)
+    assert cosines(from_full.slices[-1:], from_reduced.slices[-1:])[0] > 0.99
+
+
+def test_no_images_no_results(detector: Detector) -> None:
+    assert list(detector.embed([])) == []
+
+
+def test_only_a_batch_is_read_ahead(settings: DetectorSettings) -> None:
+    taken: list[int] = []
+
+    def images() -> object:
+        for index in range(6):
+            taken.append(index)
+            yield f"id{index}", decoded(picture(index, (64, 64)))
+
+    results = load_detector(replace(settings, batch_size=2)).embed(images())  # type: ignore[arg-type]
+    next(results)
+
+    assert taken == [0, 1]
+
+
+def test_the_smallest_photos(detector: Detector) -> None:
+    images = [("a", decoded(Image.new("RGB", size, "teal"))) for size in ((16, 16), (1, 900), (2000, 16))]
+
+    for result in detector.embed(images):
+        assert [region.kind for region in result.regions if region.is_primary] == ["frame"]
+        assert np.isfinite(result.slices).all()
+
+
+def test_a_detector_is_loaded_once(settings: DetectorSettings) -> None:
+    assert load_detector(settings) is load_detector(replace(settings))
+
+
+def test_the_model_id_follows_what_changes_the_result(settings: DetectorSettings) -> None:
+    base = model_id(settings)
+
+    assert base.startswith("yolov3-tiny-416-")
+    assert base == model_id(replace(settings, batch_size=1, torch_threads=1, device="cpu"))
+    changed = [
+        replace(settings, input_px=608),
+        replace(settings, score_threshold=0.2),
+        replace(settings, nms_iou_threshold=0.5),
+        replace(settings, max_detections=3),
+        replace(settings, min_box_px=30),
+        replace(settings, weights_sha256="0" * 64),
+        replace(settings, network="yolov3"),
+    ]
+    assert len({base, *(model_id(other) for other in changed)}) == len(changed) + 1
+
+
+def test_the_layout_is_known_without_the_network(detector: Detector) -> None:
+    assert network_layout("yolov3-tiny") == detector.layout
+
+
+def test_wrong_weights_are_refused(settings: DetectorSettings) -> None:
+    with pytest.raises(WeightsError, match="expected 0000"):
+        load_detector(replace(settings, weights_sha256="0" * 64))
+
+
+@pytest.mark.parametrize("input_px", [0, 100, -32])
+def test_an_input_size_the_network_cannot_take(settings: DetectorSettings, input_px: int) -> None:
+    with pytest.raises(ConfigError, match="multiples of 32"):
+        load_detector(replace(settings, input_px=input_px))
+
+
+def test_settings_and_regions_come_without_torch() -> None:
+    code = (
+        "import sys, prodseek.vision, prodseek.vision.settings, prodseek.vision.regions, prodseek.vision.weights, "
+        "prodseek.embedding.projection; sys.exit('torch' in sys.modules)"
+    )
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,209 @@
+"""Slicing: what every part holds, and boxes at and beyond the edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from prodseek.images import DecodedImage
+from prodseek.slice_layout import (
+    GRID_CHANNELS,
+    MAX_SLICE_BYTES,
+    lay_out,
+    layout_to_dict,
+    slice_layout,
+    slice_length,
+)
+from prodseek.vision.letterbox import letterbox, place
+from prodseek.vision.network import FeatureMap
+from prodseek.vision.slicing import View, network_boxes, slice_regions
+
+INPUT_PX = 96
+MAPS = (FeatureMap("stride8", 8, 4), FeatureMap("stride16", 16, 4), FeatureMap("stride32", 32, 6))
+LAYOUT = slice_layout({m.name: m.channels for m in MAPS})
+
+
+def feature_maps(n_images: int = 1, seed: int = 0) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        m.name: torch.rand(
+            n_images, m.channels, INPUT_PX // m.stride, INPUT_PX // m.stride, generator=generator
+        )
+        for m in MAPS
+    }
+
+
+def view(
+    boxes: list[list[float]], size: tuple[int, int] = (200, 100), mask: NDArray[np.bool_] | None = None
+) -> View:
+    rng = np.random.default_rng(5)
+    pixels = rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    canvas, placed = letterbox(DecodedImage(pixels, size[0], size[1], "PNG"), INPUT_PX)
+    return View(canvas, placed, mask, np.array(boxes, np.float32).reshape(-1, 4))
+
+
+def test_the_layout_fits_any_network_into_4_kb() -> None:
+    for channels in (8, 64, 1024, 4096):
+        layout = slice_layout({"stride8": channels, "stride32": channels})
+        assert 2 * slice_length(layout) <= MAX_SLICE_BYTES
+        assert lay_out(layout_to_dict(layout)) == layout
+    assert layout["grid"].length == 9 * GRID_CHANNELS
+
+
+def test_mean_and_grid_of_a_map_that_rises_to_the_right() -> None:
+    maps = feature_maps()
+    columns = torch.arange(3, dtype=torch.float32)
+    maps["stride32"] = columns.expand(1, 6, 3, 3).contiguous()
+
+    (rows,) = slice_regions(maps, MAPS, [view([[0, 0, 100, 100]], size=(100, 100))], LAYOUT)
+
+    np.testing.assert_allclose(rows[0, LAYOUT["mean"].span], 1.0, atol=1e-3)
+    grid = rows[0, LAYOUT["grid"].span].reshape(3, 3, 6)
+    # Four samples a cell: the outer ones lie half beyond the outermost cell centres and read the edge's value.
+    np.testing.assert_allclose(grid[:, 0], 0.125, atol=1e-3)
+    np.testing.assert_allclose(grid[:, 1], 1.0, atol=1e-3)
+    np.testing.assert_allclose(grid[:, 2], 1.875, atol=1e-3)
+
+
+def test_texture_holds_mean_and_deviation() -> None:
+    maps = feature_maps()
+    maps["stride8"] = torch.full_like(maps["stride8"], 3.0)
+
+    (rows,) = slice_regions(maps, MAPS, [view([[50, 20, 150, 80]])], LAYOUT)
+
+    texture = rows[0, LAYOUT["texture"].span]
+    np.testing.assert_allclose(texture, [3, 3, 3, 3, 0, 0, 0, 0], atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [0, 0, 200, 100],  # all of it
+        [-50, -50, 300, 300],  # over every edge
+        [190, 90, 260, 160],
+        [100, 50, 101, 51],  # far below a cell
+        [199.9, 99.9, 200, 100],
+        [0, 0, 1e-3, 1e-3],
+        [0, 40, 200, 40.5],
+    ],
+)
+def test_every_box_that_touches_the_photo_has_a_slice(box: list[float]) -> None:
+    (rows,) = slice_regions(feature_maps(), MAPS, [view([box])], LAYOUT)
+
+    assert rows.shape == (1, slice_length(LAYOUT))
+    assert rows.dtype == np.float16
+    assert np.isfinite(rows).all()
+    np.testing.assert_allclose(rows[0, LAYOUT["colour"].span].astype(float).sum(), 1.0, atol=0.01)
+
+
+def test_a_box_over_the_edge_is_cut_there() -> None:
+    (rows,) = slice_regions(feature_maps(), MAPS, [view([[-50, -50, 300, 300], [0, 0, 200, 100]])], LAYOUT)
+
+    np.testing.assert_array_equal(rows[0], rows[1])
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        [10, 10, 10, 20],
+        [20, 20, 10, 30],
+        [300, 0, 400, 50],
+        [-20, 0, 0, 50],
+        [0, 0, float("nan"), 50],
+        [0, 0, float("inf"), 50],
+    ],
+)
+def test_a_box_that_covers_nothing_is_refused(box: list[float]) -> None:
+    with pytest.raises(ValueError, match="200 x 100 px"):
+        slice_regions(feature_maps(), MAPS, [view([box])], LAYOUT)
+
+
+def test_network_boxes_stay_inside_the_photo() -> None:
+    placed = place(4000, 10, INPUT_PX)
+    boxes = np.array([[0, 0, 1, 1], [3999, 9, 4000, 10], [0, 0, 4000, 10]], np.float32)
+
+    mapped = network_boxes(placed, boxes)
+
+    rows, columns = placed.inner
+    assert (mapped[:, [0, 2]] >= columns.start).all() and (mapped[:, [0, 2]] <= columns.stop).all()
+    assert (mapped[:, [1, 3]] >= rows.start).all() and (mapped[:, [1, 3]] <= rows.stop).all()
+    assert (mapped[:, 2:] - mapped[:, :2] >= 0.999).all()
+
+
+def test_images_of_a_batch_do_not_mix() -> None:
+    maps = feature_maps(2)
+    first, second = view([[0, 0, 50, 50], [20, 20, 80, 80]]), view([], size=(50, 50))
+    third = view([[5, 5, 40, 40]], size=(50, 50))
+
+    together = slice_regions(maps, MAPS, [first, third], LAYOUT)
+    alone = slice_regions({k: m[1:] for k, m in maps.items()}, MAPS, [third], LAYOUT)
+    with_none = slice_regions(maps, MAPS, [first, second], LAYOUT)
+
+    assert [len(rows) for rows in together] == [2, 1]
+    np.testing.assert_array_equal(together[1], alone[0])
+    np.testing.assert_array_equal(with_none[0], together[0])
+    assert with_none[1].shape == (0, slice_length(LAYOUT))
+
+
+def test_values_beyond_float16_are_cut_off() -> None:
+    maps = feature_maps()
+    maps["stride32"] = maps["stride32"] + 1e6
+
+    (rows,) = slice_regions(maps, MAPS, [view([[0, 0, 200, 100]])], LAYOUT)
+
+    assert np.isfinite(rows).all()
+    assert rows[0, LAYOUT["mean"].span].max() == np.finfo(np.float16).max
+
+
+def product_view(product: tuple[int, int, int], background: tuple[int, int, int], masked: bool) -> View:
+    """A chair-like outline; the mask knows it."""
+    image = Image.new("RGB", (96, 96), background)
+    mask = Image.new("1", (96, 96), 0)
+    for canvas, fill in ((image, product), (mask, 1)):
+        draw = ImageDraw.Draw(canvas)
+        for box in ((30, 12, 38, 84), (30, 50, 66, 58), (60, 50, 66, 84)):
+            draw.rectangle(box, fill=fill)
+    canvas, placed = letterbox(DecodedImage(np.asarray(image), 96, 96, "PNG"), INPUT_PX)
+    box = np.array([[28, 10, 70, 88]], np.float32)
+    return View(canvas, placed, np.asarray(mask) if masked else None, box)
+
+
+def parts(view: View) -> dict[str, NDArray[np.float64]]:
+    (rows,) = slice_regions(feature_maps(), MAPS, [view], LAYOUT)
+    return {name: rows[0, part.span].astype(np.float64) for name, part in LAYOUT.items()}
+
+
+def cosine(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def test_colour_is_the_products_where_the_background_is_known() -> None:
+    red_on_white = parts(product_view((200, 30, 30), (255, 255, 255), masked=True))["colour"]
+    red_on_blue = parts(product_view((200, 30, 30), (40, 60, 200), masked=True))["colour"]
+    green_on_white = parts(product_view((30, 160, 60), (255, 255, 255), masked=True))["colour"]
+
+    assert cosine(red_on_white, red_on_blue) > 0.98
+    assert cosine(red_on_white, green_on_white) < 0.3
+
+
+def test_shape_does_not_depend_on_colour() -> None:
+    red = parts(product_view((200, 30, 30), (255, 255, 255), masked=True))["shape"]
+    green = parts(product_view((30, 160, 60), (255, 255, 255), masked=True))["shape"]
+    unmasked = parts(product_view((30, 160, 60), (255, 255, 255), masked=False))["shape"]
+
+    assert cosine(red, green) > 0.99
+    assert np.abs(unmasked[:64]).max() == 0  # no silhouette where the background is not known
+
+
+def test_a_mask_that_the_box_hardly_touches_is_not_used() -> None:
+    base = product_view((200, 30, 30), (255, 255, 255), masked=True)
+    corner = np.array([[70, 0, 96, 30]], np.float32)
+
+    with_mask = parts(View(base.canvas, base.placed, base.mask, corner))
+    without = parts(View(base.canvas, base.placed, None, corner))
+
+    np.testing.assert_array_equal(with_mask["colour"], without["colour"])
+    np.testing.assert_array_equal(with_mask["shape"], without["shape"])
