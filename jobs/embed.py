@@ -29,6 +29,7 @@ from prodseek.images import (
 )
 from prodseek.jobs.ingest import write_images_and_rejects
 from prodseek.jobs.partitions import deal
+from prodseek.jobs.photos import base_uri
 from prodseek.pipeline import map_ahead
 from prodseek.slice_layout import layout_to_dict
 from prodseek.spark.tables import read_table, spark_schema, write_table
@@ -46,7 +47,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     """Embed what is not in the cache, then publish the regions of this run's images."""
     settings = detector_settings(config)
     _say_device_once(config.embed.device)
-    base_uri = _base_uri(store)
+    folder_uri = base_uri(store)
     images = read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
     cache_uri = store.cache_uri(model_id(settings))
     known = read_cache(spark, cache_uri).select("image_id").distinct()
@@ -58,7 +59,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         embed = partial(
             _embed_rows,
             settings=replace(settings, weights_path=Path(settings.weights_path.name)),
-            base_uri=base_uri,
+            folder_uri=folder_uri,
             limits=config.images.limits,
             read_threads=config.embed.read_threads,
         )
@@ -125,12 +126,6 @@ def _new_batch_uri(cache_uri: str, run_id: str) -> str:
     return files.join(cache_uri, f"batch={run_id}-{n_before}")
 
 
-def _base_uri(store: Run) -> str:
-    ingested = store.summary("ingest")
-    store.require("embed", "ingest")
-    return str(ingested.facts["base_uri"]) if ingested else ""
-
-
 def _say_device_once(device: str) -> None:
     import torch
 
@@ -141,7 +136,7 @@ def _say_device_once(device: str) -> None:
 def _embed_rows(
     batches: Iterator[pa.RecordBatch],
     settings: DetectorSettings,
-    base_uri: str,
+    folder_uri: str,
     limits: ImageLimits,
     read_threads: int,
 ) -> Iterator[pa.RecordBatch]:
@@ -150,7 +145,7 @@ def _embed_rows(
     weights_path = Path(SparkFiles.get(settings.weights_path.name))
     detector = load_detector(replace(settings, weights_path=weights_path))
     rows = (row for batch in batches for row in batch.to_pylist())
-    read = partial(_read, base_uri=base_uri, limits=limits, input_px=settings.input_px)
+    read = partial(_read, folder_uri=folder_uri, limits=limits, input_px=settings.input_px)
     failed: list[tuple[str, ImageRejected]] = []
 
     def readable(photos: Iterator[Photo]) -> Iterator[tuple[str, DecodedImage]]:
@@ -198,9 +193,9 @@ def _cached_arrow_schema() -> pa.Schema:
     return pa.schema([*fields, pa.field("reason", pa.string()), pa.field("detail", pa.string())])
 
 
-def _read(row: dict[str, Any], base_uri: str, limits: ImageLimits, input_px: int) -> Photo:
+def _read(row: dict[str, Any], folder_uri: str, limits: ImageLimits, input_px: int) -> Photo:
     try:
-        data = read_photo(row["uri"], base_uri, limits.max_bytes)
+        data = read_photo(row["uri"], folder_uri, limits.max_bytes)
         if content_id(data) != row["image_id"]:
             raise ImageRejected(RejectReason.CHANGED, "the file was replaced while the run went on")
         return row["image_id"], decode_image(data, limits, max_side_px=2 * input_px)

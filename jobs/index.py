@@ -56,7 +56,9 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     n_vectors = vectors.count()
     nlist = choose_nlist(n_vectors)
     n_train = min(config.index.train_rows, training_rows(n_vectors, nlist), n_vectors)
-    sample = vectors_of(vectors.orderBy("detection_id").limit(n_train).select("vector").toArrow().column("vector"))
+    sample = vectors_of(
+        vectors.orderBy("detection_id").limit(n_train).select("vector").toArrow().column("vector")
+    )
     centroids = train_centroids(sample, nlist, config.seed)
     centroid_bytes = centroids_to_bytes(centroids)
     files.write_bytes(store.path("index", _CENTROIDS), centroid_bytes)
@@ -144,7 +146,10 @@ def _build_shards(cells: DataFrame, assignment: CellAssignment) -> tuple[ShardEn
     written = (
         cells.withColumn("shard", shard)
         .groupBy("shard")
-        .applyInArrow(on_group(_build_shard, assignment=assignment), "shard int, sha256 string, n_bytes long, n_vectors long, file string")
+        .applyInArrow(
+            on_group(_build_shard, assignment=assignment),
+            "shard int, sha256 string, n_bytes long, n_vectors long, file string",
+        )
         .collect()
     )
     by_shard = {row["shard"]: row for row in written}
@@ -225,7 +230,9 @@ def _exact_rows(
     for batch in batches:
         if not batch.num_rows:
             continue
-        ids, cosine = exact_topk(queries, ids_of(batch.column("detection_id")), vectors_of(batch.column("vector")), RECALL_K + 1)
+        ids, cosine = exact_topk(
+            queries, ids_of(batch.column("detection_id")), vectors_of(batch.column("vector")), RECALL_K + 1
+        )
         asking = np.repeat(query_ids, ids.shape[1]).reshape(ids.shape)
         kept = (ids >= 0) & (ids != asking)
         yield batch_of(query_id=asking[kept], neighbour_id=ids[kept], cosine=cosine[kept].astype(np.float32))

@@ -44,7 +44,9 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     dealt.mapInArrow(read, schema).write.mode("overwrite").parquet(files.spark_uri(store.path(INGESTED)))
     counts = write_images_and_rejects(spark, store)
     reasons = read_ingested(spark, store).where("reason is not null").groupBy("reason").count().collect()
-    rejected = {row["reason"]: row["count"] for row in sorted(reasons, key=lambda row: (-row["count"], row["reason"]))}
+    rejected = {
+        row["reason"]: row["count"] for row in sorted(reasons, key=lambda row: (-row["count"], row["reason"]))
+    }
     if counts["images"] == 0:
         raise CatalogError(
             f"none of the {n_rows} rows of the catalogue {source.uri!r} is a photo that can be used: "
@@ -63,7 +65,9 @@ def read_ingested(spark: SparkSession, store: Run) -> DataFrame:
     return spark.read.parquet(files.spark_uri(store.path(INGESTED)))
 
 
-def write_images_and_rejects(spark: SparkSession, store: Run, failures: DataFrame | None = None) -> dict[str, int]:
+def write_images_and_rejects(
+    spark: SparkSession, store: Run, failures: DataFrame | None = None
+) -> dict[str, int]:
     """Divide the ingested rows into the two tables; returns rows written.
 
     failures: image_id, reason, detail of photos that a later stage could not read again; their rows become rejects.
@@ -86,7 +90,9 @@ def _checked(rows: DataFrame) -> DataFrame:
     """Add reason and detail where a row cannot be used whatever its photo holds."""
     same_row = Window.partitionBy("product_id", "uri").orderBy(F.to_json("attributes"))
     faults = (
-        F.when(F.col("uri").isNull() & F.col("product_id").isNull(), "the row names neither uri nor product_id")
+        F.when(
+            F.col("uri").isNull() & F.col("product_id").isNull(), "the row names neither uri nor product_id"
+        )
         .when(F.col("uri").isNull(), "the row names no uri")
         .when(F.col("product_id").isNull(), "the row names no product_id")
     )
@@ -101,7 +107,9 @@ def _checked(rows: DataFrame) -> DataFrame:
             F.when(F.col("fault").isNotNull(), RejectReason.INVALID_ROW.value)
             .when(F.col("repeats"), RejectReason.DUPLICATE_ROW.value)
             .alias("reason"),
-            F.coalesce("fault", F.when(F.col("repeats"), "product_id and uri stand in an earlier row")).alias("detail"),
+            F.coalesce("fault", F.when(F.col("repeats"), "product_id and uri stand in an earlier row")).alias(
+                "detail"
+            ),
         )
     )
 

@@ -57,7 +57,11 @@ def _best(edges: DataFrame, n_edges: int, k: int) -> DataFrame:
 def _cell_edges(table: pa.Table, k: int, exclude_same_image: bool) -> pa.Table:
     ids = ids_of(table.column("detection_id"))
     vectors = vectors_of(table.column("vector"))
-    images = np.asarray(table.column("image_id").to_numpy(zero_copy_only=False), str) if exclude_same_image else None
+    images = (
+        np.asarray(table.column("image_id").to_numpy(zero_copy_only=False), str)
+        if exclude_same_image
+        else None
+    )
     home = table.column("is_home").to_numpy()
     return _table(
         cell_topk(

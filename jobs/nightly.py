@@ -19,7 +19,17 @@ from prodseek.spark.tables import read_table
 from prodseek.store import Run, Store, Summary
 from prodseek.tables import TABLES
 
-_LIBRARIES = ("pyspark", "torch", "torchvision", "pyarrow", "numpy", "faiss-cpu", "faiss-gpu", "umap-learn", "hdbscan")
+_LIBRARIES = (
+    "pyspark",
+    "torch",
+    "torchvision",
+    "pyarrow",
+    "numpy",
+    "faiss-cpu",
+    "faiss-gpu",
+    "umap-learn",
+    "hdbscan",
+)
 
 
 def run(spark: SparkSession, config: Config, console: Console) -> Run:
@@ -28,10 +38,14 @@ def run(spark: SparkSession, config: Config, console: Console) -> Run:
     opened = open_run(spark, config)
     current = opened.run
     if current.is_finished:
-        console.say(f"run {current.run_id} exists and is finished: the catalogue and the configuration have not changed")
+        console.say(
+            f"run {current.run_id} exists and is finished: the catalogue and the configuration have not changed"
+        )
         console.say(f"nothing to do; its report is {current.path('report', 'index.html')}")
         return current
-    console.say(f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}")
+    console.say(
+        f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}"
+    )
     summaries = [run_stage(spark, config, current, stage, console) for stage in STAGES]
     manifest = build_manifest(spark, config, current, opened.fingerprint, summaries)
     Store(current.root).publish(current, manifest)
@@ -80,8 +94,14 @@ def print_summary(run: Run, manifest: dict[str, Any], seconds: float) -> None:
         ("images", str(tables["images"])),
         ("rejected", f"{tables['rejects']}{rejected}"),
         ("regions", str(tables["detections"])),
-        ("duplicate groups", f"{stages['duplicates']['groups']}, {tables['duplicate_groups']} photos in them"),
-        ("curation groups", f"{tables['curation_summary']}, {groups['in_no_group']} of {groups['grouped_regions']} regions in none"),
+        (
+            "duplicate groups",
+            f"{stages['duplicates']['groups']}, {tables['duplicate_groups']} photos in them",
+        ),
+        (
+            "curation groups",
+            f"{tables['curation_summary']}, {groups['in_no_group']} of {groups['grouped_regions']} regions in none",
+        ),
         ("index", stages["index"]["description"]),
         ("seconds", ", ".join(f"{stage} {spent:.1f}" for stage, spent in manifest["seconds"].items())),
         ("in all", f"{seconds:.0f} s"),

@@ -46,7 +46,9 @@ class Console:
 
     def stage_done(self, summary: Summary) -> None:
         first, *rest = summary.lines or ("",)
-        self._console.print(f"[green]✓[/] {summary.stage:<11}{summary.seconds:>7.1f} s  {escape(first)}", soft_wrap=True)
+        self._console.print(
+            f"[green]✓[/] {summary.stage:<11}{summary.seconds:>7.1f} s  {escape(first)}", soft_wrap=True
+        )
         for line in rest:
             self._console.print(f"{'':<24}{escape(line)}", soft_wrap=True)
 

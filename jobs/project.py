@@ -31,7 +31,11 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     primary = detections.where("is_primary").select("detection_id", "slice")
     n_primary = primary.count()
     # The ids are hashes: the lowest of them are a random sample, and the same one every time.
-    sample = primary.orderBy("detection_id").limit(config.project.fit_rows) if n_primary > config.project.fit_rows else primary
+    sample = (
+        primary.orderBy("detection_id").limit(config.project.fit_rows)
+        if n_primary > config.project.fit_rows
+        else primary
+    )
     n_fit = min(n_primary, config.project.fit_rows)
     measured = deal(sample, "detection_id", n_fit, _ROWS_PER_PARTITION).mapInArrow(
         partial(_measure, layout_lengths=layout_lengths), "partition string, moments binary"
@@ -44,7 +48,9 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     files.write_bytes(store.path(PROJECTION), data)
     n_regions = detections.count()
     dealt = deal(detections.select("detection_id", "slice"), "detection_id", n_regions, _ROWS_PER_PARTITION)
-    embeddings = dealt.mapInArrow(partial(_apply, projection=spark.sparkContext.broadcast(data)), spark_schema("embeddings"))
+    embeddings = dealt.mapInArrow(
+        partial(_apply, projection=spark.sparkContext.broadcast(data)), spark_schema("embeddings")
+    )
     n_written = write_table(embeddings, store, "embeddings")
     return Summary(
         "project",
@@ -53,7 +59,9 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
             "projection_id": projection.projection_id,
             "fit_regions": n_fit,
             "dims": dict(projection.dims),
-            "explained_variance": {name: float(share) for name, share in projection.explained_variance.items()},
+            "explained_variance": {
+                name: float(share) for name, share in projection.explained_variance.items()
+            },
         },
         lines=(f"projection fitted on {n_fit} primary regions, {n_written} regions embedded",),
     )

@@ -87,7 +87,9 @@ def main(stage: str) -> None:
     """The command line of `spark-submit jobs/STAGE.py`."""
 
     def command(
-        catalog: Annotated[str | None, typer.Argument(help="folder of photos, or CSV or Parquet manifest")] = None,
+        catalog: Annotated[
+            str | None, typer.Argument(help="folder of photos, or CSV or Parquet manifest")
+        ] = None,
         root: Annotated[str | None, typer.Option(help="where runs are kept")] = None,
         environment: Annotated[str, typer.Option("--env", help="local or cluster")] = "cluster",
         config: Annotated[list[Path] | None, typer.Option(help="YAML file laid over the defaults")] = None,

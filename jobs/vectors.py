@@ -24,7 +24,9 @@ def vectors_of(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float32]:
 
 def ids_of(column: pa.Array | pa.ChunkedArray) -> NDArray[np.int64]:
     """Integers to (N,) int64."""
-    return np.asarray(column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy(), np.int64)
+    return np.asarray(
+        column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy(), np.int64
+    )
 
 
 def list_column(vectors: NDArray[np.float32]) -> pa.Array:
@@ -36,7 +38,9 @@ def list_column(vectors: NDArray[np.float32]) -> pa.Array:
 
 def batch_of(**columns: Sequence[object] | NDArray[np.generic] | pa.Array) -> pa.RecordBatch:
     """A record batch of named columns."""
-    return pa.RecordBatch.from_arrays([pa.array(c) if not isinstance(c, pa.Array) else c for c in columns.values()], names=list(columns))
+    return pa.RecordBatch.from_arrays(
+        [pa.array(c) if not isinstance(c, pa.Array) else c for c in columns.values()], names=list(columns)
+    )
 
 
 def on_group(function: Callable[..., pa.Table], **settings: object) -> Callable[[pa.Table], pa.Table]:

@@ -15,7 +15,11 @@ from prodseek.config import load_config
 from prodseek.errors import ProdseekError
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__, rich_markup_mode=None
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help=__doc__,
+    rich_markup_mode=None,
 )
 
 
@@ -35,9 +39,15 @@ class Stage(StrEnum):
 
 Catalog = Annotated[str | None, typer.Option(help="A folder of photos, or a CSV or Parquet manifest.")]
 Root = Annotated[str | None, typer.Option(help="Where runs are kept.")]
-Environment = Annotated[str, typer.Option("--env", help="Settings to lay over the defaults: local or cluster.")]
-ConfigFiles = Annotated[list[Path] | None, typer.Option("--config", help="A YAML file laid over them; repeatable.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, laid over all; repeatable.")]
+Environment = Annotated[
+    str, typer.Option("--env", help="Settings to lay over the defaults: local or cluster.")
+]
+ConfigFiles = Annotated[
+    list[Path] | None, typer.Option("--config", help="A YAML file laid over them; repeatable.")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="section.key=value, laid over all; repeatable.")
+]
 
 
 @app.command()
@@ -67,7 +77,9 @@ def config(
     """Check the configuration that these options make."""
     checked = load_config(environment, config_files or (), settings or (), catalog, root)
     if show:
-        typer.echo(yaml.safe_dump(checked.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
+        typer.echo(
+            yaml.safe_dump(checked.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False
+        )
     else:
         typer.echo("the configuration is good; --show prints it")
 

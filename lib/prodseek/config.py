@@ -187,7 +187,9 @@ def load_config(
     except ValidationError as error:
         faults.extend(_explain(fault) for fault in error.errors())
     if faults:
-        raise ConfigError(f"{len(faults)} fault(s) in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
+        raise ConfigError(
+            f"{len(faults)} fault(s) in the configuration:\n" + "\n".join(f"  {f}" for f in faults)
+        )
     return config
 
 
@@ -233,7 +235,9 @@ def _parse_setting(setting: str, faults: list[str]) -> dict[str, Any]:
 def _explain(fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return f"{key}: unknown key (its value is {fault['input']!r}); see `prodseek config --show` for all keys"
+        return (
+            f"{key}: unknown key (its value is {fault['input']!r}); see `prodseek config --show` for all keys"
+        )
     if fault["type"] == "missing":
         return f"{key}: missing"
     allowed = fault["msg"][0].lower() + fault["msg"][1:]

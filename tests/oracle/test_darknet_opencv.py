@@ -61,7 +61,7 @@ def compare(description: Description, weights_path: Path, tmp_path: Path, input_
     # OpenCV orders boxes by cell, then anchor; ours are by anchor, then cell.
     by_cell = []
     start = 0
-    for index, layer in enumerate(description.layers):
+    for layer in description.layers:
         if layer.section.kind == "yolo":
             n_anchors = len(layer.section.integers("mask"))
             n_cells = (input_px // layer.stride) ** 2

@@ -14,6 +14,7 @@ from prodseek.duplicates.colour import ciede2000, rgb_to_lab
 Box = tuple[float, float, float, float]
 
 _COMPARED_SIDE_PX = 128
+_AVERAGED_PX = 4
 _SMOOTHING_PX = 0.7
 _EXTRA_BLURS_PX = (0.0, 0.7, 1.2, 1.8)
 _WINDOW_PX = 2.0
@@ -38,8 +39,9 @@ class Difference:
     pixels whose luminance has no like within a pixel's distance. differing_box: x1 y1 x2 y2, fractions, holds most of them; None
     where nothing differs. overlaid_side: 'a' or 'b', whichever has more edges in that box. gain, offset: luminance of
     b = gain * a + offset. blur_px: extra blur, at 128 px a side, that made the sharper like the other; positive if b is blurred.
-    ciede2000: mean over the object; ciede2000_toned: the same after the tone fit. chroma_a, chroma_b: 95th percentile of CIELAB
-    chroma. contrast: lesser standard deviation of luminance of the two. structured_fraction: share of pixels with structure.
+    ciede2000: mean over the object of what is left of the colour difference when details are averaged out; ciede2000_toned: the
+    same after the tone fit; background_ciede2000: between the borders' median colours. object_light_difference: mean luminance
+    difference over the object, details averaged out, no tone fit. chroma_a, chroma_b: 95th percentile of CIELAB chroma. contrast: lesser standard deviation of luminance of the two. structured_fraction: share of pixels with structure.
     """
 
     structural_similarity: float
@@ -55,6 +57,8 @@ class Difference:
     blur_px: float
     ciede2000: float
     ciede2000_toned: float
+    object_light_difference: float
+    background_ciede2000: float
     chroma_a: float
     chroma_b: float
     contrast: float
@@ -77,9 +81,11 @@ def measure_difference(pixels_a: NDArray[np.float32], pixels_b: NDArray[np.float
     if box is not None:
         outside[box[1] : box[3], box[0] : box[2]] = False
     outside_structured = structured & outside
-    toned = np.clip(gain * a + offset, 0, 255)
-    lab_a, lab_b, lab_toned = rgb_to_lab(a), rgb_to_lab(b), rgb_to_lab(toned)
-    object_mask = _object(a) | _object(b)
+    plain_a, plain_b = _averaged(a), _averaged(b)
+    lab_a, lab_b = rgb_to_lab(plain_a), rgb_to_lab(plain_b)
+    lab_toned = rgb_to_lab(np.clip(gain * plain_a + offset, 0, 255))
+    background_a, background_b = _background(a), _background(b)
+    in_object = _object(plain_a, background_a) | _object(plain_b, background_b)
     height, width = ssim.shape
     return Difference(
         structural_similarity=float(ssim[structured].mean()) if structured.any() else 1.0,
@@ -95,8 +101,10 @@ def measure_difference(pixels_a: NDArray[np.float32], pixels_b: NDArray[np.float
         gain=gain,
         offset=offset,
         blur_px=blur_px,
-        ciede2000=float(ciede2000(lab_a, lab_b)[object_mask].mean()),
-        ciede2000_toned=float(ciede2000(lab_toned, lab_b)[object_mask].mean()),
+        ciede2000=float(ciede2000(lab_a, lab_b)[in_object].mean()),
+        ciede2000_toned=float(ciede2000(lab_toned, lab_b)[in_object].mean()),
+        object_light_difference=float(np.abs((plain_a - plain_b) @ LUMA)[in_object].mean()),
+        background_ciede2000=float(ciede2000(rgb_to_lab(background_a), rgb_to_lab(background_b))),
         chroma_a=float(np.percentile(np.hypot(lab_a[..., 1], lab_a[..., 2]), 95)),
         chroma_b=float(np.percentile(np.hypot(lab_b[..., 1], lab_b[..., 2]), 95)),
         contrast=float(min(light_a.std(), light_b.std())),
@@ -162,9 +170,7 @@ def _tone_fit(light_a: NDArray[np.float32], light_b: NDArray[np.float32]) -> tup
     return gain, offset
 
 
-def _ssim(
-    a: NDArray[np.float32], b: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+def _ssim(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """SSIM without its luminance term in Gaussian windows, and where either photo has structure."""
     mean_a, mean_b = _blurred(a, _WINDOW_PX), _blurred(b, _WINDOW_PX)
     variance_a = np.maximum(_blurred(a * a, _WINDOW_PX) - mean_a**2, 0)
@@ -212,8 +218,22 @@ def _overlaid_side(
     return "a" if edges[0] > edges[1] else "b"
 
 
-def _object(pixels: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where a photo is unlike its border's median colour; everywhere, if hardly anything is."""
+def _averaged(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means over blocks of pixels: noise of compression goes, a shift of colour stays."""
+    height, width = (side // _AVERAGED_PX for side in pixels.shape[:2])
+    blocks = pixels[: height * _AVERAGED_PX, : width * _AVERAGED_PX]
+    averaged: NDArray[np.float32] = blocks.reshape(height, _AVERAGED_PX, width, _AVERAGED_PX, 3).mean(
+        axis=(1, 3)
+    )
+    return averaged
+
+
+def _background(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    mask: NDArray[np.bool_] = np.abs(pixels - np.median(border, axis=0)).max(axis=2) > _BACKGROUND_DIFFERS_BY
+    return np.median(border, axis=0)
+
+
+def _object(pixels: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where a photo is unlike its background; everywhere, if hardly anything is."""
+    mask: NDArray[np.bool_] = np.abs(pixels - background).max(axis=2) > _BACKGROUND_DIFFERS_BY
     return mask if mask.mean() > 0.01 else np.ones_like(mask)

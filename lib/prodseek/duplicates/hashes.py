@@ -41,7 +41,7 @@ ORIENTATIONS = tuple(Orientation)
 # Where pdqhash.compute_dihedral puts them.
 _PDQHASH_ORDER = (0, 1, 2, 3, 5, 4, 6, 7)
 # Each orientation as (transpose first, then mirror, then flip).
-_STEPS = {
+STEPS = {
     Orientation.IDENTITY: (False, False, False),
     Orientation.ROTATE_90: (True, False, True),
     Orientation.ROTATE_180: (False, True, True),
@@ -67,7 +67,7 @@ class PdqPairs(NamedTuple):
 
 def turn(pixels: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
     """pixels: (H, W, ...). The photo turned; a contiguous copy."""
-    transposed, mirrored, flipped = _STEPS[orientation]
+    transposed, mirrored, flipped = STEPS[orientation]
     if transposed:
         pixels = pixels.swapaxes(0, 1)
     return np.ascontiguousarray(pixels[:: -1 if flipped else 1, :: -1 if mirrored else 1])
@@ -99,7 +99,7 @@ def dihedral_hashes(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     odd = np.arange(16) % 2 == 1
     turned = np.empty((len(bits), len(ORIENTATIONS), 16, 16), dtype=np.uint8)
     for slot, orientation in enumerate(ORIENTATIONS):
-        transposed, mirrored, flipped = _STEPS[orientation]
+        transposed, mirrored, flipped = STEPS[orientation]
         turned[:, slot] = bits.transpose(0, 2, 1) if transposed else bits
         turned[:, slot] ^= (odd[None, :] & mirrored) ^ (odd[:, None] & flipped)
     return np.packbits(turned.reshape(-1, len(ORIENTATIONS), HASH_BITS), axis=2)

@@ -11,7 +11,7 @@ from PIL import Image
 
 from prodseek.duplicates.alignment import locate
 from prodseek.duplicates.difference import LUMA, Box, Difference, measure_difference
-from prodseek.duplicates.hashes import Orientation, turn
+from prodseek.duplicates.hashes import STEPS, Orientation, turn
 
 WORKING_SIDE_PX = 256
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
@@ -25,14 +25,16 @@ _SURE_WITHOUT_SEARCH = 0.90
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two photos share. orientation: how a was turned. box_a, box_b: x1 y1 x2 y2 of the shared part, as fractions of a once
-    turned and of b. correlation: of the placement, 1 for whole frames. difference: of the shared part.
+    """What two photos share. orientation: how a was turned. box_a, box_b: x1 y1 x2 y2 of the shared part, as fractions of each
+    photo as it is (not turned). surrounding_contrast: standard deviation of luminance around the shared part in the photo that
+    shows more, 0 where both show the same. correlation: of the placement, 1 for whole frames. difference: of the shared part.
     """
 
     orientation: Orientation
     box_a: Box
     box_b: Box
     correlation: float
+    surrounding_contrast: float
     difference: Difference
 
 
@@ -46,7 +48,7 @@ def compare_photos(
     a, b = _working(turn(pixels_a, orientation)), _working(pixels_b)
     found: list[Comparison] = []
     if abs(math.log(a.shape[1] * b.shape[0] / (a.shape[0] * b.shape[1]))) < _SAME_ASPECT:
-        whole = Comparison(orientation, WHOLE, WHOLE, 1.0, measure_difference(a, b))
+        whole = Comparison(orientation, WHOLE, WHOLE, 1.0, 0.0, measure_difference(a, b))
         if whole.difference.structural_similarity >= _SURE_WITHOUT_SEARCH:
             return whole
         found.append(whole)
@@ -57,13 +59,34 @@ def compare_photos(
             continue
         height, width = scene.shape
         box = (place.x1_px / width, place.y1_px / height, place.x2_px / width, place.y2_px / height)
+        around = _surrounding_contrast(scene, box)
         if a_is_scene:
             difference = measure_difference(_cut(a, box), b)
-            found.append(Comparison(orientation, box, WHOLE, place.correlation, difference))
+            box_a = _box_before_turn(box, orientation)
+            found.append(Comparison(orientation, box_a, WHOLE, place.correlation, around, difference))
         else:
             difference = measure_difference(a, _cut(b, box))
-            found.append(Comparison(orientation, WHOLE, box, place.correlation, difference))
+            found.append(Comparison(orientation, WHOLE, box, place.correlation, around, difference))
     return max(found, key=lambda comparison: comparison.difference.structural_similarity)
+
+
+def _surrounding_contrast(scene: NDArray[np.float32], box: Box) -> float:
+    height, width = scene.shape
+    around = np.ones(scene.shape, dtype=bool)
+    around[round(box[1] * height) : round(box[3] * height), round(box[0] * width) : round(box[2] * width)] = (
+        False
+    )
+    return float(scene[around].std()) if around.any() else 0.0
+
+
+def _box_before_turn(box: Box, orientation: Orientation) -> Box:
+    x1, y1, x2, y2 = box
+    transposed, mirrored, flipped = STEPS[orientation]
+    if mirrored:
+        x1, x2 = 1 - x2, 1 - x1
+    if flipped:
+        y1, y2 = 1 - y2, 1 - y1
+    return (y1, x1, y2, x2) if transposed else (x1, y1, x2, y2)
 
 
 def _working(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -25,7 +25,9 @@ def read_table(spark: SparkSession, run: Run, table: str) -> DataFrame:
     """A table of a run. Raises StoreError when the run does not hold it."""
     uri = run.table_uri(table)
     if not files.exists(uri):
-        raise StoreError(f"run {run.run_id} has no table {table} at {uri}; run the stage that writes it first")
+        raise StoreError(
+            f"run {run.run_id} has no table {table} at {uri}; run the stage that writes it first"
+        )
     return spark.read.schema(spark_schema(table)).parquet(files.spark_uri(uri))
 
 
@@ -43,7 +45,9 @@ def write_table(frame: DataFrame, run: Run, table: str) -> int:
     checks = _row_checks(schema)
     observation = Observation()
     checked = frame.select(*schema.column_names).observe(
-        observation, F.count(F.lit(1)).alias("rows"), *(F.count_if(bad).alias(name) for name, bad in checks.items())
+        observation,
+        F.count(F.lit(1)).alias("rows"),
+        *(F.count_if(bad).alias(name) for name, bad in checks.items()),
     )
     checked.write.mode("overwrite").parquet(target)
     counts = observation.get
@@ -70,7 +74,7 @@ def _check_columns(frame: DataFrame, schema: TableSchema, expected: StructType) 
         raise TableError(f"table {schema.name} breaks its schema: " + "; ".join(faults))
 
 
-def _row_checks(schema: TableSchema) -> dict[str, F.Column]:
+def _row_checks(schema: TableSchema) -> dict[str, Column]:
     checks = {}
     for column in schema.columns:
         if not column.nullable:

@@ -166,6 +166,8 @@ def _max_pool(values: torch.Tensor, size: int, stride: int) -> torch.Tensor:
     """Darknet's max pooling: padded by size - 1 in all, the smaller half before, and the padding never
     wins."""
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
+    if before == 0 and size == stride:
+        return F.max_pool2d(values, size, stride, ceil_mode=True)  # the same, without a copy
     if before == after:
         return F.max_pool2d(values, size, stride, padding=before)
     return F.max_pool2d(F.pad(values, (before, after, before, after), value=float("-inf")), size, stride)

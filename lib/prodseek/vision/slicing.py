@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -132,6 +133,7 @@ def _reduce(values: NDArray[np.float32], limit: int) -> NDArray[np.float32]:
     return reduced
 
 
+@lru_cache(maxsize=8)
 def _projection(channels: int, limit: int) -> NDArray[np.float32]:
     gaussian = np.random.default_rng((_PROJECTION_SEED, channels, limit)).standard_normal((channels, limit))
     basis, triangle = np.linalg.qr(gaussian)

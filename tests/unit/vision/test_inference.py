@@ -210,8 +210,8 @@ def test_an_input_size_the_network_cannot_take(settings: DetectorSettings, input
 
 def test_settings_and_regions_come_without_torch() -> None:
     code = (
-        "import sys, prodseek.vision, prodseek.vision.settings, prodseek.vision.regions, prodseek.vision.weights, "
-        "prodseek.embedding.projection; sys.exit('torch' in sys.modules)"
+        "import sys, prodseek.vision, prodseek.vision.settings, prodseek.vision.regions; "
+        "import prodseek.vision.weights, prodseek.embedding.projection; sys.exit('torch' in sys.modules)"
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

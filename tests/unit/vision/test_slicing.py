@@ -62,7 +62,7 @@ def test_mean_and_grid_of_a_map_that_rises_to_the_right() -> None:
 
     np.testing.assert_allclose(rows[0, LAYOUT["mean"].span], 1.0, atol=1e-3)
     grid = rows[0, LAYOUT["grid"].span].reshape(3, 3, 6)
-    # Four samples a cell: the outer ones lie half beyond the outermost cell centres and read the edge's value.
+    # Two samples a side of a cell; the outermost lies beyond the last cell centre and reads its value.
     np.testing.assert_allclose(grid[:, 0], 0.125, atol=1e-3)
     np.testing.assert_allclose(grid[:, 1], 1.0, atol=1e-3)
     np.testing.assert_allclose(grid[:, 2], 1.875, atol=1e-3)

@@ -1,0 +1,35 @@
+"""Looking at pixels again after the pass: bounded decodes of a bounded number of photos, in Spark."""
+
+from __future__ import annotations
+
+from prodseek.catalog import read_photo
+from prodseek.images import DecodedImage, ImageLimits, ImageRejected, decode_image
+from prodseek.store import Run
+
+Box = tuple[float, float, float, float]
+
+
+def base_uri(store: Run) -> str:
+    """The folder that the run's relative photo URIs start from."""
+    store.require("reading photos", "ingest")
+    summary = store.summary("ingest")
+    return "" if summary is None else str(summary.facts["base_uri"])
+
+
+def look(uri: str, folder_uri: str, limits: ImageLimits, max_side_px: int) -> DecodedImage | None:
+    """A photo at bounded size; None when it can no longer be read."""
+    try:
+        return decode_image(read_photo(uri, folder_uri, limits.max_bytes), limits, max_side_px)
+    except ImageRejected:
+        return None
+
+
+def shrunk_box(image: DecodedImage, box_px: Box) -> tuple[int, int, int, int]:
+    """A box in full-size pixels as whole pixels of `image.pixels`, at least one pixel large."""
+    height, width = image.pixels.shape[:2]
+    x_scale, y_scale = width / image.width_px, height / image.height_px
+    x1 = min(int(box_px[0] * x_scale), width - 1)
+    y1 = min(int(box_px[1] * y_scale), height - 1)
+    x2 = max(x1 + 1, min(round(box_px[2] * x_scale), width))
+    y2 = max(y1 + 1, min(round(box_px[3] * y_scale), height))
+    return x1, y1, x2, y2

@@ -1,0 +1,1 @@
+"""Curation groups: regions that look alike, named, with ids that survive the night."""

@@ -1,0 +1,71 @@
+"""The dominant colour of a region, and its name."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The sixteen basic colours of HTML 4.01 (section 6.5) with the greys, browns and pastels of CSS Color 4 (section 6.1) that
+# furniture, food and clothes come in; names as people say them.
+COLOUR_NAMES: dict[str, tuple[int, int, int]] = {
+    "black": (0, 0, 0),
+    "dark grey": (64, 64, 64),
+    "grey": (128, 128, 128),
+    "light grey": (192, 192, 192),
+    "white": (245, 245, 245),
+    "red": (220, 20, 30),
+    "dark red": (128, 10, 20),
+    "orange": (255, 140, 0),
+    "yellow": (255, 215, 0),
+    "light green": (144, 238, 144),
+    "green": (40, 140, 50),
+    "dark green": (0, 70, 20),
+    "olive": (128, 128, 0),
+    "turquoise": (64, 200, 200),
+    "light blue": (150, 190, 230),
+    "blue": (40, 80, 200),
+    "navy": (10, 10, 90),
+    "purple": (128, 0, 128),
+    "pink": (255, 160, 190),
+    "beige": (235, 220, 190),
+    "tan": (205, 170, 125),
+    "brown": (139, 85, 40),
+    "dark brown": (75, 45, 25),
+}
+_BINS = 6  # a side of the RGB cube; wide enough to gather the shades of one lit surface
+
+
+def dominant_colour(pixels: NDArray[np.uint8], ignore_background: bool = True) -> tuple[int, int, int]:
+    """The mean of the most frequent shades under a box.
+
+    pixels: (H, W, 3) uint8 RGB. ignore_background: leave out shades like those along the border when they are at most
+    nine tenths of all.
+    """
+    flat = pixels.reshape(-1, 3).astype(np.int32)
+    if ignore_background:
+        border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.int32)
+        inside = np.abs(flat - np.median(border, axis=0)).max(axis=1) > 24
+        if inside.mean() >= 0.1:
+            flat = flat[inside]
+    cells = (flat * _BINS // 256) @ np.array([_BINS * _BINS, _BINS, 1])
+    most = np.bincount(cells).argmax()
+    red, green, blue = np.rint(flat[cells == most].mean(axis=0)).astype(int).tolist()
+    return red, green, blue
+
+
+def colour_name(rgb: tuple[int, int, int]) -> str:
+    """The nearest named colour in CIELAB (CIE76 difference)."""
+    names = list(COLOUR_NAMES)
+    palette = _lab(np.array([COLOUR_NAMES[name] for name in names], np.float64))
+    return names[int(np.linalg.norm(palette - _lab(np.array([rgb], np.float64)), axis=1).argmin())]
+
+
+def _lab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, 3) sRGB 0..255 to CIELAB, D65 (IEC 61966-2-1; CIE 15)."""
+    linear = np.where(rgb <= 0.04045 * 255, rgb / 255 / 12.92, ((rgb / 255 + 0.055) / 1.055) ** 2.4)
+    xyz = linear @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]])
+    scaled = xyz / np.array([0.95047, 1.0, 1.08883])
+    root = np.where(scaled > (6 / 29) ** 3, np.cbrt(scaled), scaled * (29 / 6) ** 2 / 3 + 4 / 29)
+    return np.stack(
+        [116 * root[:, 1] - 16, 500 * (root[:, 0] - root[:, 1]), 200 * (root[:, 1] - root[:, 2])], axis=1
+    )

@@ -1,0 +1,163 @@
+"""From a neighbour graph to groups: UMAP coordinates, HDBSCAN on them, exemplars."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import hdbscan
+import numpy as np
+import umap
+from numpy.typing import NDArray
+
+NOISE = -1
+# UMAP's spectral start needs more points than dimensions and a graph worth the name; below this a group is a guess.
+MIN_ROWS = 5
+
+
+@dataclass(frozen=True)
+class Groups:
+    """labels: (N,) int32, NOISE for no group, else 0.. in order of first row. membership, outlier_score: (N,) float32, 0..1."""
+
+    labels: NDArray[np.int32]
+    membership: NDArray[np.float32]
+    outlier_score: NDArray[np.float32]
+
+
+def knn_matrix(
+    edge_rows: NDArray[np.int64],
+    edge_neighbour_rows: NDArray[np.int64],
+    cosine: NDArray[np.float32],
+    n_rows: int,
+    k: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """An edge list as UMAP wants its neighbours: itself first, then the k - 1 nearest.
+
+    edge_rows, edge_neighbour_rows: (E,) row indices; cosine: (E,) similarity. Returns indices (n_rows, k) int32, -1 where a
+    row has fewer neighbours, and cosine distances (n_rows, k) float32, there the farthest neighbour's.
+    """
+    indices = np.full((n_rows, k), -1, np.int32)
+    distances = np.zeros((n_rows, k), np.float32)
+    indices[:, 0] = np.arange(n_rows)
+    distances[:, 0] = 0.0
+    order = np.lexsort((edge_neighbour_rows, -cosine.astype(np.float64), edge_rows))
+    rows = edge_rows[order]
+    starts = np.searchsorted(rows, rows, side="left")
+    column = np.arange(len(rows)) - starts + 1
+    kept = column < k
+    indices[rows[kept], column[kept]] = edge_neighbour_rows[order][kept]
+    distances[rows[kept], column[kept]] = np.maximum(0.0, 1.0 - cosine[order][kept])
+    # UMAP leaves out the index -1, but scales each row by all of its distances.
+    return indices, np.where(indices >= 0, distances, distances.max(axis=1, keepdims=True))
+
+
+def umap_coordinates(
+    knn_indices: NDArray[np.int32],
+    knn_cosine_distances: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    n_components: int,
+    n_neighbors: int,
+    min_dist: float,
+    seed: int,
+) -> NDArray[np.float32]:
+    """Coordinates in which neighbours in the graph are near.
+
+    knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`, k >= n_neighbors. vectors: (N, d) unit length, used only
+    where the graph is too small for UMAP: fewer than n_components + 3 rows keep their vectors. Returns (N, n_components)
+    or (N, d) float32. One thread and one seed: the same input gives the same bits. McInnes, Healy and Melville 2018,
+    arXiv 1802.03426.
+    """
+    n_rows = len(vectors)
+    if n_rows < max(MIN_ROWS, n_components + 3):
+        return np.asarray(vectors, np.float32)
+    k = min(n_neighbors, n_rows - 1, knn_indices.shape[1])
+    reducer = umap.UMAP(
+        n_components=n_components,
+        n_neighbors=k,
+        min_dist=min_dist,
+        metric="cosine",
+        precomputed_knn=(knn_indices[:, :k], knn_cosine_distances[:, :k], None),
+        random_state=seed,
+        n_jobs=1,
+        init="spectral" if n_rows > 4 * n_components else "random",
+    )
+    with warnings.catch_warnings():
+        # Said of every precomputed graph without a search index, of few rows and of disconnected graphs: all expected here.
+        warnings.simplefilter("ignore", UserWarning)
+        coordinates = reducer.fit_transform(vectors)
+    # A row that no edge reaches has no place in the graph; far from everything is where it belongs.
+    lost = ~np.isfinite(coordinates).all(axis=1)
+    coordinates[lost] = np.nanmax(np.abs(coordinates), initial=1.0) * 10 + np.arange(lost.sum())[:, None] * 10
+    return np.asarray(coordinates, np.float32)
+
+
+def hdbscan_groups(
+    coordinates: NDArray[np.float32],
+    min_cluster_size: int,
+    min_samples: int,
+    method: Literal["eom", "leaf"] = "eom",
+) -> Groups:
+    """Groups of any density; what belongs to none is noise.
+
+    coordinates: (N, n) float32. Fewer than 2 * min_cluster_size rows, or rows that are all equal, have no contrast to be
+    divided by: they are one group from min_cluster_size equal rows on, else noise. Campello, Moulavi and Sander 2013;
+    outlier scores are GLOSH (Campello et al. 2015).
+    """
+    n_rows = len(coordinates)
+    if n_rows and (coordinates == coordinates[0]).all():
+        label = 0 if n_rows >= min_cluster_size else NOISE
+        whole = np.full(n_rows, float(label == 0), np.float32)
+        return Groups(np.full(n_rows, label, np.int32), whole, np.zeros(n_rows, np.float32))
+    if n_rows < max(MIN_ROWS, min_cluster_size + 1, min_samples + 1):
+        return Groups(
+            np.full(n_rows, NOISE, np.int32), np.zeros(n_rows, np.float32), np.zeros(n_rows, np.float32)
+        )
+    fitted = hdbscan.HDBSCAN(
+        min_cluster_size=min_cluster_size,
+        min_samples=min_samples,
+        cluster_selection_method=method,
+        core_dist_n_jobs=1,
+        approx_min_span_tree=False,
+    ).fit(coordinates.astype(np.float64))
+    return Groups(
+        _in_order_of_appearance(fitted.labels_),
+        np.asarray(fitted.probabilities_, np.float32),
+        np.clip(np.nan_to_num(np.asarray(fitted.outlier_scores_, np.float32)), 0.0, 1.0),
+    )
+
+
+def exemplars(
+    vectors: NDArray[np.float32], labels: NDArray[np.int32], product_ids: Sequence[str], count: int
+) -> dict[int, list[int]]:
+    """The most central members of each group, one a product: label -> up to `count` rows, most central first.
+
+    vectors: (N, d) unit length. Central is near the group's mean direction; ties go to the lower row.
+    """
+    found: dict[int, list[int]] = {}
+    for label in np.unique(labels[labels != NOISE]).tolist():
+        rows = np.flatnonzero(labels == label)
+        centrality = vectors[rows] @ vectors[rows].mean(axis=0)
+        chosen: dict[str, int] = {}
+        for index in np.lexsort((rows, -centrality)):
+            row = int(rows[index])
+            chosen.setdefault(product_ids[row], row)
+            if len(chosen) == count:
+                break
+        found[label] = list(chosen.values())
+    return found
+
+
+def cohesion(vectors: NDArray[np.float32], rows: Sequence[int], exemplar_rows: Sequence[int]) -> float:
+    """Mean cosine similarity of members to the group's exemplars. vectors: (N, d) unit length."""
+    return float((vectors[list(rows)] @ vectors[list(exemplar_rows)].T).mean())
+
+
+def _in_order_of_appearance(labels: NDArray[np.int64]) -> NDArray[np.int32]:
+    renumbered = np.full(len(labels), NOISE, np.int32)
+    seen: dict[int, int] = {}
+    for row, label in enumerate(labels.tolist()):
+        if label != NOISE:
+            renumbered[row] = seen.setdefault(label, len(seen))
+    return renumbered

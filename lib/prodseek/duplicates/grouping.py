@@ -1,0 +1,135 @@
+"""Groups of copies that cannot chain: every member was verified against the one that represents it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from prodseek.duplicates.verdicts import MERGING, Verdict
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo to be grouped. key: unique, what ties are broken by. Sizes after EXIF orientation."""
+
+    key: str
+    image_id: str
+    width_px: int
+    height_px: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class VerifiedPair:
+    """Two photos on which a verdict was passed. similarity: 0 to 1. overlaid_key: the one that bears an overlay, if any."""
+
+    key_a: str
+    key_b: str
+    verdict: Verdict
+    similarity: float
+    overlaid_key: str | None = None
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """A photo in a duplicate group."""
+
+    group_id: str
+    key: str
+    is_representative: bool
+    group_size: int
+    similarity_to_representative: float
+
+
+def star_pairs(photos: Iterable[Photo]) -> list[VerifiedPair]:
+    """Photos of equal bytes, each paired with the first of them (by key): linear, however many there are."""
+    pairs: list[VerifiedPair] = []
+    for first, *others in _by_image_id(photos).values():
+        pairs.extend(VerifiedPair(first.key, other.key, Verdict.IDENTICAL_BYTES, 1.0) for other in others)
+    return sorted(pairs, key=lambda pair: (pair.key_a, pair.key_b))
+
+
+def group_duplicates(photos: Sequence[Photo], pairs: Iterable[VerifiedPair]) -> list[GroupRow]:
+    """Groups of two photos or more, sorted by group_id, representative first, then by key.
+
+    Only pairs with a verdict in MERGING count. The best original that is not yet in a group takes all photos, not yet in a group,
+    that were verified against it; then the next best: so no group holds two photos only because of a third between them. Best:
+    without an overlay, more pixels, more bytes a pixel, then key. Photos of equal bytes are one photo here. ValueError if a pair
+    names a photo that is not given, or keys repeat.
+    """
+    by_key = {photo.key: photo for photo in photos}
+    if len(by_key) != len(photos):
+        raise ValueError("photos to group must have different keys")
+    same_bytes = _by_image_id(photos)
+    likeness: dict[str, dict[str, float]] = defaultdict(dict)
+    overlaid: set[str] = set()
+    for pair in pairs:
+        if pair.verdict not in MERGING:
+            continue
+        for key in (pair.key_a, pair.key_b):
+            if key not in by_key:
+                raise ValueError(f"a duplicate pair names {key!r}, which is not among the photos")
+        a, b = by_key[pair.key_a].image_id, by_key[pair.key_b].image_id
+        if pair.overlaid_key is not None:
+            overlaid.add(by_key[pair.overlaid_key].image_id)
+        if a != b:
+            likeness[a][b] = likeness[b][a] = max(pair.similarity, likeness[a].get(b, 0.0))
+    rows: list[GroupRow] = []
+    grouped: set[str] = set()
+    for image_id in sorted(same_bytes, key=lambda image_id: _rank(same_bytes[image_id][0], overlaid)):
+        if image_id in grouped:
+            continue
+        members = {other: value for other, value in likeness[image_id].items() if other not in grouped}
+        members[image_id] = 1.0
+        grouped.update(members)
+        rows.extend(_group_rows(same_bytes, image_id, members))
+    return sorted(rows, key=lambda row: (row.group_id, not row.is_representative, row.key))
+
+
+def missing_pairs(photos: Sequence[Photo], pairs: Sequence[VerifiedPair]) -> list[tuple[str, str]]:
+    """Pairs (key, key of a representative) that were never judged but would join groups linked through a third photo.
+
+    For a second pass: verify these, add them to the pairs, and group again. Sorted; linear in the number of pairs.
+    """
+    rows = group_duplicates(photos, pairs)
+    by_key = {photo.key: photo for photo in photos}
+    representative = {}
+    heads = {row.group_id: row.key for row in rows if row.is_representative}
+    for row in rows:
+        representative[by_key[row.key].image_id] = heads[row.group_id]
+    judged = {frozenset((by_key[p.key_a].image_id, by_key[p.key_b].image_id)) for p in pairs}
+    wanted: set[tuple[str, str]] = set()
+    for pair in pairs:
+        if pair.verdict not in MERGING:
+            continue
+        heads_of = [representative.get(by_key[key].image_id, key) for key in (pair.key_a, pair.key_b)]
+        for key, head in ((pair.key_a, heads_of[1]), (pair.key_b, heads_of[0]), (heads_of[0], heads_of[1])):
+            ids = frozenset((by_key[key].image_id, by_key[head].image_id))
+            if len(ids) == 2 and ids not in judged:
+                wanted.add((min(key, head), max(key, head)))
+    return sorted(wanted)
+
+
+def _by_image_id(photos: Iterable[Photo]) -> dict[str, list[Photo]]:
+    groups: dict[str, list[Photo]] = defaultdict(list)
+    for photo in sorted(photos, key=lambda photo: photo.key):
+        groups[photo.image_id].append(photo)
+    return groups
+
+
+def _rank(photo: Photo, overlaid: set[str]) -> tuple[bool, int, float, str]:
+    n_pixels = photo.width_px * photo.height_px
+    return photo.image_id in overlaid, -n_pixels, -photo.n_bytes / max(1, n_pixels), photo.key
+
+
+def _group_rows(
+    same_bytes: dict[str, list[Photo]], representative_id: str, members: dict[str, float]
+) -> list[GroupRow]:
+    photos = [(photo, members[image_id]) for image_id in members for photo in same_bytes[image_id]]
+    if len(photos) < 2:
+        return []
+    head = same_bytes[representative_id][0].key
+    group_id = hashlib.sha256(f"duplicates:{head}".encode()).hexdigest()[:16]
+    return [GroupRow(group_id, photo.key, photo.key == head, len(photos), value) for photo, value in photos]
