@@ -32,11 +32,7 @@ def catalog_rows(spark: SparkSession, source: CatalogSource, config: CatalogConf
     Values that are absent in a manifest are null. Raises CatalogError for a catalogue without rows or without the
     columns that the configuration names.
     """
-    rows = (
-        _folder_rows(spark, source, config)
-        if source.kind == "folder"
-        else _manifest_rows(spark, source, config)
-    )
+    rows = _folder_rows(spark, source, config) if source.kind == "folder" else _manifest_rows(spark, source, config)
     if rows.isEmpty():
         what = "no photos (files ending in .jpg, .png, .webp ...)" if source.kind == "folder" else "no rows"
         raise CatalogError(f"the catalogue {source.uri!r} has {what}; there is nothing to do")
@@ -48,9 +44,7 @@ def catalog_fingerprint(rows: DataFrame, base_uri: str) -> str:
     flat = rows.select("product_id", "uri", F.to_json("attributes").alias("attributes"))
     stamped = flat.mapInArrow(partial(_stamp_rows, base_uri=base_uri), _STAMPED_SCHEMA)
     # Equal rows cancel out in one exclusive or; the sum of the other half of the bits does not let them.
-    digest = F.md5(
-        F.concat_ws("\x1f", *(F.coalesce(F.col(c).cast("string"), F.lit("\x00")) for c in stamped.columns))
-    )
+    digest = F.md5(F.concat_ws("\x1f", *(F.coalesce(F.col(c).cast("string"), F.lit("\x00")) for c in stamped.columns)))
     high, low = (F.conv(F.substring(digest, start, 15), 16, 10).cast("decimal(38,0)") for start in (1, 16))
     total = stamped.agg(F.count(F.lit(1)), F.sum(high), F.sum(low)).first()
     return hashlib.sha256("|".join(str(value) for value in total).encode()).hexdigest()
@@ -84,9 +78,7 @@ def _manifest_rows(spark: SparkSession, source: CatalogSource, config: CatalogCo
         product_id = F.udf(partial(_product_of_uri, product_id_from=config.product_id_from), "string")(uri)
     others = [c for c in manifest.columns if c not in wanted.values()]
     pairs = [part for c in others for part in (F.lit(c), _text(c))]
-    attributes = (
-        F.map_filter(F.create_map(*pairs), lambda _, value: value.isNotNull()) if pairs else _no_attributes()
-    )
+    attributes = F.map_filter(F.create_map(*pairs), lambda _, value: value.isNotNull()) if pairs else _no_attributes()
     return manifest.select(product_id.alias("product_id"), uri.alias("uri"), attributes.alias("attributes"))
 
 

@@ -9,6 +9,10 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from prodseek.jobs.index import FACET
+from prodseek.jobs.partitions import deal
+from prodseek.jobs.photos import base_uri, look, one_photo_an_image, shrunk_box
+from prodseek.jobs.vectors import ids_of, vectors_of
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
@@ -27,10 +31,6 @@ from prodseek.cluster.stable_ids import LineageRow, match_groups
 from prodseek.cluster.titles import GroupTitle, MemberFacts, group_titles
 from prodseek.config import ClusterConfig, Config
 from prodseek.images import ImageLimits
-from prodseek.jobs.index import FACET
-from prodseek.jobs.partitions import deal
-from prodseek.jobs.photos import base_uri, look, shrunk_box
-from prodseek.jobs.vectors import ids_of, vectors_of
 from prodseek.spark.tables import read_table, spark_schema, write_table
 from prodseek.store import LATEST, Run, Store, Summary
 from prodseek.tables import table_schema
@@ -62,9 +62,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     central = exemplars(fitted.vectors, groups.labels, fitted.product_ids, config.cluster.exemplars)
     labelled = _label_all(spark, store, regions, fitted, groups).cache()
     images = _image_sets(labelled)
-    ids, lineage = match_groups(
-        images, _previous_groups(spark, store), FACET, store.run_id, config.cluster.id_overlap
-    )
+    ids, lineage = match_groups(images, _previous_groups(spark, store), FACET, store.run_id, config.cluster.id_overlap)
     titles = group_titles(_member_facts(spark, store, labelled, config.images.limits))
     rows = {
         "curation_groups": _write_groups(spark, store, labelled, ids, fitted, central),
@@ -95,23 +93,13 @@ def _standing_regions(spark: SparkSession, store: Run) -> DataFrame:
         .groupBy("image_id")
         .agg(F.min("standing_image_id").alias("standing_image_id"))
     )
-    photos = _one_photo_an_image(spark, store)
+    photos = one_photo_an_image(spark, store)
     primary = read_table(spark, store, "detections").where("is_primary")
     return (
         primary.select("detection_id", "image_id", "class_name", "x1_px", "y1_px", "x2_px", "y2_px")
         .join(photos, "image_id")
         .join(copies, "image_id", "left")
         .withColumn("standing_image_id", F.coalesce("standing_image_id", "image_id"))
-    )
-
-
-def _one_photo_an_image(spark: SparkSession, store: Run) -> DataFrame:
-    first = Window.partitionBy("image_id").orderBy("product_id", "uri")
-    return (
-        read_table(spark, store, "images")
-        .withColumn("place", F.row_number().over(first))
-        .where("place = 1")
-        .select("image_id", "product_id", "uri", "attributes")
     )
 
 
@@ -153,9 +141,7 @@ def _fit(fitted: FittedRegions, config: Config) -> Groups:
     return hdbscan_groups(coordinates, settings.min_cluster_size, settings.min_samples)
 
 
-def _label_all(
-    spark: SparkSession, store: Run, regions: DataFrame, fitted: FittedRegions, groups: Groups
-) -> DataFrame:
+def _label_all(spark: SparkSession, store: Run, regions: DataFrame, fitted: FittedRegions, groups: Groups) -> DataFrame:
     """All primary regions with label, membership and outlier_score: fitted, voted for, or those of their original."""
     labels = spark.createDataFrame(
         pa.table(
@@ -212,11 +198,7 @@ def _voted(spark: SparkSession, store: Run, unfitted: DataFrame, labels: DataFra
 
 
 def _image_sets(labelled: DataFrame) -> dict[int, set[str]]:
-    grouped = (
-        labelled.where(F.col("label") != NOISE)
-        .groupBy("label")
-        .agg(F.collect_set("image_id").alias("images"))
-    )
+    grouped = labelled.where(F.col("label") != NOISE).groupBy("label").agg(F.collect_set("image_id").alias("images"))
     return {row["label"]: set(row["images"]) for row in grouped.collect()}
 
 
@@ -248,9 +230,7 @@ def _member_facts(
         .select("image_id", F.col("class_name").alias("detected"))
     )
     first = Window.partitionBy("label").orderBy("detection_id")
-    looked_at = members.withColumn("place", F.row_number().over(first)).where(
-        F.col("place") <= _COLOUR_MEMBERS
-    )
+    looked_at = members.withColumn("place", F.row_number().over(first)).where(F.col("place") <= _COLOUR_MEMBERS)
     see = partial(_colours, folder_uri=base_uri(store), limits=limits)
     columns = ["detection_id", "uri", "x1_px", "y1_px", "x2_px", "y2_px"]
     dealt = deal(looked_at.select(*columns), "detection_id", looked_at.count(), _PHOTOS_PER_PARTITION)
@@ -267,16 +247,12 @@ def _member_facts(
         F.col("attributes")["title"].alias("title"),
     )
     for row in described.orderBy("label", "detection_id").collect():
-        member = MemberFacts(
-            row["class_name"], colours.get(row["detection_id"]), row["category"], row["title"]
-        )
+        member = MemberFacts(row["class_name"], colours.get(row["detection_id"]), row["category"], row["title"])
         facts.setdefault(row["label"], []).append(member)
     return facts
 
 
-def _colours(
-    batches: Iterator[pa.RecordBatch], folder_uri: str, limits: ImageLimits
-) -> Iterator[pa.RecordBatch]:
+def _colours(batches: Iterator[pa.RecordBatch], folder_uri: str, limits: ImageLimits) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([("detection_id", pa.int64()), ("rgb", pa.list_(pa.int32()))])
     for batch in batches:
         seen = []
@@ -323,9 +299,7 @@ def _write_summary(
     central: dict[int, list[int]],
 ) -> int:
     counted = labelled.where(F.col("label") != NOISE).groupBy("label")
-    sizes = counted.agg(
-        F.count(F.lit(1)).alias("regions"), F.count_distinct("product_id").alias("products")
-    ).collect()
+    sizes = counted.agg(F.count(F.lit(1)).alias("regions"), F.count_distinct("product_id").alias("products")).collect()
     rows = [
         (
             FACET,
@@ -333,18 +307,14 @@ def _write_summary(
             titles[row["label"]].title,
             row["regions"],
             row["products"],
-            cohesion(
-                fitted.vectors, np.flatnonzero(groups.labels == row["label"]).tolist(), central[row["label"]]
-            ),
+            cohesion(fitted.vectors, np.flatnonzero(groups.labels == row["label"]).tolist(), central[row["label"]]),
             titles[row["label"]].dominant_class,
             titles[row["label"]].dominant_colour,
             [int(fitted.detection_ids[member]) for member in central[row["label"]]],
         )
         for row in sorted(sizes, key=lambda row: row["label"])
     ]
-    return write_table(
-        spark.createDataFrame(rows, spark_schema("curation_summary")), store, "curation_summary"
-    )
+    return write_table(spark.createDataFrame(rows, spark_schema("curation_summary")), store, "curation_summary")
 
 
 def _write_lineage(spark: SparkSession, store: Run, lineage: list[LineageRow]) -> int:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from prodseek.jobs.ingest import write_images_and_rejects
+from prodseek.jobs.partitions import deal
+from prodseek.jobs.photos import base_uri
 from pyspark import SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -27,12 +30,9 @@ from prodseek.images import (
     content_id,
     decode_image,
 )
-from prodseek.jobs.ingest import write_images_and_rejects
-from prodseek.jobs.partitions import deal
-from prodseek.jobs.photos import base_uri
 from prodseek.pipeline import map_ahead
 from prodseek.slice_layout import layout_to_dict
-from prodseek.spark.tables import read_table, spark_schema, write_table
+from prodseek.spark.tables import computed_schema, read_table, write_table
 from prodseek.store import Run, Summary
 from prodseek.tables import table_schema
 from prodseek.vision.settings import DetectorSettings, model_id, network_layout
@@ -81,9 +81,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         "slice_layout": layout_to_dict(network_layout(settings.network)),
         "embedded_images": n_todo - n_failed,
         "cached_images": n_images - n_todo,
-        "rejected": {
-            row["reason"]: row["count"] for row in sorted(rejected, key=lambda r: (-r["count"], r["reason"]))
-        },
+        "rejected": {row["reason"]: row["count"] for row in sorted(rejected, key=lambda r: (-r["count"], r["reason"]))},
     }
     line = f"{n_todo} photos through {config.network.name}, {n_images - n_todo} known; {counts['detections']} regions"
     return Summary("embed", rows=counts, facts=facts, lines=(line,))
@@ -117,8 +115,7 @@ def read_cache(spark: SparkSession, cache_uri: str) -> DataFrame:
 
 
 def _cached_schema() -> StructType:
-    fields = [field.simpleString().replace(":", " ", 1) for field in spark_schema("detections").fields]
-    return StructType.fromDDL(", ".join([*fields, "reason string", "detail string"]))
+    return computed_schema("detections", "reason", "detail")
 
 
 def _new_batch_uri(cache_uri: str, run_id: str) -> str:

@@ -10,6 +10,7 @@ import faiss
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from prodseek.jobs.vectors import batch_of, ids_of, list_column, on_group, vectors_of
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -30,7 +31,6 @@ from prodseek.index.shards import (
     file_entry,
     shard_entry,
 )
-from prodseek.jobs.vectors import batch_of, ids_of, list_column, on_group, vectors_of
 from prodseek.spark.tables import read_table
 from prodseek.store import Run, Summary
 
@@ -56,9 +56,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     n_vectors = vectors.count()
     nlist = choose_nlist(n_vectors)
     n_train = min(config.index.train_rows, training_rows(n_vectors, nlist), n_vectors)
-    sample = vectors_of(
-        vectors.orderBy("detection_id").limit(n_train).select("vector").toArrow().column("vector")
-    )
+    sample = vectors_of(vectors.orderBy("detection_id").limit(n_train).select("vector").toArrow().column("vector"))
     centroids = train_centroids(sample, nlist, config.seed)
     centroid_bytes = centroids_to_bytes(centroids)
     files.write_bytes(store.path("index", _CENTROIDS), centroid_bytes)

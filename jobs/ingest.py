@@ -7,6 +7,8 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+from prodseek.jobs.catalogue import catalog_rows, open_catalog
+from prodseek.jobs.partitions import deal
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
@@ -16,10 +18,8 @@ from prodseek.config import Config
 from prodseek.duplicates.hashes import pdq_hash
 from prodseek.errors import CatalogError
 from prodseek.images import ImageLimits, ImageRejected, RejectReason, content_id, decode_image, pixel_hash
-from prodseek.jobs.catalogue import catalog_rows, open_catalog
-from prodseek.jobs.partitions import deal
 from prodseek.pipeline import map_ahead
-from prodseek.spark.tables import spark_schema, write_table
+from prodseek.spark.tables import computed_schema, write_table
 from prodseek.store import Run, Summary
 from prodseek.tables import table_schema
 
@@ -39,14 +39,12 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         limits=config.images.limits,
         read_threads=config.ingest.read_threads,
     )
-    schema = spark_schema("images").add("reason", "string").add("detail", "string")
+    schema = computed_schema("images", "reason", "detail")
     dealt = deal(_checked(rows), "uri", n_rows, config.ingest.rows_per_partition)
     dealt.mapInArrow(read, schema).write.mode("overwrite").parquet(files.spark_uri(store.path(INGESTED)))
     counts = write_images_and_rejects(spark, store)
     reasons = read_ingested(spark, store).where("reason is not null").groupBy("reason").count().collect()
-    rejected = {
-        row["reason"]: row["count"] for row in sorted(reasons, key=lambda row: (-row["count"], row["reason"]))
-    }
+    rejected = {row["reason"]: row["count"] for row in sorted(reasons, key=lambda row: (-row["count"], row["reason"]))}
     if counts["images"] == 0:
         raise CatalogError(
             f"none of the {n_rows} rows of the catalogue {source.uri!r} is a photo that can be used: "
@@ -65,9 +63,7 @@ def read_ingested(spark: SparkSession, store: Run) -> DataFrame:
     return spark.read.parquet(files.spark_uri(store.path(INGESTED)))
 
 
-def write_images_and_rejects(
-    spark: SparkSession, store: Run, failures: DataFrame | None = None
-) -> dict[str, int]:
+def write_images_and_rejects(spark: SparkSession, store: Run, failures: DataFrame | None = None) -> dict[str, int]:
     """Divide the ingested rows into the two tables; returns rows written.
 
     failures: image_id, reason, detail of photos that a later stage could not read again; their rows become rejects.
@@ -90,9 +86,7 @@ def _checked(rows: DataFrame) -> DataFrame:
     """Add reason and detail where a row cannot be used whatever its photo holds."""
     same_row = Window.partitionBy("product_id", "uri").orderBy(F.to_json("attributes"))
     faults = (
-        F.when(
-            F.col("uri").isNull() & F.col("product_id").isNull(), "the row names neither uri nor product_id"
-        )
+        F.when(F.col("uri").isNull() & F.col("product_id").isNull(), "the row names neither uri nor product_id")
         .when(F.col("uri").isNull(), "the row names no uri")
         .when(F.col("product_id").isNull(), "the row names no product_id")
     )
@@ -107,9 +101,7 @@ def _checked(rows: DataFrame) -> DataFrame:
             F.when(F.col("fault").isNotNull(), RejectReason.INVALID_ROW.value)
             .when(F.col("repeats"), RejectReason.DUPLICATE_ROW.value)
             .alias("reason"),
-            F.coalesce("fault", F.when(F.col("repeats"), "product_id and uri stand in an earlier row")).alias(
-                "detail"
-            ),
+            F.coalesce("fault", F.when(F.col("repeats"), "product_id and uri stand in an earlier row")).alias("detail"),
         )
     )
 

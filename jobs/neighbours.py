@@ -12,14 +12,14 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
+from prodseek.jobs.index import FACET, assigned_cells, index_cells
+from prodseek.jobs.partitions import deal
+from prodseek.jobs.vectors import ids_of, on_group, vectors_of
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from prodseek.config import Config, NeighboursConfig
 from prodseek.index.knn import Edges, cell_topk, merge_topk
-from prodseek.jobs.index import FACET, assigned_cells, index_cells
-from prodseek.jobs.partitions import deal
-from prodseek.jobs.vectors import ids_of, on_group, vectors_of
 from prodseek.spark.tables import read_table, write_table
 from prodseek.store import Run, Summary
 
@@ -57,11 +57,7 @@ def _best(edges: DataFrame, n_edges: int, k: int) -> DataFrame:
 def _cell_edges(table: pa.Table, k: int, exclude_same_image: bool) -> pa.Table:
     ids = ids_of(table.column("detection_id"))
     vectors = vectors_of(table.column("vector"))
-    images = (
-        np.asarray(table.column("image_id").to_numpy(zero_copy_only=False), str)
-        if exclude_same_image
-        else None
-    )
+    images = np.asarray(table.column("image_id").to_numpy(zero_copy_only=False), str) if exclude_same_image else None
     home = table.column("is_home").to_numpy()
     return _table(
         cell_topk(

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from prodseek.jobs.progress import Console
+from prodseek.jobs.stages import STAGES, open_run, run_stage
 from pyspark.sql import SparkSession
 
 from prodseek import __version__, files
 from prodseek.config import Config
 from prodseek.errors import ReconciliationError
-from prodseek.jobs.progress import Console
-from prodseek.jobs.stages import STAGES, open_run, run_stage
 from prodseek.spark.tables import read_table
 from prodseek.store import Run, Store, Summary
 from prodseek.tables import TABLES

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
 from prodseek.catalog import read_photo
 from prodseek.images import DecodedImage, ImageLimits, ImageRejected, decode_image
+from prodseek.spark.tables import read_table
 from prodseek.store import Run
 
 Box = tuple[float, float, float, float]
@@ -33,3 +37,10 @@ def shrunk_box(image: DecodedImage, box_px: Box) -> tuple[int, int, int, int]:
     x2 = max(x1 + 1, min(round(box_px[2] * x_scale), width))
     y2 = max(y1 + 1, min(round(box_px[3] * y_scale), height))
     return x1, y1, x2, y2
+
+
+def one_photo_an_image(spark: SparkSession, store: Run) -> DataFrame:
+    """Rows of `images`, one for each image_id: the first by product_id and uri."""
+    first = Window.partitionBy("image_id").orderBy("product_id", "uri")
+    images = read_table(spark, store, "images").withColumn("place", F.row_number().over(first))
+    return images.where("place = 1").drop("place")

@@ -6,18 +6,17 @@ from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
+from prodseek.jobs.partitions import deal
+from prodseek.jobs.vectors import batch_of, ids_of, list_column, slices_of
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from prodseek import files
 from prodseek.config import Config
 from prodseek.embedding.facets import FACETS
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import Projection, fit_projection
-from prodseek.jobs.partitions import deal
-from prodseek.jobs.vectors import batch_of, ids_of, list_column, slices_of
 from prodseek.slice_layout import lay_out
-from prodseek.spark.tables import read_table, spark_schema, write_table
+from prodseek.spark.tables import computed_schema, read_table, write_table
 from prodseek.store import Run, Summary
 
 PROJECTION = "projection.npz"
@@ -49,7 +48,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     n_regions = detections.count()
     dealt = deal(detections.select("detection_id", "slice"), "detection_id", n_regions, _ROWS_PER_PARTITION)
     embeddings = dealt.mapInArrow(
-        partial(_apply, projection=spark.sparkContext.broadcast(data)), spark_schema("embeddings")
+        partial(_apply, projection=spark.sparkContext.broadcast(data)), computed_schema("embeddings")
     )
     n_written = write_table(embeddings, store, "embeddings")
     return Summary(
@@ -59,9 +58,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
             "projection_id": projection.projection_id,
             "fit_regions": n_fit,
             "dims": dict(projection.dims),
-            "explained_variance": {
-                name: float(share) for name, share in projection.explained_variance.items()
-            },
+            "explained_variance": {name: float(share) for name, share in projection.explained_variance.items()},
         },
         lines=(f"projection fitted on {n_fit} primary regions, {n_written} regions embedded",),
     )

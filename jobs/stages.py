@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from prodseek.jobs.catalogue import catalog_fingerprint, catalog_rows, open_catalog
+from prodseek.jobs.progress import Console
 from pyspark.sql import SparkSession
 
 from prodseek import __version__
 from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
-from prodseek.jobs.catalogue import catalog_fingerprint, catalog_rows, open_catalog
-from prodseek.jobs.progress import Console
 from prodseek.spark.session import start_session
 from prodseek.store import Run, Store, Summary
 
@@ -87,9 +87,7 @@ def main(stage: str) -> None:
     """The command line of `spark-submit jobs/STAGE.py`."""
 
     def command(
-        catalog: Annotated[
-            str | None, typer.Argument(help="folder of photos, or CSV or Parquet manifest")
-        ] = None,
+        catalog: Annotated[str | None, typer.Argument(help="folder of photos, or CSV or Parquet manifest")] = None,
         root: Annotated[str | None, typer.Option(help="where runs are kept")] = None,
         environment: Annotated[str, typer.Option("--env", help="local or cluster")] = "cluster",
         config: Annotated[list[Path] | None, typer.Option(help="YAML file laid over the defaults")] = None,

@@ -39,15 +39,9 @@ class Stage(StrEnum):
 
 Catalog = Annotated[str | None, typer.Option(help="A folder of photos, or a CSV or Parquet manifest.")]
 Root = Annotated[str | None, typer.Option(help="Where runs are kept.")]
-Environment = Annotated[
-    str, typer.Option("--env", help="Settings to lay over the defaults: local or cluster.")
-]
-ConfigFiles = Annotated[
-    list[Path] | None, typer.Option("--config", help="A YAML file laid over them; repeatable.")
-]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", help="section.key=value, laid over all; repeatable.")
-]
+Environment = Annotated[str, typer.Option("--env", help="Settings to lay over the defaults: local or cluster.")]
+ConfigFiles = Annotated[list[Path] | None, typer.Option("--config", help="A YAML file laid over them; repeatable.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, laid over all; repeatable.")]
 
 
 @app.command()
@@ -77,17 +71,13 @@ def config(
     """Check the configuration that these options make."""
     checked = load_config(environment, config_files or (), settings or (), catalog, root)
     if show:
-        typer.echo(
-            yaml.safe_dump(checked.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False
-        )
+        typer.echo(yaml.safe_dump(checked.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
     else:
         typer.echo("the configuration is good; --show prints it")
 
 
 @app.command()
-def weights(
-    environment: Environment = "local", config_files: ConfigFiles = None, settings: Settings = None
-) -> None:
+def weights(environment: Environment = "local", config_files: ConfigFiles = None, settings: Settings = None) -> None:
     """Fetch the network's weights into the cache, once, and print where they are."""
     from prodseek.vision.weights import obtain_weights
 

@@ -104,6 +104,7 @@ class NeighboursConfig(_Section):
 class DuplicatesConfig(_Section):
     max_pdq_hamming: Annotated[int, Field(ge=0, le=256)]
     min_cosine: Annotated[float, Field(ge=-1.0, le=1.0)]
+    max_neighbours: Annotated[int, Field(ge=0)]
     pairs_per_partition: Count
 
 
@@ -187,9 +188,7 @@ def load_config(
     except ValidationError as error:
         faults.extend(_explain(fault) for fault in error.errors())
     if faults:
-        raise ConfigError(
-            f"{len(faults)} fault(s) in the configuration:\n" + "\n".join(f"  {f}" for f in faults)
-        )
+        raise ConfigError(f"{len(faults)} fault(s) in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
     return config
 
 
@@ -235,9 +234,7 @@ def _parse_setting(setting: str, faults: list[str]) -> dict[str, Any]:
 def _explain(fault: Any) -> str:
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
-        return (
-            f"{key}: unknown key (its value is {fault['input']!r}); see `prodseek config --show` for all keys"
-        )
+        return f"{key}: unknown key (its value is {fault['input']!r}); see `prodseek config --show` for all keys"
     if fault["type"] == "missing":
         return f"{key}: missing"
     allowed = fault["msg"][0].lower() + fault["msg"][1:]

@@ -96,9 +96,7 @@ def pixel_hash(pixels: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def decode_image(
-    data: bytes, limits: ImageLimits = ImageLimits(), max_side_px: int | None = None
-) -> DecodedImage:
+def decode_image(data: bytes, limits: ImageLimits = ImageLimits(), max_side_px: int | None = None) -> DecodedImage:
     """Decode a photo (its first frame) to upright RGB.
 
     max_side_px: shrink so that the longer side is at most this; JPEGs are then decoded at a reduced DCT scale, which
@@ -107,9 +105,7 @@ def decode_image(
     if not data:
         raise ImageRejected(RejectReason.EMPTY, "0 bytes")
     if len(data) > limits.max_bytes:
-        raise ImageRejected(
-            RejectReason.TOO_MANY_BYTES, f"{len(data)} bytes, at most {limits.max_bytes} are read"
-        )
+        raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{len(data)} bytes, at most {limits.max_bytes} are read")
     try:
         with warnings.catch_warnings():
             # Pillow warns of large images; our own limit, below, decides.
@@ -144,9 +140,7 @@ def _open(data: bytes) -> Image.Image:
 
 def _check_header(image: Image.Image, limits: ImageLimits) -> None:
     if image.format not in FORMATS:
-        raise ImageRejected(
-            RejectReason.UNSUPPORTED_FORMAT, f"{image.format}; supported are {', '.join(FORMATS)}"
-        )
+        raise ImageRejected(RejectReason.UNSUPPORTED_FORMAT, f"{image.format}; supported are {', '.join(FORMATS)}")
     width_px, height_px = image.size
     if width_px * height_px > limits.max_pixels:
         raise ImageRejected(

@@ -142,9 +142,7 @@ class Store:
     def latest(self) -> Run:
         """The run that was published last. Raises StoreError when there is none."""
         if not files.exists(files.join(self.root, LATEST)):
-            raise StoreError(
-                f"no run has been published in {self.root}; start one with `prodseek run nightly`"
-            )
+            raise StoreError(f"no run has been published in {self.root}; start one with `prodseek run nightly`")
         run = self.run(files.read_bytes(files.join(self.root, LATEST)).decode().strip())
         run.manifest()
         return run

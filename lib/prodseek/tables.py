@@ -89,11 +89,7 @@ def _arrow_type(spark_type: str | dict[str, Any]) -> pa.DataType:
     if isinstance(spark_type, str):
         return _ARROW_TYPES[spark_type]
     if spark_type["type"] == "array":
-        return pa.list_(
-            pa.field("element", _arrow_type(spark_type["elementType"]), spark_type["containsNull"])
-        )
+        return pa.list_(pa.field("element", _arrow_type(spark_type["elementType"]), spark_type["containsNull"]))
     if spark_type["type"] == "map":
         return pa.map_(_arrow_type(spark_type["keyType"]), _arrow_type(spark_type["valueType"]))
-    return pa.struct(
-        [pa.field(f["name"], _arrow_type(f["type"]), f["nullable"]) for f in spark_type["fields"]]
-    )
+    return pa.struct([pa.field(f["name"], _arrow_type(f["type"]), f["nullable"]) for f in spark_type["fields"]])

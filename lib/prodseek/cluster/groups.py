@@ -111,9 +111,7 @@ def hdbscan_groups(
         whole = np.full(n_rows, float(label == 0), np.float32)
         return Groups(np.full(n_rows, label, np.int32), whole, np.zeros(n_rows, np.float32))
     if n_rows < max(MIN_ROWS, min_cluster_size + 1, min_samples + 1):
-        return Groups(
-            np.full(n_rows, NOISE, np.int32), np.zeros(n_rows, np.float32), np.zeros(n_rows, np.float32)
-        )
+        return Groups(np.full(n_rows, NOISE, np.int32), np.zeros(n_rows, np.float32), np.zeros(n_rows, np.float32))
     fitted = hdbscan.HDBSCAN(
         min_cluster_size=min_cluster_size,
         min_samples=min_samples,

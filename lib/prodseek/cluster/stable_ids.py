@@ -43,9 +43,7 @@ def match_groups(
     """
     labels, old_ids = sorted(current), sorted(previous)
     shared = _shared_images([current[label] for label in labels], [previous[old] for old in old_ids])
-    overlap = _jaccard(
-        shared, [len(current[label]) for label in labels], [len(previous[old]) for old in old_ids]
-    )
+    overlap = _jaccard(shared, [len(current[label]) for label in labels], [len(previous[old]) for old in old_ids])
     ids: dict[int, str] = {}
     rows: list[LineageRow] = []
     kept_old: set[str] = set()
@@ -70,9 +68,7 @@ def match_groups(
             continue
         heirs = [i for i in range(len(labels)) if shared[i, j] >= PIECE * len(previous[old])]
         merged = [
-            i
-            for i in heirs
-            if not any(r.group_id == ids[labels[i]] and r.previous_group_id == old for r in rows)
+            i for i in heirs if not any(r.group_id == ids[labels[i]] and r.previous_group_id == old for r in rows)
         ]
         rows += [LineageRow(ids[labels[i]], old, "merged", float(overlap[i, j])) for i in merged]
         if not heirs:

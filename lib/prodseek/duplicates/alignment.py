@@ -11,10 +11,12 @@ from PIL import Image
 
 _COARSE_SIDE_PX = 96
 _FINE_SIDE_PX = 192
+_FINEST_SIDE_PX = 256
 _COARSE_SCALES = 0.96 ** np.arange(0, 18)
 # Below this coarse correlation (-1 to 1) the template is not in the scene, and no finer place is looked for.
-_PROMISING = 0.6
+_PROMISING = 0.7
 _FINE_STEPS = np.array([0.975, 0.985, 0.9925, 1.0, 1.0075, 1.015, 1.025])
+_FINEST_STEPS = np.array([0.995, 0.9975, 1.0, 1.0025, 1.005])
 
 
 @dataclass(frozen=True)
@@ -37,20 +39,22 @@ def locate(template: NDArray[np.float32], scene: NDArray[np.float32]) -> Placeme
     height, width = scene.shape
     fill = min(width / template.shape[1], height / template.shape[0])
     coarse = min(1.0, _COARSE_SIDE_PX / max(scene.shape))
-    fine = coarse
+    side = coarse
     scale, x_px, y_px, correlation = _best(
-        template, resized(scene, coarse), fill * coarse * _COARSE_SCALES, None
+        template, resized(scene, side), fill * side * _COARSE_SCALES, None
     )
-    if correlation >= _PROMISING:
-        fine = min(1.0, _FINE_SIDE_PX / max(scene.shape))
-        zoom = fine / coarse
-        scales = np.minimum(scale * zoom * _FINE_STEPS, fill * fine)
-        scale, x_px, y_px, correlation = _best(
-            template, resized(scene, fine), np.unique(scales), (x_px * zoom, y_px * zoom, 3 * zoom)
-        )
-    x1_px, y1_px = x_px / fine, y_px / fine
-    x2_px = min(float(width), x1_px + template.shape[1] * scale / fine)
-    y2_px = min(float(height), y1_px + template.shape[0] * scale / fine)
+    for finer_side_px, steps in ((_FINE_SIDE_PX, _FINE_STEPS), (_FINEST_SIDE_PX, _FINEST_STEPS)):
+        if correlation < _PROMISING:
+            break
+        finer = min(1.0, finer_side_px / max(scene.shape))
+        zoom = finer / side
+        scales = np.unique(np.minimum(scale * zoom * steps, fill * finer))
+        near = (x_px * zoom, y_px * zoom, 3 * zoom)
+        scale, x_px, y_px, correlation = _best(template, resized(scene, finer), scales, near)
+        side = finer
+    x1_px, y1_px = x_px / side, y_px / side
+    x2_px = min(float(width), x1_px + template.shape[1] * scale / side)
+    y2_px = min(float(height), y1_px + template.shape[0] * scale / side)
     return Placement(x1_px, y1_px, x2_px, y2_px, correlation)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,7 @@ _RGB_TO_XYZ = np.array(
 _WHITE_XYZ = np.array([0.95047, 1.0, 1.08883])
 
 
-def rgb_to_lab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
+def rgb_to_lab(rgb: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """CIELAB (D65) of sRGB. rgb: (..., 3), 0 to 255."""
     channel = np.asarray(rgb, dtype=np.float64) / 255.0
     linear = np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)

@@ -184,7 +184,8 @@ def _unmatched(light: NDArray[np.float32], other: NDArray[np.float32]) -> NDArra
     """By how much a pixel lies outside the range of the other photo's pixels next to it."""
     low = ndimage.minimum_filter(other, 3, mode="nearest")
     high = ndimage.maximum_filter(other, 3, mode="nearest")
-    return np.maximum(np.maximum(light - high, low - light), 0)
+    unmatched: NDArray[np.float32] = np.maximum(np.maximum(light - high, low - light), 0)
+    return unmatched
 
 
 def _differing_box(differs: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
@@ -230,7 +231,8 @@ def _averaged(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _background(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
-    return np.median(border, axis=0)
+    median: NDArray[np.float32] = np.median(border, axis=0)
+    return median
 
 
 def _object(pixels: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -35,12 +35,17 @@ MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.EMBEDDED, Verdict.SA
 # Measured on 24 photos x 17 transforms and on pairs of unlike products: copies have a structural similarity of .90 and more
 # (.97 outside of a badge), unlike products at most .75.
 _COPY_SIMILARITY = 0.86
+# A part found by search may fit by luck: more is asked of it.
+_PART_SIMILARITY = 0.93
 _COPY_MATCHING_FRACTION = 0.90
 _COPY_DIFFERING_FRACTION = 0.02
 _OVERLAID_OUTSIDE_SIMILARITY = 0.95
 _OVERLAID_OUTSIDE_STRUCTURE = 0.6
-_BADGE_AREA = 0.2
-_WATERMARK_MATCHING_FRACTION = 0.88
+_BADGE_AREA = 0.12
+_BADGE_CORNER = 0.3
+# Letters fill little of the box around them; a thing pasted in fills a quarter and more of its own.
+_WATERMARK_FILL = 0.2
+_WATERMARK_MATCHING_FRACTION = 0.85
 # Less contrast, or structure on less of the photo, proves nothing.
 _LEAST_CONTRAST = 4.0
 _LEAST_STRUCTURED_FRACTION = 0.02
@@ -48,6 +53,10 @@ _GAIN_RANGE = (0.4, 1.6)
 # CIEDE2000, averaged over the object: above it, the thing itself has another colour.
 _OTHER_COLOUR = 5.0
 _SAME_BACKGROUND = 2.0
+# From here on no lighting explains the colour; light and dark may then be distributed otherwise, too.
+_CLEARLY_OTHER_COLOUR = 10.0
+_VARIANT_SIMILARITY = 0.85
+_VARIANT_MATCHING_FRACTION = 0.8
 _GREY_CHROMA = 5.0
 _GREY_LIGHT_DIFFERENCE = 2.5
 _TONED_GAIN = 0.08
@@ -158,11 +167,14 @@ def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judge
     if evidence.structural_similarity is None or not _is_judgeable(evidence):
         return None
     if _is_whole_copy(evidence):
-        likeness, least = evidence.structural_similarity, _COPY_SIMILARITY
+        likeness, least = evidence.structural_similarity, _least_similarity(evidence)
         verdict = _kind(evidence, facts_a, facts_b)
     elif _is_overlaid(evidence):
         likeness, least = _known(evidence.outside_similarity), _OVERLAID_OUTSIDE_SIMILARITY
         verdict = Verdict.RECOLOURED if _is_recoloured(evidence) else Verdict.OVERLAID
+    elif _is_variant(evidence):
+        likeness, least = evidence.structural_similarity, _VARIANT_SIMILARITY
+        verdict = Verdict.RECOLOURED
     else:
         return None
     enough = min(1.0, _known(evidence.structured_fraction) / (5 * _LEAST_STRUCTURED_FRACTION))
@@ -180,21 +192,43 @@ def _is_judgeable(evidence: Evidence) -> bool:
 
 def _is_whole_copy(evidence: Evidence) -> bool:
     return (
-        _known(evidence.structural_similarity) >= _COPY_SIMILARITY
+        _known(evidence.structural_similarity) >= _least_similarity(evidence)
         and _known(evidence.matching_fraction) >= _COPY_MATCHING_FRACTION
         and _known(evidence.differing_fraction) <= _COPY_DIFFERING_FRACTION
         and not (_known(evidence.differing_fraction) > 0.0005 and _is_overlaid(evidence))
     )
 
 
+def _least_similarity(evidence: Evidence) -> float:
+    return _PART_SIMILARITY if _shares_part(evidence) else _COPY_SIMILARITY
+
+
+def _shares_part(evidence: Evidence) -> bool:
+    return min(_area(evidence.box_a), _area(evidence.box_b)) < _WHOLE_AREA
+
+
+def _is_variant(evidence: Evidence) -> bool:
+    return (
+        _known(evidence.structural_similarity) >= _VARIANT_SIMILARITY
+        and _known(evidence.matching_fraction) >= _VARIANT_MATCHING_FRACTION
+        and _known(evidence.ciede2000_toned) > _CLEARLY_OTHER_COLOUR
+        and not _is_greyed(evidence)
+    )
+
+
 def _is_overlaid(evidence: Evidence) -> bool:
-    """Something lies on one of two otherwise equal photos: a badge away from the middle, or a watermark one sees through."""
+    """Something lies on one of two otherwise equal photos: a badge in a corner, or letters across it. Not another product in the
+    same room.
+    """
     box = evidence.differing_box
     if box is None:
         return False
-    middle = 0.3 < (box[0] + box[2]) / 2 < 0.7 and 0.3 < (box[1] + box[3]) / 2 < 0.7
-    is_badge = _area(box) <= _BADGE_AREA and not middle
-    is_watermark = _known(evidence.matching_fraction) >= _WATERMARK_MATCHING_FRACTION
+    from_side = [min(middle, 1 - middle) for middle in ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)]
+    is_badge = _area(box) <= _BADGE_AREA and max(from_side) <= _BADGE_CORNER
+    is_watermark = (
+        _known(evidence.matching_fraction) >= _WATERMARK_MATCHING_FRACTION
+        and _known(evidence.differing_fraction) <= _WATERMARK_FILL * _area(box)
+    )
     return (
         (is_badge or is_watermark)
         and _known(evidence.outside_similarity) >= _OVERLAID_OUTSIDE_SIMILARITY
@@ -205,7 +239,7 @@ def _is_overlaid(evidence: Evidence) -> bool:
 def _kind(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:
     if _is_recoloured(evidence):
         return Verdict.RECOLOURED
-    if min(_area(evidence.box_a), _area(evidence.box_b)) < _WHOLE_AREA:
+    if _shares_part(evidence):
         is_plain = _known(evidence.surrounding_contrast) < _PLAIN_SURROUNDING
         return Verdict.PADDED if is_plain else Verdict.CROPPED
     if evidence.orientation in (Orientation.ROTATE_90, Orientation.ROTATE_180, Orientation.ROTATE_270):

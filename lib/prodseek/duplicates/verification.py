@@ -18,7 +18,7 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 # Frames whose aspect differs by less than this are first laid over each other whole.
 _SAME_ASPECT = 0.04
 # Below this correlation of the placement the frames taken whole, if they can be, say enough.
-_PROMISING = 0.6
+_PROMISING = 0.7
 # A whole-frame likeness from which no crop or pad is looked for.
 _SURE_WITHOUT_SEARCH = 0.90
 

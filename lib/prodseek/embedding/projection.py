@@ -75,9 +75,9 @@ class Projection:
     def apply(self, slices: NDArray[np.float16]) -> dict[str, NDArray[np.float32]]:
         """Facet -> (N, dim) float32 of unit length.
 
-        slices: (N, slice_length) float16. A part that says nothing (zeros, or exactly the catalogue's mean)
-        becomes the first axis, so that every vector has a length. Raises ValueError for rows that are not
-        finite, naming them.
+        slices: (N, slice_length) float16. A part without a direction (no colours, or exactly the catalogue's
+        mean) becomes the first axis, so that every vector has a length. Raises ValueError for rows that are
+        not finite, naming them.
         """
         check_slices(slices, self.layout)
         prepared = {name: prepare(name, slices[:, part.span]) for name, part in self.layout.items()}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import StringType, StructField, StructType
 
 from prodseek import files
 from prodseek.errors import StoreError, TableError
@@ -21,13 +21,20 @@ def spark_schema(table: str) -> StructType:
     return StructType.fromJson(table_schema(table).spark_json)
 
 
+def computed_schema(table: str, *more: str) -> StructType:
+    """A table's columns as a function's output, followed by `more` string columns.
+
+    All may be null: Spark trusts a function's schema without looking, and `write_table` is what checks the values.
+    """
+    fields = [StructField(field.name, field.dataType) for field in spark_schema(table).fields]
+    return StructType([*fields, *(StructField(name, StringType()) for name in more)])
+
+
 def read_table(spark: SparkSession, run: Run, table: str) -> DataFrame:
     """A table of a run. Raises StoreError when the run does not hold it."""
     uri = run.table_uri(table)
     if not files.exists(uri):
-        raise StoreError(
-            f"run {run.run_id} has no table {table} at {uri}; run the stage that writes it first"
-        )
+        raise StoreError(f"run {run.run_id} has no table {table} at {uri}; run the stage that writes it first")
     return spark.read.schema(spark_schema(table)).parquet(files.spark_uri(uri))
 
 
@@ -80,9 +87,7 @@ def _row_checks(schema: TableSchema) -> dict[str, Column]:
         if not column.nullable:
             checks[f"no {column.name}"] = F.col(column.name).isNull()
         if column.allowed:
-            checks[f"{column.name} not one of {', '.join(column.allowed)}"] = ~F.col(column.name).isin(
-                *column.allowed
-            )
+            checks[f"{column.name} not one of {', '.join(column.allowed)}"] = ~F.col(column.name).isin(*column.allowed)
     return checks
 
 

