@@ -1,4 +1,4 @@
-"""Packaging: `prodseek` from lib/, `prodseek.jobs` from jobs/, `prodseek.schemas` from schemas/, `prodseek.conf` from conf/."""
+"""Packaging: lib/, jobs/, schemas/ and conf/ become `prodseek`, `prodseek.jobs`, `prodseek.schemas`, `prodseek.conf`."""
 
 import re
 from pathlib import Path
@@ -64,7 +64,8 @@ setup(
             "networkx>=3",
             "opencv-python-headless>=4.10,<5",
             "duckdb>=1.1",
-            "psutil>=6",
+            "moto[server]>=5",
+            "boto3>=1.35",
         ],
         "dev": ["ruff>=0.9", "mypy>=1.14", "types-PyYAML", "build>=1.2"],
     },

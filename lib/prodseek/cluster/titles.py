@@ -35,7 +35,7 @@ class GroupTitle:
 
 
 def group_titles(groups: Mapping[int, Sequence[MemberFacts]]) -> dict[int, GroupTitle]:
-    """Name every group: colour, then category (or what the catalogue's titles share, or the detected class).
+    """Name every group: colour, then its categories (or the detected class, or a word that its titles share).
 
     groups: label -> members. Equal names are told apart by a word of their titles, else by a number.
     """
@@ -46,8 +46,8 @@ def group_titles(groups: Mapping[int, Sequence[MemberFacts]]) -> dict[int, Group
         members = groups[label]
         dominant_class = _dominant(member.class_name for member in members)
         colour = _dominant(None if member.rgb is None else colour_name(member.rgb) for member in members)
-        category = _dominant(member.category for member in members)
-        noun = category or (words[label][0] if words[label] else None) or dominant_class or "look-alikes"
+        categories = _most_common(member.category for member in members)
+        noun = categories or dominant_class or (words[label][0] if words[label] else "look-alikes")
         title = f"{colour} {noun}" if colour else noun
         if title in taken:
             told_apart = [f"{title}, {word}" for word in words[label] if word not in title.split()]
@@ -66,11 +66,20 @@ def _dominant(values: Iterable[str | None]) -> str | None:
     return value if count >= DOMINANT_SHARE * counts.total() else None
 
 
+def _most_common(categories: Iterable[str | None]) -> str | None:
+    """The category that dominates, else the two most frequent ones."""
+    counts = Counter(category for category in categories if category)
+    ordered = sorted(counts, key=lambda category: (-counts[category], category))
+    if not ordered:
+        return None
+    return ordered[0] if counts[ordered[0]] >= DOMINANT_SHARE * counts.total() else " and ".join(ordered[:2])
+
+
 def _telling_words(groups: Mapping[int, Sequence[MemberFacts]]) -> dict[int, list[str]]:
-    """The words of each group's titles that are frequent in it and rare elsewhere (TF-IDF), best first."""
+    """Words that at least a third of a group's titles hold and other groups' titles do not (TF-IDF), best first."""
     labels = sorted(groups)
     texts = [" ".join(member.title or "" for member in groups[label]) for label in labels]
-    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b[^\W\d]{3,}\b", sublinear_tf=True)
+    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b[^\W\d]{3,}\b", stop_words="english", sublinear_tf=True)
     try:
         scores = vectorizer.fit_transform(texts)
     except ValueError:
@@ -80,6 +89,7 @@ def _telling_words(groups: Mapping[int, Sequence[MemberFacts]]) -> dict[int, lis
     found: dict[int, list[str]] = {}
     for row, label in enumerate(labels):
         weights = scores[row].toarray().ravel()
-        best = np.argsort(-weights, kind="stable")[:3]
-        found[label] = [str(vocabulary[index]) for index in best if weights[index] > 0]
+        ranked = [str(vocabulary[index]) for index in np.argsort(-weights, kind="stable") if weights[index] > 0]
+        titles = [(member.title or "").lower() for member in groups[label]]
+        found[label] = [word for word in ranked if 3 * sum(word in title for title in titles) >= len(titles)][:3]
     return found

@@ -40,9 +40,7 @@ def locate(template: NDArray[np.float32], scene: NDArray[np.float32]) -> Placeme
     fill = min(width / template.shape[1], height / template.shape[0])
     coarse = min(1.0, _COARSE_SIDE_PX / max(scene.shape))
     side = coarse
-    scale, x_px, y_px, correlation = _best(
-        template, resized(scene, side), fill * side * _COARSE_SCALES, None
-    )
+    scale, x_px, y_px, correlation = _best(template, resized(scene, side), fill * side * _COARSE_SCALES, None)
     for finer_side_px, steps in ((_FINE_SIDE_PX, _FINE_STEPS), (_FINEST_SIDE_PX, _FINEST_STEPS)):
         if correlation < _PROMISING:
             break

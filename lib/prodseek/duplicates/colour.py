@@ -57,9 +57,7 @@ def ciede2000(lab_a: NDArray[np.float64], lab_b: NDArray[np.float64]) -> NDArray
     weight_c = 1 + 0.045 * mean_c
     weight_h = 1 + 0.015 * mean_c * t
     c7 = mean_c**7
-    rotation = (
-        -2 * np.sqrt(c7 / (c7 + 25.0**7)) * np.sin(np.radians(60 * np.exp(-(((mean_h - 275) / 25) ** 2))))
-    )
+    rotation = -2 * np.sqrt(c7 / (c7 + 25.0**7)) * np.sin(np.radians(60 * np.exp(-(((mean_h - 275) / 25) ** 2))))
     dl, dc, dh = delta_l / weight_l, delta_c / weight_c, delta_h / weight_h
     difference: NDArray[np.float64] = np.sqrt(dl**2 + dc**2 + dh**2 + rotation * dc * dh)
     return difference

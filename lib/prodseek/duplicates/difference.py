@@ -26,6 +26,8 @@ _STRUCTURE = 5.0
 _LIKE = 0.7
 _DIFFERS_BY = 24.0
 _BACKGROUND_DIFFERS_BY = 12.0
+# Share of the border that has the background's colour where the ground is plain.
+_PLAIN_BORDER = 0.7
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -37,9 +39,10 @@ class Difference:
     share of those pixels that are alike. outside_similarity, outside_structure: mean SSIM outside differing_box, and the share
     of the structure that lies there. mean_abs_difference: of luminance after the tone fit, 0 to 255. differing_fraction: share of
     pixels whose luminance has no like within a pixel's distance. differing_box: x1 y1 x2 y2, fractions, holds most of them; None
-    where nothing differs. overlaid_side: 'a' or 'b', whichever has more edges in that box. gain, offset: luminance of
+    where nothing differs. overlaid_side: 'a' or 'b', whichever has more edges in that box. differing_on_ground: share of what
+    differs that lies on the plain ground of one photo, beside its object; None where a photo has no plain ground. gain, offset: luminance of
     b = gain * a + offset. blur_px: extra blur, at 128 px a side, that made the sharper like the other; positive if b is blurred.
-    ciede2000: mean over the object of what is left of the colour difference when details are averaged out; ciede2000_toned: the
+    ciede2000: mean over the object, outside differing_box, of what is left of the colour difference when details are averaged out; ciede2000_toned: the
     same after the tone fit; background_ciede2000: between the borders' median colours. object_light_difference: mean luminance
     difference over the object, details averaged out, no tone fit. chroma_a, chroma_b: 95th percentile of CIELAB chroma. contrast: lesser standard deviation of luminance of the two. structured_fraction: share of pixels with structure.
     """
@@ -52,6 +55,7 @@ class Difference:
     differing_fraction: float
     differing_box: Box | None
     overlaid_side: str | None
+    differing_on_ground: float | None
     gain: float
     offset: float
     blur_px: float
@@ -86,6 +90,9 @@ def measure_difference(pixels_a: NDArray[np.float32], pixels_b: NDArray[np.float
     lab_toned = rgb_to_lab(np.clip(gain * plain_a + offset, 0, 255))
     background_a, background_b = _background(a), _background(b)
     in_object = _object(plain_a, background_a) | _object(plain_b, background_b)
+    undisturbed = in_object & _averaged_mask(outside)
+    if undisturbed.any():
+        in_object = undisturbed
     height, width = ssim.shape
     return Difference(
         structural_similarity=float(ssim[structured].mean()) if structured.any() else 1.0,
@@ -94,10 +101,9 @@ def measure_difference(pixels_a: NDArray[np.float32], pixels_b: NDArray[np.float
         outside_structure=float(outside_structured.sum() / n_structured),
         mean_abs_difference=float(np.abs(fitted - light_b).mean()),
         differing_fraction=float(differs.mean()),
-        differing_box=None
-        if box is None
-        else (box[0] / width, box[1] / height, box[2] / width, box[3] / height),
+        differing_box=None if box is None else (box[0] / width, box[1] / height, box[2] / width, box[3] / height),
         overlaid_side=_overlaid_side(light_a, light_b, box),
+        differing_on_ground=_on_ground(differs, a, b, background_a, background_b),
         gain=gain,
         offset=offset,
         blur_px=blur_px,
@@ -112,9 +118,7 @@ def measure_difference(pixels_a: NDArray[np.float32], pixels_b: NDArray[np.float
     )
 
 
-def _same_size(
-    a: NDArray[np.float32], b: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _same_size(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     smaller = a if a.shape[0] * a.shape[1] <= b.shape[0] * b.shape[1] else b
     scale = _COMPARED_SIDE_PX / max(smaller.shape[:2])
     size = (max(8, round(smaller.shape[1] * scale)), max(8, round(smaller.shape[0] * scale)))
@@ -223,10 +227,32 @@ def _averaged(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means over blocks of pixels: noise of compression goes, a shift of colour stays."""
     height, width = (side // _AVERAGED_PX for side in pixels.shape[:2])
     blocks = pixels[: height * _AVERAGED_PX, : width * _AVERAGED_PX]
-    averaged: NDArray[np.float32] = blocks.reshape(height, _AVERAGED_PX, width, _AVERAGED_PX, 3).mean(
-        axis=(1, 3)
-    )
+    averaged: NDArray[np.float32] = blocks.reshape(height, _AVERAGED_PX, width, _AVERAGED_PX, 3).mean(axis=(1, 3))
     return averaged
+
+
+def _averaged_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Blocks that lie wholly within the mask."""
+    height, width = (side // _AVERAGED_PX for side in mask.shape)
+    blocks = mask[: height * _AVERAGED_PX, : width * _AVERAGED_PX]
+    return np.asarray(blocks.reshape(height, _AVERAGED_PX, width, _AVERAGED_PX).all(axis=(1, 3)), dtype=np.bool_)
+
+
+def _on_ground(
+    differs: NDArray[np.bool_],
+    a: NDArray[np.float32],
+    b: NDArray[np.float32],
+    background_a: NDArray[np.float32],
+    background_b: NDArray[np.float32],
+) -> float | None:
+    if not differs.any():
+        return None
+    ground_a, ground_b = ~_unlike(a, background_a), ~_unlike(b, background_b)
+    for ground in (ground_a, ground_b):
+        border = np.concatenate([ground[0], ground[-1], ground[:, 0], ground[:, -1]])
+        if border.mean() < _PLAIN_BORDER:
+            return None
+    return float((ground_a | ground_b)[differs].mean())
 
 
 def _background(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -237,5 +263,10 @@ def _background(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _object(pixels: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Where a photo is unlike its background; everywhere, if hardly anything is."""
-    mask: NDArray[np.bool_] = np.abs(pixels - background).max(axis=2) > _BACKGROUND_DIFFERS_BY
+    mask = _unlike(pixels, background)
     return mask if mask.mean() > 0.01 else np.ones_like(mask)
+
+
+def _unlike(pixels: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.bool_]:
+    unlike: NDArray[np.bool_] = np.abs(pixels - background).max(axis=2) > _BACKGROUND_DIFFERS_BY
+    return unlike

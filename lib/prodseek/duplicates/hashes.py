@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ import pdqhash
 from numpy.typing import NDArray
 
 HASH_BITS = 256
+_HEX_HASH = re.compile(r"[0-9a-fA-F]{64}")
 # PDQ's authors call up to 31 of 256 bits the same image ("The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing
 # Algorithm", Facebook 2019); pairs are verified by their pixels afterwards, so candidates may lie farther apart.
 MAX_HAMMING = 60
@@ -114,10 +116,9 @@ def hashes_from_hex(hex_hashes: Sequence[str]) -> NDArray[np.uint8]:
     """Hashes of 64 hex digits each as (N, 32) uint8. ValueError names the first that is not one."""
     packed = np.empty((len(hex_hashes), HASH_BITS // 8), dtype=np.uint8)
     for row, text in enumerate(hex_hashes):
-        try:
-            packed[row] = np.frombuffer(bytes.fromhex(text), dtype=np.uint8)
-        except ValueError as error:
-            raise ValueError(f"{text!r} is not a PDQ hash of 64 hex digits") from error
+        if not _HEX_HASH.fullmatch(text):
+            raise ValueError(f"{text!r} is not a PDQ hash of 64 hex digits")
+        packed[row] = np.frombuffer(bytes.fromhex(text), dtype=np.uint8)
     return packed
 
 

@@ -38,20 +38,27 @@ _COPY_SIMILARITY = 0.86
 # A part found by search may fit by luck: more is asked of it.
 _PART_SIMILARITY = 0.93
 _COPY_MATCHING_FRACTION = 0.90
-_COPY_DIFFERING_FRACTION = 0.02
+# Compression and resizing leave hardly a pixel without its like; other handles on the same cupboard do.
+_COPY_DIFFERING_FRACTION = 0.0006
+_PART_DIFFERING_FRACTION = 0.003
 _OVERLAID_OUTSIDE_SIMILARITY = 0.95
 _OVERLAID_OUTSIDE_STRUCTURE = 0.6
 _BADGE_AREA = 0.12
 _BADGE_CORNER = 0.3
 # Letters fill little of the box around them; a thing pasted in fills a quarter and more of its own.
-_WATERMARK_FILL = 0.2
+_WATERMARK_FILL = 0.25
 _WATERMARK_MATCHING_FRACTION = 0.85
+# Letters run over the thing's edge onto the plain ground, other handles on a cupboard do not. Without a plain ground to tell by:
+# letters make a line, and leave more of the photo as it was.
+_WATERMARK_ON_GROUND = 0.1
+_WATERMARK_LINE = 2.0
+_WATERMARK_MATCHING_WITHOUT_GROUND = 0.9
 # Less contrast, or structure on less of the photo, proves nothing.
 _LEAST_CONTRAST = 4.0
 _LEAST_STRUCTURED_FRACTION = 0.02
-_GAIN_RANGE = (0.4, 1.6)
+_GAIN_RANGE = (0.45, 2.2)
 # CIEDE2000, averaged over the object: above it, the thing itself has another colour.
-_OTHER_COLOUR = 5.0
+_OTHER_COLOUR = 6.0
 _SAME_BACKGROUND = 2.0
 # From here on no lighting explains the colour; light and dark may then be distributed otherwise, too.
 _CLEARLY_OTHER_COLOUR = 10.0
@@ -99,6 +106,7 @@ class Evidence:
     differing_fraction: float | None = None
     differing_box: Box | None = None
     overlaid_side: str | None = None
+    differing_on_ground: float | None = None
     gain: float | None = None
     offset: float | None = None
     blur_px: float | None = None
@@ -191,11 +199,12 @@ def _is_judgeable(evidence: Evidence) -> bool:
 
 
 def _is_whole_copy(evidence: Evidence) -> bool:
+    most_differing = _PART_DIFFERING_FRACTION if _shares_part(evidence) else _COPY_DIFFERING_FRACTION
     return (
         _known(evidence.structural_similarity) >= _least_similarity(evidence)
         and _known(evidence.matching_fraction) >= _COPY_MATCHING_FRACTION
-        and _known(evidence.differing_fraction) <= _COPY_DIFFERING_FRACTION
-        and not (_known(evidence.differing_fraction) > 0.0005 and _is_overlaid(evidence))
+        and _known(evidence.differing_fraction) <= most_differing
+        and (_shares_part(evidence) or not _is_overlaid(evidence))
     )
 
 
@@ -225,15 +234,21 @@ def _is_overlaid(evidence: Evidence) -> bool:
         return False
     from_side = [min(middle, 1 - middle) for middle in ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)]
     is_badge = _area(box) <= _BADGE_AREA and max(from_side) <= _BADGE_CORNER
-    is_watermark = (
-        _known(evidence.matching_fraction) >= _WATERMARK_MATCHING_FRACTION
-        and _known(evidence.differing_fraction) <= _WATERMARK_FILL * _area(box)
-    )
+    is_watermark = _known(evidence.differing_fraction) <= _WATERMARK_FILL * _area(box) and _has_letters(evidence, box)
     return (
         (is_badge or is_watermark)
         and _known(evidence.outside_similarity) >= _OVERLAID_OUTSIDE_SIMILARITY
         and _known(evidence.outside_structure) >= _OVERLAID_OUTSIDE_STRUCTURE
     )
+
+
+def _has_letters(evidence: Evidence, box: Box) -> bool:
+    matching_fraction = _known(evidence.matching_fraction)
+    if evidence.differing_on_ground is not None:
+        on_ground = evidence.differing_on_ground >= _WATERMARK_ON_GROUND
+        return on_ground and matching_fraction >= _WATERMARK_MATCHING_FRACTION
+    is_line = box[2] - box[0] >= _WATERMARK_LINE * (box[3] - box[1])
+    return is_line and matching_fraction >= _WATERMARK_MATCHING_WITHOUT_GROUND
 
 
 def _kind(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:
@@ -266,10 +281,7 @@ def _is_recoloured(evidence: Evidence) -> bool:
         return False
     if _known(evidence.ciede2000_toned) > _OTHER_COLOUR:
         return True
-    return (
-        _known(evidence.ciede2000) > _OTHER_COLOUR
-        and _known(evidence.background_ciede2000) < _SAME_BACKGROUND
-    )
+    return _known(evidence.ciede2000) > _OTHER_COLOUR and _known(evidence.background_ciede2000) < _SAME_BACKGROUND
 
 
 def _is_greyed(evidence: Evidence) -> bool:
@@ -289,7 +301,5 @@ def _area(box: Box) -> float:
 def _known(value: float | None) -> float:
     """A measurement that every comparison holds."""
     if value is None:
-        raise ValueError(
-            "the evidence of a compared pair must hold every measurement; make it with Evidence.of"
-        )
+        raise ValueError("the evidence of a compared pair must hold every measurement; make it with Evidence.of")
     return value

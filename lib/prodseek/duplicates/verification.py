@@ -19,6 +19,8 @@ WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 _SAME_ASPECT = 0.04
 # Below this correlation of the placement the frames taken whole, if they can be, say enough.
 _PROMISING = 0.7
+# The photo's own edge, blurred by resizing, reaches this far into what surrounds it.
+_BLEED_PX = 3
 # A whole-frame likeness from which no crop or pad is looked for.
 _SURE_WITHOUT_SEARCH = 0.90
 
@@ -72,10 +74,10 @@ def compare_photos(
 
 def _surrounding_contrast(scene: NDArray[np.float32], box: Box) -> float:
     height, width = scene.shape
+    x1, x2 = round(box[0] * width) - _BLEED_PX, round(box[2] * width) + _BLEED_PX
+    y1, y2 = round(box[1] * height) - _BLEED_PX, round(box[3] * height) + _BLEED_PX
     around = np.ones(scene.shape, dtype=bool)
-    around[round(box[1] * height) : round(box[3] * height), round(box[0] * width) : round(box[2] * width)] = (
-        False
-    )
+    around[max(0, y1) : y2, max(0, x1) : x2] = False
     return float(scene[around].std()) if around.any() else 0.0
 
 

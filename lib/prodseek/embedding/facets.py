@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.slice_layout import GRID_SIDE
+
 FACETS = ("visual", "colour", "texture", "shape")
 VISUAL_DIM = 128
 
@@ -25,15 +27,20 @@ class FacetPart:
     weight: float
 
 
-# Chosen on photographed groceries (by product) and clothing (by category): whitening the mean finds the same
-# goods, leaving the grid as it is finds the same shapes.
+# Chosen on photographed groceries (by product), clothing (by category) and the sample (other views of a product): whitening
+# the mean finds the same goods, leaving the grid as it is finds the same shapes, and colours hold views of a product together.
 FACET_PARTS: dict[str, tuple[FacetPart, ...]] = {
-    "visual": (FacetPart("mean", 80, 1.0, 1.0), FacetPart("grid", VISUAL_DIM - 80, 0.0, 1.0)),
+    "visual": (
+        FacetPart("mean", 72, 1.0, 1.0),
+        FacetPart("grid", 32, 0.0, 1.0),
+        FacetPart("colour", VISUAL_DIM - 72 - 32, 0.0, 0.7),
+    ),
     "texture": (FacetPart("texture", 64, 1.0, 1.0),),
     "shape": (FacetPart("shape", 64, 0.0, 1.0),),
 }
 FITTED_PARTS = tuple(part.part for parts in FACET_PARTS.values() for part in parts)
 COLOUR_PART = "colour"
+GRID_PART = "grid"
 
 
 def prepare(part: str, values: NDArray[np.float16]) -> NDArray[np.float64]:
@@ -44,6 +51,11 @@ def prepare(part: str, values: NDArray[np.float16]) -> NDArray[np.float64]:
     others are scaled to unit length, so that how strongly a network responds to a photo does not count.
     """
     wide = values.astype(np.float64)
+    if part == GRID_PART:
+        # A product seen from the left and from the right is one product.
+        channels = wide.shape[1] // GRID_SIDE**2
+        cells = wide.reshape(len(wide), GRID_SIDE, GRID_SIDE, channels)
+        wide = ((cells + cells[:, :, ::-1]) / 2).reshape(wide.shape)
     return unit(np.sqrt(np.maximum(wide, 0.0)) if part == COLOUR_PART else wide)
 
 

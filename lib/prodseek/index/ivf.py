@@ -34,9 +34,7 @@ def training_rows(n_vectors: int, nlist: int) -> int:
 def check_vectors(ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
     """ids: (N,), vectors: (N, d). ValueError naming the ids whose vector is zero, NaN or infinite."""
     if vectors.ndim != 2 or len(ids) != len(vectors):
-        raise ValueError(
-            f"{len(ids)} ids do not fit vectors of shape {vectors.shape}; one row an id is needed"
-        )
+        raise ValueError(f"{len(ids)} ids do not fit vectors of shape {vectors.shape}; one row an id is needed")
     squared_norm = np.einsum("nd,nd->n", vectors, vectors)
     bad = ~np.isfinite(squared_norm) | (squared_norm == 0)
     if bad.any():
@@ -56,9 +54,7 @@ def train_centroids(sample: NDArray[np.float32], nlist: int, seed: int) -> NDArr
     if nlist < 1:
         raise ValueError(f"nlist is {nlist}; at least 1 cell is needed")
     if len(sample) < nlist:
-        raise ValueError(
-            f"{nlist} cells cannot be trained on {len(sample)} vectors; lower nlist or enlarge the sample"
-        )
+        raise ValueError(f"{nlist} cells cannot be trained on {len(sample)} vectors; lower nlist or enlarge the sample")
     if nlist == 1:
         return _unit(sample.mean(axis=0, dtype=np.float64)[None, :])
     kmeans = faiss.Kmeans(
@@ -74,9 +70,7 @@ def train_centroids(sample: NDArray[np.float32], nlist: int, seed: int) -> NDArr
     return _unit(np.asarray(kmeans.centroids, dtype=np.float64))
 
 
-def assign_cells(
-    vectors: NDArray[np.float32], centroids: NDArray[np.float32], nprobe: int
-) -> NDArray[np.int32]:
+def assign_cells(vectors: NDArray[np.float32], centroids: NDArray[np.float32], nprobe: int) -> NDArray[np.int32]:
     """The nprobe cells whose centroids are nearest, best first; equal ones by cell number.
 
     vectors: (N, d), centroids: (nlist, d), float32, unit length. Returns (N, min(nprobe, nlist)) int32. A vector's cells do

@@ -43,8 +43,7 @@ def recall_at_k(found_ids: NDArray[np.int64], true_ids: NDArray[np.int64]) -> fl
     if not n_true:
         return 1.0
     n_found = sum(
-        len(np.intersect1d(found[found >= 0], true[true >= 0]))
-        for found, true in zip(found_ids, true_ids, strict=True)
+        len(np.intersect1d(found[found >= 0], true[true >= 0])) for found, true in zip(found_ids, true_ids, strict=True)
     )
     return n_found / n_true
 

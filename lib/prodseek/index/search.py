@@ -54,9 +54,7 @@ class ShardedIndex:
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.d:
-            raise ValueError(
-                f"queries of shape {queries.shape} do not fit an index of {self.manifest.d} dimensions"
-            )
+            raise ValueError(f"queries of shape {queries.shape} do not fit an index of {self.manifest.d} dimensions")
         if k < 1:
             raise ValueError(f"k is {k}; at least 1 result is needed")
         probed = assign_cells(queries, self.centroids, self.manifest.nprobe if nprobe is None else nprobe)
@@ -95,9 +93,7 @@ def _checked(read_file: Callable[[str], bytes], entry: FileEntry) -> bytes:
     try:
         data = read_file(entry.file)
     except OSError as error:
-        raise StoreError(
-            f"index file {entry.file} cannot be read ({error}); build the index again"
-        ) from error
+        raise StoreError(f"index file {entry.file} cannot be read ({error}); build the index again") from error
     if len(data) < entry.n_bytes:
         raise StoreError(
             f"index file {entry.file} is truncated: {len(data)} of {entry.n_bytes} bytes; build the index again"

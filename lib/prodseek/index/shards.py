@@ -146,9 +146,7 @@ def build_shard(
     stored = np.ascontiguousarray(vectors[order])
     stored_ids = np.ascontiguousarray(ids[order])
     stored_cells = np.ascontiguousarray(cells[order], dtype=np.int64)
-    index.add_core(
-        len(order), faiss.swig_ptr(stored), faiss.swig_ptr(stored_ids), faiss.swig_ptr(stored_cells)
-    )
+    index.add_core(len(order), faiss.swig_ptr(stored), faiss.swig_ptr(stored_ids), faiss.swig_ptr(stored_cells))
     return bytes(faiss.serialize_index(index).tobytes())
 
 

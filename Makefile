@@ -1,0 +1,67 @@
+# `make help` says what there is. Everything is installed into .venv; nothing else on the machine is touched.
+PYTHON  ?= python3
+CATALOG ?= tests/data/sample/catalog.csv
+OUT     ?= out
+ARGS    ?=
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+FAISS   := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
+PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar on -c conf/constraints.txt
+SETUP   := setup.py conf/constraints.txt
+
+.PHONY: help cluster config test lint bench wheel clean
+.DEFAULT_GOAL := help
+
+help:  ## this text
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@echo "  CATALOG=folder-or-manifest and OUT=store choose what 'make cluster' reads and where it writes;"
+	@echo "  ARGS='--set catalog.uri_column=image' passes settings on, see 'prodseek config --show'"
+
+cluster: $(VENV)/weights  ## run the whole job on CATALOG (the sample catalogue) and write the store to OUT
+	@$(BIN)/prodseek run nightly --catalog '$(CATALOG)' --root '$(OUT)' $(ARGS)
+
+config: $(VENV)/runtime  ## show the configuration
+	@$(BIN)/prodseek config --show $(ARGS)
+
+test: $(VENV)/weights $(VENV)/test  ## run all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/test $(VENV)/dev  ## ruff, and mypy --strict on the library
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/weights $(VENV)/test  ## measure speed against a baseline, one table each
+	@for benchmark in tests/bench/bench_*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
+
+wheel: $(VENV)/dev  ## build dist/prodseek-*.whl for spark-submit --py-files
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean:  ## remove the environment and everything built; OUT stays
+	rm -rf $(VENV) build dist lib/prodseek.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "prodseek needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+$(VENV)/runtime: $(SETUP) | $(VENV)/bin/python
+	@echo "installing into $(VENV): about 6 GB, a few minutes, once"
+	@$(PIP) setuptools wheel
+	@$(PIP) --use-pep517 --no-build-isolation -e '.[$(FAISS)]'
+	@touch $@
+
+$(VENV)/weights: $(VENV)/runtime conf/base.yaml
+	@echo "fetching the network's weights, 35 MB, once"
+	@$(BIN)/prodseek weights
+	@touch $@
+
+$(VENV)/test: $(VENV)/runtime
+	@$(PIP) --use-pep517 --no-build-isolation -e '.[$(FAISS),test]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/runtime
+	@$(PIP) --use-pep517 --no-build-isolation -e '.[$(FAISS),dev]'
+	@touch $@

@@ -1,0 +1,119 @@
+"""What tests share: the real weights, one Spark session, the sample catalogue and one night over it."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from PIL import Image
+
+from prodseek.config import Config, load_config
+from prodseek.store import Run, Store
+from prodseek.vision.weights import obtain_weights
+
+REPO = Path(__file__).parent.parent
+SAMPLE = REPO / "tests" / "data" / "sample"
+
+
+@pytest.fixture(scope="session")
+def tiny_weights() -> Path:
+    """The published yolov3-tiny weights, fetched once into the user's cache."""
+    weights = load_config().network.weights
+    return obtain_weights(weights.file_name, weights.sha256, weights.sources, weights.folder)
+
+
+@pytest.fixture(scope="session")
+def sample_folder() -> Path:
+    return SAMPLE
+
+
+@pytest.fixture(scope="session")
+def spark_session():  # type: ignore[no-untyped-def]
+    from prodseek.spark.session import start_session
+
+    settings = load_config().spark.model_copy(update={"master": "local[2]"})
+    session = start_session(settings, "prodseek tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def spark(spark_session):  # type: ignore[no-untyped-def]
+    """The one session; what a test has cached or set is undone after it."""
+    yield spark_session
+    spark_session.catalog.clearCache()
+    spark_session.conf.set("spark.sql.shuffle.partitions", "8")
+
+
+@pytest.fixture
+def in_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user cache of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "prodseek"
+
+
+def night_config(catalog: Path | str, root: Path | str, *settings: str) -> Config:
+    return load_config("local", settings=settings, catalog=str(catalog), root=str(root))
+
+
+@pytest.fixture(scope="session")
+def night(spark_session, tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:  # type: ignore[no-untyped-def]
+    """One whole night over the sample catalogue, in local[2]."""
+    from prodseek.jobs import nightly
+    from prodseek.jobs.progress import Console
+
+    root = tmp_path_factory.mktemp("night")
+    return nightly.run(spark_session, night_config(SAMPLE / "catalog.csv", root), Console())
+
+
+@pytest.fixture(scope="session")
+def tables():  # type: ignore[no-untyped-def]
+    """Read a table of a run as Arrow, without Spark."""
+    import pyarrow.parquet as pq
+
+    def read(run: Run, name: str) -> pa.Table:
+        return pq.read_table(run.table_uri(name))
+
+    return read
+
+
+@pytest.fixture
+def empty_run(tmp_path: Path) -> Run:
+    return Store.at(str(tmp_path / "root")).run("20260101T000000Z-00000000")
+
+
+def jpeg(size: tuple[int, int] = (64, 48), colour: tuple[int, int, int] = (200, 60, 40), **options: object) -> bytes:
+    """A small JPEG with something in it."""
+    image = Image.new("RGB", size, colour)
+    image.paste((30, 90, 160), (size[0] // 4, size[1] // 4, size[0] // 2, size[1] // 2))
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def make_jpeg():  # type: ignore[no-untyped-def]
+    return jpeg
+
+
+@pytest.fixture
+def make_config():  # type: ignore[no-untyped-def]
+    return night_config
+
+
+@pytest.fixture
+def no_java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose path leads to no java."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for tool in Path(folder).iterdir() if Path(folder).is_dir() else ():
+            if not tool.name.startswith("java") and not (tools / tool.name).exists():
+                (tools / tool.name).symlink_to(tool)
+    monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    yield

@@ -1,0 +1,54 @@
+"""Photos made for tests: a textured thing on a plain ground, and white cupboards that differ only in their fronts."""
+
+import io
+
+import numpy as np
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+
+def textured_photo(seed, width=320, height=280):
+    rng = np.random.default_rng(seed)
+    texture = ndimage.gaussian_filter(rng.normal(size=(height, width, 3)), (5, 5, 0))
+    texture = 130 + 45 * texture / texture.std() + rng.uniform(-30, 30, 3)
+    canvas = Image.new("RGB", (width, height), (250, 250, 250))
+    mask = Image.new("L", (width, height), 0)
+    draw = ImageDraw.Draw(mask)
+    for _ in range(4):
+        x, y = rng.uniform(0.12, 0.45, 2) * (width, height)
+        draw.rounded_rectangle(
+            (x, y, x + rng.uniform(0.3, 0.45) * width, y + rng.uniform(0.3, 0.45) * height), 20, fill=255
+        )
+    canvas.paste(Image.fromarray(np.clip(texture, 0, 255).astype(np.uint8)), mask=mask)
+    return canvas
+
+
+def white_cupboard(n_columns, n_rows, handle="knob", colour=(236, 234, 230), size=(300, 360)):
+    image = Image.new("RGB", size, (255, 255, 255))
+    draw = ImageDraw.Draw(image)
+    left, top, right, bottom = 50, 30, size[0] - 50, size[1] - 30
+    draw.rectangle((left, top, right, bottom), fill=colour, outline=(170, 170, 168), width=2)
+    dark = tuple(int(0.75 * channel) for channel in colour)
+    for column in range(n_columns):
+        for row in range(n_rows):
+            x1 = left + (right - left) * column / n_columns
+            x2 = left + (right - left) * (column + 1) / n_columns
+            y1 = top + (bottom - top) * row / n_rows
+            y2 = top + (bottom - top) * (row + 1) / n_rows
+            draw.rectangle((x1 + 5, y1 + 5, x2 - 5, y2 - 5), outline=dark, width=2)
+            x, y = (x1 + x2) / 2, (y1 + y2) / 2
+            if handle == "knob":
+                draw.ellipse((x - 5, y - 5, x + 5, y + 5), fill=(90, 90, 90))
+            else:
+                draw.rectangle((x - 3, y - 25, x + 3, y + 25), fill=(90, 90, 90))
+    return image
+
+
+def jpeg(image, quality=88):
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, "JPEG", quality=quality)
+    return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
+
+
+def pixels(image):
+    return np.asarray(image.convert("RGB"))

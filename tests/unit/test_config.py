@@ -1,0 +1,56 @@
+"""Layers, settings, and all errors at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from prodseek.config import load_config
+from prodseek.errors import ConfigError
+
+
+def test_layers_are_laid_over_one_another(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("neighbours:\n  k: 5\nembed:\n  batch_size: 3\n")
+    config = load_config("cluster", [mine], ["neighbours.k=7"], catalog="ü/#1?.csv", root="/some/root")
+    assert (config.neighbours.k, config.embed.batch_size) == (7, 3)
+    assert config.ingest.rows_per_partition == 4096 and config.cluster.n_components == 8
+    assert (config.catalog.uri, config.store.root, config.spark.master) == ("ü/#1?.csv", "/some/root", None)
+
+
+def test_every_error_is_reported_at_once_with_key_value_and_what_is_allowed(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("- a list\n")
+    settings = ["neighbours.k=0", "embed.device=tpu", "embed.bach_size=3", "nonsense", "store.root=a*b"]
+    with pytest.raises(ConfigError) as error:
+        load_config("local", [broken, tmp_path / "absent.yaml"], settings)
+    text = str(error.value)
+    for part in (
+        "7 fault(s)",
+        "neighbours.k: 0 is not allowed: input should be greater than or equal to 1",
+        "embed.device: 'tpu' is not allowed: input should be 'auto', 'cpu' or 'cuda'",
+        "embed.bach_size: unknown key",
+        "--set 'nonsense'",
+        "store.root: 'a*b'",
+        "broken.yaml: holds list",
+        "absent.yaml: cannot be read",
+    ):
+        assert part in text
+
+
+def test_unknown_environment() -> None:
+    with pytest.raises(ConfigError, match="'mars' is unknown; allowed: local, cluster"):
+        load_config("mars")
+
+
+def test_frozen() -> None:
+    with pytest.raises(ValidationError):
+        load_config().neighbours.k = 3  # type: ignore[misc]
+
+
+def test_fingerprint_follows_results_not_places() -> None:
+    base = load_config()
+    assert load_config(root="/elsewhere", catalog="x", settings=["spark.driver_memory=3g"]).fingerprint == base.fingerprint
+    assert load_config(settings=["neighbours.k=3"]).fingerprint != base.fingerprint

@@ -1,0 +1,81 @@
+"""Runs exist when their manifest does; ids are ordered; files are replaced whole."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import pytest
+
+from prodseek import files
+from prodseek.errors import StoreError
+from prodseek.store import Run, Store, Summary
+
+NIGHT = datetime.datetime(2026, 3, 1, 2, 0, tzinfo=datetime.UTC)
+
+
+def test_a_run_without_manifest_does_not_exist(tmp_path: Path) -> None:
+    store = Store.at(str(tmp_path))
+    run = store.new_run("ab" * 32, NIGHT)
+    with pytest.raises(StoreError, match="no run has been published"):
+        store.latest()
+    run.write_summary(Summary("ingest", {"images": 3}, {"x": 1}, ("three",), 1.5))
+    assert not run.is_finished and store.current("ab" * 32) == run
+    with pytest.raises(StoreError, match="has not finished"):
+        run.manifest()
+    store.publish(run, {"run_id": run.run_id})
+    assert store.latest() == run and run.is_finished
+    assert run.summary("ingest") == Summary("ingest", {"images": 3}, {"x": 1}, ("three",), 1.5)
+
+
+def test_run_ids_stay_ordered_when_the_clock_goes_back(tmp_path: Path) -> None:
+    store = Store.at(str(tmp_path))
+    ids = []
+    for hours, fingerprint in ((0, "aa"), (-5, "bb"), (0, "cc"), (1, "dd")):
+        run = store.new_run(fingerprint * 32, NIGHT + datetime.timedelta(hours=hours))
+        run.write_summary(Summary("ingest"))
+        ids.append(run.run_id)
+    assert ids == sorted(ids) == store.run_ids()
+
+
+def test_only_the_newest_run_is_current(tmp_path: Path) -> None:
+    store = Store.at(str(tmp_path))
+    old = store.new_run("aa" * 32, NIGHT)
+    old.write_summary(Summary("ingest"))
+    store.new_run("bb" * 32, NIGHT + datetime.timedelta(days=1)).write_summary(Summary("ingest"))
+    assert store.current("aa" * 32) is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"run_id": "20200101T000000Z-00000000"}', b"\xff\xfe"])
+def test_damaged_manifest_is_named(tmp_path: Path, damage: bytes) -> None:
+    run = Run(str(tmp_path), "20260301T020000Z-abababab")
+    files.write_bytes(run.path("MANIFEST.json"), damage)
+    with pytest.raises(StoreError, match=r"MANIFEST\.json"):
+        run.manifest()
+
+
+def test_a_stage_names_the_one_it_needs(empty_run: Run) -> None:
+    with pytest.raises(StoreError, match="stage project .* needs ingest, embed first"):
+        empty_run.require("project", "ingest", "embed")
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "folder" / "LATEST"
+    files.write_bytes(str(target), b"old")
+    with pytest.raises(TypeError):
+        files.write_bytes(str(target), "not bytes")  # type: ignore[arg-type]
+    assert target.read_bytes() == b"old"
+    assert [path.name for path in target.parent.iterdir()] == ["LATEST"]
+
+
+@pytest.mark.parametrize("name", ["a b.jpg", "été#1.jpg", "what?.jpg", "100%.jpg", "[x].jpg"])
+def test_awkward_names(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"content")
+    assert files.read_bytes(files.resolve(name, str(tmp_path))) == b"content"
+    assert files.exists(files.join(str(tmp_path), name))
+
+
+def test_places_as_hadoop_names_them() -> None:
+    assert files.spark_uri("/a b/model=x") == "file:///a b/model=x"
+    assert files.spark_uri("s3://bucket/key") == "s3a://bucket/key"
+    assert files.spark_pattern("/a[1]/b") == "file:///a\\[1\\]/b"
