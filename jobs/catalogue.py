@@ -20,7 +20,7 @@ _STAMPED_SCHEMA = "product_id string, uri string, attributes string, n_bytes lon
 
 
 def open_catalog(config: CatalogConfig) -> CatalogSource:
-    """The catalogue that the configuration names. Raises ConfigError when it names none, CatalogError when it is not there."""
+    """The catalogue that the configuration names. Raises ConfigError where it names none, CatalogError if it is not there."""
     if config.uri is None:
         raise ConfigError("catalog.uri: missing; name a folder of photos, or a CSV or Parquet manifest")
     return find_catalog(config.uri)

@@ -43,7 +43,7 @@ _PHOTOS_PER_PARTITION = 256
 
 @dataclass(frozen=True)
 class FittedRegions:
-    """The regions that groups are fitted on, ordered by id. vectors: (N, d); edges: row indices and cosine, (E,) each."""
+    """The regions that groups are fitted on, ordered by id. vectors: (N, d); edges: row indices, cosine, (E,) each."""
 
     detection_ids: NDArray[np.int64]
     product_ids: list[str]
@@ -162,7 +162,7 @@ def _label_all(spark: SparkSession, store: Run, regions: DataFrame, fitted: Fitt
 
 
 def _voted(spark: SparkSession, store: Run, unfitted: DataFrame, labels: DataFrame) -> DataFrame:
-    """The group with most cosine similarity among a region's fitted neighbours; noise wins with more than half of it."""
+    """The group with most cosine similarity among a region's fitted neighbours; noise wins with more than half."""
     neighbour_labels = labels.select(F.col("detection_id").alias("neighbour_id"), "label")
     votes = (
         read_table(spark, store, "neighbours")

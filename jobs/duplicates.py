@@ -1,4 +1,4 @@
-"""Stage duplicates: candidate pairs by hash and by neighbourhood, a verdict on each from the pixels, groups of copies."""
+"""Stage duplicates: candidate pairs by hash and neighbourhood, a verdict on each from the pixels, groups of copies."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     }
     n_groups = len({row.group_id for row in groups})
     facts = {"candidates": n_candidates + len(missing), "pairs_judged_copies": n_judged, "groups": n_groups}
-    line = f"{n_candidates} candidate pairs, {counts['near_duplicates']} verified, {n_groups} groups of {len(groups)} photos"
+    n_verified = counts["near_duplicates"]
+    line = f"{n_candidates} candidate pairs, {n_verified} verified, {n_groups} groups of {len(groups)} photos"
     return Summary("duplicates", rows=counts, facts=facts, lines=(line,))
 
 

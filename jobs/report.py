@@ -66,7 +66,7 @@ REASON_MEANINGS = {
     RejectReason.EMPTY: "The file has no content. Upload it again.",
     RejectReason.TOO_MANY_BYTES: "The file is larger than images.max_bytes. Shrink it, or raise the limit.",
     RejectReason.NOT_AN_IMAGE: "The file is no image, whatever its name says; often an error page saved as .jpg.",
-    RejectReason.UNSUPPORTED_FORMAT: "The file is an image of a format that is not read. Convert it to JPEG, PNG or WebP.",
+    RejectReason.UNSUPPORTED_FORMAT: "The file is an image in a format that is not read. Convert it to JPEG or PNG.",
     RejectReason.TRUNCATED: "The file ends too early; an upload broke off. Upload it again.",
     RejectReason.CORRUPT: "The file is damaged. Export it again.",
     RejectReason.TOO_SMALL: "The photo has fewer pixels a side than images.min_side_px; often a tracking pixel.",

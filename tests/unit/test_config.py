@@ -52,5 +52,7 @@ def test_frozen() -> None:
 
 def test_fingerprint_follows_results_not_places() -> None:
     base = load_config()
-    assert load_config(root="/elsewhere", catalog="x", settings=["spark.driver_memory=3g"]).fingerprint == base.fingerprint
+    assert (
+        load_config(root="/elsewhere", catalog="x", settings=["spark.driver_memory=3g"]).fingerprint == base.fingerprint
+    )
     assert load_config(settings=["neighbours.k=3"]).fingerprint != base.fingerprint

@@ -54,15 +54,15 @@ def test_rooms_do_not_know_each_other(room: str) -> None:
 
 
 def test_vision_imports_with_torch_alone() -> None:
-    blocked = "pyspark, faiss, ultralytics, pydantic, umap, hdbscan, sklearn, cv2".split(", ")
+    blocked = ["pyspark", "faiss", "ultralytics", "pydantic", "umap", "hdbscan", "sklearn", "cv2"]
     code = f"import sys\nfor name in {blocked}: sys.modules[name] = None\nimport prodseek.vision.inference"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
 def test_top_level_is_the_agreed_one() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=REPO, capture_output=True, text=True)
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=REPO, capture_output=True, text=True)
     if listed.returncode != 0:
         pytest.skip("not a git checkout")
-    names = {line.split("/")[0] for line in listed.stdout.splitlines()}
+    names = {line.split("/")[0] for line in listed.stdout.split("\0") if line}
     assert {name for name in names if not name.startswith(".")} == TOP_LEVEL

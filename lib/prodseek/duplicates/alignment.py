@@ -33,8 +33,9 @@ class Placement:
 def locate(template: NDArray[np.float32], scene: NDArray[np.float32]) -> Placement:
     """The place and size at which the template looks most like the scene, wholly inside it.
 
-    template: (h, w), scene: (H, W), luminance. Scale is uniform, from filling the scene down to half of that. Tone does not matter.
-    Source: zero-normalised cross-correlation by FFT, Lewis, "Fast Normalized Cross-Correlation", 1995.
+    template: (h, w), scene: (H, W), luminance. Scale is uniform, from filling the scene down to half of that. Tone
+    does not matter. Source: zero-normalised cross-correlation by FFT, Lewis, "Fast Normalized Cross-Correlation",
+    1995.
     """
     height, width = scene.shape
     fill = min(width / template.shape[1], height / template.shape[0])

@@ -28,8 +28,8 @@ def rgb_to_lab(rgb: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 def ciede2000(lab_a: NDArray[np.float64], lab_b: NDArray[np.float64]) -> NDArray[np.float64]:
     """CIEDE2000 colour difference (kL = kC = kH = 1); about 1 is just noticeable.
 
-    lab_a, lab_b: (..., 3) CIELAB. After Sharma, Wu and Dalal, "The CIEDE2000 Color-Difference Formula: Implementation Notes,
-    Supplementary Test Data, and Mathematical Observations", 2005, equations 2 to 22.
+    lab_a, lab_b: (..., 3) CIELAB. After Sharma, Wu and Dalal, "The CIEDE2000 Color-Difference Formula:
+    Implementation Notes, Supplementary Test Data, and Mathematical Observations", 2005, equations 2 to 22.
     """
     l1, a1, b1 = np.moveaxis(np.asarray(lab_a, dtype=np.float64), -1, 0)
     l2, a2, b2 = np.moveaxis(np.asarray(lab_b, dtype=np.float64), -1, 0)

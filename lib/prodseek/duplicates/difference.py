@@ -35,16 +35,19 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 class Difference:
     """What separates two photos laid over each other.
 
-    structural_similarity: mean SSIM (contrast and structure) over pixels with structure, after the tone fit. matching_fraction:
-    share of those pixels that are alike. outside_similarity, outside_structure: mean SSIM outside differing_box, and the share
-    of the structure that lies there. mean_abs_difference: of luminance after the tone fit, 0 to 255. differing_fraction: share of
-    pixels whose luminance has no like within a pixel's distance. differing_box: x1 y1 x2 y2, fractions, holds most of them; None
-    where nothing differs. overlaid_side: 'a' or 'b', whichever has more edges in that box. differing_on_ground: share of what
-    differs that lies on the plain ground of one photo, beside its object; None where a photo has no plain ground. gain, offset: luminance of
-    b = gain * a + offset. blur_px: extra blur, at 128 px a side, that made the sharper like the other; positive if b is blurred.
-    ciede2000: mean over the object, outside differing_box, of what is left of the colour difference when details are averaged out; ciede2000_toned: the
-    same after the tone fit; background_ciede2000: between the borders' median colours. object_light_difference: mean luminance
-    difference over the object, details averaged out, no tone fit. chroma_a, chroma_b: 95th percentile of CIELAB chroma. contrast: lesser standard deviation of luminance of the two. structured_fraction: share of pixels with structure.
+    structural_similarity: mean SSIM (contrast and structure) over pixels with structure, after the tone fit.
+    matching_fraction: share of those pixels that are alike. outside_similarity, outside_structure: mean SSIM
+    outside differing_box, and the share of the structure that lies there. mean_abs_difference: of luminance after
+    the tone fit, 0 to 255. differing_fraction: share of pixels whose luminance has no like within a pixel's
+    distance. differing_box: x1 y1 x2 y2, fractions, holds most of them; None where nothing differs. overlaid_side:
+    'a' or 'b', whichever has more edges in that box. differing_on_ground: share of what differs that lies on the
+    plain ground of one photo, beside its object; None where a photo has no plain ground. gain, offset: luminance of
+    b = gain * a + offset. blur_px: extra blur, at 128 px a side, that made the sharper like the other; positive if
+    b is blurred. ciede2000: mean over the object, outside differing_box, of what is left of the colour difference
+    when details are averaged out; ciede2000_toned: the same after the tone fit; background_ciede2000: between the
+    borders' median colours. object_light_difference: mean luminance difference over the object, details averaged
+    out, no tone fit. chroma_a, chroma_b: 95th percentile of CIELAB chroma. contrast: lesser standard deviation of
+    luminance of the two. structured_fraction: share of pixels with structure.
     """
 
     structural_similarity: float

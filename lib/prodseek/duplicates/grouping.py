@@ -23,7 +23,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class VerifiedPair:
-    """Two photos on which a verdict was passed. similarity: 0 to 1. overlaid_key: the one that bears an overlay, if any."""
+    """Two photos with a verdict. similarity: 0 to 1. overlaid_key: the one that bears an overlay, if any."""
 
     key_a: str
     key_b: str
@@ -54,10 +54,10 @@ def star_pairs(photos: Iterable[Photo]) -> list[VerifiedPair]:
 def group_duplicates(photos: Sequence[Photo], pairs: Iterable[VerifiedPair]) -> list[GroupRow]:
     """Groups of two photos or more, sorted by group_id, representative first, then by key.
 
-    Only pairs with a verdict in MERGING count. The best original that is not yet in a group takes all photos, not yet in a group,
-    that were verified against it; then the next best: so no group holds two photos only because of a third between them. Best:
-    without an overlay, more pixels, more bytes a pixel, then key. Photos of equal bytes are one photo here. ValueError if a pair
-    names a photo that is not given, or keys repeat.
+    Only pairs with a verdict in MERGING count. The best original that is not yet in a group takes all photos, not
+    yet in a group, that were verified against it; then the next best: so no group holds two photos only because of
+    a third between them. Best: without an overlay, more pixels, more bytes a pixel, then key. Photos of equal bytes
+    are one photo here. ValueError if a pair names a photo that is not given, or keys repeat.
     """
     by_key = {photo.key: photo for photo in photos}
     if len(by_key) != len(photos):

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 HASH_BITS = 256
 _HEX_HASH = re.compile(r"[0-9a-fA-F]{64}")
-# PDQ's authors call up to 31 of 256 bits the same image ("The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing
-# Algorithm", Facebook 2019); pairs are verified by their pixels afterwards, so candidates may lie farther apart.
+# PDQ's authors call up to 31 of 256 bits the same image ("The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-
+# Hashing Algorithm", Facebook 2019); pairs are verified by their pixels afterwards, so candidates may lie farther
+# apart.
 MAX_HAMMING = 60
 # Above this many hashes a multi-index table beats comparing all with all.
 _COMPARE_ALL_BELOW = 200_000
@@ -58,7 +59,8 @@ STEPS = {
 class PdqPairs(NamedTuple):
     """Pairs of rows, row_a < row_b, sorted.
 
-    row_a, row_b: (P,) int64. orientation: (P,) int8, index into ORIENTATIONS, turns a into b. hamming: (P,) int32, bits of 256.
+    row_a, row_b: (P,) int64. orientation: (P,) int8, index into ORIENTATIONS, turns a into b. hamming: (P,) int32,
+    bits of 256.
     """
 
     row_a: NDArray[np.int64]
@@ -85,7 +87,10 @@ def pdq_hash(pixels: NDArray[np.uint8]) -> tuple[str, int]:
 
 
 def pdq_dihedral(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """pixels: (H, W, 3) uint8 RGB. Returns (8, 32) uint8: the hash of each turned photo, in the order of ORIENTATIONS."""
+    """Hashes of a photo turned in all eight ways, from its pixels.
+
+    pixels: (H, W, 3) uint8 RGB. Returns (8, 32) uint8, in the order of ORIENTATIONS.
+    """
     hashes, _ = pdqhash.compute_dihedral(np.ascontiguousarray(pixels))
     return np.packbits(np.asarray(hashes, dtype=np.uint8), axis=1)[list(_PDQHASH_ORDER)]
 
@@ -93,9 +98,9 @@ def pdq_dihedral(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def dihedral_hashes(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Hashes of the turned photos from the hashes of the photos alone.
 
-    hashes: (N, 32) uint8. Returns (N, 8, 32) in the order of ORIENTATIONS. A PDQ bit says whether a DCT coefficient lies above
-    the median; turning a photo swaps coefficients or changes their sign, and the median lies near 0: so bits swap or flip. About
-    7 bits in 256 differ from the hash of the turned pixels.
+    hashes: (N, 32) uint8. Returns (N, 8, 32) in the order of ORIENTATIONS. A PDQ bit says whether a DCT coefficient
+    lies above the median; turning a photo swaps coefficients or changes their sign, and the median lies near 0: so
+    bits swap or flip. About 7 bits in 256 differ from the hash of the turned pixels.
     """
     bits = np.unpackbits(np.asarray(hashes, dtype=np.uint8), axis=1).reshape(-1, 16, 16)
     odd = np.arange(16) % 2 == 1
@@ -138,15 +143,15 @@ def best_orientation(hash_a: NDArray[np.uint8], hash_b: NDArray[np.uint8]) -> tu
 def pdq_pairs(hashes: NDArray[np.uint8], max_hamming: int = MAX_HAMMING) -> PdqPairs:
     """Pairs of photos whose hashes, one of them turned in any of eight ways, differ in at most max_hamming bits.
 
-    hashes: (N, 32) uint8, one row a photo. Exact for up to 200,000 distinct hashes; above, pairs more than 31 bits apart may be
-    missed. Each photo has at most some dozens of partners (nearest first, then by row), and of photos with equal hashes all are
-    paired with the first ones: the output is linear in N.
+    hashes: (N, 32) uint8, one row a photo. Exact for up to 200,000 distinct hashes; above, pairs more than 31 bits
+    apart may be missed. Each photo has at most some dozens of partners (nearest first, then by row), and of photos
+    with equal hashes all are paired with the first ones: the output is linear in N.
     """
     hashes = np.ascontiguousarray(hashes, dtype=np.uint8)
     empty = np.zeros(0, dtype=np.int64)
     if not len(hashes):
         return PdqPairs(empty, empty, empty.astype(np.int8), empty.astype(np.int32))
-    distinct, first_rows, which = _distinct(hashes)
+    distinct, which = _distinct(hashes)
     a, b, turned, distance = _distinct_pairs(distinct, max_hamming)
     members = _members(which, len(distinct))
     rows: list[tuple[int, int, int, int]] = []
@@ -174,14 +179,14 @@ def _partners(left: list[int], right: list[int]) -> set[tuple[int, int]]:
     return {(i, j) for i in left for j in right[:few]} | {(i, j) for i in left[:few] for j in right}
 
 
-def _distinct(hashes: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp], NDArray[np.intp]]:
-    """Distinct hashes in the order of their first rows."""
+def _distinct(hashes: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+    """Distinct hashes in the order of their first rows, and which of them each row has."""
     as_bytes = hashes.view(np.dtype((np.void, hashes.shape[1]))).ravel()
     _, first, which = np.unique(as_bytes, return_index=True, return_inverse=True)
     order = np.argsort(first)
     place = np.empty_like(order)
     place[order] = np.arange(len(order))
-    return hashes[first[order]], first[order], place[which]
+    return hashes[first[order]], place[which]
 
 
 def _members(which: NDArray[np.intp], n_distinct: int) -> list[list[int]]:

@@ -32,27 +32,27 @@ class Verdict(StrEnum):
 # The rest are variants or other photos: reported, never merged.
 MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.EMBEDDED, Verdict.SAME_OBJECT}
 
-# Measured on 24 photos x 17 transforms and on pairs of unlike products: copies have a structural similarity of .90 and more
-# (.97 outside of a badge), unlike products at most .75.
+# Measured on 24 photos x 17 transforms and on pairs of unlike products: copies have a structural similarity of .90
+# and more (.97 outside of a badge), unlike products at most .75.
 _COPY_SIMILARITY = 0.86
 # A part found by search may fit by luck: more is asked of it.
 _PART_SIMILARITY = 0.93
 _COPY_MATCHING_FRACTION = 0.90
 # Compression and resizing leave hardly a pixel without its like; other handles on the same cupboard do.
 _COPY_DIFFERING_FRACTION = 0.0006
-_PART_DIFFERING_FRACTION = 0.003
+_PART_DIFFERING_FRACTION = 0.008
 _OVERLAID_OUTSIDE_SIMILARITY = 0.95
 _OVERLAID_OUTSIDE_STRUCTURE = 0.6
 _BADGE_AREA = 0.12
 _BADGE_CORNER = 0.3
-# Letters fill little of the box around them; a thing pasted in fills a quarter and more of its own.
+# Letters make a line, or are spread thinly over much of the photo; a thing put into the picture does neither. Where
+# the ground is plain, letters run onto it; other handles on the same cupboard do not.
 _WATERMARK_FILL = 0.25
-_WATERMARK_MATCHING_FRACTION = 0.85
-# Letters run over the thing's edge onto the plain ground, other handles on a cupboard do not. Without a plain ground to tell by:
-# letters make a line, and leave more of the photo as it was.
+_WATERMARK_LINE = 1.5
+_SPREAD_AREA = 0.3
+_SPREAD_FILL = 0.12
 _WATERMARK_ON_GROUND = 0.1
-_WATERMARK_LINE = 2.0
-_WATERMARK_MATCHING_WITHOUT_GROUND = 0.9
+_WATERMARK_MATCHING_FRACTION = 0.86
 # Less contrast, or structure on less of the photo, proves nothing.
 _LEAST_CONTRAST = 4.0
 _LEAST_STRUCTURED_FRACTION = 0.02
@@ -165,8 +165,8 @@ class Judgement:
 def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judgement | None:
     """The verdict on two photos, or None if neither was made from the other.
 
-    The confidence grows with the structural similarity of what is shared (for overlaid photos: of what lies outside the overlay)
-    from .5 at the least a copy must have to 1 at 1, less where little of the photo has any structure.
+    The confidence grows with the structural similarity of what is shared (for overlaid photos: of what lies outside
+    the overlay) from .5 at the least a copy must have to 1 at 1, less where little of the photo has any structure.
     """
     if facts_a.image_id == facts_b.image_id:
         return Judgement(Verdict.IDENTICAL_BYTES, 1.0)
@@ -226,29 +226,27 @@ def _is_variant(evidence: Evidence) -> bool:
 
 
 def _is_overlaid(evidence: Evidence) -> bool:
-    """Something lies on one of two otherwise equal photos: a badge in a corner, or letters across it. Not another product in the
-    same room.
+    """Something lies on one of two otherwise equal photos: a badge in a corner, or letters across it. Not another
+    product in the same room.
     """
     box = evidence.differing_box
     if box is None:
         return False
     from_side = [min(middle, 1 - middle) for middle in ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)]
     is_badge = _area(box) <= _BADGE_AREA and max(from_side) <= _BADGE_CORNER
-    is_watermark = _known(evidence.differing_fraction) <= _WATERMARK_FILL * _area(box) and _has_letters(evidence, box)
     return (
-        (is_badge or is_watermark)
+        (is_badge or _has_letters(evidence, box))
         and _known(evidence.outside_similarity) >= _OVERLAID_OUTSIDE_SIMILARITY
         and _known(evidence.outside_structure) >= _OVERLAID_OUTSIDE_STRUCTURE
     )
 
 
 def _has_letters(evidence: Evidence, box: Box) -> bool:
-    matching_fraction = _known(evidence.matching_fraction)
-    if evidence.differing_on_ground is not None:
-        on_ground = evidence.differing_on_ground >= _WATERMARK_ON_GROUND
-        return on_ground and matching_fraction >= _WATERMARK_MATCHING_FRACTION
-    is_line = box[2] - box[0] >= _WATERMARK_LINE * (box[3] - box[1])
-    return is_line and matching_fraction >= _WATERMARK_MATCHING_WITHOUT_GROUND
+    fill = _known(evidence.differing_fraction) / _area(box)
+    is_line = box[2] - box[0] >= _WATERMARK_LINE * (box[3] - box[1]) and fill <= _WATERMARK_FILL
+    is_spread = _area(box) >= _SPREAD_AREA and fill <= _SPREAD_FILL
+    on_ground = evidence.differing_on_ground is None or evidence.differing_on_ground >= _WATERMARK_ON_GROUND
+    return (is_line or is_spread) and on_ground and _known(evidence.matching_fraction) >= _WATERMARK_MATCHING_FRACTION
 
 
 def _kind(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:
@@ -276,7 +274,7 @@ def _kind(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdi
 
 
 def _is_recoloured(evidence: Evidence) -> bool:
-    """The thing has another colour. A change of tone moves the background too; another colour of the product does not."""
+    """The thing has another colour. A change of tone moves the background too; a product's other colour does not."""
     if _is_greyed(evidence):
         return False
     if _known(evidence.ciede2000_toned) > _OTHER_COLOUR:

@@ -27,9 +27,10 @@ _SURE_WITHOUT_SEARCH = 0.90
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two photos share. orientation: how a was turned. box_a, box_b: x1 y1 x2 y2 of the shared part, as fractions of each
-    photo as it is (not turned). surrounding_contrast: standard deviation of luminance around the shared part in the photo that
-    shows more, 0 where both show the same. correlation: of the placement, 1 for whole frames. difference: of the shared part.
+    """What two photos share. orientation: how a was turned. box_a, box_b: x1 y1 x2 y2 of the shared part, as
+    fractions of each photo as it is (not turned). surrounding_contrast: standard deviation of luminance around the
+    shared part in the photo that shows more, 0 where both show the same. correlation: of the placement, 1 for whole
+    frames. difference: of the shared part.
     """
 
     orientation: Orientation

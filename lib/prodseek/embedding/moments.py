@@ -49,9 +49,7 @@ class Moments:
         """With these slices too. slices: (N, slice_length) float16. Raises ValueError for rows that are not
         finite."""
         check_slices(slices, self.layout)
-        steps = {
-            part: np.rint(prepare(part, slices[:, self.layout[part].span]) * _STEPS) for part in FITTED_PARTS
-        }
+        steps = {part: np.rint(prepare(part, slices[:, self.layout[part].span]) * _STEPS) for part in FITTED_PARTS}
         return Moments(
             self.layout,
             self.count + len(slices),
@@ -63,8 +61,7 @@ class Moments:
         """The moments of both sets of slices. Raises ValueError when their layouts differ."""
         if layout_to_dict(self.layout) != layout_to_dict(other.layout):
             raise ValueError(
-                f"moments of different layouts: {layout_to_dict(self.layout)} and "
-                f"{layout_to_dict(other.layout)}"
+                f"moments of different layouts: {layout_to_dict(self.layout)} and {layout_to_dict(other.layout)}"
             )
         return Moments(
             self.layout,
@@ -91,9 +88,7 @@ class Moments:
         """As an .npz, to be shipped and merged elsewhere."""
         arrays = {f"sum_{part}": values for part, values in self.sums.items()}
         # Symmetric: the lower half would be shipped twice.
-        arrays |= {
-            f"product_{part}": values[np.triu_indices(len(values))] for part, values in self.products.items()
-        }
+        arrays |= {f"product_{part}": values[np.triu_indices(len(values))] for part, values in self.products.items()}
         buffer = io.BytesIO()
         lengths = layout_to_dict(self.layout)
         np.savez(
@@ -118,14 +113,10 @@ class Moments:
                     }
                 )
                 sums = {part: stored[f"sum_{part}"] for part in FITTED_PARTS}
-                products = {
-                    part: _symmetric(stored[f"product_{part}"], layout[part].length) for part in FITTED_PARTS
-                }
+                products = {part: _symmetric(stored[f"product_{part}"], layout[part].length) for part in FITTED_PARTS}
                 return cls(layout, int(stored["count"]), sums, products)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise StoreError(
-                f"the moments of a projection are damaged: {error}; gather them again"
-            ) from error
+            raise StoreError(f"the moments of a projection are damaged: {error}; gather them again") from error
 
 
 def check_slices(slices: NDArray[np.float16], layout: Mapping[str, SlicePart]) -> None:

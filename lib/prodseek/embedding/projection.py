@@ -123,8 +123,7 @@ class Projection:
             with np.load(io.BytesIO(data), allow_pickle=False) as stored:
                 if int(stored["format"]) != _FORMAT:
                     raise StoreError(
-                        f"the projection is of format {int(stored['format'])}, expected {_FORMAT}; "
-                        "fit it again"
+                        f"the projection is of format {int(stored['format'])}, expected {_FORMAT}; fit it again"
                     )
                 lengths = zip(stored["part_names"], stored["part_lengths"], strict=True)
                 layout = lay_out({str(name): int(length) for name, length in lengths})
@@ -163,11 +162,7 @@ def fit_projection(moments: Moments, shrinkage: float = DEFAULT_SHRINKAGE) -> Pr
     """
     if not shrinkage >= 0:
         raise ValueError(f"shrinkage is {shrinkage}, it must be 0 or more")
-    parts = {
-        share.part: _fit_part(moments, share, shrinkage)
-        for shares in FACET_PARTS.values()
-        for share in shares
-    }
+    parts = {share.part: _fit_part(moments, share, shrinkage) for shares in FACET_PARTS.values() for share in shares}
     return Projection(moments.layout, moments.count, shrinkage, parts)
 
 

@@ -46,8 +46,8 @@ def check_vectors(ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
 def train_centroids(sample: NDArray[np.float32], nlist: int, seed: int) -> NDArray[np.float32]:
     """Spherical k-means.
 
-    sample: (S, d) float32, unit length, S >= nlist. Returns (nlist, d) float32, unit length. Same sample, nlist and seed:
-    same centroids. nlist = 1 needs no training: the mean direction. ValueError if the sample is too small.
+    sample: (S, d) float32, unit length, S >= nlist. Returns (nlist, d) float32, unit length. Same sample, nlist and
+    seed: same centroids. nlist = 1 needs no training: the mean direction. ValueError if the sample is too small.
     """
     sample = np.ascontiguousarray(sample, dtype=np.float32)
     check_vectors(np.arange(len(sample)), sample)
@@ -73,8 +73,8 @@ def train_centroids(sample: NDArray[np.float32], nlist: int, seed: int) -> NDArr
 def assign_cells(vectors: NDArray[np.float32], centroids: NDArray[np.float32], nprobe: int) -> NDArray[np.int32]:
     """The nprobe cells whose centroids are nearest, best first; equal ones by cell number.
 
-    vectors: (N, d), centroids: (nlist, d), float32, unit length. Returns (N, min(nprobe, nlist)) int32. A vector's cells do
-    not depend on what else is in the batch. ValueError for zero or NaN vectors (named by row).
+    vectors: (N, d), centroids: (nlist, d), float32, unit length. Returns (N, min(nprobe, nlist)) int32. A vector's
+    cells do not depend on what else is in the batch. ValueError for zero or NaN vectors (named by row).
     """
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     centroids = np.ascontiguousarray(centroids, dtype=np.float32)

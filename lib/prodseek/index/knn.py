@@ -11,7 +11,8 @@ from prodseek.index.ivf import check_vectors
 
 _BLOCK_PRODUCTS = 4_000_000
 _GATHER_ROWS = 65_536
-# Products from BLAS differ in the last bits with the shape of the block; all within this of the k-th are scored again.
+# Products from BLAS differ in the last bits with the shape of the block; all within this of the k-th are scored
+# again.
 _ROUNDING = 4e-6
 
 
@@ -38,9 +39,10 @@ def cell_topk(
 ) -> Edges:
     """Each query's k nearest among the vectors of one cell: exact products, in blocks of bounded size.
 
-    query_ids: (Q,), query_vectors: (Q, d), ids: (N,), vectors: (N, d). A query's own id is left out, and so are the rows whose
-    group (say, the image) is the query's when both groups are given ((Q,) and (N,), of one dtype). Equal cosines are ordered by
-    id. The order of the input rows does not matter. ValueError names the ids of zero or NaN vectors.
+    query_ids: (Q,), query_vectors: (Q, d), ids: (N,), vectors: (N, d). A query's own id is left out, and so are the
+    rows whose group (say, the image) is the query's when both groups are given ((Q,) and (N,), of one dtype). Equal
+    cosines are ordered by id. The order of the input rows does not matter. ValueError names the ids of zero or NaN
+    vectors.
     """
     query_ids, query_vectors, query_groups = _by_id(query_ids, query_vectors, query_groups)
     ids, vectors, groups = _by_id(ids, vectors, groups)
@@ -91,8 +93,9 @@ def scan_topk(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float32]]:
     """The k vectors of largest inner product for each query, equal ones by row.
 
-    queries: (Q, d), vectors: (N, d). left_out: (query, row) index arrays, sorted by nothing, of pairs that do not count.
-    Returns query index, row index, product, each (E,), sorted by query, then best first. Products do not depend on the block.
+    queries: (Q, d), vectors: (N, d). left_out: (query, row) index arrays, in any order, of pairs that do not
+    count. Returns query index, row index, product, each (E,), sorted by query, then best first. Products do not
+    depend on the block.
     """
     if left_out is None:
         left_out = (np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp))
@@ -148,7 +151,7 @@ def _by_id(
 
 
 def _prune_equal(vectors: NDArray[np.float32], n_kept: int) -> NDArray[np.intp]:
-    """Rows that can be among anyone's nearest: of equal vectors only the first n_kept, so that 100,000 equal ones stay cheap."""
+    """Rows that can be among anyone's nearest: of equal vectors the first n_kept. 100,000 equal ones stay cheap."""
     if len(vectors) <= n_kept:
         return np.arange(len(vectors))
     as_bytes = np.ascontiguousarray(vectors).view(np.dtype((np.void, vectors.shape[1] * 4))).ravel()

@@ -20,7 +20,8 @@ def exact_topk(
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The k most similar vectors of each query by full comparison, equal ones by id.
 
-    queries: (Q, d), ids: (N,), vectors: (N, d). Returns ids (Q, k) int64 padded with -1, cosine (Q, k) padded with -inf.
+    queries: (Q, d), ids: (N,), vectors: (N, d). Returns ids (Q, k) int64 padded with -1, cosine (Q, k) padded with
+    -inf.
     """
     ids = np.asarray(ids, dtype=np.int64)
     vectors = np.asarray(vectors, dtype=np.float32)
@@ -58,9 +59,9 @@ def tune_nprobe(
 ) -> tuple[int, float, tuple[RecallPoint, ...]]:
     """The smallest nprobe whose recall reaches the target, that recall, and every point measured on the way.
 
-    search: (queries, k, nprobe) -> ids (Q, k). true_ids: (Q, k) exact neighbours. query_ids: (Q,) when the queries are in the
-    index themselves; a query's own id then does not count (nor may it be in true_ids). Doubling, then bisection: recall grows
-    with nprobe. StoreError with the curve if even nprobe = nlist misses the target.
+    search: (queries, k, nprobe) -> ids (Q, k). true_ids: (Q, k) exact neighbours. query_ids: (Q,) when the queries
+    are in the index themselves; a query's own id then does not count (nor may it be in true_ids). Doubling, then
+    bisection: recall grows with nprobe. StoreError with the curve if even nprobe = nlist misses the target.
     """
     if not 0 < target <= 1:
         raise ValueError(f"the recall target is {target}; it must be above 0 and at most 1")

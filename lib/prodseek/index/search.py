@@ -30,8 +30,8 @@ class ShardedIndex:
     def open(cls, read_file: Callable[[str], bytes], manifest: IndexManifest) -> ShardedIndex:
         """Read and check every file of the index.
 
-        read_file: the bytes of a file named in the manifest. StoreError names the file that is missing, truncated, altered or
-        of another index.
+        read_file: the bytes of a file named in the manifest. StoreError names the file that is missing, truncated,
+        altered or of another index.
         """
         if manifest.metric != METRIC:
             raise StoreError(f"the index compares by {manifest.metric!r}; this version reads {METRIC!r} only")
@@ -49,8 +49,9 @@ class ShardedIndex:
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k most similar vectors of each query, equal ones by id.
 
-        queries: (Q, d) float32, unit length. nprobe: cells visited, the manifest's by default. Returns ids (Q, k) int64 padded
-        with -1 and cosine (Q, k) float32 padded with -inf. ValueError for a wrong d, k or nprobe, or zero or NaN queries.
+        queries: (Q, d) float32, unit length. nprobe: cells visited, the manifest's by default. Returns ids (Q, k)
+        int64 padded with -1 and cosine (Q, k) float32 padded with -inf. ValueError for a wrong d, k or nprobe, or
+        zero or NaN queries.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.d:
@@ -109,6 +110,7 @@ def _open_shard(read_file: Callable[[str], bytes], shard: ShardEntry, manifest: 
     expected = (manifest.d, manifest.nlist, shard.n_vectors)
     if shape != expected:
         raise StoreError(
-            f"index file {shard.file} holds (d, nlist, vectors) = {shape}, the manifest says {expected}; build the index again"
+            f"index file {shard.file} holds (d, nlist, vectors) = {shape}, the manifest says {expected}; "
+            "build the index again"
         )
     return index

@@ -47,7 +47,7 @@ class RecallPoint:
 
 @dataclass(frozen=True)
 class IndexManifest:
-    """What an index is, file by file. `recall` is the measured recall at `recall_k` with `nprobe`, None where not measured."""
+    """What an index is, file by file. `recall`: measured at `recall_k` with `nprobe`, None where not measured."""
 
     facet: str
     factory: str
@@ -69,7 +69,7 @@ class IndexManifest:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> IndexManifest:
-        """The inverse of `to_dict`. StoreError if a key is missing or unknown, or the cells are not covered exactly once."""
+        """The inverse of `to_dict`. StoreError for missing or unknown keys, or cells not covered exactly once."""
         try:
             fields = dict(values)
             fields["centroids"] = FileEntry(**values["centroids"])
@@ -98,7 +98,7 @@ def faiss_version() -> str:
 
 
 def cell_ranges(cell_sizes: NDArray[np.int64], n_shards: int) -> list[tuple[int, int]]:
-    """Cut the cells into at most n_shards ranges (start, stop) of about equally many vectors, none of them empty of cells.
+    """Cut the cells into at most n_shards ranges (start, stop) of about equally many vectors.
 
     cell_sizes: (nlist,) number of vectors in each cell.
     """
@@ -124,8 +124,9 @@ def build_shard(
 ) -> bytes:
     """A faiss IVFFlat index (inner product) of the given vectors, serialised.
 
-    centroids: (nlist, d), cells: (N,) each vector's own cell, ids: (N,), vectors: (N, d). Rows are stored by (cell, id): the
-    order of the input does not matter. ValueError for repeated ids, cells out of range, zero or NaN vectors.
+    centroids: (nlist, d), cells: (N,) each vector's own cell, ids: (N,), vectors: (N, d). Rows are stored by (cell,
+    id): the order of the input does not matter. ValueError for repeated ids, cells out of range, zero or NaN
+    vectors.
     """
     centroids = np.ascontiguousarray(centroids, dtype=np.float32)
     cells, ids = np.asarray(cells), np.asarray(ids, dtype=np.int64)

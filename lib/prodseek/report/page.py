@@ -113,8 +113,7 @@ def _check(report: Report) -> None:
         for group in duplicates.groups
     ]
     shown_and_found += [
-        (f"examples of {rejected.reason}", len(rejected.examples), rejected.n_rows)
-        for rejected in intake.rejects
+        (f"examples of {rejected.reason}", len(rejected.examples), rejected.n_rows) for rejected in intake.rejects
     ]
     for facet in report.curation:
         shown_and_found.append((f"{facet.facet} groups", len(facet.groups), facet.n_groups))

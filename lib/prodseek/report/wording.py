@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from prodseek.report.model import Member, Photo, Report
 
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 
 
 class VerdictWords(NamedTuple):
@@ -73,9 +73,7 @@ def cap_sentence(n_shown: int, n_all: int, noun: str, table: str, order: str = "
     if n_shown == 0:
         return f"None of the {counted(n_all, noun)} is shown here; all are in the table {table}."
     shown = f"The {order}" if n_shown == 1 else f"The {figure(n_shown)} {order}"
-    return (
-        f"{shown} of {counted(n_all, noun)} {_was(n_shown, 'is', 'are')} shown; all are in the table {table}."
-    )
+    return f"{shown} of {counted(n_all, noun)} {_was(n_shown, 'is', 'are')} shown; all are in the table {table}."
 
 
 def counted(n: int, noun: str) -> str:
@@ -142,9 +140,7 @@ def member_alt(member: Member) -> str:
 
 def printable(text: str) -> str:
     """Text that HTML can hold: control characters and undecodable bytes become visible marks."""
-    return re.sub(
-        r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text
-    )
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text)
 
 
 def _was(n: int, one: str = "was", more: str = "were") -> str:

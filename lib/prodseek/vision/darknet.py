@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 (its usual name)
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
@@ -103,9 +103,7 @@ def read_weights(path: Path) -> NDArray[np.float32]:
         raise WeightsError(f"weights file {path} is not Darknet's: its header gives version {major}.{minor}")
     start = 4 * (_HEADER_WORDS + (2 if major * 10 + minor >= 2 else 1))
     if (len(data) - start) % 4:
-        raise WeightsError(
-            f"weights file {path} does not end on a whole number: {len(data)} bytes, truncated?"
-        )
+        raise WeightsError(f"weights file {path} does not end on a whole number: {len(data)} bytes, truncated?")
     return np.frombuffer(data, "<f4", offset=start)
 
 
@@ -126,9 +124,7 @@ def _check_count(description: Description, values: NDArray[np.float32]) -> None:
             f"the file holds {values.size}; it is {verdict}"
         )
     if not np.isfinite(values).all():
-        raise WeightsError(
-            f"the weights of {description.name} hold values that are not finite; the file is damaged"
-        )
+        raise WeightsError(f"the weights of {description.name} hold values that are not finite; the file is damaged")
 
 
 def _convolution(layer: Layer, values: NDArray[np.float32], offset: int) -> tuple[nn.Conv2d, int]:
@@ -181,15 +177,11 @@ def _decode(raw: torch.Tensor, layer: Layer) -> tuple[torch.Tensor, torch.Tensor
     """
     section = layer.section
     mask, n_classes = section.integers("mask"), section.integer("classes")
-    all_anchors = torch.tensor(section.integers("anchors"), dtype=torch.float32, device=raw.device).reshape(
-        -1, 2
-    )
+    all_anchors = torch.tensor(section.integers("anchors"), dtype=torch.float32, device=raw.device).reshape(-1, 2)
     anchors = all_anchors[list(mask)][:, :, None, None]
     n_images, _, n_rows, n_columns = raw.shape
     values = raw.float().reshape(n_images, len(mask), N_BOX_VALUES + n_classes, n_rows, n_columns)
-    columns = torch.arange(n_columns, dtype=torch.float32, device=raw.device)[None, :].expand(
-        n_rows, n_columns
-    )
+    columns = torch.arange(n_columns, dtype=torch.float32, device=raw.device)[None, :].expand(n_rows, n_columns)
     rows = torch.arange(n_rows, dtype=torch.float32, device=raw.device)[:, None].expand(n_rows, n_columns)
     centres = (values[:, :, 0:2].sigmoid() + torch.stack((columns, rows))) * layer.stride
     half_sizes = values[:, :, 2:4].exp() * anchors / 2

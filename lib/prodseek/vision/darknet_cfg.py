@@ -91,8 +91,7 @@ def read_description(network: str) -> Description:
         path = Path(network)
         if not path.is_file():
             raise WeightsError(
-                f"network {network!r} is neither one of {', '.join(SHIPPED_NETWORKS)} "
-                "nor the path of a .cfg file"
+                f"network {network!r} is neither one of {', '.join(SHIPPED_NETWORKS)} nor the path of a .cfg file"
             )
         text, name = _read_text(path), path.stem
         names_path = path.with_suffix(".names")
@@ -113,15 +112,11 @@ def describe(text: str, name: str, class_names: list[str] | None = None) -> Desc
         raise WeightsError(f"network description {name}: it has no [yolo] layer, so it detects nothing")
     n_classes = {head.section.integer("classes") for head in heads}
     if len(n_classes) > 1:
-        raise WeightsError(
-            f"network description {name}: its [yolo] layers disagree on classes: {sorted(n_classes)}"
-        )
+        raise WeightsError(f"network description {name}: its [yolo] layers disagree on classes: {sorted(n_classes)}")
     count = n_classes.pop()
     names = class_names if class_names is not None else [f"class_{index}" for index in range(count)]
     if len(names) != count:
-        raise WeightsError(
-            f"network description {name}: classes={count}, but {len(names)} class names are given"
-        )
+        raise WeightsError(f"network description {name}: classes={count}, but {len(names)} class names are given")
     return Description(name, text, tuple(names), tuple(layers), _taps(layers, name))
 
 
@@ -138,9 +133,7 @@ def parse_cfg(text: str) -> list[Section]:
             continue
         key, equals, value = line.partition("=")
         if not equals or not sections:
-            raise WeightsError(
-                f"network description: line {number} is not `[section]` or `key=value`: {line!r}"
-            )
+            raise WeightsError(f"network description: line {number} is not `[section]` or `key=value`: {line!r}")
         sections[-1].options[key.strip()] = value.strip()
     return sections
 
@@ -218,9 +211,7 @@ def _taps(layers: list[Layer], name: str) -> dict[int, int]:
             if layer.section.kind == kind and layer.stride == stride
         ]
         if not stage:
-            raise WeightsError(
-                f"network description {name}: no {kind} layer of stride {stride} to take features from"
-            )
+            raise WeightsError(f"network description {name}: no {kind} layer of stride {stride} to take features from")
         taps[stride] = max(stage, key=lambda index: (layers[index].channels, index))
     return taps
 

@@ -110,10 +110,7 @@ def _looks_like(pixels: NDArray[np.float32], background: NDArray[np.float32]) ->
         slope[before] = np.maximum(slope[before], step)
         slope[after] = np.maximum(slope[after], step)
     shadow = (
-        (depth > 0)
-        & (depth <= SHADOW_DEPTH_LEVELS)
-        & (tint <= SHADOW_TINT_LEVELS)
-        & (slope <= SHADOW_SLOPE_LEVELS)
+        (depth > 0) & (depth <= SHADOW_DEPTH_LEVELS) & (tint <= SHADOW_TINT_LEVELS) & (slope <= SHADOW_SLOPE_LEVELS)
     )
     return np.asarray(near | shadow)
 

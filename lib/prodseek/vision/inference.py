@@ -117,9 +117,7 @@ class Detector:
         names = self._network.class_names
         return [
             (names[class_index], score, box)
-            for class_index, score, box in zip(
-                classes.tolist(), scores.tolist(), boxes.cpu().numpy(), strict=True
-            )
+            for class_index, score, box in zip(classes.tolist(), scores.tolist(), boxes.cpu().numpy(), strict=True)
         ]
 
 
@@ -129,8 +127,7 @@ def load_detector(settings: DetectorSettings) -> Detector:
     description = read_description(settings.network)
     if settings.input_px <= 0 or settings.input_px % description.max_stride:
         raise ConfigError(
-            f"input_px is {settings.input_px}; {description.name} takes positive multiples of "
-            f"{description.max_stride}"
+            f"input_px is {settings.input_px}; {description.name} takes positive multiples of {description.max_stride}"
         )
     device = _device(settings.device)
     found = file_sha256(settings.weights_path)

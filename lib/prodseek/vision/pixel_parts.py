@@ -10,9 +10,7 @@ from PIL import Image
 
 from prodseek.slice_layout import COLOUR_BINS, EDGE_ORIENTATIONS, EDGE_SIDE, SILHOUETTE_SIDE
 
-PATCH_PX = (
-    48  # a multiple of SILHOUETTE_SIDE and EDGE_SIDE; every box is looked at in this many pixels a side
-)
+PATCH_PX = 48  # a multiple of SILHOUETTE_SIDE and EDGE_SIDE; every box is looked at in this many pixels a side
 CHROMA_LIMIT = 80.0  # a* and b* beyond it count as it
 MIN_COVER = 0.04  # of a box; a product that covers less is not what the box is about
 CENTRE_SIGMA = 0.3  # of the box's side
@@ -80,9 +78,9 @@ def _to_lab(patch: NDArray[np.uint8]) -> NDArray[np.float32]:
     scaled = linear @ (_SRGB_TO_XYZ / _D65[:, None]).T.astype(np.float32)
     f = np.where(scaled > 0.008856, np.cbrt(scaled), 7.787 * scaled + 16.0 / 116.0)
     lightness = 116.0 * f[..., 1] - 16.0
-    return np.stack(
-        (lightness, 500.0 * (f[..., 0] - f[..., 1]), 200.0 * (f[..., 1] - f[..., 2])), axis=-1
-    ).astype(np.float32)
+    return np.stack((lightness, 500.0 * (f[..., 0] - f[..., 1]), 200.0 * (f[..., 1] - f[..., 2])), axis=-1).astype(
+        np.float32
+    )
 
 
 def _linear_levels() -> NDArray[np.float32]:
@@ -133,9 +131,7 @@ def _edges(lightness: NDArray[np.float32], cover: NDArray[np.float32] | None) ->
         mean = float((lightness * cover).sum() / cover.sum())
         lightness = lightness * cover + mean * (1 - cover)
     dy, dx = np.gradient(lightness)
-    strength = np.sqrt(
-        np.hypot(dx, dy)
-    )  # its root: a strong edge counts more than a weak one, but not by contrast
+    strength = np.sqrt(np.hypot(dx, dy))  # its root: a strong edge counts more than a weak one, but not by contrast
     turn = np.arctan2(dy, dx) / math.pi * EDGE_ORIENTATIONS
     low = np.floor(turn).astype(np.int64)
     high_share = turn - low

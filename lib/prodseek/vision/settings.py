@@ -40,9 +40,7 @@ class DetectorSettings:
 def network_layout(network: str) -> dict[str, SlicePart]:
     """The layout of a network's slices, from its description alone. Raises WeightsError."""
     description = read_description(network)
-    return slice_layout(
-        {f"stride{s}": description.layers[index].channels for s, index in description.taps.items()}
-    )
+    return slice_layout({f"stride{s}": description.layers[index].channels for s, index in description.taps.items()})
 
 
 def model_id(settings: DetectorSettings) -> str:

@@ -172,9 +172,7 @@ def _fetch_from_pypi(source: PypiSource, candidate: Path) -> None:
     folder = candidate.parent / "download"
     folder.mkdir()
     requirements = candidate.parent / "requirements.txt"
-    requirements.write_text(
-        f"{source.name}=={source.version} --hash=sha256:{source.sha256}\n", encoding="utf-8"
-    )
+    requirements.write_text(f"{source.name}=={source.version} --hash=sha256:{source.sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--no-binary", source.name, "--require-hashes", "-r", str(requirements), "-d", str(folder)]
     try:
@@ -190,9 +188,7 @@ def _fetch_from_pypi(source: PypiSource, candidate: Path) -> None:
         raise _SourceError(str(error)) from error
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise _SourceError(
-            f"pip download failed: {said[-1].strip() if said else f'exit code {done.returncode}'}"
-        )
+        raise _SourceError(f"pip download failed: {said[-1].strip() if said else f'exit code {done.returncode}'}")
     archives = sorted(folder.iterdir())
     if len(archives) != 1:
         raise _SourceError(f"pip download gave {len(archives)} files, expected one archive")

@@ -20,15 +20,11 @@ def slices(n_rows: int, seed: int = 0, layout: dict[str, SlicePart] = LAYOUT) ->
     """Positive values, as after a rectifier, with a few strong directions."""
     rng = np.random.default_rng(seed)
     loadings = np.random.default_rng(99).normal(0, 1, (12, slice_length(layout)))
-    rows = np.abs(
-        rng.normal(0, 1, (n_rows, 12)) @ loadings + 0.3 * rng.normal(0, 1, (n_rows, loadings.shape[1]))
-    )
+    rows = np.abs(rng.normal(0, 1, (n_rows, 12)) @ loadings + 0.3 * rng.normal(0, 1, (n_rows, loadings.shape[1])))
     return rows.astype(np.float16)
 
 
-def fit(
-    rows: NDArray[np.float16], layout: dict[str, SlicePart] = LAYOUT, shrinkage: float = 0.1
-) -> Projection:
+def fit(rows: NDArray[np.float16], layout: dict[str, SlicePart] = LAYOUT, shrinkage: float = 0.1) -> Projection:
     return fit_projection(Moments.empty(layout).add(rows), shrinkage)
 
 
@@ -114,9 +110,7 @@ def test_alike_slices_are_alike() -> None:
 def test_the_same_rows_give_the_same_bits() -> None:
     rows = slices(90)
     whole = fit(rows)
-    split = fit_projection(
-        Moments.empty(LAYOUT).add(rows[50:]).merge(Moments.empty(LAYOUT).add(rows[:50])), 0.1
-    )
+    split = fit_projection(Moments.empty(LAYOUT).add(rows[50:]).merge(Moments.empty(LAYOUT).add(rows[:50])), 0.1)
 
     assert whole.to_bytes() == split.to_bytes()
     assert whole.projection_id == split.projection_id

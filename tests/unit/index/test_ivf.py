@@ -116,7 +116,7 @@ def test_bad_vectors_are_named():
     vectors = np.ones((4, 3), dtype=np.float32)
     vectors[1] = 0
     vectors[3, 0] = np.nan
-    with pytest.raises(ValueError, match="detection ids 71, 73$"):
+    with pytest.raises(ValueError, match=r"detection ids 71, 73$"):
         check_vectors(np.array([70, 71, 72, 73]), vectors)
 
 

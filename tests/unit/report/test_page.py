@@ -84,18 +84,14 @@ WEBP = thumbnail(np.full((8, 6, 3), 90, np.uint8), 8)
 
 
 def _photo(name: str, product_id: str = "P-1", title: str = "") -> Photo:
-    return Photo(
-        hashlib.sha256(name.encode()).hexdigest(), product_id, f"/shop/{name}", 640, 480, WEBP, title
-    )
+    return Photo(hashlib.sha256(name.encode()).hexdigest(), product_id, f"/shop/{name}", 640, 480, WEBP, title)
 
 
 def _members(n: int, prefix: str = "m") -> tuple[Member, ...]:
     return tuple(Member(i, _photo(f"{prefix}{i}.jpg", f"P-{i}"), "chair") for i in range(n))
 
 
-RUN = RunFacts(
-    "2026-11-24T03-12-07", datetime(2026, 11, 24, 3, 14, tzinfo=UTC), "/shop", "yolov3-tiny", "0.1.0"
-)
+RUN = RunFacts("2026-11-24T03-12-07", datetime(2026, 11, 24, 3, 14, tzinfo=UTC), "/shop", "yolov3-tiny", "0.1.0")
 EMPTY = Report(RUN, Intake(7, 7, 7, 9), curation=(FacetGroups("visual", 0, 7, 7),))
 
 
@@ -122,9 +118,7 @@ def full() -> Report:
         0.7,
         (Evidence("colour difference", 23.4),),
     )
-    gallery = CurationGroup(
-        "g-5", "Wooden chairs", 90, 31, 0.8349, _members(3, "e"), _members(MEMBERS_AT_FIRST + 4)
-    )
+    gallery = CurationGroup("g-5", "Wooden chairs", 90, 31, 0.8349, _members(3, "e"), _members(MEMBERS_AT_FIRST + 4))
     return Report(
         RUN,
         Intake(
@@ -179,10 +173,7 @@ def test_the_page_says(page, text):
 
 def test_in_no_group_is_a_share_of_the_regions_that_took_part(full):
     facet = dataclasses.replace(full.curation[0], n_regions=400, n_ungrouped=100)
-    assert (
-        "In no group 25 % 100 regions"
-        in _Page(render_report(dataclasses.replace(full, curation=(facet,)))).text
-    )
+    assert "In no group 25 % 100 regions" in _Page(render_report(dataclasses.replace(full, curation=(facet,)))).text
 
 
 def test_a_recall_below_its_target_is_said_so(full):
@@ -203,18 +194,12 @@ def test_every_photo_is_there_once_with_its_alt_text(full, page):
     assert len(images) == 1 + len(group.copies) + 2 + n_gallery
     assert all(image["alt"] and image["loading"] == "lazy" for image in images)
     assert "Red mug P-1: keep.jpg" in {image["alt"] for image in images}
-    assert all(
-        base64.b64decode(image["src"].removeprefix("data:image/webp;base64,")) == WEBP for image in images
-    )
+    assert all(base64.b64decode(image["src"].removeprefix("data:image/webp;base64,")) == WEBP for image in images)
 
 
 def test_exemplars_come_before_members_and_the_odd_ones_last(page):
     alts = [image["alt"] for image in page.all("img")]
-    assert (
-        alts.index("chair, P-2: e2.jpg")
-        < alts.index("chair, P-0: m0.jpg")
-        < alts.index("chair, P-0: odd0.jpg")
-    )
+    assert alts.index("chair, P-2: e2.jpg") < alts.index("chair, P-0: m0.jpg") < alts.index("chair, P-0: odd0.jpg")
     assert len(page.all("figure", "exemplar")) == 3
 
 
@@ -232,15 +217,11 @@ def test_well_formed_with_landmarks_and_resolved_references(report, request):
 
 def test_headings_never_skip_a_level(page):
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
-    assert levels[0] == 1 and all(
-        after <= before + 1 for before, after in zip(levels, levels[1:], strict=False)
-    )
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
 
 
 def test_nothing_is_fetched_from_anywhere(full, page):
-    addresses = [
-        a[name] for _, a in page.elements for name in ("src", "href", "srcset", "action") if name in a
-    ]
+    addresses = [a[name] for _, a in page.elements for name in ("src", "href", "srcset", "action") if name in a]
     assert addresses and all(address.startswith(("#", "data:image/webp;base64,")) for address in addresses)
     html = re.sub(r"data:image/webp;base64,[\w+/=]+", "", render_report(full).decode())
     assert "http" not in html.replace("http-equiv", "")
@@ -340,9 +321,7 @@ def test_same_report_same_bytes(full):
 
 def test_rows_that_do_not_add_up_are_refused(full):
     intake = dataclasses.replace(full.intake, n_images=1200)
-    with pytest.raises(
-        ReconciliationError, match="1213 rows came in, but 1200 images and 5 rejects make 1205"
-    ):
+    with pytest.raises(ReconciliationError, match="1213 rows came in, but 1200 images and 5 rejects make 1205"):
         render_report(dataclasses.replace(full, intake=intake))
 
 

@@ -16,9 +16,7 @@ RUN = RunFacts("r1", datetime(2026, 11, 4, 3, 5, tzinfo=UTC), "/shop", "yolov3-t
         (
             Report(
                 RUN,
-                Intake(
-                    2485, 2480, 2470, 9000, (RejectedRows("missing", "", 4), RejectedRows("empty", "", 1))
-                ),
+                Intake(2485, 2480, 2470, 9000, (RejectedRows("missing", "", 4), RejectedRows("empty", "", 1))),
                 Duplicates(22, 56),
                 (FacetGroups("visual", 22, 9000, 10), FacetGroups("colour", 7, 9000, 10)),
             ),
@@ -109,7 +107,4 @@ def test_a_verdict_without_words_is_shown_by_its_name():
 
 def test_printable_keeps_text_and_marks_what_html_cannot_hold():
     assert wording.printable("Été\t茶 👟\n") == "Été\t茶 👟\n"
-    assert (
-        wording.printable("a\x00b\x1b\udcff")
-        == "a\N{REPLACEMENT CHARACTER}b" + "\N{REPLACEMENT CHARACTER}" * 2
-    )
+    assert wording.printable("a\x00b\x1b\udcff") == "a\N{REPLACEMENT CHARACTER}b" + "\N{REPLACEMENT CHARACTER}" * 2

@@ -40,9 +40,7 @@ def with_shadow(background: tuple[int, int, int]) -> Image.Image:
     shadow = Image.new("L", SIZE, 0)
     ImageDraw.Draw(shadow).ellipse((60, 200, 340, 275), fill=70)
     shadow = shadow.filter(ImageFilter.GaussianBlur(18))
-    dark = (
-        np.asarray(Image.new("RGB", SIZE, background), np.float32) - np.asarray(shadow, np.float32)[..., None]
-    )
+    dark = np.asarray(Image.new("RGB", SIZE, background), np.float32) - np.asarray(shadow, np.float32)[..., None]
     image = Image.fromarray(np.clip(dark, 0, 255).astype(np.uint8))
     ImageDraw.Draw(image).rectangle((BOX[0], BOX[1], BOX[2] - 1, BOX[3] - 1), fill="navy")
     return image
@@ -96,9 +94,7 @@ def test_a_product_that_runs_out_of_the_photo() -> None:
 
 def test_no_box_where_the_background_is_not_plain() -> None:
     rng = np.random.default_rng(1)
-    scene = Image.fromarray(rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)).resize(
-        SIZE, Image.Resampling.BICUBIC
-    )
+    scene = Image.fromarray(rng.integers(0, 255, (12, 16, 3), dtype=np.uint8)).resize(SIZE, Image.Resampling.BICUBIC)
     ImageDraw.Draw(scene).rectangle(BOX, fill="navy")
     assert foreground_box(np.asarray(scene)) is None
 

@@ -35,9 +35,7 @@ def detector(settings: DetectorSettings) -> Detector:
 def picture(index: int, size: tuple[int, int] = (400, 300)) -> Image.Image:
     """A scene of soft blobs with a clock and a traffic light: shapes that the network knows."""
     rng = np.random.default_rng(index)
-    image = Image.fromarray(rng.integers(60, 200, (5, 6, 3), dtype=np.uint8)).resize(
-        size, Image.Resampling.BICUBIC
-    )
+    image = Image.fromarray(rng.integers(60, 200, (5, 6, 3), dtype=np.uint8)).resize(size, Image.Resampling.BICUBIC)
     draw = ImageDraw.Draw(image)
     x, y, r = int(size[0] * 0.3), int(size[1] * 0.5), int(size[1] * (0.2 + 0.02 * (index % 6)))
     draw.ellipse((x - r, y - r, x + r, y + r), fill="white", outline="black", width=max(2, r // 12))
@@ -46,9 +44,7 @@ def picture(index: int, size: tuple[int, int] = (400, 300)) -> Image.Image:
     left, top, side = int(size[0] * 0.68), int(size[1] * 0.15), int(size[1] * 0.16)
     draw.rectangle((left, top, left + side, top + 3 * side), fill=(20, 20, 20))
     for row, colour in enumerate(("red", "yellow", "lime")):
-        draw.ellipse(
-            (left + 4, top + row * side + 4, left + side - 4, top + (row + 1) * side - 4), fill=colour
-        )
+        draw.ellipse((left + 4, top + row * side + 4, left + side - 4, top + (row + 1) * side - 4), fill=colour)
     return image.filter(ImageFilter.GaussianBlur(0.7))
 
 

@@ -18,9 +18,7 @@ sides = st.integers(1, 9000)
     input_px=st.sampled_from([96, 416, 608]),
     corners=st.lists(st.floats(0, 1), min_size=4, max_size=4),
 )
-def test_boxes_return_to_where_they_were(
-    width_px: int, height_px: int, input_px: int, corners: list[float]
-) -> None:
+def test_boxes_return_to_where_they_were(width_px: int, height_px: int, input_px: int, corners: list[float]) -> None:
     placed = place(width_px, height_px, input_px)
     box = np.array([corners], np.float32) * np.array([width_px, height_px] * 2, np.float32)
 

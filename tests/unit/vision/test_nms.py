@@ -20,9 +20,7 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def naive(boxes: np.ndarray, scores: np.ndarray, threshold: float, iou: float) -> list[tuple[int, int]]:
-    candidates = [
-        (i, c) for i in range(len(boxes)) for c in range(scores.shape[1]) if scores[i, c] > threshold
-    ]
+    candidates = [(i, c) for i in range(len(boxes)) for c in range(scores.shape[1]) if scores[i, c] > threshold]
     candidates.sort(key=lambda pair: (-scores[pair], pair))
     kept: list[tuple[int, int]] = []
     for i, c in candidates:

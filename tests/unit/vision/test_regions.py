@@ -15,9 +15,7 @@ def primary(regions: tuple[Region, ...]) -> Region:
     return found
 
 
-def build(
-    detections: list[Detection], foreground: tuple[float, float, float, float] | None
-) -> tuple[Region, ...]:
+def build(detections: list[Detection], foreground: tuple[float, float, float, float] | None) -> tuple[Region, ...]:
     return build_regions(100, 100, detections, foreground, min_box_px=8)
 
 

@@ -29,16 +29,12 @@ LAYOUT = slice_layout({m.name: m.channels for m in MAPS})
 def feature_maps(n_images: int = 1, seed: int = 0) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     return {
-        m.name: torch.rand(
-            n_images, m.channels, INPUT_PX // m.stride, INPUT_PX // m.stride, generator=generator
-        )
+        m.name: torch.rand(n_images, m.channels, INPUT_PX // m.stride, INPUT_PX // m.stride, generator=generator)
         for m in MAPS
     }
 
 
-def view(
-    boxes: list[list[float]], size: tuple[int, int] = (200, 100), mask: NDArray[np.bool_] | None = None
-) -> View:
+def view(boxes: list[list[float]], size: tuple[int, int] = (200, 100), mask: NDArray[np.bool_] | None = None) -> View:
     rng = np.random.default_rng(5)
     pixels = rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
     canvas, placed = letterbox(DecodedImage(pixels, size[0], size[1], "PNG"), INPUT_PX)

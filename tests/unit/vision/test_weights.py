@@ -84,9 +84,7 @@ def test_from_a_url(server: tuple[str, Path], tmp_path: Path) -> None:
     assert leftovers(cache_dir) == ["net.weights"]
 
 
-def test_a_wrong_file_is_never_kept_and_the_next_source_is_tried(
-    server: tuple[str, Path], tmp_path: Path
-) -> None:
+def test_a_wrong_file_is_never_kept_and_the_next_source_is_tried(server: tuple[str, Path], tmp_path: Path) -> None:
     url, folder = server
     (folder / "net.weights").write_bytes(CONTENT[:-1])
     good = tmp_path / "good"
@@ -107,9 +105,7 @@ def test_a_damaged_cache_is_replaced(tmp_path: Path) -> None:
     assert obtain_weights("net.weights", SHA256, [str(good)], cache_dir).read_bytes() == CONTENT
 
 
-def test_when_all_fail_each_is_named_with_its_reason_and_what_to_do(
-    server: tuple[str, Path], tmp_path: Path
-) -> None:
+def test_when_all_fail_each_is_named_with_its_reason_and_what_to_do(server: tuple[str, Path], tmp_path: Path) -> None:
     url, folder = server
     (folder / "net.weights").write_bytes(b"other")
     cache_dir = tmp_path / "cache"

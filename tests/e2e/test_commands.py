@@ -1,0 +1,146 @@
+"""The command line as a person uses it: exit codes, one clear sentence, no-op, resume, spark-submit."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from prodseek.store import Store
+from prodseek.tables import TABLES
+
+REPO = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+SMALL = 24
+
+
+def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=900, **options)
+
+
+def prodseek(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return run(BIN / "prodseek", *arguments)
+
+
+@pytest.fixture(scope="module")
+def small_catalog(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some rows of the sample: its bad files, copies and a few views."""
+    folder = tmp_path_factory.mktemp("small catalogue é")
+    with (sample_folder / "catalog.csv").open(encoding="utf-8", newline="") as handle:
+        reader = csv.DictReader(handle)
+        rows = list(reader)
+    chosen = [row for row in rows if "bad-" in row["uri"]] + rows[: SMALL - 6]
+    with (folder / "catalog.csv").open("w", encoding="utf-8", newline="") as handle:
+        writer = csv.DictWriter(handle, reader.fieldnames or [])
+        writer.writeheader()
+        writer.writerows(chosen)
+    (folder / "images").mkdir()
+    for row in chosen:
+        if (sample_folder / row["uri"]).exists():
+            shutil.copy(sample_folder / row["uri"], folder / row["uri"])
+    return folder / "catalog.csv"
+
+
+def tables_of(root: Path) -> dict[str, list[dict[str, object]]]:
+    """Every table of the latest run, order aside."""
+    latest = Store.at(str(root)).latest()
+    found = {}
+    for name in TABLES:
+        if Path(latest.table_uri(name)).exists():
+            found[name] = sorted(pq.read_table(latest.table_uri(name)).to_pylist(), key=repr)
+    # A new group's id holds the run's, which holds the time.
+    names = {row["group_id"]: row["title"] for row in found["curation_summary"]}
+    for name in ("curation_groups", "curation_summary", "group_lineage"):
+        for row in found[name]:
+            row["group_id"] = names.get(row["group_id"])
+        found[name].sort(key=repr)
+    return found
+
+
+def test_same_tables_on_one_machine_and_on_a_cluster(small_catalog: Path, tmp_path: Path, tiny_weights: Path) -> None:
+    roots = {}
+    for master, partitions in (("local[2]", 8), ("local-cluster[2,1,2048]", 1)):
+        roots[master] = tmp_path / master.split("[")[0]
+        conf = f"spark.conf={{spark.sql.shuffle.partitions: '{partitions}'}}"
+        settings = ["--set", f"spark.master={master}", "--set", conf]
+        done = prodseek("run", "--catalog", small_catalog, "--root", roots[master], *settings)
+        assert done.returncode == 0, done.stderr
+    local, cluster = (tables_of(root) for root in roots.values())
+    assert set(local) == set(TABLES) - {"search_results"}
+    for name in local:
+        assert local[name] == cluster[name], name
+    again = prodseek("run", "--catalog", small_catalog, "--root", roots["local[2]"], "--set", "spark.master=local[2]")
+    assert again.returncode == 0 and "exists and is finished" in again.stderr
+    assert len(Store.at(str(roots["local[2]"])).run_ids()) == 1
+
+
+def test_a_run_that_died_is_resumed(small_catalog: Path, tmp_path: Path, tiny_weights: Path) -> None:
+    first = prodseek("run", "ingest", "--catalog", small_catalog, "--root", tmp_path)
+    assert first.returncode == 0, first.stderr
+    lacking = prodseek("run", "project", "--catalog", small_catalog, "--root", tmp_path)
+    assert lacking.returncode == 1 and "needs embed first" in lacking.stderr
+    (run_id,) = Store.at(str(tmp_path)).run_ids()
+    done = prodseek("run", "nightly", "--catalog", small_catalog, "--root", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "resuming run" in done.stderr and "ingest: done" in done.stderr
+    assert Store.at(str(tmp_path)).latest().run_id == run_id
+    for line in (
+        "rows in",
+        "rejected          6 (2 truncated",
+        "duplicate groups",
+        "curation groups",
+        "report",
+        "Parquet",
+    ):
+        assert line in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run"], "catalog.uri: missing"),
+        (["run", "--catalog", "/no/such/folder"], "there is no catalogue at '/no/such/folder'"),
+        (["config", "--set", "neighbours.k=0", "--set", "x.y=1"], "2 fault(s) in the configuration"),
+        (["config", "--env", "mars"], "'mars' is unknown"),
+    ],
+)
+def test_errors_are_one_message_and_exit_code_2(arguments: list[str], message: str, tmp_path: Path) -> None:
+    root = ["--root", str(tmp_path)] if arguments[0] == "run" else []
+    done = prodseek(*arguments, *root)
+    assert done.returncode == 2
+    assert message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_catalogue_of_rejects_only_exits_2(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "page.jpg").write_bytes(b"<html></html>")
+    done = prodseek("run", "--catalog", tmp_path / "photos", "--root", tmp_path / "root")
+    assert done.returncode == 2
+    assert "none of the 1 rows" in done.stderr and "1 not_an_image" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_config_is_shown() -> None:
+    done = prodseek("config", "--show", "--set", "neighbours.k=9")
+    assert done.returncode == 0 and "  k: 9\n" in done.stdout and "yolov3-tiny" in done.stdout
+
+
+def test_spark_submit_with_the_wheel(small_catalog: Path, tmp_path: Path, tiny_weights: Path) -> None:
+    built = run(
+        sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, REPO
+    )
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("prodseek-*.whl")
+    java_home = prodseek("java-home").stdout.strip()
+    environment = {**os.environ, "JAVA_HOME": java_home, "PYSPARK_PYTHON": sys.executable}
+    submit = [BIN / "spark-submit", "--master", "local[2]", "--py-files", wheel]
+    done = run(*submit, REPO / "jobs" / "ingest.py", small_catalog, "--root", tmp_path / "root", env=environment)
+    assert done.returncode == 0, done.stderr
+    store = Store.at(str(tmp_path / "root"))
+    summary = store.run(store.run_ids()[0]).summary("ingest")
+    assert summary is not None and summary.rows["images"] == SMALL - 6

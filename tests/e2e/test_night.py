@@ -1,0 +1,212 @@
+"""One real night over the sample catalogue: real network, real Spark, and the truth that was planted."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from prodseek.jobs.index import open_index
+
+from prodseek.errors import StoreError
+from prodseek.store import Run, Store
+from prodseek.tables import table_schema
+
+BAD_REASONS = {
+    "truncated": "truncated",
+    "not_an_image": "not_an_image",
+    "empty": "empty",
+    "too_small": "too_small",
+    "missing": "missing",
+}
+
+
+@pytest.fixture(scope="session")
+def truth(sample_folder: Path) -> list[dict[str, str]]:
+    with (sample_folder / "truth.csv").open(encoding="utf-8", newline="") as handle:
+        return list(csv.DictReader(handle))
+
+
+@pytest.fixture(scope="session")
+def planted(truth: list[dict[str, str]]) -> dict[str, set[tuple[str, str]]]:
+    pairs: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in truth:
+        if row["source_uri"]:
+            pairs[row["kind"]].add(tuple(sorted((row["uri"], row["source_uri"]))))
+    return pairs
+
+
+def rows(table: pa.Table) -> list[dict[str, object]]:
+    return table.to_pylist()
+
+
+def test_rows_reconcile_and_bad_files_have_their_reason(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
+    manifest = night.manifest()
+    assert manifest["reconciliation"]["input_rows"] == 246
+    assert tables(night, "images").num_rows + tables(night, "rejects").num_rows == 246
+    reasons = {row["uri"]: row["reason"] for row in rows(tables(night, "rejects"))}
+    assert reasons == {
+        row["uri"]: BAD_REASONS[row["detail"].split()[0].rstrip(":,;")] for row in truth if row["kind"] == "bad_file"
+    }
+    for name, count in manifest["tables"].items():
+        table = tables(night, name)
+        assert table.num_rows == count
+        assert table.schema.names == list(table_schema(name).column_names)
+
+
+def test_every_image_has_regions_and_one_is_primary(night: Run, tables) -> None:  # type: ignore[no-untyped-def]
+    images = {row["image_id"]: row for row in rows(tables(night, "images"))}
+    primary: dict[str, int] = defaultdict(int)
+    kinds: dict[str, set[str]] = defaultdict(set)
+    for row in rows(tables(night, "detections")):
+        image = images[row["image_id"]]
+        assert 0 <= row["x1_px"] < row["x2_px"] <= image["width_px"]
+        assert 0 <= row["y1_px"] < row["y2_px"] <= image["height_px"]
+        assert len(row["slice"]) <= 4096
+        primary[row["image_id"]] += row["is_primary"]
+        kinds[row["image_id"]].add(row["kind"])
+    assert set(primary) == set(images) and set(primary.values()) == {1}
+    assert all("frame" in found for found in kinds.values())
+
+
+def test_embeddings_are_unit_length(night: Run, tables) -> None:  # type: ignore[no-untyped-def]
+    table = tables(night, "embeddings")
+    assert table.num_rows == tables(night, "detections").num_rows
+    for facet in ("visual", "colour", "texture", "shape"):
+        vectors = np.array(table.column(facet).to_pylist(), np.float32)
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    assert vectors.shape[0] > 500 and len(table.column("visual")[0]) == 128
+
+
+def test_neighbours_are_the_exact_ones(night: Run, tables) -> None:  # type: ignore[no-untyped-def]
+    embeddings = tables(night, "embeddings").sort_by("detection_id")
+    ids = np.array(embeddings.column("detection_id").to_pylist())
+    vectors = np.array(embeddings.column("visual").to_pylist(), np.float32)
+    image_of = {
+        row["detection_id"]: row["image_id"]
+        for row in rows(tables(night, "detections").select(["detection_id", "image_id"]))
+    }
+    images = np.array([image_of[i] for i in ids])
+    found: dict[int, list[tuple[int, int, float]]] = defaultdict(list)
+    for row in rows(tables(night, "neighbours")):
+        found[row["detection_id"]].append((row["rank"], row["neighbour_id"], row["cosine_similarity"]))
+    for query in range(0, len(ids), 37):
+        cosine = vectors @ vectors[query]
+        cosine[images == images[query]] = -2
+        best = np.sort(cosine)[::-1][:16]
+        ranked = sorted(found[int(ids[query])])
+        assert [rank for rank, _, _ in ranked] == list(range(1, len(ranked) + 1))
+        np.testing.assert_allclose([similarity for _, _, similarity in ranked[:16]], best, atol=1e-5)
+
+
+def test_index_answers_and_refuses_an_altered_shard(night: Run, tables, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    embeddings = tables(night, "embeddings")
+    queries = np.array(embeddings.column("visual").to_pylist()[:20], np.float32)
+    ids, cosine = open_index(night).search(queries, 3)
+    asked = embeddings.column("detection_id").to_pylist()[:20]
+    assert all(asked[row] in ids[row] for row in range(20))
+    np.testing.assert_allclose(cosine[:, 0], 1.0, atol=1e-5)
+    copy = Store.at(str(tmp_path)).run(night.run_id)
+    for file in Path(night.path("index")).iterdir():
+        target = Path(copy.path("index", file.name))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        data = bytearray(file.read_bytes())
+        if file.name.startswith("shard"):
+            data[-1] ^= 1
+        target.write_bytes(data)
+    with pytest.raises(StoreError, match="shard-00000"):
+        open_index(copy)
+
+
+@pytest.mark.parametrize("kind", ["identical_bytes", "re_encoded", "resized"])
+def test_planted_copies_are_found_with_their_verdict(night: Run, tables, planted, kind: str) -> None:  # type: ignore[no-untyped-def]
+    found = {
+        tuple(sorted((row["uri_a"], row["uri_b"]))): row["verdict"] for row in rows(tables(night, "near_duplicates"))
+    }
+    assert planted[kind]
+    assert {pair: found.get(pair) for pair in planted[kind]} == dict.fromkeys(planted[kind], kind)
+    group_of = {row["uri"]: row["group_id"] for row in rows(tables(night, "duplicate_groups"))}
+    assert all(group_of[a] == group_of[b] for a, b in planted[kind])
+
+
+def test_most_altered_copies_are_found(night: Run, tables, planted) -> None:  # type: ignore[no-untyped-def]
+    found = {tuple(sorted((row["uri_a"], row["uri_b"]))) for row in rows(tables(night, "near_duplicates"))}
+    altered = set().union(
+        *(planted[kind] for kind in ("cropped", "padded", "mirrored", "rotated", "toned", "overlaid"))
+    )
+    assert len(altered & found) >= 0.85 * len(altered)
+
+
+def test_no_duplicate_group_holds_two_products(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
+    shown = {
+        row["uri"]: row["source_product_id"] or row["product_id"] for row in truth if row["kind"] != "scene_object"
+    }
+    products: dict[str, set[str]] = defaultdict(set)
+    heads: dict[str, int] = defaultdict(int)
+    for row in rows(tables(night, "duplicate_groups")):
+        products[row["group_id"]].add(shown.get(row["uri"], row["product_id"]))
+        heads[row["group_id"]] += row["is_representative"]
+    assert len(products) >= 25
+    assert {group: found for group, found in products.items() if len(found) > 1} == {}
+    assert set(heads.values()) == {1}
+
+
+def test_views_of_a_product_are_together(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
+    image_of = {row["uri"]: row["image_id"] for row in rows(tables(night, "images"))}
+    primary = {row["image_id"]: row["detection_id"] for row in rows(tables(night, "detections")) if row["is_primary"]}
+    copies = {row["uri"] for row in truth if row["source_uri"]}
+    copy_ids = {primary[image_of[uri]] for uri in copies if uri in image_of and row_is_copy(uri, truth)}
+    group_of = {row["detection_id"]: row["group_id"] for row in rows(tables(night, "curation_groups"))}
+    nearest: dict[int, list[int]] = defaultdict(list)
+    for row in sorted(rows(tables(night, "neighbours")), key=lambda row: (row["detection_id"], row["rank"])):
+        if row["neighbour_id"] in group_of and row["neighbour_id"] not in copy_ids:
+            nearest[row["detection_id"]].append(row["neighbour_id"])
+    views: dict[str, list[int]] = defaultdict(list)
+    for row in truth:
+        if row["kind"] == "view":
+            views[row["product_id"]].append(primary[image_of[row["uri"]]])
+    together = []
+    for regions in views.values():
+        grouped = len({group_of[region] for region in regions}) == 1 and group_of[regions[0]] is not None
+        near = all(b in nearest[a][:5] for a in regions for b in regions if a != b)
+        together.append(grouped or near)
+    assert len(together) >= 60
+    assert np.mean(together) >= 0.8
+
+
+def row_is_copy(uri: str, truth: list[dict[str, str]]) -> bool:
+    return any(row["uri"] == uri and row["source_uri"] for row in truth) and not any(
+        row["uri"] == uri and row["kind"] == "view" for row in truth
+    )
+
+
+def test_curation_groups_and_summary_agree(night: Run, tables) -> None:  # type: ignore[no-untyped-def]
+    groups = [row for row in rows(tables(night, "curation_groups")) if row["group_id"]]
+    summary = {row["group_id"]: row for row in rows(tables(night, "curation_summary"))}
+    sizes: dict[str, int] = defaultdict(int)
+    exemplar_ids: dict[str, set[int]] = defaultdict(set)
+    for row in groups:
+        sizes[row["group_id"]] += 1
+        if row["is_exemplar"]:
+            exemplar_ids[row["group_id"]].add(row["detection_id"])
+    assert sizes == {group_id: row["n_regions"] for group_id, row in summary.items()}
+    assert exemplar_ids == {group_id: set(row["exemplar_ids"]) for group_id, row in summary.items()}
+    titles = [row["title"] for row in summary.values()]
+    assert len(set(titles)) == len(titles) >= 10
+    lineage = rows(tables(night, "group_lineage"))
+    assert {row["group_id"] for row in lineage} == set(summary) and {row["event"] for row in lineage} == {"born"}
+
+
+def test_manifest_and_report(night: Run) -> None:
+    manifest = night.manifest()
+    assert manifest["weights_sha256"].startswith("dccea06f") and manifest["config"]["network"]["name"] == "yolov3-tiny"
+    assert manifest["stages"]["index"]["recall"] >= manifest["stages"]["index"]["recall_target"]
+    assert {"pyspark", "torch", "python"} <= set(manifest["libraries"])
+    assert Store(night.root).latest() == night
+    page = Path(night.path("report", "index.html")).read_text(encoding="utf-8")
+    assert "truncated" in page and page.count("data:image/webp") > 50 and "http://" not in page
+    assert json.loads(Path(night.path("MANIFEST.json")).read_text())["run_id"] == night.run_id

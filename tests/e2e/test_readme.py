@@ -1,0 +1,53 @@
+"""What the README shows is true: its examples run on a real night, its tables are the schemas' and the code's."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from prodseek.images import RejectReason
+from prodseek.jobs.report import REASON_MEANINGS
+from prodseek.jobs.stages import STAGES
+from prodseek.store import Run
+from prodseek.tables import table_schema
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+
+
+@pytest.mark.parametrize("query", blocks("sql"))
+def test_duckdb_examples_run(night: Run, query: str) -> None:
+    answer = duckdb.sql(query.replace("RUN", night.uri)).fetchall()
+    assert answer
+
+
+def test_spark_example_runs(spark, night: Run) -> None:  # type: ignore[no-untyped-def]
+    (example,) = blocks("python")
+    names = {"spark": spark}
+    exec(example.replace('"out"', repr(night.root)), names)
+    answer = names["answer"].collect()
+    assert len(answer) == 10 and answer[0]["cosine_similarity"] > 0.5
+
+
+def test_every_reason_and_stage_is_explained() -> None:
+    for reason in RejectReason:
+        assert f"| `{reason}` |" in README
+        assert REASON_MEANINGS[reason]
+    for stage in STAGES:
+        assert f"| `{stage}` |" in README
+
+
+def test_closed_lists_are_the_schemas() -> None:
+    allowed = {c.name: set(c.allowed) for c in table_schema("rejects").columns}
+    assert allowed["reason"] == set(RejectReason)
+
+
+def test_files_that_it_names_exist() -> None:
+    for path in re.findall(r"(?:tests|conf|jobs|schemas)/[\w./-]+\w", README):
+        assert (Path(__file__).parents[2] / path).exists(), path

@@ -1,0 +1,138 @@
+"""Rows in = images + rejects, whatever the rows hold; manifests and folders of every kind."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from prodseek.jobs import ingest
+from prodseek.jobs.catalogue import catalog_fingerprint, catalog_rows, open_catalog
+from pyspark.sql import SparkSession
+
+from prodseek.errors import CatalogError, ConfigError
+from prodseek.store import Run
+
+
+def ingested(spark: SparkSession, run: Run, config, tables):  # type: ignore[no-untyped-def]
+    summary = ingest.run(spark, config, run)
+    images, rejects = tables(run, "images"), tables(run, "rejects")
+    assert images.num_rows + rejects.num_rows == summary.facts["input_rows"]
+    return images, rejects
+
+
+def test_each_kind_of_bad_row_has_its_own_reason(
+    spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg, make_config, tables
+) -> None:  # type: ignore[no-untyped-def]
+    good = make_jpeg()
+    (tmp_path / "good é #1?.jpg").write_bytes(good)
+    (tmp_path / "cut.jpg").write_bytes(good[: len(good) // 2])
+    (tmp_path / "page.jpg").write_bytes(b"<html>not found</html>")
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "locked.jpg").write_bytes(good)
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.jpg")
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    rows = [
+        "p1,good é #1?.jpg,\"one, \"\"quoted\"\"\nline\"",
+        "p1,good é #1?.jpg,again",
+        "p2,cut.jpg,", "p3,page.jpg,", "p4,empty.jpg,", "p5,dot.jpg,", "p6,bomb.png,", "p7,absent.jpg,",
+        "p8,folder.jpg,", "p9,gopher://host/x.jpg,", ",good é #1?.jpg,", "p10,,", ",,",
+    ]  # fmt: skip
+    catalog = tmp_path / "my [odd] catalog.csv"
+    catalog.write_text("product_id,uri,title\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    images, rejects = ingested(spark, empty_run, make_config(catalog, tmp_path / "root"), tables)
+    assert images.column("uri").to_pylist() == ["good é #1?.jpg"]
+    attributes = dict(images.column("attributes")[0].as_py())
+    assert attributes in ({"title": 'one, "quoted"\nline'}, {"title": "again"})
+    assert Counter(rejects.column("reason").to_pylist()) == {
+        "duplicate_row": 1, "truncated": 1, "not_an_image": 1, "empty": 1, "too_small": 1, "too_many_pixels": 1,
+        "missing": 1, "unreadable": 1, "unsupported_uri": 1, "invalid_row": 3,
+    }  # fmt: skip
+    assert all(rejects.column("detail").to_pylist())
+
+
+@pytest.mark.parametrize("partitions", [1, 8])
+def test_same_tables_at_any_number_of_partitions(
+    spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg, make_config, tables, partitions: int
+) -> None:  # type: ignore[no-untyped-def]
+    for number in range(12):
+        (tmp_path / f"{number}.jpg").write_bytes(make_jpeg(colour=(20 * number, 9, 200)))
+    spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
+    config = make_config(tmp_path, tmp_path.parent / "root", f"ingest.rows_per_partition={12 // partitions + 1}")
+    first, _ = ingested(spark, empty_run, config, tables)
+    again, _ = ingested(spark, empty_run, config, tables)
+    key = [("uri", "ascending")]
+    assert first.sort_by(key).equals(again.sort_by(key))
+    expected = sorted((f"{n}.jpg", str(n)) for n in range(12))
+    assert sorted(zip(first.column("uri").to_pylist(), first.column("product_id").to_pylist(), strict=True)) == expected
+
+
+def test_parquet_manifest_keeps_columns_as_attributes(
+    spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg, make_config, tables
+) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").write_bytes(make_jpeg())
+    manifest = pa.table(
+        {"sku": [7], "image": ["photos/a.jpg"], "price in €": [9.5], "void": pa.array([None], pa.string())}
+    )
+    pq.write_table(manifest, tmp_path / "m.parquet")
+    config = make_config(
+        tmp_path / "m.parquet", tmp_path / "root", "catalog.uri_column=image", "catalog.product_id_column=sku"
+    )
+    images, _ = ingested(spark, empty_run, config, tables)
+    assert images.column("product_id").to_pylist() == ["7"]
+    assert dict(images.column("attributes")[0].as_py()) == {"price in €": "9.5"}
+
+
+def test_folder_of_products(
+    spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg, make_config, tables
+) -> None:  # type: ignore[no-untyped-def]
+    for name in ("chair/1.jpg", "chair/2.JPG", "sofa/x y.jpeg", ".hidden/z.jpg", "notes.txt"):
+        (tmp_path / "cat" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "cat" / name).write_bytes(make_jpeg())
+    config = make_config(tmp_path / "cat", tmp_path / "root", "catalog.product_id_from=folder")
+    images, _ = ingested(spark, empty_run, config, tables)
+    assert Counter(images.column("product_id").to_pylist()) == {"chair": 2, "sofa": 1}
+
+
+def test_fingerprint_follows_rows_and_files_not_their_order(
+    spark: SparkSession, tmp_path: Path, make_jpeg, make_config
+) -> None:  # type: ignore[no-untyped-def]
+    def fingerprint(lines: list[str]) -> str:
+        (tmp_path / "c.csv").write_text("product_id,uri\n" + "\n".join(lines) + "\n")
+        config = make_config(tmp_path / "c.csv", tmp_path / "root").catalog
+        source = open_catalog(config)
+        return catalog_fingerprint(catalog_rows(spark, source, config), source.base_uri)
+
+    (tmp_path / "a.jpg").write_bytes(make_jpeg())
+    base = fingerprint(["p,a.jpg", "q,a.jpg"])
+    assert fingerprint(["q,a.jpg", "p,a.jpg"]) == base
+    assert fingerprint(["p,a.jpg", "q,a.jpg", "q,a.jpg"]) != base
+    (tmp_path / "a.jpg").write_bytes(make_jpeg(size=(65, 48)))
+    assert fingerprint(["p,a.jpg", "q,a.jpg"]) != base
+
+
+def test_no_catalogue(spark: SparkSession, empty_run: Run, tmp_path: Path, make_config) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "no_rows.csv").write_text("product_id,uri\n")
+    (tmp_path / "columns.csv").write_text("sku,image\n1,a.jpg\n")
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "bad.csv").write_text("product_id,uri\np,absent.jpg\n")
+    cases = {
+        "absent.csv": "there is no catalogue at",
+        "empty": "has no photos",
+        "no_rows.csv": "has no rows",
+        "columns.csv": "has no column 'uri' .*and no column 'product_id' .*it has sku, image",
+        "notes.txt": "neither a folder nor a .csv nor a .parquet",
+        "bad.csv": "none of the 1 rows .* 1 missing",
+    }
+    for name, message in cases.items():
+        with pytest.raises(CatalogError, match=message) as error:
+            ingest.run(spark, make_config(tmp_path / name, tmp_path / "root"), empty_run)
+        assert error.value.exit_code == 2
+    with pytest.raises(ConfigError, match=r"catalog\.uri: missing"):
+        open_catalog(make_config("x", "y").catalog.model_copy(update={"uri": None}))

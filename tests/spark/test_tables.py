@@ -1,0 +1,81 @@
+"""Every write is checked against its schema; what breaks it is not left behind."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pyspark.sql import SparkSession
+
+from prodseek.errors import StoreError, TableError
+from prodseek.spark.tables import read_table, spark_schema, write_table
+from prodseek.store import Run
+from prodseek.tables import TABLES, table_schema
+
+ROW = ("visual", "visual-1", None, "born", 0.0)
+COLUMNS = ("facet", "group_id", "previous_group_id", "event", "overlap")
+
+
+def lineage(spark: SparkSession, *rows: tuple[object, ...]):  # type: ignore[no-untyped-def]
+    return spark.createDataFrame(
+        list(rows), "facet string, group_id string, previous_group_id string, event string, overlap float"
+    )
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_arrow_and_spark_agree(spark: SparkSession, empty_run: Run, name: str) -> None:
+    frame = spark.createDataFrame([], spark_schema(name))
+    assert write_table(frame, empty_run, name) == 0
+    read = read_table(spark, empty_run, name).toArrow()
+    assert read.schema.names == list(table_schema(name).column_names)
+    for field, column in zip(read.schema, table_schema(name).columns, strict=True):
+        assert str(field.type).replace(" not null", "").replace("element: ", "item: ") == str(
+            column.arrow_type
+        ).replace(" not null", "").replace("element: ", "item: ")
+        assert column.comment
+
+
+def test_good_rows_are_written_and_counted(spark: SparkSession, empty_run: Run) -> None:
+    assert write_table(lineage(spark, ROW), empty_run, "group_lineage") == 1
+    assert [tuple(row) for row in read_table(spark, empty_run, "group_lineage").collect()] == [ROW]
+    assert write_table(lineage(spark, ROW), empty_run, "group_lineage") == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([(None, *ROW[1:])], "1 rows with no facet"),
+        ([("smell", *ROW[1:])], "1 rows with facet not one of visual, colour"),
+        ([ROW, ROW], "2 rows share the key facet='visual', event='born'"),
+    ],
+)
+def test_bad_rows_leave_no_table(
+    spark: SparkSession, empty_run: Run, rows: list[tuple[object, ...]], message: str
+) -> None:
+    with pytest.raises(TableError, match=message):
+        write_table(lineage(spark, *rows), empty_run, "group_lineage")
+    with pytest.raises(StoreError, match="has no table group_lineage"):
+        read_table(spark, empty_run, "group_lineage")
+
+
+def test_all_wrong_columns_are_named_at_once(spark: SparkSession, empty_run: Run) -> None:
+    frame = lineage(spark, ROW).drop("event").selectExpr("*", "1 as extra").withColumn("overlap", spark_float("double"))
+    with pytest.raises(TableError) as error:
+        write_table(frame, empty_run, "group_lineage")
+    for part in (
+        "column event is missing",
+        "column extra is not in the schema",
+        "column overlap is double, must be float",
+    ):
+        assert part in str(error.value)
+
+
+def spark_float(type_name: str):  # type: ignore[no-untyped-def]
+    from pyspark.sql import functions as F
+
+    return F.lit(0.0).cast(type_name)
+
+
+def test_schemas_are_sparks_own_json() -> None:
+    for name in TABLES:
+        assert json.loads(spark_schema(name).json())["type"] == "struct"
