@@ -11,7 +11,15 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from prodseek import files
-from prodseek.catalog import CatalogSource, find_catalog, list_photos, product_of, stamp
+from prodseek.catalog import (
+    FAULT,
+    CatalogSource,
+    find_catalog,
+    list_photos,
+    product_of,
+    read_csv_manifest,
+    stamp,
+)
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogError, ConfigError
 
@@ -27,7 +35,7 @@ def open_catalog(config: CatalogConfig) -> CatalogSource:
 
 
 def catalog_rows(spark: SparkSession, source: CatalogSource, config: CatalogConfig) -> DataFrame:
-    """product_id: string, uri: string, attributes: map<string,string>; one row for each row of the catalogue.
+    """product_id, uri, attributes (map of strings), _fault; one row for each row of the catalogue.
 
     Values that are absent in a manifest are null. Raises CatalogError for a catalogue without rows or without the
     columns that the configuration names.
@@ -54,21 +62,20 @@ def _folder_rows(spark: SparkSession, source: CatalogSource, config: CatalogConf
     uris = list_photos(source)
     products = [product_of(uri, config.product_id_from) for uri in uris]
     listed = spark.createDataFrame(pa.table([products, uris], schema=_FOLDER_SCHEMA))
-    return listed.withColumn("attributes", _no_attributes())
+    return listed.withColumn("attributes", _no_attributes()).withColumn(FAULT, F.lit(None).cast("string"))
 
 
 def _manifest_rows(spark: SparkSession, source: CatalogSource, config: CatalogConfig) -> DataFrame:
-    location = files.spark_pattern(source.uri)
     if source.kind == "parquet":
-        manifest = spark.read.parquet(location)
+        manifest = spark.read.parquet(files.spark_pattern(source.uri)).withColumn(FAULT, F.lit(None).cast("string"))
     else:
-        manifest = spark.read.csv(location, header=True, multiLine=True, escape='"', encoding="UTF-8")
+        manifest = spark.createDataFrame(read_csv_manifest(source))
     wanted = {"catalog.uri_column": config.uri_column, "catalog.product_id_column": config.product_id_column}
     absent = [f"{name!r} ({key})" for key, name in wanted.items() if name and name not in manifest.columns]
     if absent:
         raise CatalogError(
             f"the manifest {source.uri!r} has no column {' and no column '.join(absent)}; it has "
-            f"{', '.join(manifest.columns) or 'none'}. Name them with --set catalog.uri_column=... and "
+            f"{', '.join(c for c in manifest.columns if c != FAULT) or 'none'}. Name them with --set catalog.uri_column=... and "
             "--set catalog.product_id_column=... (null: every photo is its own product)"
         )
     uri = _text(config.uri_column)
@@ -76,10 +83,12 @@ def _manifest_rows(spark: SparkSession, source: CatalogSource, config: CatalogCo
         product_id = _text(config.product_id_column)
     else:
         product_id = F.udf(partial(_product_of_uri, product_id_from=config.product_id_from), "string")(uri)
-    others = [c for c in manifest.columns if c not in wanted.values()]
+    others = [c for c in manifest.columns if c not in (*wanted.values(), FAULT)]
     pairs = [part for c in others for part in (F.lit(c), _text(c))]
     attributes = F.map_filter(F.create_map(*pairs), lambda _, value: value.isNotNull()) if pairs else _no_attributes()
-    return manifest.select(product_id.alias("product_id"), uri.alias("uri"), attributes.alias("attributes"))
+    return manifest.select(
+        product_id.alias("product_id"), uri.alias("uri"), attributes.alias("attributes"), F.col(FAULT)
+    )
 
 
 def _no_attributes() -> Column:

@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek import files
-from prodseek.catalog import read_photo
+from prodseek.catalog import FAULT, read_photo
 from prodseek.config import Config
 from prodseek.duplicates.hashes import pdq_hash
 from prodseek.errors import CatalogError
@@ -86,7 +86,8 @@ def _checked(rows: DataFrame) -> DataFrame:
     """Add reason and detail where a row cannot be used whatever its photo holds."""
     same_row = Window.partitionBy("product_id", "uri").orderBy(F.to_json("attributes"))
     faults = (
-        F.when(F.col("uri").isNull() & F.col("product_id").isNull(), "the row names neither uri nor product_id")
+        F.when(F.col(FAULT).isNotNull(), F.col(FAULT))
+        .when(F.col("uri").isNull() & F.col("product_id").isNull(), "the row names neither uri nor product_id")
         .when(F.col("uri").isNull(), "the row names no uri")
         .when(F.col("product_id").isNull(), "the row names no product_id")
     )

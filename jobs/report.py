@@ -50,6 +50,7 @@ _REJECT_EXAMPLES = 3
 _PHOTOS_PER_PARTITION = 64
 # Enough for a sharp crop of a region that fills a fifth of its photo.
 _DECODE_FACTOR = 4
+_UPRIGHT = "identity"
 _EVIDENCE_LABELS = {
     "pdq_hamming": "PDQ bits apart",
     "orientation": "turned",
@@ -87,7 +88,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     report = Report(
         run=RunFacts(
             run_id=store.run_id,
-            finished=datetime.strptime(store.run_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC),
+            finished=datetime.now(UTC),
             catalogue=summaries["ingest"].facts["catalog"],
             model=summaries["embed"].facts["model_id"],
             prodseek_version=__version__,
@@ -330,7 +331,9 @@ def _photo(row: Row, box: Box | None, photos: dict[PhotoKey, bytes], suffix: str
 
 def _evidence(evidence: Row) -> tuple[Evidence, ...]:
     return tuple(
-        Evidence(label, evidence[name]) for name, label in _EVIDENCE_LABELS.items() if evidence[name] is not None
+        Evidence(label, evidence[name])
+        for name, label in _EVIDENCE_LABELS.items()
+        if evidence[name] not in (None, _UPRIGHT)
     )
 
 

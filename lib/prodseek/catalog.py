@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import posixpath
 from dataclasses import dataclass
 from typing import Literal
 
+import pyarrow as pa
 from pyarrow import fs
 
 from prodseek import files
@@ -15,6 +18,8 @@ from prodseek.images import ImageRejected, RejectReason
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif",
 )  # fmt: skip
+
+FAULT = "_fault"
 
 CatalogKind = Literal["folder", "csv", "parquet"]
 
@@ -71,6 +76,34 @@ def list_photos(source: CatalogSource) -> list[str]:
         for name in relative
         if name.lower().endswith(IMAGE_SUFFIXES) and not any(p.startswith(".") for p in name.split("/"))
     )
+
+
+def read_csv_manifest(source: CatalogSource) -> pa.Table:
+    """A CSV manifest's columns as text, null where a value is empty, and `_fault`: what is wrong with a row, else null.
+
+    Comma-separated UTF-8 with a header; values may hold quoted commas and line breaks. Raises CatalogError when it cannot
+    be read as that.
+    """
+    file_system, path = files.locate(source.uri)
+    try:
+        with file_system.open_input_stream(path) as stream:
+            lines = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+            rows = [row for row in csv.reader(lines, strict=True) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CatalogError(f"the manifest {source.uri!r} is no CSV in UTF-8: {error}") from error
+    header = rows[0] if rows else []
+    if len(set(header)) != len(header):
+        raise CatalogError(f"the manifest {source.uri!r} names a column twice: {', '.join(header)}")
+    body = rows[1:]
+    faults = [
+        None if len(row) == len(header) else f"row {n} has {len(row)} values, the header {len(header)}"
+        for n, row in enumerate(body, start=1)
+    ]
+    columns = {
+        name: pa.array([(row[i].strip() or None) if i < len(row) else None for row in body], pa.string())
+        for i, name in enumerate(header)
+    }
+    return pa.table({**columns, FAULT: pa.array(faults, pa.string())})
 
 
 def product_of(uri: str, product_id_from: Literal["file", "folder"]) -> str:

@@ -49,7 +49,7 @@ class RejectReason(StrEnum):
     CHANGED = "changed"
 
 
-class ImageRejected(Exception):
+class ImageRejected(Exception):  # noqa: N818
     """A photo that cannot be used; `reason` is from the closed list, `detail` is for a person."""
 
     def __init__(self, reason: RejectReason, detail: str) -> None:

@@ -40,7 +40,7 @@ def test_each_kind_of_bad_row_has_its_own_reason(
         "p1,good é #1?.jpg,\"one, \"\"quoted\"\"\nline\"",
         "p1,good é #1?.jpg,again",
         "p2,cut.jpg,", "p3,page.jpg,", "p4,empty.jpg,", "p5,dot.jpg,", "p6,bomb.png,", "p7,absent.jpg,",
-        "p8,folder.jpg,", "p9,gopher://host/x.jpg,", ",good é #1?.jpg,", "p10,,", ",,",
+        "p8,folder.jpg,", "p11,good é #1?.jpg,a,b", "p9,gopher://host/x.jpg,", ",good é #1?.jpg,", "p10,,", ",,",
     ]  # fmt: skip
     catalog = tmp_path / "my [odd] catalog.csv"
     catalog.write_text("product_id,uri,title\n" + "\n".join(rows) + "\n", encoding="utf-8")
@@ -50,7 +50,7 @@ def test_each_kind_of_bad_row_has_its_own_reason(
     assert attributes in ({"title": 'one, "quoted"\nline'}, {"title": "again"})
     assert Counter(rejects.column("reason").to_pylist()) == {
         "duplicate_row": 1, "truncated": 1, "not_an_image": 1, "empty": 1, "too_small": 1, "too_many_pixels": 1,
-        "missing": 1, "unreadable": 1, "unsupported_uri": 1, "invalid_row": 3,
+        "missing": 1, "unreadable": 1, "unsupported_uri": 1, "invalid_row": 4,
     }  # fmt: skip
     assert all(rejects.column("detail").to_pylist())
 

@@ -65,12 +65,13 @@ def umap_coordinates(
     """Coordinates in which neighbours in the graph are near.
 
     knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`, k >= n_neighbors. vectors: (N, d) unit length, used only
-    where the graph is too small for UMAP: fewer than n_components + 3 rows keep their vectors. Returns (N, n_components)
+    where the graph is too small for UMAP: fewer than n_components + 3 rows, or no edges, keep their vectors. Returns (N, n_components)
     or (N, d) float32. One thread and one seed: the same input gives the same bits. McInnes, Healy and Melville 2018,
     arXiv 1802.03426.
     """
     n_rows = len(vectors)
-    if n_rows < max(MIN_ROWS, n_components + 3):
+    has_edges = bool((knn_indices[:, 1:] >= 0).any())
+    if n_rows < max(MIN_ROWS, n_components + 3) or not has_edges:
         return np.asarray(vectors, np.float32)
     k = min(n_neighbors, n_rows - 1, knn_indices.shape[1])
     reducer = umap.UMAP(

@@ -1,90 +1,71 @@
-import numpy as np
-from hypothesis import given, settings
+"""Ids survive what leaves a group recognisable; every group of both runs is accounted for."""
+
+from __future__ import annotations
+
+from hypothesis import given
 from hypothesis import strategies as st
 
 from prodseek.cluster.stable_ids import match_groups
 
 
-def images(*numbers):
-    return {f"image {number}" for number in numbers}
+def images(start: int, stop: int) -> set[str]:
+    return {f"image-{number}" for number in range(start, stop)}
 
 
-def match(current, previous, run_id="run2", min_overlap=0.3):
-    return match_groups(current, previous, "visual", run_id, min_overlap)
+def night(current: dict[int, set[str]], previous: dict[str, set[str]]):  # type: ignore[no-untyped-def]
+    ids, rows = match_groups(current, previous, "visual", "run-2", 0.3)
+    return ids, {(row.group_id, row.previous_group_id): row.event for row in rows}
 
 
-def events(rows):
-    return [(row.group_id, row.previous_group_id, row.event) for row in rows]
-
-
-def test_the_first_run_bears_every_group():
-    ids, rows = match({0: images(1, 2), 1: images(3, 4)}, {})
+def test_the_first_night_all_are_born_with_different_ids() -> None:
+    ids, events = night({0: images(0, 5), 1: images(5, 9)}, {})
     assert len(set(ids.values())) == 2
-    assert events(rows) == sorted((group_id, None, "born") for group_id in ids.values())
+    assert events == {(ids[0], None): "born", (ids[1], None): "born"}
 
 
-def test_nothing_changed_nothing_changes():
-    previous = {"g1": images(*range(10)), "g2": images(*range(10, 30))}
-    ids, rows = match({7: previous["g2"], 8: previous["g1"]}, previous)
-    assert ids == {7: "g2", 8: "g1"}
-    assert events(rows) == [("g1", "g1", "continued"), ("g2", "g2", "continued")]
-    assert all(row.overlap == 1 for row in rows)
+def test_nothing_changed_nothing_changes() -> None:
+    ids, events = night({3: images(0, 5), 1: images(5, 9)}, {"a": images(0, 5), "b": images(5, 9)})
+    assert ids == {3: "a", 1: "b"}
+    assert set(events.values()) == {"continued"}
 
 
-def test_growth_and_shrinking_are_told():
-    previous = {"g1": images(*range(10)), "g2": images(*range(10, 30))}
-    ids, rows = match({0: images(*range(10), 50, 51, 52), 1: images(*range(10, 24))}, previous)
-    assert ids == {0: "g1", 1: "g2"}
-    assert events(rows) == [("g1", "g1", "grown"), ("g2", "g2", "shrunk")]
+def test_growing_shrinking_and_retiring() -> None:
+    ids, events = night(
+        {0: images(0, 14), 1: images(20, 26)}, {"a": images(0, 10), "b": images(20, 30), "c": images(40, 50)}
+    )
+    assert ids == {0: "a", 1: "b"}
+    assert events == {("a", "a"): "grown", ("b", "b"): "shrunk", (None, "c"): "retired"}
 
 
-def test_a_split_group_goes_on_as_its_larger_part():
-    previous = {"g": images(*range(20))}
-    ids, rows = match({0: images(*range(7)), 1: images(*range(7, 20))}, previous)
-    assert ids[1] == "g" and ids[0] != "g"
-    assert (ids[0], "g", "split") in events(rows) and ("g", "g", "shrunk") in events(rows)
+def test_a_split_keeps_the_id_with_the_larger_piece() -> None:
+    ids, events = night({0: images(0, 4), 1: images(4, 10)}, {"a": images(0, 10)})
+    assert ids[1] == "a" and ids[0] != "a"
+    assert events == {("a", "a"): "shrunk", (ids[0], "a"): "split"}
 
 
-def test_a_merged_group_goes_on_as_the_larger_of_its_parts():
-    previous = {"big": images(*range(20)), "small": images(*range(20, 30))}
-    ids, rows = match({0: images(*range(30))}, previous)
-    assert ids == {0: "big"}
-    assert events(rows) == [("big", "big", "grown"), ("big", "small", "merged")]
+def test_a_merge_keeps_the_larger_ones_id() -> None:
+    ids, events = night({0: images(0, 10)}, {"a": images(0, 6), "b": images(6, 10)})
+    assert ids == {0: "a"}
+    assert events == {("a", "a"): "grown", ("a", "b"): "merged"}
 
 
-def test_what_vanishes_is_retired_and_what_is_new_is_born():
-    ids, rows = match({0: images(1, 2, 3)}, {"old": images(7, 8, 9)})
-    assert ids[0] != "old"
-    assert sorted(row.event for row in rows) == ["born", "retired"]
+GROUPS = st.lists(st.sets(st.integers(0, 30), min_size=1, max_size=12), max_size=6)
 
 
-def test_too_small_an_overlap_keeps_no_id():
-    ids, _ = match({0: images(*range(9, 19))}, {"old": images(*range(10))})
-    assert ids[0] != "old"
+@given(GROUPS, GROUPS)
+def test_every_group_of_both_runs_is_accounted_for(now: list[set[int]], before: list[set[int]]) -> None:
+    def disjoint(groups: list[set[int]]) -> list[set[str]]:
+        seen: set[int] = set()
+        parts = []
+        for group in groups:
+            part, seen = group - seen, seen | group
+            if part:
+                parts.append({str(number) for number in part})
+        return parts
 
-
-def test_ids_are_never_used_again():
-    first, _ = match({0: images(1, 2, 3)}, {}, run_id="run1")
-    again, _ = match({0: images(1, 2, 3)}, {}, run_id="run3")
-    assert first[0] != again[0]
-
-
-groupings = st.lists(st.integers(0, 4), min_size=1, max_size=25)
-
-
-@settings(max_examples=150, deadline=None)
-@given(groupings, groupings)
-def test_every_group_of_both_runs_is_accounted_for(new, old):
-    current = {label: images(*np.flatnonzero(np.array(new) == label).tolist()) for label in set(new)}
-    previous = {f"g{label}": images(*np.flatnonzero(np.array(old) == label).tolist()) for label in set(old)}
-    ids, rows = match(current, previous)
-    assert ids.keys() == current.keys() and len(set(ids.values())) == len(ids)
-    assert {row.group_id for row in rows} - {None} == set(ids.values())
-    assert {row.previous_group_id for row in rows} - {None} == set(previous)
-    keys = [(row.event, row.group_id, row.previous_group_id) for row in rows]
-    assert len(set(keys)) == len(keys)
-    for row in rows:
-        assert 0 <= row.overlap <= 1
-        if row.event in ("continued", "grown", "shrunk"):
-            assert row.group_id == row.previous_group_id
-    assert match(dict(reversed(current.items())), dict(reversed(previous.items()))) == (ids, rows)
+    current = dict(enumerate(disjoint(now)))
+    previous = {f"old-{number}": group for number, group in enumerate(disjoint(before))}
+    ids, rows = match_groups(current, previous, "visual", "run-2", 0.3)
+    assert len(set(ids.values())) == len(ids) == len(current)
+    assert {row.group_id for row in rows if row.group_id} == set(ids.values())
+    assert {row.previous_group_id for row in rows if row.previous_group_id} == set(previous)
