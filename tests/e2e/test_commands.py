@@ -63,33 +63,24 @@ def tables_of(root: Path) -> dict[str, list[dict[str, object]]]:
     return found
 
 
-def test_same_tables_on_one_machine_and_on_a_cluster(small_catalog: Path, tmp_path: Path, tiny_weights: Path) -> None:
-    roots = {}
-    for master, partitions in (("local[2]", 8), ("local-cluster[2,1,2048]", 1)):
-        roots[master] = tmp_path / master.split("[")[0]
+def test_a_resumed_night_gives_the_tables_of_a_cluster_and_is_not_run_again(
+    small_catalog: Path, tmp_path: Path, tiny_weights: Path
+) -> None:
+    roots = {name: tmp_path / name for name in ("local", "cluster")}
+
+    def start(stage: str, name: str, master: str, partitions: int) -> subprocess.CompletedProcess[str]:
         conf = f"spark.conf={{spark.sql.shuffle.partitions: '{partitions}'}}"
         settings = ["--set", f"spark.master={master}", "--set", conf]
-        done = prodseek("run", "--catalog", small_catalog, "--root", roots[master], *settings)
-        assert done.returncode == 0, done.stderr
-    local, cluster = (tables_of(root) for root in roots.values())
-    assert set(local) == set(TABLES) - {"search_results"}
-    for name in local:
-        assert local[name] == cluster[name], name
-    again = prodseek("run", "--catalog", small_catalog, "--root", roots["local[2]"], "--set", "spark.master=local[2]")
-    assert again.returncode == 0 and "exists and is finished" in again.stderr
-    assert len(Store.at(str(roots["local[2]"])).run_ids()) == 1
+        return prodseek("run", stage, "--catalog", small_catalog, "--root", roots[name], *settings)
 
-
-def test_a_run_that_died_is_resumed(small_catalog: Path, tmp_path: Path, tiny_weights: Path) -> None:
-    first = prodseek("run", "ingest", "--catalog", small_catalog, "--root", tmp_path)
+    first = start("ingest", "local", "local[2]", 8)
     assert first.returncode == 0, first.stderr
-    lacking = prodseek("run", "project", "--catalog", small_catalog, "--root", tmp_path)
+    lacking = start("project", "local", "local[2]", 8)
     assert lacking.returncode == 1 and "needs embed first" in lacking.stderr
-    (run_id,) = Store.at(str(tmp_path)).run_ids()
-    done = prodseek("run", "nightly", "--catalog", small_catalog, "--root", tmp_path)
+    (run_id,) = Store.at(str(roots["local"])).run_ids()
+    done = start("nightly", "local", "local[2]", 8)
     assert done.returncode == 0, done.stderr
     assert "resuming run" in done.stderr and "ingest: done" in done.stderr
-    assert Store.at(str(tmp_path)).latest().run_id == run_id
     for line in (
         "rows in",
         "rejected          6 (2 truncated",
@@ -99,6 +90,17 @@ def test_a_run_that_died_is_resumed(small_catalog: Path, tmp_path: Path, tiny_we
         "Parquet",
     ):
         assert line in done.stdout
+    assert Store.at(str(roots["local"])).latest().run_id == run_id
+    again = start("nightly", "local", "local[2]", 8)
+    assert again.returncode == 0 and "exists and is finished" in again.stderr
+    assert Store.at(str(roots["local"])).run_ids() == [run_id]
+
+    done = start("nightly", "cluster", "local-cluster[2,1,2048]", 1)
+    assert done.returncode == 0, done.stderr
+    local, cluster = (tables_of(root) for root in roots.values())
+    assert set(local) == set(TABLES) - {"search_results"}
+    for name in local:
+        assert local[name] == cluster[name], name
 
 
 @pytest.mark.parametrize(

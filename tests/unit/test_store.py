@@ -55,7 +55,7 @@ def test_damaged_manifest_is_named(tmp_path: Path, damage: bytes) -> None:
 
 
 def test_a_stage_names_the_one_it_needs(empty_run: Run) -> None:
-    with pytest.raises(StoreError, match="stage project .* needs ingest, embed first"):
+    with pytest.raises(StoreError, match=r"stage project .* needs ingest, embed first"):
         empty_run.require("project", "ingest", "embed")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.colour import rgb_to_lab
+
 # The sixteen basic colours of HTML 4.01 (section 6.5) with the greys, browns and pastels of CSS Color 4 (section 6.1) that
 # furniture, food and clothes come in; names as people say them.
 COLOUR_NAMES: dict[str, tuple[int, int, int]] = {
@@ -56,14 +58,5 @@ def dominant_colour(pixels: NDArray[np.uint8], ignore_background: bool = True) -
 def colour_name(rgb: tuple[int, int, int]) -> str:
     """The nearest named colour in CIELAB (CIE76 difference)."""
     names = list(COLOUR_NAMES)
-    palette = _lab(np.array([COLOUR_NAMES[name] for name in names], np.float64))
-    return names[int(np.linalg.norm(palette - _lab(np.array([rgb], np.float64)), axis=1).argmin())]
-
-
-def _lab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, 3) sRGB 0..255 to CIELAB, D65 (IEC 61966-2-1; CIE 15)."""
-    linear = np.where(rgb <= 0.04045 * 255, rgb / 255 / 12.92, ((rgb / 255 + 0.055) / 1.055) ** 2.4)
-    xyz = linear @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]])
-    scaled = xyz / np.array([0.95047, 1.0, 1.08883])
-    root = np.where(scaled > (6 / 29) ** 3, np.cbrt(scaled), scaled * (29 / 6) ** 2 / 3 + 4 / 29)
-    return np.stack([116 * root[:, 1] - 16, 500 * (root[:, 0] - root[:, 1]), 200 * (root[:, 1] - root[:, 2])], axis=1)
+    palette = rgb_to_lab(np.array([COLOUR_NAMES[name] for name in names], np.float64))
+    return names[int(np.linalg.norm(palette - rgb_to_lab(np.array([rgb], np.float64)), axis=1).argmin())]

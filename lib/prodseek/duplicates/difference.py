@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from prodseek.duplicates.colour import ciede2000, rgb_to_lab
+from prodseek.colour import ciede2000, rgb_to_lab
 
 Box = tuple[float, float, float, float]
 

@@ -8,7 +8,20 @@ from typing import NamedTuple
 
 from prodseek.report.model import Member, Photo, Report
 
-_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+_MONTHS = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 
 
 class VerdictWords(NamedTuple):

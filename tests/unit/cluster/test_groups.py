@@ -80,5 +80,5 @@ def test_exemplars_are_central_and_of_different_products() -> None:
     labels = np.array([0, 0, 0, 0, NOISE], np.int32)
     chosen = exemplars(vectors, labels, ["p", "q", "p", "r", "s"], 3)
     assert set(chosen) == {0}
-    assert chosen[0][0] == 1 and {row for row in chosen[0]} == {0, 1, 3}
+    assert chosen[0][0] == 1 and set(chosen[0]) == {0, 1, 3}
     assert cohesion(vectors, [0, 1], [0]) == pytest.approx(0.9)

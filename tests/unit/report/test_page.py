@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import hashlib
+import itertools
 import re
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -217,7 +218,7 @@ def test_well_formed_with_landmarks_and_resolved_references(report, request):
 
 def test_headings_never_skip_a_level(page):
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch("h[1-6]", tag)]
-    assert levels[0] == 1 and all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert levels[0] == 1 and all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
 def test_nothing_is_fetched_from_anywhere(full, page):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodseek.duplicates.colour import ciede2000, rgb_to_lab
+from prodseek.colour import ciede2000, rgb_to_lab
 
 # Sharma, Wu and Dalal 2005, table 1: L1 a1 b1 L2 a2 b2 CIEDE2000.
 SHARMA = """

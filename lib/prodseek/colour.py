@@ -1,4 +1,4 @@
-"""Colour difference as people see it."""
+"""Colour as people see it: CIELAB, and the difference of two colours."""
 
 from __future__ import annotations
 
