@@ -82,7 +82,8 @@ def _manifest_rows(spark: SparkSession, source: CatalogSource, config: CatalogCo
     if config.product_id_column:
         product_id = _text(config.product_id_column)
     else:
-        product_id = F.udf(partial(_product_of_uri, product_id_from=config.product_id_from), "string")(uri)
+        named_after = config.product_id_from
+        product_id = F.udf(lambda name: None if name is None else product_of(name, named_after), "string")(uri)
     others = [c for c in manifest.columns if c not in (*wanted.values(), FAULT)]
     pairs = [part for c in others for part in (F.lit(c), _text(c))]
     attributes = F.map_filter(F.create_map(*pairs), lambda _, value: value.isNotNull()) if pairs else _no_attributes()
@@ -99,10 +100,6 @@ def _text(column: str) -> Column:
     """A manifest's value as text; null where there is nothing but white space."""
     quoted = column.replace("`", "``")
     return F.nullif(F.trim(F.col(f"`{quoted}`").cast("string")), F.lit(""))
-
-
-def _product_of_uri(uri: str | None, product_id_from: str) -> str | None:
-    return None if uri is None else product_of(uri, "folder" if product_id_from == "folder" else "file")
 
 
 def _stamp_rows(batches: Iterator[pa.RecordBatch], base_uri: str) -> Iterator[pa.RecordBatch]:

@@ -64,10 +64,10 @@ def umap_coordinates(
 ) -> NDArray[np.float32]:
     """Coordinates in which neighbours in the graph are near.
 
-    knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`, k >= n_neighbors. vectors: (N, d) unit length, used only
-    where the graph is too small for UMAP: fewer than n_components + 3 rows, or no edges, keep their vectors. Returns (N, n_components)
-    or (N, d) float32. One thread and one seed: the same input gives the same bits. McInnes, Healy and Melville 2018,
-    arXiv 1802.03426.
+    knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`, k >= n_neighbors. vectors: (N, d) unit length; they are
+    what is returned where the graph is too small for UMAP: fewer than n_components + 3 rows, or no edges. Returns
+    (N, n_components) or (N, d) float32. One thread and one seed: the same input gives the same bits. McInnes, Healy and
+    Melville 2018, arXiv 1802.03426.
     """
     n_rows = len(vectors)
     has_edges = bool((knn_indices[:, 1:] >= 0).any())

@@ -85,7 +85,7 @@ def test_rows_that_are_not_finite_are_named() -> None:
     rows[1, 3] = np.nan
     rows[4, 0] = np.inf
 
-    with pytest.raises(ValueError, match="2 of 5 slices.*rows 1, 4"):
+    with pytest.raises(ValueError, match=r"2 of 5 slices.*rows 1, 4"):
         Moments.empty(LAYOUT).add(rows)
 
 

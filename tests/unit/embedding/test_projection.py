@@ -143,7 +143,7 @@ def test_damaged_bytes(keep: float) -> None:
     data = fit(slices(5)).to_bytes()
     cut = data[: int(keep) if keep in (0, 10, -1) else int(len(data) * keep)]
 
-    with pytest.raises(StoreError, match="damaged.*fit it again"):
+    with pytest.raises(StoreError, match=r"damaged.*fit it again"):
         Projection.from_bytes(cut)
 
 

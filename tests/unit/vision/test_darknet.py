@@ -78,7 +78,7 @@ def test_comments_blank_lines_and_spaces_are_allowed() -> None:
 
 
 def test_a_network_that_is_neither_shipped_nor_a_file() -> None:
-    with pytest.raises(WeightsError, match="yolov9.*yolov3-tiny, yolov3, yolov3-spp"):
+    with pytest.raises(WeightsError, match=r"yolov9.*yolov3-tiny, yolov3, yolov3-spp"):
         read_description("yolov9")
 
 
