@@ -37,9 +37,3 @@ class TableError(ProdseekError):
 
 class ReconciliationError(ProdseekError):
     """Images + rejects differ from the input rows."""
-
-
-class RunInProgressError(ProdseekError):
-    """Another process is already writing this run."""
-
-    exit_code = 3

@@ -39,7 +39,7 @@ def opencv_layer(net: cv2.dnn.Net, description: Description, index: int) -> str:
     return exact[-1]
 
 
-def compare(description: Description, weights_path: Path, tmp_path: Path, input_px: int) -> None:
+def assert_equal_to_opencv(description: Description, weights_path: Path, tmp_path: Path, input_px: int) -> None:
     """Assert equality to 1e-3 of tapped maps, boxes and scores."""
     batch = blob(input_px)
     cfg_path = tmp_path / "opencv.cfg"
@@ -81,7 +81,7 @@ def compare(description: Description, weights_path: Path, tmp_path: Path, input_
 
 def test_tiny_with_the_published_weights(tiny_weights: Path, tmp_path: Path) -> None:
     description = read_description("yolov3-tiny")
-    compare(description, tiny_weights, tmp_path, input_px=416)
+    assert_equal_to_opencv(description, tiny_weights, tmp_path, input_px=416)
 
 
 @pytest.mark.parametrize("network", ["yolov3-tiny", "yolov3", "yolov3-spp"])
@@ -91,7 +91,7 @@ def test_written_random_weights(network: str, tmp_path: Path) -> None:
     description = describe(text, network)
     weights_path = tmp_path / "net.weights"
     write_random_weights(description, weights_path)
-    compare(description, weights_path, tmp_path, input_px)
+    assert_equal_to_opencv(description, weights_path, tmp_path, input_px)
 
 
 def write_random_weights(description: Description, path: Path) -> None:
