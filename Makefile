@@ -49,8 +49,7 @@ $(VENV)/bin/python:
 
 $(VENV)/runtime: $(SETUP) | $(VENV)/bin/python
 	@echo "installing into $(VENV): about 6 GB, a few minutes, once"
-	@$(PIP) setuptools wheel
-	@$(PIP) --use-pep517 --no-build-isolation -e '.[$(FAISS)]'
+	@$(PIP) --use-pep517 -e '.[$(FAISS)]'
 	@touch $@
 
 $(VENV)/weights: $(VENV)/runtime conf/base.yaml
@@ -59,9 +58,9 @@ $(VENV)/weights: $(VENV)/runtime conf/base.yaml
 	@touch $@
 
 $(VENV)/test: $(VENV)/runtime
-	@$(PIP) --use-pep517 --no-build-isolation -e '.[$(FAISS),test]'
+	@$(PIP) --use-pep517 -e '.[$(FAISS),test]'
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime
-	@$(PIP) --use-pep517 --no-build-isolation -e '.[$(FAISS),dev]'
+	@$(PIP) --use-pep517 -e '.[$(FAISS),dev]'
 	@touch $@
