@@ -58,18 +58,8 @@ def assert_equal_to_opencv(description: Description, weights_path: Path, tmp_pat
         assert found.shape == theirs.shape
         np.testing.assert_allclose(found, theirs, atol=1e-3, rtol=1e-3)
 
-    # OpenCV orders boxes by cell, then anchor; ours are by anchor, then cell.
-    by_cell = []
-    start = 0
-    for layer in description.layers:
-        if layer.section.kind == "yolo":
-            n_anchors = len(layer.section.integers("mask"))
-            n_cells = (input_px // layer.stride) ** 2
-            order = np.arange(n_anchors * n_cells).reshape(n_anchors, n_cells).T.ravel() + start
-            by_cell.append(order)
-            start += n_anchors * n_cells
-    order = np.concatenate(by_cell)
-    boxes, scores = ours.boxes[0].numpy()[order], ours.scores[0].numpy()[order]
+    # Both order boxes by cell, then anchor.
+    boxes, scores = ours.boxes[0].numpy(), ours.scores[0].numpy()
     rows = np.concatenate(outputs[: len(heads)])
     assert len(rows) == len(boxes)
     centres, sizes = rows[:, 0:2] * input_px, rows[:, 2:4] * input_px

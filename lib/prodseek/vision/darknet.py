@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,7 @@ class DarknetNetwork(nn.Module):
             for stride, index in sorted(description.taps.items())
         )
         self._last_use = _last_uses(description.layers)
+        self._activated_pooled = _activated_pooled(description.layers, self._tapped)
         self.convolutions = nn.ModuleDict()
         _check_count(description, values)
         offset = 0
@@ -71,9 +74,11 @@ class DarknetNetwork(nn.Module):
         section = layer.section
         if section.kind == "convolutional":
             output: torch.Tensor = self.convolutions[str(index)](inputs[0])
-            return F.leaky_relu_(output, LEAKY_SLOPE) if section.options["activation"] == "leaky" else output
+            is_leaky = section.options["activation"] == "leaky" and index not in self._activated_pooled
+            return F.leaky_relu_(output, LEAKY_SLOPE) if is_leaky else output
         if section.kind == "maxpool":
-            return _max_pool(inputs[0], section.integer("size", 2), section.integer("stride", 1))
+            pooled = _max_pool(inputs[0], section.integer("size", 2), section.integer("stride", 1))
+            return F.leaky_relu_(pooled, LEAKY_SLOPE) if layer.sources[0] in self._activated_pooled else pooled
         if section.kind == "upsample":
             return F.interpolate(inputs[0], scale_factor=section.integer("stride", 2), mode="nearest")
         if section.kind == "shortcut":
@@ -83,7 +88,7 @@ class DarknetNetwork(nn.Module):
 
 def load_darknet(description: Description, weights_path: Path) -> DarknetNetwork:
     """Build a network and fill it from a .weights file, in evaluation mode. Raises WeightsError."""
-    return DarknetNetwork(description, read_weights(weights_path)).eval()
+    return DarknetNetwork(description, read_weights(weights_path)).eval().requires_grad_(False)
 
 
 def read_weights(path: Path) -> NDArray[np.float32]:
@@ -162,6 +167,10 @@ def _max_pool(values: torch.Tensor, size: int, stride: int) -> torch.Tensor:
     """Darknet's max pooling: padded by size - 1 in all, the smaller half before, and the padding never
     wins."""
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
+    if size == stride == 2 and values.device.type == "cpu" and not (values.shape[2] % 2 or values.shape[3] % 2):
+        # On channels_last bfloat16 this is more than twice as fast as torch's own pooling.
+        rows = torch.maximum(values[:, :, 0::2], values[:, :, 1::2])
+        return torch.maximum(rows[..., 0::2], rows[..., 1::2])
     if before == 0 and size == stride:
         return F.max_pool2d(values, size, stride, ceil_mode=True)  # the same, without a copy
     if before == after:
@@ -173,24 +182,49 @@ def _decode(raw: torch.Tensor, layer: Layer) -> tuple[torch.Tensor, torch.Tensor
     """A [yolo] layer's boxes and scores (YOLOv3, section 2.1): sigmoid centres, exp(t) x anchor sizes.
 
     raw: (B, n_anchors x (5 + C), rows, columns). Returns (B, A, 4) x1 y1 x2 y2 input pixels and (B, A, C)
-    scores.
+    scores, in the order of rows, then columns, then anchors: that of a channels_last tensor, so that nothing is
+    moved.
     """
     section = layer.section
     mask, n_classes = section.integers("mask"), section.integer("classes")
-    all_anchors = torch.tensor(section.integers("anchors"), dtype=torch.float32, device=raw.device).reshape(-1, 2)
-    anchors = all_anchors[list(mask)][:, :, None, None]
     n_images, _, n_rows, n_columns = raw.shape
-    values = raw.float().reshape(n_images, len(mask), N_BOX_VALUES + n_classes, n_rows, n_columns)
-    columns = torch.arange(n_columns, dtype=torch.float32, device=raw.device)[None, :].expand(n_rows, n_columns)
-    rows = torch.arange(n_rows, dtype=torch.float32, device=raw.device)[:, None].expand(n_rows, n_columns)
-    centres = (values[:, :, 0:2].sigmoid() + torch.stack((columns, rows))) * layer.stride
-    half_sizes = values[:, :, 2:4].exp() * anchors / 2
-    boxes = torch.cat((centres - half_sizes, centres + half_sizes), 2)
-    scores = values[:, :, 4:5].sigmoid() * values[:, :, N_BOX_VALUES:].sigmoid()
-    # Anchor-major, then rows, then columns.
-    return (
-        boxes.permute(0, 1, 3, 4, 2).reshape(n_images, -1, 4),
-        scores.permute(0, 1, 3, 4, 2).reshape(n_images, -1, n_classes),
+    values = raw.permute(0, 2, 3, 1).float().reshape(n_images, n_rows, n_columns, len(mask), N_BOX_VALUES + n_classes)
+    shares = values.sigmoid()  # of all, though four in 85 are not used: three times as fast as of a part
+    anchors, corners = _grid(section.integers("anchors"), mask, n_rows, n_columns, raw.device)
+    centres = (shares[..., 0:2] + corners) * layer.stride
+    half_sizes = values[..., 2:4].exp() * anchors / 2
+    boxes = torch.cat((centres - half_sizes, centres + half_sizes), -1)
+    scores = shares[..., 4:5] * shares[..., N_BOX_VALUES:]
+    return boxes.reshape(n_images, -1, 4), scores.reshape(n_images, -1, n_classes)
+
+
+@lru_cache(maxsize=8)
+def _grid(
+    all_anchors: tuple[int, ...], mask: tuple[int, ...], n_rows: int, n_columns: int, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """A head's anchors (n_anchors, 2) and the corners of its cells (rows, columns, 1, 2), both x y.
+
+    Kept, because a copy to a GPU for every batch would wait for all that the GPU still has to do.
+    """
+    anchors = torch.tensor(all_anchors, dtype=torch.float32).reshape(-1, 2)[list(mask)]
+    columns, rows = torch.meshgrid(torch.arange(n_columns), torch.arange(n_rows), indexing="xy")
+    return anchors.to(device), torch.stack((columns, rows), -1)[:, :, None].to(device)
+
+
+def _activated_pooled(layers: tuple[Layer, ...], tapped: Container[int]) -> frozenset[int]:
+    """Leaky convolutions whose only reader is a max pooling. Their activation is done after it, on a quarter of
+    the values: the leaky ReLU rises everywhere, so that the largest value stays the largest, to the last bit."""
+    readers: dict[int, list[int]] = {}
+    for index, layer in enumerate(layers):
+        for source in layer.sources:
+            readers.setdefault(source, []).append(index)
+    return frozenset(
+        index
+        for index, layer in enumerate(layers)
+        if layer.section.kind == "convolutional"
+        and layer.section.options["activation"] == "leaky"
+        and index not in tapped
+        and [layers[reader].section.kind for reader in readers.get(index, [])] == ["maxpool"]
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from prodseek.errors import WeightsError
-from prodseek.vision.darknet import DarknetNetwork, load_darknet, n_weights, read_weights
+from prodseek.vision.darknet import DarknetNetwork, _max_pool, load_darknet, n_weights, read_weights
 from prodseek.vision.darknet_cfg import SHIPPED_NETWORKS, describe, parse_cfg, read_description
 
 HEAD = "[convolutional]\nfilters=7\nsize=1\nstride=1\npad=1\nactivation=linear\n"
@@ -166,3 +166,29 @@ def test_the_output_follows_the_protocol() -> None:
     for feature_map in network.feature_maps:
         expected = (2, feature_map.channels, 64 // feature_map.stride, 96 // feature_map.stride)
         assert output.maps[feature_map.name].shape == expected
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_pooling_before_the_activation_changes_nothing(
+    tiny_weights: Path, monkeypatch: pytest.MonkeyPatch, precision: torch.dtype
+) -> None:
+    network = load_darknet(read_description("yolov3-tiny"), tiny_weights).to(precision)
+    batch = torch.rand(2, 3, 96, 96, generator=torch.Generator().manual_seed(3)).to(precision)
+    # Not 6 and 8: their values are given out.
+    assert network._activated_pooled == {0, 2, 4, 10}
+    with torch.inference_mode():
+        reordered = network(batch)
+        monkeypatch.setattr(network, "_activated_pooled", frozenset())
+        plain = network(batch)
+
+    assert torch.equal(reordered.boxes, plain.boxes) and torch.equal(reordered.scores, plain.scores)
+    for name, values in plain.maps.items():
+        assert torch.equal(reordered.maps[name], values)
+
+
+@pytest.mark.parametrize("sides", [(8, 12), (7, 9), (8, 9), (1, 2)])
+@pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
+def test_max_pooling_by_two_is_torchs(sides: tuple[int, int], memory_format: torch.memory_format) -> None:
+    values = torch.randn(2, 5, *sides, generator=torch.Generator().manual_seed(1)).to(memory_format=memory_format)
+
+    assert torch.equal(_max_pool(values, 2, 2), torch.nn.functional.max_pool2d(values, 2, 2, ceil_mode=True))
