@@ -78,7 +78,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     rejected = read_table(spark, store, "rejects").groupBy("reason").count().collect()
     facts: dict[str, Any] = {
         "model_id": model_id(settings),
-        "slice_layout": layout_to_dict(network_layout(settings.network)),
+        "slice_layout": layout_to_dict(network_layout(settings)),
         "embedded_images": n_todo - n_failed,
         "cached_images": n_images - n_todo,
         "rejected": {row["reason"]: row["count"] for row in sorted(rejected, key=lambda r: (-r["count"], r["reason"]))},

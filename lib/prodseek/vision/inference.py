@@ -11,20 +11,20 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from prodseek.errors import ConfigError, WeightsError
+from prodseek.errors import ConfigError
 from prodseek.images import DecodedImage
 from prodseek.slice_layout import SlicePart, slice_layout
-from prodseek.vision.darknet import load_darknet
-from prodseek.vision.darknet_cfg import read_description
 from prodseek.vision.foreground import find_foreground
 from prodseek.vision.letterbox import letterbox
 from prodseek.vision.network import Network, NetworkOutput
+from prodseek.vision.networks import load_network
 from prodseek.vision.nms import select_detections
 from prodseek.vision.regions import Detection, Region, build_regions
-from prodseek.vision.settings import DetectorSettings, model_id
+from prodseek.vision.settings import DetectorSettings, describe, model_id
 from prodseek.vision.slicing import View, slice_regions
-from prodseek.vision.weights import file_sha256
+from prodseek.vision.weights import PinnedFile
 
 __all__ = ["Detector", "DetectorSettings", "ImageRegions", "load_detector", "model_id"]
 
@@ -124,21 +124,16 @@ class Detector:
 @lru_cache(maxsize=1)
 def load_detector(settings: DetectorSettings) -> Detector:
     """The detector of these settings, loaded once a process. Raises WeightsError and ConfigError."""
-    description = read_description(settings.network)
+    description = describe(settings)
     if settings.input_px <= 0 or settings.input_px % description.max_stride:
         raise ConfigError(
             f"input_px is {settings.input_px}; {description.name} takes positive multiples of {description.max_stride}"
         )
     device = _device(settings.device)
-    found = file_sha256(settings.weights_path)
-    if found != settings.weights_sha256:
-        raise WeightsError(
-            f"weights file {settings.weights_path} has SHA-256 {found}, expected {settings.weights_sha256}; "
-            "delete it to have it fetched again, or correct the expected value"
-        )
     if settings.torch_threads > 0:
         torch.set_num_threads(settings.torch_threads)
-    network = load_darknet(description, settings.weights_path).to(memory_format=torch.channels_last)
+    loaded = load_network(settings.network, PinnedFile(settings.weights_path, settings.weights_sha256))
+    network = cast(nn.Module, loaded).to(memory_format=torch.channels_last)
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True
         network = network.half()

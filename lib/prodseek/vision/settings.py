@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Literal
 
 from prodseek.slice_layout import SLICE_VERSION, SlicePart, layout_to_dict, slice_layout
-from prodseek.vision.darknet_cfg import read_description
+from prodseek.vision.network import NetworkDescription
+from prodseek.vision.networks import describe_network
+from prodseek.vision.weights import PinnedFile
 
 
 @dataclass(frozen=True)
 class DetectorSettings:
     """Everything that decides what a detector does.
 
-    network: a shipped network's name (`darknet_cfg.SHIPPED_NETWORKS`) or the path of a Darknet .cfg file.
-    weights_path, weights_sha256: its .weights file, checked before use. input_px: side of the network's
+    network: a name of `networks.NETWORKS` or the path of a Darknet .cfg file. weights_path, weights_sha256: its
+    weights file (.weights, .pt or .pth), checked before use. input_px: side of the network's
     square input, a multiple of its largest stride. score_threshold, nms_iou_threshold: in 0..1.
     max_detections: the best that many of an image are kept. min_box_px: detections with a shorter side, in
     source pixels, are left out. torch_threads: CPU threads of the network, 0 to leave torch's own number.
@@ -37,21 +39,25 @@ class DetectorSettings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
 
-def network_layout(network: str) -> dict[str, SlicePart]:
-    """The layout of a network's slices, from its description alone. Raises WeightsError."""
-    description = read_description(network)
-    return slice_layout({f"stride{s}": description.layers[index].channels for s, index in description.taps.items()})
+def describe(settings: DetectorSettings) -> NetworkDescription:
+    """What is known of the network before it is loaded (see `networks.describe_network`)."""
+    return describe_network(settings.network, PinnedFile(settings.weights_path, settings.weights_sha256))
+
+
+def network_layout(settings: DetectorSettings) -> dict[str, SlicePart]:
+    """The layout of the network's slices, from its description alone. Raises as `describe_network`."""
+    return slice_layout({m.name: m.channels for m in describe(settings).feature_maps})
 
 
 def model_id(settings: DetectorSettings) -> str:
     """A short name for what these settings give: equal ids, equal regions and slices.
 
     `<network>-<input_px>-<16 hex digits>`, of a hash over the description, the weights, the thresholds and
-    the version of slicing. Reads the description, not the weights. Raises WeightsError.
+    the version of slicing. Reads the description alone. Raises as `describe_network`.
     """
-    description = read_description(settings.network)
+    description = describe(settings)
     content = {
-        "description": description.text,
+        "description": description.identity,
         "class_names": description.class_names,
         "weights_sha256": settings.weights_sha256,
         "input_px": settings.input_px,
@@ -59,7 +65,7 @@ def model_id(settings: DetectorSettings) -> str:
         "nms_iou_threshold": settings.nms_iou_threshold,
         "max_detections": settings.max_detections,
         "min_box_px": settings.min_box_px,
-        "layout": layout_to_dict(network_layout(settings.network)),
+        "layout": layout_to_dict(network_layout(settings)),
         "slice_version": SLICE_VERSION,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

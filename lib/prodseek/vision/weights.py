@@ -30,6 +30,34 @@ _PYPI = re.compile(
 
 
 @dataclass(frozen=True)
+class PinnedFile:
+    """A weights file and the SHA-256 that it must have."""
+
+    path: Path
+    sha256: str
+
+    def check(self) -> None:
+        """Raises WeightsError unless the file has its SHA-256."""
+        self._compare(file_sha256(self.path))
+
+    def read(self) -> bytes:
+        """The file's bytes, which are the ones that were checked. Raises WeightsError."""
+        try:
+            data = self.path.read_bytes()
+        except OSError as error:
+            raise WeightsError(f"weights file {self.path} cannot be read: {error}") from error
+        self._compare(hashlib.sha256(data).hexdigest())
+        return data
+
+    def _compare(self, found: str) -> None:
+        if found != self.sha256:
+            raise WeightsError(
+                f"weights file {self.path} has SHA-256 {found}, expected {self.sha256}; "
+                "delete it to have it fetched again, or correct the expected value"
+            )
+
+
+@dataclass(frozen=True)
 class PypiSource:
     """One file of a source distribution pinned by version and SHA-256. member: its path inside the archive's
     folder."""

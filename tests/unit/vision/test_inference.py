@@ -189,8 +189,8 @@ def test_the_model_id_follows_what_changes_the_result(settings: DetectorSettings
     assert len({base, *(model_id(other) for other in changed)}) == len(changed) + 1
 
 
-def test_the_layout_is_known_without_the_network(detector: Detector) -> None:
-    assert network_layout("yolov3-tiny") == detector.layout
+def test_the_layout_is_known_without_the_network(settings: DetectorSettings, detector: Detector) -> None:
+    assert network_layout(replace(settings, weights_path=Path("absent"))) == detector.layout
 
 
 def test_wrong_weights_are_refused(settings: DetectorSettings) -> None:

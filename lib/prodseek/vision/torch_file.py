@@ -1,0 +1,57 @@
+"""Reading files that `torch.save` wrote: checked by SHA-256, and never trusted to run code."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from prodseek.errors import WeightsError
+from prodseek.vision.weights import PinnedFile
+
+
+def foreign_globals(weights: PinnedFile, data: bytes) -> frozenset[str]:
+    """The full names of all classes and functions that the file refers to and torch does not itself allow.
+
+    Found by reading the pickle's instructions; none is carried out. Raises WeightsError.
+    """
+    try:
+        return frozenset(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data)))
+    except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise _not_torch(weights, error) from error
+
+
+def load_torch(weights: PinnedFile, data: bytes, allowed: Mapping[str, Any] | None = None) -> Any:
+    """What `torch.save` wrote, on the CPU, by torch's unpickler that makes only what is allowed.
+
+    data: `weights.read()`. allowed: full name in the file -> what stands for it, beside torch's own list of tensors
+    and containers. Raises WeightsError for anything else.
+    """
+    entries: list[Any] = [(stands_for, name) for name, stands_for in (allowed or {}).items()]
+    try:
+        with torch.serialization.safe_globals(entries):
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        first_line = str(error).split("\n")[0]
+        raise WeightsError(
+            f"weights file {weights.path} is not loaded, for it is more than weights: {first_line}"
+        ) from error
+    except (RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _not_torch(weights, error) from error
+
+
+def check_finite(weights: PinnedFile, values: Mapping[str, Any]) -> None:
+    """Raises WeightsError where a tensor of a state_dict holds a value that is not finite."""
+    for key, tensor in values.items():
+        if isinstance(tensor, torch.Tensor) and not bool(torch.isfinite(tensor).all()):
+            raise WeightsError(f"weights file {weights.path}: {key} holds values that are not finite; it is damaged")
+
+
+def _not_torch(weights: PinnedFile, error: Exception) -> WeightsError:
+    return WeightsError(
+        f"weights file {weights.path} is no file of torch.save, or a damaged one: {type(error).__name__}: "
+        f"{str(error).splitlines()[0] if str(error) else 'it ends too early'}"
+    )
