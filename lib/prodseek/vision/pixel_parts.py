@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -16,143 +18,152 @@ MIN_COVER = 0.04  # of a box; a product that covers less is not what the box is 
 CENTRE_SIGMA = 0.3  # of the box's side
 EDGE_FLOOR = 12.0  # of L*, summed over a cell's edges; weaker cells hold no edge, only noise
 
-_D65 = np.array((0.95047, 1.0, 1.08883))
-_SRGB_TO_XYZ = np.array(
+_CHUNK_REGIONS = 16  # what is worked out at once stays small enough for a core's cache
+
+_D65 = torch.tensor((0.95047, 1.0, 1.08883))
+_SRGB_TO_XYZ = torch.tensor(
     ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
 )
 
 
 def pixel_parts(
-    canvas: NDArray[np.uint8], mask: NDArray[np.bool_] | None, box: NDArray[np.float32]
+    canvases: Sequence[NDArray[np.uint8]],
+    masks: Sequence[NDArray[np.bool_] | None],
+    boxes: Sequence[NDArray[np.float32]],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The `colour` and `shape` parts of the slice of one box.
+    """The `colour` and `shape` parts of the slices of every box of every view, view after view.
 
-    canvas: (H, W, 3) uint8 RGB. mask: (h, w) bool over the same view, True on the product, or None where the
-    background is not plain. box: (4,) x1 y1 x2 y2 in canvas pixels, inside it.
+    canvases: (H, W, 3) uint8 RGB. masks: (h, w) bool over the same view, True on the product, or None where
+    the background is not plain. boxes: for each view (R, 4) x1 y1 x2 y2 in canvas pixels, inside it. Returns
+    (all R, colour length) and (all R, shape length).
     """
-    patch, cover = _cut(canvas, mask, box)
-    lab = _to_lab(patch)
-    weights = _centre_weights() if cover is None else cover
-    width_px, height_px = float(box[2] - box[0]), float(box[3] - box[1])
-    shape = np.concatenate(
-        (
-            _silhouette(cover),
-            _edges(lab[..., 0], cover),
-            np.array([math.log(width_px / height_px)], np.float32),
-        )
-    )
-    return _colour_histogram(lab, weights), shape
+    cuts = [
+        cut for canvas, mask, of_view in zip(canvases, masks, boxes, strict=True) for cut in _cut(canvas, mask, of_view)
+    ]
+    colours, shapes = [], []
+    with torch.inference_mode():
+        for start in range(0, max(1, len(cuts)), _CHUNK_REGIONS):
+            chunk = cuts[start : start + _CHUNK_REGIONS]
+            patches = torch.from_numpy(
+                np.array([patch for patch, _ in chunk], np.uint8).reshape(-1, PATCH_PX, PATCH_PX, 3)
+            )
+            # Where the product is not known everything counts as it, except that colours count more in the middle.
+            known = torch.tensor([cover is not None for _, cover in chunk], dtype=torch.bool)[:, None]
+            covers = torch.ones(patches.shape[:3])
+            weights = _centre_weights().repeat(len(chunk), 1, 1)
+            for index, (_, cover) in enumerate(chunk):
+                if cover is not None:
+                    covers[index] = weights[index] = torch.from_numpy(cover)
+            lightness, a, b = _to_lab(patches)
+            colours.append(_colour_histograms(lightness, a, b, weights))
+            shapes.append(torch.cat((_silhouettes(covers) * known, _edges(lightness, covers)), 1))
+    sides = np.concatenate([of_view[:, 2:] - of_view[:, :2] for of_view in boxes])
+    aspect = np.log(sides[:, :1] / sides[:, 1:]).astype(np.float32)
+    return torch.cat(colours).numpy(), np.concatenate((torch.cat(shapes).numpy(), aspect), axis=1)
 
 
 def _cut(
-    canvas: NDArray[np.uint8], mask: NDArray[np.bool_] | None, box: NDArray[np.float32]
-) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+    canvas: NDArray[np.uint8], mask: NDArray[np.bool_] | None, boxes: NDArray[np.float32]
+) -> list[tuple[NDArray[np.uint8], NDArray[np.float32] | None]]:
+    """For every box its pixels (PATCH_PX, PATCH_PX, 3), and how much of each is product, 0..1, where that is
+    known."""
     height, width = canvas.shape[:2]
-    x1, y1, x2, y2 = (float(value) for value in box)
     size = (PATCH_PX, PATCH_PX)
-    patch = Image.fromarray(canvas).resize(size, Image.Resampling.BOX, box=(x1, y1, x2, y2))
-    if mask is None:
-        return np.asarray(patch), None
-    x_scale, y_scale = mask.shape[1] / width, mask.shape[0] / height
-    mask_box = (
-        x1 * x_scale,
-        y1 * y_scale,
-        min(x2 * x_scale, mask.shape[1]),
-        min(y2 * y_scale, mask.shape[0]),
-    )
-    shrunk = Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX, box=mask_box)
-    cover = np.asarray(shrunk, np.float32) / 255.0
-    return np.asarray(patch), cover if cover.mean() >= MIN_COVER else None
+    image = Image.fromarray(canvas)
+    mask_image = None if mask is None else Image.fromarray(mask.astype(np.uint8) * 255)
+    cuts: list[tuple[NDArray[np.uint8], NDArray[np.float32] | None]] = []
+    for x1, y1, x2, y2 in boxes.tolist():
+        patch = np.asarray(image.resize(size, Image.Resampling.BOX, box=(x1, y1, x2, y2)))
+        cover = None
+        if mask_image is not None:
+            x_scale, y_scale = mask_image.width / width, mask_image.height / height
+            mask_box = (
+                x1 * x_scale,
+                y1 * y_scale,
+                min(x2 * x_scale, mask_image.width),
+                min(y2 * y_scale, mask_image.height),
+            )
+            shrunk = mask_image.resize(size, Image.Resampling.BOX, box=mask_box)
+            cover = np.asarray(shrunk, np.float32) / np.float32(255)
+        cuts.append((patch, cover if cover is not None and cover.mean() >= MIN_COVER else None))
+    return cuts
 
 
-def _centre_weights() -> NDArray[np.float32]:
+def _centre_weights() -> torch.Tensor:
     """A box in a scene shows its object in the middle and something else in its corners."""
-    offset = (np.arange(PATCH_PX) + 0.5) / PATCH_PX - 0.5
-    line = np.exp(-0.5 * (offset / CENTRE_SIGMA) ** 2)
-    return np.outer(line, line).astype(np.float32)
+    offset = (torch.arange(PATCH_PX, dtype=torch.float64) + 0.5) / PATCH_PX - 0.5
+    line = torch.exp(-0.5 * (offset / CENTRE_SIGMA) ** 2)
+    return torch.outer(line, line).float()
 
 
-def _to_lab(patch: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """sRGB to CIELAB, D65 (IEC 61966-2-1, CIE 15)."""
-    linear = _linear_levels()[patch]
-    scaled = linear @ (_SRGB_TO_XYZ / _D65[:, None]).T.astype(np.float32)
-    f = np.where(scaled > 0.008856, np.cbrt(scaled), 7.787 * scaled + 16.0 / 116.0)
-    lightness = 116.0 * f[..., 1] - 16.0
-    return np.stack((lightness, 500.0 * (f[..., 0] - f[..., 1]), 200.0 * (f[..., 1] - f[..., 2])), axis=-1).astype(
-        np.float32
-    )
+def _to_lab(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """sRGB, 0..255, to CIELAB, D65 (IEC 61966-2-1, CIE 15). (..., 3) -> L*, a* and b*, each (...)"""
+    linear = _linear_levels()[patches.int()]
+    scaled = (_SRGB_TO_XYZ / _D65[:, None]) @ linear.flatten(0, -2).T
+    x, y, z = torch.where(scaled > 0.008856, scaled ** (1 / 3), 7.787 * scaled + 16.0 / 116.0)
+    shape = patches.shape[:-1]
+    return (116.0 * y - 16.0).view(shape), (500.0 * (x - y)).view(shape), (200.0 * (y - z)).view(shape)
 
 
-def _linear_levels() -> NDArray[np.float32]:
-    levels = np.arange(256) / 255.0
-    return np.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4).astype(np.float32)
+def _linear_levels() -> torch.Tensor:
+    levels = torch.arange(256, dtype=torch.float64) / 255.0
+    return torch.where(levels <= 0.04045, levels / 12.92, ((levels + 0.055) / 1.055) ** 2.4).float()
 
 
-def _colour_histogram(lab: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shares of CIELAB bins, a pixel shared out among the eight bins round it; sums to 1."""
-    position = np.stack(
-        (
-            lab[..., 0] / 100.0 * (COLOUR_BINS[0] - 1),
-            (lab[..., 1] / CHROMA_LIMIT + 1) / 2 * (COLOUR_BINS[1] - 1),
-            (lab[..., 2] / CHROMA_LIMIT + 1) / 2 * (COLOUR_BINS[2] - 1),
-        ),
-        axis=-1,
-    ).reshape(-1, 3)
-    last = np.array(COLOUR_BINS) - 1
-    position = np.clip(position, 0, last)
-    low = np.minimum(position.astype(np.int64), last - 1)
-    high_share = position - low
-    histogram = np.zeros(math.prod(COLOUR_BINS))
-    flat_weights = weights.ravel().astype(np.float64)
-    for corner in np.ndindex(2, 2, 2):
-        share = np.prod(np.where(corner, high_share, 1 - high_share), axis=1)
-        bins = np.ravel_multi_index(tuple((low + corner).T), COLOUR_BINS)
-        histogram += np.bincount(bins, weights=share * flat_weights, minlength=histogram.size)
-    shares: NDArray[np.float32] = (histogram / histogram.sum()).astype(np.float32)
-    return shares
+def _colour_histograms(
+    lightness: torch.Tensor, a: torch.Tensor, b: torch.Tensor, weights: torch.Tensor
+) -> torch.Tensor:
+    """Shares of CIELAB bins, a pixel shared out among the eight bins round it; a row sums to 1.
+
+    All (R, h, w). Returns (R, number of bins).
+    """
+    by_lightness = _shares(lightness / 100.0, COLOUR_BINS[0]) * weights.flatten(1)[:, None]
+    by_a = _shares((a / CHROMA_LIMIT + 1) / 2, COLOUR_BINS[1])
+    by_b = _shares((b / CHROMA_LIMIT + 1) / 2, COLOUR_BINS[2])
+    by_hue = (by_a[:, :, None] * by_b[:, None, :]).flatten(1, 2)
+    histograms = (by_lightness @ by_hue.transpose(1, 2)).flatten(1)
+    return histograms / histograms.sum(1, keepdim=True)
 
 
-def _silhouette(cover: NDArray[np.float32] | None) -> NDArray[np.float32]:
-    """How much of each cell the product covers, -1 (none) .. 1 (all); 0 where that is not known."""
-    if cover is None:
-        return np.zeros(SILHOUETTE_SIDE * SILHOUETTE_SIDE, np.float32)
-    filled: NDArray[np.float32] = 2 * _cells(cover, SILHOUETTE_SIDE).mean(axis=-1) - 1
-    return filled
+def _shares(values: torch.Tensor, n_bins: int) -> torch.Tensor:
+    """What each of n_bins evenly spaced over 0..1 gets of a value: the nearer of the two round it, the more.
+
+    (R, h, w) -> (R, n_bins, h x w)
+    """
+    position = values.flatten(1).clamp(0, 1)[:, None] * (n_bins - 1)
+    return (1 - (position - torch.arange(n_bins)[:, None]).abs_()).clamp_(min=0)
 
 
-def _edges(lightness: NDArray[np.float32], cover: NDArray[np.float32] | None) -> NDArray[np.float32]:
+def _silhouettes(covers: torch.Tensor) -> torch.Tensor:
+    """How much of each cell the product covers, -1 (none) .. 1 (all). (R, h, w) -> (R, cells)"""
+    return 2 * _cells(covers, SILHOUETTE_SIDE).mean((2, 4)).flatten(1) - 1
+
+
+def _edges(lightness: torch.Tensor, covers: torch.Tensor) -> torch.Tensor:
     """Histograms of edge orientation in a grid of cells, each cell a unit vector or, without an edge, zero.
 
     After Dalal and Triggs, Histograms of Oriented Gradients (2005), section 6. A known background is painted
     the product's mean lightness and its outline left to the silhouette, so that the colour behind does not
-    count.
+    count. (R, h, w) each -> (R, cells x EDGE_ORIENTATIONS)
     """
-    if cover is not None:
-        mean = float((lightness * cover).sum() / cover.sum())
-        lightness = lightness * cover + mean * (1 - cover)
-    dy, dx = np.gradient(lightness)
-    strength = np.sqrt(np.hypot(dx, dy))  # its root: a strong edge counts more than a weak one, but not by contrast
-    turn = np.arctan2(dy, dx) / math.pi * EDGE_ORIENTATIONS
-    low = np.floor(turn).astype(np.int64)
-    high_share = turn - low
-    histograms = [
-        _cells(
-            strength
-            * (
-                np.where(low % EDGE_ORIENTATIONS == orientation, 1 - high_share, 0.0)
-                + np.where((low + 1) % EDGE_ORIENTATIONS == orientation, high_share, 0.0)
-            ),
-            EDGE_SIDE,
-        ).sum(axis=-1)
-        for orientation in range(EDGE_ORIENTATIONS)
-    ]
-    grid = np.stack(histograms, axis=-1)
-    norms = np.linalg.norm(grid, axis=-1, keepdims=True)
-    cells: NDArray[np.float32] = (grid / np.maximum(norms, EDGE_FLOOR)).ravel().astype(np.float32)
-    return cells
+    mean = (lightness * covers).sum((1, 2), keepdim=True) / covers.sum((1, 2), keepdim=True)
+    painted = lightness * covers + mean * (1 - covers)
+    dy, dx = torch.gradient(painted, dim=(1, 2))
+    strength = torch.hypot(dx, dy).sqrt_()  # its root: a strong edge counts more than a weak one, but not by contrast
+    turn = torch.atan2(dy, dx) * (EDGE_ORIENTATIONS / math.pi)
+    grids = []
+    for orientation in range(EDGE_ORIENTATIONS):
+        # On the circle of orientations an edge is shared out between the two next to it.
+        away = (turn - orientation).remainder_(EDGE_ORIENTATIONS)
+        away = torch.minimum(away, EDGE_ORIENTATIONS - away)
+        grids.append(_cells((1 - away).clamp_(min=0).mul_(strength), EDGE_SIDE).sum((2, 4)).flatten(1))
+    grid = torch.stack(grids, -1)
+    norms = torch.linalg.vector_norm(grid, dim=-1, keepdim=True)
+    cells: torch.Tensor = grid / norms.clamp(min=EDGE_FLOOR)
+    return cells.flatten(1)
 
 
-def _cells(values: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """(PATCH_PX, PATCH_PX) -> (side x side, pixels of a cell)."""
+def _cells(values: torch.Tensor, side: int) -> torch.Tensor:
+    """(R, PATCH_PX, PATCH_PX) -> (R, side, rows of a cell, side, columns of a cell)"""
     cell_px = PATCH_PX // side
-    return values.reshape(side, cell_px, side, cell_px).transpose(0, 2, 1, 3).reshape(side * side, -1)
+    return values.view(-1, side, cell_px, side, cell_px)

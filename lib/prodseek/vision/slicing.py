@@ -10,7 +10,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torchvision.ops import roi_align
 
 from prodseek.slice_layout import (
     GRID_CHANNELS,
@@ -20,6 +19,7 @@ from prodseek.slice_layout import (
     SlicePart,
     slice_length,
 )
+from prodseek.vision.box_pooling import align_boxes
 from prodseek.vision.letterbox import Letterbox
 from prodseek.vision.network import FeatureMap
 from prodseek.vision.pixel_parts import pixel_parts
@@ -65,24 +65,21 @@ def slice_regions(
 
     def align(name: str, side: int, samples: int) -> NDArray[np.float32]:
         """(all boxes, cells, channels)"""
-        pooled = roi_align(maps[name], on_device, side, 1 / strides[name], samples, aligned=True)
-        values: NDArray[np.float32] = pooled.flatten(2).transpose(1, 2).cpu().numpy()
+        values: NDArray[np.float32] = align_boxes(maps[name], on_device, strides[name], side, samples).cpu().numpy()
         return values
 
     grid = align("stride32", GRID_SIDE, 2)
     texture = _reduce(align("stride8", TEXTURE_SIDE, 1), TEXTURE_CHANNELS)
     parts: dict[str, NDArray[np.float32]] = {
-        "mean": _reduce(align("stride32", 1, -1), MEAN_CHANNELS)[:, 0],
+        "mean": _reduce(align("stride32", 1, 0), MEAN_CHANNELS)[:, 0],
         "grid": _reduce(grid, GRID_CHANNELS).reshape(len(grid), -1),
         "texture": np.concatenate((texture.mean(axis=1), texture.std(axis=1)), axis=1),
     }
-    pixel = [
-        pixel_parts(view.canvas[view.placed.inner], view.mask, box - _corner(view.placed))
-        for view, of_image in zip(views, boxes, strict=True)
-        for box in of_image
-    ]
-    parts["colour"] = np.array([colour for colour, _ in pixel], np.float32).reshape(len(pixel), -1)
-    parts["shape"] = np.array([shape for _, shape in pixel], np.float32).reshape(len(pixel), -1)
+    parts["colour"], parts["shape"] = pixel_parts(
+        [view.canvas[view.placed.inner] for view in views],
+        [view.mask for view in views],
+        [of_image - _corner(view.placed) for view, of_image in zip(views, boxes, strict=True)],
+    )
 
     slices = np.zeros((len(grid), slice_length(layout)), np.float32)
     for name, part in layout.items():
