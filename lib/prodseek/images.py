@@ -71,8 +71,8 @@ class ImageLimits:
 class DecodedImage:
     """An upright photo.
 
-    pixels: (H, W, 3) uint8 RGB, EXIF orientation applied, transparency on white; smaller than the photo when a
-    `max_side_px` was asked for. width_px, height_px: the upright photo at full size.
+    pixels: (H, W, 3) uint8 RGB, EXIF orientation applied, transparency on white; smaller than the photo when
+    `max_side_px` or `enough_side_px` was asked for. width_px, height_px: the upright photo at full size.
     """
 
     pixels: NDArray[np.uint8]
@@ -96,11 +96,17 @@ def pixel_hash(pixels: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
-def decode_image(data: bytes, limits: ImageLimits = ImageLimits(), max_side_px: int | None = None) -> DecodedImage:
+def decode_image(
+    data: bytes,
+    limits: ImageLimits = ImageLimits(),
+    max_side_px: int | None = None,
+    enough_side_px: int | None = None,
+) -> DecodedImage:
     """Decode a photo (its first frame) to upright RGB.
 
     max_side_px: shrink so that the longer side is at most this; JPEGs are then decoded at a reduced DCT scale, which
-    is several times faster for large photos. Raises ImageRejected.
+    is several times faster for large photos. enough_side_px: only that, a JPEG decoded at the smallest DCT scale that
+    leaves its longer side this or more, for a caller who shrinks the rest of the way. Raises ImageRejected.
     """
     if not data:
         raise ImageRejected(RejectReason.EMPTY, "0 bytes")
@@ -112,7 +118,7 @@ def decode_image(data: bytes, limits: ImageLimits = ImageLimits(), max_side_px: 
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             image = _open(data)
             _check_header(image, limits)
-            upright, width_px, height_px = _load_upright(image, max_side_px)
+            upright, width_px, height_px = _load_upright(image, max_side_px, enough_side_px)
             return DecodedImage(np.asarray(upright), width_px, height_px, str(image.format))
     except Image.DecompressionBombError as error:
         raise ImageRejected(RejectReason.TOO_MANY_PIXELS, str(error)) from error
@@ -154,13 +160,19 @@ def _check_header(image: Image.Image, limits: ImageLimits) -> None:
         )
 
 
-def _load_upright(image: Image.Image, max_side_px: int | None) -> tuple[Image.Image, int, int]:
+def _load_upright(
+    image: Image.Image, max_side_px: int | None, enough_side_px: int | None
+) -> tuple[Image.Image, int, int]:
     full_size = image.size
     shrunk_size = full_size
     if max_side_px is not None and max(full_size) > max_side_px:
         scale = max_side_px / max(full_size)
         shrunk_size = (max(1, round(full_size[0] * scale)), max(1, round(full_size[1] * scale)))
         image.draft(None, shrunk_size)
+    elif enough_side_px is not None and max(full_size) > enough_side_px:
+        # Of a photo of any shape the longer side decides.
+        image.draft(None, (enough_side_px, 1) if full_size[0] >= full_size[1] else (1, enough_side_px))
+        shrunk_size = image.size
     image.load()
     method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     upright = _rgb(image)

@@ -7,7 +7,7 @@ import io
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from prodseek.images import ImageLimits, ImageRejected, RejectReason, content_id, decode_image, pixel_hash
 
@@ -103,6 +103,32 @@ def test_shrunk_decode_keeps_full_size_in_mind() -> None:
     assert image.pixels.shape == (67, 100, 3)
     assert (image.width_px, image.height_px) == (1200, 800)
     assert_halves(image.pixels)
+
+
+@pytest.mark.parametrize(
+    ("size", "orientation", "enough_side_px", "decoded_size"),
+    [
+        ((1200, 800), 1, 150, (150, 100)),
+        ((1200, 800), 6, 150, (100, 150)),
+        ((1200, 800), 1, 151, (300, 200)),
+        ((1200, 800), 1, 700, (1200, 800)),
+        ((1200, 800), 1, 5000, (1200, 800)),
+        ((1201, 17), 1, 150, (151, 3)),
+    ],
+)
+def test_enough_is_the_smallest_dct_scale_and_no_more(
+    size: tuple[int, int], orientation: int, enough_side_px: int, decoded_size: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    photo = Image.fromarray(HALVES).resize(size)
+
+    image = decode_image(encoded(photo, "JPEG", exif=exif), enough_side_px=enough_side_px)
+    untouched = decode_image(encoded(photo, "PNG"), enough_side_px=enough_side_px)
+
+    assert image.pixels.shape[1::-1] == decoded_size
+    assert (image.width_px, image.height_px) == (size if orientation == 1 else size[::-1])
+    assert untouched.pixels.shape[1::-1] == size
 
 
 GOOD = encoded(Image.fromarray(np.random.default_rng(0).integers(0, 255, (80, 80, 3), np.uint8)), "JPEG")

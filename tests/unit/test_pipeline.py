@@ -30,6 +30,21 @@ def test_reads_ahead_a_bounded_number() -> None:
     results.close()  # type: ignore[attr-defined]
 
 
+def test_a_whole_batch_is_worked_on_ahead() -> None:
+    done = threading.Semaphore(0)
+
+    def work(x: int) -> int:
+        done.release()
+        return x
+
+    results = map_ahead(work, iter(range(1000)), 2, ahead=16)
+    assert next(results) == 0
+    # Without another result taken, sixteen are done and no seventeenth is begun.
+    assert all(done.acquire(timeout=10) for _ in range(16))
+    assert not done.acquire(timeout=0.05)
+    results.close()  # type: ignore[attr-defined]
+
+
 def test_an_error_comes_in_its_turn() -> None:
     results = map_ahead(lambda x: 1 // (x - 2), range(5), 2)
     assert [next(results), next(results)] == [-1, -1]

@@ -20,13 +20,35 @@ def select_detections(
     score is above score_threshold. Returns boxes (D, 4), scores (D,) and class indices (D,) int64, at most
     max_detections, best first; equal scores are ordered by box index, then by class.
     """
-    candidates, classes = torch.nonzero(scores > score_threshold, as_tuple=True)
-    values = scores[candidates, classes]
+    return select_batch(boxes[None], scores[None], score_threshold, nms_iou_threshold, max_detections)[0]
+
+
+def select_batch(
+    boxes: torch.Tensor,
+    scores: torch.Tensor,
+    score_threshold: float,
+    nms_iou_threshold: float,
+    max_detections: int,
+) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """`select_detections` of every image. boxes: (B, A, 4). scores: (B, A, C). Results are on the CPU: the few
+    candidates of all images leave a GPU together."""
+    candidates = torch.nonzero(scores > score_threshold)  # in the order of images, boxes, classes
+    images, indices, classes = candidates.unbind(1)
+    values = scores[images, indices, classes].cpu()
+    picked = boxes[images, indices].cpu()
+    classes = classes.cpu()
+    ends = torch.bincount(images.cpu(), minlength=len(scores)).cumsum(0).tolist()
+    spans = [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+    return [_suppress(picked[span], values[span], classes[span], nms_iou_threshold, max_detections) for span in spans]
+
+
+def _suppress(
+    boxes: torch.Tensor, values: torch.Tensor, classes: torch.Tensor, nms_iou_threshold: float, max_detections: int
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     # Stable, and candidates come in (box, class) order: that settles ties here and, through the order, in the
     # NMS.
     order = torch.argsort(values, descending=True, stable=True)
-    candidates, classes, values = candidates[order], classes[order], values[order]
-    picked = boxes[candidates]
-    kept = batched_nms(picked, values, classes, nms_iou_threshold)
+    boxes, values, classes = boxes[order], values[order], classes[order]
+    kept = batched_nms(boxes, values, classes, nms_iou_threshold)
     kept = torch.sort(kept).values[:max_detections]
-    return picked[kept], values[kept], classes[kept]
+    return boxes[kept], values[kept], classes[kept]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prodseek.vision.nms import select_detections
+from prodseek.vision.nms import select_batch, select_detections
 
 
 def overlap(a: np.ndarray, b: np.ndarray) -> float:
@@ -56,3 +56,25 @@ def test_the_best_are_kept_when_there_are_too_many() -> None:
 
     np.testing.assert_allclose(values.numpy(), [0.9, 0.9, 0.5], rtol=1e-6)
     assert kept[:, 0].tolist() == [20.0, 60.0, 40.0]
+
+
+def test_images_of_a_batch_do_not_mix() -> None:
+    generator = torch.Generator().manual_seed(4)
+    corners = torch.rand(4, 30, 2, generator=generator) * 40
+    boxes = torch.cat((corners, corners + 5 + torch.rand(4, 30, 2, generator=generator) * 30), 2)
+    scores = torch.rand(4, 30, 3, generator=generator)
+    scores[1] = 0  # an image without any
+    scores[2] = 0.5  # one of nothing but ties
+
+    together = select_batch(boxes, scores, 0.3, 0.45, 20)
+
+    assert [len(found) for found, _, _ in together][1] == 0
+    for index, of_image in enumerate(together):
+        alone = select_detections(boxes[index], scores[index], 0.3, 0.45, 20)
+        assert all(torch.equal(a, b) for a, b in zip(of_image, alone, strict=True))
+
+
+def test_a_network_that_detects_nothing() -> None:
+    found = select_batch(torch.zeros(2, 0, 4), torch.zeros(2, 0, 0), 0.3, 0.45, 20)
+
+    assert [len(boxes) for boxes, _, _ in found] == [0, 0]
