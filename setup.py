@@ -56,8 +56,9 @@ setup(
     extras_require={
         "cpu": ["faiss-cpu>=1.10"],
         "gpu": ["faiss-gpu>=1.14"],
-        # The vendor's own distribution that needs no display libraries. AGPL-3.0: see the README.
-        "ultralytics": ["ultralytics-opencv-headless>=8.4"],
+        # The vendor's own distribution that needs no display libraries. AGPL-3.0: see the README. From torch 2.6 on a
+        # file's classes can be exchanged for others while it is read.
+        "ultralytics": ["ultralytics-opencv-headless>=8.4.190", "torch>=2.6"],
         "test": [
             "pytest>=8",
             "hypothesis>=6",
@@ -66,6 +67,7 @@ setup(
             "duckdb>=1.1",
             "moto[server]>=5",
             "boto3>=1.35",
+            "ultralytics-opencv-headless>=8.4.190",
         ],
         "dev": ["ruff>=0.9", "mypy>=1.14", "types-PyYAML", "build>=1.2"],
     },

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -16,10 +17,11 @@ from prodseek.vision.weights import PinnedFile
 def foreign_globals(weights: PinnedFile, data: bytes) -> frozenset[str]:
     """The full names of all classes and functions that the file refers to and torch does not itself allow.
 
-    Found by reading the pickle's instructions; none is carried out. Raises WeightsError.
+    Found by reading the pickle's instructions; none is carried out. data: `weights.read()`. Raises WeightsError.
     """
     try:
-        return frozenset(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data)))
+        with _allowing({}):
+            return frozenset(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data)))
     except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise _not_torch(weights, error) from error
 
@@ -30,28 +32,41 @@ def load_torch(weights: PinnedFile, data: bytes, allowed: Mapping[str, Any] | No
     data: `weights.read()`. allowed: full name in the file -> what stands for it, beside torch's own list of tensors
     and containers. Raises WeightsError for anything else.
     """
-    entries: list[Any] = [(stands_for, name) for name, stands_for in (allowed or {}).items()]
     try:
-        with torch.serialization.safe_globals(entries):
+        with _allowing(allowed or {}):
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        first_line = str(error).split("\n")[0]
+        # torch's message goes on with how to trust the file all the same; that is not for us to advise.
+        found = [line.strip() for line in str(error).splitlines() if "Unsupported" in line or "Trying" in line]
         raise WeightsError(
-            f"weights file {weights.path} is not loaded, for it is more than weights: {first_line}"
+            f"weights file {weights.path} is not loaded, for it is damaged or more than weights: "
+            f"{(found or [type(error).__name__])[0].split(' Please')[0]}"
         ) from error
     except (RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise _not_torch(weights, error) from error
 
 
-def check_finite(weights: PinnedFile, values: Mapping[str, Any]) -> None:
+def check_finite(weights: PinnedFile, values: Mapping[str, torch.Tensor]) -> None:
     """Raises WeightsError where a tensor of a state_dict holds a value that is not finite."""
     for key, tensor in values.items():
-        if isinstance(tensor, torch.Tensor) and not bool(torch.isfinite(tensor).all()):
+        if not bool(torch.isfinite(tensor).all()):
             raise WeightsError(f"weights file {weights.path}: {key} holds values that are not finite; it is damaged")
 
 
+@contextmanager
+def _allowing(allowed: Mapping[str, Any]) -> Iterator[None]:
+    """Nothing but torch's own list and `allowed`: what others in this process have allowed does not count."""
+    entries: list[Any] = [(stands_for, name) for name, stands_for in allowed.items()]
+    before = torch.serialization.get_safe_globals()
+    torch.serialization.clear_safe_globals()
+    torch.serialization.add_safe_globals(entries)
+    try:
+        yield
+    finally:
+        torch.serialization.clear_safe_globals()
+        torch.serialization.add_safe_globals(before)
+
+
 def _not_torch(weights: PinnedFile, error: Exception) -> WeightsError:
-    return WeightsError(
-        f"weights file {weights.path} is no file of torch.save, or a damaged one: {type(error).__name__}: "
-        f"{str(error).splitlines()[0] if str(error) else 'it ends too early'}"
-    )
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return WeightsError(f"weights file {weights.path} is no file of torch.save, or a damaged one: {why}")
