@@ -56,6 +56,34 @@ def ultralytics_checkpoint(tmp_path_factory: pytest.TempPathFactory):  # type: i
     return make
 
 
+@pytest.fixture(scope="session")
+def resnet_weights(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
+    """Random weights of torchvision's ResNet-50, saved as it saves them: called without arguments, a `PinnedFile`."""
+    from prodseek.vision.weights import PinnedFile, file_sha256
+
+    made: list[PinnedFile] = []
+
+    def make() -> PinnedFile:
+        if not made:
+            import torch
+            from torchvision.models import resnet50
+
+            with torch.random.fork_rng():
+                torch.manual_seed(3)
+                state = resnet50(weights=None).state_dict()
+                for key, values in state.items():
+                    if key.endswith(("running_mean", "bias")):
+                        values.normal_(0, 0.1)
+                    elif key.endswith("running_var"):
+                        values.uniform_(1.0, 2.0)
+            path = tmp_path_factory.mktemp("resnet") / "resnet50.pth"
+            torch.save(state, path)
+            made.append(PinnedFile(path, file_sha256(path)))
+        return made[0]
+
+    return make
+
+
 def give_weights(model) -> None:  # type: ignore[no-untyped-def]
     """Random weights under which values keep their range through all layers and some tens of boxes of a photo score."""
     import torch
@@ -69,10 +97,10 @@ def give_weights(model) -> None:  # type: ignore[no-untyped-def]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
-    photos = torch.zeros(6, 3, 96, 96)  # noise of every fineness, so that no channel lies still
-    for cells in (3, 6, 12, 24, 48, 96):
-        noise = torch.randn((6, 3, cells, cells), generator=generator)
-        photos += nn.functional.interpolate(noise, (96, 96), mode="bilinear")
+    photos = torch.zeros(3, 3, 128, 128)  # noise of every fineness, so that no channel lies still
+    for cells in (2, 4, 8, 16, 32, 64, 128):
+        noise = torch.randn((3, 3, cells, cells), generator=generator)
+        photos += nn.functional.interpolate(noise, (128, 128), mode="bilinear")
     photos = (0.5 + 0.1 * photos).clamp(0, 1)
     head = model.model[-1]
     with torch.no_grad():

@@ -199,7 +199,7 @@ def import_ultralytics() -> Any:
     """
     with _contained():
         try:
-            return import_module("ultralytics.nn.tasks")
+            import_module("ultralytics")
         except ModuleNotFoundError as error:
             if error.name != "ultralytics":
                 raise
@@ -207,6 +207,7 @@ def import_ultralytics() -> Any:
                 "network.name is ultralytics, but the package ultralytics is not installed (it is AGPL-3.0, see the "
                 "README): pip install 'prodseek[ultralytics]'"
             ) from error
+        return import_module("ultralytics.nn.tasks")
 
 
 @contextmanager
