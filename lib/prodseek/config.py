@@ -21,6 +21,15 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(min_length=1)]
 
+# How the weights file of each network ends.
+_WEIGHTS_ENDINGS = {
+    "yolov3-tiny": (".weights",),
+    "yolov3": (".weights",),
+    "yolov3-spp": (".weights",),
+    "resnet50": (".pth", ".pt"),
+    "ultralytics": (".pt",),
+}
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -68,7 +77,7 @@ class WeightsConfig(_Section):
 
 
 class NetworkConfig(_Section):
-    name: Literal["yolov3-tiny", "yolov3", "yolov3-spp"]
+    name: Literal["yolov3-tiny", "yolov3", "yolov3-spp", "resnet50", "ultralytics"]
     input_px: Annotated[int, Field(ge=96, le=2048, multiple_of=32)]
     weights: WeightsConfig
 
@@ -187,6 +196,7 @@ def load_config(
         config = Config.model_validate(merged)
     except ValidationError as error:
         faults.extend(_explain(fault) for fault in error.errors())
+    faults.extend(_weights_of_another_network(merged))
     if faults:
         raise ConfigError(f"{len(faults)} fault(s) in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
     return config
@@ -229,6 +239,22 @@ def _parse_setting(setting: str, faults: list[str]) -> dict[str, Any]:
     for part in reversed(key.strip().split(".")):
         value = {part: value}
     return dict(value)
+
+
+def _weights_of_another_network(merged: dict[str, Any]) -> list[str]:
+    """Say here, not on an executor, that a network was chosen and its weights forgotten."""
+    network = merged.get("network")
+    weights = network.get("weights") if isinstance(network, dict) else None
+    if not isinstance(network, dict) or not isinstance(weights, dict):
+        return []
+    name, file_name = network.get("name"), weights.get("file_name")
+    endings = _WEIGHTS_ENDINGS.get(str(name))
+    if endings is None or not isinstance(file_name, str) or file_name.endswith(endings):
+        return []
+    return [
+        f"network.weights.file_name: {file_name!r} is not allowed: the weights of {name} end in {' or '.join(endings)}; "
+        "give file_name, sha256 and sources of the file to use"
+    ]
 
 
 def _explain(fault: Any) -> str:

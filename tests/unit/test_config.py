@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from prodseek.config import load_config
 from prodseek.errors import ConfigError
+from prodseek.vision.networks import NETWORKS
 
 
 def test_layers_are_laid_over_one_another(tmp_path: Path) -> None:
@@ -38,6 +39,25 @@ def test_every_error_is_reported_at_once_with_key_value_and_what_is_allowed(tmp_
         "absent.yaml: cannot be read",
     ):
         assert part in text
+
+
+WEIGHTS = ["network.weights.sha256=" + "a" * 64, "network.weights.sources=[/models/file]"]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_can_be_asked_for(name: str) -> None:
+    file_name = {"resnet50": "resnet50.pth", "ultralytics": "yolov3u.pt"}.get(name, f"{name}.weights")
+    settings = [f"network.name={name}", f"network.weights.file_name={file_name}", *WEIGHTS]
+    assert load_config(settings=settings).network.name == name
+
+
+@pytest.mark.parametrize(("name", "ending"), [("resnet50", ".pth or .pt"), ("ultralytics", ".pt")])
+def test_a_network_without_its_weights_is_reported_with_all_else(name: str, ending: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config(settings=[f"network.name={name}", "network.input_px=100", "network.weights.sha256=abc"])
+    text = str(error.value)
+    assert "3 fault(s)" in text
+    assert f"file_name: 'yolov3-tiny.weights' is not allowed: the weights of {name} end in {ending}; " in text
 
 
 def test_unknown_environment() -> None:
