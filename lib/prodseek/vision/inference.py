@@ -1,7 +1,13 @@
-"""From photos to regions and slices, in batches, with one forward pass a photo."""
+"""From photos to regions and slices, in batches, with one forward pass a photo.
+
+A bounded pipeline: `Detector.prepare` runs in a caller's threads, a batch ahead of the network; the network runs in the
+caller's own thread, which on a GPU only hands it work; regions and slices of the batch before are worked out in one
+more thread meanwhile. Pillow, torch and numpy's large operations let other threads run.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,18 +21,30 @@ from torch import nn
 
 from prodseek.errors import ConfigError
 from prodseek.images import DecodedImage
+from prodseek.pipeline import map_ahead
 from prodseek.slice_layout import SlicePart, slice_layout
-from prodseek.vision.foreground import find_foreground
-from prodseek.vision.letterbox import letterbox
+from prodseek.vision.foreground import Foreground, find_foreground
+from prodseek.vision.letterbox import Letterbox, letterbox
 from prodseek.vision.network import Network, NetworkOutput
 from prodseek.vision.networks import load_network
-from prodseek.vision.nms import select_detections
+from prodseek.vision.nms import select_batch
+from prodseek.vision.precision import FittedNetwork, fit_network
 from prodseek.vision.regions import Detection, Region, build_regions
 from prodseek.vision.settings import DetectorSettings, describe, model_id
 from prodseek.vision.slicing import View, slice_regions
 from prodseek.vision.weights import PinnedFile
 
-__all__ = ["Detector", "DetectorSettings", "ImageRegions", "load_detector", "model_id"]
+__all__ = ["Detector", "DetectorSettings", "ImageRegions", "PreparedImage", "load_detector", "model_id"]
+
+# A photo decoded with its longer side this many times input_px or more gives the input that the whole photo gives, to
+# less than one grey level in the mean.
+DECODE_FACTOR = 1.5
+
+# On a CPU the network takes so many images at once that no layer's output is larger: glibc gives blocks above 32 MiB
+# back to the system every time they are freed, and having them back, filled with zeros, costs as much as the network.
+_MAX_CPU_BYTES = 24 * 1024 * 1024
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,25 +56,60 @@ class ImageRegions:
     slices: NDArray[np.float16]
 
 
-class Detector:
-    """A network on a device, with what is around it. Get one from `load_detector`."""
+@dataclass(frozen=True)
+class PreparedImage:
+    """A photo as the network takes it; of the photo itself nothing is held.
 
-    def __init__(self, settings: DetectorSettings, network: Network, device: torch.device) -> None:
+    canvas: (input_px, input_px, 3) uint8 RGB. placed: where the photo lies in it. foreground: in pixels of that part.
+    """
+
+    image_id: str
+    canvas: NDArray[np.uint8]
+    placed: Letterbox
+    foreground: Foreground | None
+
+
+class Detector:
+    """A network on a device, with what is around it. Get one from `load_detector`.
+
+    n_halvings: how often a batch did not fit into the GPU's memory and was halved.
+    """
+
+    def __init__(self, settings: DetectorSettings, fitted: FittedNetwork, device: torch.device) -> None:
         self.settings = settings
         self.model_id = model_id(settings)
-        self.layout: dict[str, SlicePart] = slice_layout({m.name: m.channels for m in network.feature_maps})
-        self._network = network
-        self._device = device
+        self.device = device
+        self.precision = fitted.precision
+        self.n_halvings = 0
+        self._network = cast(Network, fitted.network)
+        self.layout: dict[str, SlicePart] = slice_layout({m.name: m.channels for m in self._network.feature_maps})
+        self._type = fitted.type
+        self._at_once = settings.batch_size
+        if device.type == "cpu":
+            self._at_once = min(self._at_once, max(1, _MAX_CPU_BYTES // fitted.largest_bytes))
+
+    @property
+    def enough_side_px(self) -> int:
+        """Photos may be decoded with their longer side reduced to this, see `images.decode_image`."""
+        return round(DECODE_FACTOR * self.settings.input_px)
+
+    def prepare(self, image_id: str, image: DecodedImage) -> PreparedImage:
+        """All that a photo needs before the network. May be called in any thread."""
+        canvas, placed = letterbox(image, self.settings.input_px)
+        return PreparedImage(image_id, canvas, placed, find_foreground(canvas[placed.inner]))
 
     def embed(self, images: Iterable[tuple[str, DecodedImage]]) -> Iterator[ImageRegions]:
         """Find and slice every image's regions; results come in the order of the images, a batch at a time.
 
-        images: (image_id, photo); at most batch_size of them are held at once. A photo may be decoded at a
-        reduced size, input_px on its longer side or more; boxes are in pixels of its full size all the same.
+        images: (image_id, photo); no more than four batches are in work at once. A photo may be decoded at a
+        reduced size, `enough_side_px` on its longer side or more; boxes are in pixels of its full size all the same.
         """
-        remaining = iter(images)
-        while batch := list(islice(remaining, self.settings.batch_size)):
-            yield from self._embed_batch(batch)
+        return self.embed_prepared(self.prepare(image_id, image) for image_id, image in images)
+
+    def embed_prepared(self, images: Iterable[PreparedImage]) -> Iterator[ImageRegions]:
+        """`embed` of what `prepare` gave, perhaps a batch ahead in threads of the caller's (`map_ahead`)."""
+        for batch in map_ahead(self._finish, self._outputs(iter(images)), threads=1):
+            yield from batch
 
     def embed_boxes(self, image: DecodedImage, boxes: Sequence[Sequence[float]]) -> NDArray[np.float16]:
         """Slice boxes drawn by a person, with one forward pass.
@@ -64,66 +117,96 @@ class Detector:
         boxes: (N, 4) x1 y1 x2 y2, source pixels at full size. Returns (N, slice_length) float16. Raises
         ValueError for a box that covers nothing of the photo.
         """
-        drawn = np.asarray(boxes, np.float32).reshape(-1, 4)
-        canvas, placed = letterbox(image, self.settings.input_px)
-        found = find_foreground(canvas[placed.inner])
-        view = View(canvas, placed, None if found is None else found.mask, drawn)
-        output = self._forward([canvas])
+        prepared = self.prepare("", image)
+        view = _view(prepared, np.asarray(boxes, np.float32).reshape(-1, 4))
+        output = self._forward([prepared])
         return slice_regions(output.maps, self._network.feature_maps, [view], self.layout)[0]
 
-    def _embed_batch(self, batch: list[tuple[str, DecodedImage]]) -> list[ImageRegions]:
-        boxed = [letterbox(image, self.settings.input_px) for _, image in batch]
-        output = self._forward([canvas for canvas, _ in boxed])
-        regions: list[tuple[Region, ...]] = []
-        views: list[View] = []
-        for index, (canvas, placed) in enumerate(boxed):
-            found = find_foreground(canvas[placed.inner])
-            foreground = None
-            if found is not None:
-                box = np.array([(found.x1_px, found.y1_px, found.x2_px, found.y2_px)], np.float32)
-                corner = np.array((placed.left_px, placed.top_px) * 2, np.float32)
-                foreground = _as_box(placed.clip_to_source(placed.to_source(box + corner))[0])
-            detections = [
-                Detection(name, score, _as_box(placed.clip_to_source(placed.to_source(box[None]))[0]))
-                for name, score, box in self._detect(output, index)
-            ]
-            of_image = build_regions(
-                placed.width_px, placed.height_px, detections, foreground, self.settings.min_box_px
+    def _outputs(self, images: Iterator[PreparedImage]) -> Iterator[tuple[list[PreparedImage], NetworkOutput]]:
+        """Run the network on batch after batch; a batch that the GPU's memory does not hold goes in halves."""
+        while batch := list(islice(images, self._at_once)):
+            while batch:
+                part, output = batch[: self._at_once], None
+                try:
+                    output = self._forward(part)
+                except torch.OutOfMemoryError:
+                    if len(part) == 1:
+                        raise
+                # Not inside `except`: there the error still holds on to what the network had allocated.
+                if output is None:
+                    self._halve(len(part))
+                else:
+                    yield part, output
+                    batch = batch[len(part) :]
+
+    def _halve(self, n_images: int) -> None:
+        self.n_halvings += 1
+        self._at_once = n_images // 2
+        _logger.warning(
+            "a batch of %d images does not fit into the memory of %s: going on with %d",
+            n_images,
+            self.device,
+            self._at_once,
+        )
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _forward(self, images: list[PreparedImage]) -> NetworkOutput:
+        with torch.inference_mode():
+            pixels = torch.from_numpy(np.stack([image.canvas for image in images]))
+            if self.device.type == "cuda":  # pinned, so that the copy waits for nothing
+                pixels = pixels.pin_memory().to(self.device, non_blocking=True)
+            # (B, H, W, 3) seen as (B, 3, H, W) is channels_last already.
+            return self._network(pixels.permute(0, 3, 1, 2).to(self._type) / 255)
+
+    def _finish(self, done: tuple[list[PreparedImage], NetworkOutput]) -> list[ImageRegions]:
+        images, output = done
+        with torch.inference_mode():
+            found = select_batch(
+                output.boxes,
+                output.scores,
+                self.settings.score_threshold,
+                self.settings.nms_iou_threshold,
+                self.settings.max_detections,
             )
-            regions.append(of_image)
-            boxes = np.array([region.box for region in of_image], np.float32)
-            views.append(View(canvas, placed, None if found is None else found.mask, boxes))
+        regions = [
+            self._regions(image, boxes.numpy(), scores.tolist(), classes.tolist())
+            for image, (boxes, scores, classes) in zip(images, found, strict=True)
+        ]
+        views = [
+            _view(image, np.array([region.box for region in of_image], np.float32))
+            for image, of_image in zip(images, regions, strict=True)
+        ]
         slices = slice_regions(output.maps, self._network.feature_maps, views, self.layout)
         return [
-            ImageRegions(image_id, of_image, rows)
-            for (image_id, _), of_image, rows in zip(batch, regions, slices, strict=True)
+            ImageRegions(image.image_id, of_image, rows)
+            for image, of_image, rows in zip(images, regions, slices, strict=True)
         ]
 
-    def _forward(self, canvases: list[NDArray[np.uint8]]) -> NetworkOutput:
-        precision = torch.float16 if self._device.type == "cuda" else torch.float32
-        with torch.inference_mode():
-            # (B, H, W, 3) seen as (B, 3, H, W) is channels_last already.
-            pixels = torch.from_numpy(np.stack(canvases)).to(self._device).permute(0, 3, 1, 2)
-            return self._network(pixels.to(precision) / 255)
-
-    def _detect(self, output: NetworkOutput, index: int) -> list[tuple[str, float, NDArray[np.float32]]]:
-        boxes, scores, classes = select_detections(
-            output.boxes[index],
-            output.scores[index],
-            self.settings.score_threshold,
-            self.settings.nms_iou_threshold,
-            self.settings.max_detections,
-        )
+    def _regions(
+        self, image: PreparedImage, boxes: NDArray[np.float32], scores: list[float], classes: list[int]
+    ) -> tuple[Region, ...]:
+        placed, found = image.placed, image.foreground
+        in_source = placed.clip_to_source(placed.to_source(boxes))
         names = self._network.class_names
-        return [
-            (names[class_index], score, box)
-            for class_index, score, box in zip(classes.tolist(), scores.tolist(), boxes.cpu().numpy(), strict=True)
+        detections = [
+            Detection(names[class_index], score, _as_box(box))
+            for class_index, score, box in zip(classes, scores, in_source, strict=True)
         ]
+        foreground = None
+        if found is not None:
+            box = np.array([(found.x1_px, found.y1_px, found.x2_px, found.y2_px)], np.float32)
+            corner = np.array((placed.left_px, placed.top_px) * 2, np.float32)
+            foreground = _as_box(placed.clip_to_source(placed.to_source(box + corner))[0])
+        return build_regions(placed.width_px, placed.height_px, detections, foreground, self.settings.min_box_px)
 
 
 @lru_cache(maxsize=1)
 def load_detector(settings: DetectorSettings) -> Detector:
-    """The detector of these settings, loaded once a process. Raises WeightsError and ConfigError."""
+    """The detector of these settings, loaded once a process. Raises WeightsError and ConfigError.
+
+    The network's precision is chosen here, see `precision.fit_network`.
+    """
     description = describe(settings)
     if settings.input_px <= 0 or settings.input_px % description.max_stride:
         raise ConfigError(
@@ -132,12 +215,16 @@ def load_detector(settings: DetectorSettings) -> Detector:
     device = _device(settings.device)
     if settings.torch_threads > 0:
         torch.set_num_threads(settings.torch_threads)
-    loaded = load_network(settings.network, PinnedFile(settings.weights_path, settings.weights_sha256))
-    network = cast(nn.Module, loaded).to(memory_format=torch.channels_last)
     if device.type == "cuda":
         torch.backends.cudnn.deterministic = True
-        network = network.half()
-    return Detector(settings, cast(Network, network.to(device)), device)
+    loaded = load_network(settings.network, PinnedFile(settings.weights_path, settings.weights_sha256))
+    fitted = fit_network(cast(nn.Module, loaded), settings.precision, settings.input_px, device)
+    return Detector(settings, fitted, device)
+
+
+def _view(image: PreparedImage, boxes: NDArray[np.float32]) -> View:
+    mask = None if image.foreground is None else image.foreground.mask
+    return View(image.canvas, image.placed, mask, boxes)
 
 
 def _device(wanted: str) -> torch.device:

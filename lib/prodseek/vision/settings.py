@@ -13,6 +13,8 @@ from prodseek.vision.network import NetworkDescription
 from prodseek.vision.networks import describe_network
 from prodseek.vision.weights import PinnedFile
 
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
 
 @dataclass(frozen=True)
 class DetectorSettings:
@@ -23,7 +25,8 @@ class DetectorSettings:
     square input, a multiple of its largest stride. score_threshold, nms_iou_threshold: in 0..1.
     max_detections: the best that many of an image are kept. min_box_px: detections with a shorter side, in
     source pixels, are left out. torch_threads: CPU threads of the network, 0 to leave torch's own number.
-    batch_size, torch_threads and device change the speed only.
+    precision: see `precision.fit_network`. batch_size, torch_threads and device change the speed only, and precision
+    changes results within a tolerance: none of them is part of the model id.
     """
 
     weights_path: Path
@@ -37,6 +40,7 @@ class DetectorSettings:
     min_box_px: float = 8.0
     torch_threads: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    precision: Precision = "auto"
 
 
 def describe(settings: DetectorSettings) -> NetworkDescription:

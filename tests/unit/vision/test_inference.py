@@ -5,18 +5,32 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
+from torch import nn
 
 from prodseek.errors import ConfigError, WeightsError
 from prodseek.images import DecodedImage, decode_image
+from prodseek.pipeline import map_ahead
 from prodseek.slice_layout import slice_length
-from prodseek.vision.inference import Detector, DetectorSettings, ImageRegions, load_detector, model_id
+from prodseek.vision.inference import (
+    Detector,
+    DetectorSettings,
+    ImageRegions,
+    PreparedImage,
+    load_detector,
+    model_id,
+)
+from prodseek.vision.network import FeatureMap, NetworkOutput
+from prodseek.vision.precision import FittedNetwork
 from prodseek.vision.settings import network_layout
 from prodseek.vision.weights import file_sha256
 
@@ -146,18 +160,113 @@ def test_no_images_no_results(detector: Detector) -> None:
     assert list(detector.embed([])) == []
 
 
-def test_only_a_batch_is_read_ahead(settings: DetectorSettings) -> None:
-    taken: list[int] = []
+def test_a_bounded_number_is_read_ahead(settings: DetectorSettings) -> None:
+    n_taken = 0
 
-    def images() -> object:
-        for index in range(6):
-            taken.append(index)
-            yield f"id{index}", decoded(picture(index, (64, 64)))
+    def images() -> Iterator[tuple[str, DecodedImage]]:
+        nonlocal n_taken
+        while True:
+            n_taken += 1
+            yield f"id{n_taken}", decoded(picture(n_taken % 6, (64, 64)))
 
-    results = load_detector(replace(settings, batch_size=2)).embed(images())  # type: ignore[arg-type]
-    next(results)
+    results = load_detector(replace(settings, batch_size=2)).embed(images())
+    for n_given in range(1, 12):
+        next(results)
+        assert n_taken <= n_given + 3 * 2
+    results.close()  # type: ignore[attr-defined]
 
-    assert taken == [0, 1]
+
+def test_an_error_of_preparing_in_threads_comes_out(detector: Detector) -> None:
+    def prepare(index: int) -> PreparedImage:
+        if index == 7:
+            raise OSError("the disk is gone")
+        return detector.prepare(f"id{index}", decoded(picture(index, (64, 64))))
+
+    results = detector.embed_prepared(map_ahead(prepare, range(20), 2, ahead=4))
+    with pytest.raises(OSError, match="the disk is gone"):
+        list(results)
+
+
+def test_prepared_in_threads_or_not_is_the_same(detector: Detector) -> None:
+    images = [(f"id{index}", decoded(picture(index))) for index in range(7)]
+
+    plain = list(detector.embed(images))
+    threaded = list(detector.embed_prepared(map_ahead(lambda each: detector.prepare(*each), images, 3, ahead=5)))
+
+    assert [(a.image_id, a.regions) for a in plain] == [(b.image_id, b.regions) for b in threaded]
+    for a, b in zip(plain, threaded, strict=True):
+        np.testing.assert_array_equal(a.slices, b.slices)
+
+
+class SmallMemory(nn.Module):
+    """A network that runs out of memory above a batch size."""
+
+    class_names = ("thing",)
+    feature_maps = tuple(FeatureMap(f"stride{stride}", stride, 4) for stride in (8, 16, 32))
+
+    def __init__(self, largest_batch: int) -> None:
+        super().__init__()
+        self.largest_batch = largest_batch
+        self.batches: list[int] = []
+
+    def forward(self, batch: torch.Tensor) -> NetworkOutput:
+        self.batches.append(len(batch))
+        if len(batch) > self.largest_batch:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        mean = batch.mean((1, 2, 3))
+        maps = {f"stride{s}": mean[:, None, None, None].repeat(1, 4, 416 // s, 416 // s) for s in (8, 16, 32)}
+        return NetworkOutput(torch.zeros(len(batch), 1, 4), torch.zeros(len(batch), 1, 1), maps)
+
+
+def small_memory_detector(settings: DetectorSettings, largest_batch: int, batch_size: int) -> Detector:
+    fitted = FittedNetwork(SmallMemory(largest_batch), "fp32", torch.float32, largest_bytes=1)
+    return Detector(replace(settings, batch_size=batch_size), fitted, torch.device("cpu"))
+
+
+def test_out_of_memory_halves_the_batch(settings: DetectorSettings, caplog: pytest.LogCaptureFixture) -> None:
+    images = [(f"id{index}", decoded(Image.new("L", (64, 64), 20 * index).convert("RGB"))) for index in range(11)]
+    detector = small_memory_detector(settings, largest_batch=2, batch_size=8)
+
+    results = list(detector.embed(images))
+
+    assert [result.image_id for result in results] == [image_id for image_id, _ in images]
+    # The first batch is tried at 8 and at 4; all after it at 2.
+    assert cast(SmallMemory, detector._network).batches == [8, 4, 2, 2, 2, 2, 2, 1]
+    assert detector.n_halvings == 2
+    assert "going on with 4" in caplog.text and "going on with 2" in caplog.text
+    whole = small_memory_detector(settings, largest_batch=8, batch_size=8)
+    for a, b in zip(results, whole.embed(images), strict=True):
+        np.testing.assert_array_equal(a.slices, b.slices)
+
+
+def test_an_image_that_does_not_fit_alone_is_an_error(settings: DetectorSettings) -> None:
+    detector = small_memory_detector(settings, largest_batch=0, batch_size=2)
+
+    with pytest.raises(torch.OutOfMemoryError):
+        list(detector.embed([("a", decoded(picture(0))), ("b", decoded(picture(1)))]))
+
+
+def test_on_a_cpu_no_layer_gives_more_than_glibc_keeps(settings: DetectorSettings) -> None:
+    fitted = FittedNetwork(SmallMemory(99), "fp32", torch.float32, largest_bytes=5 * 1024 * 1024)
+    detector = Detector(replace(settings, batch_size=16), fitted, torch.device("cpu"))
+
+    list(detector.embed([(f"id{index}", decoded(picture(index, (64, 64)))) for index in range(9)]))
+
+    assert cast(SmallMemory, detector._network).batches == [4, 4, 1]
+
+
+def test_bf16_and_fp32_find_the_same(settings: DetectorSettings) -> None:
+    images = [(f"id{index}", decoded(picture(index))) for index in range(4)]
+
+    exact = list(load_detector(replace(settings, precision="fp32")).embed(images))
+    rounded = list(load_detector(replace(settings, precision="bf16")).embed(images))
+
+    for a, b in zip(exact, rounded, strict=True):
+        assert a.regions[-1] == b.regions[-1]
+        assert cosines(a.slices[-1:], b.slices[-1:]).min() > 0.999
+        sure = [[r for r in each.regions if (r.score or 0) > 0.2] for each in (a, b)]
+        assert [r.class_name for r in sure[0]] == [r.class_name for r in sure[1]]
+        np.testing.assert_allclose([r.box for r in sure[0]], [r.box for r in sure[1]], atol=2)
 
 
 def test_the_smallest_photos(detector: Detector) -> None:
@@ -176,7 +285,7 @@ def test_the_model_id_follows_what_changes_the_result(settings: DetectorSettings
     base = model_id(settings)
 
     assert base.startswith("yolov3-tiny-416-")
-    assert base == model_id(replace(settings, batch_size=1, torch_threads=1, device="cpu"))
+    assert base == model_id(replace(settings, batch_size=1, torch_threads=1, device="cpu", precision="bf16"))
     changed = [
         replace(settings, input_px=608),
         replace(settings, score_threshold=0.2),
