@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from prodseek.jobs.ingest import write_images_and_rejects
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import base_uri
-from pyspark import SparkFiles
+from pyspark import Accumulator, AccumulatorParam, SparkFiles
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -23,7 +24,6 @@ from prodseek.catalog import read_photo
 from prodseek.config import Config
 from prodseek.ids import detection_id
 from prodseek.images import (
-    DecodedImage,
     ImageLimits,
     ImageRejected,
     RejectReason,
@@ -38,7 +38,10 @@ from prodseek.tables import table_schema
 from prodseek.vision.settings import DetectorSettings, model_id, network_layout
 from prodseek.vision.weights import obtain_weights
 
-Photo = tuple[str, DecodedImage | ImageRejected]
+if TYPE_CHECKING:
+    from prodseek.vision.inference import Detector, PreparedImage
+
+_HALVINGS = "batches halved for lack of memory"
 
 _logger = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     todo = images.join(known, "image_id", "left_anti")
     n_images, n_todo = images.count(), todo.count()
     failures = None
+    seen: Accumulator[Counter[str]] = spark.sparkContext.accumulator(Counter(), _Counts())
     if n_todo:
         spark.sparkContext.addFile(str(settings.weights_path))
         embed = partial(
@@ -62,6 +66,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
             folder_uri=folder_uri,
             limits=config.images.limits,
             read_threads=config.embed.read_threads,
+            seen=seen,
         )
         batch_uri = _new_batch_uri(cache_uri, store.run_id)
         dealt = deal(todo, "image_id", n_todo, config.embed.images_per_partition)
@@ -81,9 +86,16 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         "slice_layout": layout_to_dict(network_layout(settings)),
         "embedded_images": n_todo - n_failed,
         "cached_images": n_images - n_todo,
+        # Photos by where and in what the network computed; a task that Spark ran again counts again.
+        "computed_in": {name: count for name, count in sorted(seen.value.items()) if name != _HALVINGS},
+        "batches_halved": seen.value[_HALVINGS],
         "rejected": {row["reason"]: row["count"] for row in sorted(rejected, key=lambda r: (-r["count"], r["reason"]))},
     }
-    line = f"{n_todo} photos through {config.network.name}, {n_images - n_todo} known; {counts['detections']} regions"
+    computed_in = f" ({', '.join(facts['computed_in'])})" if facts["computed_in"] else ""
+    line = (
+        f"{n_todo} photos through {config.network.name}{computed_in}, {n_images - n_todo} known; "
+        f"{counts['detections']} regions"
+    )
     return Summary("embed", rows=counts, facts=facts, lines=(line,))
 
 
@@ -102,6 +114,7 @@ def detector_settings(config: Config) -> DetectorSettings:
         max_detections=config.embed.max_detections,
         torch_threads=config.embed.torch_threads,
         device=config.embed.device,
+        precision=config.embed.precision,
     )
 
 
@@ -130,30 +143,44 @@ def _say_device_once(device: str) -> None:
         _logger.warning("no GPU found: the network runs on the CPU")
 
 
+class _Counts(AccumulatorParam[Counter[str]]):
+    def zero(self, value: Counter[str]) -> Counter[str]:
+        return Counter()
+
+    def addInPlace(self, value1: Counter[str], value2: Counter[str]) -> Counter[str]:  # noqa: N802
+        value1.update(value2)
+        return value1
+
+
 def _embed_rows(
     batches: Iterator[pa.RecordBatch],
     settings: DetectorSettings,
     folder_uri: str,
     limits: ImageLimits,
     read_threads: int,
+    seen: Accumulator[Counter[str]],
 ) -> Iterator[pa.RecordBatch]:
     from prodseek.vision.inference import load_detector
 
     weights_path = Path(SparkFiles.get(settings.weights_path.name))
     detector = load_detector(replace(settings, weights_path=weights_path))
+    n_halvings_before = detector.n_halvings
     rows = (row for batch in batches for row in batch.to_pylist())
-    read = partial(_read, folder_uri=folder_uri, limits=limits, input_px=settings.input_px)
+    read = partial(_read, folder_uri=folder_uri, limits=limits, detector=detector)
     failed: list[tuple[str, ImageRejected]] = []
+    n_embedded = 0
 
-    def readable(photos: Iterator[Photo]) -> Iterator[tuple[str, DecodedImage]]:
-        for image_id, photo in photos:
-            if isinstance(photo, ImageRejected):
-                failed.append((image_id, photo))
+    def readable(photos: Iterator[PreparedImage | tuple[str, ImageRejected]]) -> Iterator[PreparedImage]:
+        for photo in photos:
+            if isinstance(photo, tuple):
+                failed.append(photo)
             else:
-                yield image_id, photo
+                yield photo
 
     schema = _cached_arrow_schema()
-    for image in detector.embed(readable(map_ahead(read, rows, read_threads))):
+    prepared = readable(map_ahead(read, rows, read_threads, ahead=settings.batch_size))
+    for image in detector.embed_prepared(prepared):
+        n_embedded += 1
         yield pa.RecordBatch.from_pylist(
             [
                 {
@@ -175,6 +202,10 @@ def _embed_rows(
             ],
             schema,
         )
+    place = "GPU" if detector.device.type == "cuda" else "CPU"
+    seen.add(
+        Counter({f"{place}, {detector.precision}": n_embedded, _HALVINGS: detector.n_halvings - n_halvings_before})
+    )
     if failed:
         yield pa.RecordBatch.from_pylist(
             [
@@ -190,14 +221,17 @@ def _cached_arrow_schema() -> pa.Schema:
     return pa.schema([*fields, pa.field("reason", pa.string()), pa.field("detail", pa.string())])
 
 
-def _read(row: dict[str, Any], folder_uri: str, limits: ImageLimits, input_px: int) -> Photo:
+def _read(
+    row: dict[str, Any], folder_uri: str, limits: ImageLimits, detector: Detector
+) -> PreparedImage | tuple[str, ImageRejected]:
     try:
         data = read_photo(row["uri"], folder_uri, limits.max_bytes)
         if content_id(data) != row["image_id"]:
             raise ImageRejected(RejectReason.CHANGED, "the file was replaced while the run went on")
-        return row["image_id"], decode_image(data, limits, max_side_px=2 * input_px)
+        image = decode_image(data, limits, enough_side_px=detector.enough_side_px)
     except ImageRejected as rejected:
         return row["image_id"], rejected
+    return detector.prepare(row["image_id"], image)
 
 
 if __name__ == "__main__":

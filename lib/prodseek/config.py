@@ -88,6 +88,7 @@ class EmbedConfig(_Section):
     read_threads: Count
     torch_threads: Count
     device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
     score_threshold: Fraction
     nms_iou_threshold: Fraction
     max_detections: Annotated[int, Field(ge=0)]

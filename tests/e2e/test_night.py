@@ -73,6 +73,14 @@ def test_every_image_has_regions_and_one_is_primary(night: Run, tables) -> None:
     assert all("frame" in found for found in kinds.values())
 
 
+def test_the_manifest_says_what_the_network_computed_in(night: Run) -> None:
+    facts = night.manifest()["stages"]["embed"]
+
+    assert sum(facts["computed_in"].values()) == facts["embedded_images"] == 236
+    assert set(facts["computed_in"]) < {"CPU, fp32", "CPU, bf16", "GPU, fp16", "GPU, fp32"}
+    assert facts["batches_halved"] == 0
+
+
 def test_embeddings_are_unit_length(night: Run, tables) -> None:  # type: ignore[no-untyped-def]
     table = tables(night, "embeddings")
     assert table.num_rows == tables(night, "detections").num_rows
