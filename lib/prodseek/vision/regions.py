@@ -58,14 +58,17 @@ def build_regions(
     """The regions of one image: detections in the order given, then foreground, then frame; exactly one is
     primary.
 
-    Detections with a side shorter than min_box_px are left out. Primary is the foreground; where there is
+    Detections with a side shorter than min_box_px are left out, and of those of a class that cover the same whole
+    pixels all but the first: boxes that differ outside the photo alone are one region inside it. Primary is the foreground; where there is
     none, the dominant detection, that is the highest score x area_fraction (the first of equals) if it is
     DOMINANT_MIN or more; else the frame.
     """
+    first: dict[tuple[object, ...], Detection] = {}
+    for found in detections:
+        if min(found.box[2] - found.box[0], found.box[3] - found.box[1]) >= min_box_px:
+            first.setdefault((found.class_name, *map(round, found.box)), found)
     regions = [
-        _region("detection", found.box, width_px, height_px, found.class_name, found.score)
-        for found in detections
-        if min(found.box[2] - found.box[0], found.box[3] - found.box[1]) >= min_box_px
+        _region("detection", found.box, width_px, height_px, found.class_name, found.score) for found in first.values()
     ]
     dominant = [index for index, region in enumerate(regions) if _dominance(region) >= DOMINANT_MIN]
     if foreground is not None:

@@ -56,3 +56,12 @@ def test_detections_with_a_short_side_are_left_out() -> None:
     thin = Detection("tie", 0.99, (10.0, 0.0, 17.9, 100.0))
 
     assert [region.kind for region in build([thin], None)] == ["frame"]
+
+
+def test_detections_that_are_the_same_inside_the_photo_are_one() -> None:
+    again = Detection("chair", 0.7, (10.0, 10.2, 59.9, 60.0))
+    other = Detection("stool", 0.6, SURE.box)
+
+    found = [(region.class_name, region.score) for region in build([SURE, again, other], None)]
+
+    assert found == [("chair", 0.9), ("stool", 0.6), (None, None)]
