@@ -69,6 +69,7 @@ class UltralyticsNetwork(nn.Module):
         self.class_names = tuple(str(model.names[index]) for index in range(head.nc))
         self.layers = nn.ModuleList(model.model[:-1])
         self.head = head
+        head.dfl = None  # `_decode` does what it does, in float32 whatever the layers compute in
         self.end_to_end = bool(head.end2end)
         self.strides = tuple(int(stride) for stride in head.stride.tolist())
         self.max_stride = max(*self.strides, *SLICED_STRIDES)
