@@ -23,6 +23,7 @@ _LIBRARIES = (
     "pyspark",
     "torch",
     "torchvision",
+    "ultralytics-opencv-headless",
     "pyarrow",
     "numpy",
     "faiss-cpu",

@@ -207,11 +207,7 @@ def load_detector(settings: DetectorSettings) -> Detector:
 
     The network's precision is chosen here, see `precision.fit_network`.
     """
-    description = describe(settings)
-    if settings.input_px <= 0 or settings.input_px % description.max_stride:
-        raise ConfigError(
-            f"input_px is {settings.input_px}; {description.name} takes positive multiples of {description.max_stride}"
-        )
+    describe(settings)  # raises what can be found out without loading
     device = _device(settings.device)
     if settings.torch_threads > 0:
         torch.set_num_threads(settings.torch_threads)

@@ -59,9 +59,9 @@ def build_regions(
     primary.
 
     Detections with a side shorter than min_box_px are left out, and of those of a class that cover the same whole
-    pixels all but the first: boxes that differ outside the photo alone are one region inside it. Primary is the foreground; where there is
-    none, the dominant detection, that is the highest score x area_fraction (the first of equals) if it is
-    DOMINANT_MIN or more; else the frame.
+    pixels all but the first: boxes that differ outside the photo alone are one region inside it. Primary is the
+    foreground; where there is none, the dominant detection, that is the highest score x area_fraction (the
+    first of equals) if it is DOMINANT_MIN or more; else the frame.
     """
     first: dict[tuple[object, ...], Detection] = {}
     for found in detections:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from prodseek.errors import ConfigError
 from prodseek.slice_layout import SLICE_VERSION, SlicePart, layout_to_dict, slice_layout
 from prodseek.vision.network import NetworkDescription
 from prodseek.vision.networks import describe_network
@@ -44,12 +45,20 @@ class DetectorSettings:
 
 
 def describe(settings: DetectorSettings) -> NetworkDescription:
-    """What is known of the network before it is loaded (see `networks.describe_network`)."""
-    return describe_network(settings.network, PinnedFile(settings.weights_path, settings.weights_sha256))
+    """What is known of the network before it is loaded.
+
+    Raises as `networks.describe_network`, and ConfigError for an input_px that the network cannot take.
+    """
+    description = describe_network(settings.network, PinnedFile(settings.weights_path, settings.weights_sha256))
+    if settings.input_px <= 0 or settings.input_px % description.max_stride:
+        raise ConfigError(
+            f"input_px is {settings.input_px}; {description.name} takes positive multiples of {description.max_stride}"
+        )
+    return description
 
 
 def network_layout(settings: DetectorSettings) -> dict[str, SlicePart]:
-    """The layout of the network's slices, from its description alone. Raises as `describe_network`."""
+    """The layout of the network's slices, from its description alone. Raises as `describe`."""
     return slice_layout({m.name: m.channels for m in describe(settings).feature_maps})
 
 
@@ -57,7 +66,7 @@ def model_id(settings: DetectorSettings) -> str:
     """A short name for what these settings give: equal ids, equal regions and slices.
 
     `<network>-<input_px>-<16 hex digits>`, of a hash over the description, the weights, the thresholds and
-    the version of slicing. Reads the description alone. Raises as `describe_network`.
+    the version of slicing. Reads the description alone. Raises as `describe`.
     """
     description = describe(settings)
     content = {

@@ -114,6 +114,8 @@ def test_wrong_weights_and_sizes_are_refused(settings: DetectorSettings) -> None
         load_detector(replace(settings, weights_sha256="0" * 64))
     with pytest.raises(ConfigError, match="positive multiples of 32"):
         load_detector(replace(settings, input_px=100))
+    with pytest.raises(ConfigError, match="positive multiples of 32"):  # on the driver
+        model_id(replace(settings, input_px=100))
 
 
 @pytest.mark.parametrize(
