@@ -192,7 +192,7 @@ def _rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         image = Image.new("RGB", rgba.size, WHITE)
         image.paste(rgba, mask=rgba.getchannel("A"))
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
