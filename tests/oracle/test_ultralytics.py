@@ -109,9 +109,9 @@ def assert_equal(boxes: torch.Tensor, scores: torch.Tensor, classes: torch.Tenso
 
 @pytest.mark.parametrize("name", ["yolov3u", "yolov3-tinyu", "yolov8n"])
 def test_the_maps_of_the_backbones_last_layers(name: str, ultralytics_checkpoint: Checkpoint) -> None:
-    from ultralytics.nn.tasks import load_checkpoint
-
     weights = ultralytics_checkpoint(name)
+    from ultralytics.nn.tasks import load_checkpoint  # now that it was imported as prodseek imports it
+
     batch = canvases()
     theirs: dict[int, torch.Tensor] = {}
     model, _ = load_checkpoint(weights.path)

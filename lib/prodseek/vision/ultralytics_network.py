@@ -145,6 +145,10 @@ def load(network: str, weights: PinnedFile) -> UltralyticsNetwork:
         return UltralyticsNetwork(model).eval()
     except WeightsError as error:
         raise WeightsError(f"weights file {weights.path}: {error}") from error
+    except (AttributeError, IndexError, RuntimeError, TypeError) as error:
+        raise WeightsError(
+            f"weights file {weights.path} does not run with ultralytics {import_module('ultralytics').__version__}: {error}"
+        ) from error
 
 
 @lru_cache(maxsize=4)

@@ -189,9 +189,36 @@ def test_a_truncated_checkpoint(ultralytics_checkpoint: Checkpoint, tmp_path: Pa
         load("ultralytics", PinnedFile(path, file_sha256(path)))
 
 
+def test_a_checkpoint_as_the_first_versions_wrote_it(
+    ultralytics_checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import_ultralytics()
+    import ultralytics.nn.modules as modules
+    from ultralytics.utils import IterableSimpleNamespace
+    from ultralytics.utils.loss import v8DetectionLoss
+
+    weights = ultralytics_checkpoint("yolov8n")
+    content = torch.load(weights.path, weights_only=False)
+    model = content["model"]
+    model.args = IterableSimpleNamespace(box=7.5, cls=0.5, dfl=1.5)
+    model.criterion = v8DetectionLoss(model)
+    content["best_fitness"] = np.float64(0.5)
+    for layer in {type(layer) for layer in model.modules() if type(layer).__module__.startswith("ultralytics.nn.modu")}:
+        monkeypatch.setattr(layer, "__module__", "ultralytics.nn.modules")  # all in one file
+        assert getattr(modules, layer.__name__) is layer
+    old = saved(content, tmp_path / "old.pt")
+    monkeypatch.undo()
+    batch = torch.rand((1, 3, 64, 64), generator=torch.Generator().manual_seed(1))
+
+    with torch.inference_mode():
+        torch.testing.assert_close(load("ultralytics", old)(batch).boxes, load("ultralytics", weights)(batch).boxes)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (lambda model: delattr(model, "save"), "does not run with ultralytics .*'save'"),
+        (lambda model: setattr(model.model[0].conv, "stride", (1, 1)), "does not run with ultralytics|no layer of"),
         (lambda model: model.names.pop(3), "scores 80 classes, but names others"),
         (lambda model: model.yaml.pop("backbone"), "does not say which of its layers are the backbone"),
         (lambda model: next(model.parameters()).data.fill_(torch.nan), "holds values that are not finite"),
