@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torchvision.ops import roi_align
 
 
@@ -25,8 +27,9 @@ def align_boxes(
     # mean is two small matrix products, over channels that lie together in a channels_last map. That is several times
     # as fast as torchvision's loop over channels.
     n_channels, height, width = values.shape[1:]
-    along_y = _weights(torch.cat(list(boxes))[:, 1::2] / stride, side, samples, height)
-    along_x = _weights(torch.cat(list(boxes))[:, 0::2] / stride, side, samples, width)
+    intervals = torch.cat(list(boxes)).numpy() / np.float32(stride)
+    along_y = torch.from_numpy(_weights(intervals[:, 1::2], side, samples, height))
+    along_x = torch.from_numpy(_weights(intervals[:, 0::2], side, samples, width))
     pooled = values.new_empty(len(along_y), side, side, n_channels)
     start = 0
     for image, of_image in zip(values.permute(0, 2, 3, 1), boxes, strict=True):
@@ -38,17 +41,19 @@ def align_boxes(
     return pooled.flatten(1, 2)
 
 
-def _weights(intervals: torch.Tensor, side: int, samples: int, length: int) -> torch.Tensor:
+def _weights(intervals: NDArray[np.float32], side: int, samples: int, length: int) -> NDArray[np.float32]:
     """How much each of a line's `length` values counts in each of `side` cells. (R, 2), in values of the line ->
     (R, side, length)"""
-    starts, sizes = intervals[:, 0] - 0.5, intervals[:, 1] - intervals[:, 0]
-    cell = sizes / side
-    n_samples = torch.full_like(sizes, samples) if samples else cell.ceil().clamp_(min=1)
-    index = torch.arange(int(n_samples.max()) if len(n_samples) else 1)
-    # (R, side, samples); a box with fewer samples than another has the rest count nothing.
-    offsets = torch.arange(side)[None, :, None] + (index + 0.5) / n_samples[:, None, None]
-    places = starts[:, None, None] + offsets * cell[:, None, None]
-    counts = (index < n_samples[:, None, None]) & (places >= -1) & (places <= length)
-    away = (places.clamp(0, length - 1)[..., None] - torch.arange(length)).abs_()
-    shares = (1 - away).clamp_(min=0) * counts[..., None]
-    return shares.sum(2) / n_samples[:, None, None]
+    # (R, side, samples, length), filled from the left.
+    starts, ends = (intervals[:, index, None, None] for index in (0, 1))
+    cell = (ends - starts) / np.float32(side)
+    n_samples = np.full_like(cell, samples) if samples else np.maximum(np.ceil(cell), 1)
+    index = np.arange(n_samples.max(initial=1), dtype=np.float32)
+    offsets = np.arange(side, dtype=np.float32)[:, None] + (index + np.float32(0.5)) / n_samples
+    places = starts - np.float32(0.5) + offsets * cell
+    # A box with fewer samples than another has the rest count nothing.
+    counts = (index < n_samples) & (places >= -1) & (places <= length)
+    away = np.abs(np.clip(places, 0, length - 1)[..., None] - np.arange(length, dtype=np.float32))
+    shares = np.maximum(1 - away, 0) * counts[..., None]
+    weights: NDArray[np.float32] = shares.sum(axis=2) / n_samples
+    return weights

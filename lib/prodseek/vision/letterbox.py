@@ -74,7 +74,7 @@ def letterbox(image: DecodedImage, input_px: int) -> tuple[NDArray[np.uint8], Le
     if size != pixels.shape[:2]:
         # Antialiased, the filter widens when it shrinks, so that fine patterns do not alias. These are Pillow's values
         # but for the odd grey level, in a third of its time. torch takes arrays that it may write to.
-        photo = torch.from_numpy(np.require(pixels, requirements="W")).permute(2, 0, 1)[None]
+        photo = torch.from_numpy(np.require(pixels, requirements="W"))[None].permute(0, 3, 1, 2)
         pixels = F.interpolate(photo, size, mode="bilinear", antialias=True)[0].permute(1, 2, 0).numpy()
     canvas[placed.inner] = pixels
     return canvas, placed
