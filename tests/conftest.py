@@ -97,11 +97,12 @@ def give_weights(model) -> None:  # type: ignore[no-untyped-def]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # the mean over all batches
-    photos = torch.zeros(3, 3, 128, 128)  # noise of every fineness, so that no channel lies still
-    for cells in (2, 4, 8, 16, 32, 64, 128):
-        noise = torch.randn((3, 3, cells, cells), generator=generator)
-        photos += nn.functional.interpolate(noise, (128, 128), mode="bilinear")
-    photos = (0.5 + 0.1 * photos).clamp(0, 1)
+    photos = torch.cat(  # tiles of every size: flat areas and edges in full contrast
+        [
+            nn.functional.interpolate(torch.rand((1, 3, tiles, tiles), generator=generator), (128, 128))
+            for tiles in (2, 3, 6, 12, 24, 48)
+        ]
+    )
     head = model.model[-1]
     with torch.no_grad():
         model.train()(photos)

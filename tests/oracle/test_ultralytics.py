@@ -19,7 +19,7 @@ from prodseek.vision.ultralytics_network import load
 from prodseek.vision.weights import PinnedFile
 
 INPUT_PX = 192
-BOX_TOLERANCE_PX = 0.05  # of 192; sums in another order in float32, through random layers that damp nothing
+BOX_TOLERANCE_PX = 0.01  # of 192; sums in another order in float32
 SCORE_TOLERANCE = 1e-4
 MAP_TOLERANCE = 1e-3  # ours has batch normalisation folded in, theirs has not
 
@@ -103,8 +103,10 @@ def assert_equal(boxes: torch.Tensor, scores: torch.Tensor, classes: torch.Tenso
     """wanted: (N, 6) x1 y1 x2 y2 score class, best first; ultralytics cuts boxes at the picture's edges."""
     assert len(wanted) == len(boxes)
     torch.testing.assert_close(scores, wanted[:, 4], atol=SCORE_TOLERANCE, rtol=0)
-    assert classes.tolist() == wanted[:, 5].int().tolist()
-    torch.testing.assert_close(boxes.clamp(0, INPUT_PX), wanted[:, :4], atol=BOX_TOLERANCE_PX, rtol=0)
+    # Within each class: where two scores are equal but for rounding, either may come first.
+    ours, theirs = classes.argsort(stable=True), wanted[:, 5].argsort(stable=True)
+    assert classes[ours].tolist() == wanted[theirs, 5].int().tolist()
+    torch.testing.assert_close(boxes[ours].clamp(0, INPUT_PX), wanted[theirs, :4], atol=BOX_TOLERANCE_PX, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["yolov3u", "yolov3-tinyu", "yolov8n"])
