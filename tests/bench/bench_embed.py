@@ -16,39 +16,47 @@ N_PHOTOS = 96
 SIDE_PX = 500
 ROUNDS = 5
 
-PLAIN = "plain loop, fp32 (decode, network, NMS, box means)"
-BARE = "bare network, {precision}, 2 threads (noise in, no regions)"
+PLAIN = "plain loop, fp32, 2 threads"
 
 
 def main(folder: Path | None) -> None:
     settings = contenders.settings()
     detector = load_detector(settings)
-    plain = contenders.plain_network(settings)
-    processes = contenders.TwoProcesses(settings)
-    bare = BARE.format(precision=detector.precision)
+    two_processes = contenders.TwoProcesses(settings)
+    plain, bare, ours = contenders.plain_loop, contenders.bare_network, contenders.embed
+    bare_name = f"bare network, {detector.precision}, 2 threads"
     with contenders.photos(folder, N_PHOTOS, SIDE_PX) as paths:
         seconds = contenders.medians(
             {
-                PLAIN: partial(contenders.plain_loop, plain, paths),
-                bare: partial(contenders.bare_network, detector, len(paths)),
-                "prodseek, 1 process, 2 threads in the network": partial(contenders.in_one_process, detector, paths),
-                "prodseek, 1 process, 2 pipelines of 1 thread": partial(contenders.in_two_threads, detector, paths),
-                "prodseek, 2 processes of 1 thread, as in Spark": partial(processes, paths),
+                PLAIN: partial(contenders.OneProcess(detector, plain), paths),
+                "plain loop, fp32, 2 processes": partial(two_processes, plain, paths),
+                bare_name: partial(contenders.OneProcess(detector, bare), paths),
+                f"bare network, {detector.precision}, 2 processes": partial(two_processes, bare, paths),
+                "prodseek, 2 threads in the network": partial(contenders.OneProcess(detector, ours), paths),
+                "prodseek, 2 pipelines of 1 thread": partial(contenders.OneProcess(detector, ours, 2), paths),
+                "prodseek, 2 processes (as in Spark)": partial(two_processes, ours, paths),
             },
             ROUNDS,
         )
         n_photos = len(paths)
-    processes.close()
+    two_processes.close()
     table = Table(
         "",
         "photos/s",
         "x plain loop",
-        "of bare network",
+        "of bare",
+        "core ms/photo",
         title=f"yolov3-tiny {contenders.INPUT_PX}, {n_photos} photos of {SIDE_PX} px, median of {ROUNDS} rounds",
+        caption="plain loop: decode, NCHW network, NMS, box means, one batch after another. "
+        "bare network: noise in, no decoding, no regions, no slices.",
     )
     for name, median in seconds.items():
         table.add_row(
-            name, f"{n_photos / median:.1f}", f"{seconds[PLAIN] / median:.2f}", f"{seconds[bare] / median:.0%}"
+            name,
+            f"{n_photos / median.wall:.1f}",
+            f"{seconds[PLAIN].wall / median.wall:.2f}",
+            f"{seconds[bare_name].wall / median.wall:.0%}",
+            f"{1000 * median.processor / n_photos:.1f}",
         )
     Console().print(table)
 

@@ -9,13 +9,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from threadpoolctl import threadpool_limits
 from torchvision.ops import roi_align
 
 from prodseek.config import load_config
@@ -35,9 +38,12 @@ INPUT_PX = 416
 SCORE_THRESHOLD = 0.2
 READ_THREADS = 2
 
+Work = Callable[[Detector, Sequence[Path]], object]
+
 
 def settings() -> DetectorSettings:
-    """yolov3-tiny with the published weights."""
+    """yolov3-tiny with the published weights. Also keeps numpy's BLAS to one thread, as Spark does in its workers."""
+    threadpool_limits(1, user_api="blas")
     weights = load_config().network.weights
     path = obtain_weights(weights.file_name, weights.sha256, weights.sources, weights.folder)
     return DetectorSettings(
@@ -46,8 +52,13 @@ def settings() -> DetectorSettings:
 
 
 @contextmanager
-def photos(folder: Path | None, n_photos: int, side_px: int) -> Iterator[list[Path]]:
-    """Photos of a folder, or of the sample catalogue, as JPEGs of quality 90 with a longer side of side_px."""
+def photos(folder: Path | None, n_photos: int, side_px: int, grain: float = 0.0) -> Iterator[list[Path]]:
+    """Photos of a folder, or of the sample catalogue, as JPEGs of quality 90 with a longer side of side_px.
+
+    grain: deviation, in grey levels, of noise laid over them. Enlarged photos are smooth, and JPEGs of smooth photos are
+    small and quickly decoded; with noise they are as large as a camera's.
+    """
+    rng = np.random.default_rng(0)
     found = [path for path in sorted((folder or SAMPLE).glob("*.jp*g")) if not path.name.startswith("bad-")]
     found = found[:: max(1, len(found) // n_photos)][:n_photos]
     with tempfile.TemporaryDirectory(prefix="prodseek-bench-") as name:
@@ -56,7 +67,11 @@ def photos(folder: Path | None, n_photos: int, side_px: int) -> Iterator[list[Pa
             with Image.open(path) as opened:
                 scale = side_px / max(opened.size)
                 size = (round(opened.width * scale), round(opened.height * scale))
-                opened.convert("RGB").resize(size, Image.Resampling.LANCZOS).save(target, quality=90)
+                photo = opened.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+            if grain:
+                noise = rng.standard_normal((photo.height, photo.width, 1), np.float32) * grain
+                photo = Image.fromarray(np.clip(np.asarray(photo) + noise, 0, 255).astype(np.uint8))
+            photo.save(target, quality=90)
         yield made
 
 
@@ -75,14 +90,15 @@ class PlainNetwork(DarknetNetwork):
         return super()._run(index, layer, inputs)
 
 
+@lru_cache
 def plain_network(detector_settings: DetectorSettings) -> PlainNetwork:
     """yolov3-tiny in fp32, NCHW."""
     return PlainNetwork(read_description("yolov3-tiny"), read_weights(detector_settings.weights_path)).eval()
 
 
-def plain_loop(network: PlainNetwork, paths: Sequence[Path]) -> None:
+def plain_loop(detector: Detector, paths: Sequence[Path]) -> None:
     """Decode, run, find and slice, one batch after another: what one writes first."""
-    torch.set_num_threads(2)
+    network = plain_network(detector.settings)
     with torch.inference_mode():
         for start in range(0, len(paths), BATCH_SIZE):
             images = [decode_image(path.read_bytes()) for path in paths[start : start + BATCH_SIZE]]
@@ -96,13 +112,12 @@ def plain_loop(network: PlainNetwork, paths: Sequence[Path]) -> None:
             roi_align(output.maps["stride32"], found, 1, 1 / 32, aligned=True)
 
 
-def bare_network(detector: Detector, n_photos: int) -> None:
+def bare_network(detector: Detector, paths: Sequence[Path]) -> None:
     """The detector's network in its precision and batch, on noise: no decoding, no regions, no slices."""
-    torch.set_num_threads(2)
     at_once = detector._at_once
     batch = torch.rand(at_once, 3, INPUT_PX, INPUT_PX).to(detector._type).to(memory_format=torch.channels_last)
     with torch.inference_mode():
-        for _ in range(0, n_photos, at_once):
+        for _ in range(0, len(paths), at_once):
             detector._network(batch)
 
 
@@ -110,27 +125,36 @@ def read(detector: Detector, path: Path) -> PreparedImage:
     return detector.prepare(path.name, decode_image(path.read_bytes(), enough_side_px=detector.enough_side_px))
 
 
-def embed(detector: Detector, paths: Sequence[Path]) -> int:
-    """From files to slices, as a Spark task does it. Returns the number of regions."""
+def embed(detector: Detector, paths: Sequence[Path]) -> None:
+    """From files to slices, as a Spark task does it."""
     prepared = map_ahead(partial(read, detector), paths, READ_THREADS, ahead=BATCH_SIZE)
-    return sum(len(image.regions) for image in detector.embed_prepared(prepared))
+    for _ in detector.embed_prepared(prepared):
+        pass
 
 
-def in_one_process(detector: Detector, paths: Sequence[Path]) -> None:
-    torch.set_num_threads(2)
-    embed(detector, paths)
+class OneProcess:
+    """Work in this process with two threads in the network, or in two threads with one each."""
 
+    def __init__(self, detector: Detector, work: Work, n_pipelines: int = 1) -> None:
+        self._detector, self._work, self._n_pipelines = detector, work, n_pipelines
 
-def in_two_threads(detector: Detector, paths: Sequence[Path]) -> None:
-    def work(own: Sequence[Path]) -> None:
+    def __call__(self, paths: Sequence[Path]) -> float:
+        """Returns the processor's seconds."""
+        started = time.process_time()
+        if self._n_pipelines == 1:
+            torch.set_num_threads(2)
+            self._work(self._detector, paths)
+        else:
+            threads = [threading.Thread(target=self._one_thread, args=(paths[index::2],)) for index in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        return time.process_time() - started
+
+    def _one_thread(self, paths: Sequence[Path]) -> None:
         torch.set_num_threads(1)
-        embed(detector, own)
-
-    threads = [threading.Thread(target=work, args=(paths[index::2],)) for index in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+        self._work(self._detector, paths)
 
 
 class TwoProcesses:
@@ -149,11 +173,11 @@ class TwoProcesses:
         for end in self._ends:
             end.recv()
 
-    def __call__(self, paths: Sequence[Path]) -> None:
+    def __call__(self, work: Work, paths: Sequence[Path]) -> float:
+        """Each does its half of the photos. Returns the processors' seconds."""
         for index, end in enumerate(self._ends):
-            end.send(paths[index::2])
-        for end in self._ends:
-            end.recv()
+            end.send((work, paths[index::2]))
+        return sum(end.recv() for end in self._ends)
 
     def close(self) -> None:
         for end, process in zip(self._ends, self._processes, strict=True):
@@ -162,19 +186,35 @@ class TwoProcesses:
 
 
 def _serve(end: Connection, detector_settings: DetectorSettings) -> None:
+    threadpool_limits(1, user_api="blas")
     torch.set_num_threads(1)
     detector = load_detector(detector_settings)
     end.send(0)
-    while (paths := end.recv()) is not None:
-        end.send(embed(detector, paths))
+    while (task := end.recv()) is not None:
+        work, paths = task
+        started = time.process_time()
+        work(detector, paths)
+        end.send(time.process_time() - started)
 
 
-def medians(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Seconds of each, one after another in every round. The first round, which warms up, does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+@dataclass(frozen=True)
+class Seconds:
+    """Medians over the rounds: by the clock on the wall, and of the processors' time."""
+
+    wall: float
+    processor: float
+
+
+def medians(contenders: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, Seconds]:
+    """Time each, one after another in every round; each returns the processor's seconds. The first round, which warms
+    up, does not count."""
+    wall: dict[str, list[float]] = {name: [] for name in contenders}
+    processor: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds + 1):
         for name, run in contenders.items():
             started = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - started)
-    return {name: statistics.median(times[1:]) for name, times in seconds.items()}
+            processor[name].append(run())
+            wall[name].append(time.perf_counter() - started)
+    return {
+        name: Seconds(statistics.median(wall[name][1:]), statistics.median(processor[name][1:])) for name in contenders
+    }
