@@ -1,8 +1,9 @@
 """From photos to regions and slices, in batches, with one forward pass a photo.
 
 A bounded pipeline: `Detector.prepare` runs in a caller's threads, a batch ahead of the network; the network runs in the
-caller's own thread, which on a GPU only hands it work; regions and slices of the batch before are worked out in one
-more thread meanwhile. Pillow, torch and numpy's large operations let other threads run.
+caller's own thread. On a GPU that only hands out work, and regions and slices of the batch before are worked out in one
+more thread meanwhile; on a CPU, where the network leaves no core idle, one more thread costs a tenth and gains nothing.
+Pillow, torch and numpy's large operations let other threads run.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class Detector:
         self._network = cast(Network, fitted.network)
         self.layout: dict[str, SlicePart] = slice_layout({m.name: m.channels for m in self._network.feature_maps})
         self._type = fitted.type
+        self._finish_aside = device.type == "cuda"
         self._at_once = settings.batch_size
         if device.type == "cpu":
             self._at_once = min(self._at_once, max(1, _MAX_CPU_BYTES // fitted.largest_bytes))
@@ -108,7 +110,9 @@ class Detector:
 
     def embed_prepared(self, images: Iterable[PreparedImage]) -> Iterator[ImageRegions]:
         """`embed` of what `prepare` gave, perhaps a batch ahead in threads of the caller's (`map_ahead`)."""
-        for batch in map_ahead(self._finish, self._outputs(iter(images)), threads=1):
+        outputs = self._outputs(iter(images))
+        batches = map_ahead(self._finish, outputs, threads=1) if self._finish_aside else map(self._finish, outputs)
+        for batch in batches:
             yield from batch
 
     def embed_boxes(self, image: DecodedImage, boxes: Sequence[Sequence[float]]) -> NDArray[np.float16]:

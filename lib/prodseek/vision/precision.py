@@ -152,8 +152,8 @@ def probe(input_px: int) -> NDArray[np.uint8]:
 
 
 def _try(network: nn.Module, batch: torch.Tensor) -> _Trial:
-    """Run a network a few times, shortly; the best time counts. It is the processor's time, all threads together, because
-    a clock on the wall would count what else the machine is doing."""
+    """Run a network a few times, shortly; the best time counts. It is this thread's time on its processor, with one
+    thread in the network, for on a busy machine a clock on the wall counts what else goes on, and threads wait."""
     largest_bytes = 0
 
     def see(module: nn.Module, inputs: object, output: object) -> None:
@@ -162,12 +162,17 @@ def _try(network: nn.Module, batch: torch.Tensor) -> _Trial:
             largest_bytes = max(largest_bytes, output.numel() * output.element_size() // len(output))
 
     hooks = [module.register_forward_hook(see) for module in network.modules()]
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     seconds: list[float] = []
-    with torch.inference_mode():
-        while len(seconds) < _MAX_TRIALS and sum(seconds) < _TRIAL_SECONDS:
-            started = time.process_time()
-            output: NetworkOutput = network(batch)
-            seconds.append(time.process_time() - started)
-            for hook in hooks:
-                hook.remove()
+    try:
+        with torch.inference_mode():
+            while len(seconds) < _MAX_TRIALS and sum(seconds) < _TRIAL_SECONDS:
+                started = time.thread_time()
+                output: NetworkOutput = network(batch)
+                seconds.append(time.thread_time() - started)
+    finally:
+        torch.set_num_threads(n_threads)
+        for hook in hooks:
+            hook.remove()
     return _Trial(output, min(seconds), largest_bytes)

@@ -160,7 +160,10 @@ def test_no_images_no_results(detector: Detector) -> None:
     assert list(detector.embed([])) == []
 
 
-def test_a_bounded_number_is_read_ahead(settings: DetectorSettings) -> None:
+@pytest.mark.parametrize("finish_aside", [False, True])
+def test_a_bounded_number_is_read_ahead(
+    settings: DetectorSettings, monkeypatch: pytest.MonkeyPatch, finish_aside: bool
+) -> None:
     n_taken = 0
 
     def images() -> Iterator[tuple[str, DecodedImage]]:
@@ -169,7 +172,9 @@ def test_a_bounded_number_is_read_ahead(settings: DetectorSettings) -> None:
             n_taken += 1
             yield f"id{n_taken}", decoded(picture(n_taken % 6, (64, 64)))
 
-    results = load_detector(replace(settings, batch_size=2)).embed(images())
+    two_at_once = load_detector(replace(settings, batch_size=2))
+    monkeypatch.setattr(two_at_once, "_finish_aside", finish_aside)
+    results = two_at_once.embed(images())
     for n_given in range(1, 12):
         next(results)
         assert n_taken <= n_given + 3 * 2
@@ -187,10 +192,12 @@ def test_an_error_of_preparing_in_threads_comes_out(detector: Detector) -> None:
         list(results)
 
 
-def test_prepared_in_threads_or_not_is_the_same(detector: Detector) -> None:
-    images = [(f"id{index}", decoded(picture(index))) for index in range(7)]
-
+@pytest.mark.parametrize("finish_aside", [False, True])
+def test_in_threads_or_not_is_the_same(detector: Detector, monkeypatch: pytest.MonkeyPatch, finish_aside: bool) -> None:
+    images = [(f"id{index}", decoded(picture(index))) for index in range(11)]
     plain = list(detector.embed(images))
+    monkeypatch.setattr(detector, "_finish_aside", finish_aside)
+
     threaded = list(detector.embed_prepared(map_ahead(lambda each: detector.prepare(*each), images, 3, ahead=5)))
 
     assert [(a.image_id, a.regions) for a in plain] == [(b.image_id, b.regions) for b in threaded]
