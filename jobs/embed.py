@@ -5,16 +5,15 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from prodseek.jobs.detector import detector_settings, load_shipped, ship
 from prodseek.jobs.ingest import write_images_and_rejects
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import base_uri
-from pyspark import Accumulator, AccumulatorParam, SparkFiles
+from pyspark import Accumulator, AccumulatorParam
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -36,7 +35,6 @@ from prodseek.spark.tables import computed_schema, read_table, write_table
 from prodseek.store import Run, Summary
 from prodseek.tables import table_schema
 from prodseek.vision.settings import DetectorSettings, model_id, network_layout
-from prodseek.vision.weights import obtain_weights
 
 if TYPE_CHECKING:
     from prodseek.vision.inference import Detector, PreparedImage
@@ -59,10 +57,9 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     failures = None
     seen: Accumulator[Counter[str]] = spark.sparkContext.accumulator(Counter(), _Counts())
     if n_todo:
-        spark.sparkContext.addFile(str(settings.weights_path))
         embed = partial(
             _embed_rows,
-            settings=replace(settings, weights_path=Path(settings.weights_path.name)),
+            settings=ship(spark, settings),
             folder_uri=folder_uri,
             limits=config.images.limits,
             read_threads=config.embed.read_threads,
@@ -97,25 +94,6 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         f"{counts['detections']} regions"
     )
     return Summary("embed", rows=counts, facts=facts, lines=(line,))
-
-
-def detector_settings(config: Config) -> DetectorSettings:
-    """The detector that the configuration describes; its weights are fetched when they are not there yet."""
-    weights = config.network.weights
-    path = obtain_weights(weights.file_name, weights.sha256, weights.sources, weights.folder)
-    return DetectorSettings(
-        weights_path=path,
-        weights_sha256=weights.sha256,
-        network=config.network.name,
-        input_px=config.network.input_px,
-        batch_size=config.embed.batch_size,
-        score_threshold=config.embed.score_threshold,
-        nms_iou_threshold=config.embed.nms_iou_threshold,
-        max_detections=config.embed.max_detections,
-        torch_threads=config.embed.torch_threads,
-        device=config.embed.device,
-        precision=config.embed.precision,
-    )
 
 
 def read_cache(spark: SparkSession, cache_uri: str) -> DataFrame:
@@ -160,10 +138,7 @@ def _embed_rows(
     read_threads: int,
     seen: Accumulator[Counter[str]],
 ) -> Iterator[pa.RecordBatch]:
-    from prodseek.vision.inference import load_detector
-
-    weights_path = Path(SparkFiles.get(settings.weights_path.name))
-    detector = load_detector(replace(settings, weights_path=weights_path))
+    detector = load_shipped(settings)
     n_halvings_before = detector.n_halvings
     rows = (row for batch in batches for row in batch.to_pylist())
     read = partial(_read, folder_uri=folder_uri, limits=limits, detector=detector)

@@ -1,49 +1,80 @@
-"""Stage project: fit the projection on a sample of primary regions, then turn every slice into embeddings."""
+"""Stage project: fit the projection on a sample of primary regions, or take over the last night's; then turn every slice
+into embeddings."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
+from prodseek.jobs.detector import detector_settings, load_shipped, ship
 from prodseek.jobs.partitions import deal
+from prodseek.jobs.photos import base_uri, look, one_photo_an_image
 from prodseek.jobs.vectors import batch_of, ids_of, list_column, slices_of
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from prodseek import files
 from prodseek.config import Config
 from prodseek.embedding.facets import FACETS
 from prodseek.embedding.moments import Moments
-from prodseek.embedding.projection import Projection, fit_projection
+from prodseek.embedding.projection import Projection, fit_projection, fit_recipe
+from prodseek.errors import StoreError
+from prodseek.images import DecodedImage, ImageLimits
 from prodseek.slice_layout import lay_out
 from prodseek.spark.tables import computed_schema, read_table, write_table
-from prodseek.store import Run, Summary
+from prodseek.store import Run, Store, Summary
+from prodseek.vision.settings import DetectorSettings
 
 PROJECTION = "projection.npz"
 _ROWS_PER_PARTITION = 4096
+_IMAGES_PER_PARTITION = 32
+_MOMENTS_SCHEMA = "partition string, moments binary"
+_VIEWED_SIDE_PX = 832  # views are made from the photo at this size
+
+
+@dataclass(frozen=True)
+class _Fit:
+    """A projection, and what decides whether the next night takes it over.
+
+    recipe: hash over the model and all settings of the fit. fitted_for: primary regions of the catalogue it was fitted
+    on. new_since: primary regions that came in since.
+    """
+
+    projection: Projection
+    recipe: str
+    fitted_for: int
+    new_since: int
+    fitted_in: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {
+            "projection_id": self.projection.projection_id,
+            "recipe": self.recipe,
+            "fitted_in": self.fitted_in,
+            "fitted_for": self.fitted_for,
+            "new_since": self.new_since,
+            "fit_regions": self.projection.n_slices,
+            "fit_views": self.projection.n_views,
+            "dims": dict(self.projection.dims),
+            "visual_weights": dict(self.projection.weights),
+            "explained_variance": dict(self.projection.explained_variance),
+        }
 
 
 def run(spark: SparkSession, config: Config, store: Run) -> Summary:
-    """Fit, store and apply the projection."""
+    """Fit or take over, store and apply the projection."""
     detections = read_table(spark, store, "detections")
-    layout_lengths = _layout_lengths(store)
-    primary = detections.where("is_primary").select("detection_id", "slice")
-    n_primary = primary.count()
-    # The ids are hashes: the lowest of them are a random sample, and the same one every time.
-    sample = (
-        primary.orderBy("detection_id").limit(config.project.fit_rows)
-        if n_primary > config.project.fit_rows
-        else primary
-    )
-    n_fit = min(n_primary, config.project.fit_rows)
-    measured = deal(sample, "detection_id", n_fit, _ROWS_PER_PARTITION).mapInArrow(
-        partial(_measure, layout_lengths=layout_lengths), "partition string, moments binary"
-    )
-    moments = Moments.empty(lay_out(layout_lengths))
-    for row in sorted(measured.collect(), key=lambda row: row["partition"]):
-        moments = moments.merge(Moments.from_bytes(bytes(row["moments"])))
-    projection = fit_projection(moments, shrinkage=config.project.shrinkage)
-    data = projection.to_bytes()
+    primary = detections.where("is_primary").select("detection_id", "image_id", "slice")
+    recipe = _recipe(config, store)
+    fit = _previous_fit(spark, config, store, primary, recipe) or _fit(spark, config, store, primary, recipe)
+    data = fit.projection.to_bytes()
     files.write_bytes(store.path(PROJECTION), data)
     n_regions = detections.count()
     dealt = deal(detections.select("detection_id", "slice"), "detection_id", n_regions, _ROWS_PER_PARTITION)
@@ -51,23 +82,108 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         partial(_apply, projection=spark.sparkContext.broadcast(data)), computed_schema("embeddings")
     )
     n_written = write_table(embeddings, store, "embeddings")
+    if fit.fitted_in == store.run_id:
+        how = f"fitted on {fit.projection.n_slices} primary regions and {fit.projection.n_views} views"
+    else:
+        how = f"of run {fit.fitted_in}, {fit.new_since} of its {fit.fitted_for} regions new since"
     return Summary(
         "project",
         rows={"embeddings": n_written},
-        facts={
-            "projection_id": projection.projection_id,
-            "fit_regions": n_fit,
-            "dims": dict(projection.dims),
-            "explained_variance": {name: float(share) for name, share in projection.explained_variance.items()},
-        },
-        lines=(f"projection fitted on {n_fit} primary regions, {n_written} regions embedded",),
+        facts=fit.facts,
+        lines=(f"projection {how}; {n_written} regions embedded",),
     )
 
 
-def _layout_lengths(store: Run) -> dict[str, int]:
-    store.require("project", "embed")
+def _recipe(config: Config, store: Run) -> str:
+    """16 hex digits that change whenever a fit on the same catalogue would give another projection."""
+    store.require("project", "ingest", "embed")
+    settings = config.project.model_dump(exclude={"refit_growth"})
+    text = json.dumps([_embed_facts(store)["model_id"], settings, fit_recipe()], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _embed_facts(store: Run) -> dict[str, Any]:
     embedded = store.summary("embed")
-    return dict(embedded.facts["slice_layout"]) if embedded else {}
+    return {} if embedded is None else embedded.facts
+
+
+def _previous_fit(spark: SparkSession, config: Config, store: Run, primary: DataFrame, recipe: str) -> _Fit | None:
+    """The published projection, when it was made in the same way and the catalogue has not outgrown it.
+
+    Embeddings of one projection can be compared from night to night; those of two cannot.
+    """
+    try:
+        latest = Store(store.root).latest()
+    except StoreError:
+        return None
+    before = latest.summary("project")
+    if before is None or before.facts.get("recipe") != recipe:
+        return None
+    known = read_table(spark, latest, "embeddings").select("detection_id")
+    new_since = before.facts["new_since"] + primary.join(known, "detection_id", "left_anti").count()
+    if new_since > config.project.refit_growth * before.facts["fitted_for"]:
+        return None
+    projection = Projection.from_bytes(files.read_bytes(latest.path(PROJECTION)))
+    return _Fit(projection, recipe, before.facts["fitted_for"], new_since, before.facts["fitted_in"])
+
+
+def _fit(spark: SparkSession, config: Config, store: Run, primary: DataFrame, recipe: str) -> _Fit:
+    layout_lengths = dict(_embed_facts(store)["slice_layout"])
+    n_primary = primary.count()
+    # The ids are hashes: the lowest of them are a random sample, and the same one every time.
+    sample = primary.orderBy("detection_id").limit(min(config.project.sample_rows, config.project.fit_rows))
+    fitted = (
+        primary.orderBy("detection_id").limit(config.project.fit_rows)
+        if n_primary > config.project.fit_rows
+        else primary
+    )
+    n_fit = min(n_primary, config.project.fit_rows)
+    measured = deal(fitted, "detection_id", n_fit, _ROWS_PER_PARTITION).mapInArrow(
+        partial(_measure, layout_lengths=layout_lengths), _MOMENTS_SCHEMA
+    )
+    projection = fit_projection(
+        _merged(measured, layout_lengths),
+        _nuisances(spark, config, store, layout_lengths),
+        _slices(sample),
+    )
+    return _Fit(projection, recipe, n_primary, 0, store.run_id)
+
+
+def _slices(sample: DataFrame) -> NDArray[np.float16]:
+    """(N, slice_length) float16, ordered by detection_id."""
+    return slices_of(sample.toArrow().sort_by("detection_id").column("slice"))
+
+
+def _nuisances(spark: SparkSession, config: Config, store: Run, layout_lengths: dict[str, int]) -> Moments:
+    """How slices of primary regions change under views of them, measured on a sample of photos."""
+    n_images = config.project.nuisance_images
+    if n_images == 0:
+        return Moments.empty(lay_out(layout_lengths))
+    boxes = read_table(spark, store, "detections").where("is_primary")
+    photos = one_photo_an_image(spark, store).select("image_id", "uri")
+    chosen = (
+        boxes.select("image_id", "x1_px", "y1_px", "x2_px", "y2_px")
+        .orderBy("image_id")
+        .limit(n_images)
+        .join(photos, "image_id")
+    )
+    views = partial(
+        _measure_views,
+        settings=ship(spark, detector_settings(config)),
+        folder_uri=base_uri(store),
+        limits=config.images.limits,
+        n_views=config.project.nuisance_views,
+        layout_lengths=layout_lengths,
+    )
+    dealt = deal(chosen, "image_id", n_images, _IMAGES_PER_PARTITION)
+    return _merged(dealt.mapInArrow(views, _MOMENTS_SCHEMA), layout_lengths)
+
+
+def _merged(measured: DataFrame, layout_lengths: dict[str, int]) -> Moments:
+    moments = Moments.empty(lay_out(layout_lengths))
+    for row in sorted(measured.collect(), key=lambda row: row["partition"]):
+        moments = moments.merge(Moments.from_bytes(bytes(row["moments"])))
+    return moments
 
 
 def _measure(batches: Iterator[pa.RecordBatch], layout_lengths: dict[str, int]) -> Iterator[pa.RecordBatch]:
@@ -81,6 +197,31 @@ def _measure(batches: Iterator[pa.RecordBatch], layout_lengths: dict[str, int]) 
         moments = moments.add(slices_of(batch.column("slice")))
     if first_id is not None:
         yield batch_of(partition=[f"{first_id:020d}"], moments=[moments.to_bytes()])
+
+
+def _measure_views(
+    batches: Iterator[pa.RecordBatch],
+    settings: DetectorSettings,
+    folder_uri: str,
+    limits: ImageLimits,
+    n_views: int,
+    layout_lengths: dict[str, int],
+) -> Iterator[pa.RecordBatch]:
+    from prodseek.vision.nuisance import slice_views
+
+    moments = Moments.empty(lay_out(layout_lengths))
+    first_id, before = None, None
+    for row in (row for batch in batches for row in batch.to_pylist()):
+        photo: DecodedImage | None = look(row["uri"], folder_uri, limits, _VIEWED_SIDE_PX)
+        if photo is None:
+            continue
+        box = (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"])
+        seed = int(row["image_id"][:16], 16)
+        slices = slice_views(load_shipped(settings), photo, box, n_views, before, seed)
+        moments = moments.add_views(slices, len(slices))
+        first_id, before = first_id or row["image_id"], photo
+    if first_id is not None:
+        yield batch_of(partition=[first_id], moments=[moments.to_bytes()])
 
 
 def _apply(batches: Iterator[pa.RecordBatch], projection: object) -> Iterator[pa.RecordBatch]:

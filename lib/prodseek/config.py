@@ -96,7 +96,10 @@ class EmbedConfig(_Section):
 
 class ProjectConfig(_Section):
     fit_rows: Count
-    shrinkage: Fraction
+    sample_rows: Count
+    nuisance_images: Annotated[int, Field(ge=0)]
+    nuisance_views: Count
+    refit_growth: Annotated[float, Field(ge=0.0)]
 
 
 class IndexConfig(_Section):

@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 MAX_SLICE_BYTES = 4096
-SLICE_VERSION = 1  # goes up when the same pixels give other slices
+SLICE_VERSION = 2  # goes up when the same pixels give other slices
 
-# The parts, in order. A part taken from feature maps keeps all channels up to the limit here; above it they
-# are reduced by a fixed projection, so that a slice of any network fits into MAX_SLICE_BYTES.
-MEAN_CHANNELS = 1024  # mean over the box, stride 32
-GRID_SIDE = 3  # cells a side over the box, stride 32
-GRID_CHANNELS = 56
-TEXTURE_CHANNELS = 96  # mean and deviation over the box, stride 8
+# The parts, in order. A part taken from a feature map keeps all channels up to the limit here; above it they are
+# reduced by a fixed projection, so that a slice of any network fits into MAX_SLICE_BYTES.
+GEM_MAPS = {"gem8": "stride8", "gem16": "stride16"}  # generalised mean over the box
+GEM_CHANNELS = {"gem8": 128, "gem16": 256}
+GRID_MAP = "stride32"
+GRID_ROWS = 3  # cells over the box's height
+GRID_COLUMNS = 2  # its middle third, and the mean of the two outer ones
+GRID_CHANNELS = 216
 COLOUR_BINS = (4, 6, 6)  # CIELAB L*, a*, b*
 SILHOUETTE_SIDE = 8  # cells a side; how much of each the product covers
 EDGE_SIDE = 4  # cells a side
@@ -45,14 +47,14 @@ def lay_out(lengths: dict[str, int]) -> dict[str, SlicePart]:
 
 
 def slice_layout(channels: Mapping[str, int]) -> dict[str, SlicePart]:
-    """The layout of a network's slices. channels: feature-map name -> channels, `stride8` and `stride32` at
-    least."""
+    """The layout of a network's slices. channels: feature-map name -> channels, `stride8`, `stride16` and
+    `stride32` at least."""
+    gems = {part: min(channels[feature_map], GEM_CHANNELS[part]) for part, feature_map in GEM_MAPS.items()}
     edge_length = EDGE_SIDE * EDGE_SIDE * EDGE_ORIENTATIONS
     return lay_out(
         {
-            "mean": min(channels["stride32"], MEAN_CHANNELS),
-            "grid": GRID_SIDE * GRID_SIDE * min(channels["stride32"], GRID_CHANNELS),
-            "texture": 2 * min(channels["stride8"], TEXTURE_CHANNELS),
+            **gems,
+            "grid": GRID_ROWS * GRID_COLUMNS * min(channels[GRID_MAP], GRID_CHANNELS),
             "colour": COLOUR_BINS[0] * COLOUR_BINS[1] * COLOUR_BINS[2],
             "shape": SILHOUETTE_SIDE * SILHOUETTE_SIDE + edge_length + 1,
         }

@@ -2,61 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.slice_layout import GRID_SIDE
+from prodseek.slice_layout import GRID_COLUMNS, GRID_ROWS, SlicePart
 
 FACETS = ("visual", "colour", "texture", "shape")
 VISUAL_DIM = 128
+COLOUR = "colour"
 
 
 @dataclass(frozen=True)
-class FacetPart:
-    """A part's share in a facet.
+class Component:
+    """What a linear map is fitted for: some parts of a slice, seen as one vector.
 
-    dim: values it gives to the facet's vector. power: how far its axes are whitened, from 0 (rotated only) to
-    1 (all of equal variance). weight: length of its values, relative to the facet's other parts.
+    parts: of the slice. dim: values that the map gives. power: how far its axes are whitened after nuisances have been
+    suppressed, from 0 (not at all) to 1 (all of equal variance). shrinkage: of the nuisances' covariance, towards its
+    mean eigenvalue. visual_weight: length of its vector in `visual`, before the catalogue is asked (`agreement`).
     """
 
-    part: str
+    parts: tuple[str, ...]
     dim: int
     power: float
-    weight: float
+    shrinkage: float
+    visual_weight: float = 0.0
 
 
-# Chosen on photographed groceries (by product), clothing (by category) and the sample (other views of a product): whitening
-# the mean finds the same goods, leaving the grid as it is finds the same shapes, and colours hold views of a product together.
-FACET_PARTS: dict[str, tuple[FacetPart, ...]] = {
-    "visual": (
-        FacetPart("mean", 72, 1.0, 1.0),
-        FacetPart("grid", 32, 0.0, 1.0),
-        FacetPart("colour", VISUAL_DIM - 72 - 32, 0.0, 0.7),
-    ),
-    "texture": (FacetPart("texture", 64, 1.0, 1.0),),
-    "shape": (FacetPart("shape", 64, 0.0, 1.0),),
+# Chosen on photographed groceries (by product), clothing (by category) and the sample (other views of a product);
+# `tests/bench/bench_embedding.py` measures them. It is a plateau: a quarter more or less costs a point of one set.
+COMPONENTS: dict[str, Component] = {
+    "texture": Component(("gem8", "gem16"), 128, 0.5, 0.5, visual_weight=0.25),
+    "grid": Component(("grid",), 64, 0.0, 0.5, visual_weight=1.0),
+    "colour": Component((COLOUR,), 64, 0.0, 0.5, visual_weight=1.0),
+    "shape": Component(("shape",), 64, 0.0, 0.5),
 }
-FITTED_PARTS = tuple(part.part for parts in FACET_PARTS.values() for part in parts)
-COLOUR_PART = "colour"
-GRID_PART = "grid"
+VISUAL_COMPONENTS = tuple(name for name, component in COMPONENTS.items() if component.visual_weight)
 
 
-def prepare(part: str, values: NDArray[np.float16]) -> NDArray[np.float64]:
-    """A part's raw values -> what is compared or fitted: (N, length) float64 of length 1, or 0 where there is
+def prepare(component: str, slices: NDArray[np.float16], layout: Mapping[str, SlicePart]) -> NDArray[np.float64]:
+    """A component's raw values -> what is compared or fitted: (N, length) float64 of length 1, or 0 where there is
     nothing.
 
-    Colour is a histogram, and the cosine of two histograms' roots is their Bhattacharyya coefficient. The
-    others are scaled to unit length, so that how strongly a network responds to a photo does not count.
+    slices: (N, slice_length). Colour is a histogram, and the cosine of two histograms' roots is their Bhattacharyya
+    coefficient. The others are scaled to unit length, part by part, so that how strongly a network responds to a photo
+    does not count.
     """
+    parts = COMPONENTS[component].parts
+    return unit(np.concatenate([_prepare_part(part, slices[:, layout[part].span]) for part in parts], axis=1))
+
+
+def prepared_length(component: str, layout: Mapping[str, SlicePart]) -> int:
+    """How many values `prepare` gives."""
+    return sum(layout[part].length for part in COMPONENTS[component].parts)
+
+
+def _prepare_part(part: str, values: NDArray[np.float16]) -> NDArray[np.float64]:
     wide = values.astype(np.float64)
-    if part == GRID_PART:
-        # A product seen from the left and from the right is one product.
-        channels = wide.shape[1] // GRID_SIDE**2
-        cells = wide.reshape(len(wide), GRID_SIDE, GRID_SIDE, channels)
-        wide = ((cells + cells[:, :, ::-1]) / 2).reshape(wide.shape)
-    return unit(np.sqrt(np.maximum(wide, 0.0)) if part == COLOUR_PART else wide)
+    if part == COLOUR:
+        wide = np.sqrt(np.maximum(wide, 0.0))
+    elif part == "grid":
+        # The outer cells of a row stand for two, the middle one for itself.
+        cells = wide.reshape(len(wide), GRID_ROWS, GRID_COLUMNS, -1)
+        wide = (cells * np.sqrt([[2.0], [1.0]])).reshape(wide.shape)
+    return unit(wide)
 
 
 def unit(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.embedding.facets import FITTED_PARTS, prepare
+from prodseek.embedding.facets import COMPONENTS, prepare, prepared_length
 from prodseek.errors import StoreError
 from prodseek.slice_layout import SlicePart, lay_out, layout_to_dict, slice_length
 
@@ -23,10 +23,10 @@ _STEPS = 2.0**15
 
 @dataclass(frozen=True)
 class Moments:
-    """First and second moments of the prepared parts of `count` slices, in whole steps.
+    """First and second moments of the prepared components of `count` slices, in whole steps.
 
-    sums: part -> (d,) float64. products: part -> (d, d) float64, sums of x_i x_j. Values do not change: `add`
-    and `merge` give new ones.
+    sums: component -> (d,) float64. products: component -> (d, d) float64, sums of x_i x_j. Values do not change:
+    `add`, `add_views` and `merge` give new ones.
     """
 
     layout: dict[str, SlicePart]
@@ -37,24 +37,42 @@ class Moments:
     @classmethod
     def empty(cls, layout: Mapping[str, SlicePart]) -> Moments:
         """The moments of no slices."""
-        lengths = {part: layout[part].length for part in FITTED_PARTS}
+        lengths = {name: prepared_length(name, layout) for name in COMPONENTS}
         return cls(
             dict(layout),
             0,
-            {part: np.zeros(length) for part, length in lengths.items()},
-            {part: np.zeros((length, length)) for part, length in lengths.items()},
+            {name: np.zeros(length) for name, length in lengths.items()},
+            {name: np.zeros((length, length)) for name, length in lengths.items()},
         )
 
     def add(self, slices: NDArray[np.float16]) -> Moments:
         """With these slices too. slices: (N, slice_length) float16. Raises ValueError for rows that are not
         finite."""
         check_slices(slices, self.layout)
-        steps = {part: np.rint(prepare(part, slices[:, self.layout[part].span]) * _STEPS) for part in FITTED_PARTS}
+        return self._add({name: prepare(name, slices, self.layout) for name in COMPONENTS})
+
+    def add_views(self, slices: NDArray[np.float16], n_views: int) -> Moments:
+        """With the deviations of an object's views from their mean: what varies while the object stays the same.
+
+        slices: (N x n_views, slice_length) float16, the views of an object one after another. Raises ValueError for
+        rows that are not finite, or not whole objects.
+        """
+        check_slices(slices, self.layout)
+        if n_views < 1 or len(slices) % n_views:
+            raise ValueError(f"{len(slices)} slices are not whole objects of {n_views} views")
+        deviations = {}
+        for name in COMPONENTS:
+            views = prepare(name, slices, self.layout).reshape(-1, n_views, prepared_length(name, self.layout))
+            deviations[name] = (views - views.mean(axis=1, keepdims=True)).reshape(len(slices), -1)
+        return self._add(deviations)
+
+    def _add(self, prepared: Mapping[str, NDArray[np.float64]]) -> Moments:
+        steps = {name: np.rint(values * _STEPS) for name, values in prepared.items()}
         return Moments(
             self.layout,
-            self.count + len(slices),
-            {part: self.sums[part] + values.sum(axis=0) for part, values in steps.items()},
-            {part: self.products[part] + values.T @ values for part, values in steps.items()},
+            self.count + len(next(iter(steps.values()))),
+            {name: self.sums[name] + values.sum(axis=0) for name, values in steps.items()},
+            {name: self.products[name] + values.T @ values for name, values in steps.items()},
         )
 
     def merge(self, other: Moments) -> Moments:
@@ -66,29 +84,29 @@ class Moments:
         return Moments(
             self.layout,
             self.count + other.count,
-            {part: self.sums[part] + other.sums[part] for part in FITTED_PARTS},
-            {part: self.products[part] + other.products[part] for part in FITTED_PARTS},
+            {name: self.sums[name] + other.sums[name] for name in COMPONENTS},
+            {name: self.products[name] + other.products[name] for name in COMPONENTS},
         )
 
-    def mean_and_covariance(self, part: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of one prepared part: mean (d,) and covariance (d, d), float64.
+    def mean_and_covariance(self, component: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of one prepared component: mean (d,) and covariance (d, d), float64.
 
         One slice alone has no spread, so it is not centred: its mean is 0 and its second moment stands for
         the covariance. Raises ValueError when there is no slice.
         """
         if self.count < 1:
             raise ValueError("there are no slices to fit a projection on")
-        mean = self.sums[part] / (_STEPS * self.count)
-        second = self.products[part] / (_STEPS * _STEPS * self.count)
+        mean = self.sums[component] / (_STEPS * self.count)
+        second = self.products[component] / (_STEPS * _STEPS * self.count)
         if self.count == 1:
             return np.zeros_like(mean), second
         return mean, second - np.outer(mean, mean)
 
     def to_bytes(self) -> bytes:
         """As an .npz, to be shipped and merged elsewhere."""
-        arrays = {f"sum_{part}": values for part, values in self.sums.items()}
+        arrays = {f"sum_{name}": values for name, values in self.sums.items()}
         # Symmetric: the lower half would be shipped twice.
-        arrays |= {f"product_{part}": values[np.triu_indices(len(values))] for part, values in self.products.items()}
+        arrays |= {f"product_{name}": values[np.triu_indices(len(values))] for name, values in self.products.items()}
         buffer = io.BytesIO()
         lengths = layout_to_dict(self.layout)
         np.savez(
@@ -112,8 +130,10 @@ class Moments:
                         for name, length in zip(stored["part_names"], stored["part_lengths"], strict=True)
                     }
                 )
-                sums = {part: stored[f"sum_{part}"] for part in FITTED_PARTS}
-                products = {part: _symmetric(stored[f"product_{part}"], layout[part].length) for part in FITTED_PARTS}
+                sums = {name: stored[f"sum_{name}"] for name in COMPONENTS}
+                products = {
+                    name: _symmetric(stored[f"product_{name}"], prepared_length(name, layout)) for name in COMPONENTS
+                }
                 return cls(layout, int(stored["count"]), sums, products)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise StoreError(f"the moments of a projection are damaged: {error}; gather them again") from error

@@ -1,4 +1,5 @@
-"""The projection slice -> embedding: a whitening fitted on the catalogue, in closed form."""
+"""The projection slice -> embedding: fitted on the catalogue in closed form, so that embeddings notice what tells its
+objects apart and not what changes when the same object is shown otherwise."""
 
 from __future__ import annotations
 
@@ -10,32 +11,34 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.embedding.agreement import agreement
 from prodseek.embedding.facets import (
-    COLOUR_PART,
-    FACET_PARTS,
+    COLOUR,
+    COMPONENTS,
     FACETS,
-    FITTED_PARTS,
+    VISUAL_COMPONENTS,
     VISUAL_DIM,
-    FacetPart,
+    Component,
     prepare,
+    prepared_length,
     unit,
 )
 from prodseek.embedding.moments import Moments, check_slices
 from prodseek.errors import StoreError
 from prodseek.slice_layout import SlicePart, lay_out, layout_to_dict
 
-__all__ = ["FACETS", "VISUAL_DIM", "Moments", "Projection", "fit_projection"]
+__all__ = ["FACETS", "VISUAL_DIM", "Moments", "Projection", "fit_projection", "fit_recipe"]
 
-DEFAULT_SHRINKAGE = 0.1
-_FORMAT = 1
+AGREEMENT_POWER = 4  # of a component's agreement with the others, in its weight
+_FORMAT = 2
 _MIN_NORM = 1e-9  # a vector shorter than this is rounding, not a direction
 
 
 @dataclass(frozen=True)
-class PartProjection:
-    """The whitening of one part: (x - mean) @ basis. mean: (d,), basis: (d, dim), float64.
+class LinearMap:
+    """(x - mean) @ basis. mean: (d,), basis: (d, dim), float64.
 
-    explained_variance: the share of the part's variance that the basis spans, 0..1.
+    explained_variance: the share of the component's variance, nuisances suppressed, that the basis spans, 0..1.
     """
 
     mean: NDArray[np.float64]
@@ -45,63 +48,67 @@ class PartProjection:
 
 @dataclass(frozen=True)
 class Projection:
-    """A fitted map from slices of one layout to the facets' vectors."""
+    """A fitted map from slices of one layout to the facets' vectors.
+
+    maps: by component. weights: component -> length of its vector in `visual`. rotation: (their dims together,
+    VISUAL_DIM), orthonormal columns, zeros where there are fewer axes. n_slices, n_views: what it was fitted on.
+    """
 
     layout: dict[str, SlicePart]
     n_slices: int
-    shrinkage: float
-    parts: dict[str, PartProjection]
+    n_views: int
+    maps: dict[str, LinearMap]
+    weights: dict[str, float]
+    rotation: NDArray[np.float64]
 
     @property
     def projection_id(self) -> str:
         """16 hex digits of a hash over everything that decides what `apply` gives."""
-        digest = hashlib.sha256(repr((_FORMAT, layout_to_dict(self.layout), FACET_PARTS)).encode())
-        for name in FITTED_PARTS:
-            digest.update(np.ascontiguousarray(self.parts[name].mean).tobytes())
-            digest.update(np.ascontiguousarray(self.parts[name].basis).tobytes())
+        digest = hashlib.sha256(repr((fit_recipe(), layout_to_dict(self.layout), self.weights)).encode())
+        for name in COMPONENTS:
+            digest.update(np.ascontiguousarray(self.maps[name].mean).tobytes())
+            digest.update(np.ascontiguousarray(self.maps[name].basis).tobytes())
+        digest.update(np.ascontiguousarray(self.rotation).tobytes())
         return digest.hexdigest()[:16]
 
     @property
     def dims(self) -> dict[str, int]:
         """Facet -> length of its vectors."""
-        fitted = {facet: sum(part.dim for part in parts) for facet, parts in FACET_PARTS.items()}
-        return {facet: fitted.get(facet, self.layout[COLOUR_PART].length) for facet in FACETS}
+        own = {"visual": VISUAL_DIM, COLOUR: prepared_length(COLOUR, self.layout)}
+        return {facet: own.get(facet) or COMPONENTS[facet].dim for facet in FACETS}
 
     @property
     def explained_variance(self) -> dict[str, float]:
-        """Part -> the share of its variance that is kept."""
-        return {name: part.explained_variance for name, part in self.parts.items()}
+        """Component -> the share of its variance that is kept."""
+        return {name: fitted.explained_variance for name, fitted in self.maps.items()}
 
     def apply(self, slices: NDArray[np.float16]) -> dict[str, NDArray[np.float32]]:
         """Facet -> (N, dim) float32 of unit length.
 
-        slices: (N, slice_length) float16. A part without a direction (no colours, or exactly the catalogue's
+        slices: (N, slice_length) float16. A vector without a direction (no colours, or exactly the catalogue's
         mean) becomes the first axis, so that every vector has a length. Raises ValueError for rows that are
         not finite, naming them.
         """
         check_slices(slices, self.layout)
-        prepared = {name: prepare(name, slices[:, part.span]) for name, part in self.layout.items()}
-        vectors: dict[str, NDArray[np.float32]] = {}
-        for facet in FACETS:
-            if facet == COLOUR_PART:
-                joined = _with_direction(prepared[COLOUR_PART])
-            else:
-                shares = [
-                    share.weight * _with_direction(self._whiten(share.part, prepared[share.part]))
-                    for share in FACET_PARTS[facet]
-                ]
-                joined = unit(np.concatenate(shares, axis=1))
-            vectors[facet] = joined.astype(np.float32)
-        return vectors
+        mapped = map_components(slices, self.layout, self.maps)
+        vectors = {
+            "visual": _with_direction(_joined(mapped, self.weights) @ self.rotation),
+            COLOUR: _with_direction(prepare(COLOUR, slices, self.layout)),
+            "texture": mapped["texture"],
+            "shape": mapped["shape"],
+        }
+        return {facet: vectors[facet].astype(np.float32) for facet in FACETS}
 
     def to_bytes(self) -> bytes:
         """As an .npz without pickles; equal projections give equal bytes."""
         lengths = layout_to_dict(self.layout)
         arrays: dict[str, NDArray[np.float64] | np.float64] = {}
-        for name, part in self.parts.items():
-            arrays[f"mean_{name}"] = part.mean
-            arrays[f"basis_{name}"] = part.basis
-            arrays[f"explained_variance_{name}"] = np.float64(part.explained_variance)
+        for name, fitted in self.maps.items():
+            arrays[f"mean_{name}"] = fitted.mean
+            arrays[f"basis_{name}"] = fitted.basis
+            arrays[f"explained_variance_{name}"] = np.float64(fitted.explained_variance)
+        for name, weight in self.weights.items():
+            arrays[f"weight_{name}"] = np.float64(weight)
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -109,9 +116,10 @@ class Projection:
             format=np.int64(_FORMAT),
             projection_id=np.array(self.projection_id),
             n_slices=np.int64(self.n_slices),
-            shrinkage=np.float64(self.shrinkage),
+            n_views=np.int64(self.n_views),
             part_names=np.array(list(lengths)),
             part_lengths=np.array(list(lengths.values()), np.int64),
+            rotation=self.rotation,
             **arrays,
         )
         return buffer.getvalue()
@@ -126,16 +134,21 @@ class Projection:
                         f"the projection is of format {int(stored['format'])}, expected {_FORMAT}; fit it again"
                     )
                 lengths = zip(stored["part_names"], stored["part_lengths"], strict=True)
-                layout = lay_out({str(name): int(length) for name, length in lengths})
-                parts = {
-                    name: PartProjection(
-                        stored[f"mean_{name}"],
-                        stored[f"basis_{name}"],
-                        float(stored[f"explained_variance_{name}"]),
-                    )
-                    for name in FITTED_PARTS
-                }
-                found = cls(layout, int(stored["n_slices"]), float(stored["shrinkage"]), parts)
+                found = cls(
+                    lay_out({str(name): int(length) for name, length in lengths}),
+                    int(stored["n_slices"]),
+                    int(stored["n_views"]),
+                    {
+                        name: LinearMap(
+                            stored[f"mean_{name}"],
+                            stored[f"basis_{name}"],
+                            float(stored[f"explained_variance_{name}"]),
+                        )
+                        for name in COMPONENTS
+                    },
+                    {name: float(stored[f"weight_{name}"]) for name in VISUAL_COMPONENTS},
+                    stored["rotation"],
+                )
                 expected = str(stored["projection_id"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise StoreError(f"the projection is damaged: {error}; fit it again") from error
@@ -146,40 +159,95 @@ class Projection:
             )
         return found
 
-    def _whiten(self, part: str, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        fitted = self.parts[part]
-        whitened: NDArray[np.float64] = (values - fitted.mean) @ fitted.basis
-        return whitened
 
+def fit_projection(moments: Moments, nuisances: Moments, sample: NDArray[np.float16]) -> Projection:
+    """Fit the linear map of every component, then their weights in `visual` and its axes.
 
-def fit_projection(moments: Moments, shrinkage: float = DEFAULT_SHRINKAGE) -> Projection:
-    """PCA whitening of every part (Jegou and Chum, Negative evidences and co-occurences in image retrieval,
-    2012, section 3), its eigenvalues shrunk towards their mean.
-
-    The axes are the leading eigenvectors of the covariance; an axis of eigenvalue v is divided by (v + s x
-    mean eigenvalue) ** (power / 2), where s is `shrinkage` plus axes / slices: the eigenvalues of a small
-    sample say little. Raises ValueError for no slices or a negative shrinkage.
+    moments: of the catalogue's slices. nuisances: of the deviations of objects' views (`Moments.add_views`); of none,
+    nothing is suppressed. sample: (N, slice_length) float16, slices of the catalogue that fit into memory: their
+    nearest neighbours tell how far the components agree. A component's weight is its `visual_weight` times its
+    agreement to the power AGREEMENT_POWER. Raises ValueError when there is no slice.
     """
-    if not shrinkage >= 0:
-        raise ValueError(f"shrinkage is {shrinkage}, it must be 0 or more")
-    parts = {share.part: _fit_part(moments, share, shrinkage) for shares in FACET_PARTS.values() for share in shares}
-    return Projection(moments.layout, moments.count, shrinkage, parts)
+    maps = {name: _fit_map(name, component, moments, nuisances) for name, component in COMPONENTS.items()}
+    check_slices(sample, moments.layout)
+    mapped = map_components(sample, moments.layout, maps)
+    agreed = agreement({name: mapped[name] for name in VISUAL_COMPONENTS})
+    # Rounded, so that the last bits of a matrix product do not give another projection.
+    weights = {
+        name: round(COMPONENTS[name].visual_weight * agreed[name] ** AGREEMENT_POWER, 3) for name in VISUAL_COMPONENTS
+    }
+    rotation = _leading_axes(_joined(mapped, weights), VISUAL_DIM)
+    return Projection(moments.layout, moments.count, nuisances.count, maps, weights, rotation)
 
 
-def _fit_part(moments: Moments, share: FacetPart, shrinkage: float) -> PartProjection:
-    mean, covariance = moments.mean_and_covariance(share.part)
-    values, axes = np.linalg.eigh(covariance)
+def fit_recipe() -> str:
+    """Text that differs whenever this code would fit another projection to the same moments and sample."""
+    return repr((_FORMAT, COMPONENTS, VISUAL_DIM, AGREEMENT_POWER))
+
+
+def map_components(
+    slices: NDArray[np.float16], layout: dict[str, SlicePart], maps: dict[str, LinearMap]
+) -> dict[str, NDArray[np.float64]]:
+    """Component -> (N, dim) float64 of unit length. slices: (N, slice_length) float16."""
+    return {
+        name: _with_direction((prepare(name, slices, layout) - fitted.mean) @ fitted.basis)
+        for name, fitted in maps.items()
+    }
+
+
+def _fit_map(name: str, component: Component, moments: Moments, nuisances: Moments) -> LinearMap:
+    """Linear discriminant analysis with an object's views as its class (Fisher, The use of multiple measurements in
+    taxonomic problems, 1936; Belhumeur et al., Eigenfaces vs. Fisherfaces, 1997, section 2.4).
+
+    The nuisances' covariance, its eigenvalues shrunk towards their mean, is whitened; the axes are the leading
+    eigenvectors of the catalogue's covariance in that space. An axis of eigenvalue v is divided by v ** (power / 2).
+    """
+    mean, covariance = moments.mean_and_covariance(name)
+    suppress = _suppression(component, nuisances, name)
+    values, axes = np.linalg.eigh(suppress @ covariance @ suppress)
     values = np.maximum(values[::-1], 0.0)
     axes = axes[:, ::-1]
     total = float(values.sum())
-    n_axes = min(share.dim, len(values))
+    n_axes = min(component.dim, len(values))
     kept, axes = values[:n_axes], axes[:, :n_axes]
-    # An eigenvector's sign is open: its largest value is made positive.
-    axes = axes * np.where(axes[np.abs(axes).argmax(axis=0), np.arange(n_axes)] < 0, -1.0, 1.0)
-    shrunk = kept + (shrinkage + n_axes / moments.count) * kept.mean()
-    basis = np.zeros((len(mean), share.dim))
-    basis[:, :n_axes] = axes / (shrunk if total > 0 else np.ones(n_axes)) ** (share.power / 2)
-    return PartProjection(mean, basis, float(kept.sum()) / total if total > 0 else 1.0)
+    # The eigenvalues of a small sample say little: they too are shrunk, by axes / slices.
+    shrunk = kept + n_axes / moments.count * kept.mean()
+    basis = np.zeros((len(mean), component.dim))
+    basis[:, :n_axes] = suppress @ _signed(axes) / (shrunk if total > 0 else np.ones(n_axes)) ** (component.power / 2)
+    return LinearMap(mean, basis, float(kept.sum()) / total if total > 0 else 1.0)
+
+
+def _suppression(component: Component, nuisances: Moments, name: str) -> NDArray[np.float64]:
+    """The symmetric (d, d) matrix that makes all nuisances equally small; the identity where none were measured."""
+    if nuisances.count < 2:
+        return np.eye(prepared_length(name, nuisances.layout))
+    values, axes = np.linalg.eigh(nuisances.mean_and_covariance(name)[1])
+    values = np.maximum(values, 0.0)
+    mean = float(values.mean())
+    if mean <= 0:
+        return np.eye(len(values))
+    # Relative to the mean, so that how strong the views were changed is not a scale of the embedding.
+    suppress: NDArray[np.float64] = (axes / np.sqrt(values / mean + component.shrinkage)) @ axes.T
+    return suppress
+
+
+def _joined(mapped: dict[str, NDArray[np.float64]], weights: dict[str, float]) -> NDArray[np.float64]:
+    return np.concatenate([weight * mapped[name] for name, weight in weights.items()], axis=1)
+
+
+def _leading_axes(rows: NDArray[np.float64], dim: int) -> NDArray[np.float64]:
+    """(columns, dim): the directions that hold most of the rows' length, not centred, so that cosines are kept."""
+    axes = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :dim]
+    basis = np.zeros((rows.shape[1], dim))
+    basis[:, : axes.shape[1]] = _signed(axes)
+    return basis
+
+
+def _signed(axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """An eigenvector's sign is open: its largest value is made positive."""
+    largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
+    signed: NDArray[np.float64] = axes * np.where(largest < 0, -1.0, 1.0)
+    return signed
 
 
 def _with_direction(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 
 from prodseek.slice_layout import (
+    GEM_CHANNELS,
+    GEM_MAPS,
     GRID_CHANNELS,
-    GRID_SIDE,
-    MEAN_CHANNELS,
-    TEXTURE_CHANNELS,
+    GRID_COLUMNS,
+    GRID_MAP,
+    GRID_ROWS,
     SlicePart,
     slice_length,
 )
@@ -24,7 +26,8 @@ from prodseek.vision.letterbox import Letterbox
 from prodseek.vision.network import FeatureMap
 from prodseek.vision.pixel_parts import pixel_parts
 
-TEXTURE_SIDE = 8  # the early map is sampled at this many points a side of a box
+GEM_POWER = 3.0
+GRID_SAMPLES = 2  # a side of a cell
 MIN_SIDE_PX = 1.0  # network-input pixels
 _PROJECTION_SEED = 20180408
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -61,27 +64,19 @@ def slice_regions(
     """
     boxes = [network_boxes(view.placed, view.boxes) for view in views]
     strides = {feature_map.name: feature_map.stride for feature_map in feature_maps}
-    on_device = [torch.from_numpy(each).to(maps["stride32"].device) for each in boxes]
-
-    def align(name: str, side: int, samples: int) -> NDArray[np.float32]:
-        """(all boxes, cells, channels)"""
-        values: NDArray[np.float32] = align_boxes(maps[name], on_device, strides[name], side, samples).cpu().numpy()
-        return values
-
-    grid = align("stride32", GRID_SIDE, 2)
-    texture = _reduce(align("stride8", TEXTURE_SIDE, 1), TEXTURE_CHANNELS)
-    parts: dict[str, NDArray[np.float32]] = {
-        "mean": _reduce(align("stride32", 1, 0), MEAN_CHANNELS)[:, 0],
-        "grid": _reduce(grid, GRID_CHANNELS).reshape(len(grid), -1),
-        "texture": np.concatenate((texture.mean(axis=1), texture.std(axis=1)), axis=1),
+    on_device = [torch.from_numpy(each).to(maps[GRID_MAP].device) for each in boxes]
+    parts = {
+        part: _generalised_mean(maps[name], on_device, strides[name], GEM_CHANNELS[part])
+        for part, name in GEM_MAPS.items()
     }
+    parts["grid"] = _grid(maps[GRID_MAP], on_device, strides[GRID_MAP])
     parts["colour"], parts["shape"] = pixel_parts(
         [view.canvas[view.placed.inner] for view in views],
         [view.mask for view in views],
         [of_image - _corner(view.placed) for view, of_image in zip(views, boxes, strict=True)],
     )
 
-    slices = np.zeros((len(grid), slice_length(layout)), np.float32)
+    slices = np.zeros((len(parts["grid"]), slice_length(layout)), np.float32)
     for name, part in layout.items():
         if len(slices):
             slices[:, part.span] = parts[name]
@@ -118,21 +113,36 @@ def _corner(placed: Letterbox) -> NDArray[np.float32]:
     return np.array((placed.left_px, placed.top_px) * 2, np.float32)
 
 
-def _reduce(values: NDArray[np.float32], limit: int) -> NDArray[np.float32]:
-    """(..., channels) -> (..., at most `limit` channels), by a fixed random orthonormal projection.
+def _generalised_mean(values: torch.Tensor, boxes: list[torch.Tensor], stride: int, limit: int) -> NDArray[np.float32]:
+    """The p-mean of what is positive in a map under every box, (all boxes, at most `limit` channels).
 
-    It keeps distances and angles nearly as they are (Johnson and Lindenstrauss, 1984).
+    After Radenovic, Tolias and Chum, Fine-tuning CNN image retrieval with no human annotation, 2018, equation 3: what
+    fires strongly on a part of the object counts more than what fires weakly all over it.
     """
-    channels = values.shape[-1]
-    if channels <= limit:
-        return values
-    reduced: NDArray[np.float32] = values @ _projection(channels, limit)
-    return reduced
+    powers = align_boxes(values.clamp(min=0) ** GEM_POWER, boxes, stride, 1, 0)[:, 0]
+    means: NDArray[np.float32] = (powers.clamp(min=0) ** (1 / GEM_POWER)).cpu().numpy()
+    return means @ _projection(means.shape[1], limit, 0) if means.shape[1] > limit else means
 
 
-@lru_cache(maxsize=8)
-def _projection(channels: int, limit: int) -> NDArray[np.float32]:
-    gaussian = np.random.default_rng((_PROJECTION_SEED, channels, limit)).standard_normal((channels, limit))
+def _grid(values: torch.Tensor, boxes: list[torch.Tensor], stride: int) -> NDArray[np.float32]:
+    """A map in 3 x 3 cells of every box, left and right folded onto each other: a product seen from the left and from
+    the right is one product. (all boxes, GRID_ROWS x GRID_COLUMNS x at most GRID_CHANNELS)"""
+    cells = align_boxes(values, boxes, stride, GRID_ROWS, GRID_SAMPLES)
+    square = cells.view(len(cells), GRID_ROWS, GRID_ROWS, -1)
+    outer, middle = (square[:, :, 0] + square[:, :, 2]) / 2, square[:, :, 1]
+    folded: NDArray[np.float32] = torch.stack((outer, middle), 2).flatten(1, 2).cpu().numpy()
+    n_boxes, n_cells, channels = folded.shape
+    if channels > GRID_CHANNELS:
+        # Each cell has a projection of its own, so that their errors even out.
+        folded = np.stack([folded[:, i] @ _projection(channels, GRID_CHANNELS, i) for i in range(n_cells)], axis=1)
+    return folded.reshape(n_boxes, GRID_ROWS * GRID_COLUMNS * folded.shape[2])
+
+
+@lru_cache(maxsize=16)
+def _projection(channels: int, limit: int, cell: int) -> NDArray[np.float32]:
+    """(channels, limit), a fixed random orthonormal projection: it keeps distances and angles nearly as they are
+    (Johnson and Lindenstrauss, 1984)."""
+    gaussian = np.random.default_rng((_PROJECTION_SEED, channels, limit, cell)).standard_normal((channels, limit))
     basis, triangle = np.linalg.qr(gaussian)
     basis = basis * np.sign(np.diag(triangle))  # the sign QR leaves open
     scaled: NDArray[np.float32] = (basis * np.sqrt(channels / limit)).astype(np.float32)

@@ -1,0 +1,116 @@
+"""The same object shown otherwise: what an embedding should not notice is measured on such views."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from prodseek.images import DecodedImage
+from prodseek.vision.foreground import find_foreground
+from prodseek.vision.inference import Detector
+
+Box = tuple[float, float, float, float]
+
+CANVAS_PX = 416
+PLACED_SIDE = (0.35, 0.95)  # of the canvas
+CROP_SIDE = (-0.02, 0.14)  # of the box, cut off on every side; below 0: left on
+GAMMA = 0.35  # this and the next three: at most, in the natural logarithm, up or down
+GAIN = 0.2
+CONTRAST = 0.25
+TINT = 0.06  # gain of a single colour channel
+JPEG_QUALITY = (25, 92)
+
+
+def slice_views(
+    detector: Detector, photo: DecodedImage, box: Box, n_views: int, backdrop: DecodedImage | None, seed: int
+) -> NDArray[np.float16]:
+    """The slice of a box and of n_views views of it, (1 + n_views, slice_length) float16; a forward pass each.
+
+    box: x1 y1 x2 y2, source pixels of the photo at full size. backdrop: see `nuisance_view`. Equal seeds give equal
+    views.
+    """
+    rng = np.random.default_rng(seed)
+    height, width = photo.pixels.shape[:2]
+    x_scale, y_scale = width / photo.width_px, height / photo.height_px
+    small = (box[0] * x_scale, box[1] * y_scale, box[2] * x_scale, box[3] * y_scale)
+    slices = [detector.embed_boxes(photo, [box])]
+    for _ in range(n_views):
+        view, moved = nuisance_view(photo.pixels, small, None if backdrop is None else backdrop.pixels, rng)
+        slices.append(detector.embed_boxes(DecodedImage(view, view.shape[1], view.shape[0], "JPEG"), [moved]))
+    return np.concatenate(slices)
+
+
+def nuisance_view(
+    pixels: NDArray[np.uint8], box: Box, backdrop: NDArray[np.uint8] | None, rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], Box]:
+    """A random view of the object in a box: mirrored, in other light, at another place and size before another
+    background, or cropped otherwise; JPEG-compressed.
+
+    pixels: (H, W, 3) uint8 RGB. box: x1 y1 x2 y2, pixels of that array. backdrop: another photo to paste it on; None:
+    plain colours only. Returns the view, (h, w, 3) uint8, and where the box is in it.
+    """
+    if rng.random() < 0.5:
+        pixels = np.ascontiguousarray(pixels[:, ::-1])
+        width = pixels.shape[1]
+        box = (width - box[2], box[1], width - box[0], box[3])
+    lit = _relight(pixels, rng)
+    if rng.random() < 0.5:
+        view, box = _place(pixels, lit, box, backdrop, rng)
+    else:
+        view, box = _crop(lit, box, rng)
+    buffer = io.BytesIO()
+    Image.fromarray(view).save(buffer, "JPEG", quality=int(rng.integers(*JPEG_QUALITY)))
+    return np.asarray(Image.open(buffer).convert("RGB")), box
+
+
+def _relight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Another exposure, contrast and colour of the light."""
+    gamma = np.exp(rng.uniform(-GAMMA, GAMMA))
+    gains = np.exp(rng.uniform(-GAIN, GAIN)) * np.exp(rng.uniform(-TINT, TINT, 3))
+    contrast = np.exp(rng.uniform(-CONTRAST, CONTRAST))
+    lit = (pixels.astype(np.float32) / 255) ** np.float32(gamma) * gains.astype(np.float32)
+    middle = lit.mean()
+    relit: NDArray[np.uint8] = (np.clip((lit - middle) * np.float32(contrast) + middle, 0, 1) * 255).astype(np.uint8)
+    return relit
+
+
+def _place(
+    original: NDArray[np.uint8],
+    lit: NDArray[np.uint8],
+    box: Box,
+    backdrop: NDArray[np.uint8] | None,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.uint8], Box]:
+    """Put the photo, or only its product where the background is plain, anywhere on a canvas of another look."""
+    height, width = lit.shape[:2]
+    scale = np.exp(rng.uniform(*np.log(PLACED_SIDE))) * CANVAS_PX / max(height, width)
+    size = (max(8, round(width * scale)), max(8, round(height * scale)))
+    look = rng.random()
+    canvas = Image.new("RGB", (CANVAS_PX, CANVAS_PX), tuple(int(v) for v in rng.integers(200, 256, 3)))
+    if look >= 0.4:
+        canvas.paste(tuple(int(v) for v in rng.integers(0, 256, 3)), (0, 0, CANVAS_PX, CANVAS_PX))
+    if look >= 0.6 and backdrop is not None:
+        canvas = Image.fromarray(backdrop).resize(canvas.size, Image.Resampling.BILINEAR)
+    left, top = (int(rng.integers(0, CANVAS_PX - side + 1)) for side in size)
+    cut_out = find_foreground(original) if rng.random() < 0.5 else None
+    mask = None if cut_out is None else Image.fromarray(cut_out.mask.astype(np.uint8) * 255).resize(size)
+    canvas.paste(Image.fromarray(lit).resize(size, Image.Resampling.BILINEAR), (left, top), mask)
+    x_scale, y_scale = size[0] / width, size[1] / height
+    moved = (left + box[0] * x_scale, top + box[1] * y_scale, left + box[2] * x_scale, top + box[3] * y_scale)
+    return np.asarray(canvas), moved
+
+
+def _crop(pixels: NDArray[np.uint8], box: Box, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Box]:
+    """Cut the photo close to the box, or a little into it; the box is then all that is left."""
+    height, width = pixels.shape[:2]
+    cuts = rng.uniform(*CROP_SIDE, 4)
+    box_width, box_height = box[2] - box[0], box[3] - box[1]
+    x1 = min(max(0, int(box[0] + cuts[0] * box_width)), width - 1)
+    y1 = min(max(0, int(box[1] + cuts[1] * box_height)), height - 1)
+    x2 = max(x1 + 1, min(width, int(box[2] - cuts[2] * box_width)))
+    y2 = max(y1 + 1, min(height, int(box[3] - cuts[3] * box_height)))
+    cropped = np.ascontiguousarray(pixels[y1:y2, x1:x2])
+    return cropped, (0.0, 0.0, float(x2 - x1), float(y2 - y1))

@@ -1,0 +1,88 @@
+"""A labelled catalogue through the real network and a projection fitted on it: what the benchmarks measure on."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prodseek.config import load_config
+from prodseek.embedding.moments import Moments
+from prodseek.embedding.projection import Projection, fit_projection
+from prodseek.images import DecodedImage, content_id, decode_image
+from prodseek.pipeline import map_ahead
+from prodseek.vision.inference import Detector, load_detector
+from prodseek.vision.nuisance import slice_views
+from prodseek.vision.settings import DetectorSettings
+from prodseek.vision.weights import obtain_weights
+
+DATA = Path(__file__).parents[1] / "data"
+SAMPLE = DATA / "sample"
+DECODE_SIDE_PX = 832
+N_FIT_VIEWS = 2
+N_FIT_IMAGES = 192
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One readable photo: its manifest row, its bytes' id, and its regions' slices. box: of the primary region."""
+
+    row: dict[str, str]
+    path: Path
+    image_id: str
+    frame: NDArray[np.float16]
+    primary: NDArray[np.float16]
+    box: tuple[float, float, float, float]
+
+
+def detector(**settings: object) -> Detector:
+    """The shipped network as the base configuration has it."""
+    weights = load_config().network.weights
+    path = obtain_weights(weights.file_name, weights.sha256, weights.sources, weights.folder)
+    return load_detector(DetectorSettings(path, weights.sha256, score_threshold=0.2, **settings))  # type: ignore[arg-type]
+
+
+def rows_of(manifest: Path, uri_column: str) -> list[tuple[dict[str, str], Path]]:
+    """A manifest's rows, each with the photo's path."""
+    with manifest.open(newline="", encoding="utf-8") as stream:
+        return [(row, manifest.parent / row[uri_column]) for row in csv.DictReader(stream)]
+
+
+def decode(path: Path) -> DecodedImage:
+    return decode_image(path.read_bytes(), max_side_px=DECODE_SIDE_PX)
+
+
+def embed(network: Detector, rows: Sequence[tuple[dict[str, str], Path]]) -> list[Photo]:
+    """Every photo's frame and primary region."""
+
+    def prepare(entry: tuple[dict[str, str], Path]) -> object:
+        return network.prepare("", decode(entry[1]))
+
+    photos = []
+    for (row, path), image in zip(
+        rows,
+        network.embed_prepared(map_ahead(prepare, rows, threads=2)),
+        strict=True,  # type: ignore[arg-type]
+    ):
+        primary = next(i for i, region in enumerate(image.regions) if region.is_primary)
+        image_id = content_id(path.read_bytes())
+        box = image.regions[primary].box
+        photos.append(Photo(row, path, image_id, image.slices[-1], image.slices[primary], box))
+    return photos
+
+
+def fit(network: Detector, photos: Sequence[Photo], n_images: int = N_FIT_IMAGES) -> Projection:
+    """Fit a projection as the stage `project` does."""
+    slices = np.stack([photo.primary for photo in photos])
+    chosen = sorted(photos, key=lambda photo: photo.image_id)[:n_images]
+    nuisances, before = Moments.empty(network.layout), None
+    for photo in chosen:
+        image = decode(photo.path)
+        seed = int(photo.image_id[:16], 16)
+        views = slice_views(network, image, photo.box, N_FIT_VIEWS, before, seed)
+        nuisances, before = nuisances.add_views(views, len(views)), image
+    return fit_projection(Moments.empty(network.layout).add(slices), nuisances, slices)
