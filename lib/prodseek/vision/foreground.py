@@ -85,8 +85,8 @@ def _fit_background(pixels: NDArray[np.float32]) -> NDArray[np.float32] | None:
     pixels and the result: (3, h, w).
     """
     height, width = pixels.shape[1:]
-    y = (np.arange(height) / height - 0.5)[:, None]
-    x = (np.arange(width) / width - 0.5)[None, :]
+    y = (np.arange(height, dtype=np.float32) / height - np.float32(0.5))[:, None]
+    x = (np.arange(width, dtype=np.float32) / width - np.float32(0.5))[None, :]
     rows, columns = _border(height, width)
     terms = np.stack((np.ones(len(rows)), x[0, columns], y[rows, 0]))
     values = pixels[:, rows, columns].astype(np.float64)
@@ -94,14 +94,16 @@ def _fit_background(pixels: NDArray[np.float32]) -> NDArray[np.float32] | None:
     for _ in range(3):  # least squares, leaving out what the last fit did not explain
         if inside.mean() < MIN_PLAIN_BORDER / 2:
             return None
-        kept = terms[:, inside]
+        kept = terms * inside
         # The normal equations: there are three unknowns and thousands of pixels.
-        planes = np.linalg.lstsq(kept @ kept.T, kept @ values[:, inside].T, rcond=None)[0]
-        inside = np.abs(values - planes.T @ terms).max(axis=0) <= NOISE_LEVELS
+        planes = np.linalg.lstsq(kept @ terms.T, kept @ values.T, rcond=None)[0]
+        before, inside = inside, np.abs(values - planes.T @ terms).max(axis=0) <= NOISE_LEVELS
+        if np.array_equal(before, inside):
+            break
     if inside.mean() < MIN_PLAIN_BORDER or np.abs(planes[1:]).sum(axis=0).max() > MAX_GRADIENT_LEVELS:
         return None
-    constant, along_x, along_y = planes[:, :, None, None]
-    background: NDArray[np.float32] = (constant + along_x * x + along_y * y).astype(np.float32)
+    constant, along_x, along_y = planes[:, :, None, None].astype(np.float32)
+    background: NDArray[np.float32] = (constant + along_y * y) + along_x * x
     return background
 
 
