@@ -65,7 +65,8 @@ def _prepare_part(part: str, values: NDArray[np.float16]) -> NDArray[np.float64]
         wide = np.sqrt(np.maximum(wide, 0.0))
     elif part == "grid":
         # The outer cells of a row stand for two, the middle one for itself.
-        cells = wide.reshape(len(wide), GRID_ROWS, GRID_COLUMNS, -1)
+        channels = wide.shape[1] // (GRID_ROWS * GRID_COLUMNS)
+        cells = wide.reshape(len(wide), GRID_ROWS, GRID_COLUMNS, channels)
         wide = (cells * np.sqrt([[2.0], [1.0]])).reshape(wide.shape)
     return unit(wide)
 

@@ -62,8 +62,10 @@ class Moments:
             raise ValueError(f"{len(slices)} slices are not whole objects of {n_views} views")
         deviations = {}
         for name in COMPONENTS:
-            views = prepare(name, slices, self.layout).reshape(-1, n_views, prepared_length(name, self.layout))
-            deviations[name] = (views - views.mean(axis=1, keepdims=True)).reshape(len(slices), -1)
+            views = prepare(name, slices, self.layout).reshape(
+                len(slices) // n_views, n_views, prepared_length(name, self.layout)
+            )
+            deviations[name] = (views - views.mean(axis=1, keepdims=True)).reshape(len(slices), views.shape[2])
         return self._add(deviations)
 
     def _add(self, prepared: Mapping[str, NDArray[np.float64]]) -> Moments:

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from prodseek.embedding.facets import FITTED_PARTS, prepare
+from prodseek.embedding.facets import COMPONENTS, prepare
 from prodseek.embedding.moments import Moments
 from prodseek.errors import StoreError
 from prodseek.slice_layout import slice_layout, slice_length
 
-LAYOUT = slice_layout({"stride8": 5, "stride32": 7})
+LAYOUT = slice_layout({"stride8": 5, "stride16": 6, "stride32": 7})
 
 
 def slices(n_rows: int, seed: int = 0) -> NDArray[np.float16]:
@@ -22,20 +22,47 @@ def slices(n_rows: int, seed: int = 0) -> NDArray[np.float16]:
 
 def assert_same(a: Moments, b: Moments) -> None:
     assert (a.layout, a.count) == (b.layout, b.count)
-    for part in FITTED_PARTS:
-        np.testing.assert_array_equal(a.sums[part], b.sums[part])
-        np.testing.assert_array_equal(a.products[part], b.products[part])
+    for name in COMPONENTS:
+        np.testing.assert_array_equal(a.sums[name], b.sums[name])
+        np.testing.assert_array_equal(a.products[name], b.products[name])
 
 
 def test_mean_and_covariance_are_those_of_the_rows() -> None:
     rows = slices(200)
     moments = Moments.empty(LAYOUT).add(rows)
 
-    for part in FITTED_PARTS:
-        prepared = prepare(part, rows[:, LAYOUT[part].span])
-        mean, covariance = moments.mean_and_covariance(part)
+    for name in COMPONENTS:
+        prepared = prepare(name, rows, LAYOUT)
+        mean, covariance = moments.mean_and_covariance(name)
         np.testing.assert_allclose(mean, prepared.mean(axis=0), atol=2e-5)
         np.testing.assert_allclose(covariance, np.cov(prepared.T, bias=True), atol=2e-5)
+
+
+def test_views_count_only_as_they_deviate_from_their_object() -> None:
+    rows = slices(3 * 20)
+
+    moments = Moments.empty(LAYOUT).add_views(rows, 3)
+
+    assert moments.count == 60
+    for name in COMPONENTS:
+        prepared = prepare(name, rows, LAYOUT).reshape(20, 3, -1)
+        within = (prepared - prepared.mean(axis=1, keepdims=True)).reshape(60, -1)
+        mean, covariance = moments.mean_and_covariance(name)
+        np.testing.assert_allclose(mean, 0, atol=2e-5)
+        np.testing.assert_allclose(covariance, within.T @ within / 60, atol=2e-5)
+
+
+def test_objects_may_come_in_any_order() -> None:
+    rows = slices(3 * 8)
+    halves = [Moments.empty(LAYOUT).add_views(half, 3) for half in (rows[12:], rows[:12])]
+
+    assert_same(halves[0].merge(halves[1]), Moments.empty(LAYOUT).add_views(rows, 3))
+
+
+@pytest.mark.parametrize("n_views", [0, 4])
+def test_views_that_are_not_whole_objects(n_views: int) -> None:
+    with pytest.raises(ValueError, match=f"6 slices are not whole objects of {n_views} views"):
+        Moments.empty(LAYOUT).add_views(slices(6), n_views)
 
 
 @settings(max_examples=25, deadline=None)
@@ -90,7 +117,7 @@ def test_rows_that_are_not_finite_are_named() -> None:
 
 
 def test_other_layouts_are_refused() -> None:
-    other = slice_layout({"stride8": 5, "stride32": 8})
+    other = slice_layout({"stride8": 5, "stride16": 6, "stride32": 8})
 
     with pytest.raises(ValueError, match="different layouts"):
         Moments.empty(LAYOUT).merge(Moments.empty(other))

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prodseek.embedding.facets import FACETS, FITTED_PARTS, VISUAL_DIM
+from prodseek.embedding.facets import COMPONENTS, FACETS, VISUAL_COMPONENTS, VISUAL_DIM
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import Projection, fit_projection
 from prodseek.errors import StoreError
 from prodseek.slice_layout import SlicePart, slice_layout, slice_length
 
-LAYOUT = slice_layout({"stride8": 128, "stride32": 1024})
-SMALL_LAYOUT = slice_layout({"stride8": 3, "stride32": 4})
+LAYOUT = slice_layout({"stride8": 128, "stride16": 256, "stride32": 1024})
+SMALL_LAYOUT = slice_layout({"stride8": 3, "stride16": 5, "stride32": 4})
 
 
 def slices(n_rows: int, seed: int = 0, layout: dict[str, SlicePart] = LAYOUT) -> NDArray[np.float16]:
@@ -24,8 +24,23 @@ def slices(n_rows: int, seed: int = 0, layout: dict[str, SlicePart] = LAYOUT) ->
     return rows.astype(np.float16)
 
 
-def fit(rows: NDArray[np.float16], layout: dict[str, SlicePart] = LAYOUT, shrinkage: float = 0.1) -> Projection:
-    return fit_projection(Moments.empty(layout).add(rows), shrinkage)
+def fit(
+    rows: NDArray[np.float16], layout: dict[str, SlicePart] = LAYOUT, views: NDArray[np.float16] | None = None
+) -> Projection:
+    """views: pairs of rows that show one object."""
+    nuisances = Moments.empty(layout)
+    if views is not None:
+        nuisances = nuisances.add_views(views, 2)
+    return fit_projection(Moments.empty(layout).add(rows), nuisances, rows)
+
+
+def pairs(n_objects: int, layout: dict[str, SlicePart] = LAYOUT) -> NDArray[np.float16]:
+    """Objects seen twice: the second time one strong direction has changed, and everything a little."""
+    rng = np.random.default_rng(17)
+    seen = slices(n_objects, seed=5, layout=layout).astype(np.float64)
+    direction = np.abs(np.random.default_rng(18).normal(0, 3, seen.shape[1]))
+    again = seen + np.abs(rng.normal(0, 1, (n_objects, 1))) * direction + rng.uniform(0, 0.1, seen.shape)
+    return np.stack((seen, again), axis=1).reshape(2 * n_objects, -1).astype(np.float16)
 
 
 @pytest.mark.parametrize("n_fitted", [1, 2, 3, 40, 300])
@@ -64,35 +79,63 @@ def test_slices_of_zeros_have_a_defined_vector() -> None:
         np.testing.assert_array_equal(values[0], values[1])
 
 
-def test_full_whitening_gives_equal_variances() -> None:
-    rows = slices(3000, layout=SMALL_LAYOUT)
-    moments = Moments.empty(SMALL_LAYOUT).add(rows)
-    part = fit_projection(moments, shrinkage=0.0).parts["texture"]
-    mean, covariance = moments.mean_and_covariance("texture")
+def test_nuisances_count_less_in_every_component() -> None:
+    rows, views = slices(300), pairs(60)
+    plain, fitted = fit(rows), fit(rows, views=views)
+    unseen = pairs(100)[120:]
 
-    spread = part.basis.T @ covariance @ part.basis
+    def drift(projection: Projection, facet: str) -> float:
+        vectors = projection.apply(unseen)[facet].reshape(-1, 2, projection.dims[facet])
+        return float(1 - (vectors[:, 0] * vectors[:, 1]).sum(axis=1).mean())
 
-    n_axes = len(mean)
-    diagonal = np.diag(spread)[:n_axes]
-    np.testing.assert_allclose(spread, np.diag(np.diag(spread)), atol=1e-9)
-    assert diagonal.max() <= 1.0 and diagonal[0] > 0.98
-    assert not spread[n_axes:].any()
+    for facet in ("visual", "texture", "shape"):
+        assert drift(fitted, facet) < 0.7 * drift(plain, facet)
 
 
-def test_more_shrinkage_whitens_less() -> None:
-    moments = Moments.empty(LAYOUT).add(slices(400))
+def test_suppressed_axes_are_those_that_views_change() -> None:
+    rows, views = slices(3000, layout=SMALL_LAYOUT), pairs(200, SMALL_LAYOUT)
+    nuisances = Moments.empty(SMALL_LAYOUT).add_views(views, 2)
+    covariance = nuisances.mean_and_covariance("grid")[1]
+    basis = fit_projection(Moments.empty(SMALL_LAYOUT).add(rows), nuisances, rows).maps["grid"].basis
+    values, axes = np.linalg.eigh(covariance)
 
-    def contrast(shrinkage: float) -> float:
-        lengths = np.linalg.norm(fit_projection(moments, shrinkage).parts["mean"].basis, axis=0)
-        return float(lengths[-1] / lengths[0])
+    gains = np.linalg.norm(axes.T @ basis, axis=1)
 
-    assert contrast(0.0) > contrast(0.5) > contrast(10.0) > 1.0
+    assert values[-1] > 5 * values[:-1].max(), "the planted nuisance must stand out"
+    assert gains[-1] < 0.75 * gains[:-1].min()
+
+
+def test_no_nuisances_is_a_plain_rotation() -> None:
+    rows = slices(200, layout=SMALL_LAYOUT)
+
+    basis = fit(rows, SMALL_LAYOUT).maps["grid"].basis
+
+    length = SMALL_LAYOUT["grid"].length
+    np.testing.assert_allclose(basis[:, :length].T @ basis[:, :length], np.eye(length), atol=1e-9)
+
+
+def test_a_component_that_no_other_confirms_has_little_weight() -> None:
+    rows = slices(400)
+    random_colours = rows.copy()
+    span = LAYOUT["colour"].span
+    random_colours[:, span] = np.random.default_rng(1).permutation(rows[:, span])
+
+    assert fit(random_colours).weights["colour"] < 0.5 * fit(rows).weights["colour"]
+
+
+def test_the_rotation_keeps_cosines_as_far_as_it_can() -> None:
+    rows = slices(200)
+    projection = fit(rows)
+    axes = projection.rotation
+
+    assert axes.shape == (sum(COMPONENTS[name].dim for name in VISUAL_COMPONENTS), VISUAL_DIM)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(VISUAL_DIM), atol=1e-9)
 
 
 def test_explained_variance_is_a_share() -> None:
     explained = fit(slices(300)).explained_variance
 
-    assert set(explained) == set(FITTED_PARTS)
+    assert set(explained) == set(COMPONENTS)
     assert all(0.5 < share <= 1.0 for share in explained.values())
 
 
@@ -110,7 +153,8 @@ def test_alike_slices_are_alike() -> None:
 def test_the_same_rows_give_the_same_bits() -> None:
     rows = slices(90)
     whole = fit(rows)
-    split = fit_projection(Moments.empty(LAYOUT).add(rows[50:]).merge(Moments.empty(LAYOUT).add(rows[:50])), 0.1)
+    halves = Moments.empty(LAYOUT).add(rows[50:]).merge(Moments.empty(LAYOUT).add(rows[:50]))
+    split = fit_projection(halves, Moments.empty(LAYOUT), rows)
 
     assert whole.to_bytes() == split.to_bytes()
     assert whole.projection_id == split.projection_id
@@ -122,17 +166,18 @@ def test_the_id_follows_the_content() -> None:
     rows = slices(90)
 
     assert fit(rows).projection_id != fit(rows[:89]).projection_id
-    assert fit(rows).projection_id != fit(rows, shrinkage=0.2).projection_id
+    assert fit(rows).projection_id != fit(rows, views=pairs(5)).projection_id
 
 
 def test_bytes_and_back() -> None:
     rows = slices(60)
-    projection = fit(rows)
+    projection = fit(rows, views=pairs(5))
 
     again = Projection.from_bytes(projection.to_bytes())
 
     assert again.projection_id == projection.projection_id
-    assert (again.layout, again.n_slices, again.shrinkage) == (LAYOUT, 60, 0.1)
+    assert (again.layout, again.n_slices, again.n_views) == (LAYOUT, 60, 10)
+    assert again.weights == projection.weights
     assert again.explained_variance == projection.explained_variance
     for facet, values in projection.apply(rows).items():
         np.testing.assert_array_equal(again.apply(rows)[facet], values)
@@ -164,8 +209,6 @@ def test_rows_that_are_not_finite_are_named() -> None:
         projection.apply(rows)
 
 
-def test_bad_fits_are_refused() -> None:
+def test_a_fit_on_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no slices"):
-        fit_projection(Moments.empty(LAYOUT))
-    with pytest.raises(ValueError, match="shrinkage is -1"):
-        fit_projection(Moments.empty(LAYOUT).add(slices(3)), -1)
+        fit_projection(Moments.empty(LAYOUT), Moments.empty(LAYOUT), slices(0))

@@ -7,10 +7,13 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
+from torchvision.ops import roi_align
 
 from prodseek.images import DecodedImage
 from prodseek.slice_layout import (
     GRID_CHANNELS,
+    GRID_COLUMNS,
+    GRID_ROWS,
     MAX_SLICE_BYTES,
     lay_out,
     layout_to_dict,
@@ -43,35 +46,82 @@ def view(boxes: list[list[float]], size: tuple[int, int] = (200, 100), mask: NDA
 
 def test_the_layout_fits_any_network_into_4_kb() -> None:
     for channels in (8, 64, 1024, 4096):
-        layout = slice_layout({"stride8": channels, "stride32": channels})
+        layout = slice_layout({"stride8": channels, "stride16": channels, "stride32": channels})
         assert 2 * slice_length(layout) <= MAX_SLICE_BYTES
         assert lay_out(layout_to_dict(layout)) == layout
-    assert layout["grid"].length == 9 * GRID_CHANNELS
+    assert layout["grid"].length == GRID_ROWS * GRID_COLUMNS * GRID_CHANNELS
 
 
-def test_mean_and_grid_of_a_map_that_rises_to_the_right() -> None:
+def test_the_grid_of_a_map_that_rises_to_the_right_is_folded() -> None:
     maps = feature_maps()
-    columns = torch.arange(3, dtype=torch.float32)
-    maps["stride32"] = columns.expand(1, 6, 3, 3).contiguous()
+    maps["stride32"] = torch.arange(3, dtype=torch.float32).expand(1, 6, 3, 3).contiguous()
 
     (rows,) = slice_regions(maps, MAPS, [view([[0, 0, 100, 100]], size=(100, 100))], LAYOUT)
 
-    np.testing.assert_allclose(rows[0, LAYOUT["mean"].span], 1.0, atol=1e-3)
-    grid = rows[0, LAYOUT["grid"].span].reshape(3, 3, 6)
-    # Two samples a side of a cell; the outermost lies beyond the last cell centre and reads its value.
-    np.testing.assert_allclose(grid[:, 0], 0.125, atol=1e-3)
+    grid = rows[0, LAYOUT["grid"].span].reshape(GRID_ROWS, GRID_COLUMNS, 6)
+    # Two samples a side of a cell; the outermost lies beyond the last cell centre and reads its value: 0.125 and 1.875.
+    np.testing.assert_allclose(grid[:, 0], 1.0, atol=1e-3)
     np.testing.assert_allclose(grid[:, 1], 1.0, atol=1e-3)
-    np.testing.assert_allclose(grid[:, 2], 1.875, atol=1e-3)
 
 
-def test_texture_holds_mean_and_deviation() -> None:
+def test_rows_of_the_grid_stay_apart() -> None:
+    maps = feature_maps()
+    maps["stride32"] = torch.arange(3, dtype=torch.float32)[:, None].expand(1, 6, 3, 3).contiguous()
+
+    (rows,) = slice_regions(maps, MAPS, [view([[0, 0, 100, 100]], size=(100, 100))], LAYOUT)
+
+    grid = rows[0, LAYOUT["grid"].span].reshape(GRID_ROWS, GRID_COLUMNS, 6)
+    np.testing.assert_allclose(grid, np.broadcast_to([[[0.125]], [[1.0]], [[1.875]]], grid.shape), atol=1e-3)
+
+
+def test_a_mirrored_map_gives_the_same_grid() -> None:
+    maps = feature_maps(seed=3)
+    mirrored = {name: values.flip(3) for name, values in maps.items()}
+    box = [[20, 10, 80, 90]]
+
+    (rows,) = slice_regions(maps, MAPS, [view(box, size=(100, 100))], LAYOUT)
+    (flipped,) = slice_regions(mirrored, MAPS, [view(box, size=(100, 100))], LAYOUT)
+
+    np.testing.assert_allclose(flipped[:, LAYOUT["grid"].span], rows[:, LAYOUT["grid"].span], atol=2e-3)
+
+
+def test_generalised_means_lie_between_mean_and_maximum() -> None:
     maps = feature_maps()
     maps["stride8"] = torch.full_like(maps["stride8"], 3.0)
+    maps["stride16"] = torch.zeros_like(maps["stride16"])
+    maps["stride16"][:, 0, 3, 3] = 6.0
+    maps["stride16"][:, 1] = -1.0
 
-    (rows,) = slice_regions(maps, MAPS, [view([[50, 20, 150, 80]])], LAYOUT)
+    (rows,) = slice_regions(maps, MAPS, [view([[0, 0, 100, 100]], size=(100, 100))], LAYOUT)
 
-    texture = rows[0, LAYOUT["texture"].span]
-    np.testing.assert_allclose(texture, [3, 3, 3, 3, 0, 0, 0, 0], atol=1e-3)
+    np.testing.assert_allclose(rows[0, LAYOUT["gem8"].span], 3.0, atol=1e-3)
+    gem16 = rows[0, LAYOUT["gem16"].span].astype(float)
+    assert gem16[0] == pytest.approx(6.0 / 36 ** (1 / 3), abs=1e-2)  # one cell of 36
+    assert (gem16[1:] == 0).all()  # what is not positive does not count
+
+
+def test_a_wide_map_is_reduced_cell_by_cell() -> None:
+    wide = (FeatureMap("stride8", 8, 4), FeatureMap("stride16", 16, 4), FeatureMap("stride32", 32, 1024))
+    layout = slice_layout({m.name: m.channels for m in wide})
+    generator = torch.Generator().manual_seed(1)
+    maps = feature_maps(2)
+    maps["stride32"] = torch.rand(2, 1024, 3, 3, generator=generator)
+    views = [view([[0, 0, 100, 100], [10, 30, 90, 90]], size=(100, 100)) for _ in range(2)]
+
+    rows = np.concatenate(slice_regions(maps, wide, views, layout)).astype(float)
+    reduced = rows[:, layout["grid"].span]
+    full = []
+    for index in range(2):
+        for box in views[index].boxes:
+            boxes = [torch.from_numpy(network_boxes(views[index].placed, box[None]))]
+            cells = roi_align(maps["stride32"][index : index + 1], boxes, 3, 1 / 32, 2, aligned=True)[0]
+            full.append(torch.stack(((cells[:, :, 0] + cells[:, :, 2]) / 2, cells[:, :, 1])).flatten().numpy())
+
+    def distances(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.linalg.norm(values[:, None] - values[None], axis=-1)[np.triu_indices(4, 1)]
+
+    # Random projections keep distances: of 6 x 216 values, to a few per cent.
+    np.testing.assert_allclose(distances(reduced), distances(np.array(full)), rtol=0.15)
 
 
 @pytest.mark.parametrize(
@@ -151,7 +201,7 @@ def test_values_beyond_float16_are_cut_off() -> None:
     (rows,) = slice_regions(maps, MAPS, [view([[0, 0, 200, 100]])], LAYOUT)
 
     assert np.isfinite(rows).all()
-    assert rows[0, LAYOUT["mean"].span].max() == np.finfo(np.float16).max
+    assert rows[0, LAYOUT["grid"].span].max() == np.finfo(np.float16).max
 
 
 def product_view(product: tuple[int, int, int], background: tuple[int, int, int], masked: bool) -> View:
