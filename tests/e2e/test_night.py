@@ -90,6 +90,33 @@ def test_embeddings_are_unit_length(night: Run, tables) -> None:  # type: ignore
     assert vectors.shape[0] > 500 and len(table.column("visual")[0]) == 128
 
 
+def test_the_projection_is_fitted_against_views_of_the_photos(night: Run) -> None:
+    facts = night.manifest()["stages"]["project"]
+
+    assert facts["fit_regions"] == 236
+    assert facts["fit_views"] == 192 * 3  # the photo itself and two views
+    assert set(facts["visual_weights"]) == {"texture", "grid", "colour"}
+    assert all(0.1 < weight <= 1 for weight in facts["visual_weights"].values())
+    assert all(0.5 < share <= 1 for share in facts["explained_variance"].values())
+
+
+def test_other_views_of_a_product_are_the_nearest(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
+    image_of = {row["uri"]: row["image_id"] for row in rows(tables(night, "images"))}
+    primary = {row["image_id"]: row["detection_id"] for row in rows(tables(night, "detections")) if row["is_primary"]}
+    vector_of = {row["detection_id"]: row["visual"] for row in rows(tables(night, "embeddings"))}
+    copies = {row["uri"] for row in truth if row["source_uri"]}
+    views = [row for row in truth if row["kind"] == "view" and row["uri"] not in copies]
+    vectors = np.array([vector_of[primary[image_of[row["uri"]]]] for row in views], np.float32)
+    products = np.array([row["product_id"] for row in views])
+    similarity = vectors @ vectors.T
+    np.fill_diagonal(similarity, -2)
+    same = products[np.argsort(-similarity, axis=1)[:, :5]] == products[:, None]
+    n_others = np.array([(products == product).sum() - 1 for product in products])
+
+    assert (n_others > 0).sum() > 150
+    assert (same.sum(axis=1) / np.minimum(n_others.clip(1), 5))[n_others > 0].mean() >= 0.9
+
+
 def test_neighbours_are_the_exact_ones(night: Run, tables) -> None:  # type: ignore[no-untyped-def]
     embeddings = tables(night, "embeddings").sort_by("detection_id")
     ids = np.array(embeddings.column("detection_id").to_pylist())
