@@ -139,3 +139,23 @@ def test_the_published_network_in_bf16_is_within_the_tolerance_because_errors_ca
     assert beyond_tolerance(outputs[0], outputs[2], 416) is None
     assert beyond_tolerance(outputs[0], outputs[1], 416) is not None
     assert outputs[0].scores.max() > 0.5, "the probe shows nothing that the network knows"
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 1), (4, 1, 3), (1, 1, 1), (5, 7, 3)])
+def test_kernels_of_any_shape_are_rounded(shape: tuple[int, int, int]) -> None:
+    n_kernels, n_channels, size = shape
+    layer = torch.nn.Conv2d(n_channels, n_kernels, size)
+    before = layer.weight.detach().clone()
+
+    round_weights(layer, torch.bfloat16)
+
+    assert torch.equal(layer.weight, layer.weight.bfloat16().float())
+    # Within a kernel the errors cancel: its sum is off by one rounding at most.
+    off = (layer.weight - before).sum(dim=(1, 2, 3)).abs()
+    assert (off <= 2**-7 * before.abs().amax(dim=(1, 2, 3)) + 1e-7).all()
+
+
+def test_bf16_that_is_hardly_faster_is_not_taken(clock: dict[torch.dtype, float]) -> None:
+    clock[torch.bfloat16] = 0.9 * clock[torch.float32]
+
+    assert fit_network(Double(), "auto", INPUT_PX, CPU).precision == "fp32"
