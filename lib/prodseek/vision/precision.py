@@ -58,10 +58,10 @@ def fit_network(network: nn.Module, wanted: Precision, input_px: int, device: to
     """Move a network to its device and choose its precision.
 
     network: follows `network.Network`, on the CPU, float32. wanted: `auto` is fp16 on a GPU, and on a CPU bf16 where a
-    short trial finds it clearly faster than fp32 (MAX_TIME_SHARE). A reduced precision is kept only when boxes, scores and features of a
-    built-in picture stay within the tolerance of this module. With `auto` fp32 is used otherwise; asked for by name it
-    raises ConfigError, as does fp16 on a CPU. So a precision never changes a result by more than the tolerance, and
-    the model id, and with it the cache, leaves it out.
+    short trial finds it clearly faster than fp32 (MAX_TIME_SHARE). A reduced precision is kept only when boxes, scores
+    and features of a built-in picture stay within the tolerance of this module. With `auto` fp32 is used
+    otherwise; asked for by name it raises ConfigError, as does fp16 on a CPU. So a precision never changes a result by
+    more than the tolerance, and the model id, and with it the cache, leaves it out.
     """
     if wanted == "fp16" and device.type == "cpu":
         raise ConfigError("precision is fp16, but the network runs on the CPU; use auto, bf16 or fp32")
