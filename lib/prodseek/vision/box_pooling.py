@@ -27,7 +27,7 @@ def align_boxes(
     # mean is two small matrix products, over channels that lie together in a channels_last map. That is several times
     # as fast as torchvision's loop over channels.
     n_channels, height, width = values.shape[1:]
-    intervals = torch.cat(list(boxes)).numpy() / np.float32(stride)
+    intervals: NDArray[np.float32] = (torch.cat(list(boxes)) / stride).numpy()
     along_y = torch.from_numpy(_weights(intervals[:, 1::2], side, samples, height))
     along_x = torch.from_numpy(_weights(intervals[:, 0::2], side, samples, width))
     pooled = values.new_empty(len(along_y), side, side, n_channels)
