@@ -119,9 +119,9 @@ def _generalised_mean(values: torch.Tensor, boxes: list[torch.Tensor], stride: i
     After Radenovic, Tolias and Chum, Fine-tuning CNN image retrieval with no human annotation, 2018, equation 3: what
     fires strongly on a part of the object counts more than what fires weakly all over it.
     """
-    powers = align_boxes(values.clamp(min=0) ** GEM_POWER, boxes, stride, 1, 0)[:, 0]
-    means: NDArray[np.float32] = (powers.clamp(min=0) ** (1 / GEM_POWER)).cpu().numpy()
-    return means @ _projection(means.shape[1], limit, 0) if means.shape[1] > limit else means
+    powers = align_boxes(values.clamp(min=0) ** GEM_POWER, boxes, stride, 1, 0)
+    means = powers.clamp(min=0) ** (1 / GEM_POWER)
+    return _as_array(_reduce(means, limit))
 
 
 def _grid(values: torch.Tensor, boxes: list[torch.Tensor], stride: int) -> NDArray[np.float32]:
@@ -130,20 +130,33 @@ def _grid(values: torch.Tensor, boxes: list[torch.Tensor], stride: int) -> NDArr
     cells = align_boxes(values, boxes, stride, GRID_ROWS, GRID_SAMPLES)
     square = cells.view(len(cells), GRID_ROWS, GRID_ROWS, -1)
     outer, middle = (square[:, :, 0] + square[:, :, 2]) / 2, square[:, :, 1]
-    folded: NDArray[np.float32] = torch.stack((outer, middle), 2).flatten(1, 2).cpu().numpy()
-    n_boxes, n_cells, channels = folded.shape
-    if channels > GRID_CHANNELS:
-        # Each cell has a projection of its own, so that their errors even out.
-        folded = np.stack([folded[:, i] @ _projection(channels, GRID_CHANNELS, i) for i in range(n_cells)], axis=1)
-    return folded.reshape(n_boxes, GRID_ROWS * GRID_COLUMNS * folded.shape[2])
+    return _as_array(_reduce(torch.stack((outer, middle), 2).flatten(1, 2), GRID_CHANNELS))
 
 
-@lru_cache(maxsize=16)
-def _projection(channels: int, limit: int, cell: int) -> NDArray[np.float32]:
-    """(channels, limit), a fixed random orthonormal projection: it keeps distances and angles nearly as they are
-    (Johnson and Lindenstrauss, 1984)."""
-    gaussian = np.random.default_rng((_PROJECTION_SEED, channels, limit, cell)).standard_normal((channels, limit))
-    basis, triangle = np.linalg.qr(gaussian)
-    basis = basis * np.sign(np.diag(triangle))  # the sign QR leaves open
-    scaled: NDArray[np.float32] = (basis * np.sqrt(channels / limit)).astype(np.float32)
-    return scaled
+def _reduce(cells: torch.Tensor, limit: int) -> torch.Tensor:
+    """(boxes, cells, channels) -> (boxes, cells x at most `limit` channels).
+
+    Each cell has a projection of its own, so that their errors even out.
+    """
+    n_cells, channels = cells.shape[1:]
+    if channels <= limit:
+        return cells.flatten(1)
+    reduced = torch.bmm(cells.transpose(0, 1), _projections(channels, limit, n_cells, cells.device))
+    return reduced.transpose(0, 1).flatten(1)
+
+
+def _as_array(values: torch.Tensor) -> NDArray[np.float32]:
+    array: NDArray[np.float32] = values.cpu().numpy()
+    return array
+
+
+@lru_cache(maxsize=8)
+def _projections(channels: int, limit: int, n_cells: int, device: torch.device) -> torch.Tensor:
+    """(n_cells, channels, limit) float32, fixed random orthonormal projections: they keep distances and angles nearly as
+    they are (Johnson and Lindenstrauss, 1984)."""
+    bases = np.empty((n_cells, channels, limit), np.float32)
+    for cell in range(n_cells):
+        gaussian = np.random.default_rng((_PROJECTION_SEED, channels, limit, cell)).standard_normal((channels, limit))
+        basis, triangle = np.linalg.qr(gaussian)
+        bases[cell] = basis * np.sign(np.diag(triangle)) * np.sqrt(channels / limit)  # the sign is what QR leaves open
+    return torch.from_numpy(bases).to(device)
