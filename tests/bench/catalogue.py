@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from notebook_slice import hidden_maps, notebook_slice
 from numpy.typing import NDArray
 
 from prodseek.config import load_config
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import Projection, fit_projection
-from prodseek.images import DecodedImage, content_id, decode_image
+from prodseek.images import DecodedImage, ImageRejected, content_id, decode_image
 from prodseek.pipeline import map_ahead
-from prodseek.vision.inference import Detector, load_detector
+from prodseek.vision.inference import Detector, PreparedImage, load_detector
 from prodseek.vision.nuisance import slice_views
 from prodseek.vision.settings import DetectorSettings
 from prodseek.vision.weights import obtain_weights
@@ -29,13 +30,18 @@ N_FIT_IMAGES = 192
 
 @dataclass(frozen=True)
 class Photo:
-    """One readable photo: its manifest row, its bytes' id, and its regions' slices. box: of the primary region."""
+    """One readable photo: its manifest row, its bytes' id, and its regions' slices, ours and the notebooks'.
+
+    box: of the primary region.
+    """
 
     row: dict[str, str]
     path: Path
     image_id: str
     frame: NDArray[np.float16]
     primary: NDArray[np.float16]
+    notebook_frame: NDArray[np.float32]
+    notebook_primary: NDArray[np.float32]
     box: tuple[float, float, float, float]
 
 
@@ -57,21 +63,39 @@ def decode(path: Path) -> DecodedImage:
 
 
 def embed(network: Detector, rows: Sequence[tuple[dict[str, str], Path]]) -> list[Photo]:
-    """Every photo's frame and primary region."""
+    """Every readable photo's frame and primary region."""
+    found: list[tuple[dict[str, str], Path, str]] = []
 
-    def prepare(entry: tuple[dict[str, str], Path]) -> object:
-        return network.prepare("", decode(entry[1]))
+    def prepare(entry: tuple[dict[str, str], Path]) -> tuple[str, DecodedImage] | None:
+        try:
+            data = entry[1].read_bytes()
+            return content_id(data), decode_image(data, max_side_px=DECODE_SIDE_PX)
+        except (FileNotFoundError, ImageRejected):
+            return None
+
+    def readable() -> Iterator[PreparedImage]:
+        for (row, path), image in zip(rows, map_ahead(prepare, rows, threads=2), strict=True):
+            if image is not None:
+                found.append((row, path, image[0]))
+                yield network.prepare(*image)
 
     photos = []
-    for (row, path), image in zip(
-        rows,
-        network.embed_prepared(map_ahead(prepare, rows, threads=2)),
-        strict=True,  # type: ignore[arg-type]
-    ):
-        primary = next(i for i, region in enumerate(image.regions) if region.is_primary)
-        image_id = content_id(path.read_bytes())
-        box = image.regions[primary].box
-        photos.append(Photo(row, path, image_id, image.slices[-1], image.slices[primary], box))
+    with hidden_maps(network) as maps:
+        for index, image in enumerate(network.embed_prepared(readable())):
+            hidden, frame = maps.popleft(), image.regions[-1].box
+            primary = next(i for i, region in enumerate(image.regions) if region.is_primary)
+            box = image.regions[primary].box
+            size = (round(frame[2]), round(frame[3]), network.settings.input_px)
+            photos.append(
+                Photo(
+                    *found[index],
+                    image.slices[-1],
+                    image.slices[primary],
+                    notebook_slice(hidden, *size, frame),
+                    notebook_slice(hidden, *size, box),
+                    box,
+                )
+            )
     return photos
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 # Shares of the vectors' largest eigenvalue: from hardly any shrinkage to hardly any slope.
 PENALTIES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 1e3)
 N_FOLDS = 5
+_ROUNDING = 1e-12
 
 
 def location_leakage(vectors: NDArray[np.floating], centres: NDArray[np.floating], object_ids: Sequence[str]) -> float:
@@ -41,6 +42,9 @@ def location_leakage(vectors: NDArray[np.floating], centres: NDArray[np.floating
     targets = (targets - targets.mean(axis=0)) / spread
     centred = features - features.mean(axis=0)
     products = centred @ centred.T  # ridge regression needs no more of the vectors, however long they are
+    if products.trace() <= 0:
+        return 0.0
+    products /= products.trace()
     predicted = np.empty_like(targets)
     for train, test in _folds(groups):
         errors = np.zeros(len(PENALTIES))
@@ -69,7 +73,7 @@ def _predictions(
     values, axes = np.linalg.eigh(among - along - along[:, None] + along.mean())
     mean = targets[train].mean(axis=0)
     turned = axes.T @ (targets[train] - mean)
-    largest = max(float(values[-1]), np.finfo(np.float64).tiny)
+    largest = max(float(values[-1]), _ROUNDING)
     reach = across @ axes
     return np.stack(
         [reach @ (turned / (np.maximum(values, 0.0) + share * largest)[:, None]) + mean for share in PENALTIES]

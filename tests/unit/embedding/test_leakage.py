@@ -24,14 +24,14 @@ def test_a_place_held_linearly_is_found() -> None:
     vectors, centres, ids = objects()
     directions = np.random.default_rng(1).normal(size=(2, DIM))
 
-    assert location_leakage(vectors + 3 * centres @ directions, centres, ids) > 0.98
+    assert location_leakage(vectors + 20 * centres @ directions, centres, ids) > 0.97
 
 
 def test_one_axis_alone_is_half() -> None:
     vectors, centres, ids = objects()
     direction = np.random.default_rng(1).normal(size=DIM)
 
-    found = location_leakage(vectors + 3 * centres[:, :1] * direction, centres, ids)
+    found = location_leakage(vectors + 20 * centres[:, :1] * direction, centres, ids)
 
     assert found == pytest.approx(0.5, abs=0.03)
 
