@@ -207,7 +207,7 @@ def _measure_views(
     n_views: int,
     layout_lengths: dict[str, int],
 ) -> Iterator[pa.RecordBatch]:
-    from prodseek.vision.nuisance import slice_views
+    from prodseek.vision.nuisance import slice_places, slice_views
 
     moments = Moments.empty(lay_out(layout_lengths))
     first_id, before = None, None
@@ -217,8 +217,12 @@ def _measure_views(
             continue
         box = (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"])
         seed = int(row["image_id"][:16], 16)
-        slices = slice_views(load_shipped(settings), photo, box, n_views, before, seed)
-        moments = moments.add_views(slices, len(slices))
+        detector = load_shipped(settings)
+        for views in (
+            slice_views(detector, photo, box, n_views, before, seed),
+            slice_places(detector, photo, box, before, seed),
+        ):
+            moments = moments.add_views(views, len(views))
         first_id, before = first_id or row["image_id"], photo
     if first_id is not None:
         yield batch_of(partition=[first_id], moments=[moments.to_bytes()])

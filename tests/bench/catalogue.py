@@ -17,7 +17,7 @@ from prodseek.embedding.projection import Projection, fit_projection
 from prodseek.images import DecodedImage, ImageRejected, content_id, decode_image
 from prodseek.pipeline import map_ahead
 from prodseek.vision.inference import Detector, PreparedImage, load_detector
-from prodseek.vision.nuisance import slice_views
+from prodseek.vision.nuisance import slice_places, slice_views
 from prodseek.vision.settings import DetectorSettings
 from prodseek.vision.weights import obtain_weights
 
@@ -102,11 +102,19 @@ def embed(network: Detector, rows: Sequence[tuple[dict[str, str], Path]]) -> lis
 def fit(network: Detector, photos: Sequence[Photo], n_images: int = N_FIT_IMAGES) -> Projection:
     """Fit a projection as the stage `project` does."""
     slices = np.stack([photo.primary for photo in photos])
-    chosen = sorted(photos, key=lambda photo: photo.image_id)[:n_images]
-    nuisances, before = Moments.empty(network.layout), None
-    for photo in chosen:
+    return fit_projection(Moments.empty(network.layout).add(slices), nuisances(network, photos, n_images), slices)
+
+
+def nuisances(network: Detector, photos: Sequence[Photo], n_images: int = N_FIT_IMAGES) -> Moments:
+    """How slices change under views of their objects, measured on n_images of the photos."""
+    moments, before = Moments.empty(network.layout), None
+    for photo in sorted(photos, key=lambda photo: photo.image_id)[:n_images]:
         image = decode(photo.path)
         seed = int(photo.image_id[:16], 16)
-        views = slice_views(network, image, photo.box, N_FIT_VIEWS, before, seed)
-        nuisances, before = nuisances.add_views(views, len(views)), image
-    return fit_projection(Moments.empty(network.layout).add(slices), nuisances, slices)
+        for views in (
+            slice_views(network, image, photo.box, N_FIT_VIEWS, before, seed),
+            slice_places(network, image, photo.box, before, seed),
+        ):
+            moments = moments.add_views(views, len(views))
+        before = image
+    return moments

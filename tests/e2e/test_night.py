@@ -15,6 +15,7 @@ from prodseek.jobs.index import open_index
 from prodseek.errors import StoreError
 from prodseek.store import Run, Store
 from prodseek.tables import table_schema
+from prodseek.vision.nuisance import N_PLACES
 
 BAD_REASONS = {
     "truncated": "truncated",
@@ -94,7 +95,7 @@ def test_the_projection_is_fitted_against_views_of_the_photos(night: Run) -> Non
     facts = night.manifest()["stages"]["project"]
 
     assert facts["fit_regions"] == 236
-    assert facts["fit_views"] == 192 * 3  # the photo itself and two views
+    assert facts["fit_views"] == 192 * (3 + N_PLACES)  # the photo itself, two views, and where only the place changes
     assert set(facts["visual_weights"]) == {"texture", "grid", "colour"}
     assert all(0.1 < weight <= 1 for weight in facts["visual_weights"].values())
     assert all(0.5 < share <= 1 for share in facts["explained_variance"].values())

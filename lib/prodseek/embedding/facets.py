@@ -39,6 +39,12 @@ COMPONENTS: dict[str, Component] = {
     "colour": Component((COLOUR,), 64, 0.0, 0.5, visual_weight=1.0),
     "shape": Component(("shape",), 64, 0.0, 0.5),
 }
+# The facet `shape`: outline and edges alone know an object only before a plain background, where its mask is known, and
+# seen from the same side. Where the network's layout is laid beside them they rank among what it holds for alike.
+SHAPE_WEIGHTS = {"grid": 1.0, "shape": 0.5}
+# The facet `colour`: a bin counts the less, the more of it the catalogue shows, so that steel, white and wood do not
+# outweigh the colour that tells an object apart. Added to the bin's mean root, so that rare ones do not count for all.
+COLOUR_FLOOR = 0.01
 VISUAL_COMPONENTS = tuple(name for name, component in COMPONENTS.items() if component.visual_weight)
 
 

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from prodseek.embedding.agreement import agreement
 from prodseek.embedding.facets import (
     COLOUR,
+    COLOUR_FLOOR,
     COMPONENTS,
     FACETS,
+    SHAPE_WEIGHTS,
     VISUAL_COMPONENTS,
     VISUAL_DIM,
     Component,
@@ -30,7 +32,7 @@ from prodseek.slice_layout import SlicePart, lay_out, layout_to_dict
 __all__ = ["FACETS", "VISUAL_DIM", "Moments", "Projection", "fit_projection", "fit_recipe"]
 
 AGREEMENT_POWER = 4  # of a component's agreement with the others, in its weight
-_FORMAT = 2
+_FORMAT = 3
 _MIN_NORM = 1e-9  # a vector shorter than this is rounding, not a direction
 
 
@@ -74,8 +76,12 @@ class Projection:
     @property
     def dims(self) -> dict[str, int]:
         """Facet -> length of its vectors."""
-        own = {"visual": VISUAL_DIM, COLOUR: prepared_length(COLOUR, self.layout)}
-        return {facet: own.get(facet) or COMPONENTS[facet].dim for facet in FACETS}
+        return {
+            "visual": VISUAL_DIM,
+            COLOUR: prepared_length(COLOUR, self.layout),
+            "texture": COMPONENTS["texture"].dim,
+            "shape": sum(COMPONENTS[name].dim for name in SHAPE_WEIGHTS),
+        }
 
     @property
     def explained_variance(self) -> dict[str, float]:
@@ -93,9 +99,12 @@ class Projection:
         mapped = map_components(slices, self.layout, self.maps)
         vectors = {
             "visual": _with_direction(_joined(mapped, self.weights) @ self.rotation),
-            COLOUR: _with_direction(prepare(COLOUR, slices, self.layout)),
+            # Inverse document frequency (Spärck Jones, 1972), of colours.
+            COLOUR: _with_direction(
+                prepare(COLOUR, slices, self.layout) / np.sqrt(self.maps[COLOUR].mean + COLOUR_FLOOR)
+            ),
             "texture": mapped["texture"],
-            "shape": mapped["shape"],
+            "shape": _with_direction(_joined(mapped, SHAPE_WEIGHTS)),
         }
         return {facet: vectors[facet].astype(np.float32) for facet in FACETS}
 
@@ -182,7 +191,7 @@ def fit_projection(moments: Moments, nuisances: Moments, sample: NDArray[np.floa
 
 def fit_recipe() -> str:
     """Text that differs whenever this code would fit another projection to the same moments and sample."""
-    return repr((_FORMAT, COMPONENTS, VISUAL_DIM, AGREEMENT_POWER))
+    return repr((_FORMAT, COMPONENTS, SHAPE_WEIGHTS, COLOUR_FLOOR, VISUAL_DIM, AGREEMENT_POWER))
 
 
 def map_components(

@@ -22,6 +22,8 @@ GAIN = 0.2
 CONTRAST = 0.25
 TINT = 0.06  # gain of a single colour channel
 JPEG_QUALITY = (25, 92)
+N_PLACES = 4
+OBJECT_SIDE = (0.3, 0.6)  # of the canvas; where only the place changes, there must be room to move
 
 
 def slice_views(
@@ -41,6 +43,53 @@ def slice_views(
         view, moved = nuisance_view(photo.pixels, small, None if backdrop is None else backdrop.pixels, rng)
         slices.append(detector.embed_boxes(DecodedImage(view, view.shape[1], view.shape[0], "JPEG"), [moved]))
     return np.concatenate(slices)
+
+
+def slice_places(
+    detector: Detector, photo: DecodedImage, box: Box, backdrop: DecodedImage | None, seed: int
+) -> NDArray[np.float16]:
+    """The slices of an object at N_PLACES places of one canvas, (N_PLACES, slice_length) float16; a forward pass each.
+
+    Among views that change in everything at once, what a place does is lost; yet it is what shifts most in a network's
+    maps: zeros are padded at their edges. Arguments as for `slice_views`.
+    """
+    rng = np.random.default_rng((seed, N_PLACES))
+    height, width = photo.pixels.shape[:2]
+    x_scale, y_scale = width / photo.width_px, height / photo.height_px
+    small = (box[0] * x_scale, box[1] * y_scale, box[2] * x_scale, box[3] * y_scale)
+    placed = object_places(photo.pixels, small, None if backdrop is None else backdrop.pixels, rng)
+    return np.concatenate(
+        [
+            detector.embed_boxes(DecodedImage(view, view.shape[1], view.shape[0], "JPEG"), [moved])
+            for view, moved in placed
+        ]
+    )
+
+
+def object_places(
+    pixels: NDArray[np.uint8], box: Box, backdrop: NDArray[np.uint8] | None, rng: np.random.Generator
+) -> list[tuple[NDArray[np.uint8], Box]]:
+    """The object in a box, alone and of one size, at N_PLACES random places of one canvas.
+
+    Arguments as for `nuisance_view`. Returns the views, (CANVAS_PX, CANVAS_PX, 3) uint8, and where the object is in
+    them.
+    """
+    height, width = pixels.shape[:2]
+    canvas = _canvas(backdrop, rng)
+    cut_out = Image.fromarray(pixels)
+    found = find_foreground(pixels)
+    if found is not None:
+        cut_out.putalpha(Image.fromarray(found.mask.astype(np.uint8) * 255).resize((width, height)))
+    scale = rng.uniform(*OBJECT_SIDE) * CANVAS_PX / max(box[2] - box[0], box[3] - box[1])
+    size = (max(8, round((box[2] - box[0]) * scale)), max(8, round((box[3] - box[1]) * scale)))
+    cut_out = cut_out.resize(size, Image.Resampling.BILINEAR, box=box)
+    views = []
+    for _ in range(N_PLACES):
+        left, top = (int(rng.integers(0, CANVAS_PX - side + 1)) for side in size)
+        view = canvas.copy()
+        view.paste(cut_out, (left, top), cut_out if found is not None else None)
+        views.append((np.asarray(view), (float(left), float(top), float(left + size[0]), float(top + size[1]))))
+    return views
 
 
 def nuisance_view(
@@ -88,12 +137,7 @@ def _place(
     height, width = lit.shape[:2]
     scale = np.exp(rng.uniform(*np.log(PLACED_SIDE))) * CANVAS_PX / max(height, width)
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    look = rng.random()
-    canvas = Image.new("RGB", (CANVAS_PX, CANVAS_PX), tuple(int(v) for v in rng.integers(200, 256, 3)))
-    if look >= 0.4:
-        canvas.paste(tuple(int(v) for v in rng.integers(0, 256, 3)), (0, 0, CANVAS_PX, CANVAS_PX))
-    if look >= 0.6 and backdrop is not None:
-        canvas = Image.fromarray(backdrop).resize(canvas.size, Image.Resampling.BILINEAR)
+    canvas = _canvas(backdrop, rng)
     left, top = (int(rng.integers(0, CANVAS_PX - side + 1)) for side in size)
     cut_out = find_foreground(original) if rng.random() < 0.5 else None
     mask = None if cut_out is None else Image.fromarray(cut_out.mask.astype(np.uint8) * 255).resize(size)
@@ -101,6 +145,17 @@ def _place(
     x_scale, y_scale = size[0] / width, size[1] / height
     moved = (left + box[0] * x_scale, top + box[1] * y_scale, left + box[2] * x_scale, top + box[3] * y_scale)
     return np.asarray(canvas), moved
+
+
+def _canvas(backdrop: NDArray[np.uint8] | None, rng: np.random.Generator) -> Image.Image:
+    """Pale, of any colour, or another photo."""
+    look = rng.random()
+    canvas = Image.new("RGB", (CANVAS_PX, CANVAS_PX), tuple(int(v) for v in rng.integers(200, 256, 3)))
+    if look >= 0.4:
+        canvas.paste(tuple(int(v) for v in rng.integers(0, 256, 3)), (0, 0, CANVAS_PX, CANVAS_PX))
+    if look >= 0.6 and backdrop is not None:
+        canvas = Image.fromarray(backdrop).resize(canvas.size, Image.Resampling.BILINEAR)
+    return canvas
 
 
 def _crop(pixels: NDArray[np.uint8], box: Box, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Box]:

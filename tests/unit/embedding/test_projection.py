@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prodseek.embedding.facets import COMPONENTS, FACETS, VISUAL_COMPONENTS, VISUAL_DIM
+from prodseek.embedding.facets import COMPONENTS, FACETS, SHAPE_WEIGHTS, VISUAL_COMPONENTS, VISUAL_DIM
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import Projection, fit_projection
 from prodseek.errors import StoreError
@@ -212,3 +212,34 @@ def test_rows_that_are_not_finite_are_named() -> None:
 def test_a_fit_on_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no slices"):
         fit_projection(Moments.empty(LAYOUT), Moments.empty(LAYOUT), slices(0))
+
+
+def test_a_colour_that_all_have_does_not_outweigh_the_one_that_tells_apart() -> None:
+    span, rng = LAYOUT["colour"].span, np.random.default_rng(4)
+    common, rare, other = (span.start + index for index in (3, 40, 90))
+    rows = slices(200)
+    rows[:, span] = 0
+    rows[:, common] = 0.7  # all show much of it, and a little of one colour of their own
+    rows[np.arange(200), span.start + rng.integers(5, 140, 200)] += np.float16(0.3)
+    query, more_of_it, another = np.zeros((3, rows.shape[1]), np.float16)
+    query[[common, rare]] = 0.7, 0.3
+    more_of_it[[common, rare]] = 0.4, 0.6
+    another[[common, other]] = 0.7, 0.3
+
+    vectors = fit(rows).apply(np.stack((query, more_of_it, another)))["colour"]
+
+    assert vectors[0] @ vectors[1] > 0.8 > 0.6 > vectors[0] @ vectors[2]
+
+
+def test_shape_joins_outline_and_layout_and_knows_no_colour() -> None:
+    rows = slices(100)
+    projection, recoloured = fit(rows), rows.copy()
+    recoloured[:, LAYOUT["colour"].span] = rows[::-1, LAYOUT["colour"].span]
+
+    vectors = projection.apply(rows)["shape"]
+
+    np.testing.assert_array_equal(projection.apply(recoloured)["shape"], vectors)
+    for name in SHAPE_WEIGHTS:
+        changed = rows.copy()
+        changed[:, LAYOUT[name].span] = rows[::-1, LAYOUT[name].span]
+        assert (projection.apply(changed)["shape"] != vectors).any()

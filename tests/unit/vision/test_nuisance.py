@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prodseek.images import DecodedImage
 from prodseek.slice_layout import slice_length
 from prodseek.vision.inference import DetectorSettings, load_detector
-from prodseek.vision.nuisance import Box, nuisance_view, slice_views
+from prodseek.vision.nuisance import CANVAS_PX, N_PLACES, Box, nuisance_view, object_places, slice_places, slice_views
 from prodseek.vision.weights import file_sha256
 
 BOX: Box = (60.0, 40.0, 140.0, 100.0)
@@ -85,3 +85,28 @@ def test_slices_of_views_resemble_their_object(tiny_weights: Path) -> None:
     grid = slices[:, detector.layout["grid"].span].astype(float)
     grid /= np.linalg.norm(grid, axis=1, keepdims=True)
     assert (grid[1:] @ grid[0]).min() > 0.3 and (grid[1:] @ grid[0]).max() < 0.9999
+
+    places = slice_places(detector, image, box, None, seed=5)
+
+    assert places.shape == (N_PLACES, slices.shape[1]) and np.isfinite(places).all()
+    np.testing.assert_array_equal(places, slice_places(detector, image, box, None, seed=5))
+    colour = places[:, detector.layout["colour"].span]
+    np.testing.assert_allclose(colour, np.repeat(colour[:1], N_PLACES, axis=0), atol=0.03)
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+def test_only_the_place_changes(is_plain: bool) -> None:
+    """Cut out of a plain background, or with what is in its box where the background is not plain."""
+    pixels = photo()
+    if not is_plain:
+        rng = np.random.default_rng(0)
+        pixels = np.where(greenness(pixels)[..., None], pixels, rng.integers(0, 90, pixels.shape)).astype(np.uint8)
+
+    placed = object_places(pixels, BOX, None, np.random.default_rng(3))
+
+    assert len(placed) == N_PLACES and len({box for _, box in placed}) == N_PLACES
+    cut = [view[round(y1) : round(y2), round(x1) : round(x2)] for view, (x1, y1, x2, y2) in placed]
+    for (view, _), inside in zip(placed, cut, strict=True):
+        assert view.shape == (CANVAS_PX, CANVAS_PX, 3)
+        assert greenness(inside[4:-4, 4:-4]).all()
+        np.testing.assert_array_equal(inside, cut[0])
