@@ -1,0 +1,113 @@
+"""The location analysis as a picture: do vectors of objects shown at many places lie where the object stood?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+
+MAX_POINTS = 2000  # of a panel; evenly spaced ones of more
+_SIDE = 300  # of a plot, in units of the SVG
+_PAD = 12
+_GAP = 20
+_FOOT = 34
+# Viridis at even steps (van der Walt and Smith, 2015): as bright as it is far along, for colour-blind eyes too.
+_SHADES = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
+_AXES = (("left", "right"), ("top", "bottom"))
+_STYLE = """
+.location { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1.5rem; margin: 0; }
+.location p { margin: 0 0 0.5rem; display: flex; justify-content: space-between; gap: 0.75rem; align-items: baseline; }
+.location p span { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.location svg { display: block; width: 100%; height: auto; }
+.location text { font-size: 15px; fill: var(--muted, #5c6068); }
+.location rect.plot { fill: var(--tile, #ffffff); stroke: var(--line, #e2e2dc); }
+.location path { fill: none; stroke-width: 6; stroke-linecap: round; stroke-opacity: 0.75; }
+"""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Vectors of one kind. vectors: (N, d). centres: (N, 2), x y of the object in its photo, 0..1 from the top left corner.
+
+    r_squared: of predicting the centres from the vectors, see the library's location leakage; below 0 it is shown as 0.
+    """
+
+    title: str
+    vectors: NDArray[np.floating]
+    centres: NDArray[np.floating]
+    r_squared: float
+
+
+def render_location(panels: Sequence[Panel]) -> Markup:
+    """An HTML fragment that needs nothing beside it: for each panel the vectors' two principal components, coloured by
+    the objects' x and by their y.
+
+    Equal panels give equal text. Takes the report page's colours where it stands in it. Raises ValueError for panels whose
+    arrays do not match or are not finite, or that have fewer than two vectors.
+    """
+    figures = Markup("").join(_figure(panel) for panel in panels)
+    return Markup('<style>{}</style>\n<div class="location">\n{}</div>\n').format(Markup(_STYLE), figures)
+
+
+def principal_plane(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(N, d) -> (N, 2) float64: the two principal components, each with its largest value positive; 0 where there is no
+    second one."""
+    centred = np.asarray(vectors, np.float64) - np.mean(vectors, axis=0, dtype=np.float64)
+    left, values, _ = np.linalg.svd(centred, full_matrices=False)
+    plane = np.zeros((len(centred), 2))
+    n_axes = min(2, len(values))
+    plane[:, :n_axes] = left[:, :n_axes] * values[:n_axes]
+    largest = plane[np.abs(plane).argmax(axis=0), (0, 1)]
+    return plane * np.where(largest < 0, -1.0, 1.0)
+
+
+def _figure(panel: Panel) -> Markup:
+    n_vectors = len(panel.vectors)
+    if panel.vectors.ndim != 2 or panel.centres.shape != (n_vectors, 2) or n_vectors < 2 or not panel.vectors.shape[1]:
+        raise ValueError(
+            f"panel {panel.title!r}: vectors {panel.vectors.shape} and centres {panel.centres.shape}, expected (N, d) and "
+            "(N, 2) of two or more"
+        )
+    if not (np.isfinite(panel.vectors).all() and np.isfinite(panel.centres).all() and np.isfinite(panel.r_squared)):
+        raise ValueError(f"panel {panel.title!r} holds values that are not finite")
+    shown = np.linspace(0, n_vectors - 1, min(n_vectors, MAX_POINTS)).round().astype(int)
+    plane = principal_plane(panel.vectors)[shown]
+    reach = np.abs(plane).max() or 1.0
+    # y grows upwards, as in any plot.
+    places = (_PAD + (_SIDE - 2 * _PAD) * (plane * (1, -1) / reach + 1) / 2).round().astype(int)
+    plots = Markup("").join(_plot(places, panel.centres[shown, axis], axis) for axis in (0, 1))
+    r_squared = max(0.0, panel.r_squared)
+    label = f"{panel.title}: R squared of the place {r_squared:.2f}"
+    return Markup(
+        '<figure style="margin:0"><p><strong>{}</strong><span>R² {:.2f}</span></p>\n'
+        '<svg viewBox="0 0 {} {}" role="img" aria-label="{}">\n{}</svg></figure>\n'
+    ).format(panel.title, r_squared, 2 * _SIDE + _GAP, _SIDE + _FOOT, label, plots)
+
+
+def _plot(places: NDArray[np.int64], values: NDArray[np.floating], axis: int) -> Markup:
+    """places: (N, 2) in the plot. values: (N,) 0..1, their shade."""
+    shades = (np.clip(values, 0, 1) * len(_SHADES)).astype(int).clip(max=len(_SHADES) - 1)
+    left = axis * (_SIDE + _GAP)
+    frame = Markup('<g transform="translate({} 0)"><rect class="plot" width="{}" height="{}" rx="8"/>\n')
+    lines = [frame.format(left, _SIDE, _SIDE)]
+    for index, shade in enumerate(_SHADES):
+        dots = "".join(f"M{x} {y}h0" for x, y in places[shades == index].tolist())
+        if dots:
+            lines.append(Markup('<path stroke="{}" d="{}"/>\n').format(shade, dots))
+    first, last = _AXES[axis]
+    baseline, width = _SIDE + 22, 12
+    bar_left = _SIDE / 2 - width * len(_SHADES) / 2
+    for index, shade in enumerate(_SHADES):
+        lines.append(
+            Markup('<rect x="{:g}" y="{}" width="{}" height="10" fill="{}"/>\n').format(
+                bar_left + width * index, baseline - 10, width, shade
+            )
+        )
+    lines.append(Markup('<text x="{:g}" y="{}" text-anchor="end">{}</text>').format(bar_left - 8, baseline, first))
+    lines.append(
+        Markup('<text x="{:g}" y="{}">{}</text></g>\n').format(bar_left + width * len(_SHADES) + 8, baseline, last)
+    )
+    return Markup("").join(lines)
