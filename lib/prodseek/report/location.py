@@ -30,9 +30,10 @@ _STYLE = """
 
 @dataclass(frozen=True)
 class Panel:
-    """Vectors of one kind. vectors: (N, d). centres: (N, 2), x y of the object in its photo, 0..1 from the top left corner.
+    """Vectors of one kind.
 
-    r_squared: of predicting the centres from the vectors, see the library's location leakage; below 0 it is shown as 0.
+    vectors: (N, d). centres: (N, 2), x y of the object in its photo, in any unit, from the top left corner. r_squared: of
+    predicting the centres from the vectors (`embedding.leakage`); below 0 it is shown as 0.
     """
 
     title: str
@@ -75,9 +76,10 @@ def _figure(panel: Panel) -> Markup:
         raise ValueError(f"panel {panel.title!r} holds values that are not finite")
     shown = np.linspace(0, n_vectors - 1, min(n_vectors, MAX_POINTS)).round().astype(int)
     plane = principal_plane(panel.vectors)[shown]
-    reach = np.abs(plane).max() or 1.0
+    lowest, highest = plane.min(axis=0), plane.max(axis=0)
+    from_middle = (plane - (lowest + highest) / 2) / ((highest - lowest).max() or 1.0)  # of one scale, within a half
     # y grows upwards, as in any plot.
-    places = (_PAD + (_SIDE - 2 * _PAD) * (plane * (1, -1) / reach + 1) / 2).round().astype(int)
+    places = (_SIDE / 2 + (_SIDE - 2 * _PAD) * from_middle * (1, -1)).round().astype(int)
     plots = Markup("").join(_plot(places, panel.centres[shown, axis], axis) for axis in (0, 1))
     r_squared = max(0.0, panel.r_squared)
     label = f"{panel.title}: R squared of the place {r_squared:.2f}"
@@ -88,8 +90,9 @@ def _figure(panel: Panel) -> Markup:
 
 
 def _plot(places: NDArray[np.int64], values: NDArray[np.floating], axis: int) -> Markup:
-    """places: (N, 2) in the plot. values: (N,) 0..1, their shade."""
-    shades = (np.clip(values, 0, 1) * len(_SHADES)).astype(int).clip(max=len(_SHADES) - 1)
+    """places: (N, 2) in the plot. values: (N,), the least of them of the first shade and the largest of the last."""
+    span = np.ptp(values) or 1.0
+    shades = ((values - values.min()) / span * len(_SHADES)).astype(int).clip(max=len(_SHADES) - 1)
     left = axis * (_SIDE + _GAP)
     frame = Markup('<g transform="translate({} 0)"><rect class="plot" width="{}" height="{}" rx="8"/>\n')
     lines = [frame.format(left, _SIDE, _SIDE)]
