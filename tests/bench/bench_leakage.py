@@ -138,7 +138,8 @@ def main(figure: Path | None) -> None:
                 ("visual", "Our embedding"),
             )
         ]
-        figure.write_text(f"<!doctype html><meta charset=utf-8>{render_location(panels)}\n", encoding="utf-8")
+        head = '<!doctype html><meta charset="utf-8"><title>Location</title><body style="font: 1rem system-ui">'
+        figure.write_text(f"{head}\n{render_location(panels)}", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ _STYLE = """
 .location p span { white-space: nowrap; font-variant-numeric: tabular-nums; }
 .location svg { display: block; width: 100%; height: auto; }
 .location text { font-size: 15px; fill: var(--muted, #5c6068); }
-.location rect.plot { fill: var(--tile, #ffffff); stroke: var(--line, #e2e2dc); }
+.location rect.plot { fill: #ffffff; stroke: var(--line, #e2e2dc); }
 .location path { fill: none; stroke-width: 6; stroke-linecap: round; stroke-opacity: 0.75; }
 """
 
@@ -85,8 +85,8 @@ def _figure(panel: Panel) -> Markup:
     label = f"{panel.title}: R squared of the place {r_squared:.2f}"
     return Markup(
         '<figure style="margin:0"><p><strong>{}</strong><span>R² {:.2f}</span></p>\n'
-        '<svg viewBox="0 0 {} {}" role="img" aria-label="{}">\n{}</svg></figure>\n'
-    ).format(panel.title, r_squared, 2 * _SIDE + _GAP, _SIDE + _FOOT, label, plots)
+        '<svg viewBox="-1 -1 {} {}" role="img" aria-label="{}">\n{}</svg></figure>\n'
+    ).format(panel.title, r_squared, 2 * _SIDE + _GAP + 2, _SIDE + _FOOT + 1, label, plots)
 
 
 def _plot(places: NDArray[np.int64], values: NDArray[np.floating], axis: int) -> Markup:
