@@ -29,7 +29,7 @@ from prodseek.images import DecodedImage, ImageLimits
 from prodseek.slice_layout import lay_out
 from prodseek.spark.tables import computed_schema, read_table, write_table
 from prodseek.store import Run, Store, Summary
-from prodseek.vision.settings import DetectorSettings
+from prodseek.vision.settings import NUISANCE_VERSION, DetectorSettings
 
 PROJECTION = "projection.npz"
 _ROWS_PER_PARTITION = 4096
@@ -98,7 +98,7 @@ def _recipe(config: Config, store: Run) -> str:
     """16 hex digits that change whenever a fit on the same catalogue would give another projection."""
     store.require("project", "ingest", "embed")
     settings = config.project.model_dump(exclude={"refit_growth"})
-    text = json.dumps([_embed_facts(store)["model_id"], settings, fit_recipe()], sort_keys=True)
+    text = json.dumps([_embed_facts(store)["model_id"], settings, fit_recipe(), NUISANCE_VERSION], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

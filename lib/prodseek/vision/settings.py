@@ -14,6 +14,8 @@ from prodseek.vision.network import NetworkDescription
 from prodseek.vision.networks import describe_network
 from prodseek.vision.weights import PinnedFile
 
+NUISANCE_VERSION = 1  # goes up when `nuisance` makes other views of the same photo
+
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
