@@ -16,7 +16,6 @@ from prodseek.errors import StoreError
 from prodseek.store import Run, Store
 from prodseek.tables import table_schema
 from prodseek.vision.nuisance import N_PLACES
-from prodseek.vision.nuisance import N_PLACES
 
 BAD_REASONS = {
     "truncated": "truncated",

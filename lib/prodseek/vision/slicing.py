@@ -15,7 +15,6 @@ from prodseek.slice_layout import (
     GEM_CHANNELS,
     GEM_MAPS,
     GRID_CHANNELS,
-    GRID_COLUMNS,
     GRID_MAP,
     GRID_ROWS,
     SlicePart,
