@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -36,6 +37,8 @@ _ROWS_PER_PARTITION = 4096
 _IMAGES_PER_PARTITION = 32
 _MOMENTS_SCHEMA = "partition string, moments binary"
 _VIEWED_SIDE_PX = 832  # views are made from the photo at this size
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,11 @@ def _previous_fit(spark: SparkSession, config: Config, store: Run, primary: Data
     new_since = before.facts["new_since"] + primary.join(known, "detection_id", "left_anti").count()
     if new_since > config.project.refit_growth * before.facts["fitted_for"]:
         return None
-    projection = Projection.from_bytes(files.read_bytes(latest.path(PROJECTION)))
+    try:
+        projection = Projection.from_bytes(files.read_bytes(latest.path(PROJECTION)))
+    except (StoreError, OSError) as error:
+        _logger.warning("the projection of run %s cannot be taken over, another is fitted: %s", latest.run_id, error)
+        return None
     return _Fit(projection, recipe, before.facts["fitted_for"], new_since, before.facts["fitted_in"])
 
 

@@ -112,6 +112,18 @@ def test_another_model_or_another_fit_is_fitted_again(night_of, change: dict[str
     assert second.facts["recipe"] != first.facts["recipe"]
 
 
+@pytest.mark.parametrize("damage", ["altered", "missing"])
+def test_a_damaged_projection_is_not_taken_over(night_of, damage: str, caplog: pytest.LogCaptureFixture) -> None:  # type: ignore[no-untyped-def]
+    first_run, _ = night_of(1, 100)
+    stored = Path(first_run.path(project.PROJECTION))
+    stored.write_bytes(stored.read_bytes()[:-200]) if damage == "altered" else stored.unlink()
+
+    second_run, second = night_of(2, 100)
+
+    assert second.facts["fitted_in"] == second_run.run_id
+    assert f"projection of run {first_run.run_id} cannot be taken over" in caplog.text
+
+
 def test_how_often_it_is_fitted_is_no_other_fit(night_of) -> None:  # type: ignore[no-untyped-def]
     first_run, _ = night_of(1, 100)
     _, second = night_of(2, 150, "project.refit_growth=2")

@@ -35,14 +35,9 @@ def slice_views(
     views.
     """
     rng = np.random.default_rng(seed)
-    height, width = photo.pixels.shape[:2]
-    x_scale, y_scale = width / photo.width_px, height / photo.height_px
-    small = (box[0] * x_scale, box[1] * y_scale, box[2] * x_scale, box[3] * y_scale)
-    slices = [detector.embed_boxes(photo, [box])]
-    for _ in range(n_views):
-        view, moved = nuisance_view(photo.pixels, small, None if backdrop is None else backdrop.pixels, rng)
-        slices.append(detector.embed_boxes(DecodedImage(view, view.shape[1], view.shape[0], "JPEG"), [moved]))
-    return np.concatenate(slices)
+    shown = _shown(photo, box)
+    views = [nuisance_view(photo.pixels, shown, _pixels(backdrop), rng) for _ in range(n_views)]
+    return np.concatenate([detector.embed_boxes(photo, [box]), *(_slice(detector, *view) for view in views)])
 
 
 def slice_places(
@@ -54,16 +49,23 @@ def slice_places(
     maps: zeros are padded at their edges. Arguments as for `slice_views`.
     """
     rng = np.random.default_rng((seed, N_PLACES))
+    placed = object_places(photo.pixels, _shown(photo, box), _pixels(backdrop), rng)
+    return np.concatenate([_slice(detector, *view) for view in placed])
+
+
+def _shown(photo: DecodedImage, box: Box) -> Box:
+    """A box in pixels of the photo at full size, in those of `photo.pixels`."""
     height, width = photo.pixels.shape[:2]
     x_scale, y_scale = width / photo.width_px, height / photo.height_px
-    small = (box[0] * x_scale, box[1] * y_scale, box[2] * x_scale, box[3] * y_scale)
-    placed = object_places(photo.pixels, small, None if backdrop is None else backdrop.pixels, rng)
-    return np.concatenate(
-        [
-            detector.embed_boxes(DecodedImage(view, view.shape[1], view.shape[0], "JPEG"), [moved])
-            for view, moved in placed
-        ]
-    )
+    return (box[0] * x_scale, box[1] * y_scale, box[2] * x_scale, box[3] * y_scale)
+
+
+def _pixels(backdrop: DecodedImage | None) -> NDArray[np.uint8] | None:
+    return None if backdrop is None else backdrop.pixels
+
+
+def _slice(detector: Detector, view: NDArray[np.uint8], box: Box) -> NDArray[np.float16]:
+    return detector.embed_boxes(DecodedImage(view, view.shape[1], view.shape[0], "JPEG"), [box])
 
 
 def object_places(
