@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-import pillow_heif
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError
 
@@ -132,7 +131,11 @@ def decode_image(
 
 
 def _open(data: bytes) -> Image.Image:
-    pillow_heif.register_heif_opener()
+    if data[4:8] == b"ftyp":  # HEIC's container
+        # Imported here, for a machine that measures the network alone may not have it.
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     try:
         return Image.open(io.BytesIO(data))
     except UnidentifiedImageError as error:

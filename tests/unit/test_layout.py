@@ -54,7 +54,7 @@ def test_rooms_do_not_know_each_other(room: str) -> None:
 
 
 def test_vision_imports_with_torch_alone() -> None:
-    blocked = ["pyspark", "faiss", "ultralytics", "pydantic", "umap", "hdbscan", "sklearn", "cv2"]
+    blocked = ["pyspark", "faiss", "ultralytics", "pydantic", "umap", "hdbscan", "sklearn", "cv2", "pillow_heif"]
     code = f"import sys\nfor name in {blocked}: sys.modules[name] = None\nimport prodseek.vision.inference"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
