@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 # IEC 61966-2-1 (sRGB), D65.
-_RGB_TO_XYZ = np.array(
+RGB_TO_XYZ = np.array(
     [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
 )
-_WHITE_XYZ = np.array([0.95047, 1.0, 1.08883])
+WHITE_XYZ = np.array([0.95047, 1.0, 1.08883])
 
 
 def rgb_to_lab(rgb: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """CIELAB (D65) of sRGB. rgb: (..., 3), 0 to 255."""
     channel = np.asarray(rgb, dtype=np.float64) / 255.0
     linear = np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)
-    ratio = linear @ _RGB_TO_XYZ.T / _WHITE_XYZ
+    ratio = linear @ RGB_TO_XYZ.T / WHITE_XYZ
     f = np.where(ratio > (6 / 29) ** 3, np.cbrt(ratio), ratio / (3 * (6 / 29) ** 2) + 4 / 29)
     x, y, z = f[..., 0], f[..., 1], f[..., 2]
     lab: NDArray[np.float64] = np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)

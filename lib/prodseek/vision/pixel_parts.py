@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from prodseek.colour import RGB_TO_XYZ, WHITE_XYZ
 from prodseek.slice_layout import COLOUR_BINS, EDGE_ORIENTATIONS, EDGE_SIDE, SILHOUETTE_SIDE
 
 PATCH_PX = 48  # a multiple of SILHOUETTE_SIDE and EDGE_SIDE; every box is looked at in this many pixels a side
@@ -19,11 +20,6 @@ CENTRE_SIGMA = 0.3  # of the box's side
 EDGE_FLOOR = 12.0  # of L*, summed over a cell's edges; weaker cells hold no edge, only noise
 
 _CHUNK_REGIONS = 16  # what is worked out at once stays small enough for a core's cache
-
-_D65 = torch.tensor((0.95047, 1.0, 1.08883))
-_SRGB_TO_XYZ = torch.tensor(
-    ((0.4124564, 0.3575761, 0.1804375), (0.2126729, 0.7151522, 0.0721750), (0.0193339, 0.1191920, 0.9503041))
-)
 
 
 def pixel_parts(
@@ -99,7 +95,8 @@ def _centre_weights() -> torch.Tensor:
 def _to_lab(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """sRGB, 0..255, to CIELAB, D65 (IEC 61966-2-1, CIE 15). (..., 3) -> L*, a* and b*, each (...)"""
     linear = _linear_levels()[patches.int()]
-    scaled = (_SRGB_TO_XYZ / _D65[:, None]) @ linear.flatten(0, -2).T
+    to_xyz = torch.from_numpy(RGB_TO_XYZ / WHITE_XYZ[:, None]).float()
+    scaled = to_xyz @ linear.flatten(0, -2).T
     x, y, z = torch.where(scaled > 0.008856, scaled ** (1 / 3), 7.787 * scaled + 16.0 / 116.0)
     shape = patches.shape[:-1]
     return (116.0 * y - 16.0).view(shape), (500.0 * (x - y)).view(shape), (200.0 * (y - z)).view(shape)
