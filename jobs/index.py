@@ -1,239 +1,497 @@
-"""Stage index: a FAISS index of the visual embeddings, sharded by ranges of cells, with its recall measured."""
+"""Stage index: FAISS indexes of the embeddings, sharded by ranges of cells, with their recall measured.
+
+The index of the last night is grown: what is new goes into its cells, what is gone is taken out. It is trained again
+when the catalogue has drifted away from its cells.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from pathlib import Path
+from typing import Any
 
-import faiss
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prodseek.jobs.vectors import batch_of, ids_of, list_column, on_group, vectors_of
-from pyspark.sql import DataFrame, SparkSession
+from prodseek.jobs.vectors import batch_of, ids_of, packed, unpacked_rows, vectors_of
+from pyarrow import fs
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek import files
 from prodseek.config import Config
-from prodseek.index.ivf import assign_cells, choose_nlist, train_centroids, training_rows
-from prodseek.index.knn import merge_topk
-from prodseek.index.recall import exact_topk, tune_nprobe
-from prodseek.index.search import ShardedIndex
+from prodseek.errors import StoreError
+from prodseek.index.drift import drift, outgrown
+from prodseek.index.ivf import assign_cells, training_rows
+from prodseek.index.plan import IndexPlan, plan_index, train_index
+from prodseek.index.probe import Found, merge_found
+from prodseek.index.recall import Candidates, candidates_by_cell, exact_topk, recall_at, tune_nprobe
+from prodseek.index.search import ShardedIndex, checked_bytes, open_shard, within
 from prodseek.index.shards import (
+    METRIC,
+    FileEntry,
     IndexManifest,
     ShardEntry,
     build_shard,
     cell_ranges,
-    centroids_from_bytes,
-    centroids_to_bytes,
-    factory_name,
+    faiss_version,
     file_entry,
+    grow_shard,
+    index_from_bytes,
+    index_to_bytes,
+    quantizer_from_bytes,
     shard_entry,
 )
 from prodseek.spark.tables import read_table
-from prodseek.store import Run, Summary
+from prodseek.store import Run, Store, Summary
 
 FACET = "visual"
 RECALL_K = 10
-_VECTORS_PER_SHARD = 2_000_000
-_INDEX_MANIFEST = "index/MANIFEST.json"
-_CENTROIDS = "centroids.npy"
+_TRAINED = "trained.faiss"
+# A shard is built in the memory of one task.
+_SHARD_BYTES = 128 * 2**20
+# Recall is measured in this many cells of a query at first, in four times as many where they do not suffice.
+_FIRST_NPROBE = 64
+_EXACT_AT_ONCE = 4096
+
+_HOMES = "shard int, cell int, detection_id long, is_removed boolean, vector binary"
+_WRITTEN = (
+    "file string, sha256 string, n_bytes long, first_cell int, stop_cell int, n_vectors long, sum_squares long, "
+    "n_added long, n_removed long, fault string"
+)
+_FOUND = "query long, place int, id long, cosine float"
 
 
 @dataclass(frozen=True)
-class CellAssignment:
-    """Which shard owns which cells, as the tasks need it. ranges: (first_cell, stop_cell) of each shard."""
+class _Facet:
+    """What is to be indexed. vectors: detection_id, vector; embedding_id: the projection that made them."""
 
-    centroids: bytes
-    ranges: tuple[tuple[int, int], ...]
+    name: str
+    vectors: DataFrame
+    plan: IndexPlan
+    embedding_id: str
     folder_uri: str
 
 
+@dataclass(frozen=True)
+class _Sources:
+    """The index that shards are grown from."""
+
+    folder_uri: str
+    manifest: IndexManifest
+
+
+@dataclass(frozen=True)
+class _Grown:
+    """The shards of a facet, written. n_added, n_removed: vectors, against the index that it was grown from."""
+
+    shards: tuple[ShardEntry, ...]
+    n_added: int
+    n_removed: int
+    fault: str | None
+
+
 def run(spark: SparkSession, config: Config, store: Run) -> Summary:
-    """Train, build the shards, measure recall and choose nprobe."""
-    vectors = read_table(spark, store, "embeddings").select("detection_id", F.col(FACET).alias("vector"))
-    n_vectors = vectors.count()
-    nlist = choose_nlist(n_vectors)
-    n_train = min(config.index.train_rows, training_rows(n_vectors, nlist), n_vectors)
-    sample = vectors_of(vectors.orderBy("detection_id").limit(n_train).select("vector").toArrow().column("vector"))
-    centroids = train_centroids(sample, nlist, config.seed)
-    centroid_bytes = centroids_to_bytes(centroids)
-    files.write_bytes(store.path("index", _CENTROIDS), centroid_bytes)
-    n_shards = config.index.n_shards or -(-n_vectors // _VECTORS_PER_SHARD)
-    cells = assigned_cells(vectors, centroid_bytes, nprobe=1)
-    sizes = np.zeros(nlist, np.int64)
-    for row in cells.groupBy("cell").count().collect():
-        sizes[row["cell"]] = row["count"]
-    ranges = tuple((int(first), int(stop)) for first, stop in cell_ranges(sizes, n_shards))
-    shards = _build_shards(cells, CellAssignment(centroid_bytes, ranges, store.path("index")))
-    manifest = IndexManifest(
-        facet=FACET,
-        factory=factory_name(nlist),
-        metric="inner_product",
-        d=sample.shape[1],
-        nlist=nlist,
-        nprobe=1,
-        n_vectors=n_vectors,
-        faiss_version=faiss.__version__,
-        centroids=file_entry(_CENTROIDS, centroid_bytes),
-        shards=shards,
-        recall=None,
-        recall_k=RECALL_K,
-        recall_curve=(),
-    )
-    manifest = _with_recall(vectors, manifest, store, config)
-    store.write_json(_INDEX_MANIFEST, manifest.to_dict())
-    description = (
-        f"{manifest.factory}, {n_vectors} x {manifest.d}-d in {len(shards)} shard(s), nprobe {manifest.nprobe}, "
-        f"recall@{RECALL_K} {manifest.recall:.3f}"
-    )
-    facts = {
-        "description": description,
-        "recall": manifest.recall,
-        "recall_k": RECALL_K,
-        "recall_target": config.index.recall_target,
-        "recall_queries": min(config.index.recall_queries, n_vectors),
-        "nlist": nlist,
-        "nprobe": manifest.nprobe,
-    }
-    return Summary("index", facts=facts, lines=(description,))
+    """Grow or build the index of each facet, measure its recall and choose nprobe."""
+    files.delete_dir(store.path("index"))
+    lines, facts = [], {}
+    for name in config.index.facets:
+        facet = _facet(spark, config, store, name)
+        manifest, how = _grow_or_build(spark, config, store, facet)
+        store.write_json(_manifest_name(name), manifest.to_dict())
+        facts[name] = {
+            "description": f"{manifest.factory}, {manifest.n_vectors} x {manifest.d}-d in {len(manifest.shards)} "
+            f"shard(s), nprobe {manifest.nprobe}, recall@{RECALL_K} {manifest.recall:.3f}",
+            "how": how,
+            "recall": manifest.recall,
+            "recall_k": RECALL_K,
+            "recall_target": config.index.recall_target,
+            "recall_queries": manifest.recall_queries,
+            "nlist": manifest.nlist,
+            "nprobe": manifest.nprobe,
+        }
+        lines += [f"{name}: {facet.plan}", f"{name}: {how}", f"{name}: {facts[name]['description']}"]
+    return Summary("index", facts={**facts[FACET], "facets": facts}, lines=tuple(lines))
 
 
-def open_index(store: Run) -> ShardedIndex:
+def open_index(store: Run, facet: str = FACET) -> ShardedIndex:
     """The index of a run. Raises StoreError that names a missing, truncated or altered file."""
-    manifest = IndexManifest.from_dict(store.read_json(_INDEX_MANIFEST))
-    return _open(store, manifest)
+    return ShardedIndex.open(partial(_local, _folder(store, facet)), index_manifest(store, facet))
 
 
-def index_cells(store: Run) -> tuple[bytes, int]:
-    """The centroids of a run's index, as bytes, and its nprobe."""
-    manifest = IndexManifest.from_dict(store.read_json(_INDEX_MANIFEST))
-    return files.read_bytes(store.path("index", manifest.centroids.file)), manifest.nprobe
+def index_manifest(store: Run, facet: str = FACET) -> IndexManifest:
+    """The manifest of a run's index. Raises StoreError where there is none."""
+    return IndexManifest.from_dict(store.read_json(_manifest_name(facet)))
 
 
-def assigned_cells(vectors: DataFrame, centroids: bytes, nprobe: int) -> DataFrame:
-    """detection_id, vector, cell, is_home: one row for each of the `nprobe` nearest cells; the nearest is home."""
-    schema = "detection_id long, vector array<float>, cell int, is_home boolean"
-    return vectors.mapInArrow(partial(_assign, centroids=centroids, nprobe=nprobe), schema)
+def read_trained(store: Run, facet: str = FACET) -> tuple[bytes, IndexManifest]:
+    """The empty index with the trained cells of a run, as bytes, and the manifest."""
+    manifest = index_manifest(store, facet)
+    return checked_bytes(partial(_local, _folder(store, facet)), manifest.trained), manifest
 
 
-def _open(store: Run, manifest: IndexManifest) -> ShardedIndex:
-    return ShardedIndex.open(lambda name: files.read_bytes(store.path("index", name)), manifest)
+def facet_vectors(spark: SparkSession, store: Run, facet: str) -> DataFrame:
+    """detection_id, vector: a facet's embeddings."""
+    return read_table(spark, store, "embeddings").select("detection_id", F.col(facet).alias("vector"))
 
 
-def _assign(batches: Iterator[pa.RecordBatch], centroids: bytes, nprobe: int) -> Iterator[pa.RecordBatch]:
-    trained = centroids_from_bytes(centroids)
+def sampled(vectors: DataFrame, n_vectors: int, n_rows: int, salt: str) -> DataFrame:
+    """About n_rows of the rows, chosen by their ids: the same ones every time, others for another salt."""
+    if n_vectors <= n_rows:
+        return vectors
+    resolution = 1 << 40
+    drawn = F.pmod(F.xxhash64("detection_id", F.lit(salt)), F.lit(resolution))
+    return vectors.where(drawn < int(resolution * n_rows / n_vectors))
+
+
+def _facet(spark: SparkSession, config: Config, store: Run, name: str) -> _Facet:
+    vectors = facet_vectors(spark, store, name)
+    squared_norm = F.aggregate("vector", F.lit(0.0), lambda total, value: total + value * value)
+    is_bad = F.isnan(squared_norm) | (squared_norm == 0) | (squared_norm == float("inf"))
+    seen = vectors.select(F.count(F.lit(1)), F.count_if(is_bad), F.max(F.size("vector"))).first()
+    n_vectors, n_bad, d = (int(value or 0) for value in seen)
+    if n_bad:
+        ids = [str(row[0]) for row in vectors.where(is_bad).orderBy("detection_id").limit(10).collect()]
+        more = f" and {n_bad - len(ids)} more" if n_bad > len(ids) else ""
+        raise StoreError(
+            f"{name} embeddings that are zero, NaN or infinite cannot be compared; detection ids {', '.join(ids)}{more}"
+        )
+    if not n_vectors:
+        raise StoreError(f"run {store.run_id} has no {name} embeddings: there is nothing to index")
+    projected = store.summary("project")
+    embedding_id = "" if projected is None else str(projected.facts.get("projection_id", ""))
+    return _Facet(
+        name, vectors, plan_index(n_vectors, d, config.index.memory_bytes), embedding_id, _folder(store, name)
+    )
+
+
+def _grow_or_build(spark: SparkSession, config: Config, store: Run, facet: _Facet) -> tuple[IndexManifest, str]:
+    """The finished manifest and, for a person, how the index came about."""
+    try:
+        latest = Store(store.root).latest()
+        before = index_manifest(latest, facet.name)
+    except StoreError:
+        return _build(spark, config, facet, "trained")
+    reason = outgrown(before, facet.plan, facet.embedding_id)
+    if reason is None:
+        manifest, how, reason = _grow(spark, config, facet, latest, before)
+        if reason is None:
+            return manifest, how
+    return _build(spark, config, facet, f"the index of run {latest.run_id} was not grown, {reason}; trained")
+
+
+def _build(spark: SparkSession, config: Config, facet: _Facet, how: str) -> tuple[IndexManifest, str]:
+    plan = facet.plan
+    wanted = min(config.index.train_rows, training_rows(plan.n_vectors, plan.nlist))
+    drawn = sampled(facet.vectors, plan.n_vectors, wanted, f"train {config.seed}").toArrow().sort_by("detection_id")
+    sample = vectors_of(drawn.column("vector"))
+    trained = train_index(plan, sample, config.seed)
+    sizes = np.bincount(assign_cells(sample, trained.quantizer, 1).cells[:, 0], minlength=plan.nlist)
+    n_shards = config.index.n_shards or -(-plan.n_vectors // _shard_rows(plan.d))
+    data = index_to_bytes(trained)
+    written = _write_shards(spark, facet, data, cell_ranges(sizes, n_shards), _homes(facet.vectors, data), None)
+    manifest = IndexManifest(
+        facet=facet.name,
+        embedding_id=facet.embedding_id,
+        factory=plan.factory,
+        metric=METRIC,
+        d=plan.d,
+        nlist=plan.nlist,
+        nprobe=1,
+        n_vectors=plan.n_vectors,
+        faiss_version=faiss_version(),
+        trained=file_entry(_TRAINED, data),
+        trained_rows=len(sample),
+        trained_imbalance=1.0,
+        n_grown=0,
+        shards=written.shards,
+    )
+    manifest = replace(manifest, trained_imbalance=manifest.imbalance)
+    manifest, _ = _with_recall(spark, config, facet, manifest, None, 0)
+    return manifest, f"{how} on {len(sample)} vectors"
+
+
+def _grow(
+    spark: SparkSession, config: Config, facet: _Facet, latest: Run, before: IndexManifest
+) -> tuple[IndexManifest, str, str | None]:
+    """The manifest of the index of `latest` with what changed since, and the reason why it will not do, if any."""
+    known = facet_vectors(spark, latest, facet.name)
+    added = facet.vectors.join(known.select("detection_id"), "detection_id", "left_anti")
+    removed = known.join(facet.vectors.select("detection_id"), "detection_id", "left_anti")
+    sources = _Sources(_folder(latest, facet.name), before)
+    try:
+        data = checked_bytes(partial(_local, sources.folder_uri), before.trained)
+    except StoreError as error:
+        return before, "", str(error)
+    changed = _homes(added, data).unionByName(_homes(removed, data, is_removed=True))
+    written = _write_shards(spark, facet, data, _cut_large(before, facet.plan.d), changed, sources)
+    how = f"grown from run {latest.run_id}: {written.n_added} added, {written.n_removed} removed"
+    if written.fault:
+        return before, how, written.fault
+    manifest = replace(
+        before, n_vectors=facet.plan.n_vectors, shards=written.shards, n_grown=before.n_grown + 1
+    )
+    if sum(shard.n_vectors for shard in written.shards) != facet.plan.n_vectors:
+        return before, how, "it does not hold what that run's embeddings hold"
+    try:
+        manifest, recall_of_new = _with_recall(spark, config, facet, manifest, added, written.n_added)
+    except StoreError as error:
+        return before, how, str(error)
+    settings = config.index
+    reason = drift(
+        manifest, recall_of_new, settings.recall_target, settings.retrain_imbalance, settings.retrain_recall_drop
+    )
+    return manifest, how, reason
+
+
+def _homes(vectors: DataFrame, trained: bytes, is_removed: bool = False) -> DataFrame:
+    """cell, detection_id, is_removed, vector: each vector in its home cell. A removed one comes without its vector."""
+    shared = vectors.sparkSession.sparkContext.broadcast(trained)
+    find = partial(_home_rows, shared=shared, is_removed=is_removed)
+    return vectors.mapInArrow(find, "cell int, detection_id long, is_removed boolean, vector binary")
+
+
+def _home_rows(batches: Iterator[pa.RecordBatch], shared: Any, is_removed: bool) -> Iterator[pa.RecordBatch]:
+    quantizer = quantizer_from_bytes(shared.value)
+    for batch in batches:
+        if batch.num_rows:
+            vectors = vectors_of(batch.column("vector"))
+            yield batch_of(
+                cell=assign_cells(vectors, quantizer, 1).cells[:, 0],
+                detection_id=ids_of(batch.column("detection_id")),
+                is_removed=np.full(batch.num_rows, is_removed),
+                vector=packed(vectors[:, :0] if is_removed else vectors),
+            )
+
+
+def _write_shards(
+    spark: SparkSession,
+    facet: _Facet,
+    trained: bytes,
+    ranges: list[tuple[int, int]],
+    homes: DataFrame,
+    sources: _Sources | None,
+) -> _Grown:
+    """Write the trained index and all shards, each in a task of its own, one that has no rows too."""
+    files.write_bytes(files.join(facet.folder_uri, _TRAINED), trained)
+    stops = F.array(*(F.lit(stop) for _, stop in ranges))
+    shard = F.size(F.filter(stops, lambda stop: stop <= F.col("cell"))).alias("shard")
+    empty = spark.range(len(ranges)).select(
+        F.col("id").cast("int").alias("shard"),
+        F.lit(-1).alias("cell"),
+        F.lit(-1).cast("long").alias("detection_id"),
+        F.lit(False).alias("is_removed"),
+        F.lit(b"").alias("vector"),
+    )
+    dealt = homes.select(shard, "*").unionByName(empty).repartitionById(len(ranges), "shard")
+    write = partial(
+        _write_shard,
+        shared=spark.sparkContext.broadcast(trained),
+        ranges=ranges,
+        folder_uri=facet.folder_uri,
+        sources=sources,
+    )
+    rows = sorted((row.asDict() for row in dealt.mapInArrow(write, _WRITTEN).collect()), key=lambda r: r["first_cell"])
+    faults = [row["fault"] for row in rows if row["fault"]]
+    n_added, n_removed = (sum(row[name] for row in rows) for name in ("n_added", "n_removed"))
+    fields = ShardEntry.__dataclass_fields__
+    shards = tuple(ShardEntry(**{name: row[name] for name in fields}) for row in rows)
+    return _Grown(shards, n_added, n_removed, faults[0] if faults else None)
+
+
+def _write_shard(
+    batches: Iterator[pa.RecordBatch],
+    shared: Any,
+    ranges: list[tuple[int, int]],
+    folder_uri: str,
+    sources: _Sources | None,
+) -> Iterator[pa.RecordBatch]:
+    number = -1
+    cells, ids, vectors, removed = [], [], [], [np.zeros(0, np.int64)]
     for batch in batches:
         if not batch.num_rows:
             continue
-        vectors = vectors_of(batch.column("vector"))
-        cells = assign_cells(vectors, trained, nprobe)
-        n_rows, n_cells = cells.shape
-        yield batch_of(
-            detection_id=np.repeat(ids_of(batch.column("detection_id")), n_cells),
-            vector=list_column(np.repeat(vectors, n_cells, axis=0)),
-            cell=cells.ravel().astype(np.int32),
-            is_home=np.tile(np.arange(n_cells) == 0, n_rows),
-        )
-
-
-def _build_shards(cells: DataFrame, assignment: CellAssignment) -> tuple[ShardEntry, ...]:
-    stops = F.array(*(F.lit(stop) for _, stop in assignment.ranges))
-    shard = F.size(F.filter(stops, lambda stop: stop <= F.col("cell")))
-    written = (
-        cells.withColumn("shard", shard)
-        .groupBy("shard")
-        .applyInArrow(
-            on_group(_build_shard, assignment=assignment),
-            "shard int, sha256 string, n_bytes long, n_vectors long, file string",
-        )
-        .collect()
-    )
-    by_shard = {row["shard"]: row for row in written}
-    return tuple(
-        ShardEntry(
-            file=by_shard[number]["file"],
-            sha256=by_shard[number]["sha256"],
-            n_bytes=by_shard[number]["n_bytes"],
-            first_cell=first,
-            stop_cell=stop,
-            n_vectors=by_shard[number]["n_vectors"],
-        )
-        for number, (first, stop) in enumerate(assignment.ranges)
-        if number in by_shard
-    )
-
-
-def _build_shard(table: pa.Table, assignment: CellAssignment) -> pa.Table:
-    number = table.column("shard")[0].as_py()
-    first, stop = assignment.ranges[number]
-    data = build_shard(
-        centroids_from_bytes(assignment.centroids),
-        ids_of(table.column("cell")).astype(np.int32),
-        ids_of(table.column("detection_id")),
-        vectors_of(table.column("vector")),
-    )
+        number = batch.column("shard")[0].as_py()
+        batch_ids, batch_cells = ids_of(batch.column("detection_id")), ids_of(batch.column("cell"))
+        is_removed = batch.column("is_removed").to_numpy(zero_copy_only=False)
+        removed.append(batch_ids[is_removed])
+        is_added = ~is_removed & (batch_cells >= 0)
+        cells.append(batch_cells[is_added])
+        ids.append(batch_ids[is_added])
+        vectors.append(unpacked_rows(batch.column("vector").filter(pa.array(is_added)), np.float32))
+    if number < 0:
+        return
+    trained = index_from_bytes(shared.value)
+    first, stop = ranges[number]
     name = f"shard-{number:05d}.faiss"
-    files.write_bytes(files.join(assignment.folder_uri, name), data)
-    entry = shard_entry(name, data, first, stop, table.num_rows)
-    return pa.table(
-        {
-            "shard": pa.array([number], pa.int32()),
-            "sha256": [entry.sha256],
-            "n_bytes": pa.array([entry.n_bytes], pa.int64()),
-            "n_vectors": pa.array([entry.n_vectors], pa.int64()),
-            "file": [entry.file],
-        }
+    full = [part for part in vectors if len(part)] or [np.zeros((0, trained.d), np.float32)]
+    added_ids, removed_ids = np.concatenate(ids), np.concatenate(removed)
+    shard = build_shard(trained, first, stop, np.concatenate(cells).astype(np.int32), added_ids, np.concatenate(full))
+    fault = None
+    if sources is not None:
+        source = next(s for s in sources.manifest.shards if s.first_cell <= first and stop <= s.stop_cell)
+        try:
+            old = open_shard(partial(_local, sources.folder_uri), source, sources.manifest)
+            shard = grow_shard(old, source.first_cell, shard, first, trained, removed_ids)
+        except (StoreError, ValueError) as error:
+            fault = str(error)
+    data = index_to_bytes(shard)
+    files.write_bytes(files.join(folder_uri, name), data)
+    entry = asdict(shard_entry(name, data, shard, first))
+    counts = {"n_added": len(added_ids), "n_removed": len(removed_ids), "fault": fault}
+    yield pa.RecordBatch.from_pylist([{**entry, **counts}], schema=_written_schema())
+
+
+def _written_schema() -> pa.Schema:
+    types = {"string": pa.string(), "long": pa.int64(), "int": pa.int32()}
+    return pa.schema([(name, types[kind]) for name, kind in (column.split() for column in _WRITTEN.split(", "))])
+
+
+def _with_recall(
+    spark: SparkSession,
+    config: Config,
+    facet: _Facet,
+    manifest: IndexManifest,
+    added: DataFrame | None,
+    n_added: int,
+) -> tuple[IndexManifest, float]:
+    """The manifest with nprobe tuned, and the recall among added vectors at the nprobe that it came with."""
+    settings = config.index
+    asked = [sampled(facet.vectors, manifest.n_vectors, settings.recall_queries, f"recall {config.seed}")]
+    if added is not None and n_added:
+        asked.append(sampled(added, n_added, settings.recall_queries, f"recall {config.seed}"))
+    tables = [frame.toArrow().sort_by("detection_id") for frame in asked]
+    query_ids = np.concatenate([ids_of(table.column("detection_id")) for table in tables])
+    queries = np.concatenate([vectors_of(table.column("vector")) for table in tables if table.num_rows])
+    n_of_all = tables[0].num_rows
+    true_ids = _exact_neighbours(facet.vectors, queries, query_ids)
+    of_all = true_ids.copy()
+    of_all[n_of_all:] = -1
+    max_nprobe = min(manifest.nlist, _FIRST_NPROBE)
+    while True:
+        candidates = _candidates(spark, facet, manifest, queries, query_ids, max_nprobe)
+        if max_nprobe == manifest.nlist or recall_at(candidates, max_nprobe, of_all) >= settings.recall_target:
+            break
+        max_nprobe = min(manifest.nlist, 4 * max_nprobe)
+    nprobe, recall, curve = tune_nprobe(candidates, of_all, max_nprobe, settings.recall_target)
+    of_new = true_ids.copy()
+    of_new[:n_of_all] = -1
+    recall_of_new = recall_at(candidates, manifest.nprobe, of_new)
+    tuned = replace(
+        manifest, nprobe=nprobe, recall=recall, recall_k=RECALL_K, recall_queries=n_of_all, recall_curve=curve
     )
-
-
-def _with_recall(vectors: DataFrame, manifest: IndexManifest, store: Run, config: Config) -> IndexManifest:
-    # The ids are hashes: the highest of them are a random sample, apart from the training sample unless that is all.
-    asked = vectors.orderBy(F.col("detection_id").desc()).limit(config.index.recall_queries).toArrow()
-    queries, query_ids = vectors_of(asked.column("vector")), ids_of(asked.column("detection_id"))
-    true_ids = _exact_neighbours(vectors, queries, query_ids)
-    index = _open(store, manifest)
-
-    def search(batch: NDArray[np.float32], k: int, nprobe: int) -> NDArray[np.int64]:
-        return index.search(batch, k, nprobe)[0]
-
-    nprobe, recall, curve = tune_nprobe(
-        search, queries, true_ids, manifest.nlist, config.index.recall_target, query_ids=query_ids
-    )
-    return IndexManifest(**{**vars(manifest), "nprobe": nprobe, "recall": recall, "recall_curve": curve})
+    return tuned, recall_of_new
 
 
 def _exact_neighbours(
     vectors: DataFrame, queries: NDArray[np.float32], query_ids: NDArray[np.int64]
 ) -> NDArray[np.int64]:
+    """(Q, RECALL_K) the nearest of all, padded with -1."""
     search = partial(_exact_rows, queries=queries, query_ids=query_ids)
-    found = vectors.mapInArrow(search, "query_id long, neighbour_id long, cosine float").toArrow()
-    edges = merge_topk(
-        ids_of(found.column("query_id")),
-        ids_of(found.column("neighbour_id")),
-        found.column("cosine").to_numpy(),
-        RECALL_K,
+    best = Window.partitionBy("query").orderBy(F.desc("cosine"), "id")
+    found = (
+        vectors.mapInArrow(search, "query long, id long, cosine float")
+        .withColumn("rank", F.row_number().over(best))
+        .where(F.col("rank") <= RECALL_K)
+        .toArrow()
     )
     true_ids = np.full((len(query_ids), RECALL_K), -1, np.int64)
-    row_of = {int(query_id): row for row, query_id in enumerate(query_ids)}
-    rows = np.array([row_of[int(query_id)] for query_id in edges.query_ids], np.int64)
-    true_ids[rows, edges.rank - 1] = edges.neighbour_ids
+    true_ids[ids_of(found.column("query")), ids_of(found.column("rank")) - 1] = ids_of(found.column("id"))
     return true_ids
 
 
 def _exact_rows(
     batches: Iterator[pa.RecordBatch], queries: NDArray[np.float32], query_ids: NDArray[np.int64]
 ) -> Iterator[pa.RecordBatch]:
+    found = Found.nothing(len(queries), RECALL_K)
+    for block in _gathered(batches, _EXACT_AT_ONCE):
+        ids, vectors = ids_of(block.column("detection_id")), vectors_of(block.column("vector"))
+        found = merge_found([found, exact_topk(queries, ids, vectors, RECALL_K, query_ids)], RECALL_K)
+    query, rank = np.nonzero(found.ids >= 0)
+    yield batch_of(query=query, id=found.ids[query, rank], cosine=found.cosine[query, rank])
+
+
+def _gathered(batches: Iterator[pa.RecordBatch], n_rows: int) -> Iterator[pa.Table]:
+    """Batches put together to tables of at least n_rows, the last excepted."""
+    waiting: list[pa.RecordBatch] = []
     for batch in batches:
-        if not batch.num_rows:
-            continue
-        ids, cosine = exact_topk(
-            queries, ids_of(batch.column("detection_id")), vectors_of(batch.column("vector")), RECALL_K + 1
-        )
-        asking = np.repeat(query_ids, ids.shape[1]).reshape(ids.shape)
-        kept = (ids >= 0) & (ids != asking)
-        yield batch_of(query_id=asking[kept], neighbour_id=ids[kept], cosine=cosine[kept].astype(np.float32))
+        if batch.num_rows:
+            waiting.append(batch)
+        if sum(b.num_rows for b in waiting) >= n_rows:
+            yield pa.Table.from_batches(waiting)
+            waiting = []
+    if waiting:
+        yield pa.Table.from_batches(waiting)
+
+
+def _candidates(
+    spark: SparkSession,
+    facet: _Facet,
+    manifest: IndexManifest,
+    queries: NDArray[np.float32],
+    query_ids: NDArray[np.int64],
+    max_nprobe: int,
+) -> Candidates:
+    """What each query finds in each of its nearest cells, looked up in the shards where they lie."""
+    quantizer = quantizer_from_bytes(checked_bytes(partial(_local, facet.folder_uri), manifest.trained))
+    shared = spark.sparkContext.broadcast((queries, query_ids, assign_cells(queries, quantizer, max_nprobe)))
+    find = partial(_candidate_rows, shared=shared, folder_uri=facet.folder_uri, manifest=manifest)
+    n_shards = len(manifest.shards)
+    found = spark.range(n_shards).repartitionById(n_shards, F.col("id").cast("int")).mapInArrow(find, _FOUND).toArrow()
+    return Candidates(
+        ids_of(found.column("query")),
+        found.column("place").to_numpy().astype(np.int32),
+        ids_of(found.column("id")),
+        found.column("cosine").to_numpy(),
+    )
+
+
+def _candidate_rows(
+    batches: Iterator[pa.RecordBatch], shared: Any, folder_uri: str, manifest: IndexManifest
+) -> Iterator[pa.RecordBatch]:
+    queries, query_ids, probes = shared.value
+    for number in (n for batch in batches for n in batch.column("id").to_pylist()):
+        entry = manifest.shards[number]
+        shard = open_shard(partial(_local, folder_uri), entry, manifest)
+        found = candidates_by_cell(shard, queries, within(probes, entry), RECALL_K, query_ids)
+        yield batch_of(query=found.query, place=found.place, id=found.ids, cosine=found.cosine)
+
+
+def _cut_large(before: IndexManifest, d: int) -> list[tuple[int, int]]:
+    """The ranges of cells of the shards of `before`; those of shards twice the usual size in pieces."""
+    ranges = []
+    for shard in before.shards:
+        n_pieces = -(-shard.n_vectors // _shard_rows(d)) if shard.n_vectors > 2 * _shard_rows(d) else 1
+        pieces = cell_ranges(np.ones(shard.stop_cell - shard.first_cell, np.int64), n_pieces)
+        ranges += [(shard.first_cell + first, shard.first_cell + stop) for first, stop in pieces]
+    return ranges
+
+
+def _shard_rows(d: int) -> int:
+    return max(1, _SHARD_BYTES // (4 * d))
+
+
+def _folder(store: Run, facet: str) -> str:
+    """index/ itself for `visual`, a folder in it for every other facet."""
+    return store.path("index") if facet == FACET else store.path("index", facet)
+
+
+def _manifest_name(facet: str) -> str:
+    return "index/MANIFEST.json" if facet == FACET else f"index/{facet}/MANIFEST.json"
+
+
+def _local(folder_uri: str, entry: FileEntry) -> Path:
+    """A file of an index as a local path; fetched into the user's cache, once, from an object store."""
+    uri = files.join(folder_uri, entry.file)
+    file_system, path = files.locate(uri)
+    if isinstance(file_system, fs.LocalFileSystem):
+        return Path(path)
+    fetched = files.user_cache_dir() / "index" / f"{entry.sha256}.faiss"
+    if not fetched.exists():
+        files.write_bytes(str(fetched), files.read_bytes(uri))
+    return fetched
 
 
 if __name__ == "__main__":

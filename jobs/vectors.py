@@ -36,6 +36,34 @@ def list_column(vectors: NDArray[np.float32]) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, flat.ravel())
 
 
+def packed(rows: NDArray[np.generic]) -> pa.Array:
+    """(N, any) of any fixed-size type to N binary values, one a row: Spark moves those whole, lists value by value."""
+    rows = np.ascontiguousarray(rows)
+    row_bytes = rows.nbytes // max(1, len(rows))
+    return packed_runs(rows, np.arange(len(rows) + 1, dtype=np.int64) * row_bytes)
+
+
+def packed_runs(values: NDArray[np.generic], offsets_bytes: NDArray[np.int64]) -> pa.Array:
+    """Values in a row, cut at offsets_bytes (N + 1,), to N binary values."""
+    data = np.ascontiguousarray(values).view(np.uint8).reshape(-1)
+    buffers = [None, pa.py_buffer(offsets_bytes.astype(np.int32)), pa.py_buffer(data)]
+    return pa.Array.from_buffers(pa.binary(), len(offsets_bytes) - 1, buffers)
+
+
+def unpacked(column: pa.Array, dtype: object) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
+    """The inverse of `packed_runs`: all values in a row, and how many bytes of them are each row's, (N,)."""
+    _, offsets_buffer, data = column.buffers()
+    offsets = np.frombuffer(offsets_buffer, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
+    values = np.frombuffer(data, np.uint8) if data is not None else np.zeros(0, np.uint8)
+    return values[offsets[0] : offsets[-1]].view(dtype), np.diff(offsets)
+
+
+def unpacked_rows(column: pa.Array, dtype: object) -> NDArray[np.generic]:
+    """The inverse of `packed`."""
+    values, _ = unpacked(column, dtype)
+    return values.reshape(len(column), -1) if len(column) else values.reshape(0, 0)
+
+
 def batch_of(**columns: Sequence[object] | NDArray[np.generic] | pa.Array) -> pa.RecordBatch:
     """A record batch of named columns."""
     return pa.RecordBatch.from_arrays(

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from prodseek.errors import ConfigError
 from prodseek.files import user_cache_dir
@@ -103,10 +104,21 @@ class ProjectConfig(_Section):
 
 
 class IndexConfig(_Section):
-    recall_target: Fraction
+    facets: tuple[Literal["visual", "colour", "texture", "shape"], ...]
+    recall_target: Annotated[float, Field(gt=0.0, le=1.0)]
+    memory_bytes: Count
     train_rows: Count
     recall_queries: Count
     n_shards: Count | None
+    retrain_imbalance: Annotated[float, Field(ge=1.0)]
+    retrain_recall_drop: Fraction
+
+    @field_validator("facets")
+    @classmethod
+    def _holds_visual_once(cls, facets: tuple[str, ...]) -> tuple[str, ...]:
+        if "visual" not in facets or len(set(facets)) < len(facets):
+            raise PydanticCustomError("facets", "must name each facet once, and visual among them")
+        return facets
 
 
 class NeighboursConfig(_Section):

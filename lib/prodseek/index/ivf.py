@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
@@ -14,6 +15,16 @@ _KMEANS_ITERATIONS = 12
 _BLOCK_ROWS = 4096
 # How many cells beyond nprobe are scored again exactly, so that rounding in BLAS cannot decide which are probed.
 _SPARE_CELLS = 8
+
+
+class Probes(NamedTuple):
+    """The cells that vectors ask in.
+
+    cells: (N, nprobe) int32, nearest first; -1 where none is asked. cosine: (N, nprobe) float32, to the centroids.
+    """
+
+    cells: NDArray[np.int32]
+    cosine: NDArray[np.float32]
 
 
 def choose_nlist(n_vectors: int) -> int:
@@ -44,10 +55,11 @@ def check_vectors(ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
 
 
 def train_centroids(sample: NDArray[np.float32], nlist: int, seed: int) -> NDArray[np.float32]:
-    """Spherical k-means.
+    """Spherical k-means; neighbouring cells get neighbouring numbers, so that a query meets few shards.
 
     sample: (S, d) float32, unit length, S >= nlist. Returns (nlist, d) float32, unit length. Same sample, nlist and
-    seed: same centroids. nlist = 1 needs no training: the mean direction. ValueError if the sample is too small.
+    seed: same centroids. nlist = 1 needs no training: the mean direction. Runs on the GPU where faiss has one.
+    ValueError if the sample is too small.
     """
     sample = np.ascontiguousarray(sample, dtype=np.float32)
     check_vectors(np.arange(len(sample)), sample)
@@ -65,39 +77,86 @@ def train_centroids(sample: NDArray[np.float32], nlist: int, seed: int) -> NDArr
         spherical=True,
         min_points_per_centroid=1,
         max_points_per_centroid=max(TRAIN_ROWS_PER_CELL, math.ceil(len(sample) / nlist)),
+        gpu=faiss.get_num_gpus() > 0,
     )
     kmeans.train(sample)
-    return _unit(np.asarray(kmeans.centroids, dtype=np.float64))
+    centroids = _unit(np.asarray(kmeans.centroids, dtype=np.float64))
+    return np.ascontiguousarray(centroids[_along_halvings(centroids)])
 
 
-def assign_cells(vectors: NDArray[np.float32], centroids: NDArray[np.float32], nprobe: int) -> NDArray[np.int32]:
+def centroid_index(centroids: NDArray[np.float32]) -> Any:
+    """The coarse quantizer of these centroids: faiss's exact index of them by inner product.
+
+    centroids: (nlist, d) float32, unit length.
+    """
+    index = faiss.IndexFlatIP(centroids.shape[1])
+    index.add(np.ascontiguousarray(centroids, dtype=np.float32))
+    return index
+
+
+def centroids_of(quantizer: Any) -> NDArray[np.float32]:
+    """(nlist, d) float32: the centroids in a coarse quantizer, not copied; the quantizer must outlive them."""
+    flat = faiss.downcast_index(quantizer)
+    return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
+
+
+def assign_cells(vectors: NDArray[np.float32], quantizer: Any, nprobe: int) -> Probes:
     """The nprobe cells whose centroids are nearest, best first; equal ones by cell number.
 
-    vectors: (N, d), centroids: (nlist, d), float32, unit length. Returns (N, min(nprobe, nlist)) int32. A vector's
-    cells do not depend on what else is in the batch. ValueError for zero or NaN vectors (named by row).
+    vectors: (N, d) float32, unit length. quantizer: from `centroid_index`. Gives min(nprobe, nlist) cells each. A
+    vector's cells do not depend on what else is in the batch. ValueError for zero or NaN vectors (named by row).
     """
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
-    centroids = np.ascontiguousarray(centroids, dtype=np.float32)
     check_vectors(np.arange(len(vectors)), vectors)
     if nprobe < 1:
         raise ValueError(f"nprobe is {nprobe}; at least 1 cell must be probed")
-    if vectors.shape[1] != centroids.shape[1]:
-        raise ValueError(f"vectors have {vectors.shape[1]} dimensions, the centroids {centroids.shape[1]}")
+    if vectors.shape[1] != quantizer.d:
+        raise ValueError(f"vectors have {vectors.shape[1]} dimensions, the centroids {quantizer.d}")
+    centroids = centroids_of(quantizer)
     nlist = len(centroids)
     nprobe = min(nprobe, nlist)
-    cells = np.zeros((len(vectors), nprobe), dtype=np.int32)
-    if nlist == 1:
-        return cells
-    flat = faiss.IndexFlatIP(centroids.shape[1])
-    flat.add(centroids)
+    probes = Probes(np.zeros((len(vectors), nprobe), np.int32), np.zeros((len(vectors), nprobe), np.float32))
     for start in range(0, len(vectors), _BLOCK_ROWS):
         block = vectors[start : start + _BLOCK_ROWS]
-        _, candidates = flat.search(block, min(nlist, nprobe + _SPARE_CELLS))
+        _, candidates = quantizer.search(block, min(nlist, nprobe + _SPARE_CELLS))
         candidates.sort(axis=1)
-        cosine = np.vecdot(block[:, None, :], centroids[candidates])
+        cosine = _paired_products(block, centroids, candidates)
         best = np.argsort(-cosine, axis=1, kind="stable")[:, :nprobe]
-        cells[start : start + _BLOCK_ROWS] = np.take_along_axis(candidates, best, axis=1)
-    return cells
+        probes.cells[start : start + _BLOCK_ROWS] = np.take_along_axis(candidates, best, axis=1)
+        probes.cosine[start : start + _BLOCK_ROWS] = np.take_along_axis(cosine, best, axis=1)
+    return probes
+
+
+def _paired_products(
+    rows: NDArray[np.float32], others: NDArray[np.float32], chosen: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """(N, d), (M, d), (N, any) rows of `others`: products one by one, so that none depends on the batch."""
+    products = np.empty(chosen.shape, np.float32)
+    faiss.fvec_inner_products_by_idx(
+        faiss.swig_ptr(products),
+        faiss.swig_ptr(rows),
+        faiss.swig_ptr(others),
+        faiss.swig_ptr(chosen),
+        rows.shape[1],
+        *chosen.shape,
+    )
+    return products
+
+
+def _along_halvings(centroids: NDArray[np.float32]) -> NDArray[np.intp]:
+    """An order in which near centroids are near: halved across their widest direction, again and again."""
+    waiting, order = [np.arange(len(centroids))], []
+    while waiting:
+        rows = waiting.pop()
+        if len(rows) == 1:
+            order.append(rows)
+            continue
+        centred = centroids[rows] - centroids[rows].mean(axis=0)
+        _, directions = np.linalg.eigh(centred.T @ centred)
+        rows = rows[np.argsort(centred @ directions[:, -1], kind="stable")]
+        half = len(rows) // 2
+        waiting += [rows[half:], rows[:half]]
+    return np.concatenate(order)
 
 
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -2,66 +2,94 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prodseek.errors import StoreError
-from prodseek.index.ivf import check_vectors
-from prodseek.index.knn import scan_topk
+from prodseek.index.ivf import Probes, check_vectors
+from prodseek.index.probe import Found, flat_cells, merge_found, nearest_in_cells
 from prodseek.index.shards import RecallPoint
 
-SearchFunction = Callable[[NDArray[np.float32], int, int], NDArray[np.int64]]
+# Vectors compared at once: those of one block stay in a core's cache while all queries pass over them.
+_BLOCK_ROWS = 4096
+
+
+class Candidates(NamedTuple):
+    """What queries find in each of the cells that they probe, (E,) each.
+
+    query: row of the query, int64. place: of the cell among the query's nearest, 0 is the nearest, int32. ids: int64.
+    cosine: float32, as the index computes it.
+    """
+
+    query: NDArray[np.int64]
+    place: NDArray[np.int32]
+    ids: NDArray[np.int64]
+    cosine: NDArray[np.float32]
 
 
 def exact_topk(
-    queries: NDArray[np.float32], ids: NDArray[np.int64], vectors: NDArray[np.float32], k: int
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    queries: NDArray[np.float32],
+    ids: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    k: int,
+    query_ids: NDArray[np.int64] | None = None,
+) -> Found:
     """The k most similar vectors of each query by full comparison, equal ones by id.
 
-    queries: (Q, d), ids: (N,), vectors: (N, d). Returns ids (Q, k) int64 padded with -1, cosine (Q, k) padded with
-    -inf.
+    queries: (Q, d), ids: (N,), vectors: (N, d). query_ids: (Q,) where the queries are among the vectors: none finds
+    itself. ValueError names the ids of zero or NaN vectors.
     """
-    ids = np.asarray(ids, dtype=np.int64)
-    vectors = np.asarray(vectors, dtype=np.float32)
+    ids, vectors = np.asarray(ids, np.int64), np.asarray(vectors, np.float32)
+    queries = np.asarray(queries, np.float32)
     check_vectors(ids, vectors)
-    order = np.argsort(ids, kind="stable")
-    query, row, cosine = scan_topk(np.asarray(queries, dtype=np.float32), vectors[order], k)
-    rank = np.arange(len(query)) - np.searchsorted(query, query)
-    ids_out = np.full((len(queries), k), -1, dtype=np.int64)
-    cosine_out = np.full((len(queries), k), -np.inf, dtype=np.float32)
-    ids_out[query, rank] = ids[order][row]
-    cosine_out[query, rank] = cosine
-    return ids_out, cosine_out
+    everywhere = Probes(np.zeros((len(queries), 1), np.int32), np.zeros((len(queries), 1), np.float32))
+    found = Found.nothing(len(queries), k)
+    for start in range(0, len(ids), _BLOCK_ROWS):
+        block = slice(start, start + _BLOCK_ROWS)
+        part = flat_cells(vectors[block], np.zeros(len(ids[block]), np.int32), 1, ids[block])
+        found = merge_found([found, nearest_in_cells(part, queries, everywhere, k, not_itself(query_ids))], k)
+    return found
 
 
-def recall_at_k(found_ids: NDArray[np.int64], true_ids: NDArray[np.int64]) -> float:
-    """Share of the true neighbours that were found. found_ids: (Q, any), true_ids: (Q, k), both padded with -1."""
-    if len(found_ids) != len(true_ids):
-        raise ValueError(f"{len(found_ids)} rows of found ids do not fit {len(true_ids)} of true ids")
+def candidates_by_cell(
+    index: Any, queries: NDArray[np.float32], probes: Probes, k: int, query_ids: NDArray[np.int64]
+) -> Candidates:
+    """The k nearest of each query in every single cell that it probes, so that any smaller nprobe can be judged.
+
+    index: IVF index, a shard; probes: (Q, nprobe), nearest first, -1 for cells of other shards. None finds itself.
+    """
+    query, place = np.nonzero(probes.cells >= 0)
+    single = Probes(probes.cells[query, place][:, None], probes.cosine[query, place][:, None])
+    found = nearest_in_cells(index, queries[query], single, k, not_itself(query_ids[query]))
+    pair, rank = np.nonzero(found.ids >= 0)
+    return Candidates(query[pair], place[pair].astype(np.int32), found.ids[pair, rank], found.cosine[pair, rank])
+
+
+def recall_at(candidates: Candidates, nprobe: int, true_ids: NDArray[np.int64]) -> float:
+    """Share of the true neighbours that a search with nprobe finds. true_ids: (Q, k), padded with -1."""
+    n_queries, k = true_ids.shape
     n_true = int((true_ids >= 0).sum())
     if not n_true:
         return 1.0
-    n_found = sum(
-        len(np.intersect1d(found[found >= 0], true[true >= 0])) for found, true in zip(found_ids, true_ids, strict=True)
-    )
-    return n_found / n_true
+    within = candidates.place < nprobe
+    query, ids, cosine = candidates.query[within], candidates.ids[within], candidates.cosine[within]
+    order = np.lexsort((ids, -cosine, query))
+    query, ids = query[order], ids[order]
+    rank = np.arange(len(query)) - np.searchsorted(query, query)
+    found = np.full((n_queries, k), -1, np.int64)
+    found[query[rank < k], rank[rank < k]] = ids[rank < k]
+    return int((found[:, :, None] == np.where(true_ids < 0, -2, true_ids)[:, None, :]).sum()) / n_true
 
 
 def tune_nprobe(
-    search: SearchFunction,
-    queries: NDArray[np.float32],
-    true_ids: NDArray[np.int64],
-    nlist: int,
-    target: float,
-    query_ids: NDArray[np.int64] | None = None,
+    candidates: Candidates, true_ids: NDArray[np.int64], max_nprobe: int, target: float
 ) -> tuple[int, float, tuple[RecallPoint, ...]]:
     """The smallest nprobe whose recall reaches the target, that recall, and every point measured on the way.
 
-    search: (queries, k, nprobe) -> ids (Q, k). true_ids: (Q, k) exact neighbours. query_ids: (Q,) when the queries
-    are in the index themselves; a query's own id then does not count (nor may it be in true_ids). Doubling, then
-    bisection: recall grows with nprobe. StoreError with the curve if even nprobe = nlist misses the target.
+    candidates: of the max_nprobe nearest cells. Doubling, then bisection: recall grows with nprobe. StoreError with
+    the curve if even max_nprobe misses the target.
     """
     if not 0 < target <= 1:
         raise ValueError(f"the recall target is {target}; it must be above 0 and at most 1")
@@ -69,21 +97,17 @@ def tune_nprobe(
 
     def recall_with(nprobe: int) -> float:
         if nprobe not in measured:
-            wanted = true_ids.shape[1]
-            found = search(queries, wanted if query_ids is None else wanted + 1, nprobe)
-            if query_ids is not None:
-                found = _without_self(found, query_ids, wanted)
-            measured[nprobe] = recall_at_k(found, true_ids)
+            measured[nprobe] = recall_at(candidates, nprobe, true_ids)
         return measured[nprobe]
 
     enough = 1
-    while recall_with(enough) < target and enough < nlist:
-        enough = min(2 * enough, nlist)
+    while recall_with(enough) < target and enough < max_nprobe:
+        enough = min(2 * enough, max_nprobe)
     if measured[enough] < target:
         curve = ", ".join(f"{nprobe}: {recall:.3f}" for nprobe, recall in sorted(measured.items()))
         raise StoreError(
-            f"no nprobe up to nlist = {nlist} reaches recall {target}; measured nprobe: recall {curve}; "
-            "lower index.recall_target or change the index"
+            f"no nprobe up to {max_nprobe} reaches recall {target}; measured nprobe: recall {curve}; "
+            "lower index.recall_target, or raise index.memory_bytes for a more exact coding"
         )
     too_few = max((nprobe for nprobe in measured if nprobe < enough), default=0)
     while enough - too_few > 1:
@@ -96,8 +120,8 @@ def tune_nprobe(
     return enough, measured[enough], curve_points
 
 
-def _without_self(found: NDArray[np.int64], query_ids: NDArray[np.int64], k: int) -> NDArray[np.int64]:
-    is_self = found == query_ids[:, None]
-    # A stable sort moves the query's own id last and keeps the order of the rest.
-    order = np.argsort(is_self, axis=1, kind="stable")
-    return np.take_along_axis(np.where(is_self, -1, found), order, axis=1)[:, :k]
+def not_itself(query_ids: NDArray[np.int64] | None) -> Any:
+    """For `nearest_in_cells`: no query finds the vector of its own id."""
+    if query_ids is None:
+        return None
+    return lambda rows, ids: ids == query_ids[rows][:, None]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import faiss
@@ -13,9 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prodseek.errors import StoreError
-from prodseek.index.ivf import assign_cells
-from prodseek.index.knn import merge_topk, scan_topk
-from prodseek.index.shards import METRIC, FileEntry, IndexManifest, ShardEntry, centroids_from_bytes
+from prodseek.index.ivf import Probes, assign_cells
+from prodseek.index.probe import Found, LeftOut, merge_found, nearest_in_cells
+from prodseek.index.shards import METRIC, FileEntry, IndexManifest, ShardEntry, index_from_bytes, list_of
+
+# Where a file that the manifest names lies on this machine; OSError when it is not there.
+Locate = Callable[[FileEntry], Path]
+
+_QUERIES_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -23,94 +28,133 @@ class ShardedIndex:
     """An index whose files were all checked against its manifest. Make one with `open`."""
 
     manifest: IndexManifest
-    centroids: NDArray[np.float32]
+    _trained: Any
     _shards: tuple[Any, ...]
 
     @classmethod
-    def open(cls, read_file: Callable[[str], bytes], manifest: IndexManifest) -> ShardedIndex:
-        """Read and check every file of the index.
+    def open(cls, locate: Locate, manifest: IndexManifest) -> ShardedIndex:
+        """Check every file of the index and map the shards into memory: pages are read when a query needs them.
 
-        read_file: the bytes of a file named in the manifest. StoreError names the file that is missing, truncated,
-        altered or of another index.
+        StoreError names the file that is missing, truncated, altered or of another index.
         """
         if manifest.metric != METRIC:
             raise StoreError(f"the index compares by {manifest.metric!r}; this version reads {METRIC!r} only")
-        centroids = centroids_from_bytes(_checked(read_file, manifest.centroids))
-        if centroids.shape != (manifest.nlist, manifest.d):
-            raise StoreError(
-                f"index file {manifest.centroids.file} holds centroids of shape {centroids.shape}, the manifest says "
-                f"({manifest.nlist}, {manifest.d}); build the index again"
-            )
-        shards = tuple(_open_shard(read_file, shard, manifest) for shard in manifest.shards)
-        return cls(manifest, centroids, shards)
+        trained = _open_trained(locate, manifest)
+        return cls(manifest, trained, tuple(open_shard(locate, shard, manifest) for shard in manifest.shards))
 
     def search(
-        self, queries: NDArray[np.float32], k: int, nprobe: int | None = None
+        self,
+        queries: NDArray[np.float32],
+        k: int,
+        nprobe: int | None = None,
+        excluded_ids: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The k most similar vectors of each query, equal ones by id.
 
-        queries: (Q, d) float32, unit length. nprobe: cells visited, the manifest's by default. Returns ids (Q, k)
-        int64 padded with -1 and cosine (Q, k) float32 padded with -inf. ValueError for a wrong d, k or nprobe, or
-        zero or NaN queries.
+        queries: (Q, d) float32, unit length. nprobe: cells visited, the manifest's by default. excluded_ids: (any,)
+        that are no answer to any query. Returns ids (Q, k) int64 padded with -1 and cosine (Q, k) float32 padded with
+        -inf. ValueError for a wrong d, k or nprobe, or zero or NaN queries.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.d:
             raise ValueError(f"queries of shape {queries.shape} do not fit an index of {self.manifest.d} dimensions")
         if k < 1:
             raise ValueError(f"k is {k}; at least 1 result is needed")
-        probed = assign_cells(queries, self.centroids, self.manifest.nprobe if nprobe is None else nprobe)
-        found_queries: list[NDArray[np.intp]] = []
-        found_ids: list[NDArray[np.int64]] = []
-        found_cosine: list[NDArray[np.float32]] = []
-        for cell in np.unique(probed).tolist():
-            ids, vectors = self._cell(cell)
-            in_cell = np.flatnonzero((probed == cell).any(axis=1))
-            query, row, cosine = scan_topk(queries[in_cell], vectors, k)
-            found_queries.append(in_cell[query])
-            found_ids.append(ids[row])
-            found_cosine.append(cosine)
-        ids_out = np.full((len(queries), k), -1, dtype=np.int64)
-        cosine_out = np.full((len(queries), k), -np.inf, dtype=np.float32)
-        if found_queries:
-            edges = merge_topk(
-                np.concatenate(found_queries), np.concatenate(found_ids), np.concatenate(found_cosine), k
-            )
-            ids_out[edges.query_ids, edges.rank - 1] = edges.neighbour_ids
-            cosine_out[edges.query_ids, edges.rank - 1] = edges.cosine
-        return ids_out, cosine_out
+        left_out: LeftOut | None = None
+        if excluded_ids is not None and len(excluded_ids):
+            unwanted = np.asarray(excluded_ids, np.int64)
 
-    def _cell(self, cell: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        first_cells = [shard.first_cell for shard in self.manifest.shards]
-        lists = self._shards[bisect_right(first_cells, cell) - 1].invlists
-        size = lists.list_size(cell)
-        if not size:
-            return np.zeros(0, dtype=np.int64), np.zeros((0, self.manifest.d), dtype=np.float32)
-        ids = faiss.rev_swig_ptr(lists.get_ids(cell), size)
-        codes = faiss.rev_swig_ptr(lists.get_codes(cell), size * self.manifest.d * 4)
-        return ids, codes.view(np.float32).reshape(size, self.manifest.d)
+            def left_out(_: NDArray[np.intp], ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+                return np.isin(ids, unwanted)
+
+        found = Found.nothing(len(queries), k)
+        for start in range(0, len(queries), _QUERIES_AT_ONCE):
+            block = queries[start : start + _QUERIES_AT_ONCE]
+            probes = assign_cells(block, self._trained.quantizer, self.manifest.nprobe if nprobe is None else nprobe)
+            part = self._search_probes(block, probes, k, left_out)
+            found.ids[start : start + len(block)], found.cosine[start : start + len(block)] = part
+        return found.ids, found.cosine
+
+    def merged(self) -> Any:
+        """The whole index in memory as one plain faiss index, nprobe set: what `faiss.write_index` puts in one file."""
+        whole = faiss.clone_index(self._trained)
+        for entry, shard in zip(self.manifest.shards, self._shards, strict=True):
+            for cell in range(shard.nlist):
+                ids, codes = list_of(shard, cell)
+                whole.invlists.add_entries(
+                    entry.first_cell + cell, len(ids), faiss.swig_ptr(ids), faiss.swig_ptr(codes)
+                )
+            whole.ntotal += shard.ntotal
+        whole.nprobe = self.manifest.nprobe
+        return whole
+
+    def _search_probes(
+        self, queries: NDArray[np.float32], probes: Probes, k: int, left_out: LeftOut | None
+    ) -> Found:
+        parts = []
+        for entry, shard in zip(self.manifest.shards, self._shards, strict=True):
+            own = within(probes, entry)
+            asking = np.flatnonzero((own.cells >= 0).any(axis=1))
+            if len(asking) and shard.ntotal:
+                answer = nearest_in_cells(
+                    shard, queries[asking], Probes(own.cells[asking], own.cosine[asking]), k, left_out
+                )
+                part = Found.nothing(len(queries), k)
+                part.ids[asking], part.cosine[asking] = answer
+                parts.append(part)
+        return merge_found(parts, k) if parts else Found.nothing(len(queries), k)
 
 
-def _checked(read_file: Callable[[str], bytes], entry: FileEntry) -> bytes:
-    try:
-        data = read_file(entry.file)
-    except OSError as error:
-        raise StoreError(f"index file {entry.file} cannot be read ({error}); build the index again") from error
-    if len(data) < entry.n_bytes:
-        raise StoreError(
-            f"index file {entry.file} is truncated: {len(data)} of {entry.n_bytes} bytes; build the index again"
-        )
-    if hashlib.sha256(data).hexdigest() != entry.sha256:
-        raise StoreError(f"index file {entry.file} is altered or of another index; build the index again")
-    return data
+def within(probes: Probes, shard: ShardEntry) -> Probes:
+    """Those probes that a shard owns, its cells counted from 0."""
+    owned = (probes.cells >= shard.first_cell) & (probes.cells < shard.stop_cell)
+    return Probes(np.where(owned, probes.cells - shard.first_cell, -1).astype(np.int32), probes.cosine)
 
 
-def _open_shard(read_file: Callable[[str], bytes], shard: ShardEntry, manifest: IndexManifest) -> Any:
-    index: Any = faiss.deserialize_index(np.frombuffer(_checked(read_file, shard), dtype=np.uint8))
+def open_shard(locate: Locate, shard: ShardEntry, manifest: IndexManifest) -> Any:
+    """A shard, mapped into memory. StoreError when it is not the manifest's."""
+    index: Any = faiss.read_index(str(_checked(locate, shard)), faiss.IO_FLAG_MMAP)
     shape = (index.d, index.nlist, index.ntotal)
-    expected = (manifest.d, manifest.nlist, shard.n_vectors)
+    expected = (manifest.d, shard.stop_cell - shard.first_cell, shard.n_vectors)
     if shape != expected:
         raise StoreError(
-            f"index file {shard.file} holds (d, nlist, vectors) = {shape}, the manifest says {expected}; "
+            f"index file {shard.file} holds (d, cells, vectors) = {shape}, the manifest says {expected}; "
             "build the index again"
         )
+    lists = faiss.downcast_InvertedLists(index.invlists)
+    if isinstance(lists, faiss.OnDiskInvertedLists):
+        # Every query would start this many threads to read ahead.
+        lists.prefetch_nthread = 0
     return index
+
+
+def checked_bytes(locate: Locate, entry: FileEntry) -> bytes:
+    """The content of a file of the index. StoreError when it is not the manifest's."""
+    return _checked(locate, entry).read_bytes()
+
+
+def _open_trained(locate: Locate, manifest: IndexManifest) -> Any:
+    trained = index_from_bytes(checked_bytes(locate, manifest.trained))
+    if (trained.d, trained.nlist) != (manifest.d, manifest.nlist):
+        raise StoreError(
+            f"index file {manifest.trained.file} is trained for (d, nlist) = {(trained.d, trained.nlist)}, the "
+            f"manifest says {(manifest.d, manifest.nlist)}; build the index again"
+        )
+    return trained
+
+
+def _checked(locate: Locate, entry: FileEntry) -> Path:
+    try:
+        path = locate(entry)
+        n_bytes = path.stat().st_size
+        if n_bytes < entry.n_bytes:
+            raise StoreError(
+                f"index file {entry.file} is truncated: {n_bytes} of {entry.n_bytes} bytes; build the index again"
+            )
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise StoreError(f"index file {entry.file} cannot be read ({error}); build the index again") from error
+    if digest != entry.sha256:
+        raise StoreError(f"index file {entry.file} is altered or of another index; build the index again")
+    return path

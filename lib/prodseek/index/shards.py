@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -14,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prodseek.errors import StoreError
-from prodseek.index.ivf import check_vectors
+from prodseek.index.ivf import centroid_index, centroids_of, check_vectors
+from prodseek.index.probe import add_to_cells
 
 METRIC = "inner_product"
 
@@ -30,11 +30,12 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class ShardEntry(FileEntry):
-    """A shard: the vectors of cells first_cell <= cell < stop_cell."""
+    """A shard: the vectors of cells first_cell <= cell < stop_cell. sum_squares: of the sizes of its cells."""
 
     first_cell: int
     stop_cell: int
     n_vectors: int
+    sum_squares: int
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,15 @@ class RecallPoint:
 
 @dataclass(frozen=True)
 class IndexManifest:
-    """What an index is, file by file. `recall`: measured at `recall_k` with `nprobe`, None where not measured."""
+    """What an index is, file by file.
+
+    embedding_id: of the projection whose vectors these are. trained: the empty index with centroids and coding.
+    trained_rows: size of the sample it was trained on; trained_imbalance: that of the index built right after.
+    n_grown: how many times vectors were added or removed since. recall: at `recall_k` with `nprobe`.
+    """
 
     facet: str
+    embedding_id: str
     factory: str
     metric: str
     d: int
@@ -57,22 +64,35 @@ class IndexManifest:
     nprobe: int
     n_vectors: int
     faiss_version: str
-    centroids: FileEntry
+    trained: FileEntry
+    trained_rows: int
+    trained_imbalance: float
+    n_grown: int
     shards: tuple[ShardEntry, ...]
     recall: float | None = None
     recall_k: int = 10
+    recall_queries: int = 0
     recall_curve: tuple[RecallPoint, ...] = ()
+
+    @property
+    def imbalance(self) -> float:
+        """How unequal the cells are: 1 when all are of one size, 2 when a search takes twice as long as then.
+
+        Jegou et al. 2010, "Improving bag-of-features for large scale image search", section 2.3.
+        """
+        squares = sum(shard.sum_squares for shard in self.shards)
+        return self.nlist * squares / max(1, self.n_vectors) ** 2
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
-        return asdict(self)
+        return {**asdict(self), "imbalance": self.imbalance}
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> IndexManifest:
         """The inverse of `to_dict`. StoreError for missing or unknown keys, or cells not covered exactly once."""
         try:
-            fields = dict(values)
-            fields["centroids"] = FileEntry(**values["centroids"])
+            fields = {name: value for name, value in values.items() if name != "imbalance"}
+            fields["trained"] = FileEntry(**values["trained"])
             fields["shards"] = tuple(ShardEntry(**shard) for shard in values["shards"])
             fields["recall_curve"] = tuple(RecallPoint(**point) for point in values["recall_curve"])
             manifest = IndexManifest(**fields)
@@ -85,11 +105,6 @@ class IndexManifest:
                 "build the index again"
             )
         return manifest
-
-
-def factory_name(nlist: int) -> str:
-    """faiss's name of the index: "Flat", or "IVF4096,Flat"."""
-    return "Flat" if nlist == 1 else f"IVF{nlist},Flat"
 
 
 def faiss_version() -> str:
@@ -116,52 +131,104 @@ def cell_ranges(cell_sizes: NDArray[np.int64], n_shards: int) -> list[tuple[int,
     return list(itertools.pairwise(edges))
 
 
+def empty_shard(trained: Any, first_cell: int, stop_cell: int) -> Any:
+    """An IVF index of the cells first_cell <= cell < stop_cell alone, coded as `trained` is; cells count from 0."""
+    nlist = stop_cell - first_cell
+    shard = faiss.clone_index(trained)
+    quantizer = centroid_index(centroids_of(trained.quantizer)[first_cell:stop_cell])
+    lists = faiss.ArrayInvertedLists(nlist, shard.code_size)
+    shard.nlist = nlist
+    shard.replace_invlists(lists, True)
+    lists.this.disown()
+    shard.quantizer = quantizer
+    shard.own_fields = True
+    quantizer.this.disown()
+    return shard
+
+
 def build_shard(
-    centroids: NDArray[np.float32],
+    trained: Any,
+    first_cell: int,
+    stop_cell: int,
     cells: NDArray[np.int32],
     ids: NDArray[np.int64],
     vectors: NDArray[np.float32],
-) -> bytes:
-    """A faiss IVFFlat index (inner product) of the given vectors, serialised.
+) -> Any:
+    """The shard of these vectors: an IVF index, each cell in order of ids.
 
-    centroids: (nlist, d), cells: (N,) each vector's own cell, ids: (N,), vectors: (N, d). Rows are stored by (cell,
-    id): the order of the input does not matter. ValueError for repeated ids, cells out of range, zero or NaN
+    trained: the empty index. cells: (N,) each vector's own, first_cell <= cell < stop_cell; ids: (N,), vectors:
+    (N, d). The order of the input does not matter. ValueError for repeated ids, cells out of range, zero or NaN
     vectors.
     """
-    centroids = np.ascontiguousarray(centroids, dtype=np.float32)
     cells, ids = np.asarray(cells), np.asarray(ids, dtype=np.int64)
     vectors = np.asarray(vectors, dtype=np.float32)
     check_vectors(ids, vectors)
     if len(cells) != len(ids):
         raise ValueError(f"{len(cells)} cells were given for {len(ids)} ids")
-    if len(cells) and (cells.min() < 0 or cells.max() >= len(centroids)):
-        raise ValueError(f"cells {cells.min()} to {cells.max()} are not all within 0 to {len(centroids) - 1}")
+    if len(cells) and (cells.min() < first_cell or cells.max() >= stop_cell):
+        raise ValueError(f"cells {cells.min()} to {cells.max()} are not all within {first_cell} to {stop_cell - 1}")
     unique_ids, counts = np.unique(ids, return_counts=True)
     if (counts > 1).any():
         raise ValueError(f"detection id {unique_ids[counts > 1][0]} is given more than once")
+    shard = empty_shard(trained, first_cell, stop_cell)
     order = np.lexsort((ids, cells))
-    quantizer = faiss.IndexFlatIP(centroids.shape[1])
-    quantizer.add(centroids)
-    index = faiss.IndexIVFFlat(quantizer, centroids.shape[1], len(centroids), faiss.METRIC_INNER_PRODUCT)
-    # Held in names: faiss reads them through bare pointers.
-    stored = np.ascontiguousarray(vectors[order])
-    stored_ids = np.ascontiguousarray(ids[order])
-    stored_cells = np.ascontiguousarray(cells[order], dtype=np.int64)
-    index.add_core(len(order), faiss.swig_ptr(stored), faiss.swig_ptr(stored_ids), faiss.swig_ptr(stored_cells))
+    add_to_cells(shard, ids[order], vectors[order], cells[order] - first_cell)
+    return shard
+
+
+def grow_shard(
+    old: Any, old_first_cell: int, added: Any, first_cell: int, trained: Any, removed_ids: NDArray[np.int64]
+) -> Any:
+    """The shard `added` with what `old` holds in its cells, less the removed ids; codes are carried over as they are.
+
+    old: a shard whose cells, from old_first_cell on, take in those of `added`, which start at first_cell. What comes
+    is byte for byte what `build_shard` makes of all vectors at once. ValueError for an id that both hold.
+    """
+    stop_cell = first_cell + added.nlist
+    grown = empty_shard(trained, first_cell, stop_cell)
+    for cell in range(added.nlist):
+        old_ids, old_codes = list_of(old, first_cell + cell - old_first_cell)
+        new_ids, new_codes = list_of(added, cell)
+        kept = ~np.isin(old_ids, removed_ids)
+        ids = np.concatenate([old_ids[kept], new_ids])
+        order = np.argsort(ids, kind="stable")
+        ids, codes = ids[order], np.ascontiguousarray(np.concatenate([old_codes[kept], new_codes])[order])
+        if (np.diff(ids) == 0).any():
+            raise ValueError(f"detection id {ids[:-1][np.diff(ids) == 0][0]} is in the index already")
+        grown.invlists.add_entries(cell, len(ids), faiss.swig_ptr(ids), faiss.swig_ptr(codes))
+        grown.ntotal += len(ids)
+    return grown
+
+
+def list_of(index: Any, cell: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """A cell's ids (n,) and codes (n, code_size) of an IVF index; views that the index must outlive."""
+    size = index.invlists.list_size(cell)
+    if not size:
+        return np.zeros(0, np.int64), np.zeros((0, index.code_size), np.uint8)
+    ids = faiss.rev_swig_ptr(index.invlists.get_ids(cell), size)
+    codes = faiss.rev_swig_ptr(index.invlists.get_codes(cell), size * index.code_size)
+    return ids, codes.reshape(size, index.code_size)
+
+
+def cell_sizes(index: Any) -> NDArray[np.int64]:
+    """(nlist,) number of vectors in each cell of an IVF index."""
+    return np.array([index.invlists.list_size(cell) for cell in range(index.nlist)], np.int64)
+
+
+def index_to_bytes(index: Any) -> bytes:
+    """An index as the content of a file that `faiss.read_index` reads."""
     return bytes(faiss.serialize_index(index).tobytes())
 
 
-def centroids_to_bytes(centroids: NDArray[np.float32]) -> bytes:
-    """Centroids as a .npy file."""
-    buffer = io.BytesIO()
-    np.save(buffer, np.ascontiguousarray(centroids, dtype=np.float32), allow_pickle=False)
-    return buffer.getvalue()
+def index_from_bytes(data: bytes) -> Any:
+    """The inverse of `index_to_bytes`."""
+    return faiss.deserialize_index(np.frombuffer(data, np.uint8))
 
 
-def centroids_from_bytes(data: bytes) -> NDArray[np.float32]:
-    """The inverse of `centroids_to_bytes`."""
-    centroids: NDArray[np.float32] = np.load(io.BytesIO(data), allow_pickle=False)
-    return centroids
+def quantizer_from_bytes(data: bytes) -> Any:
+    """The coarse quantizer of an index in a file, by itself."""
+    index = index_from_bytes(data)
+    return centroid_index(centroids_of(index.quantizer))
 
 
 def file_entry(file: str, data: bytes) -> FileEntry:
@@ -169,6 +236,13 @@ def file_entry(file: str, data: bytes) -> FileEntry:
     return FileEntry(file, hashlib.sha256(data).hexdigest(), len(data))
 
 
-def shard_entry(file: str, data: bytes, first_cell: int, stop_cell: int, n_vectors: int) -> ShardEntry:
-    """The manifest's entry of a shard with these bytes."""
-    return ShardEntry(file, hashlib.sha256(data).hexdigest(), len(data), first_cell, stop_cell, n_vectors)
+def shard_entry(file: str, data: bytes, shard: Any, first_cell: int) -> ShardEntry:
+    """The manifest's entry of a shard, written with these bytes."""
+    sizes = cell_sizes(shard)
+    return ShardEntry(
+        **asdict(file_entry(file, data)),
+        first_cell=first_cell,
+        stop_cell=first_cell + shard.nlist,
+        n_vectors=int(shard.ntotal),
+        sum_squares=int((sizes**2).sum()),
+    )
