@@ -230,9 +230,7 @@ def _grow(
     how = f"grown from run {latest.run_id}: {written.n_added} added, {written.n_removed} removed"
     if written.fault:
         return before, how, written.fault
-    manifest = replace(
-        before, n_vectors=facet.plan.n_vectors, shards=written.shards, n_grown=before.n_grown + 1
-    )
+    manifest = replace(before, n_vectors=facet.plan.n_vectors, shards=written.shards, n_grown=before.n_grown + 1)
     if sum(shard.n_vectors for shard in written.shards) != facet.plan.n_vectors:
         return before, how, "it does not hold what that run's embeddings hold"
     try:

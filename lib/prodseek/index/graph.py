@@ -208,7 +208,9 @@ class _Cells:
     def of(rows: Rows, cells: NDArray[np.int32], k: int, exclude_same_image: bool) -> _Cells:
         order = np.argsort(rows.ids, kind="stable")
         # A query leaves out itself, or all of its image; k beyond those are enough of equal vectors.
-        order = order[_first_of_equal(rows.vectors[order], k + (_most_of_one(rows.images) if exclude_same_image else 1))]
+        order = order[
+            _first_of_equal(rows.vectors[order], k + (_most_of_one(rows.images) if exclude_same_image else 1))
+        ]
         numbers, local = np.unique(cells[order], return_inverse=True)
         kept = rows.take(order)
         return _Cells(
@@ -237,9 +239,7 @@ class _Cells:
         return nearest_in_cells(self.index, queries.vectors, probes, self.k, left_out)
 
 
-def merge_answers(
-    query_ids: NDArray[np.int64], query_is_primary: NDArray[np.bool_], answers: Answers, k: int
-) -> Edges:
+def merge_answers(query_ids: NDArray[np.int64], query_is_primary: NDArray[np.bool_], answers: Answers, k: int) -> Edges:
     """The k best of what queries found in several parts; for primary queries the k best primary ones too.
 
     query_ids, query_is_primary: (M,), a query once for each part, which `answers.query` counts. No vector lies in two

@@ -47,9 +47,7 @@ def flat_cells(
     return index
 
 
-def add_to_cells(
-    index: Any, ids: NDArray[np.int64], vectors: NDArray[np.float32], cells: NDArray[np.int32]
-) -> None:
+def add_to_cells(index: Any, ids: NDArray[np.int64], vectors: NDArray[np.float32], cells: NDArray[np.int32]) -> None:
     """Append vectors to their cells of a trained IVF index, in the order given."""
     # Held in names: faiss reads them through bare pointers.
     vectors = np.ascontiguousarray(vectors, np.float32)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from prodseek.index.shards import METRIC, FileEntry, IndexManifest, ShardEntry, 
 Locate = Callable[[FileEntry], Path]
 
 _QUERIES_AT_ONCE = 1024
+_ONE_THREAD_QUERIES = 8
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class ShardedIndex:
             raise ValueError(f"queries of shape {queries.shape} do not fit an index of {self.manifest.d} dimensions")
         if k < 1:
             raise ValueError(f"k is {k}; at least 1 result is needed")
+        if nprobe is not None and nprobe < 1:
+            raise ValueError(f"nprobe is {nprobe}; at least 1 cell must be probed")
         left_out: LeftOut | None = None
         if excluded_ids is not None and len(excluded_ids):
             unwanted = np.asarray(excluded_ids, np.int64)
@@ -68,11 +72,12 @@ class ShardedIndex:
                 return np.isin(ids, unwanted)
 
         found = Found.nothing(len(queries), k)
-        for start in range(0, len(queries), _QUERIES_AT_ONCE):
-            block = queries[start : start + _QUERIES_AT_ONCE]
-            probes = assign_cells(block, self._trained.quantizer, self.manifest.nprobe if nprobe is None else nprobe)
-            part = self._search_probes(block, probes, k, left_out)
-            found.ids[start : start + len(block)], found.cosine[start : start + len(block)] = part
+        with _threads_for(len(queries)):
+            for start in range(0, len(queries), _QUERIES_AT_ONCE):
+                block = queries[start : start + _QUERIES_AT_ONCE]
+                probes = assign_cells(block, self._trained.quantizer, nprobe or self.manifest.nprobe)
+                part = self._search_probes(block, probes, k, left_out)
+                found.ids[start : start + len(block)], found.cosine[start : start + len(block)] = part
         return found.ids, found.cosine
 
     def merged(self) -> Any:
@@ -88,9 +93,7 @@ class ShardedIndex:
         whole.nprobe = self.manifest.nprobe
         return whole
 
-    def _search_probes(
-        self, queries: NDArray[np.float32], probes: Probes, k: int, left_out: LeftOut | None
-    ) -> Found:
+    def _search_probes(self, queries: NDArray[np.float32], probes: Probes, k: int, left_out: LeftOut | None) -> Found:
         parts = []
         for entry, shard in zip(self.manifest.shards, self._shards, strict=True):
             own = within(probes, entry)
@@ -103,6 +106,18 @@ class ShardedIndex:
                 part.ids[asking], part.cosine[asking] = answer
                 parts.append(part)
         return merge_found(parts, k) if parts else Found.nothing(len(queries), k)
+
+
+@contextmanager
+def _threads_for(n_queries: int) -> Iterator[None]:
+    """One thread for a few queries: they are done before a second could start, and need not wait for a busy core."""
+    n_threads = faiss.omp_get_max_threads()
+    if n_queries <= _ONE_THREAD_QUERIES:
+        faiss.omp_set_num_threads(1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(n_threads)
 
 
 def within(probes: Probes, shard: ShardEntry) -> Probes:

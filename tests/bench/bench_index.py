@@ -1,0 +1,194 @@
+"""The index and the neighbour graph at a million regions, beside plain faiss over the very same inverted file.
+
+Three tables: the graph and single queries against faiss; how time grows with the catalogue; four million regions with
+executors whose Python may hold 2 GiB. `--only graph` and a smaller `--rows` make it short.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pyarrow.parquet as pq
+from clustered import clustered
+from numpy.typing import NDArray
+from prodseek.jobs import index, neighbours
+from pyspark.sql import SparkSession
+from synthetic_run import PeakMemory, write_run
+
+from prodseek.config import Config, load_config
+from prodseek.spark.session import start_session
+from prodseek.store import Run
+
+_JUDGED_QUERIES = 1000
+_SINGLE_QUERIES = 400
+_LIMITED_MASTER = "local-cluster[2,1,2048]"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="regions of the first table")
+    parser.add_argument("--spread", type=float, default=0.9, help="how wide kinds of goods are; wider is harder")
+    parser.add_argument("--only", choices=("graph", "growth", "limited"))
+    parser.add_argument("--in-process", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    sections = {"graph": graph, "growth": growth, "limited": limited}
+    if options.in_process:
+        sections[options.only](options.rows, options.spread)
+        return
+    for name in [options.only] if options.only else sections:
+        # A process each: none inherits the memory or the session of another.
+        flags = ["--only", name, "--rows", str(options.rows), "--spread", str(options.spread)]
+        subprocess.run([sys.executable, __file__, *flags, "--in-process"], check=True)
+
+
+def graph(n: int, spread: float) -> None:
+    """Against one faiss `search` call over the same inverted file with the same nprobe."""
+    with tempfile.TemporaryDirectory() as root:
+        config = load_config("local")
+        k = config.neighbours.k
+        run, vectors, ids = _prepare(root, n, 128, spread)
+        spark = start_session(config.spark)
+        seconds, peak_bytes = _stages(spark, config, run)
+        spark.stop()
+        judged = np.random.default_rng(1).choice(n, min(n, _JUDGED_QUERIES), replace=False)
+        exact = faiss.IndexFlatIP(vectors.shape[1])
+        exact.add(vectors)
+        true_rows = _others(exact.search(vectors[judged], k + 1)[1], judged, k)
+        del exact
+        ours = _edges_of(run, ids[judged], k)
+        opened = index.open_index(run)
+        plain = opened.merged()
+        started = time.perf_counter()
+        _, found = plain.search(vectors, k + 1)
+        plain_seconds = time.perf_counter() - started
+        plain_ids = _others(found[judged], ids[judged], k)
+        manifest = opened.manifest
+        print(
+            f"\n{n} x {vectors.shape[1]}-d, {manifest.factory}, nprobe {manifest.nprobe}, k = {k}, "
+            f"{faiss.omp_get_max_threads()} cores; recall@{k} on {len(judged)} queries"
+        )
+        print(f"{'':<34}{'seconds':>9}{'ratio':>8}{'recall':>8}{'peak MiB':>10}")
+        rows = [
+            ("faiss search, one call", plain_seconds, _share(plain_ids, ids[true_rows]), None),
+            (
+                "prodseek neighbours, table written",
+                seconds["neighbours"],
+                _share(ours, ids[true_rows]),
+                peak_bytes["neighbours"],
+            ),
+            ("prodseek index, all of it", seconds["index"], None, peak_bytes["index"]),
+        ]
+        for name, spent, recall, peak in rows:
+            recall_text = "" if recall is None else f"{recall:.3f}"
+            peak_text = "" if peak is None else f"{peak / 2**20:.0f}"
+            print(f"{name:<34}{spent:>9.1f}{spent / plain_seconds:>8.2f}{recall_text:>8}{peak_text:>10}")
+        _single_queries(opened, plain, vectors, k)
+
+
+def _single_queries(opened: index.ShardedIndex, plain: faiss.IndexIVF, vectors: NDArray[np.float32], k: int) -> None:
+    asked = vectors[np.random.default_rng(2).choice(len(vectors), _SINGLE_QUERIES, replace=False)]
+    print(f"\none query at a time, k = {k}, {_SINGLE_QUERIES} queries after as many to warm up")
+    print(f"{'':<34}{'median ms':>10}{'p95 ms':>9}")
+    for name, search in (("faiss, in memory", plain.search), ("prodseek, memory-mapped", opened.search)):
+        spent = []
+        for query in np.concatenate([asked, asked]):
+            started = time.perf_counter()
+            search(query[None], k)
+            spent.append(1000 * (time.perf_counter() - started))
+        warm = spent[len(asked) :]
+        print(f"{name:<34}{statistics.median(warm):>10.2f}{np.percentile(warm, 95):>9.2f}")
+
+
+def growth(n: int, spread: float) -> None:
+    """Time per vector while the catalogue doubles."""
+    print("\ngrowth, d = 64: microseconds per vector, and times those of half as many")
+    print(f"{'vectors':>9}{'nlist':>7}{'nprobe':>8}{'index':>9}{'':>7}{'neighbours':>12}{'':>7}{'both':>9}{'':>7}")
+    before: dict[str, float] = {}
+    for rows in (n // 4, n // 2, n, 2 * n):
+        with tempfile.TemporaryDirectory() as root:
+            config = load_config("local")
+            run, vectors, _ = _prepare(root, rows, 64, spread)
+            del vectors
+            spark = start_session(config.spark)
+            seconds, _ = _stages(spark, config, run)
+            spark.stop()
+            manifest = index.index_manifest(run)
+        each = {name: 1e6 * spent / rows for name, spent in (*seconds.items(), ("both", sum(seconds.values())))}
+        ratio = {name: f"x {value / before[name]:.2f}" if before else "" for name, value in each.items()}
+        print(
+            f"{rows:>9}{manifest.nlist:>7}{manifest.nprobe:>8}"
+            + "".join(
+                f"{each[name]:>{width}.1f}{ratio[name]:>7}"
+                for name, width in (("index", 9), ("neighbours", 12), ("both", 9))
+            ),
+            flush=True,
+        )
+        before = each
+
+
+def limited(n: int, spread: float) -> None:
+    """Four times the regions, in executors whose Python processes may take 2 GiB of address space each."""
+    with tempfile.TemporaryDirectory() as root:
+        config = load_config("local")
+        run, vectors, _ = _prepare(root, 4 * n, 64, spread)
+        del vectors
+        limits = {"spark.executor.pyspark.memory": "2g", "spark.shuffle.compress": "true"}
+        settings = config.spark.model_copy(update={"master": _LIMITED_MASTER, "conf": limits})
+        spark = start_session(settings)
+        seconds, peak_bytes = _stages(spark, config, run)
+        n_edges = pq.read_metadata(next(Path(run.table_uri("neighbours")).glob("*.parquet"))).num_rows
+        spark.stop()
+        print(f"\n{4 * n} x 64-d, {_LIMITED_MASTER}, 2 GiB of Python memory an executor")
+        print(f"{'':<34}{'seconds':>9}{'peak MiB':>10}")
+        for name, spent in seconds.items():
+            print(f"{name:<34}{spent:>9.1f}{peak_bytes[name] / 2**20:>10.0f}")
+        print(f"(largest resident set of any Python process; a first file of {n_edges} edges)")
+
+
+def _prepare(root: str, n: int, d: int, spread: float) -> tuple[Run, NDArray[np.float32], NDArray[np.int64]]:
+    vectors = clustered(n, d, spread=spread)
+    ids = np.random.default_rng(3).integers(0, 2**62, n)
+    return write_run(root, ids, vectors), vectors, ids
+
+
+def _stages(spark: SparkSession, config: Config, run: Run) -> tuple[dict[str, float], dict[str, int]]:
+    seconds, peak_bytes = {}, {}
+    spark.range(1).count()
+    for name, stage in (("index", index), ("neighbours", neighbours)):
+        with PeakMemory() as memory:
+            started = time.perf_counter()
+            stage.run(spark, config, run)
+            seconds[name] = time.perf_counter() - started
+        peak_bytes[name] = memory.peak_bytes
+    return seconds, peak_bytes
+
+
+def _others(found: NDArray[np.int64], own: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """(Q, k) of (Q, k + 1): without the query itself, or without the last where it is not among them."""
+    order = np.argsort(found == own[:, None], axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1)[:, :k]
+
+
+def _edges_of(run: Run, ids: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    edges = pq.read_table(run.table_uri("neighbours"), filters=[("detection_id", "in", ids.tolist())])
+    found = np.full((len(ids), k), -1, np.int64)
+    order = np.argsort(ids)
+    rows = order[np.searchsorted(ids[order], edges.column("detection_id").to_numpy())]
+    found[rows, edges.column("rank").to_numpy() - 1] = edges.column("neighbour_id").to_numpy()
+    return found
+
+
+def _share(found: NDArray[np.int64], true_ids: NDArray[np.int64]) -> float:
+    return float((found[:, :, None] == true_ids[:, None, :]).any(axis=2).mean())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""A run whose tables hold given vectors: what the stages after `project` need, without photos."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from prodseek.store import Run, Store, Summary
+
+_ROWS_PER_FILE = 131_072
+
+
+def write_run(
+    root: Path | str,
+    ids: NDArray[np.int64],
+    vectors: NDArray[np.float32],
+    run_id: str = "20260101T000000Z-00000000",
+    images: NDArray[np.int64] | None = None,
+    is_primary: NDArray[np.bool_] | None = None,
+    projection_id: str = "synthetic",
+) -> Run:
+    """Write `detections` and `embeddings` of regions. images: (N,) number of each one's image, its own if not given."""
+    run = Store.at(str(root)).run(run_id)
+    for table in ("embeddings", "detections"):
+        Path(run.table_uri(table)).mkdir(parents=True, exist_ok=True)
+    images = ids if images is None else images
+    is_primary = np.ones(len(ids), np.bool_) if is_primary is None else is_primary
+    for start in range(0, len(ids), _ROWS_PER_FILE):
+        rows = slice(start, start + _ROWS_PER_FILE)
+        n = len(ids[rows])
+        visual = _lists(vectors[rows])
+        other = _lists(np.ones((n, 1), np.float32))
+        names = {"detection_id": ids[rows]}
+        embeddings = pa.table(
+            {**names, "visual": visual, "colour": other, "texture": other, "shape": other}
+            | {"projection_id": [projection_id] * n}
+        )
+        corner = np.zeros(n, np.float32)
+        detections = pa.table(
+            names
+            | {"image_id": [f"{image:064x}" for image in images[rows].tolist()], "kind": ["frame"] * n}
+            | {"class_name": pa.nulls(n, pa.string()), "score": pa.nulls(n, pa.float32())}
+            | dict.fromkeys(("x1_px", "y1_px", "x2_px", "y2_px", "area_fraction"), corner)
+            | {"is_primary": is_primary[rows], "model_id": ["synthetic"] * n, "slice": [b""] * n}
+        )
+        for table, content in (("embeddings", embeddings), ("detections", detections)):
+            pq.write_table(content, run.path(table, f"part-{start:010d}.parquet"), compression="zstd")
+    run.write_summary(Summary("project", facts={"projection_id": projection_id}))
+    return run
+
+
+class PeakMemory:
+    """The largest resident set that any Python process of this family reached while the block ran; the JVM apart."""
+
+    def __enter__(self) -> PeakMemory:
+        self.peak_bytes = 0
+        self._stopped = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        # This process's own high-water mark starts anew.
+        Path("/proc/self/clear_refs").write_text("5")
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._stopped.is_set():
+            for process in _python_processes():
+                self.peak_bytes = max(self.peak_bytes, _high_water_bytes(process))
+            time.sleep(0.2)
+
+
+def _python_processes() -> list[Path]:
+    children: dict[str, list[Path]] = {}
+    names = {}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (process / "stat").read_text().rsplit(")", 1)
+        except OSError:
+            continue
+        names[process.name] = fields[0].split("(", 1)[1]
+        children.setdefault(fields[1].split()[1], []).append(process)
+    found, waiting = [], [Path("/proc") / str(threading.main_thread().native_id)]
+    while waiting:
+        process = waiting.pop()
+        waiting += children.get(process.name, [])
+        if names.get(process.name, "java") != "java":
+            found.append(process)
+    return found
+
+
+def _high_water_bytes(process: Path) -> int:
+    try:
+        lines = (process / "status").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+
+
+def _lists(rows: NDArray[np.float32]) -> pa.Array:
+    offsets = np.arange(0, rows.size + 1, rows.shape[1], dtype=np.int32)
+    return pa.ListArray.from_arrays(offsets, np.ascontiguousarray(rows).ravel())
