@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from prodseek.index.ivf import (
     FLAT_BELOW,
     assign_cells,
+    centroid_index,
     check_vectors,
     choose_nlist,
     train_centroids,
@@ -59,6 +60,16 @@ def test_centroids_find_planted_directions():
     assert nearest.mean() > (sample @ train_centroids(sample, 2, seed=5).T).max(axis=1).mean() + 0.2
 
 
+def test_neighbouring_cells_have_neighbouring_numbers():
+    rng = np.random.default_rng(4)
+    angles = rng.uniform(0, 2 * np.pi, 4000)
+    sample = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    centroids = train_centroids(sample, 64, seed=0)
+    in_order = (centroids[:-1] * centroids[1:]).sum(axis=1)
+    shuffled = centroids[rng.permutation(64)]
+    assert np.median(in_order) > 0.98 > np.median((shuffled[:-1] * shuffled[1:]).sum(axis=1)) + 0.3
+
+
 def test_one_cell_is_the_mean_direction():
     sample = unit_rows(np.random.default_rng(2), 50, 6)
     mean = sample.mean(axis=0)
@@ -91,25 +102,29 @@ def test_too_small_a_sample_is_refused():
 def test_cells_are_the_nearest_centroids(n, nlist, nprobe, d, seed):
     rng = np.random.default_rng(seed)
     vectors, centroids = unit_rows(rng, n, d), unit_rows(rng, nlist, d)
-    cells = assign_cells(vectors, centroids, nprobe)
+    cells, to_centroid = assign_cells(vectors, centroid_index(centroids), nprobe)
     assert cells.dtype == np.int32
     cosine = vectors.astype(np.float64) @ centroids.T.astype(np.float64)
     expected = -np.sort(-cosine, axis=1)[:, : min(nprobe, nlist)]
     np.testing.assert_allclose(np.take_along_axis(cosine, cells.astype(np.int64), axis=1), expected, atol=1e-6)
+    np.testing.assert_allclose(to_centroid, expected, atol=1e-6)
     assert all(len(set(row)) == len(row) for row in cells.tolist())
 
 
 def test_a_vector_s_cells_do_not_depend_on_its_batch():
     rng = np.random.default_rng(7)
-    vectors, centroids = unit_rows(rng, 500, 32), unit_rows(rng, 64, 32)
-    together = assign_cells(vectors, centroids, 5)
-    alone = np.concatenate([assign_cells(vectors[i : i + 1], centroids, 5) for i in range(len(vectors))])
-    np.testing.assert_array_equal(together, alone)
+    vectors, quantizer = unit_rows(rng, 500, 32), centroid_index(unit_rows(rng, 64, 32))
+    together = assign_cells(vectors, quantizer, 5)
+    for n_batch in (1, 32):
+        parts = [assign_cells(vectors[i : i + n_batch], quantizer, 5) for i in range(0, len(vectors), n_batch)]
+        np.testing.assert_array_equal(together.cells, np.concatenate([part.cells for part in parts]))
+        np.testing.assert_array_equal(together.cosine, np.concatenate([part.cosine for part in parts]))
 
 
 def test_equal_centroids_are_ordered_by_cell():
     centroids = np.array([[0, 1], [1, 0], [1, 0]], dtype=np.float32)
-    assert assign_cells(np.array([[1, 0]], dtype=np.float32), centroids, 3).tolist() == [[1, 2, 0]]
+    asked = np.array([[1, 0]], dtype=np.float32)
+    assert assign_cells(asked, centroid_index(centroids), 3).cells.tolist() == [[1, 2, 0]]
 
 
 def test_bad_vectors_are_named():
@@ -127,8 +142,9 @@ def test_many_bad_vectors_are_counted():
 
 def test_other_dimensions_are_refused():
     with pytest.raises(ValueError, match="3 dimensions, the centroids 4"):
-        assign_cells(np.ones((1, 3), dtype=np.float32), np.eye(4, dtype=np.float32), 1)
+        assign_cells(np.ones((1, 3), dtype=np.float32), centroid_index(np.eye(4, dtype=np.float32)), 1)
 
 
 def test_no_vectors_have_no_cells():
-    assert assign_cells(np.zeros((0, 4), dtype=np.float32), np.eye(4, dtype=np.float32), 2).shape == (0, 2)
+    none = np.zeros((0, 4), dtype=np.float32)
+    assert assign_cells(none, centroid_index(np.eye(4, dtype=np.float32)), 2).cells.shape == (0, 2)
