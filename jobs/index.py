@@ -50,8 +50,8 @@ from prodseek.store import Run, Store, Summary
 FACET = "visual"
 RECALL_K = 10
 _TRAINED = "trained.faiss"
-# A shard is built in the memory of one task.
-_SHARD_BYTES = 128 * 2**20
+# A shard is built in the memory of one task, which holds some eight copies of it on the way.
+_SHARD_BYTES = 64 * 2**20
 # Recall is measured in this many cells of a query at first, in four times as many where they do not suffice.
 _FIRST_NPROBE = 64
 _EXACT_AT_ONCE = 4096
@@ -363,50 +363,57 @@ def _with_recall(
     tables = [frame.toArrow().sort_by("detection_id") for frame in asked]
     query_ids = np.concatenate([ids_of(table.column("detection_id")) for table in tables])
     queries = np.concatenate([vectors_of(table.column("vector")) for table in tables if table.num_rows])
-    n_of_all = tables[0].num_rows
-    true_ids = _exact_neighbours(facet.vectors, queries, query_ids)
-    of_all = true_ids.copy()
-    of_all[n_of_all:] = -1
+    graph_k = config.neighbours.k
+    true_ids = _exact_neighbours(facet.vectors, queries, query_ids, max(RECALL_K, graph_k))
+    is_of_all = (np.arange(len(queries)) < tables[0].num_rows)[:, None]
+    of_all, of_new = np.where(is_of_all, true_ids, -1), np.where(is_of_all, -1, true_ids)
     max_nprobe = min(manifest.nlist, _FIRST_NPROBE)
     while True:
-        candidates = _candidates(spark, facet, manifest, queries, query_ids, max_nprobe)
+        candidates = _candidates(spark, facet, manifest, queries, query_ids, max_nprobe, true_ids.shape[1])
+        # The further neighbours are the harder to find.
         if max_nprobe == manifest.nlist or recall_at(candidates, max_nprobe, of_all) >= settings.recall_target:
             break
         max_nprobe = min(manifest.nlist, 4 * max_nprobe)
-    nprobe, recall, curve = tune_nprobe(candidates, of_all, max_nprobe, settings.recall_target)
-    of_new = true_ids.copy()
-    of_new[:n_of_all] = -1
-    recall_of_new = recall_at(candidates, manifest.nprobe, of_new)
+    nprobe, recall, curve = tune_nprobe(candidates, of_all[:, :RECALL_K], max_nprobe, settings.recall_target)
+    graph_nprobe, graph_recall, _ = tune_nprobe(candidates, of_all[:, :graph_k], max_nprobe, settings.recall_target)
     tuned = replace(
-        manifest, nprobe=nprobe, recall=recall, recall_k=RECALL_K, recall_queries=n_of_all, recall_curve=curve
+        manifest,
+        nprobe=nprobe,
+        recall=recall,
+        recall_k=RECALL_K,
+        recall_queries=tables[0].num_rows,
+        recall_curve=curve,
+        graph_k=graph_k,
+        graph_nprobe=graph_nprobe,
+        graph_recall=graph_recall,
     )
-    return tuned, recall_of_new
+    return tuned, recall_at(candidates, manifest.nprobe, of_new[:, :RECALL_K])
 
 
 def _exact_neighbours(
-    vectors: DataFrame, queries: NDArray[np.float32], query_ids: NDArray[np.int64]
+    vectors: DataFrame, queries: NDArray[np.float32], query_ids: NDArray[np.int64], k: int
 ) -> NDArray[np.int64]:
-    """(Q, RECALL_K) the nearest of all, padded with -1."""
-    search = partial(_exact_rows, queries=queries, query_ids=query_ids)
+    """(Q, k) the nearest of all, padded with -1."""
+    search = partial(_exact_rows, queries=queries, query_ids=query_ids, k=k)
     best = Window.partitionBy("query").orderBy(F.desc("cosine"), "id")
     found = (
         vectors.mapInArrow(search, "query long, id long, cosine float")
         .withColumn("rank", F.row_number().over(best))
-        .where(F.col("rank") <= RECALL_K)
+        .where(F.col("rank") <= k)
         .toArrow()
     )
-    true_ids = np.full((len(query_ids), RECALL_K), -1, np.int64)
+    true_ids = np.full((len(query_ids), k), -1, np.int64)
     true_ids[ids_of(found.column("query")), ids_of(found.column("rank")) - 1] = ids_of(found.column("id"))
     return true_ids
 
 
 def _exact_rows(
-    batches: Iterator[pa.RecordBatch], queries: NDArray[np.float32], query_ids: NDArray[np.int64]
+    batches: Iterator[pa.RecordBatch], queries: NDArray[np.float32], query_ids: NDArray[np.int64], k: int
 ) -> Iterator[pa.RecordBatch]:
-    found = Found.nothing(len(queries), RECALL_K)
+    found = Found.nothing(len(queries), k)
     for block in _gathered(batches, _EXACT_AT_ONCE):
         ids, vectors = ids_of(block.column("detection_id")), vectors_of(block.column("vector"))
-        found = merge_found([found, exact_topk(queries, ids, vectors, RECALL_K, query_ids)], RECALL_K)
+        found = merge_found([found, exact_topk(queries, ids, vectors, k, query_ids)], k)
     query, rank = np.nonzero(found.ids >= 0)
     yield batch_of(query=query, id=found.ids[query, rank], cosine=found.cosine[query, rank])
 
@@ -431,11 +438,12 @@ def _candidates(
     queries: NDArray[np.float32],
     query_ids: NDArray[np.int64],
     max_nprobe: int,
+    k: int,
 ) -> Candidates:
     """What each query finds in each of its nearest cells, looked up in the shards where they lie."""
     quantizer = quantizer_from_bytes(checked_bytes(partial(_local, facet.folder_uri), manifest.trained))
     shared = spark.sparkContext.broadcast((queries, query_ids, assign_cells(queries, quantizer, max_nprobe)))
-    find = partial(_candidate_rows, shared=shared, folder_uri=facet.folder_uri, manifest=manifest)
+    find = partial(_candidate_rows, shared=shared, folder_uri=facet.folder_uri, manifest=manifest, k=k)
     n_shards = len(manifest.shards)
     found = spark.range(n_shards).repartitionById(n_shards, F.col("id").cast("int")).mapInArrow(find, _FOUND).toArrow()
     return Candidates(
@@ -447,13 +455,13 @@ def _candidates(
 
 
 def _candidate_rows(
-    batches: Iterator[pa.RecordBatch], shared: Any, folder_uri: str, manifest: IndexManifest
+    batches: Iterator[pa.RecordBatch], shared: Any, folder_uri: str, manifest: IndexManifest, k: int
 ) -> Iterator[pa.RecordBatch]:
     queries, query_ids, probes = shared.value
     for number in (n for batch in batches for n in batch.column("id").to_pylist()):
         entry = manifest.shards[number]
         shard = open_shard(partial(_local, folder_uri), entry, manifest)
-        found = candidates_by_cell(shard, queries, within(probes, entry), RECALL_K, query_ids)
+        found = candidates_by_cell(shard, queries, within(probes, entry), k, query_ids)
         yield batch_of(query=found.query, place=found.place, id=found.ids, cosine=found.cosine)
 
 

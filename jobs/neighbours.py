@@ -49,7 +49,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         "detection_id", F.xxhash64("image_id").alias("image"), "is_primary"
     )
     vectors = read_table(spark, store, "embeddings").select("detection_id", F.col(FACET).alias("vector"))
-    nprobe = manifest.nprobe
+    nprobe = manifest.graph_nprobe
     plan = _plan(vectors, trained, nprobe, manifest.n_vectors, config.seed)
     # No row of the one table is without a row of the other; hashing the narrow one spares the wide one a sort.
     rows = vectors.join(regions.hint("shuffle_hash"), "detection_id")
@@ -59,13 +59,10 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     answers = tasks.mapInArrow(partial(_answer, settings=config.neighbours), _ANSWERS)
     gathered = deal_by_key(answers, "detection_id", 2 * manifest.n_vectors, _ANSWERS_PER_PARTITION)
     n_edges = write_table(gathered.mapInArrow(partial(_merge, k=config.neighbours.k), _EDGES), store, "neighbours")
-    facts = {"nprobe": nprobe, "tasks": plan.n_tasks, "k": config.neighbours.k}
-    return Summary(
-        "neighbours",
-        rows={"neighbours": n_edges},
-        facts=facts,
-        lines=(f"{n_edges} edges, nprobe {nprobe}, {plan.n_tasks} task(s)",),
-    )
+    k, recall = config.neighbours.k, manifest.graph_recall
+    facts = {"nprobe": nprobe, "k": k, "recall": recall, "tasks": plan.n_tasks}
+    line = f"{n_edges} edges, nprobe {nprobe}, recall@{k} {recall:.3f}, {plan.n_tasks} task(s)"
+    return Summary("neighbours", rows={"neighbours": n_edges}, facts=facts, lines=(line,))
 
 
 def _plan(vectors: DataFrame, trained: bytes, nprobe: int, n_vectors: int, seed: int) -> GraphPlan:

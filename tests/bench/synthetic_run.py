@@ -24,6 +24,7 @@ def write_run(
     images: NDArray[np.int64] | None = None,
     is_primary: NDArray[np.bool_] | None = None,
     projection_id: str = "synthetic",
+    n_files: int | None = None,
 ) -> Run:
     """Write `detections` and `embeddings` of regions. images: (N,) number of each one's image, its own if not given."""
     run = Store.at(str(root)).run(run_id)
@@ -31,8 +32,9 @@ def write_run(
         Path(run.table_uri(table)).mkdir(parents=True, exist_ok=True)
     images = ids if images is None else images
     is_primary = np.ones(len(ids), np.bool_) if is_primary is None else is_primary
-    for start in range(0, len(ids), _ROWS_PER_FILE):
-        rows = slice(start, start + _ROWS_PER_FILE)
+    rows_per_file = -(-len(ids) // n_files) if n_files else _ROWS_PER_FILE
+    for start in range(0, max(1, len(ids)), max(1, rows_per_file)):
+        rows = slice(start, start + max(1, rows_per_file))
         n = len(ids[rows])
         visual = _lists(vectors[rows])
         other = _lists(np.ones((n, 1), np.float32))

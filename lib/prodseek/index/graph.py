@@ -32,7 +32,7 @@ class Rows(NamedTuple):
     is_primary: NDArray[np.bool_]
 
     def take(self, rows: NDArray[np.intp]) -> Rows:
-        return Rows(*(column[rows] for column in self))
+        return Rows(self.ids[rows], self.vectors[rows], self.images[rows], self.is_primary[rows])
 
 
 class Answers(NamedTuple):
@@ -187,18 +187,19 @@ class Part:
             return among_all
         asking = np.flatnonzero(queries.is_primary)
         among_primary = self._primary.answers(asking, queries.take(asking), cells[asking])
-        both = Answers(*(np.concatenate(columns) for columns in zip(among_all, among_primary, strict=True)))
-        order = np.lexsort((both.ids, both.query))
-        both = Answers(*(column[order] for column in both))
-        first = np.append(True, (np.diff(both.query) != 0) | (np.diff(both.ids) != 0))[: len(order)]
-        return Answers(*(column[first] for column in both))
+        return _each_once(among_all, among_primary)
 
 
 @dataclass(frozen=True)
 class _Cells:
-    """Vectors of one kind in their cells, found by row number; rows are in order of id. numbers: of the cells here."""
+    """Vectors of one kind in their cells, found by row number; rows are in order of id.
 
-    rows: Rows
+    ids, images, is_primary: (N,) of the rows. numbers: of the cells here, ascending. index: of the vectors.
+    """
+
+    ids: NDArray[np.int64]
+    images: NDArray[np.int64]
+    is_primary: NDArray[np.bool_]
     numbers: NDArray[np.int32]
     index: Any
     k: int
@@ -212,9 +213,9 @@ class _Cells:
             _first_of_equal(rows.vectors[order], k + (_most_of_one(rows.images) if exclude_same_image else 1))
         ]
         numbers, local = np.unique(cells[order], return_inverse=True)
-        kept = rows.take(order)
+        index = flat_cells(rows.vectors[order], local.astype(np.int32), max(1, len(numbers)))
         return _Cells(
-            kept, numbers, flat_cells(kept.vectors, local.astype(np.int32), max(1, len(numbers))), k, exclude_same_image
+            rows.ids[order], rows.images[order], rows.is_primary[order], numbers, index, k, exclude_same_image
         )
 
     def answers(self, query: NDArray[np.intp], queries: Rows, cells: NDArray[np.int32]) -> Answers:
@@ -222,7 +223,7 @@ class _Cells:
         found = self._ask(queries, cells)
         row, slot = np.nonzero(found.ids >= 0)
         neighbour = found.ids[row, slot]
-        return Answers(query[row], self.rows.ids[neighbour], found.cosine[row, slot], self.rows.is_primary[neighbour])
+        return Answers(query[row], self.ids[neighbour], found.cosine[row, slot], self.is_primary[neighbour])
 
     def _ask(self, queries: Rows, cells: NDArray[np.int32]) -> Found:
         if not len(self.numbers):
@@ -231,10 +232,11 @@ class _Cells:
         local = np.where(self.numbers[local] == cells, local, -1).astype(np.int32)
         probes = Probes(local, np.zeros(local.shape, np.float32))
 
+        of_these, of_those = (self.images, queries.images) if self.exclude_same_image else (self.ids, queries.ids)
+
         def left_out(rows: NDArray[np.intp], found: NDArray[np.int64]) -> NDArray[np.bool_]:
-            if self.exclude_same_image:
-                return self.rows.images[found] == queries.images[rows][:, None]
-            return self.rows.ids[found] == queries.ids[rows][:, None]
+            same: NDArray[np.bool_] = of_these[found] == of_those[rows][:, None]
+            return same
 
         return nearest_in_cells(self.index, queries.vectors, probes, self.k, left_out)
 
@@ -250,11 +252,20 @@ def merge_answers(query_ids: NDArray[np.int64], query_is_primary: NDArray[np.boo
     asking, ids, cosine = asking[order], answers.ids[order], answers.cosine[order]
     wanted = (answers.is_primary & query_is_primary[answers.query])[order]
     start = np.searchsorted(asking, asking)
-    passed = np.cumsum(wanted) - wanted
+    passed: NDArray[np.int64] = np.cumsum(wanted) - wanted
     kept = (np.arange(len(asking)) - start < k) | (wanted & (passed - passed[start] < k))
     asking, ids, cosine = asking[kept], ids[kept], cosine[kept]
     rank = (np.arange(len(asking)) - np.searchsorted(asking, asking) + 1).astype(np.int32)
     return Edges(asking, ids, cosine, rank)
+
+
+def _each_once(*answers: Answers) -> Answers:
+    query, ids, cosine, is_primary = (np.concatenate(columns) for columns in zip(*answers, strict=True))
+    order = np.lexsort((ids, query))
+    query, ids, cosine, is_primary = query[order], ids[order], cosine[order], is_primary[order]
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (np.diff(query) != 0) | (np.diff(ids) != 0)
+    return Answers(query[first], ids[first], cosine[first], is_primary[first])
 
 
 def _first_of_equal(vectors: NDArray[np.float32], n_kept: int) -> NDArray[np.intp]:

@@ -96,8 +96,9 @@ def centroid_index(centroids: NDArray[np.float32]) -> Any:
 
 def centroids_of(quantizer: Any) -> NDArray[np.float32]:
     """(nlist, d) float32: the centroids in a coarse quantizer, not copied; the quantizer must outlive them."""
-    flat = faiss.downcast_index(quantizer)
-    return faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d).reshape(flat.ntotal, flat.d)
+    flat: Any = faiss.downcast_index(quantizer)
+    centroids: NDArray[np.float32] = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
+    return centroids.reshape(flat.ntotal, flat.d)
 
 
 def assign_cells(vectors: NDArray[np.float32], quantizer: Any, nprobe: int) -> Probes:
@@ -132,7 +133,7 @@ def _paired_products(
 ) -> NDArray[np.float32]:
     """(N, d), (M, d), (N, any) rows of `others`: products one by one, so that none depends on the batch."""
     products = np.empty(chosen.shape, np.float32)
-    faiss.fvec_inner_products_by_idx(
+    faiss.fvec_inner_products_by_idx(  # type: ignore[attr-defined]
         faiss.swig_ptr(products),
         faiss.swig_ptr(rows),
         faiss.swig_ptr(others),

@@ -67,21 +67,21 @@ def train_index(plan: IndexPlan, sample: NDArray[np.float32], seed: int) -> Any:
     sample: (S, d) float32, unit length, S >= plan.nlist.
     """
     quantizer = centroid_index(train_centroids(sample, plan.nlist, seed))
-    index = _untrained(quantizer, plan.d, plan.nlist, plan.coding)
+    index = _untrained(plan.d, plan.nlist, plan.coding)
+    index.quantizer, index.own_fields = quantizer, True
+    quantizer.this.disown()
+    # The centroids are what they are; only the coding is trained.
+    index.quantizer_trains_alone = 1
     index.train(np.ascontiguousarray(sample, np.float32))
     return index
 
 
-def _untrained(quantizer: Any, d: int, nlist: int, coding: str) -> Any:
-    index = faiss.index_factory(d, f"IVF{nlist},{coding}", faiss.METRIC_INNER_PRODUCT)
-    index.quantizer, index.own_fields = quantizer, True
-    quantizer.this.disown()
-    index.quantizer_trains_alone = 1
-    return index
+def _untrained(d: int, nlist: int, coding: str) -> Any:
+    return faiss.index_factory(d, f"IVF{nlist},{coding}", faiss.METRIC_INNER_PRODUCT)
 
 
 def _index_bytes(n_vectors: int, d: int, nlist: int, coding: str) -> int:
-    code_bytes = faiss.index_factory(d, f"IVF1,{coding}", faiss.METRIC_INNER_PRODUCT).code_size
+    code_bytes = _untrained(d, 1, coding).code_size
     return int(n_vectors * (code_bytes + _ID_BYTES) + nlist * d * 4)
 
 

@@ -41,7 +41,7 @@ def flat_cells(
     vectors: (N, d) float32. cells: (N,), below nlist. ids: (N,), row numbers where not given.
     """
     n, d = vectors.shape
-    index = faiss.IndexIVFFlat(faiss.IndexFlatIP(d), d, nlist, faiss.METRIC_INNER_PRODUCT, True)
+    index: Any = faiss.IndexIVFFlat(faiss.IndexFlatIP(d), d, nlist, faiss.METRIC_INNER_PRODUCT)
     index.is_trained = True
     add_to_cells(index, np.arange(n, dtype=np.int64) if ids is None else ids, vectors, cells)
     return index
@@ -126,6 +126,6 @@ def _search(
         faiss.swig_ptr(cosine),
         faiss.swig_ptr(ids),
         False,
-        faiss.SearchParametersIVF(nprobe=nprobe),
+        faiss.SearchParametersIVF(nprobe=nprobe),  # type: ignore[call-arg],
     )
     return cosine, ids

@@ -82,7 +82,7 @@ class ShardedIndex:
 
     def merged(self) -> Any:
         """The whole index in memory as one plain faiss index, nprobe set: what `faiss.write_index` puts in one file."""
-        whole = faiss.clone_index(self._trained)
+        whole: Any = faiss.clone_index(self._trained)
         for entry, shard in zip(self.manifest.shards, self._shards, strict=True):
             for cell in range(shard.nlist):
                 ids, codes = list_of(shard, cell)

@@ -52,7 +52,8 @@ class IndexManifest:
 
     embedding_id: of the projection whose vectors these are. trained: the empty index with centroids and coding.
     trained_rows: size of the sample it was trained on; trained_imbalance: that of the index built right after.
-    n_grown: how many times vectors were added or removed since. recall: at `recall_k` with `nprobe`.
+    n_grown: how many times vectors were added or removed since. recall: at `recall_k` with `nprobe`. graph_recall: of
+    the neighbour graph, at `graph_k` with `graph_nprobe`.
     """
 
     facet: str
@@ -73,6 +74,9 @@ class IndexManifest:
     recall_k: int = 10
     recall_queries: int = 0
     recall_curve: tuple[RecallPoint, ...] = ()
+    graph_k: int = 0
+    graph_nprobe: int = 1
+    graph_recall: float | None = None
 
     @property
     def imbalance(self) -> float:
@@ -134,9 +138,9 @@ def cell_ranges(cell_sizes: NDArray[np.int64], n_shards: int) -> list[tuple[int,
 def empty_shard(trained: Any, first_cell: int, stop_cell: int) -> Any:
     """An IVF index of the cells first_cell <= cell < stop_cell alone, coded as `trained` is; cells count from 0."""
     nlist = stop_cell - first_cell
-    shard = faiss.clone_index(trained)
+    shard: Any = faiss.clone_index(trained)
     quantizer = centroid_index(centroids_of(trained.quantizer)[first_cell:stop_cell])
-    lists = faiss.ArrayInvertedLists(nlist, shard.code_size)
+    lists: Any = faiss.ArrayInvertedLists(nlist, shard.code_size)
     shard.nlist = nlist
     shard.replace_invlists(lists, True)
     lists.this.disown()

@@ -1,0 +1,269 @@
+"""Stages index and neighbours: the same however they are cut, grown over nights, trained again when they must be."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute
+import pyarrow.parquet
+import pytest
+from prodseek.jobs import index, neighbours
+from pyspark.sql import SparkSession
+from synthetic_run import write_run
+
+from prodseek.config import Config
+from prodseek.errors import StoreError
+from prodseek.index.recall import exact_topk
+from prodseek.spark.tables import read_table
+from prodseek.store import Run, Store, Summary
+
+N_IVF = 11_000  # enough for cells
+
+
+def catalogue(n: int, seed: int = 0, d: int = 16, n_kinds: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and unit vectors of kinds of goods; the same kinds for every seed."""
+    rng = np.random.default_rng(seed)
+    kinds = np.random.default_rng(99).normal(size=(n_kinds, d))
+    vectors = kinds[rng.integers(0, n_kinds, n)] + 0.6 * rng.normal(size=(n, d))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return rng.permutation(10**6)[:n] + 10**6 * seed, vectors
+
+
+@pytest.fixture
+def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[no-untyped-def]
+    """Index regions in a run of a store under tmp_path and publish it; with their neighbours if asked for."""
+
+    def run_night(  # type: ignore[no-untyped-def]
+        day: int, ids, vectors, *settings: str, root: str = "root", graph: bool = False, n_files: int = 2, **columns
+    ) -> tuple[Run, Summary]:
+        run = write_run(tmp_path / root, ids, vectors, f"202601{day:02d}T000000Z-{day:08d}", n_files=n_files, **columns)
+        config: Config = make_config(tmp_path, tmp_path / root, *settings)
+        summary = index.run(spark, config, run)
+        run.write_summary(summary)
+        if graph:
+            run.write_summary(neighbours.run(spark, config, run))
+        Store(run.root).publish(run, {"run_id": run.run_id})
+        return run, summary
+
+    return run_night
+
+
+def edges_of(spark: SparkSession, run: Run) -> pa.Table:
+    return read_table(spark, run, "neighbours").orderBy("detection_id", "rank").toArrow()
+
+
+def recall_of(run: Run, ids: np.ndarray, vectors: np.ndarray) -> float:
+    """Recall@10 on vectors of the catalogue, the query itself counted out."""
+    asked = np.random.default_rng(5).choice(len(ids), 300, replace=False)
+    found, _ = index.open_index(run).search(vectors[asked], 11)
+    true_ids = exact_topk(vectors[asked], ids, vectors, 10, ids[asked]).ids
+    hits = [len((set(f) - {own}) & set(t)) for f, t, own in zip(found, true_ids, ids[asked], strict=True)]
+    return sum(hits) / true_ids.size
+
+
+def test_the_same_at_1_8_and_64_partitions_and_twice(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(N_IVF)
+    images = np.random.default_rng(1).integers(0, N_IVF // 3, N_IVF)
+    is_primary = np.random.default_rng(2).random(N_IVF) < 0.5
+    runs = {}
+    for root, n_files, shuffle_partitions in (("1", 1, 1), ("8", 8, 8), ("64", 64, 64), ("again", 64, 64)):
+        spark.conf.set("spark.sql.shuffle.partitions", str(shuffle_partitions))
+        order = np.random.default_rng(n_files).permutation(N_IVF)
+        columns = {"images": images[order], "is_primary": is_primary[order]}
+        runs[root], _ = night_of(1, ids[order], vectors[order], root=root, graph=True, n_files=n_files, **columns)
+    expected = edges_of(spark, runs["1"])
+    for run in runs.values():
+        assert index.index_manifest(run) == index.index_manifest(runs["1"])
+        assert edges_of(spark, run) == expected
+    image_of = dict(zip(ids.tolist(), images.tolist(), strict=True))
+    pairs = zip(expected.column("detection_id").to_pylist(), expected.column("neighbour_id").to_pylist(), strict=True)
+    assert all(image_of[a] != image_of[b] for a, b in pairs)
+
+
+def test_any_number_of_shards_answers_as_one_and_as_plain_faiss(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(N_IVF)
+    queries = np.concatenate([vectors[:50], catalogue(50, seed=3)[1]])
+    answers = {}
+    for n_shards in (1, 2, 7, 32):
+        run, _ = night_of(1, ids, vectors, f"index.n_shards={n_shards}", root=f"root{n_shards}")
+        opened = index.open_index(run)
+        assert len(opened.manifest.shards) == n_shards
+        assert sum(shard.n_vectors for shard in opened.manifest.shards) == N_IVF
+        answers[n_shards] = opened.search(queries, 12)
+        np.testing.assert_array_equal(answers[n_shards][0], answers[1][0])
+        np.testing.assert_array_equal(answers[n_shards][1], answers[1][1])
+    trained, manifest = index.read_trained(run)
+    plain = faiss.deserialize_index(np.frombuffer(trained, np.uint8))
+    plain.add_with_ids(vectors, ids)
+    plain.nprobe = manifest.nprobe
+    cosine, found = plain.search(queries, 12)
+    np.testing.assert_allclose(cosine, answers[1][1], atol=1e-6)
+    np.testing.assert_array_equal(found, answers[1][0])
+
+
+def test_the_manifest_says_what_it_is_and_how_well_it_finds(night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(N_IVF)
+    run, summary = night_of(1, ids, vectors, "index.n_shards=3", "index.recall_queries=500")
+    written = json.loads(Path(run.path("index", "MANIFEST.json")).read_text())
+    assert (written["factory"], written["metric"], written["d"]) == ("IVF512,Flat", "inner_product", 16)
+    assert written["faiss_version"] == faiss.__version__
+    assert [shard["first_cell"] for shard in written["shards"][1:]] == [s["stop_cell"] for s in written["shards"][:-1]]
+    assert 400 < written["recall_queries"] < 600 and written["trained_rows"] == N_IVF
+    assert 0.95 <= written["recall"] == summary.facts["recall"]
+    curve = {point["nprobe"]: point["recall"] for point in written["recall_curve"]}
+    assert curve[written["nprobe"]] == written["recall"]
+    assert all(recall < 0.95 for nprobe, recall in curve.items() if nprobe < written["nprobe"])
+    assert recall_of(run, ids, vectors) > 0.93
+    assert "visual: 11 k x 16-d, 8 GiB budget: IVF512,Flat" in summary.lines[0]
+
+
+def test_a_recall_that_cannot_be_reached_fails_with_the_curve(night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(N_IVF)
+    memory = N_IVF * 28 + 512 * 16 * 4  # room for RaBitQ2 alone
+    with pytest.raises(StoreError, match=r"no nprobe up to 512 reaches recall 0\.999; measured nprobe: recall 1: 0\."):
+        night_of(1, ids, vectors, f"index.memory_bytes={memory}", "index.recall_target=0.999")
+
+
+def test_the_graph_finds_what_exact_search_finds(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(N_IVF)
+    run, _ = night_of(1, ids, vectors, graph=True)
+    found = edges_of(spark, run)
+    assert found.num_rows == N_IVF * 16
+    asked = np.random.default_rng(4).choice(N_IVF, 300, replace=False)
+    true_ids = exact_topk(vectors[asked], ids, vectors, 16, ids[asked]).ids
+    by_query = dict.fromkeys(ids.tolist(), ())
+    for query, neighbour in zip(*(found.column(c).to_pylist() for c in ("detection_id", "neighbour_id")), strict=True):
+        by_query[query] += (neighbour,)
+    hits = [len(set(by_query[int(i)]) & set(t)) for i, t in zip(ids[asked], true_ids.tolist(), strict=True)]
+    assert sum(hits) / true_ids.size >= 0.93
+
+
+def test_an_index_grown_over_five_nights_answers_as_one_built_at_once(night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(14_000)
+    nights = [(0, 11_000), (0, 12_000), (500, 12_500), (1_000, 13_500), (1_500, 14_000)]
+    for day, (first, stop) in enumerate(nights, start=1):
+        run, summary = night_of(day, ids[first:stop], vectors[first:stop], "index.n_shards=3")
+        manifest = index.index_manifest(run)
+        assert manifest.n_grown == day - 1 and manifest.n_vectors == stop - first
+        assert manifest.recall >= 0.95
+        if day > 1:
+            before = nights[day - 2]
+            changes = f"{stop - before[1]} added, {first - before[0]} removed"
+            assert changes in summary.facts["how"] and "grown from run" in summary.facts["how"]
+            gone = vectors[before[0] : first]
+            if len(gone):
+                found, _ = index.open_index(run).search(gone, 50)
+                assert not np.isin(found, ids[:first]).any()
+    at_once, summary = night_of(1, ids[1_500:], vectors[1_500:], "index.n_shards=3", root="at_once")
+    assert summary.facts["how"].startswith("trained on")
+    grown_recall, built_recall = (recall_of(r, ids[1_500:], vectors[1_500:]) for r in (run, at_once))
+    assert min(grown_recall, built_recall) > 0.93
+    asked = vectors[2_000:2_300]
+    grown, _ = index.open_index(run).search(asked, 10)
+    built, _ = index.open_index(at_once).search(asked, 10)
+    alike = np.mean([len(set(g) & set(b)) / 10 for g, b in zip(grown, built, strict=True)])
+    assert alike > 0.9  # each finds .95 of the same neighbours
+
+
+def test_nothing_changed_copies_every_shard(night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(N_IVF)
+    first, _ = night_of(1, ids, vectors, "index.n_shards=3")
+    second, summary = night_of(2, ids, vectors, "index.n_shards=3")
+    assert summary.facts["how"] == f"grown from run {first.run_id}: 0 added, 0 removed"
+    assert index.index_manifest(second).shards == index.index_manifest(first).shards
+
+
+def test_drift_trains_again(night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(N_IVF)
+    night_of(1, ids, vectors)
+    crowd = vectors[:1] + 0.05 * np.random.default_rng(8).normal(size=(3_000, 16)).astype(np.float32)
+    crowd /= np.linalg.norm(crowd, axis=1, keepdims=True)
+    both_ids, both = np.concatenate([ids, 5 * 10**8 + np.arange(3_000)]), np.concatenate([vectors, crowd])
+    second, summary = night_of(2, both_ids, both)
+    assert "times as unequal as when it was trained (index.retrain_imbalance); trained on" in summary.facts["how"]
+    assert index.index_manifest(second).n_grown == 0
+    assert recall_of(second, both_ids, both) > 0.93
+
+
+def test_another_projection_or_a_damaged_index_trains_again_and_says_so(night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(N_IVF)
+    first, _ = night_of(1, ids, vectors)
+    shard = Path(first.path("index", "shard-00000.faiss"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"?")
+    second, summary = night_of(2, ids, vectors)
+    assert "shard-00000.faiss is altered or of another index" in summary.facts["how"]
+    Path(second.path("index", "trained.faiss")).unlink()
+    third, summary = night_of(3, ids, vectors)
+    assert "trained.faiss cannot be read" in summary.facts["how"]
+    _, summary = night_of(4, ids, vectors, projection_id="another")
+    assert "the projection is another one; trained on" in summary.facts["how"]
+    assert index.index_manifest(third).n_vectors == N_IVF
+
+
+def test_other_facets_have_indexes_of_their_own(night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(200)
+    run, summary = night_of(1, ids, vectors, "index.facets=[visual, colour]")
+    assert set(summary.facts["facets"]) == {"visual", "colour"}
+    assert index.index_manifest(run, "colour").d == 1
+    assert index.open_index(run, "colour").search(np.ones((1, 1), np.float32), 3)[0].tolist() == [sorted(ids)[:3]]
+
+
+@pytest.mark.parametrize("n", [1, 5])
+def test_fewer_regions_than_k(spark: SparkSession, night_of, n: int) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(n)
+    run, summary = night_of(1, ids, vectors, graph=True)
+    assert summary.facts["recall"] == 1.0
+    assert edges_of(spark, run).num_rows == n * (n - 1)
+
+
+def test_all_equal_vectors(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(N_IVF)
+    vectors[:] = vectors[0]
+    run, _ = night_of(1, ids, vectors, graph=True)
+    found = edges_of(spark, run)
+    assert found.num_rows == N_IVF * 16
+    lowest = np.sort(ids)[:17].tolist()
+    for query in (lowest[3], int(ids.max())):
+        own = found.filter(pa.compute.equal(found.column("detection_id"), query)).column("neighbour_id").to_pylist()
+        assert own == [i for i in lowest if i != query][:16]
+
+
+def test_vectors_that_cannot_be_compared_are_named(night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(100)
+    vectors[3], vectors[7, 2], vectors[9, 0] = 0, np.nan, np.inf
+    bad = ", ".join(str(i) for i in sorted(ids[[3, 7, 9]].tolist()))
+    with pytest.raises(StoreError, match=f"visual embeddings .* cannot be compared; detection ids {bad}$"):
+        night_of(1, ids, vectors)
+
+
+def test_no_vectors_are_an_error_that_says_so(night_of) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(StoreError, match="has no visual embeddings"):
+        night_of(1, np.zeros(0, np.int64), np.zeros((0, 4), np.float32))
+
+
+def test_killed_workers_leave_the_same_files(night_of, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors = catalogue(N_IVF)
+    undisturbed, _ = night_of(1, ids, vectors, "index.n_shards=8", graph=True)
+    write_run(tmp_path / "killed", ids, vectors, undisturbed.run_id)
+    script = Path(__file__).with_name("index_with_killed_workers.py")
+    arguments = [sys.executable, str(script), str(tmp_path / "killed"), undisturbed.run_id]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    n_killed = json.loads(done.stdout.splitlines()[-1])
+    assert n_killed["index"] > 0 and n_killed["neighbours"] > 0
+    killed = Store.at(str(tmp_path / "killed")).run(undisturbed.run_id)
+    assert index.index_manifest(killed) == index.index_manifest(undisturbed)
+    index.open_index(killed)
+    left = sorted(path.name for path in Path(killed.path("index")).iterdir())
+    assert left == sorted(path.name for path in Path(undisturbed.path("index")).iterdir())
+    tables = [
+        pa.parquet.read_table(r.table_uri("neighbours")).sort_by([("detection_id", "ascending"), ("rank", "ascending")])
+        for r in (killed, undisturbed)
+    ]
+    assert tables[0] == tables[1]
