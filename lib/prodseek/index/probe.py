@@ -126,6 +126,6 @@ def _search(
         faiss.swig_ptr(cosine),
         faiss.swig_ptr(ids),
         False,
-        faiss.SearchParametersIVF(nprobe=nprobe),  # type: ignore[call-arg],
+        faiss.SearchParametersIVF(nprobe=nprobe),  # type: ignore[call-arg]
     )
     return cosine, ids
