@@ -9,7 +9,6 @@ from functools import partial
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prodseek.jobs.index import FACET
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import base_uri, look, one_photo_an_image, shrunk_box
 from prodseek.jobs.vectors import ids_of, vectors_of
@@ -31,6 +30,7 @@ from prodseek.cluster.stable_ids import LineageRow, match_groups
 from prodseek.cluster.titles import GroupTitle, MemberFacts, group_titles
 from prodseek.config import ClusterConfig, Config
 from prodseek.images import ImageLimits
+from prodseek.index.stored import FACET
 from prodseek.spark.tables import read_table, spark_schema, write_table
 from prodseek.store import LATEST, Run, Store, Summary
 from prodseek.tables import table_schema

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prodseek.jobs.vectors import batch_of, ids_of, packed, unpacked_rows, vectors_of
-from pyarrow import fs
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
@@ -28,10 +26,9 @@ from prodseek.index.ivf import assign_cells, training_rows
 from prodseek.index.plan import IndexPlan, plan_index, train_index
 from prodseek.index.probe import Found, merge_found
 from prodseek.index.recall import Candidates, candidates_by_cell, exact_topk, recall_at, tune_nprobe
-from prodseek.index.search import ShardedIndex, checked_bytes, open_shard, within
+from prodseek.index.search import checked_bytes, open_shard, within
 from prodseek.index.shards import (
     METRIC,
-    FileEntry,
     IndexManifest,
     ShardEntry,
     build_shard,
@@ -44,10 +41,10 @@ from prodseek.index.shards import (
     quantizer_from_bytes,
     shard_entry,
 )
+from prodseek.index.stored import FACET, index_folder, index_manifest, locate_in, write_manifest
 from prodseek.spark.tables import read_table
 from prodseek.store import Run, Store, Summary
 
-FACET = "visual"
 RECALL_K = 10
 _TRAINED = "trained.faiss"
 # A shard is built in the memory of one task, which holds some eight copies of it on the way.
@@ -100,7 +97,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     for name in config.index.facets:
         facet = _facet(spark, config, store, name)
         manifest, how = _grow_or_build(spark, config, store, facet)
-        store.write_json(_manifest_name(name), manifest.to_dict())
+        write_manifest(store, manifest)
         facts[name] = {
             "description": f"{manifest.factory}, {manifest.n_vectors} x {manifest.d}-d in {len(manifest.shards)} "
             f"shard(s), nprobe {manifest.nprobe}, recall@{RECALL_K} {manifest.recall:.3f}",
@@ -114,22 +111,6 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         }
         lines += [f"{name}: {facet.plan}", f"{name}: {how}", f"{name}: {facts[name]['description']}"]
     return Summary("index", facts={**facts[FACET], "facets": facts}, lines=tuple(lines))
-
-
-def open_index(store: Run, facet: str = FACET) -> ShardedIndex:
-    """The index of a run. Raises StoreError that names a missing, truncated or altered file."""
-    return ShardedIndex.open(partial(_local, _folder(store, facet)), index_manifest(store, facet))
-
-
-def index_manifest(store: Run, facet: str = FACET) -> IndexManifest:
-    """The manifest of a run's index. Raises StoreError where there is none."""
-    return IndexManifest.from_dict(store.read_json(_manifest_name(facet)))
-
-
-def read_trained(store: Run, facet: str = FACET) -> tuple[bytes, IndexManifest]:
-    """The empty index with the trained cells of a run, as bytes, and the manifest."""
-    manifest = index_manifest(store, facet)
-    return checked_bytes(partial(_local, _folder(store, facet)), manifest.trained), manifest
 
 
 def facet_vectors(spark: SparkSession, store: Run, facet: str) -> DataFrame:
@@ -163,7 +144,7 @@ def _facet(spark: SparkSession, config: Config, store: Run, name: str) -> _Facet
     projected = store.summary("project")
     embedding_id = "" if projected is None else str(projected.facts.get("projection_id", ""))
     return _Facet(
-        name, vectors, plan_index(n_vectors, d, config.index.memory_bytes), embedding_id, _folder(store, name)
+        name, vectors, plan_index(n_vectors, d, config.index.memory_bytes), embedding_id, store.path(index_folder(name))
     )
 
 
@@ -220,9 +201,9 @@ def _grow(
     known = facet_vectors(spark, latest, facet.name)
     added = facet.vectors.join(known.select("detection_id"), "detection_id", "left_anti")
     removed = known.join(facet.vectors.select("detection_id"), "detection_id", "left_anti")
-    sources = _Sources(_folder(latest, facet.name), before)
+    sources = _Sources(latest.path(index_folder(facet.name)), before)
     try:
-        data = checked_bytes(partial(_local, sources.folder_uri), before.trained)
+        data = checked_bytes(locate_in(sources.folder_uri), before.trained)
     except StoreError as error:
         return before, "", str(error)
     changed = _homes(added, data).unionByName(_homes(removed, data, is_removed=True))
@@ -331,7 +312,7 @@ def _write_shard(
     if sources is not None:
         source = next(s for s in sources.manifest.shards if s.first_cell <= first and stop <= s.stop_cell)
         try:
-            old = open_shard(partial(_local, sources.folder_uri), source, sources.manifest)
+            old = open_shard(locate_in(sources.folder_uri), source, sources.manifest)
             shard = grow_shard(old, source.first_cell, shard, first, trained, removed_ids)
         except (StoreError, ValueError) as error:
             fault = str(error)
@@ -441,7 +422,7 @@ def _candidates(
     k: int,
 ) -> Candidates:
     """What each query finds in each of its nearest cells, looked up in the shards where they lie."""
-    quantizer = quantizer_from_bytes(checked_bytes(partial(_local, facet.folder_uri), manifest.trained))
+    quantizer = quantizer_from_bytes(checked_bytes(locate_in(facet.folder_uri), manifest.trained))
     shared = spark.sparkContext.broadcast((queries, query_ids, assign_cells(queries, quantizer, max_nprobe)))
     find = partial(_candidate_rows, shared=shared, folder_uri=facet.folder_uri, manifest=manifest, k=k)
     n_shards = len(manifest.shards)
@@ -460,7 +441,7 @@ def _candidate_rows(
     queries, query_ids, probes = shared.value
     for number in (n for batch in batches for n in batch.column("id").to_pylist()):
         entry = manifest.shards[number]
-        shard = open_shard(partial(_local, folder_uri), entry, manifest)
+        shard = open_shard(locate_in(folder_uri), entry, manifest)
         found = candidates_by_cell(shard, queries, within(probes, entry), k, query_ids)
         yield batch_of(query=found.query, place=found.place, id=found.ids, cosine=found.cosine)
 
@@ -477,27 +458,6 @@ def _cut_large(before: IndexManifest, d: int) -> list[tuple[int, int]]:
 
 def _shard_rows(d: int) -> int:
     return max(1, _SHARD_BYTES // (4 * d))
-
-
-def _folder(store: Run, facet: str) -> str:
-    """index/ itself for `visual`, a folder in it for every other facet."""
-    return store.path("index") if facet == FACET else store.path("index", facet)
-
-
-def _manifest_name(facet: str) -> str:
-    return "index/MANIFEST.json" if facet == FACET else f"index/{facet}/MANIFEST.json"
-
-
-def _local(folder_uri: str, entry: FileEntry) -> Path:
-    """A file of an index as a local path; fetched into the user's cache, once, from an object store."""
-    uri = files.join(folder_uri, entry.file)
-    file_system, path = files.locate(uri)
-    if isinstance(file_system, fs.LocalFileSystem):
-        return Path(path)
-    fetched = files.user_cache_dir() / "index" / f"{entry.sha256}.faiss"
-    if not fetched.exists():
-        files.write_bytes(str(fetched), files.read_bytes(uri))
-    return fetched
 
 
 if __name__ == "__main__":

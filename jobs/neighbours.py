@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prodseek.jobs.index import FACET, read_trained, sampled
+from prodseek.jobs.index import facet_vectors, sampled
 from prodseek.jobs.partitions import deal as deal_by_key
 from prodseek.jobs.vectors import batch_of, ids_of, packed, packed_runs, unpacked, unpacked_rows, vectors_of
 from pyspark.sql import DataFrame, SparkSession
@@ -24,6 +24,7 @@ from prodseek.config import Config, NeighboursConfig
 from prodseek.index.graph import Answers, GraphPlan, Part, Rows, deal, merge_answers, plan_graph
 from prodseek.index.ivf import assign_cells
 from prodseek.index.shards import quantizer_from_bytes
+from prodseek.index.stored import FACET, read_trained
 from prodseek.spark.tables import read_table, write_table
 from prodseek.store import Run, Summary
 
@@ -48,7 +49,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     regions = read_table(spark, store, "detections").select(
         "detection_id", F.xxhash64("image_id").alias("image"), "is_primary"
     )
-    vectors = read_table(spark, store, "embeddings").select("detection_id", F.col(FACET).alias("vector"))
+    vectors = facet_vectors(spark, store, FACET)
     nprobe = manifest.graph_nprobe
     plan = _plan(vectors, trained, nprobe, manifest.n_vectors, config.seed)
     # No row of the one table is without a row of the other; hashing the narrow one spares the wide one a sort.

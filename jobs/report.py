@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
-from prodseek.jobs.index import FACET
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import base_uri, look
 from prodseek.jobs.stages import STAGES
@@ -20,6 +19,7 @@ from prodseek import __version__, files
 from prodseek.config import Config
 from prodseek.duplicates.verdicts import MERGING
 from prodseek.images import ImageLimits, RejectReason
+from prodseek.index.stored import FACET
 from prodseek.report.model import (
     Copy,
     CurationGroup,

@@ -1,4 +1,5 @@
-"""The command line: `prodseek run`, `prodseek config`, `prodseek weights`, `prodseek java-home`."""
+"""The command line: `prodseek run`, `prodseek config`, `prodseek weights`, `prodseek export-index`,
+`prodseek java-home`."""
 
 from __future__ import annotations
 
@@ -35,6 +36,15 @@ class Stage(StrEnum):
     DUPLICATES = "duplicates"
     CLUSTER = "cluster"
     REPORT = "report"
+
+
+class Facet(StrEnum):
+    """What likeness an index is of."""
+
+    VISUAL = "visual"
+    COLOUR = "colour"
+    TEXTURE = "texture"
+    SHAPE = "shape"
 
 
 Catalog = Annotated[str | None, typer.Option(help="A folder of photos, or a CSV or Parquet manifest.")]
@@ -83,6 +93,20 @@ def weights(environment: Environment = "local", config_files: ConfigFiles = None
 
     wanted = load_config(environment, config_files or (), settings or ()).network.weights
     typer.echo(obtain_weights(wanted.file_name, wanted.sha256, wanted.sources, wanted.folder))
+
+
+@app.command()
+def export_index(
+    file: Annotated[Path, typer.Argument(help="Where to write it.")],
+    root: Annotated[str, typer.Option(help="Where runs are kept.")] = "out",
+    facet: Annotated[Facet, typer.Option(help="Which index.")] = Facet.VISUAL,
+) -> None:
+    """Write the newest run's index as one file for plain faiss: `faiss.read_index(FILE)`, ids are detection_ids."""
+    from prodseek.index.stored import export_index as export
+    from prodseek.store import Store
+
+    manifest = export(Store.at(root).latest(), file, facet.value)
+    typer.echo(f"{file}: {manifest.factory}, {manifest.n_vectors} x {manifest.d}-d, nprobe {manifest.nprobe}")
 
 
 @app.command()

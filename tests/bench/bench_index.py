@@ -24,6 +24,8 @@ from pyspark.sql import SparkSession
 from synthetic_run import PeakMemory, write_run
 
 from prodseek.config import Config, load_config
+from prodseek.index.search import ShardedIndex
+from prodseek.index.stored import index_manifest, open_index
 from prodseek.spark.session import start_session
 from prodseek.store import Run
 
@@ -64,7 +66,7 @@ def graph(n: int, spread: float) -> None:
         true_rows = _others(exact.search(vectors[judged], k + 1)[1], judged, k)
         del exact
         ours = _edges_of(run, ids[judged], k)
-        opened = index.open_index(run)
+        opened = open_index(run)
         plain = opened.merged()
         started = time.perf_counter()
         _, found = plain.search(vectors, k + 1)
@@ -93,7 +95,7 @@ def graph(n: int, spread: float) -> None:
         _single_queries(opened, plain, vectors, k)
 
 
-def _single_queries(opened: index.ShardedIndex, plain: faiss.IndexIVF, vectors: NDArray[np.float32], k: int) -> None:
+def _single_queries(opened: ShardedIndex, plain: faiss.IndexIVF, vectors: NDArray[np.float32], k: int) -> None:
     asked = vectors[np.random.default_rng(2).choice(len(vectors), _SINGLE_QUERIES, replace=False)]
     print(f"\none query at a time, k = {k}, {_SINGLE_QUERIES} queries after as many to warm up")
     print(f"{'':<34}{'median ms':>10}{'p95 ms':>9}")
@@ -120,7 +122,7 @@ def growth(n: int, spread: float) -> None:
             spark = start_session(config.spark)
             seconds, _ = _stages(spark, config, run)
             spark.stop()
-            manifest = index.index_manifest(run)
+            manifest = index_manifest(run)
         each = {name: 1e6 * spent / rows for name, spent in (*seconds.items(), ("both", sum(seconds.values())))}
         ratio = {name: f"x {value / before[name]:.2f}" if before else "" for name, value in each.items()}
         print(

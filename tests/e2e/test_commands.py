@@ -9,10 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import faiss
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from prodseek.store import Store
+from prodseek.index.stored import open_index
+from prodseek.store import Run, Store
 from prodseek.tables import TABLES
 
 REPO = Path(__file__).parents[2]
@@ -130,6 +133,20 @@ def test_a_catalogue_of_rejects_only_exits_2(tmp_path: Path) -> None:
 def test_config_is_shown() -> None:
     done = prodseek("config", "--show", "--set", "neighbours.k=9")
     assert done.returncode == 0 and "  k: 9\n" in done.stdout and "yolov3-tiny" in done.stdout
+
+
+def test_the_index_is_exported_for_plain_faiss(night: Run, tmp_path: Path) -> None:
+    exported = prodseek("export-index", tmp_path / "visual.faiss", "--root", night.root)
+    assert exported.returncode == 0, exported.stderr
+    assert "visual.faiss: Flat, " in exported.stdout
+    plain = faiss.read_index(str(tmp_path / "visual.faiss"))
+    some = pq.read_table(night.table_uri("embeddings"), columns=["detection_id", "visual"]).slice(0, 20)
+    queries = np.array(some["visual"].to_pylist(), np.float32)
+    _, found = plain.search(queries, 5)
+    ids, _ = open_index(night).search(queries, 5)
+    assert [set(row) for row in found.tolist()] == [set(row) for row in ids.tolist()]
+    missing = prodseek("export-index", tmp_path / "x.faiss", "--root", night.root, "--facet", "colour")
+    assert missing.returncode == 1 and "index/colour/MANIFEST.json is damaged or missing" in missing.stderr
 
 
 def test_spark_submit_with_the_wheel(small_catalog: Path, tmp_path: Path, tiny_weights: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from prodseek.jobs.index import open_index
 
 from prodseek.errors import StoreError
+from prodseek.index.stored import open_index
 from prodseek.store import Run, Store
 from prodseek.tables import table_schema
 from prodseek.vision.nuisance import N_PLACES

@@ -28,11 +28,19 @@ def test_duckdb_examples_run(night: Run, query: str) -> None:
 
 
 def test_spark_example_runs(spark, night: Run) -> None:  # type: ignore[no-untyped-def]
-    (example,) = blocks("python")
+    (example,) = (block for block in blocks("python") if "spark.sql" in block)
     names = {"spark": spark}
     exec(example.replace('"out"', repr(night.root)), names)
     answer = names["answer"].collect()
     assert len(answer) == 10 and answer[0]["cosine_similarity"] > 0.5
+
+
+def test_index_example_runs(night: Run) -> None:
+    (example,) = (block for block in blocks("python") if "open_index" in block)
+    names: dict[str, object] = {}
+    exec(example.replace('"out"', repr(night.root)), names)
+    assert names["ids"][:, 0].tolist() == names["some"]["detection_id"].to_pylist()
+    assert names["ids"].shape == names["cosine"].shape == (5, 10)
 
 
 def test_every_reason_and_stage_is_explained() -> None:

@@ -20,6 +20,7 @@ from synthetic_run import write_run
 from prodseek.config import Config
 from prodseek.errors import StoreError
 from prodseek.index.recall import exact_topk
+from prodseek.index.stored import index_manifest, open_index, read_trained
 from prodseek.spark.tables import read_table
 from prodseek.store import Run, Store, Summary
 
@@ -61,7 +62,7 @@ def edges_of(spark: SparkSession, run: Run) -> pa.Table:
 def recall_of(run: Run, ids: np.ndarray, vectors: np.ndarray) -> float:
     """Recall@10 on vectors of the catalogue, the query itself counted out."""
     asked = np.random.default_rng(5).choice(len(ids), 300, replace=False)
-    found, _ = index.open_index(run).search(vectors[asked], 11)
+    found, _ = open_index(run).search(vectors[asked], 11)
     true_ids = exact_topk(vectors[asked], ids, vectors, 10, ids[asked]).ids
     hits = [len((set(f) - {own}) & set(t)) for f, t, own in zip(found, true_ids, ids[asked], strict=True)]
     return sum(hits) / true_ids.size
@@ -79,7 +80,7 @@ def test_the_same_at_1_8_and_64_partitions_and_twice(spark: SparkSession, night_
         runs[root], _ = night_of(1, ids[order], vectors[order], root=root, graph=True, n_files=n_files, **columns)
     expected = edges_of(spark, runs["1"])
     for run in runs.values():
-        assert index.index_manifest(run) == index.index_manifest(runs["1"])
+        assert index_manifest(run) == index_manifest(runs["1"])
         assert edges_of(spark, run) == expected
     image_of = dict(zip(ids.tolist(), images.tolist(), strict=True))
     pairs = zip(expected.column("detection_id").to_pylist(), expected.column("neighbour_id").to_pylist(), strict=True)
@@ -92,13 +93,13 @@ def test_any_number_of_shards_answers_as_one_and_as_plain_faiss(spark: SparkSess
     answers = {}
     for n_shards in (1, 2, 7, 32):
         run, _ = night_of(1, ids, vectors, f"index.n_shards={n_shards}", root=f"root{n_shards}")
-        opened = index.open_index(run)
+        opened = open_index(run)
         assert len(opened.manifest.shards) == n_shards
         assert sum(shard.n_vectors for shard in opened.manifest.shards) == N_IVF
         answers[n_shards] = opened.search(queries, 12)
         np.testing.assert_array_equal(answers[n_shards][0], answers[1][0])
         np.testing.assert_array_equal(answers[n_shards][1], answers[1][1])
-    trained, manifest = index.read_trained(run)
+    trained, manifest = read_trained(run)
     plain = faiss.deserialize_index(np.frombuffer(trained, np.uint8))
     plain.add_with_ids(vectors, ids)
     plain.nprobe = manifest.nprobe
@@ -149,7 +150,7 @@ def test_an_index_grown_over_five_nights_answers_as_one_built_at_once(night_of) 
     nights = [(0, 11_000), (0, 12_000), (500, 12_500), (1_000, 13_500), (1_500, 14_000)]
     for day, (first, stop) in enumerate(nights, start=1):
         run, summary = night_of(day, ids[first:stop], vectors[first:stop], "index.n_shards=3")
-        manifest = index.index_manifest(run)
+        manifest = index_manifest(run)
         assert manifest.n_grown == day - 1 and manifest.n_vectors == stop - first
         assert manifest.recall >= 0.95
         if day > 1:
@@ -158,15 +159,15 @@ def test_an_index_grown_over_five_nights_answers_as_one_built_at_once(night_of) 
             assert changes in summary.facts["how"] and "grown from run" in summary.facts["how"]
             gone = vectors[before[0] : first]
             if len(gone):
-                found, _ = index.open_index(run).search(gone, 50)
+                found, _ = open_index(run).search(gone, 50)
                 assert not np.isin(found, ids[:first]).any()
     at_once, summary = night_of(1, ids[1_500:], vectors[1_500:], "index.n_shards=3", root="at_once")
     assert summary.facts["how"].startswith("trained on")
     grown_recall, built_recall = (recall_of(r, ids[1_500:], vectors[1_500:]) for r in (run, at_once))
     assert min(grown_recall, built_recall) > 0.93
     asked = vectors[2_000:2_300]
-    grown, _ = index.open_index(run).search(asked, 10)
-    built, _ = index.open_index(at_once).search(asked, 10)
+    grown, _ = open_index(run).search(asked, 10)
+    built, _ = open_index(at_once).search(asked, 10)
     alike = np.mean([len(set(g) & set(b)) / 10 for g, b in zip(grown, built, strict=True)])
     assert alike > 0.9  # each finds .95 of the same neighbours
 
@@ -176,7 +177,7 @@ def test_nothing_changed_copies_every_shard(night_of) -> None:  # type: ignore[n
     first, _ = night_of(1, ids, vectors, "index.n_shards=3")
     second, summary = night_of(2, ids, vectors, "index.n_shards=3")
     assert summary.facts["how"] == f"grown from run {first.run_id}: 0 added, 0 removed"
-    assert index.index_manifest(second).shards == index.index_manifest(first).shards
+    assert index_manifest(second).shards == index_manifest(first).shards
 
 
 def test_drift_trains_again(night_of) -> None:  # type: ignore[no-untyped-def]
@@ -187,7 +188,7 @@ def test_drift_trains_again(night_of) -> None:  # type: ignore[no-untyped-def]
     both_ids, both = np.concatenate([ids, 5 * 10**8 + np.arange(3_000)]), np.concatenate([vectors, crowd])
     second, summary = night_of(2, both_ids, both)
     assert "times as unequal as when it was trained (index.retrain_imbalance); trained on" in summary.facts["how"]
-    assert index.index_manifest(second).n_grown == 0
+    assert index_manifest(second).n_grown == 0
     assert recall_of(second, both_ids, both) > 0.93
 
 
@@ -203,15 +204,15 @@ def test_another_projection_or_a_damaged_index_trains_again_and_says_so(night_of
     assert "trained.faiss cannot be read" in summary.facts["how"]
     _, summary = night_of(4, ids, vectors, projection_id="another")
     assert "the projection is another one; trained on" in summary.facts["how"]
-    assert index.index_manifest(third).n_vectors == N_IVF
+    assert index_manifest(third).n_vectors == N_IVF
 
 
 def test_other_facets_have_indexes_of_their_own(night_of) -> None:  # type: ignore[no-untyped-def]
     ids, vectors = catalogue(200)
     run, summary = night_of(1, ids, vectors, "index.facets=[visual, colour]")
     assert set(summary.facts["facets"]) == {"visual", "colour"}
-    assert index.index_manifest(run, "colour").d == 1
-    assert index.open_index(run, "colour").search(np.ones((1, 1), np.float32), 3)[0].tolist() == [sorted(ids)[:3]]
+    assert index_manifest(run, "colour").d == 1
+    assert open_index(run, "colour").search(np.ones((1, 1), np.float32), 3)[0].tolist() == [sorted(ids)[:3]]
 
 
 @pytest.mark.parametrize("n", [1, 5])
@@ -258,8 +259,8 @@ def test_killed_workers_leave_the_same_files(night_of, tmp_path: Path) -> None: 
     n_killed = json.loads(done.stdout.splitlines()[-1])
     assert n_killed["index"] > 0 and n_killed["neighbours"] > 0
     killed = Store.at(str(tmp_path / "killed")).run(undisturbed.run_id)
-    assert index.index_manifest(killed) == index.index_manifest(undisturbed)
-    index.open_index(killed)
+    assert index_manifest(killed) == index_manifest(undisturbed)
+    open_index(killed)
     left = sorted(path.name for path in Path(killed.path("index")).iterdir())
     assert left == sorted(path.name for path in Path(undisturbed.path("index")).iterdir())
     tables = [

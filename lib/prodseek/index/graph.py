@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prodseek.index.ivf import Probes
-from prodseek.index.probe import Found, flat_cells, nearest_in_cells
+from prodseek.index.probe import Found, flat_cells, nearest_in_cells, on_gpu
 
 _HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
@@ -213,7 +213,7 @@ class _Cells:
             _first_of_equal(rows.vectors[order], k + (_most_of_one(rows.images) if exclude_same_image else 1))
         ]
         numbers, local = np.unique(cells[order], return_inverse=True)
-        index = flat_cells(rows.vectors[order], local.astype(np.int32), max(1, len(numbers)))
+        index = on_gpu(flat_cells(rows.vectors[order], local.astype(np.int32), max(1, len(numbers))))
         return _Cells(
             rows.ids[order], rows.images[order], rows.is_primary[order], numbers, index, k, exclude_same_image
         )

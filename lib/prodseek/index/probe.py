@@ -17,6 +17,9 @@ LeftOut = Callable[[NDArray[np.intp], NDArray[np.int64]], NDArray[np.bool_]]
 # Results asked for beyond k: room for what is left out and for ties at the k-th place.
 _SPARE = 8
 _LAST_ID = np.iinfo(np.int64).max
+# faiss's kernels for GPUs give no more results a query than this.
+_GPU_MAX_K = 2048
+_GPU_SCRATCH_BYTES = 256 * 2**20
 
 
 class Found(NamedTuple):
@@ -54,6 +57,15 @@ def add_to_cells(index: Any, ids: NDArray[np.int64], vectors: NDArray[np.float32
     ids = np.ascontiguousarray(ids, np.int64)
     cells = np.ascontiguousarray(cells, np.int64)
     index.add_core(len(ids), faiss.swig_ptr(vectors), faiss.swig_ptr(ids), faiss.swig_ptr(cells))
+
+
+def on_gpu(index: Any) -> Any:
+    """The index in the first GPU's memory where faiss has one, else as it is; answers differ by rounding alone."""
+    if not faiss.get_num_gpus():
+        return index
+    resources = faiss.StandardGpuResources()
+    resources.setTempMemory(_GPU_SCRATCH_BYTES)
+    return faiss.index_cpu_to_gpu(resources, 0, index)
 
 
 def nearest_in_cells(
@@ -112,6 +124,8 @@ def _without_gaps(probes: Probes) -> Probes:
 def _search(
     index: Any, queries: NDArray[np.float32], probes: Probes, k: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    if k > _GPU_MAX_K and hasattr(index, "getDevice"):
+        index = faiss.index_gpu_to_cpu(index)
     n, nprobe = probes.cells.shape
     cosine, ids = np.empty((n, k), np.float32), np.empty((n, k), np.int64)
     queries = np.ascontiguousarray(queries, np.float32)

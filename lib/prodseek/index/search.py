@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from prodseek.errors import StoreError
 from prodseek.index.ivf import Probes, assign_cells
-from prodseek.index.probe import Found, LeftOut, merge_found, nearest_in_cells
+from prodseek.index.probe import Found, LeftOut, merge_found, nearest_in_cells, on_gpu
 from prodseek.index.shards import METRIC, FileEntry, IndexManifest, ShardEntry, index_from_bytes, list_of
 
 # Where a file that the manifest names lies on this machine; OSError when it is not there.
@@ -79,6 +79,13 @@ class ShardedIndex:
                 part = self._search_probes(block, probes, k, left_out)
                 found.ids[start : start + len(block)], found.cosine[start : start + len(block)] = part
         return found.ids, found.cosine
+
+    def on_gpu(self) -> ShardedIndex:
+        """The same index in the GPU's memory, for many queries at once; itself where faiss has no GPU.
+
+        faiss has no kernel for RaBitQ codes there.
+        """
+        return ShardedIndex(self.manifest, self._trained, tuple(on_gpu(shard) for shard in self._shards))
 
     def merged(self) -> Any:
         """The whole index in memory as one plain faiss index, nprobe set: what `faiss.write_index` puts in one file."""

@@ -172,6 +172,16 @@ def test_no_query_has_no_answer(build):
     assert found.shape == cosine.shape == (0, 5)
 
 
+@pytest.mark.skipif(not faiss.get_num_gpus(), reason="needs a GPU that faiss sees")
+@pytest.mark.parametrize("coding", ["Flat", "SQfp16", "SQ8"])
+def test_a_gpu_answers_alike(build, coding):
+    ids, vectors = catalogue(3000)
+    index = open_in(*build(ids, vectors, 24, 3, coding=coding))
+    expected, moved = index.search(vectors[:100], 10), index.on_gpu().search(vectors[:100], 10)
+    np.testing.assert_allclose(moved[1], expected[1], atol=1e-4)
+    assert (moved[0] == expected[0]).mean() > 0.98
+
+
 def test_shards_are_mapped_not_read(build):
     ids, vectors = catalogue(400)
     index = open_in(*build(ids, vectors, 8, 2))

@@ -1,0 +1,65 @@
+"""Indexes where a run keeps them: `index/` for the facet `visual`, `index/<facet>/` for every other."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from pyarrow import fs
+
+from prodseek import files
+from prodseek.index.search import Locate, ShardedIndex, checked_bytes
+from prodseek.index.shards import FileEntry, IndexManifest, index_to_bytes
+from prodseek.store import Run
+
+FACET = "visual"
+
+
+def index_folder(facet: str = FACET) -> str:
+    """The folder of a facet's index in that of its run."""
+    return "index" if facet == FACET else f"index/{facet}"
+
+
+def index_manifest(run: Run, facet: str = FACET) -> IndexManifest:
+    """The manifest of a run's index. Raises StoreError where there is none."""
+    return IndexManifest.from_dict(run.read_json(f"{index_folder(facet)}/MANIFEST.json"))
+
+
+def write_manifest(run: Run, manifest: IndexManifest) -> None:
+    """Make the index exist: its files must be there."""
+    run.write_json(f"{index_folder(manifest.facet)}/MANIFEST.json", manifest.to_dict())
+
+
+def open_index(run: Run, facet: str = FACET) -> ShardedIndex:
+    """The index of a run, memory-mapped. Raises StoreError that names a missing, truncated or altered file."""
+    return ShardedIndex.open(locate_in(run.path(index_folder(facet))), index_manifest(run, facet))
+
+
+def read_trained(run: Run, facet: str = FACET) -> tuple[bytes, IndexManifest]:
+    """The empty index with the trained cells of a run, as bytes, and the manifest."""
+    manifest = index_manifest(run, facet)
+    return checked_bytes(locate_in(run.path(index_folder(facet))), manifest.trained), manifest
+
+
+def export_index(run: Run, path: Path, facet: str = FACET) -> IndexManifest:
+    """Write the whole index of a run into one file that `faiss.read_index` reads, nprobe set; return its manifest."""
+    opened = open_index(run, facet)
+    files.write_bytes(str(path), index_to_bytes(opened.merged()))
+    return opened.manifest
+
+
+def locate_in(folder_uri: str) -> Locate:
+    """Where the files of the index in this folder lie on this machine."""
+    return partial(_locate, folder_uri)
+
+
+def _locate(folder_uri: str, entry: FileEntry) -> Path:
+    uri = files.join(folder_uri, entry.file)
+    file_system, path = files.locate(uri)
+    if isinstance(file_system, fs.LocalFileSystem):
+        return Path(path)
+    # What is mapped into memory must lie on a disk: fetched once, under a name that no other content has.
+    fetched = files.user_cache_dir() / "index" / f"{entry.sha256}.faiss"
+    if not fetched.exists():
+        files.write_bytes(str(fetched), files.read_bytes(uri))
+    return fetched
