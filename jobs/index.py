@@ -92,9 +92,10 @@ class _Grown:
 
 def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     """Grow or build the index of each facet, measure its recall and choose nprobe."""
-    files.delete_dir(store.path("index"))
     lines, facts = [], {}
-    for name in config.index.facets:
+    # The folder of `visual` holds those of the others.
+    for name in sorted(config.index.facets, key=lambda name: name != FACET):
+        files.delete_dir(store.path(index_folder(name)))
         facet = _facet(spark, config, store, name)
         manifest, how = _grow_or_build(spark, config, store, facet)
         write_manifest(store, manifest)
@@ -160,6 +161,7 @@ def _grow_or_build(spark: SparkSession, config: Config, store: Run, facet: _Face
         manifest, how, reason = _grow(spark, config, facet, latest, before)
         if reason is None:
             return manifest, how
+        files.delete_dir(facet.folder_uri)
     return _build(spark, config, facet, f"the index of run {latest.run_id} was not grown, {reason}; trained")
 
 
@@ -171,8 +173,8 @@ def _build(spark: SparkSession, config: Config, facet: _Facet, how: str) -> tupl
     trained = train_index(plan, sample, config.seed)
     sizes = np.bincount(assign_cells(sample, trained.quantizer, 1).cells[:, 0], minlength=plan.nlist)
     n_shards = config.index.n_shards or -(-plan.n_vectors // _shard_rows(plan.d))
-    data = index_to_bytes(trained)
-    written = _write_shards(spark, facet, data, cell_ranges(sizes, n_shards), _homes(facet.vectors, data), None)
+    data, ranges = index_to_bytes(trained), cell_ranges(sizes, n_shards)
+    written = _write_shards(spark, facet, data, ranges, _homes(facet.vectors, data, ranges), None)
     manifest = IndexManifest(
         facet=facet.name,
         embedding_id=facet.embedding_id,
@@ -206,8 +208,9 @@ def _grow(
         data = checked_bytes(locate_in(sources.folder_uri), before.trained)
     except StoreError as error:
         return before, "", str(error)
-    changed = _homes(added, data).unionByName(_homes(removed, data, is_removed=True))
-    written = _write_shards(spark, facet, data, _cut_large(before, facet.plan.d), changed, sources)
+    ranges = _cut_large(before, facet.plan.d)
+    changed = _homes(added, data, ranges).unionByName(_homes(removed, data, ranges, is_removed=True))
+    written = _write_shards(spark, facet, data, ranges, changed, sources)
     how = f"grown from run {latest.run_id}: {written.n_added} added, {written.n_removed} removed"
     if written.fault:
         return before, how, written.fault
@@ -225,20 +228,24 @@ def _grow(
     return manifest, how, reason
 
 
-def _homes(vectors: DataFrame, trained: bytes, is_removed: bool = False) -> DataFrame:
-    """cell, detection_id, is_removed, vector: each vector in its home cell. A removed one comes without its vector."""
+def _homes(vectors: DataFrame, trained: bytes, ranges: list[tuple[int, int]], is_removed: bool = False) -> DataFrame:
+    """Each vector with its home cell and the shard that owns it. A removed one comes without its vector."""
     shared = vectors.sparkSession.sparkContext.broadcast(trained)
-    find = partial(_home_rows, shared=shared, is_removed=is_removed)
-    return vectors.mapInArrow(find, "cell int, detection_id long, is_removed boolean, vector binary")
+    stops = np.array([stop for _, stop in ranges])
+    return vectors.mapInArrow(partial(_home_rows, shared=shared, stops=stops, is_removed=is_removed), _HOMES)
 
 
-def _home_rows(batches: Iterator[pa.RecordBatch], shared: Any, is_removed: bool) -> Iterator[pa.RecordBatch]:
+def _home_rows(
+    batches: Iterator[pa.RecordBatch], shared: Any, stops: NDArray[np.int64], is_removed: bool
+) -> Iterator[pa.RecordBatch]:
     quantizer = quantizer_from_bytes(shared.value)
     for batch in batches:
         if batch.num_rows:
             vectors = vectors_of(batch.column("vector"))
+            cells = assign_cells(vectors, quantizer, 1).cells[:, 0]
             yield batch_of(
-                cell=assign_cells(vectors, quantizer, 1).cells[:, 0],
+                shard=np.searchsorted(stops, cells, side="right").astype(np.int32),
+                cell=cells,
                 detection_id=ids_of(batch.column("detection_id")),
                 is_removed=np.full(batch.num_rows, is_removed),
                 vector=packed(vectors[:, :0] if is_removed else vectors),
@@ -255,8 +262,6 @@ def _write_shards(
 ) -> _Grown:
     """Write the trained index and all shards, each in a task of its own, one that has no rows too."""
     files.write_bytes(files.join(facet.folder_uri, _TRAINED), trained)
-    stops = F.array(*(F.lit(stop) for _, stop in ranges))
-    shard = F.size(F.filter(stops, lambda stop: stop <= F.col("cell"))).alias("shard")
     empty = spark.range(len(ranges)).select(
         F.col("id").cast("int").alias("shard"),
         F.lit(-1).alias("cell"),
@@ -264,7 +269,7 @@ def _write_shards(
         F.lit(False).alias("is_removed"),
         F.lit(b"").alias("vector"),
     )
-    dealt = homes.select(shard, "*").unionByName(empty).repartitionById(len(ranges), "shard")
+    dealt = homes.unionByName(empty).repartitionById(len(ranges), "shard")
     write = partial(
         _write_shard,
         shared=spark.sparkContext.broadcast(trained),

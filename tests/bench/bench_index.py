@@ -21,6 +21,8 @@ from clustered import clustered
 from numpy.typing import NDArray
 from prodseek.jobs import index, neighbours
 from pyspark.sql import SparkSession
+from rich.console import Console
+from rich.table import Table
 from synthetic_run import PeakMemory, write_run
 
 from prodseek.config import Config, load_config
@@ -68,37 +70,43 @@ def graph(n: int, spread: float) -> None:
         ours = _edges_of(run, ids[judged], k)
         opened = open_index(run)
         plain = opened.merged()
+        plain.nprobe = opened.manifest.graph_nprobe
         started = time.perf_counter()
         _, found = plain.search(vectors, k + 1)
         plain_seconds = time.perf_counter() - started
-        plain_ids = _others(found[judged], ids[judged], k)
         manifest = opened.manifest
-        print(
-            f"\n{n} x {vectors.shape[1]}-d, {manifest.factory}, nprobe {manifest.nprobe}, k = {k}, "
-            f"{faiss.omp_get_max_threads()} cores; recall@{k} on {len(judged)} queries"
+        plain_ids = _others(found[judged], ids[judged], k)
+        table = Table(
+            "",
+            "seconds",
+            "x faiss",
+            f"recall@{k}",
+            "peak MiB",
+            title=f"{n} x {vectors.shape[1]}-d, {manifest.factory}, nprobe {manifest.graph_nprobe}, k = {k}, "
+            f"{faiss.omp_get_max_threads()} cores; recall on {len(judged)} queries",
+            caption="peak: largest resident set of any Python process",
         )
-        print(f"{'':<34}{'seconds':>9}{'ratio':>8}{'recall':>8}{'peak MiB':>10}")
-        rows = [
-            ("faiss search, one call", plain_seconds, _share(plain_ids, ids[true_rows]), None),
-            (
-                "prodseek neighbours, table written",
-                seconds["neighbours"],
-                _share(ours, ids[true_rows]),
-                peak_bytes["neighbours"],
-            ),
-            ("prodseek index, all of it", seconds["index"], None, peak_bytes["index"]),
-        ]
-        for name, spent, recall, peak in rows:
-            recall_text = "" if recall is None else f"{recall:.3f}"
+        for name, spent, found_ids, peak in (
+            ("faiss search, one call", plain_seconds, plain_ids, None),
+            ("prodseek neighbours, table written", seconds["neighbours"], ours, peak_bytes["neighbours"]),
+            ("prodseek index, built and measured", seconds["index"], None, peak_bytes["index"]),
+        ):
+            recall = "" if found_ids is None else f"{_share(found_ids, ids[true_rows]):.3f}"
             peak_text = "" if peak is None else f"{peak / 2**20:.0f}"
-            print(f"{name:<34}{spent:>9.1f}{spent / plain_seconds:>8.2f}{recall_text:>8}{peak_text:>10}")
+            table.add_row(name, f"{spent:.1f}", f"{spent / plain_seconds:.2f}", recall, peak_text)
+        Console().print(table)
         _single_queries(opened, plain, vectors, k)
 
 
 def _single_queries(opened: ShardedIndex, plain: faiss.IndexIVF, vectors: NDArray[np.float32], k: int) -> None:
     asked = vectors[np.random.default_rng(2).choice(len(vectors), _SINGLE_QUERIES, replace=False)]
-    print(f"\none query at a time, k = {k}, {_SINGLE_QUERIES} queries after as many to warm up")
-    print(f"{'':<34}{'median ms':>10}{'p95 ms':>9}")
+    plain.nprobe = opened.manifest.nprobe
+    table = Table(
+        "",
+        "median ms",
+        "95 % ms",
+        title=f"one query at a time, nprobe {plain.nprobe}, k = {k}, {_SINGLE_QUERIES} after as many to warm up",
+    )
     for name, search in (("faiss, in memory", plain.search), ("prodseek, memory-mapped", opened.search)):
         spent = []
         for query in np.concatenate([asked, asked]):
@@ -106,13 +114,19 @@ def _single_queries(opened: ShardedIndex, plain: faiss.IndexIVF, vectors: NDArra
             search(query[None], k)
             spent.append(1000 * (time.perf_counter() - started))
         warm = spent[len(asked) :]
-        print(f"{name:<34}{statistics.median(warm):>10.2f}{np.percentile(warm, 95):>9.2f}")
+        table.add_row(name, f"{statistics.median(warm):.2f}", f"{np.percentile(warm, 95):.2f}")
+    Console().print(table)
 
 
 def growth(n: int, spread: float) -> None:
     """Time per vector while the catalogue doubles."""
-    print("\ngrowth, d = 64: microseconds per vector, and times those of half as many")
-    print(f"{'vectors':>9}{'nlist':>7}{'nprobe':>8}{'index':>9}{'':>7}{'neighbours':>12}{'':>7}{'both':>9}{'':>7}")
+    table = Table(
+        "vectors",
+        "nlist",
+        "nprobe",
+        *(text for name in ("index", "neighbours", "both") for text in (name, "x half")),
+        title="d = 64: microseconds per vector, and times those of half as many vectors",
+    )
     before: dict[str, float] = {}
     for rows in (n // 4, n // 2, n, 2 * n):
         with tempfile.TemporaryDirectory() as root:
@@ -124,16 +138,12 @@ def growth(n: int, spread: float) -> None:
             spark.stop()
             manifest = index_manifest(run)
         each = {name: 1e6 * spent / rows for name, spent in (*seconds.items(), ("both", sum(seconds.values())))}
-        ratio = {name: f"x {value / before[name]:.2f}" if before else "" for name, value in each.items()}
-        print(
-            f"{rows:>9}{manifest.nlist:>7}{manifest.nprobe:>8}"
-            + "".join(
-                f"{each[name]:>{width}.1f}{ratio[name]:>7}"
-                for name, width in (("index", 9), ("neighbours", 12), ("both", 9))
-            ),
-            flush=True,
+        cells = [(f"{value:.1f}", f"{value / before[name]:.2f}" if before else "") for name, value in each.items()]
+        table.add_row(
+            str(rows), str(manifest.nlist), str(manifest.graph_nprobe), *(text for pair in cells for text in pair)
         )
         before = each
+    Console().print(table)
 
 
 def limited(n: int, spread: float) -> None:
@@ -142,17 +152,22 @@ def limited(n: int, spread: float) -> None:
         config = load_config("local")
         run, vectors, _ = _prepare(root, 4 * n, 64, spread)
         del vectors
-        limits = {"spark.executor.pyspark.memory": "2g", "spark.shuffle.compress": "true"}
+        limits = {"spark.executor.pyspark.memory": "2g"}
         settings = config.spark.model_copy(update={"master": _LIMITED_MASTER, "conf": limits})
         spark = start_session(settings)
         seconds, peak_bytes = _stages(spark, config, run)
-        n_edges = pq.read_metadata(next(Path(run.table_uri("neighbours")).glob("*.parquet"))).num_rows
+        n_edges = sum(pq.read_metadata(file).num_rows for file in Path(run.table_uri("neighbours")).glob("*.parquet"))
         spark.stop()
-        print(f"\n{4 * n} x 64-d, {_LIMITED_MASTER}, 2 GiB of Python memory an executor")
-        print(f"{'':<34}{'seconds':>9}{'peak MiB':>10}")
+        table = Table(
+            "",
+            "seconds",
+            "peak MiB",
+            title=f"{4 * n} x 64-d, {_LIMITED_MASTER}, 2 GiB of Python memory an executor",
+            caption=f"{n_edges} edges; peak: largest resident set of any Python process",
+        )
         for name, spent in seconds.items():
-            print(f"{name:<34}{spent:>9.1f}{peak_bytes[name] / 2**20:>10.0f}")
-        print(f"(largest resident set of any Python process; a first file of {n_edges} edges)")
+            table.add_row(name, f"{spent:.1f}", f"{peak_bytes[name] / 2**20:.0f}")
+        Console().print(table)
 
 
 def _prepare(root: str, n: int, d: int, spread: float) -> tuple[Run, NDArray[np.float32], NDArray[np.int64]]:

@@ -8,8 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from moto.server import ThreadedMotoServer
+
+from prodseek.index.stored import open_index
+from prodseek.store import Run
 
 BUCKET = "catalogue"
 READ = """
@@ -29,6 +34,22 @@ except ImageRejected as rejected:
 print(list_photos(find_catalog("s3://catalogue/night")))
 files.write_bytes("s3://catalogue/store/LATEST", b"run")
 print(files.read_bytes("s3://catalogue/store/LATEST"), files.list_names("s3://catalogue/store"))
+"""
+
+SEARCH = """
+import sys
+import numpy as np
+from prodseek.errors import StoreError
+from prodseek.index.stored import open_index
+from prodseek.store import Store
+
+try:
+    open_index(Store.at("s3://catalogue/damaged").run(sys.argv[1]))
+except StoreError as error:
+    print(error)
+run = Store.at("s3://catalogue/store").run(sys.argv[1])
+ids, _ = open_index(run).search(np.load(sys.argv[2]), 3)
+print(ids.tolist())
 """
 
 
@@ -63,3 +84,25 @@ def test_manifest_photos_and_store_on_s3(s3: None, make_jpeg, tmp_path: Path) ->
         "['photos/a b #1?.jpg']",
         "b'run' ['LATEST']",
     ]
+
+
+def test_an_index_on_s3_is_fetched_once_and_mapped(s3: None, night: Run, in_cache: Path, tmp_path: Path) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    names = [path.name for path in Path(night.path("index")).iterdir()]
+    for root in ("damaged", "store"):
+        for name in names:
+            content = Path(night.path("index", name)).read_bytes()
+            if root == "damaged" and name == "shard-00000.faiss":
+                content = content[:-1] + b"?"
+            client.put_object(Bucket=BUCKET, Key=f"{root}/runs/{night.run_id}/index/{name}", Body=content)
+    some = pq.read_table(night.table_uri("embeddings"), columns=["visual"]).slice(0, 4)
+    np.save(tmp_path / "queries.npy", np.array(some["visual"].to_pylist(), np.float32))
+    arguments = [sys.executable, "-c", SEARCH, night.run_id, str(tmp_path / "queries.npy")]
+    expected, _ = open_index(night).search(np.load(tmp_path / "queries.npy"), 3)
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    error, answer = done.stdout.splitlines()
+    assert "shard-00000.faiss is altered or of another index" in error
+    assert answer == str(expected.tolist())
+    assert len(list((in_cache / "index").iterdir())) == len(names) - 1  # all but the manifest

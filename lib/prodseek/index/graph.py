@@ -141,9 +141,9 @@ def deal(ids: NDArray[np.int64], cells: NDArray[np.int32], plan: GraphPlan) -> D
     asked_task = plan.first_task[part] + (salt[row] % lanes[part].astype(np.uint64)).astype(np.int32)
     # As vectors: to every lane of the part that is their home.
     home = cells[:, 0]
-    home_part = plan.first_part[home] + (salt // np.uint64(7919) % plan.n_parts[home].astype(np.uint64)).astype(
-        np.int32
-    )
+    # By other bits than the lane: a share of a crowded cell is to be asked from all lanes.
+    share_of_row = ((salt >> np.uint64(40)) % plan.n_parts[home].astype(np.uint64)).astype(np.int32)
+    home_part = plan.first_part[home] + share_of_row
     kept_row = np.repeat(np.arange(n), lanes[home_part])
     lane = np.arange(len(kept_row)) - np.repeat(np.cumsum(lanes[home_part]) - lanes[home_part], lanes[home_part])
     kept_task = plan.first_task[home_part][kept_row] + lane

@@ -155,6 +155,12 @@ def checked_bytes(locate: Locate, entry: FileEntry) -> bytes:
     return _checked(locate, entry).read_bytes()
 
 
+def check_digest(sha256: str, entry: FileEntry) -> None:
+    """StoreError unless this is the SHA-256 of the file that the entry names."""
+    if sha256 != entry.sha256:
+        raise StoreError(f"index file {entry.file} is altered or of another index; build the index again")
+
+
 def _open_trained(locate: Locate, manifest: IndexManifest) -> Any:
     trained = index_from_bytes(checked_bytes(locate, manifest.trained))
     if (trained.d, trained.nlist) != (manifest.d, manifest.nlist):
@@ -177,6 +183,5 @@ def _checked(locate: Locate, entry: FileEntry) -> Path:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise StoreError(f"index file {entry.file} cannot be read ({error}); build the index again") from error
-    if digest != entry.sha256:
-        raise StoreError(f"index file {entry.file} is altered or of another index; build the index again")
+    check_digest(digest, entry)
     return path

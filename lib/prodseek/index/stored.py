@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from functools import partial
 from pathlib import Path
 
 from pyarrow import fs
 
 from prodseek import files
-from prodseek.index.search import Locate, ShardedIndex, checked_bytes
+from prodseek.index.search import Locate, ShardedIndex, check_digest, checked_bytes
 from prodseek.index.shards import FileEntry, IndexManifest, index_to_bytes
 from prodseek.store import Run
 
@@ -61,5 +62,7 @@ def _locate(folder_uri: str, entry: FileEntry) -> Path:
     # What is mapped into memory must lie on a disk: fetched once, under a name that no other content has.
     fetched = files.user_cache_dir() / "index" / f"{entry.sha256}.faiss"
     if not fetched.exists():
-        files.write_bytes(str(fetched), files.read_bytes(uri))
+        data = files.read_bytes(uri)
+        check_digest(hashlib.sha256(data).hexdigest(), entry)
+        files.write_bytes(str(fetched), data)
     return fetched
