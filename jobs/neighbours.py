@@ -30,8 +30,8 @@ from prodseek.store import Run, Summary
 
 # Enough rows to see how full each cell is and how often it is asked.
 _PLANNED_ON_ROWS = 65_536
-# Memory of a task's vectors, and its work: some seconds of a core.
-_PART_BYTES = 128 * 2**20
+# Memory of a task's vectors, of which it holds some six copies on the way, and its work: some seconds of a core.
+_PART_BYTES = 64 * 2**20
 _PRODUCTS_PER_TASK = 2.5e8
 _ASKED_AT_ONCE = 4096
 _ANSWERS_PER_PARTITION = 400_000
@@ -87,8 +87,9 @@ def _deal(batches: Iterator[pa.RecordBatch], shared: Any, nprobe: int) -> Iterat
             continue
         ids, vectors = ids_of(batch.column("detection_id")), vectors_of(batch.column("vector"))
         dealt = deal(ids, assign_cells(vectors, quantizer, nprobe).cells, plan)
-        # Vectors first, then those who only ask, cell by cell: what they meet is then in the core's cache already.
-        place = np.where(dealt.home_cell >= 0, -1 - dealt.home_cell.astype(np.int64), dealt.cells.max(axis=1))
+        # Vectors first, then those who only ask, by their nearest cell: what they meet is in the core's cache already.
+        nearest = dealt.cells[np.arange(len(dealt.cells)), (dealt.cells >= 0).argmax(axis=1)]
+        place = np.where(dealt.home_cell >= 0, -1 - dealt.home_cell.astype(np.int64), nearest)
         yield batch_of(
             task=dealt.task,
             place=place,
