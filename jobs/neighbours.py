@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prodseek.jobs.index import facet_vectors, sampled
+from prodseek.jobs.index import facet_vectors
 from prodseek.jobs.partitions import deal as deal_by_key
+from prodseek.jobs.recall import sampled
 from prodseek.jobs.vectors import batch_of, ids_of, packed, packed_runs, unpacked, unpacked_rows, vectors_of
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
