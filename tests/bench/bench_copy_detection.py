@@ -123,7 +123,10 @@ def likenesses(run: Run, folder: Path, planted: Catalogue) -> dict[str, NDArray[
         for query, reference in (pair[:2], pair[1::-1]):
             if query in row_of and reference in column_of:
                 ours[row_of[query], column_of[reference]] = pair[3]
-    hashes = {name: hashes_from_hex(images.loc[names, "pdq_hash"].tolist()) for name, names in (("q", uris), ("r", references))}
+    hashes = {
+        name: hashes_from_hex(images.loc[names, "pdq_hash"].tolist())
+        for name, names in (("q", uris), ("r", references))
+    }
     turned = dihedral_hashes(hashes["q"])
     pdq = np.stack([hamming(turned[:, slot, None], hashes["r"][None]) for slot in range(turned.shape[1])]).min(axis=0)
     phash = [np.array([phash_bits(folder / uri) for uri in names]) for names in (uris, references)]
@@ -158,7 +161,9 @@ def phash_bits(path: Path) -> NDArray[np.bool_]:
     return np.asarray(low > np.median(low[1:]), np.bool_)
 
 
-def precision_recall(scores: NDArray[np.float64], is_true: NDArray[np.bool_], n_true: int) -> tuple[float, float, float]:
+def precision_recall(
+    scores: NDArray[np.float64], is_true: NDArray[np.bool_], n_true: int
+) -> tuple[float, float, float]:
     """Micro-average precision, recall at TARGET_PRECISION, and the score from which it is reached. Equal scores count at once."""
     order = np.argsort(-scores, kind="stable")
     order = order[np.isfinite(scores[order])]
@@ -175,7 +180,9 @@ def precision_recall(scores: NDArray[np.float64], is_true: NDArray[np.bool_], n_
 def tables(run: Run, folder: Path, planted: Catalogue, part: str) -> list[Table]:
     queries = planted.queries
     truth = np.array([[query.reference == row for row in range(planted.n_references)] for query in queries])
-    main, each = (Table("", title=f"{title}; photos {part}") for title in (summary(planted), "recall at 90 % precision"))
+    main, each = (
+        Table("", title=f"{title}; photos {part}") for title in (summary(planted), "recall at 90 % precision")
+    )
     for name in ("uAP", "R@P90"):
         main.add_column(name, justify="right")
     recalls = []
@@ -189,7 +196,11 @@ def tables(run: Run, folder: Path, planted: Catalogue, part: str) -> list[Table]
     verdicts = {frozenset(pair[:2]): pair[2] for pair in pairs_of(run)}
     n_right = n_found = 0
     for kind, values in zip(ALTERATIONS, zip(*recalls, strict=True), strict=True):
-        pairs = [frozenset((q.uri, f"reference-{q.reference:04d}.jpg")) for q in queries if q.alteration == kind and q.reference is not None]
+        pairs = [
+            frozenset((q.uri, f"reference-{q.reference:04d}.jpg"))
+            for q in queries
+            if q.alteration == kind and q.reference is not None
+        ]
         given = [verdicts[pair] for pair in pairs if pair in verdicts]
         right = sum(verdict == ALTERATIONS[kind].verdict for verdict in given)
         n_right, n_found = n_right + right, n_found + len(given)
@@ -198,7 +209,9 @@ def tables(run: Run, folder: Path, planted: Catalogue, part: str) -> list[Table]
     more.add_row("verdict right among the true pairs that were published", f"{n_right / max(1, n_found):.3f}")
     confidence, is_true = judged(run, planted)
     error = expected_calibration_error(confidence, is_true)
-    more.add_row(f"expected calibration error, {len(is_true)} published pairs, {(~is_true).sum()} of them wrong", f"{error:.4f}")
+    more.add_row(
+        f"expected calibration error, {len(is_true)} published pairs, {(~is_true).sum()} of them wrong", f"{error:.4f}"
+    )
     more.add_row("groups that hold two sources", str(mixed_groups(run, planted.source_of)))
     return [main, each, more]
 
@@ -239,22 +252,23 @@ def distinct(spark: SparkSession, files: Sequence[bytes], folder: Path, root: Pa
     table = Table("", "", title=f"{len(files)} distinct photos, all parts")
     table.add_row("groups that hold two of them", str(mixed_groups(run, source_of)))
     for a, b, verdict, confidence in pairs_of(run):
-        table.add_row("pair published", f"{files_name(files[source_of[a]])} {files_name(files[source_of[b]])}: {verdict}, {confidence:.3f}")
+        photos = " ".join(hashlib.sha256(files[source_of[uri]]).hexdigest()[:8] for uri in (a, b))
+        table.add_row("pair published", f"{photos}: {verdict}, {confidence:.3f}")
     table.add_row("seconds of the stage duplicates", f"{seconds:.0f}")
     return table
 
 
-def files_name(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:8]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--set", action="append", type=labelled_set, default=[], dest="sets", metavar="NAME=MANIFEST:URI:LABEL")
+    parser.add_argument(
+        "--set", action="append", type=labelled_set, default=[], dest="sets", metavar="NAME=MANIFEST:URI:LABEL"
+    )
     parser.add_argument("--part", choices=("held-out", "development", "all"), default="held-out")
     parser.add_argument("--references", type=int, default=300)
-    parser.add_argument("--each", type=int, default=30, help="queries of each alteration that have a reference, and that have none")
-    parser.add_argument("--distinct", action="store_true", help=f"also run up to {N_DISTINCT} distinct photos as a catalogue")
+    parser.add_argument("--each", type=int, default=30, help="queries of each alteration with a reference, and without")
+    parser.add_argument(
+        "--distinct", action="store_true", help=f"also run up to {N_DISTINCT} distinct photos as a catalogue"
+    )
     arguments = parser.parse_args()
     if not arguments.sets:
         print("no photos: name labelled catalogues of distinct photos with --set")

@@ -62,8 +62,8 @@ def feature_codes(descriptors: NDArray[np.float32], n_photos: int) -> tuple[NDAr
     """Codes that alike descriptors share: (N,) that a photo is found under, (N, 2 ** PROBED_BITS) that it asks for.
 
     A bit says on which side of a random plane a descriptor lies; whoever asks also tries the other side of the planes
-    that it lies nearest to. descriptors: (N, 128) float32; n_photos: in the whole catalogue. Sources: Charikar, "Similarity Estimation Techniques from
-    Rounding Algorithms", 2002; Lv et al., "Multi-Probe LSH", 2007.
+    that it lies nearest to. descriptors: (N, 128) float32; n_photos: in the whole catalogue. Sources: Charikar,
+    "Similarity Estimation Techniques from Rounding Algorithms", 2002; Lv et al., "Multi-Probe LSH", 2007.
     """
     n_bits = min(_MAX_CODE_BITS, _CODE_BITS + max(0, math.ceil(math.log2(max(1, n_photos) / _CODE_PHOTOS))))
     distance = descriptors @ _planes()[:, :n_bits]

@@ -42,6 +42,8 @@ _GAIN_RANGE = (0.3, 3.3)
 # Copies have a structural similarity of .92 and more, other photos of at most .70.
 _COPY_SIMILARITY = 0.90
 _COPY_MATCHING = 0.90
+# A copy holds nearly all of the other, or lies in it; photos that overlap no more than this would chain.
+_COPY_SHARED = 0.8
 # Compression and resizing leave hardly a pixel without its like; other handles on the same cupboard do.
 _COPY_DIFFERING = 0.0006
 # What surrounds a shared part bleeds into its edges.
@@ -178,6 +180,8 @@ def _verdict(comparison: Comparison, facts_a: PhotoFacts, facts_b: PhotoFacts) -
 
 def _is_copy(comparison: Comparison) -> bool:
     difference = comparison.difference
+    if max(comparison.area_a, comparison.area_b) < _COPY_SHARED:
+        return False
     if _shares_part(comparison):
         least_similarity, least_matching, most_differing = _PART_SIMILARITY, _PART_MATCHING, _PART_DIFFERING
     else:

@@ -124,6 +124,10 @@ def test_without_pixels_nothing_is_claimed():
         ({"structural_similarity": 0.4, "matching_fraction": 0.3}, Verdict.SAME_OBJECT),
         ({"structural_similarity": 0.4, "matching_fraction": 0.3, "n_matches": 5}, None),
         ({"structural_similarity": 0.4, "matching_fraction": 0.3, "matched_similarity": 0.5}, None),
+        (
+            {"box_a": (0.0, 0.0, 0.6, 1.0), "area_a": 0.6, "box_b": (0.4, 0.0, 1.0, 1.0), "area_b": 0.6},
+            Verdict.SAME_OBJECT,
+        ),
         ({"contrast": 1.0}, None),
         ({"structured_fraction": 0.001}, None),
     ],
