@@ -18,6 +18,7 @@ import io
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -138,11 +139,15 @@ def likenesses(run: Run, folder: Path, planted: Catalogue) -> dict[str, NDArray[
 
 
 def pairs_of(run: Run) -> list[tuple[str, str, str, float]]:
-    """uri_a, uri_b, verdict, confidence of the published pairs."""
-    table = read(run, "near_duplicates")
-    columns = [table.column(name).to_pylist() for name in ("uri_a", "uri_b", "verdict", "confidence")]
-    names = [[Path(uri).name for uri in uris] for uris in columns[:2]]
-    return list(zip(*names, *columns[2:], strict=True))
+    """uri_a, uri_b, verdict, confidence of the published pairs; a pair of images stands for all photos with their bytes."""
+    uris = read(run, "images").to_pandas().groupby("image_id")["uri"].apply(list)
+    found = []
+    table = read(run, "near_duplicates").to_pandas()
+    for row in table.drop_duplicates(["image_id_a", "image_id_b"]).itertuples():
+        for a, b in product(uris[row.image_id_a], uris[row.image_id_b]):
+            if a != b:
+                found.append((a, b, row.verdict, row.confidence))
+    return found
 
 
 def read(run: Run, name: str) -> pa.Table:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 # A photo is looked at with its longer side this long: enough for an object at half its size in a scene.
 WORKING_SIDE_PX = 256
-MAX_FEATURES = 300
+MAX_FEATURES = 500
+# Half of the usual contrast: plain things have few details, and weak ones serve.
+_LEAST_CONTRAST = 0.02
 # Bits of a code in a catalogue of up to so many photos, with one more for each doubling, so that codes stay as rare;
 # and how many of the bits nearest to changing are tried both ways when a photo asks for others.
 _CODE_BITS = 24
@@ -79,7 +81,7 @@ def _sift() -> Any:
     # One thread a task: Spark counts the cores.
     cv2.setNumThreads(1)
     # Without the precise upscale points lie a quarter of a pixel off.
-    return cv2.SIFT.create(MAX_FEATURES, enable_precise_upscale=True)
+    return cv2.SIFT.create(MAX_FEATURES, contrastThreshold=_LEAST_CONTRAST, enable_precise_upscale=True)
 
 
 @cache

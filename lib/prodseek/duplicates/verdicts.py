@@ -46,9 +46,9 @@ _COPY_MATCHING = 0.90
 _COPY_SHARED = 0.8
 # Compression and resizing leave hardly a pixel without its like; other handles on the same cupboard do.
 _COPY_DIFFERING = 0.0006
-# What surrounds a shared part bleeds into its edges.
-_PART_SIMILARITY = 0.85
-_PART_MATCHING = 0.80
+# What surrounds a shared part bleeds into its edges, and the transform is not quite exact.
+_PART_SIMILARITY = 0.80
+_PART_MATCHING = 0.75
 _PART_DIFFERING = 0.03
 # Compression adds structure to a thousandth of a photo at most.
 _OVERLAID_ONE_SIDED_FRACTION = 0.0015
