@@ -48,8 +48,7 @@ class Difference:
     fractions, holds most of them; None where nothing differs. overlaid_side: 'a' or 'b', whichever has more edges in
     that box. one_sided_fraction: share of pixels where one photo has structure and the other much less;
     one_sided_on_ground: how much of that lies on plain ground, beside the object; None where a photo has no plain
-    ground. gain, offset: luminance of b = gain * a + offset. blur_px: extra blur, at
-    128 px a side, that made the sharper like the other; positive if b is blurred. ciede2000: mean over the object,
+    ground. gain, offset: luminance of b = gain * a + offset. ciede2000: mean over the object,
     outside differing_box, of what is left of the colour difference when details are averaged out; ciede2000_toned:
     the same after the tone fit; background_ciede2000: between the borders' median colours. object_light_difference:
     mean luminance difference over the object, details averaged out, no tone fit. chroma_a, chroma_b: 95th percentile
@@ -71,7 +70,6 @@ class Difference:
     one_sided_on_ground: float | None
     gain: float
     offset: float
-    blur_px: float
     ciede2000: float
     ciede2000_toned: float
     object_light_difference: float
@@ -92,7 +90,7 @@ def measure_difference(
 
     shared: (H, W), where both photos are; matched: (H, W), within the hull of the matched local features.
     """
-    a, b, blur_px = _equally_blurred(_blurred(pixels_a, _SMOOTHING_PX), _blurred(pixels_b, _SMOOTHING_PX))
+    a, b = _equally_blurred(_blurred(pixels_a, _SMOOTHING_PX), _blurred(pixels_b, _SMOOTHING_PX))
     light_a, light_b = a @ LUMA, b @ LUMA
     gain, offset = _tone_fit(light_a, light_b, shared)
     fitted = np.clip(gain * light_a + offset, 0, 255)
@@ -132,7 +130,6 @@ def measure_difference(
         one_sided_on_ground=_on_ground(one_sided & shared, a, b, background_a, background_b),
         gain=gain,
         offset=offset,
-        blur_px=blur_px,
         ciede2000=float(ciede2000(lab_a, lab_b)[in_object].mean()),
         ciede2000_toned=float(ciede2000(lab_toned, lab_b)[in_object].mean()),
         object_light_difference=float(np.abs((plain_a - plain_b) @ LUMA)[in_object].mean()),
@@ -171,9 +168,7 @@ def _blurred(pixels: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32
     return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
-def _equally_blurred(
-    a: NDArray[np.float32], b: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+def _equally_blurred(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Blur the sharper photo so that its edges, relative to its contrast, are as strong as the other's."""
     light_a, light_b = a @ LUMA, b @ LUMA
     sharp_a, sharp_b = sharpness(light_a), sharpness(light_b)
@@ -181,8 +176,8 @@ def _equally_blurred(
     misses = [abs(sharpness(_blurred(sharper, blur)) - target) for blur in _EXTRA_BLURS_PX]
     blur_px = _EXTRA_BLURS_PX[int(np.argmin(misses))]
     if sharp_a >= sharp_b:
-        return _blurred(a, blur_px), b, blur_px
-    return a, _blurred(b, blur_px), -blur_px
+        return _blurred(a, blur_px), b
+    return a, _blurred(b, blur_px)
 
 
 def sharpness(light: NDArray[np.float32]) -> float:

@@ -28,7 +28,6 @@ SAME = Difference(
     one_sided_on_ground=None,
     gain=1.0,
     offset=0.0,
-    blur_px=0.0,
     ciede2000=0.4,
     ciede2000_toned=0.4,
     object_light_difference=0.5,
