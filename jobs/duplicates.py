@@ -1,51 +1,72 @@
-"""Stage duplicates: candidate pairs by hash and neighbourhood, a verdict on each from the pixels, groups of copies."""
+"""Stage duplicates: candidate pairs, a verdict on each from the pixels, groups of copies.
+
+Candidates share their pixels, nearly their PDQ hash, codes of local features, or a likeness of regions. Features are
+extracted where they are needed, once in a partition: kept for a whole catalogue they would take more room than photos.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import base_uri, look, one_photo_an_image
+from prodseek.jobs.vectors import ids_of, on_group
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek.config import Config
+from prodseek.config import Config, DuplicatesConfig
+from prodseek.duplicates.candidates import heaviest_pairs, pairs_by_codes
+from prodseek.duplicates.features import WORKING_SIDE_PX, feature_codes
 from prodseek.duplicates.grouping import GroupRow, Photo, VerifiedPair, group_duplicates, missing_pairs
 from prodseek.duplicates.hashes import Orientation, best_orientation, hashes_from_hex, pdq_pairs
 from prodseek.duplicates.verdicts import MERGING, Evidence, PhotoFacts, Verdict, judge
-from prodseek.duplicates.verification import WORKING_SIDE_PX, compare_photos
+from prodseek.duplicates.verification import View, compare_views, view
 from prodseek.embedding.facets import FACETS
-from prodseek.images import DecodedImage, ImageLimits
+from prodseek.images import ImageLimits
 from prodseek.spark.tables import computed_schema, read_table, spark_schema, write_table
 from prodseek.store import Run, Summary
 from prodseek.tables import table_schema
 
 _PAIRS = "image_id_a string, image_id_b string"
 _SIDES = ("a", "b")
-# Photos of a partition's pairs that are kept decoded: pairs are in order of their first photo.
-_DECODED_PHOTOS = 64
+# Photos of a partition's pairs that are kept with their features: pairs of one neighbourhood follow one another.
+_KEPT_VIEWS = 1024
+# So many codes, or more, a pair of photos must share before it is looked at.
+_MIN_SHARED_CODES = 4
+# And it must be so much more alike than the best pair that is not looked at: photos share some codes by chance.
+_MIN_LEAD = 1.2
+# Photos whose codes make one bucket: some ten million codes that are asked for.
+_PHOTOS_A_BUCKET = 2048
+# Of a photo's pairs in one bucket, those that are handed on; each bucket sees a share of its codes.
+_PARTNERS_A_BUCKET = 32
+_CODES = "bucket int, photo long, n_features int, codes array<long>, asked array<long>"
+_CODE_PAIRS = "photo_a long, photo_b long, n_a int, n_b int, n_shared long, weight long"
 _JUDGED_EXTRAS = [pa.field("overlaid_side", pa.string())]
 
 
 def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     """Find, verify and group copies of photos."""
     photos = one_photo_an_image(spark, store).cache()
-    candidates = _candidates(spark, store, photos, config)
+    candidates = _candidates(spark, store, photos, config).cache()
     judged = _judge_all(spark, store, candidates, photos, config).cache()
     n_candidates, n_judged = candidates.count(), judged.count()
     same_bytes = _identical_bytes(spark, store)
-    members, pairs = _members_and_pairs(spark, store, judged, same_bytes)
-    missing = missing_pairs(members, pairs)
+    rule = config.duplicates.representative
+    members, pairs = _members_and_pairs(spark, store, judged, same_bytes, config.duplicates)
+    missing = missing_pairs(members, pairs, rule)
     if missing:
         image_ids = {photo.key: photo.image_id for photo in members}
         wanted = sorted({tuple(sorted((image_ids[a], image_ids[b]))) for a, b in missing})
         second = _judge_all(spark, store, spark.createDataFrame(wanted, _PAIRS), photos, config)
         judged = judged.unionByName(second).dropDuplicates(["image_id_a", "image_id_b"]).cache()
-        members, pairs = _members_and_pairs(spark, store, judged, same_bytes)
-    groups = group_duplicates(members, pairs)
+        members, pairs = _members_and_pairs(spark, store, judged, same_bytes, config.duplicates)
+    groups = group_duplicates(members, pairs, rule)
     columns = table_schema("near_duplicates").column_names
     counts = {
         "near_duplicates": write_table(
@@ -61,31 +82,154 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
 
 
 def _candidates(spark: SparkSession, store: Run, photos: DataFrame, config: Config) -> DataFrame:
-    """Pairs of different images that may be copies: equal pixels, near PDQ hashes, or near neighbours."""
+    """Pairs of different images that may be copies."""
     by_pixels = _with_first(photos, "pixel_hash", ["image_id"])
     found = by_pixels.select(F.col("first.image_id").alias("image_id_a"), F.col("image_id").alias("image_id_b"))
+    for more in (
+        _near_hashes(spark, photos, config.duplicates.max_pdq_hamming),
+        _near_regions(spark, store, config.duplicates),
+        _sharing_codes(photos, store, config),
+    ):
+        found = found.unionByName(more)
+    return found.distinct()
+
+
+def _near_hashes(spark: SparkSession, photos: DataFrame, max_hamming: int) -> DataFrame:
     hashed = photos.select("image_id", "pdq_hash").orderBy("image_id").toArrow()
     image_ids = hashed.column("image_id").to_pylist()
-    near = pdq_pairs(hashes_from_hex(hashed.column("pdq_hash").to_pylist()), config.duplicates.max_pdq_hamming)
+    near = pdq_pairs(hashes_from_hex(hashed.column("pdq_hash").to_pylist()), max_hamming)
     rows = [(image_ids[a], image_ids[b]) for a, b in zip(near.row_a.tolist(), near.row_b.tolist(), strict=True)]
-    found = found.unionByName(spark.createDataFrame(rows, _PAIRS))
+    return spark.createDataFrame(rows, _PAIRS)
+
+
+def _near_regions(spark: SparkSession, store: Run, settings: DuplicatesConfig) -> DataFrame:
+    """The images that the nearest neighbours of each image's primary region and whole frame lie in.
+
+    Objects within scenes are left to the codes, which find more of them among fewer pairs.
+    """
     regions = read_table(spark, store, "detections").where("is_primary or kind = 'frame'")
     of_a = regions.select("detection_id", F.col("image_id").alias("left"))
     of_b = regions.select(F.col("detection_id").alias("neighbour_id"), F.col("image_id").alias("right"))
     nearest = Window.partitionBy("left").orderBy(F.desc("cosine_similarity"), "right")
     alike = (
         read_table(spark, store, "neighbours")
-        .where(F.col("cosine_similarity") >= config.duplicates.min_cosine)
+        .where(F.col("cosine_similarity") >= settings.min_cosine)
         .join(of_a, "detection_id")
         .join(of_b, "neighbour_id")
         .where("left <> right")
         .groupBy("left", "right")
         .agg(F.max("cosine_similarity").alias("cosine_similarity"))
         .withColumn("place", F.row_number().over(nearest))
-        .where(F.col("place") <= config.duplicates.max_neighbours)
-        .select(F.least("left", "right").alias("image_id_a"), F.greatest("left", "right").alias("image_id_b"))
+        .where(F.col("place") <= settings.max_neighbours)
     )
-    return found.unionByName(alike).distinct()
+    return _in_order(alike)
+
+
+def _sharing_codes(photos: DataFrame, store: Run, config: Config) -> DataFrame:
+    """The images that share most codes of local features with each: an object in another scene is found by them."""
+    n_photos = photos.count()
+    n_buckets = -(-n_photos // _PHOTOS_A_BUCKET)
+    read = _PhotoReader(base_uri(store), config.images.limits)
+    dealt = deal(photos.select("image_id", "uri"), "image_id", n_photos, config.duplicates.photos_per_partition)
+    coded = dealt.mapInArrow(partial(_code_rows, read=read, n_photos=n_photos, n_buckets=n_buckets), _CODES)
+    shared = (
+        coded.groupBy("bucket")
+        .applyInArrow(on_group(_code_pairs, n_photos=n_photos), _CODE_PAIRS)
+        .groupBy("photo_a", "photo_b", "n_a", "n_b")
+        .agg(F.sum("n_shared").alias("n_shared"), F.sum("weight").alias("weight"))
+        .where(F.col("n_shared") >= _MIN_SHARED_CODES)
+        .withColumn("likeness", F.col("weight") / F.sqrt(F.col("n_a") * F.col("n_b")))
+    )
+    # Each pair is looked at from both sides.
+    sides = [
+        shared.select(F.col(f"photo_{one}").alias("left"), F.col(f"photo_{other}").alias("right"), "likeness")
+        for one, other in (("a", "b"), ("b", "a"))
+    ]
+    nearest = Window.partitionBy("left").orderBy(F.desc("likeness"), "right")
+    next_best = F.nth_value("likeness", config.duplicates.max_code_partners + 1).over(
+        nearest.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    )
+    chosen = (
+        sides[0]
+        .unionByName(sides[1])
+        .withColumns({"place": F.row_number().over(nearest), "next_best": next_best})
+        .where(F.col("place") <= config.duplicates.max_code_partners)
+        .where(F.col("likeness") >= _MIN_LEAD * F.coalesce("next_best", F.lit(0.0)))
+    )
+    for side in ("left", "right"):
+        names = photos.select(_photo_number(F.col("image_id")).alias(side), F.col("image_id").alias(f"{side}_id"))
+        chosen = chosen.join(names, side).drop(side).withColumnRenamed(f"{side}_id", side)
+    return _in_order(chosen.where("left <> right"))
+
+
+def _in_order(pairs: DataFrame) -> DataFrame:
+    ordered = (F.least("left", "right").alias("image_id_a"), F.greatest("left", "right").alias("image_id_b"))
+    return pairs.select(*ordered)
+
+
+def _photo_number(image_id: Column) -> Column:
+    """The first 60 bits of a photo's id: shorter to shuffle. Should two be equal, one pair more is looked at."""
+    return F.conv(F.substring(image_id, 1, 15), 16, 10).cast("long")
+
+
+@dataclass(frozen=True)
+class _PhotoReader:
+    """Reads photos of a catalogue at working size."""
+
+    folder_uri: str
+    limits: ImageLimits
+
+    def __call__(self, uri: str) -> View | None:
+        image = look(uri, self.folder_uri, self.limits, WORKING_SIDE_PX)
+        return None if image is None else view(image.pixels)
+
+
+def _code_rows(
+    batches: Iterator[pa.RecordBatch], read: _PhotoReader, n_photos: int, n_buckets: int
+) -> Iterator[pa.RecordBatch]:
+    """Each photo's codes, dealt to buckets."""
+    for batch in batches:
+        rows: dict[str, list[Any]] = {"bucket": [], "photo": [], "n_features": [], "codes": [], "asked": []}
+        for photo in batch.to_pylist():
+            seen = read(photo["uri"])
+            if seen is None:
+                continue
+            codes, asked = feature_codes(seen.features.descriptors, n_photos)
+            asked = asked.ravel()
+            for bucket in range(n_buckets):
+                part = asked[asked % n_buckets == bucket]
+                if len(part):
+                    rows["bucket"].append(bucket)
+                    rows["photo"].append(int(photo["image_id"][:15], 16))
+                    rows["n_features"].append(len(codes))
+                    rows["codes"].append(codes[codes % n_buckets == bucket])
+                    rows["asked"].append(part)
+        types = (pa.int32(), pa.int64(), pa.int32(), pa.list_(pa.int64()), pa.list_(pa.int64()))
+        columns = [pa.array(values, kind) for values, kind in zip(rows.values(), types, strict=True)]
+        yield pa.RecordBatch.from_arrays(columns, names=list(rows))
+
+
+def _code_pairs(table: pa.Table, n_photos: int) -> pa.Table:
+    """The pairs of one bucket: of each photo those that share most."""
+    table = table.combine_chunks().sort_by("photo")
+    photos, n_features = ids_of(table.column("photo")), ids_of(table.column("n_features"))
+    owners, codes = [], []
+    for name in ("codes", "asked"):
+        lists = table.column(name).combine_chunks()
+        owners.append(np.repeat(np.arange(len(photos)), np.diff(lists.offsets.to_numpy())))
+        codes.append(lists.flatten().to_numpy())
+    pairs = pairs_by_codes(owners[0], codes[0], owners[1], codes[1], n_photos)
+    pairs = heaviest_pairs(pairs, _PARTNERS_A_BUCKET)
+    return pa.table(
+        {
+            "photo_a": photos[pairs.row_a],
+            "photo_b": photos[pairs.row_b],
+            "n_a": n_features[pairs.row_a].astype(np.int32),
+            "n_b": n_features[pairs.row_b].astype(np.int32),
+            "n_shared": pairs.n_shared,
+            "weight": pairs.weight,
+        }
+    )
 
 
 def _judge_all(spark: SparkSession, store: Run, candidates: DataFrame, photos: DataFrame, config: Config) -> DataFrame:
@@ -97,13 +241,28 @@ def _judge_all(spark: SparkSession, store: Run, candidates: DataFrame, photos: D
     described = described.join(_cosines(spark, store, candidates), ["image_id_a", "image_id_b"], "left")
     judge_pairs = partial(
         _judge_rows,
-        folder_uri=base_uri(store),
-        limits=config.images.limits,
+        read=_PhotoReader(base_uri(store), config.images.limits),
         max_pdq_hamming=config.duplicates.max_pdq_hamming,
+        min_confidence=config.duplicates.min_confidence,
     )
     schema = computed_schema("near_duplicates", "overlaid_side")
-    dealt = deal(described, "image_id_a", candidates.count(), config.duplicates.pairs_per_partition)
-    return dealt.mapInArrow(judge_pairs, schema)
+    dealt = deal(
+        _by_neighbourhood(described), "neighbourhood", candidates.count(), config.duplicates.pairs_per_partition
+    )
+    return dealt.sortWithinPartitions("neighbourhood", "image_id_a", "image_id_b").mapInArrow(judge_pairs, schema)
+
+
+def _by_neighbourhood(pairs: DataFrame) -> DataFrame:
+    """A neighbourhood for each pair, so that pairs that share photos come to one partition: the lowest id around it."""
+    both = [
+        pairs.select(F.col(f"image_id_{a}").alias("one"), F.col(f"image_id_{b}").alias("other"))
+        for a, b in ("ab", "ba")
+    ]
+    lowest = both[0].unionByName(both[1]).groupBy("one").agg(F.least("one", F.min("other")).alias("lowest"))
+    for side in _SIDES:
+        of_side = lowest.select(F.col("one").alias(f"image_id_{side}"), F.col("lowest").alias(f"lowest_{side}"))
+        pairs = pairs.join(of_side, f"image_id_{side}")
+    return pairs.withColumn("neighbourhood", F.least("lowest_a", "lowest_b")).drop("lowest_a", "lowest_b")
 
 
 def _cosines(spark: SparkSession, store: Run, candidates: DataFrame) -> DataFrame:
@@ -124,12 +283,9 @@ def _dot(a: Column, b: Column) -> Column:
 
 
 def _judge_rows(
-    batches: Iterator[pa.RecordBatch], folder_uri: str, limits: ImageLimits, max_pdq_hamming: int
+    batches: Iterator[pa.RecordBatch], read: _PhotoReader, max_pdq_hamming: int, min_confidence: float
 ) -> Iterator[pa.RecordBatch]:
-    @lru_cache(_DECODED_PHOTOS)
-    def photo(uri: str) -> DecodedImage | None:
-        return look(uri, folder_uri, limits, WORKING_SIDE_PX)
-
+    photo = lru_cache(_KEPT_VIEWS)(read)
     fields = [field.with_nullable(True) for field in table_schema("near_duplicates").arrow]
     schema = pa.schema([*fields, *_JUDGED_EXTRAS])
     for batch in batches:
@@ -138,26 +294,27 @@ def _judge_rows(
             facts_a, facts_b = (_photo_facts(pair, side) for side in _SIDES)
             hash_a, hash_b = hashes_from_hex([pair["pdq_hash_a"], pair["pdq_hash_b"]])
             orientation, hamming = best_orientation(hash_a, hash_b)
-            if hamming > max_pdq_hamming:
-                # The best of eight unlike hashes says nothing about how a photo was turned.
-                orientation = Orientation.IDENTITY
-            comparison = None
+            comparison, took_ms = None, None
             if facts_a.pixel_hash != facts_b.pixel_hash:
-                image_a, image_b = photo(pair["uri_a"]), photo(pair["uri_b"])
-                if image_a is None or image_b is None:
+                view_a, view_b = photo(pair["uri_a"]), photo(pair["uri_b"])
+                if view_a is None or view_b is None:
                     continue
-                comparison = compare_photos(image_a.pixels, image_b.pixels, orientation)
-            cosines = [pair[f"cosine_{facet}"] for facet in FACETS]
-            evidence = Evidence.of(comparison, hamming, *cosines)
+                started = time.perf_counter()
+                # The best of eight unlike hashes says nothing about how a photo was turned.
+                comparison = compare_views(view_a, view_b, orientation if hamming <= max_pdq_hamming else None)
+                took_ms = 1000 * (time.perf_counter() - started)
+            cosines = {facet: pair[f"cosine_{facet}"] for facet in FACETS}
+            evidence = Evidence(hamming, comparison, cosines, took_ms)
             judgement = judge(evidence, facts_a, facts_b)
-            if judgement is not None:
+            if judgement is not None and judgement.confidence >= min_confidence:
+                values = evidence.to_dict()
                 judged.append(
                     {
                         **{name: pair[name] for name in schema.names if name in pair},
                         "verdict": judgement.verdict.value,
                         "confidence": judgement.confidence,
-                        "evidence": evidence.to_dict(),
-                        "overlaid_side": evidence.overlaid_side,
+                        "evidence": values,
+                        "overlaid_side": values.get("overlaid_side"),
                         **_box_px("a", evidence.box_a, facts_a),
                         **_box_px("b", evidence.box_b, facts_b),
                     }
@@ -207,10 +364,13 @@ def _identical_bytes(spark: SparkSession, store: Run) -> DataFrame:
 
 
 def _members_and_pairs(
-    spark: SparkSession, store: Run, judged: DataFrame, same_bytes: DataFrame
+    spark: SparkSession, store: Run, judged: DataFrame, same_bytes: DataFrame, settings: DuplicatesConfig
 ) -> tuple[list[Photo], list[VerifiedPair]]:
     """The photos that have a copy, and the pairs among them; only these come to the driver."""
-    merging = judged.where(F.col("verdict").isin(*sorted(verdict.value for verdict in MERGING)))
+    merging = judged.where(
+        F.col("verdict").isin(*sorted(verdict.value for verdict in MERGING))
+        & (F.col("confidence") >= settings.merge_confidence)
+    )
     image_ids = (
         merging.select(F.col("image_id_a").alias("image_id"))
         .union(merging.select("image_id_b"))
@@ -219,7 +379,14 @@ def _members_and_pairs(
     )
     rows = read_table(spark, store, "images").join(image_ids, "image_id", "left_semi").collect()
     photos = [
-        Photo(_key(row["product_id"], row["uri"]), row["image_id"], row["width_px"], row["height_px"], row["n_bytes"])
+        Photo(
+            _key(row["product_id"], row["uri"]),
+            row["image_id"],
+            row["width_px"],
+            row["height_px"],
+            row["n_bytes"],
+            row["attributes"].get(settings.age_column, ""),
+        )
         for row in rows
     ]
     pairs = []

@@ -54,6 +54,7 @@ _UPRIGHT = "identity"
 _EVIDENCE_LABELS = {
     "pdq_hamming": "PDQ bits apart",
     "orientation": "turned",
+    "n_matches": "matching details",
     "structural_similarity": "structural similarity",
     "cosine_visual": "visual cosine",
     "ciede2000": "colour difference (CIEDE2000)",

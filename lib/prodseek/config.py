@@ -130,6 +130,12 @@ class DuplicatesConfig(_Section):
     max_pdq_hamming: Annotated[int, Field(ge=0, le=256)]
     min_cosine: Annotated[float, Field(ge=-1.0, le=1.0)]
     max_neighbours: Annotated[int, Field(ge=0)]
+    max_code_partners: Annotated[int, Field(ge=0)]
+    min_confidence: Fraction
+    merge_confidence: Fraction
+    representative: tuple[Literal["resolution", "no_overlay", "least_compressed", "oldest"], ...]
+    age_column: Name | None
+    photos_per_partition: Count
     pairs_per_partition: Count
 
 

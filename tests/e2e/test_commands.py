@@ -56,7 +56,11 @@ def tables_of(root: Path) -> dict[str, list[dict[str, object]]]:
     found = {}
     for name in TABLES:
         if Path(latest.table_uri(name)).exists():
-            found[name] = sorted(pq.read_table(latest.table_uri(name)).to_pylist(), key=repr)
+            found[name] = pq.read_table(latest.table_uri(name)).to_pylist()
+    for row in found["near_duplicates"]:
+        row["evidence"].pop("verification_ms")
+    for rows in found.values():
+        rows.sort(key=repr)
     # A new group's id holds the run's, which holds the time.
     names = {row["group_id"]: row["title"] for row in found["curation_summary"]}
     for name in ("curation_groups", "curation_summary", "group_lineage"):

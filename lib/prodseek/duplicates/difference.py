@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
-from scipy import ndimage
 
 from prodseek.colour import ciede2000, rgb_to_lab
 
 Box = tuple[float, float, float, float]
 
-_COMPARED_SIDE_PX = 128
+COMPARED_SIDE_PX = 128
 _AVERAGED_PX = 4
 _SMOOTHING_PX = 0.7
 _EXTRA_BLURS_PX = (0.0, 0.7, 1.2, 1.8)
@@ -22,12 +22,16 @@ _WINDOW_PX = 2.0
 _SSIM_C2 = (0.03 * 255) ** 2
 # Standard deviation of luminance within a window from which it holds structure, not only noise.
 _STRUCTURE = 5.0
+# By so much more it deviates where something was put on.
+_ADDED_STRUCTURE = 3.0
 # A window is like its counterpart from this SSIM on; a pixel differs by more than this luminance.
 _LIKE = 0.7
 _DIFFERS_BY = 24.0
 _BACKGROUND_DIFFERS_BY = 12.0
 # Share of the border that has the background's colour where the ground is plain.
 _PLAIN_BORDER = 0.7
+_AROUND = np.ones((3, 3), np.uint8)
+_THICK = np.ones((7, 7), np.uint8)
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -36,32 +40,36 @@ class Difference:
     """What separates two photos laid over each other.
 
     structural_similarity: mean SSIM (contrast and structure) over pixels with structure, after the tone fit.
-    matching_fraction: share of those pixels that are alike. outside_similarity, outside_structure: mean SSIM
-    outside differing_box, and the share of the structure that lies there. mean_abs_difference: of luminance after
-    the tone fit, 0 to 255. differing_fraction: share of pixels whose luminance has no like within a pixel's
-    distance. differing_box: x1 y1 x2 y2, fractions, holds most of them; None where nothing differs. overlaid_side:
-    'a' or 'b', whichever has more edges in that box. differing_on_ground: share of what differs that lies on the
-    plain ground of one photo, beside its object; None where a photo has no plain ground. gain, offset: luminance of
-    b = gain * a + offset. blur_px: extra blur, at 128 px a side, that made the sharper like the other; positive if
-    b is blurred. ciede2000: mean over the object, outside differing_box, of what is left of the colour difference
-    when details are averaged out; ciede2000_toned: the same after the tone fit; background_ciede2000: between the
-    borders' median colours. object_light_difference: mean luminance difference over the object, details averaged
-    out, no tone fit. chroma_a, chroma_b: 95th percentile of CIELAB chroma. contrast: lesser standard deviation of
-    luminance of the two. structured_fraction: share of pixels with structure.
+    matching_fraction: share of those pixels that are alike. matched_similarity: mean SSIM within the hull of the matched
+    local features, 0 where there are none. outside_similarity, outside_structure: mean SSIM outside differing_box, and
+    the share of the structure that lies there. mean_abs_difference: of luminance after the tone fit, 0 to 255.
+    differing_fraction: share of pixels whose luminance has no like within a pixel's distance. differing_thick: share
+    of those that are more than a few pixels from any like one: letters are thin. differing_box: x1 y1 x2 y2,
+    fractions, holds most of them; None where nothing differs. overlaid_side: 'a' or 'b', whichever has more edges in
+    that box. one_sided_fraction: share of pixels where one photo has structure and the other much less;
+    one_sided_on_ground: how much of that lies on plain ground, beside the object; None where a photo has no plain
+    ground. gain, offset: luminance of b = gain * a + offset. ciede2000: mean over the object,
+    outside differing_box, of what is left of the colour difference when details are averaged out; ciede2000_toned:
+    the same after the tone fit; background_ciede2000: between the borders' median colours. object_light_difference:
+    mean luminance difference over the object, details averaged out, no tone fit. chroma_a, chroma_b: 95th percentile
+    of CIELAB chroma. contrast: lesser standard deviation of luminance of the two. structured_fraction: share of pixels
+    with structure.
     """
 
     structural_similarity: float
     matching_fraction: float
+    matched_similarity: float
     outside_similarity: float
     outside_structure: float
     mean_abs_difference: float
     differing_fraction: float
+    differing_thick: float
     differing_box: Box | None
     overlaid_side: str | None
-    differing_on_ground: float | None
+    one_sided_fraction: float
+    one_sided_on_ground: float | None
     gain: float
     offset: float
-    blur_px: float
     ciede2000: float
     ciede2000_toned: float
     object_light_difference: float
@@ -72,125 +80,146 @@ class Difference:
     structured_fraction: float
 
 
-def measure_difference(pixels_a: NDArray[np.float32], pixels_b: NDArray[np.float32]) -> Difference:
-    """pixels_a, pixels_b: (H, W, 3) float32 RGB 0 to 255, of one content, sizes may differ: both are brought to one."""
-    a, b = _same_size(pixels_a, pixels_b)
-    a, b, blur_px = _equally_blurred(a, b)
+def measure_difference(
+    pixels_a: NDArray[np.float32],
+    pixels_b: NDArray[np.float32],
+    shared: NDArray[np.bool_],
+    matched: NDArray[np.bool_],
+) -> Difference:
+    """pixels_a, pixels_b: (H, W, 3) float32 RGB 0 to 255, laid over each other, at most COMPARED_SIDE_PX a side.
+
+    shared: (H, W), where both photos are; matched: (H, W), within the hull of the matched local features.
+    """
+    a, b = _equally_blurred(_blurred(pixels_a, _SMOOTHING_PX), _blurred(pixels_b, _SMOOTHING_PX))
     light_a, light_b = a @ LUMA, b @ LUMA
-    gain, offset = _tone_fit(light_a, light_b)
+    gain, offset = _tone_fit(light_a, light_b, shared)
     fitted = np.clip(gain * light_a + offset, 0, 255)
-    ssim, structured = _ssim(fitted, light_b)
+    ssim, deviation_a, deviation_b = _ssim(fitted, light_b)
+    structured = shared & (np.maximum(deviation_a, deviation_b) > _STRUCTURE)
+    one_sided = _one_sided(deviation_a, deviation_b)
+    matched = matched & structured
     n_structured = max(1, int(structured.sum()))
+    n_shared = max(1, int(shared.sum()))
     residual = np.maximum(_unmatched(fitted, light_b), _unmatched(light_b, fitted))
-    differs = (residual > _DIFFERS_BY) | (structured & (ssim < 0.3) & (residual > _DIFFERS_BY / 2))
+    differs = shared & ((residual > _DIFFERS_BY) | (structured & (ssim < 0.3) & (residual > _DIFFERS_BY / 2)))
     box = _differing_box(differs)
-    outside = np.ones_like(structured)
+    outside = shared.copy()
     if box is not None:
         outside[box[1] : box[3], box[0] : box[2]] = False
-    outside_structured = structured & outside
     plain_a, plain_b = _averaged(a), _averaged(b)
     lab_a, lab_b = rgb_to_lab(plain_a), rgb_to_lab(plain_b)
     lab_toned = rgb_to_lab(np.clip(gain * plain_a + offset, 0, 255))
     background_a, background_b = _background(a), _background(b)
     in_object = _object(plain_a, background_a) | _object(plain_b, background_b)
-    undisturbed = in_object & _averaged_mask(outside)
-    if undisturbed.any():
-        in_object = undisturbed
+    for region in (shared, outside):
+        in_region = in_object & _averaged_mask(region)
+        if in_region.any():
+            in_object = in_region
     height, width = ssim.shape
     return Difference(
-        structural_similarity=float(ssim[structured].mean()) if structured.any() else 1.0,
-        matching_fraction=float((ssim[structured] > _LIKE).mean()) if structured.any() else 1.0,
-        outside_similarity=float(ssim[outside_structured].mean()) if outside_structured.any() else 0.0,
-        outside_structure=float(outside_structured.sum() / n_structured),
-        mean_abs_difference=float(np.abs(fitted - light_b).mean()),
-        differing_fraction=float(differs.mean()),
+        structural_similarity=_mean(ssim, structured, 1.0),
+        matching_fraction=_mean(ssim > _LIKE, structured, 1.0),
+        matched_similarity=_matched_similarity(light_a, light_b, matched),
+        outside_similarity=_mean(ssim, structured & outside, 0.0),
+        outside_structure=float((structured & outside).sum() / n_structured),
+        mean_abs_difference=_mean(np.abs(fitted - light_b), shared, 0.0),
+        differing_fraction=float(differs.sum() / n_shared),
+        differing_thick=_mean(cv2.erode(differs.astype(np.uint8), _THICK) > 0, differs, 0.0),
         differing_box=None if box is None else (box[0] / width, box[1] / height, box[2] / width, box[3] / height),
         overlaid_side=_overlaid_side(light_a, light_b, box),
-        differing_on_ground=_on_ground(differs, a, b, background_a, background_b),
+        one_sided_on_ground=_on_ground(one_sided & shared, a, b, background_a, background_b),
         gain=gain,
         offset=offset,
-        blur_px=blur_px,
         ciede2000=float(ciede2000(lab_a, lab_b)[in_object].mean()),
         ciede2000_toned=float(ciede2000(lab_toned, lab_b)[in_object].mean()),
         object_light_difference=float(np.abs((plain_a - plain_b) @ LUMA)[in_object].mean()),
         background_ciede2000=float(ciede2000(rgb_to_lab(background_a), rgb_to_lab(background_b))),
         chroma_a=float(np.percentile(np.hypot(lab_a[..., 1], lab_a[..., 2]), 95)),
         chroma_b=float(np.percentile(np.hypot(lab_b[..., 1], lab_b[..., 2]), 95)),
-        contrast=float(min(light_a.std(), light_b.std())),
-        structured_fraction=float(structured.mean()),
+        contrast=float(min(light_a[shared].std(), light_b[shared].std())) if shared.any() else 0.0,
+        structured_fraction=float(structured.sum() / n_shared),
+        one_sided_fraction=_mean(one_sided, shared, 0.0),
     )
 
 
-def _same_size(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    smaller = a if a.shape[0] * a.shape[1] <= b.shape[0] * b.shape[1] else b
-    scale = _COMPARED_SIDE_PX / max(smaller.shape[:2])
-    size = (max(8, round(smaller.shape[1] * scale)), max(8, round(smaller.shape[0] * scale)))
-    return _resized(a, size), _resized(b, size)
+def _one_sided(deviation_a: NDArray[np.float32], deviation_b: NDArray[np.float32]) -> NDArray[np.bool_]:
+    less, more = np.minimum(deviation_a, deviation_b), np.maximum(deviation_a, deviation_b)
+    one_sided: NDArray[np.bool_] = (more - less > _ADDED_STRUCTURE) & (less < more / 2)
+    return one_sided
 
 
-def _resized(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    eight_bit = Image.fromarray(np.clip(np.rint(pixels), 0, 255).astype(np.uint8))
-    resized = np.asarray(eight_bit.resize(size, Image.Resampling.BILINEAR), dtype=np.float32)
-    return _blurred(resized, _SMOOTHING_PX)
+def _matched_similarity(
+    light_a: NDArray[np.float32], light_b: NDArray[np.float32], matched: NDArray[np.bool_]
+) -> float:
+    """Mean SSIM where the local features match, with a tone fit of its own: the surroundings may be others."""
+    if not matched.any():
+        return 0.0
+    gain, offset = _tone_fit(light_a, light_b, matched)
+    return _mean(_ssim(gain * light_a + offset, light_b)[0], matched, 0.0)
+
+
+def _mean(values: NDArray[Any], where: NDArray[np.bool_], otherwise: float) -> float:
+    return float(values[where].mean()) if where.any() else otherwise
 
 
 def _blurred(pixels: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
     if not sigma_px:
         return pixels
-    sigmas = (sigma_px, sigma_px, 0.0)[: pixels.ndim]
-    blurred: NDArray[np.float32] = ndimage.gaussian_filter(pixels, sigmas, mode="nearest", truncate=3.0)
-    return blurred
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
-def _equally_blurred(
-    a: NDArray[np.float32], b: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+def _equally_blurred(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Blur the sharper photo so that its edges, relative to its contrast, are as strong as the other's."""
     light_a, light_b = a @ LUMA, b @ LUMA
-    sharp_a, sharp_b = _sharpness(light_a), _sharpness(light_b)
+    sharp_a, sharp_b = sharpness(light_a), sharpness(light_b)
     sharper, target = (light_a, sharp_b) if sharp_a >= sharp_b else (light_b, sharp_a)
-    misses = [abs(_sharpness(_blurred(sharper, blur)) - target) for blur in _EXTRA_BLURS_PX]
+    misses = [abs(sharpness(_blurred(sharper, blur)) - target) for blur in _EXTRA_BLURS_PX]
     blur_px = _EXTRA_BLURS_PX[int(np.argmin(misses))]
     if sharp_a >= sharp_b:
-        return _blurred(a, blur_px), b, blur_px
-    return a, _blurred(b, blur_px), -blur_px
+        return _blurred(a, blur_px), b
+    return a, _blurred(b, blur_px)
 
 
-def _sharpness(light: NDArray[np.float32]) -> float:
+def sharpness(light: NDArray[np.float32]) -> float:
     """Energy of second differences over that of first ones: falls with blur, not with tone."""
     first = float((np.diff(light, axis=0) ** 2).sum() + (np.diff(light, axis=1) ** 2).sum())
     second = float((np.diff(light, 2, axis=0) ** 2).sum() + (np.diff(light, 2, axis=1) ** 2).sum())
     return second / max(first, 1e-6)
 
 
-def _tone_fit(light_a: NDArray[np.float32], light_b: NDArray[np.float32]) -> tuple[float, float]:
+def _tone_fit(
+    light_a: NDArray[np.float32], light_b: NDArray[np.float32], shared: NDArray[np.bool_]
+) -> tuple[float, float]:
     """Least squares b = gain * a + offset, thrice, each time without what fits worst (overlays)."""
-    kept = np.ones(light_a.shape, dtype=bool)
+    kept = shared
     gain, offset = 1.0, 0.0
+    if not shared.any():
+        return gain, offset
     for _ in range(3):
         x, y = light_a[kept].astype(np.float64), light_b[kept].astype(np.float64)
         variance = float(x.var())
         gain = float(((x - x.mean()) * (y - y.mean())).mean()) / variance if variance > 1.0 else 1.0
         offset = float(y.mean() - gain * x.mean())
         residual = np.abs(np.clip(gain * light_a + offset, 0, 255) - light_b)
-        kept = residual <= max(6.0, float(np.percentile(residual, 85)))
+        kept = shared & (residual <= max(6.0, float(np.percentile(residual[shared], 85))))
     return gain, offset
 
 
-def _ssim(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """SSIM without its luminance term in Gaussian windows, and where either photo has structure."""
+def _ssim(
+    a: NDArray[np.float32], b: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """SSIM without its luminance term in Gaussian windows, and the standard deviations of both photos there."""
     mean_a, mean_b = _blurred(a, _WINDOW_PX), _blurred(b, _WINDOW_PX)
     variance_a = np.maximum(_blurred(a * a, _WINDOW_PX) - mean_a**2, 0)
     variance_b = np.maximum(_blurred(b * b, _WINDOW_PX) - mean_b**2, 0)
     covariance = _blurred(a * b, _WINDOW_PX) - mean_a * mean_b
     ssim = (2 * covariance + _SSIM_C2) / (variance_a + variance_b + _SSIM_C2)
-    return ssim, np.maximum(variance_a, variance_b) > _STRUCTURE**2
+    return ssim, np.sqrt(variance_a), np.sqrt(variance_b)
 
 
 def _unmatched(light: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
     """By how much a pixel lies outside the range of the other photo's pixels next to it."""
-    low = ndimage.minimum_filter(other, 3, mode="nearest")
-    high = ndimage.maximum_filter(other, 3, mode="nearest")
+    low, high = cv2.erode(other, _AROUND), cv2.dilate(other, _AROUND)
     unmatched: NDArray[np.float32] = np.maximum(np.maximum(light - high, low - light), 0)
     return unmatched
 
@@ -242,20 +271,20 @@ def _averaged_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _on_ground(
-    differs: NDArray[np.bool_],
+    where: NDArray[np.bool_],
     a: NDArray[np.float32],
     b: NDArray[np.float32],
     background_a: NDArray[np.float32],
     background_b: NDArray[np.float32],
 ) -> float | None:
-    if not differs.any():
+    if not where.any():
         return None
     ground_a, ground_b = ~_unlike(a, background_a), ~_unlike(b, background_b)
     for ground in (ground_a, ground_b):
         border = np.concatenate([ground[0], ground[-1], ground[:, 0], ground[:, -1]])
         if border.mean() < _PLAIN_BORDER:
             return None
-    return float((ground_a | ground_b)[differs].mean())
+    return float((ground_a | ground_b)[where].mean())
 
 
 def _background(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,19 +6,25 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from prodseek.duplicates.verdicts import MERGING, Verdict
+
+RULE = ("resolution", "no_overlay", "least_compressed", "oldest")
 
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo to be grouped. key: unique, what ties are broken by. Sizes after EXIF orientation."""
+    """A photo to be grouped. key: unique, what ties are broken by. Sizes after EXIF orientation. age: text that sorts by
+    time, empty where it is not known.
+    """
 
     key: str
     image_id: str
     width_px: int
     height_px: int
     n_bytes: int
+    age: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,21 +49,16 @@ class GroupRow:
     similarity_to_representative: float
 
 
-def star_pairs(photos: Iterable[Photo]) -> list[VerifiedPair]:
-    """Photos of equal bytes, each paired with the first of them (by key): linear, however many there are."""
-    pairs: list[VerifiedPair] = []
-    for first, *others in _by_image_id(photos).values():
-        pairs.extend(VerifiedPair(first.key, other.key, Verdict.IDENTICAL_BYTES, 1.0) for other in others)
-    return sorted(pairs, key=lambda pair: (pair.key_a, pair.key_b))
-
-
-def group_duplicates(photos: Sequence[Photo], pairs: Iterable[VerifiedPair]) -> list[GroupRow]:
+def group_duplicates(
+    photos: Sequence[Photo], pairs: Iterable[VerifiedPair], rule: Sequence[str] = RULE
+) -> list[GroupRow]:
     """Groups of two photos or more, sorted by group_id, representative first, then by key.
 
     Only pairs with a verdict in MERGING count. The best original that is not yet in a group takes all photos, not
     yet in a group, that were verified against it; then the next best: so no group holds two photos only because of
-    a third between them. Best: without an overlay, more pixels, more bytes a pixel, then key. Photos of equal bytes
-    are one photo here. ValueError if a pair names a photo that is not given, or keys repeat.
+    a third between them. Best: by the rule's criteria (resolution: more pixels; no_overlay; least_compressed: more bytes
+    a pixel; oldest: those of unknown age last), one after the other, then by key. Photos of equal bytes are one photo
+    here. ValueError if a pair names a photo that is not given, or keys repeat.
     """
     by_key = {photo.key: photo for photo in photos}
     if len(by_key) != len(photos):
@@ -78,7 +79,7 @@ def group_duplicates(photos: Sequence[Photo], pairs: Iterable[VerifiedPair]) -> 
             likeness[a][b] = likeness[b][a] = max(pair.similarity, likeness[a].get(b, 0.0))
     rows: list[GroupRow] = []
     grouped: set[str] = set()
-    for image_id in sorted(same_bytes, key=lambda image_id: _rank(same_bytes[image_id][0], overlaid)):
+    for image_id in sorted(same_bytes, key=lambda image_id: _rank(same_bytes[image_id], overlaid, rule)):
         if image_id in grouped:
             continue
         members = {other: value for other, value in likeness[image_id].items() if other not in grouped}
@@ -88,12 +89,14 @@ def group_duplicates(photos: Sequence[Photo], pairs: Iterable[VerifiedPair]) -> 
     return sorted(rows, key=lambda row: (row.group_id, not row.is_representative, row.key))
 
 
-def missing_pairs(photos: Sequence[Photo], pairs: Sequence[VerifiedPair]) -> list[tuple[str, str]]:
+def missing_pairs(
+    photos: Sequence[Photo], pairs: Sequence[VerifiedPair], rule: Sequence[str] = RULE
+) -> list[tuple[str, str]]:
     """Pairs (key, key of a representative) that were never judged but would join groups linked through a third photo.
 
     For a second pass: verify these, add them to the pairs, and group again. Sorted; linear in the number of pairs.
     """
-    rows = group_duplicates(photos, pairs)
+    rows = group_duplicates(photos, pairs, rule)
     by_key = {photo.key: photo for photo in photos}
     representative = {}
     heads = {row.group_id: row.key for row in rows if row.is_representative}
@@ -119,9 +122,17 @@ def _by_image_id(photos: Iterable[Photo]) -> dict[str, list[Photo]]:
     return groups
 
 
-def _rank(photo: Photo, overlaid: set[str]) -> tuple[bool, int, float, str]:
-    n_pixels = photo.width_px * photo.height_px
-    return photo.image_id in overlaid, -n_pixels, -photo.n_bytes / max(1, n_pixels), photo.key
+def _rank(same_bytes: Sequence[Photo], overlaid: set[str], rule: Sequence[str]) -> tuple[Any, ...]:
+    first = same_bytes[0]
+    n_pixels = first.width_px * first.height_px
+    age = min((photo.age for photo in same_bytes if photo.age), default="")
+    criteria = {
+        "resolution": -n_pixels,
+        "no_overlay": first.image_id in overlaid,
+        "least_compressed": -first.n_bytes / max(1, n_pixels),
+        "oldest": (not age, age),
+    }
+    return *(criteria[name] for name in rule), first.key
 
 
 def _group_rows(

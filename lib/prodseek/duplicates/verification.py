@@ -5,103 +5,222 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from prodseek.duplicates.alignment import locate
-from prodseek.duplicates.difference import LUMA, Box, Difference, measure_difference
-from prodseek.duplicates.hashes import STEPS, Orientation, turn
+from prodseek.duplicates.difference import COMPARED_SIDE_PX, LUMA, Box, Difference, measure_difference, sharpness
+from prodseek.duplicates.features import WORKING_SIDE_PX, LocalFeatures, extract_features
+from prodseek.duplicates.geometry import (
+    Alignment,
+    Matrix,
+    align,
+    inverse,
+    nearest_orientation,
+    same_frame,
+    shared_polygon,
+    transformed,
+    whole_frame,
+)
+from prodseek.duplicates.hashes import Orientation
 
-WORKING_SIDE_PX = 256
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
-# Frames whose aspect differs by less than this are first laid over each other whole.
-_SAME_ASPECT = 0.04
-# Below this correlation of the placement the frames taken whole, if they can be, say enough.
-_PROMISING = 0.7
+# Photos that share less than this part of either frame share nothing that can be judged.
+_LEAST_SHARED = 0.02
+# So alike, no other way of laying them over each other is looked for.
+_SURE_SIMILARITY = 0.9
+# A seam is looked for this near to the shared part's edge, and compared with what is this far from it.
+_SEAM_NEAR_PX, _SEAM_FAR_PX = 2, 8
 # The photo's own edge, blurred by resizing, reaches this far into what surrounds it.
 _BLEED_PX = 3
-# A whole-frame likeness from which no crop or pad is looked for.
-_SURE_WITHOUT_SEARCH = 0.90
+_BLEED_COMPARED_PX = 2
+
+
+@dataclass(frozen=True)
+class View:
+    """What a comparison needs of a photo. pixels: (H, W, 3) uint8 RGB, at most WORKING_SIDE_PX a side."""
+
+    pixels: NDArray[np.uint8]
+    features: LocalFeatures
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.pixels.shape[1], self.pixels.shape[0]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two photos share. orientation: how a was turned. box_a, box_b: x1 y1 x2 y2 of the shared part, as
-    fractions of each photo as it is (not turned). surrounding_contrast: standard deviation of luminance around the
-    shared part in the photo that shows more, 0 where both show the same. correlation: of the placement, 1 for whole
-    frames. difference: of the shared part.
+    """What two photos share.
+
+    orientation: how a was turned. matrix: (2, 3), x y of a -> x y of b, each as fractions of its photo's sides. box_a,
+    box_b: x1 y1 x2 y2 round the shared part, as fractions of each photo as it is (not turned). area_a, area_b: of the
+    shared part, likewise. n_matches: verified local matches; match_share: of all that were tried; match_area: of their
+    hull, as a fraction of the shared part. surrounding_contrast: standard deviation of luminance round the shared part
+    in the photo that shows more, 0 where both show the same; seam: the step of colour across the edge of the shared
+    part over those beside it, 1 where the picture goes on. difference: of the shared part.
     """
 
     orientation: Orientation
+    matrix: tuple[float, ...]
     box_a: Box
     box_b: Box
-    correlation: float
+    area_a: float
+    area_b: float
+    n_matches: int
+    match_share: float
+    match_area: float
     surrounding_contrast: float
+    seam: float
+    sharper: float
     difference: Difference
 
 
-def compare_photos(
-    pixels_a: NDArray[np.uint8], pixels_b: NDArray[np.uint8], orientation: Orientation = Orientation.IDENTITY
-) -> Comparison:
-    """Turn a, find the part both photos share (all of both, or one within the other), and measure how it differs.
-
-    pixels_a, pixels_b: (H, W, 3) uint8 RGB of any size, of which at most WORKING_SIDE_PX a side are used.
-    """
-    a, b = _working(turn(pixels_a, orientation)), _working(pixels_b)
-    found: list[Comparison] = []
-    if abs(math.log(a.shape[1] * b.shape[0] / (a.shape[0] * b.shape[1]))) < _SAME_ASPECT:
-        whole = Comparison(orientation, WHOLE, WHOLE, 1.0, 0.0, measure_difference(a, b))
-        if whole.difference.structural_similarity >= _SURE_WITHOUT_SEARCH:
-            return whole
-        found.append(whole)
-    light_a, light_b = a @ LUMA, b @ LUMA
-    for template, scene, a_is_scene in ((light_a, light_b, False), (light_b, light_a, True)):
-        place = locate(template, scene)
-        if found and place.correlation < _PROMISING:
-            continue
-        height, width = scene.shape
-        box = (place.x1_px / width, place.y1_px / height, place.x2_px / width, place.y2_px / height)
-        around = _surrounding_contrast(scene, box)
-        if a_is_scene:
-            difference = measure_difference(_cut(a, box), b)
-            box_a = _box_before_turn(box, orientation)
-            found.append(Comparison(orientation, box_a, WHOLE, place.correlation, around, difference))
-        else:
-            difference = measure_difference(a, _cut(b, box))
-            found.append(Comparison(orientation, WHOLE, box, place.correlation, around, difference))
-    return max(found, key=lambda comparison: comparison.difference.structural_similarity)
-
-
-def _surrounding_contrast(scene: NDArray[np.float32], box: Box) -> float:
-    height, width = scene.shape
-    x1, x2 = round(box[0] * width) - _BLEED_PX, round(box[2] * width) + _BLEED_PX
-    y1, y2 = round(box[1] * height) - _BLEED_PX, round(box[3] * height) + _BLEED_PX
-    around = np.ones(scene.shape, dtype=bool)
-    around[max(0, y1) : y2, max(0, x1) : x2] = False
-    return float(scene[around].std()) if around.any() else 0.0
-
-
-def _box_before_turn(box: Box, orientation: Orientation) -> Box:
-    x1, y1, x2, y2 = box
-    transposed, mirrored, flipped = STEPS[orientation]
-    if mirrored:
-        x1, x2 = 1 - x2, 1 - x1
-    if flipped:
-        y1, y2 = 1 - y2, 1 - y1
-    return (y1, x1, y2, x2) if transposed else (x1, y1, x2, y2)
-
-
-def _working(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+def view(pixels: NDArray[np.uint8]) -> View:
+    """pixels: (H, W, 3) uint8 RGB of any size."""
     scale = WORKING_SIDE_PX / max(pixels.shape[:2])
-    if scale >= 1:
-        return pixels.astype(np.float32)
-    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX), dtype=np.float32)
+    if scale < 1:
+        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return View(pixels, extract_features(pixels))
 
 
-def _cut(pixels: NDArray[np.float32], box: Box) -> NDArray[np.float32]:
-    height, width = pixels.shape[:2]
+def compare_views(a: View, b: View, orientation: Orientation | None = None) -> Comparison | None:
+    """Lay a over b and measure what both show; None where nothing says that they show the same.
+
+    orientation: how a as a whole may be turned to look like b, if the hashes say so. Of that and of what the local
+    features say, the one under which the photos are more alike is taken.
+    """
+    found = align(a.features, b.features)
+    candidates = []
+    if found is not None:
+        candidates.append(_measure(a, b, same_frame(found.matrix, a.size, b.size), found))
+    sure = any(c is not None and c.difference.structural_similarity >= _SURE_SIMILARITY for c in candidates)
+    if orientation is not None and not sure:
+        candidates.append(_measure(a, b, whole_frame(orientation, a.size, b.size), None))
+    measured = [comparison for comparison in candidates if comparison is not None]
+    return max(measured, key=lambda c: c.difference.structural_similarity, default=None)
+
+
+def _measure(a: View, b: View, matrix: Matrix, found: Alignment | None) -> Comparison | None:
+    polygon = shared_polygon(matrix, a.size, b.size)
+    if not len(polygon):
+        return None
+    back = inverse(matrix)
+    polygon_a = transformed(back, polygon).astype(np.float32)
+    area_a, area_b = (cv2.contourArea(p) / (v.size[0] * v.size[1]) for p, v in ((polygon_a, a), (polygon, b)))
+    if min(area_a, area_b) < _LEAST_SHARED:
+        return None
+    box_a, box_b = _box(polygon_a, a.size), _box(polygon, b.size)
+    # What both show, upright as in b, no larger than in either photo.
+    x1, y1, x2, y2 = (edge * side for edge, side in zip(box_b, (*b.size, *b.size), strict=True))
+    whole = box_a == box_b == WHOLE
+    longer = max(x2 - x1, y2 - y1)
+    scale = min(COMPARED_SIDE_PX, longer, longer / np.sqrt(abs(np.linalg.det(matrix[:, :2])))) / longer
+    size = (max(8, round((x2 - x1) * scale)), max(8, round((y2 - y1) * scale)))
+    linear = np.diag([size[0] / (x2 - x1), size[1] / (y2 - y1)])
+    onto = np.column_stack([linear, -linear @ np.array([x1, y1]) - 0.5 + linear @ np.array([0.5, 0.5])])
+    a_onto = np.column_stack([linear @ matrix[:, :2], transformed(onto, matrix[:, 2][None])[0]])
+    inside = _filled(transformed(onto, polygon), size)
+    # What surrounds one photo bleeds into the last pixels of what both share.
+    if not whole:
+        around = np.ones((2 * _BLEED_COMPARED_PX + 1,) * 2, np.uint8)
+        inside = cv2.erode(inside.astype(np.uint8), around, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
+    hull = np.zeros_like(inside)
+    match_area = 0.0
+    if found is not None:
+        hull_px = cv2.convexHull(found.matched_px)
+        match_area = cv2.contourArea(hull_px) / max(cv2.contourArea(polygon), 1e-6)
+        hull = _filled(transformed(onto, np.asarray(hull_px, np.float32).reshape(-1, 2)), size)
+    wider, box = (b, box_b) if area_b <= area_a else (a, box_a)
+    contrast, seam = _surrounding(wider, box)
+    return Comparison(
+        orientation=nearest_orientation(matrix),
+        matrix=_in_fractions(matrix, a.size, b.size),
+        box_a=box_a,
+        box_b=box_b,
+        area_a=area_a,
+        area_b=area_b,
+        n_matches=0 if found is None else len(found.matched_px),
+        match_share=0.0 if found is None else len(found.matched_px) / found.n_tried,
+        match_area=match_area,
+        surrounding_contrast=contrast,
+        seam=seam,
+        sharper=_sharper(a, b, a_onto, onto, size) if whole else 0.0,
+        difference=measure_difference(_warped(a.pixels, a_onto, size), _warped(b.pixels, onto, size), inside, hull),
+    )
+
+
+def _sharper(a: View, b: View, a_onto: Matrix, onto: Matrix, size: tuple[int, int]) -> float:
+    """Log ratio of b's sharpness over a's: looked at as large as the smaller one is, for a little blur shows no smaller."""
+    zoom = min(max(a.size), max(b.size)) / max(size)
+    larger = (round(size[0] * zoom), round(size[1] * zoom))
+    values = []
+    for photo, matrix in ((a, a_onto), (b, onto)):
+        wide = matrix * zoom
+        wide[:, 2] += (zoom - 1) / 2
+        values.append(max(sharpness(_warped(photo.pixels, wide, larger) @ LUMA), 1e-6))
+    return math.log(values[1] / values[0])
+
+
+def _warped(pixels: NDArray[np.uint8], matrix: Matrix, size: tuple[int, int]) -> NDArray[np.float32]:
+    shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    if shrink < 0.9:
+        small_size = tuple(max(1, round(side * shrink)) for side in pixels.shape[1::-1])
+        matrix = matrix.copy()
+        steps = np.array(pixels.shape[1::-1]) / small_size
+        matrix[:, 2] += matrix[:, :2] @ ((steps - 1) / 2)
+        matrix[:, :2] *= steps
+        pixels = np.asarray(cv2.resize(pixels, small_size, interpolation=cv2.INTER_AREA), np.uint8)
+    warped = cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(warped, np.float32)
+
+
+def _filled(polygon: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.bool_]:
+    mask = np.zeros(size[::-1], np.uint8)
+    if len(polygon) >= 3:
+        cv2.fillConvexPoly(mask, np.rint(polygon).astype(np.int32), 1)
+    return mask > 0
+
+
+def _box(polygon: NDArray[np.float32], size: tuple[int, int]) -> Box:
+    """Round a polygon of pixels, as fractions of the frame; an edge within a pixel of the frame's is the frame's."""
+    edges = []
+    for corner in (polygon.min(axis=0), polygon.max(axis=0)):
+        for value, side in zip((corner + 0.5).tolist(), size, strict=True):
+            edges.append(0.0 if value < 1 else 1.0 if value > side - 1 else value / side)
+    x1, y1, x2, y2 = edges
+    return x1, y1, x2, y2
+
+
+def _in_fractions(matrix: Matrix, size_a: tuple[int, int], size_b: tuple[int, int]) -> tuple[float, ...]:
+    scaled = matrix[:, :2] * np.array(size_a) / np.array(size_b)[:, None]
+    moved = (transformed(matrix, np.array([[-0.5, -0.5]]))[0] + 0.5) / size_b
+    return tuple(float(value) for value in np.column_stack([scaled, moved]).ravel())
+
+
+def _surrounding(photo: View, box: Box) -> tuple[float, float]:
+    """Contrast of what lies round the box, and the step across its edges over the steps beside them."""
+    width, height = photo.size
     x1, x2 = round(box[0] * width), round(box[2] * width)
     y1, y2 = round(box[1] * height), round(box[3] * height)
-    return pixels[y1 : max(y2, y1 + 1), x1 : max(x2, x1 + 1)]
+    light = photo.pixels @ LUMA
+    around = np.ones(light.shape, dtype=bool)
+    around[max(0, y1 - _BLEED_PX) : y2 + _BLEED_PX, max(0, x1 - _BLEED_PX) : x2 + _BLEED_PX] = False
+    if not around.any():
+        return 0.0, 1.0
+    steps = []
+    for lines, edge, side in (
+        (light[y1:y2], x1, width),
+        (light[y1:y2], x2, width),
+        (light.T[x1:x2], y1, height),
+        (light.T[x1:x2], y2, height),
+    ):
+        first, stop = edge - _SEAM_FAR_PX, edge + _SEAM_FAR_PX
+        if first < 0 or stop > side:
+            continue
+        profile = np.abs(np.diff(lines[:, first:stop], axis=1)).mean(axis=0)
+        near = slice(_SEAM_FAR_PX - 1 - _SEAM_NEAR_PX, _SEAM_FAR_PX + _SEAM_NEAR_PX)
+        beside = np.delete(profile, near)
+        steps.append((profile[near].max() + 1) / (beside.max() + 1))
+    return float(light[around].std()), float(np.mean(steps)) if steps else 1.0

@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prodseek.duplicates.grouping import Photo, VerifiedPair, group_duplicates, missing_pairs, star_pairs
+from prodseek.duplicates.grouping import RULE, Photo, VerifiedPair, group_duplicates, missing_pairs
 from prodseek.duplicates.verdicts import MERGING, Verdict
 
 
-def photo(key, pixels=100, n_bytes=1000, image_id=None):
-    return Photo(key, image_id or f"image {key}", pixels, pixels, n_bytes)
+def photo(key, pixels=100, n_bytes=1000, image_id=None, age=""):
+    return Photo(key, image_id or f"image {key}", pixels, pixels, n_bytes, age)
 
 
 def pair(a, b, verdict=Verdict.RE_ENCODED, similarity=0.9, overlaid_key=None):
@@ -95,11 +95,26 @@ def test_the_best_original_represents(best, other):
     assert representative(group_duplicates([other, best], [pair(other.key, best.key)])) == [best.key]
 
 
-def test_an_overlaid_photo_does_not_represent_though_larger():
-    photos = [photo("clean", 100), photo("badge", 400)]
+def test_an_overlaid_photo_does_not_represent_one_of_its_size():
+    photos = [photo("clean"), photo("badge", n_bytes=9000)]
     rows = group_duplicates(photos, [pair("badge", "clean", Verdict.OVERLAID, 0.8, overlaid_key="badge")])
     assert representative(rows) == ["clean"]
     assert [row.similarity_to_representative for row in rows] == [1.0, 0.8]
+
+
+def test_the_rule_says_what_the_best_original_is():
+    photos = [photo("large", 400), photo("clean", 100)]
+    pairs = [pair("large", "clean", Verdict.OVERLAID, 0.8, overlaid_key="large")]
+    assert representative(group_duplicates(photos, pairs)) == ["large"]
+    assert representative(group_duplicates(photos, pairs, ("no_overlay", "resolution"))) == ["clean"]
+
+
+def test_the_oldest_of_equals_represents_and_an_unknown_age_is_the_youngest():
+    aged = [photo("a"), photo("b", age="2026-05-01"), photo("c", age="2025-12-31")]
+    pairs = [pair(a.key, b.key) for a in aged for b in aged if a.key < b.key]
+    assert representative(group_duplicates(aged, pairs)) == ["c"]
+    assert representative(group_duplicates(aged[:2], pairs[:1])) == ["b"]
+    assert representative(group_duplicates(aged, pairs, RULE[:3])) == ["a"]
 
 
 @pytest.mark.parametrize("verdict", sorted(set(Verdict) - MERGING))
@@ -107,13 +122,10 @@ def test_variants_make_no_group(verdict):
     assert group_duplicates([photo("a"), photo("b")], [pair("a", "b", verdict)]) == []
 
 
-def test_equal_bytes_are_a_star_and_a_group():
+def test_equal_bytes_are_a_group_without_a_pair():
     photos = [photo(f"p{i:04}", image_id="same") for i in range(1000)] + [photo("q")]
-    pairs = star_pairs(photos)
-    assert len(pairs) == 999 and {p.key_a for p in pairs} == {"p0000"}
-    rows = group_duplicates(photos, pairs)
+    rows = group_duplicates(photos, [])
     assert len(rows) == 1000 and rows[0].group_size == 1000 and representative(rows) == ["p0000"]
-    assert group_duplicates(photos, []) == rows
 
 
 def test_equal_bytes_follow_their_copy_into_its_group():

@@ -1,0 +1,95 @@
+"""How probable it is that two photos show the same: a calibrated logistic regression, trained by train_confidence.py."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prodseek.duplicates.verification import Comparison
+
+MODEL_FILE = "confidence.json"
+FEATURES = (
+    "log_matches",
+    "match_share",
+    "match_area",
+    "matched_similarity",
+    "structural_similarity",
+    "matching_fraction",
+    "log_shared_area",
+    "structured_fraction",
+    "hash_likeness",
+)
+_HASH_BITS = 256
+
+
+@dataclass(frozen=True)
+class ConfidenceModel:
+    """logit = weights . (features - mean) / scale + bias; confidence = 1 / (1 + exp(-(slope * logit + intercept))).
+
+    slope and intercept calibrate on photos that the weights were not fitted on (Platt, "Probabilistic Outputs for
+    Support Vector Machines", 1999). recipe: what it was trained on, and how.
+    """
+
+    features: tuple[str, ...]
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    weights: tuple[float, ...]
+    bias: float
+    slope: float
+    intercept: float
+    recipe: dict[str, Any]
+
+    def confidence(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        """features: (N, F) float64, in the order of FEATURES. Returns (N,), 0 to 1."""
+        standard = (features - np.array(self.mean)) / np.array(self.scale)
+        logit = self.slope * (standard @ np.array(self.weights) + self.bias) + self.intercept
+        return np.asarray(0.5 * (1 + np.tanh(logit / 2)), np.float64)
+
+
+def feature_values(comparison: Comparison, pdq_hamming: int | None) -> list[float]:
+    """What the confidence of a comparison rests on, in the order of FEATURES."""
+    difference = comparison.difference
+    return [
+        math.log1p(comparison.n_matches),
+        comparison.match_share,
+        comparison.match_area,
+        difference.matched_similarity,
+        difference.structural_similarity,
+        difference.matching_fraction,
+        math.log(min(comparison.area_a, comparison.area_b)),
+        difference.structured_fraction,
+        0.0 if pdq_hamming is None else max(0.0, 1 - 2 * pdq_hamming / _HASH_BITS),
+    ]
+
+
+def confidence_of(comparison: Comparison, pdq_hamming: int | None) -> float:
+    """The shipped model's confidence, 0 to 1."""
+    return float(_shipped_model().confidence(np.array([feature_values(comparison, pdq_hamming)]))[0])
+
+
+def model_from_json(text: str) -> ConfidenceModel:
+    """Raises ValueError when the model was trained on other features, or a list is too short or too long."""
+    values = json.loads(text)
+    for name in ("features", "mean", "scale", "weights"):
+        values[name] = tuple(values[name])
+        if len(values[name]) != len(FEATURES):
+            raise ValueError(
+                f"{MODEL_FILE}: {name} has {len(values[name])} values for {len(FEATURES)} features; train again"
+            )
+    if values["features"] != FEATURES:
+        raise ValueError(
+            f"{MODEL_FILE}: trained on {', '.join(values['features'])}, not on {', '.join(FEATURES)}; train again"
+        )
+    return ConfidenceModel(**values)
+
+
+@cache
+def _shipped_model() -> ConfidenceModel:
+    return model_from_json(files("prodseek.duplicates").joinpath(MODEL_FILE).read_text(encoding="utf-8"))

@@ -1,0 +1,91 @@
+"""Local features of a photo, and the codes by which photos that share some of them find each other."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+# A photo is looked at with its longer side this long: enough for an object at half its size in a scene.
+WORKING_SIDE_PX = 256
+MAX_FEATURES = 500
+# Half of the usual contrast: plain things have few details, and weak ones serve.
+_LEAST_CONTRAST = 0.02
+# Bits of a code in a catalogue of up to so many photos, with one more for each doubling, so that codes stay as rare;
+# and how many of the bits nearest to changing are tried both ways when a photo asks for others.
+_CODE_BITS = 24
+_CODE_PHOTOS = 4096
+_MAX_CODE_BITS = 60
+PROBED_BITS = 4
+_DESCRIPTOR_SHAPE = (4, 4, 8)  # rows and columns of cells, directions of gradients
+_CODE_SEED = 0
+
+
+@dataclass(frozen=True)
+class LocalFeatures:
+    """points_px: (N, 2) float32 x y, pixel centres at whole numbers; descriptors: (N, 128) float32, unit length."""
+
+    points_px: NDArray[np.float32]
+    descriptors: NDArray[np.float32]
+
+
+def extract_features(pixels: NDArray[np.uint8]) -> LocalFeatures:
+    """RootSIFT of the strongest keypoints, at most MAX_FEATURES.
+
+    pixels: (H, W, 3) uint8 RGB at working size. Sources: Lowe, "Distinctive Image Features from Scale-Invariant
+    Keypoints", 2004; Arandjelovic and Zisserman, "Three things everyone should know to improve object retrieval",
+    2012, section 3.
+    """
+    grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    keypoints, found = _sift().detectAndCompute(grey, None)
+    if found is None:
+        return LocalFeatures(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
+    points = np.array([keypoint.pt for keypoint in keypoints], np.float32)[:MAX_FEATURES]
+    histograms = found[:MAX_FEATURES]
+    return LocalFeatures(points, np.sqrt(histograms / np.maximum(histograms.sum(axis=1, keepdims=True), 1e-6)))
+
+
+def mirrored_descriptors(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What the descriptors would be in the mirrored photo: rows of cells and directions change places.
+
+    descriptors: (N, 128) float32.
+    """
+    cells = descriptors.reshape(-1, *_DESCRIPTOR_SHAPE)
+    directions = -np.arange(_DESCRIPTOR_SHAPE[2]) % _DESCRIPTOR_SHAPE[2]
+    return np.ascontiguousarray(cells[:, ::-1, :, directions].reshape(len(descriptors), -1))
+
+
+def feature_codes(descriptors: NDArray[np.float32], n_photos: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Codes that alike descriptors share: (N,) that a photo is found under, (N, 2 ** PROBED_BITS) that it asks for.
+
+    A bit says on which side of a random plane a descriptor lies; whoever asks also tries the other side of the planes
+    that it lies nearest to. descriptors: (N, 128) float32; n_photos: in the whole catalogue. Sources: Charikar,
+    "Similarity Estimation Techniques from Rounding Algorithms", 2002; Lv et al., "Multi-Probe LSH", 2007.
+    """
+    n_bits = min(_MAX_CODE_BITS, _CODE_BITS + max(0, math.ceil(math.log2(max(1, n_photos) / _CODE_PHOTOS))))
+    distance = descriptors @ _planes()[:, :n_bits]
+    weights = np.int64(1) << np.arange(n_bits, dtype=np.int64)
+    codes: NDArray[np.int64] = (distance > 0) @ weights
+    nearest = weights[np.argsort(np.abs(distance), axis=1, kind="stable")[:, :PROBED_BITS]]
+    flips = np.arange(2**PROBED_BITS)[:, None] >> np.arange(PROBED_BITS) & 1
+    return codes, codes[:, None] ^ (nearest @ flips.T)
+
+
+@cache
+def _sift() -> Any:
+    # One thread a task: Spark counts the cores.
+    cv2.setNumThreads(1)
+    # Without the precise upscale points lie a quarter of a pixel off.
+    return cv2.SIFT.create(MAX_FEATURES, contrastThreshold=_LEAST_CONTRAST, enable_precise_upscale=True)
+
+
+@cache
+def _planes() -> NDArray[np.float32]:
+    """(128, _MAX_CODE_BITS); descriptors have no negative values, so planes through the middle of them sum to nothing."""
+    planes = np.random.default_rng(_CODE_SEED).normal(size=(128, _MAX_CODE_BITS))
+    return np.asarray(planes - planes.mean(axis=0), np.float32)

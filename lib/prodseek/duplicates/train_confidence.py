@@ -1,0 +1,173 @@
+"""Train the confidence: python -m prodseek.duplicates.train_confidence FOLDER
+
+FOLDER holds photos that all show different things. The development half of them, by their bytes, is used: each photo is
+altered as ALTERATIONS has it, in one way or in two, and pairs are made as a night makes them: by codes, and by hash. A
+pair is one of copies when it was made from one photo. Half of these photos fit the weights, the others calibrate. The
+model goes to confidence.json beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+
+from prodseek.duplicates.alterations import ALTERATIONS, altered, jpeg, with_badge
+from prodseek.duplicates.candidates import pairs_by_codes
+from prodseek.duplicates.confidence import FEATURES, MODEL_FILE, ConfidenceModel, feature_values
+from prodseek.duplicates.features import feature_codes
+from prodseek.duplicates.hashes import best_orientation, hashes_from_hex, pdq_hash, pdq_pairs
+from prodseek.duplicates.verification import View, compare_views, view
+from prodseek.images import decode_image
+
+SEED = 0
+N_COPIES = 3  # of each photo
+N_PARTNERS = 4  # of each photo, by codes
+SAME_BADGE = 0.1  # share of the photos of which one copy bears one and the same badge
+TWICE_ALTERED = 0.3
+SCENES = 0.1
+MAX_PDQ_HAMMING = 60
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A photo or a copy of it. source, scene: rows of the photos it shows; scene None where it shows no other."""
+
+    data: bytes
+    source: int
+    scene: int | None
+
+
+def is_development(data: bytes) -> bool:
+    """Whether a photo may be trained and tuned on, by its bytes; the others are held out."""
+    return bool(hashlib.sha256(data).digest()[0] & 1 << 4)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="photos that all show different things")
+    folder = parser.parse_args().folder
+    photos = sorted(
+        {path.read_bytes() for path in folder.rglob("*.jp*g")}, key=lambda data: hashlib.sha256(data).digest()
+    )
+    photos = [data for data in photos if is_development(data)]
+    features, is_copy, calibrates = _pairs(photos)
+    mean, scale = features[~calibrates].mean(axis=0), features[~calibrates].std(axis=0)
+    standard = (features - mean) / scale
+    fitted = LogisticRegression(C=1.0, max_iter=1000).fit(standard[~calibrates], is_copy[~calibrates])
+    logit = standard @ fitted.coef_[0] + fitted.intercept_[0]
+    platt = LogisticRegression(C=1e6).fit(logit[calibrates, None], is_copy[calibrates])
+    recipe = {
+        "photos": len(photos),
+        "pairs_fitted": int((~calibrates).sum()),
+        "pairs_calibrated": int(calibrates.sum()),
+        "copies_share": round(float(is_copy.mean()), 4),
+        "alterations": [name for name in ALTERATIONS if name != "exact"],
+        "seed": SEED,
+        "scikit_learn": sklearn.__version__,
+        "script": "prodseek.duplicates.train_confidence",
+    }
+    bias, slope, intercept = _rounded([fitted.intercept_[0], platt.coef_[0, 0], platt.intercept_[0]])
+    model = ConfidenceModel(
+        FEATURES, _rounded(mean), _rounded(scale), _rounded(fitted.coef_[0]), bias, slope, intercept, recipe
+    )
+    target = Path(__file__).with_name(MODEL_FILE)
+    target.write_text(json.dumps(asdict(model), indent=2) + "\n", encoding="utf-8")
+    for name, weight in zip(FEATURES, model.weights, strict=True):
+        print(f"{name:24s} {weight:8.3f}")
+    confidence = model.confidence(features)
+    for part, rows in (("fitted", ~calibrates), ("calibrated", calibrates)):
+        error = expected_calibration_error(confidence[rows], is_copy[rows])
+        wrong = ((confidence[rows] > 0.5) != is_copy[rows]).sum()
+        print(
+            f"{part}: {rows.sum()} pairs, {is_copy[rows].sum()} of copies, {wrong} on the wrong side, error {error:.4f}"
+        )
+    print(f"written to {target}")
+
+
+def expected_calibration_error(confidence: NDArray[np.float64], is_true: NDArray[np.bool_], n_bins: int = 10) -> float:
+    """Mean over bins of equal width, weighted by their pairs, of |share that is true - mean confidence|.
+
+    Source: Guo et al., "On Calibration of Modern Neural Networks", 2017, equation 3.
+    """
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    gaps = [
+        abs(float(is_true[bins == b].mean() - confidence[bins == b].mean())) * (bins == b).mean() for b in set(bins)
+    ]
+    return float(sum(gaps))
+
+
+def _pairs(photos: Sequence[bytes]) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    """(P, F) features, and whether a pair is one of copies, and whether it is for calibration."""
+    made = _made(photos)
+    pixels = [decode_image(one.data).pixels for one in made]
+    hashes = hashes_from_hex([pdq_hash(values)[0] for values in pixels])
+    views = [view(values) for values in pixels]
+    near = pdq_pairs(hashes, MAX_PDQ_HAMMING)
+    candidates = _by_codes(views) | set(zip(near.row_a.tolist(), near.row_b.tolist(), strict=True))
+    rows, is_copy, calibrates = [], [], []
+    for a, b in sorted(candidates):
+        same = made[a].source == made[b].source
+        shown = [{one.source, one.scene} - {None} for one in (made[a], made[b])]
+        if (not same and shown[0] & shown[1]) or made[a].source % 2 != made[b].source % 2:
+            continue
+        orientation, hamming = best_orientation(hashes[a], hashes[b])
+        comparison = compare_views(views[a], views[b], orientation if hamming <= MAX_PDQ_HAMMING else None)
+        if comparison is not None:
+            rows.append(feature_values(comparison, hamming))
+            is_copy.append(same)
+            calibrates.append(made[a].source % 2 == 1)
+    return np.array(rows), np.array(is_copy), np.array(calibrates)
+
+
+def _made(photos: Sequence[bytes]) -> list[_Made]:
+    rng = np.random.default_rng(SEED)
+    n_scenes = round(SCENES * len(photos))
+    names = [name for name in ALTERATIONS if name != "exact"]
+    made = []
+    for source, data in enumerate(photos[n_scenes:], start=n_scenes):
+        made.append(_Made(data, source, None))
+        for name in rng.choice(names, N_COPIES, replace=False).tolist():
+            scene = int(rng.integers(n_scenes))
+            with Image.open(io.BytesIO(photos[scene])) as opened:
+                copy = altered(name, data, opened, rng)
+                if rng.random() < TWICE_ALTERED:
+                    copy = altered(str(rng.choice(names[:-1])), copy, opened, rng)
+            made.append(_Made(copy, source, scene if name == "paste" else None))
+        if rng.random() < SAME_BADGE:
+            with Image.open(io.BytesIO(data)) as opened:
+                stamped = with_badge(opened.convert("RGB"), np.random.default_rng(SEED))
+            made.append(_Made(jpeg(stamped), source, None))
+    return made
+
+
+def _by_codes(views: Sequence[View]) -> set[tuple[int, int]]:
+    found = [feature_codes(one.features.descriptors, len(views)) for one in views]
+    counts = np.array([len(codes) for codes, _ in found])
+    rows = np.repeat(np.arange(len(views)), counts)
+    codes, asked = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    pairs = pairs_by_codes(rows, codes, np.repeat(rows, asked.shape[1]), asked.ravel(), len(views))
+    likeness = pairs.weight / np.sqrt(counts[pairs.row_a] * counts[pairs.row_b])
+    left, right = np.r_[pairs.row_a, pairs.row_b], np.r_[pairs.row_b, pairs.row_a]
+    order = np.lexsort((right, -np.r_[likeness, likeness], left))
+    left, right = left[order], right[order]
+    nearest = np.arange(len(left)) - np.searchsorted(left, left) < N_PARTNERS
+    return {(min(a, b), max(a, b)) for a, b in zip(left[nearest].tolist(), right[nearest].tolist(), strict=True)}
+
+
+def _rounded(values: NDArray[np.float64] | Sequence[float]) -> tuple[float, ...]:
+    return tuple(round(float(value), 6) for value in values)
+
+
+if __name__ == "__main__":
+    main()

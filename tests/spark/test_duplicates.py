@@ -1,0 +1,118 @@
+"""Stage duplicates: the same at one and at eight partitions, and a chain of crops that no group holds whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+from prodseek.jobs import duplicates
+from pyspark.sql import SparkSession
+from scipy import ndimage
+
+from prodseek.duplicates.hashes import pdq_hash
+from prodseek.images import content_id, decode_image, pixel_hash
+from prodseek.spark.tables import read_table, spark_schema, write_table
+from prodseek.store import Run, Store, Summary
+
+N_LINKS = 4
+
+
+def texture(seed: int, width: int, height: int) -> Image.Image:
+    rng = np.random.default_rng(seed)
+    values = sum(ndimage.gaussian_filter(rng.normal(size=(height, width, 3)), (s, s, 0)) * s for s in (1.5, 3, 6, 12))
+    return Image.fromarray(np.clip(128 + 60 * values / values.std(), 0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four photos with a copy each, one pasted into another, and a chain: windows moved along one wide picture."""
+    folder = tmp_path_factory.mktemp("photos")
+    for number in range(4):
+        photo = texture(number, 320, 240)
+        photo.save(folder / f"photo-{number}.jpg", quality=90)
+        copy = ImageOps.mirror(photo) if number % 2 else photo.resize((200, 150))
+        copy.save(folder / f"copy-{number}.jpg", quality=90)
+    scene = texture(50, 320, 240)
+    scene.paste(texture(0, 320, 240).resize((160, 120)), (130, 90))
+    scene.save(folder / "scene.jpg", quality=90)
+    wide = texture(99, 480, 240)
+    for link in range(N_LINKS):
+        wide.crop((link * 48, 0, link * 48 + 320, 240)).save(folder / f"chain-{link}.jpg", quality=90)
+    return folder
+
+
+@pytest.fixture
+def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  # type: ignore[no-untyped-def]
+    """Run the stage after made-up stages before it; returns its tables as sorted rows, without the time it took."""
+
+    def run(name: str, n_partitions: int, *settings: str) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+        store: Run = Store.at(str(tmp_path / name)).run("20260101T000000Z-00000000")
+        store.write_summary(Summary("ingest", facts={"base_uri": str(catalogue)}))
+        images, detections, embeddings = [], [], []
+        for number, path in enumerate(sorted(catalogue.iterdir())):
+            data = path.read_bytes()
+            image = decode_image(data)
+            size = {"width_px": image.width_px, "height_px": image.height_px, "n_bytes": len(data)}
+            hashes = {"pdq_hash": pdq_hash(image.pixels)[0], "pixel_hash": pixel_hash(image.pixels)}
+            image_id = content_id(data)
+            named = {
+                "image_id": image_id,
+                "product_id": path.stem,
+                "uri": path.name,
+                "format": "JPEG",
+                "attributes": {},
+            }
+            images.append({**named, **size, **hashes})
+            box = {"x1_px": 0.0, "y1_px": 0.0, "x2_px": float(image.width_px), "y2_px": float(image.height_px)}
+            region = {"detection_id": number, "image_id": image_id, "kind": "frame", "area_fraction": 1.0}
+            detections.append({**region, **box, "is_primary": True, "model_id": "model", "slice": b""})
+            facets = {facet: [1.0] for facet in ("visual", "colour", "texture", "shape")}
+            embeddings.append({"detection_id": number, **facets, "projection_id": "p"})
+        neighbours: list[dict[str, object]] = []
+        for table, rows in (
+            ("images", images),
+            ("detections", detections),
+            ("embeddings", embeddings),
+            ("neighbours", neighbours),
+        ):
+            frame = spark.createDataFrame(rows, spark_schema(table))  # type: ignore[type-var]
+            write_table(frame.repartition(n_partitions), store, table)
+        spark.conf.set("spark.sql.shuffle.partitions", str(n_partitions))
+        config = make_config(catalogue, tmp_path / name, *settings)
+        duplicates.run(spark, config, store)
+        pairs = [row.asDict(recursive=True) for row in read_table(spark, store, "near_duplicates").collect()]
+        for pair in pairs:
+            assert pair["evidence"].pop("verification_ms") > 0
+        groups = [row.asDict(recursive=True) for row in read_table(spark, store, "duplicate_groups").collect()]
+        return sorted(pairs, key=lambda p: (p["uri_a"], p["uri_b"])), sorted(groups, key=lambda g: g["uri"])
+
+    return run
+
+
+def test_tables_are_the_same_at_any_number_of_partitions_and_chains_are_broken(judged) -> None:  # type: ignore[no-untyped-def]
+    pairs, groups = judged("one", 1)
+    assert judged("eight", 8, "duplicates.pairs_per_partition=3", "duplicates.photos_per_partition=2") == (
+        pairs,
+        groups,
+    )
+
+    verdicts = {frozenset((pair["uri_a"], pair["uri_b"])): pair["verdict"] for pair in pairs}
+    for number in range(4):
+        copy = frozenset((f"photo-{number}.jpg", f"copy-{number}.jpg"))
+        assert verdicts[copy] == ("mirrored" if number % 2 else "resized")
+    assert verdicts[frozenset(("photo-0.jpg", "scene.jpg"))] == "embedded"
+    assert all(
+        verdicts[frozenset((f"chain-{link}.jpg", f"chain-{link + 1}.jpg"))] == "cropped" for link in range(N_LINKS - 1)
+    )
+
+    group_of = {group["uri"]: group["group_id"] for group in groups}
+    assert len({group_of[f"photo-{number}.jpg"] for number in range(4)}) == 4
+    assert all(group_of[f"photo-{number}.jpg"] == group_of[f"copy-{number}.jpg"] for number in range(4))
+    assert "scene.jpg" not in group_of
+    assert group_of.get("chain-0.jpg") != group_of.get(f"chain-{N_LINKS - 1}.jpg")
+    heads = {group["group_id"]: group["uri"] for group in groups if group["is_representative"]}
+    for group in groups:
+        pair = frozenset((group["uri"], heads[group["group_id"]]))
+        assert len(pair) == 1 or verdicts[pair] not in ("embedded", "same_object", "recoloured")
