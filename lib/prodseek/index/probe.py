@@ -16,6 +16,8 @@ LeftOut = Callable[[NDArray[np.intp], NDArray[np.int64]], NDArray[np.bool_]]
 
 # Results asked for beyond k: room for what is left out and for ties at the k-th place.
 _SPARE = 8
+# Bounds the memory of a search in which very many vectors tie.
+_RESULTS_AT_ONCE = 1 << 20
 _LAST_ID = np.iinfo(np.int64).max
 # faiss's kernels for GPUs give no more results a query than this.
 _GPU_MAX_K = 2048
@@ -82,21 +84,9 @@ def nearest_in_cells(
     wanted = k + _SPARE
     while len(rows):
         wanted = min(wanted, index.ntotal)
-        cosine, ids = _search(index, queries[rows], Probes(probes.cells[rows], probes.cosine[rows]), wanted)
-        counts = ids >= 0
-        # Of the vectors that equal the last of a full list, some are in it and others are not.
-        tied_with = np.where(counts[:, -1] & (wanted < index.ntotal), cosine[:, -1], -np.inf)
-        if left_out is not None:
-            counts &= ~left_out(rows, ids)
-        cosine = np.where(counts, cosine, -np.inf)
-        best = np.lexsort((np.where(counts, ids, _LAST_ID), -cosine), axis=1)[:, :k]
-        place = np.arange(best.shape[1])
-        found.cosine[rows[:, None], place] = np.take_along_axis(cosine, best, axis=1)
-        found.ids[rows[:, None], place] = np.where(
-            np.take_along_axis(counts, best, axis=1), np.take_along_axis(ids, best, axis=1), -1
-        )
-        kth = found.cosine[rows, k - 1]
-        rows = rows[(tied_with > -np.inf) & (kth <= tied_with)]
+        at_once = max(1, _RESULTS_AT_ONCE // wanted)
+        parts = (rows[start : start + at_once] for start in range(0, len(rows), at_once))
+        rows = np.concatenate([_settle(index, queries, probes, part, wanted, k, left_out, found) for part in parts])
         wanted *= 8
     return found
 
@@ -110,6 +100,34 @@ def merge_found(parts: list[Found], k: int) -> Found:
     found.ids[:, : best.shape[1]] = np.take_along_axis(ids, best, axis=1)
     found.cosine[:, : best.shape[1]] = np.take_along_axis(cosine, best, axis=1)
     return found
+
+
+def _settle(
+    index: Any,
+    queries: NDArray[np.float32],
+    probes: Probes,
+    rows: NDArray[np.intp],
+    wanted: int,
+    k: int,
+    left_out: LeftOut | None,
+    found: Found,
+) -> NDArray[np.intp]:
+    """Write what these rows of the queries find among `wanted` results; give back those for which they are too few."""
+    cosine, ids = _search(index, queries[rows], Probes(probes.cells[rows], probes.cosine[rows]), wanted)
+    counts = ids >= 0
+    # Of the vectors that equal the last of a full list, some are in it and others are not.
+    tied_with = np.where(counts[:, -1] & (wanted < index.ntotal), cosine[:, -1], -np.inf)
+    if left_out is not None:
+        counts &= ~left_out(rows, ids)
+    cosine = np.where(counts, cosine, -np.inf)
+    best = np.lexsort((np.where(counts, ids, _LAST_ID), -cosine), axis=1)[:, :k]
+    place = np.arange(best.shape[1])
+    found.cosine[rows[:, None], place] = np.take_along_axis(cosine, best, axis=1)
+    found.ids[rows[:, None], place] = np.where(
+        np.take_along_axis(counts, best, axis=1), np.take_along_axis(ids, best, axis=1), -1
+    )
+    is_short: NDArray[np.bool_] = (tied_with > -np.inf) & (found.cosine[rows, k - 1] <= tied_with)
+    return np.asarray(rows[is_short], np.intp)
 
 
 def _without_gaps(probes: Probes) -> Probes:
