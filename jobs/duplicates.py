@@ -1,32 +1,36 @@
 """Stage duplicates: candidate pairs, a verdict on each from the pixels, groups of copies.
 
-Candidates share their pixels, nearly their PDQ hash, codes of local features, or a likeness of regions. Features are
-extracted where they are needed, once in a partition: kept for a whole catalogue they would take more room than photos.
+Candidates share their pixels, nearly their PDQ hash, codes of local features, or a likeness of regions. Local features are
+extracted once, lie on the executors' disks while the stage runs, and travel to the pairs; pixels are looked at again only
+where the features of two photos agree, or their hashes do.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import base_uri, look, one_photo_an_image
 from prodseek.jobs.vectors import ids_of, on_group
+from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek.config import Config, DuplicatesConfig
 from prodseek.duplicates.candidates import heaviest_pairs, pairs_by_codes
-from prodseek.duplicates.features import WORKING_SIDE_PX, feature_codes
+from prodseek.duplicates.features import WORKING_SIDE_PX, LocalFeatures, extract_features, feature_codes
+from prodseek.duplicates.geometry import align
 from prodseek.duplicates.grouping import GroupRow, Photo, VerifiedPair, group_duplicates, missing_pairs
 from prodseek.duplicates.hashes import Orientation, best_orientation, hashes_from_hex, pdq_pairs
 from prodseek.duplicates.verdicts import MERGING, Evidence, PhotoFacts, Verdict, judge
-from prodseek.duplicates.verification import View, compare_views, view
+from prodseek.duplicates.verification import Comparison, View, at_working_size, measure_aligned, worth_measuring
 from prodseek.embedding.facets import FACETS
 from prodseek.images import ImageLimits
 from prodseek.spark.tables import computed_schema, read_table, spark_schema, write_table
@@ -35,16 +39,17 @@ from prodseek.tables import table_schema
 
 _PAIRS = "image_id_a string, image_id_b string"
 _SIDES = ("a", "b")
-# Photos of a partition's pairs that are kept with their features: pairs of one neighbourhood follow one another.
-_KEPT_VIEWS = 1024
+# Photos whose pixels are kept: pairs of one photo follow one another.
+_KEPT_PHOTOS = 128
 # So many codes, or more, a pair of photos must share before it is looked at.
 _MIN_SHARED_CODES = 4
 # And it must be so much more alike than the best pair that is not looked at: photos share some codes by chance.
-_MIN_LEAD = 1.2
+_MIN_LEAD = 1.3
 # Photos whose codes make one bucket: some ten million codes that are asked for.
 _PHOTOS_A_BUCKET = 2048
 # Of a photo's pairs in one bucket, those that are handed on; each bucket sees a share of its codes.
-_PARTNERS_A_BUCKET = 32
+_PARTNERS_A_BUCKET = 64
+_FEATURES = "image_id string, points binary, histograms binary"
 _CODES = "bucket int, photo long, n_features int, codes array<long>, asked array<long>"
 _CODE_PAIRS = "photo_a long, photo_b long, n_a int, n_b int, n_shared long, weight long"
 _JUDGED_EXTRAS = [pa.field("overlaid_side", pa.string())]
@@ -53,8 +58,9 @@ _JUDGED_EXTRAS = [pa.field("overlaid_side", pa.string())]
 def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     """Find, verify and group copies of photos."""
     photos = one_photo_an_image(spark, store).cache()
-    candidates = _candidates(spark, store, photos, config).cache()
-    judged = _judge_all(spark, store, candidates, photos, config).cache()
+    features = _local_features(photos, store, config).persist(StorageLevel.DISK_ONLY)
+    candidates = _candidates(spark, store, photos, features, config.duplicates).cache()
+    judged = _judge_all(spark, store, candidates, photos, features, config).cache()
     n_candidates, n_judged = candidates.count(), judged.count()
     same_bytes = _identical_bytes(spark, store)
     rule = config.duplicates.representative
@@ -63,7 +69,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     if missing:
         image_ids = {photo.key: photo.image_id for photo in members}
         wanted = sorted({tuple(sorted((image_ids[a], image_ids[b]))) for a, b in missing})
-        second = _judge_all(spark, store, spark.createDataFrame(wanted, _PAIRS), photos, config)
+        second = _judge_all(spark, store, spark.createDataFrame(wanted, _PAIRS), photos, features, config)
         judged = judged.unionByName(second).dropDuplicates(["image_id_a", "image_id_b"]).cache()
         members, pairs = _members_and_pairs(spark, store, judged, same_bytes, config.duplicates)
     groups = group_duplicates(members, pairs, rule)
@@ -74,6 +80,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         ),
         "duplicate_groups": _write_groups(spark, store, members, groups),
     }
+    features.unpersist()
     n_groups = len({row.group_id for row in groups})
     facts = {"candidates": n_candidates + len(missing), "pairs_judged_copies": n_judged, "groups": n_groups}
     n_verified = counts["near_duplicates"]
@@ -81,14 +88,24 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     return Summary("duplicates", rows=counts, facts=facts, lines=(line,))
 
 
-def _candidates(spark: SparkSession, store: Run, photos: DataFrame, config: Config) -> DataFrame:
+def _local_features(photos: DataFrame, store: Run, config: Config) -> DataFrame:
+    """The local features of each photo that can still be read."""
+    read = _PhotoReader(base_uri(store), config.images.limits)
+    rows_each = config.duplicates.photos_per_partition
+    dealt = deal(photos.select("image_id", "uri"), "image_id", photos.count(), rows_each)
+    return dealt.mapInArrow(partial(_feature_rows, read=read), _FEATURES)
+
+
+def _candidates(
+    spark: SparkSession, store: Run, photos: DataFrame, features: DataFrame, settings: DuplicatesConfig
+) -> DataFrame:
     """Pairs of different images that may be copies."""
     by_pixels = _with_first(photos, "pixel_hash", ["image_id"])
     found = by_pixels.select(F.col("first.image_id").alias("image_id_a"), F.col("image_id").alias("image_id_b"))
     for more in (
-        _near_hashes(spark, photos, config.duplicates.max_pdq_hamming),
-        _near_regions(spark, store, config.duplicates),
-        _sharing_codes(photos, store, config),
+        _near_hashes(spark, photos, settings.max_pdq_hamming),
+        _near_regions(spark, store, settings),
+        _sharing_codes(photos, features, settings.max_code_partners),
     ):
         found = found.unionByName(more)
     return found.distinct()
@@ -125,13 +142,11 @@ def _near_regions(spark: SparkSession, store: Run, settings: DuplicatesConfig) -
     return _in_order(alike)
 
 
-def _sharing_codes(photos: DataFrame, store: Run, config: Config) -> DataFrame:
+def _sharing_codes(photos: DataFrame, features: DataFrame, max_partners: int) -> DataFrame:
     """The images that share most codes of local features with each: an object in another scene is found by them."""
     n_photos = photos.count()
     n_buckets = -(-n_photos // _PHOTOS_A_BUCKET)
-    read = _PhotoReader(base_uri(store), config.images.limits)
-    dealt = deal(photos.select("image_id", "uri"), "image_id", n_photos, config.duplicates.photos_per_partition)
-    coded = dealt.mapInArrow(partial(_code_rows, read=read, n_photos=n_photos, n_buckets=n_buckets), _CODES)
+    coded = features.mapInArrow(partial(_code_rows, n_photos=n_photos, n_buckets=n_buckets), _CODES)
     shared = (
         coded.groupBy("bucket")
         .applyInArrow(on_group(_code_pairs, n_photos=n_photos), _CODE_PAIRS)
@@ -146,14 +161,14 @@ def _sharing_codes(photos: DataFrame, store: Run, config: Config) -> DataFrame:
         for one, other in (("a", "b"), ("b", "a"))
     ]
     nearest = Window.partitionBy("left").orderBy(F.desc("likeness"), "right")
-    next_best = F.nth_value("likeness", config.duplicates.max_code_partners + 1).over(
+    next_best = F.nth_value("likeness", max_partners + 1).over(
         nearest.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     )
     chosen = (
         sides[0]
         .unionByName(sides[1])
         .withColumns({"place": F.row_number().over(nearest), "next_best": next_best})
-        .where(F.col("place") <= config.duplicates.max_code_partners)
+        .where(F.col("place") <= max_partners)
         .where(F.col("likeness") >= _MIN_LEAD * F.coalesce("next_best", F.lit(0.0)))
     )
     for side in ("left", "right"):
@@ -179,22 +194,30 @@ class _PhotoReader:
     folder_uri: str
     limits: ImageLimits
 
-    def __call__(self, uri: str) -> View | None:
+    def __call__(self, uri: str) -> NDArray[np.uint8] | None:
         image = look(uri, self.folder_uri, self.limits, WORKING_SIDE_PX)
-        return None if image is None else view(image.pixels)
+        return None if image is None else at_working_size(image.pixels)
 
 
-def _code_rows(
-    batches: Iterator[pa.RecordBatch], read: _PhotoReader, n_photos: int, n_buckets: int
-) -> Iterator[pa.RecordBatch]:
+def _feature_rows(batches: Iterator[pa.RecordBatch], read: _PhotoReader) -> Iterator[pa.RecordBatch]:
+    schema = pa.schema([("image_id", pa.string()), ("points", pa.binary()), ("histograms", pa.binary())])
+    for batch in batches:
+        rows = []
+        for photo in batch.to_pylist():
+            pixels = read(photo["uri"])
+            if pixels is not None:
+                points, histograms = extract_features(pixels).to_bytes()
+                rows.append({"image_id": photo["image_id"], "points": points, "histograms": histograms})
+        yield pa.RecordBatch.from_pylist(rows, schema)
+
+
+def _code_rows(batches: Iterator[pa.RecordBatch], n_photos: int, n_buckets: int) -> Iterator[pa.RecordBatch]:
     """Each photo's codes, dealt to buckets."""
     for batch in batches:
         rows: dict[str, list[Any]] = {"bucket": [], "photo": [], "n_features": [], "codes": [], "asked": []}
         for photo in batch.to_pylist():
-            seen = read(photo["uri"])
-            if seen is None:
-                continue
-            codes, asked = feature_codes(seen.features.descriptors, n_photos)
+            features = LocalFeatures.from_bytes(photo["points"], photo["histograms"])
+            codes, asked = feature_codes(features.descriptors, n_photos)
             asked = asked.ravel()
             for bucket in range(n_buckets):
                 part = asked[asked % n_buckets == bucket]
@@ -232,37 +255,27 @@ def _code_pairs(table: pa.Table, n_photos: int) -> pa.Table:
     )
 
 
-def _judge_all(spark: SparkSession, store: Run, candidates: DataFrame, photos: DataFrame, config: Config) -> DataFrame:
+def _judge_all(
+    spark: SparkSession, store: Run, candidates: DataFrame, photos: DataFrame, features: DataFrame, config: Config
+) -> DataFrame:
     """The candidates on which a verdict is passed, as rows of `near_duplicates` with overlaid_side."""
-    described = candidates
+    settings = config.duplicates
+    described = candidates.join(_cosines(spark, store, candidates), ["image_id_a", "image_id_b"], "left")
+    n_partitions = max(1, -(-candidates.count() // settings.pairs_per_partition))
     for side in _SIDES:
-        renamed = [F.col(name).alias(f"{name}_{side}") for name in photos.columns if name != "attributes"]
-        described = described.join(photos.select(*renamed), f"image_id_{side}")
-    described = described.join(_cosines(spark, store, candidates), ["image_id_a", "image_id_b"], "left")
+        facts = [F.col(name).alias(f"{name}_{side}") for name in photos.columns if name != "attributes"]
+        seen = [F.col(name).alias(f"{name}_{side}") for name in features.columns]
+        key = f"image_id_{side}"
+        described = described.join(photos.select(*facts), key).repartition(n_partitions, key)
+        described = described.join(features.select(*seen).repartition(n_partitions, key), key, "left")
     judge_pairs = partial(
         _judge_rows,
         read=_PhotoReader(base_uri(store), config.images.limits),
-        max_pdq_hamming=config.duplicates.max_pdq_hamming,
-        min_confidence=config.duplicates.min_confidence,
+        max_pdq_hamming=settings.max_pdq_hamming,
+        min_confidence=settings.min_confidence,
     )
     schema = computed_schema("near_duplicates", "overlaid_side")
-    dealt = deal(
-        _by_neighbourhood(described), "neighbourhood", candidates.count(), config.duplicates.pairs_per_partition
-    )
-    return dealt.sortWithinPartitions("neighbourhood", "image_id_a", "image_id_b").mapInArrow(judge_pairs, schema)
-
-
-def _by_neighbourhood(pairs: DataFrame) -> DataFrame:
-    """A neighbourhood for each pair, so that pairs that share photos come to one partition: the lowest id around it."""
-    both = [
-        pairs.select(F.col(f"image_id_{a}").alias("one"), F.col(f"image_id_{b}").alias("other"))
-        for a, b in ("ab", "ba")
-    ]
-    lowest = both[0].unionByName(both[1]).groupBy("one").agg(F.least("one", F.min("other")).alias("lowest"))
-    for side in _SIDES:
-        of_side = lowest.select(F.col("one").alias(f"image_id_{side}"), F.col("lowest").alias(f"lowest_{side}"))
-        pairs = pairs.join(of_side, f"image_id_{side}")
-    return pairs.withColumn("neighbourhood", F.least("lowest_a", "lowest_b")).drop("lowest_a", "lowest_b")
+    return described.mapInArrow(judge_pairs, schema)
 
 
 def _cosines(spark: SparkSession, store: Run, candidates: DataFrame) -> DataFrame:
@@ -285,7 +298,7 @@ def _dot(a: Column, b: Column) -> Column:
 def _judge_rows(
     batches: Iterator[pa.RecordBatch], read: _PhotoReader, max_pdq_hamming: int, min_confidence: float
 ) -> Iterator[pa.RecordBatch]:
-    photo = lru_cache(_KEPT_VIEWS)(read)
+    pixels_of = lru_cache(_KEPT_PHOTOS)(read)
     fields = [field.with_nullable(True) for field in table_schema("near_duplicates").arrow]
     schema = pa.schema([*fields, *_JUDGED_EXTRAS])
     for batch in batches:
@@ -296,13 +309,11 @@ def _judge_rows(
             orientation, hamming = best_orientation(hash_a, hash_b)
             comparison, took_ms = None, None
             if facts_a.pixel_hash != facts_b.pixel_hash:
-                view_a, view_b = photo(pair["uri_a"]), photo(pair["uri_b"])
-                if view_a is None or view_b is None:
-                    continue
-                started = time.perf_counter()
+                started = time.process_time()
                 # The best of eight unlike hashes says nothing about how a photo was turned.
-                comparison = compare_views(view_a, view_b, orientation if hamming <= max_pdq_hamming else None)
-                took_ms = 1000 * (time.perf_counter() - started)
+                turned = orientation if hamming <= max_pdq_hamming else None
+                comparison = _compare(pair, turned, pixels_of)
+                took_ms = 1000 * (time.process_time() - started)
             cosines = {facet: pair[f"cosine_{facet}"] for facet in FACETS}
             evidence = Evidence(hamming, comparison, cosines, took_ms)
             judgement = judge(evidence, facts_a, facts_b)
@@ -320,6 +331,21 @@ def _judge_rows(
                     }
                 )
         yield pa.RecordBatch.from_pylist(judged, schema)
+
+
+def _compare(
+    pair: dict[str, Any], orientation: Orientation | None, pixels_of: Callable[[str], NDArray[np.uint8] | None]
+) -> Comparison | None:
+    if pair["points_a"] is None or pair["points_b"] is None:
+        return None  # One of them can no longer be read.
+    features = [LocalFeatures.from_bytes(pair[f"points_{side}"], pair[f"histograms_{side}"]) for side in _SIDES]
+    found = align(*features)
+    if not worth_measuring(found, orientation):
+        return None
+    pixels = [pixels_of(pair[f"uri_{side}"]) for side in _SIDES]
+    if pixels[0] is None or pixels[1] is None:
+        return None
+    return measure_aligned(View(pixels[0], features[0]), View(pixels[1], features[1]), found, orientation)
 
 
 def _photo_facts(pair: dict[str, Any], side: str) -> PhotoFacts:

@@ -300,5 +300,6 @@ def _object(pixels: NDArray[np.float32], background: NDArray[np.float32]) -> NDA
 
 
 def _unlike(pixels: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.bool_]:
-    unlike: NDArray[np.bool_] = np.abs(pixels - background).max(axis=2) > _BACKGROUND_DIFFERS_BY
+    red, green, blue = (np.abs(pixels[..., c] - background[c]) > _BACKGROUND_DIFFERS_BY for c in range(3))
+    unlike: NDArray[np.bool_] = red | green | blue
     return unlike

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import cv2
@@ -18,7 +18,7 @@ MAX_FEATURES = 500
 _LEAST_CONTRAST = 0.02
 # Bits of a code in a catalogue of up to so many photos, with one more for each doubling, so that codes stay as rare;
 # and how many of the bits nearest to changing are tried both ways when a photo asks for others.
-_CODE_BITS = 24
+_CODE_BITS = 28
 _CODE_PHOTOS = 4096
 _MAX_CODE_BITS = 60
 PROBED_BITS = 4
@@ -28,14 +28,31 @@ _CODE_SEED = 0
 
 @dataclass(frozen=True)
 class LocalFeatures:
-    """points_px: (N, 2) float32 x y, pixel centres at whole numbers; descriptors: (N, 128) float32, unit length."""
+    """points_px: (N, 2) float32 x y, pixel centres at whole numbers; histograms: (N, 128) uint8, SIFT's own numbers."""
 
     points_px: NDArray[np.float32]
-    descriptors: NDArray[np.float32]
+    histograms: NDArray[np.uint8]
+
+    @cached_property
+    def descriptors(self) -> NDArray[np.float32]:
+        """(N, 128) float32, unit length: RootSIFT."""
+        values = self.histograms.astype(np.float32)
+        return np.asarray(np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1e-6)), np.float32)
+
+    def to_bytes(self) -> tuple[bytes, bytes]:
+        """Points and histograms; 136 bytes a feature."""
+        return self.points_px.tobytes(), self.histograms.tobytes()
+
+    @classmethod
+    def from_bytes(cls, points: bytes, histograms: bytes) -> LocalFeatures:
+        """What `to_bytes` gave."""
+        return cls(
+            np.frombuffer(points, np.float32).reshape(-1, 2), np.frombuffer(histograms, np.uint8).reshape(-1, 128)
+        )
 
 
 def extract_features(pixels: NDArray[np.uint8]) -> LocalFeatures:
-    """RootSIFT of the strongest keypoints, at most MAX_FEATURES.
+    """SIFT of the strongest keypoints, at most MAX_FEATURES.
 
     pixels: (H, W, 3) uint8 RGB at working size. Sources: Lowe, "Distinctive Image Features from Scale-Invariant
     Keypoints", 2004; Arandjelovic and Zisserman, "Three things everyone should know to improve object retrieval",
@@ -44,10 +61,9 @@ def extract_features(pixels: NDArray[np.uint8]) -> LocalFeatures:
     grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     keypoints, found = _sift().detectAndCompute(grey, None)
     if found is None:
-        return LocalFeatures(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.float32))
+        return LocalFeatures(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
     points = np.array([keypoint.pt for keypoint in keypoints], np.float32)[:MAX_FEATURES]
-    histograms = found[:MAX_FEATURES]
-    return LocalFeatures(points, np.sqrt(histograms / np.maximum(histograms.sum(axis=1, keepdims=True), 1e-6)))
+    return LocalFeatures(points, found[:MAX_FEATURES].astype(np.uint8))
 
 
 def mirrored_descriptors(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:

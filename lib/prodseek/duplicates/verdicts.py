@@ -9,7 +9,7 @@ from typing import Any
 from prodseek.duplicates.confidence import confidence_of
 from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.hashes import Orientation
-from prodseek.duplicates.verification import WHOLE, Comparison
+from prodseek.duplicates.verification import LEAST_MATCHES, WHOLE, Comparison
 
 
 class Verdict(StrEnum):
@@ -82,8 +82,7 @@ _SAME_SIZE = 0.02
 _PLAIN_SURROUNDING = 6.0
 # The step at the edge of what was pasted, over the steps beside it; a crop's edge is no step in the larger photo.
 _SEAM = 1.5
-# What only the object shares: so many verified matches, so alike where they lie.
-_OBJECT_MATCHES = 8
+# What only the object shares: so alike where the verified matches lie.
 _OBJECT_SIMILARITY = 0.8
 _OBJECT_MATCH_AREA = 0.02
 # An object in a scene: its whole photo would fill less than this of the scene.
@@ -295,7 +294,7 @@ def _shared_object(comparison: Comparison) -> Verdict | None:
     """The frames are unlike, but something in them is the same."""
     difference = comparison.difference
     if (
-        comparison.n_matches < _OBJECT_MATCHES
+        comparison.n_matches < LEAST_MATCHES
         or difference.matched_similarity < _OBJECT_SIMILARITY
         or comparison.match_area < _OBJECT_MATCH_AREA
     ):

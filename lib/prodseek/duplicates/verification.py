@@ -25,6 +25,8 @@ from prodseek.duplicates.geometry import (
 from prodseek.duplicates.hashes import Orientation
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
+# Where the hashes are unlike, fewer verified matches never made a verdict: chance agrees on as many.
+LEAST_MATCHES = 8
 # Photos that share less than this part of either frame share nothing that can be judged.
 _LEAST_SHARED = 0.02
 # So alike, no other way of laying them over each other is looked for.
@@ -76,22 +78,37 @@ class Comparison:
     difference: Difference
 
 
+def at_working_size(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """pixels: (H, W, 3) uint8 RGB of any size; returned with at most WORKING_SIDE_PX a side."""
+    scale = WORKING_SIDE_PX / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def view(pixels: NDArray[np.uint8]) -> View:
     """pixels: (H, W, 3) uint8 RGB of any size."""
-    scale = WORKING_SIDE_PX / max(pixels.shape[:2])
-    if scale < 1:
-        size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    pixels = at_working_size(pixels)
     return View(pixels, extract_features(pixels))
 
 
 def compare_views(a: View, b: View, orientation: Orientation | None = None) -> Comparison | None:
     """Lay a over b and measure what both show; None where nothing says that they show the same.
 
-    orientation: how a as a whole may be turned to look like b, if the hashes say so. Of that and of what the local
-    features say, the one under which the photos are more alike is taken.
+    orientation: how a as a whole may be turned to look like b, if the hashes say so.
     """
     found = align(a.features, b.features)
+    return measure_aligned(a, b, found, orientation) if worth_measuring(found, orientation) else None
+
+
+def worth_measuring(found: Alignment | None, orientation: Orientation | None) -> bool:
+    """Whether the pixels of two photos need to be looked at: their hashes are near, or enough features agree."""
+    return orientation is not None or (found is not None and len(found.matched_px) >= LEAST_MATCHES)
+
+
+def measure_aligned(a: View, b: View, found: Alignment | None, orientation: Orientation | None) -> Comparison | None:
+    """Of what the local features and the hashes say, the way to lay a over b under which the photos are more alike."""
     candidates = []
     if found is not None:
         candidates.append(_measure(a, b, same_frame(found.matrix, a.size, b.size), found))

@@ -16,6 +16,8 @@ _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     # Rows carry slices of up to 4 KB: 1,024 of them keep an Arrow batch at a few MB.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1024",
+    # Pairs of photos carry the local features of both, 136 KB.
+    "spark.sql.execution.arrow.maxBytesPerBatch": "33554432",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.parquet.compression.codec": "zstd",
 }
