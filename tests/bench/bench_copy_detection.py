@@ -105,8 +105,8 @@ def plant(folder: Path, files: Sequence[bytes], n_references: int, n_each: int) 
 
 
 def night(spark: SparkSession, folder: Path, root: Path) -> tuple[Run, float]:
-    """The stages from ingest to duplicates; and the seconds that the last took."""
-    config = load_config("local", catalog=str(folder), root=str(root))
+    """The stages from ingest to duplicates, every pair with a verdict written; and the seconds that the last took."""
+    config = load_config("local", settings=["duplicates.min_confidence=0"], catalog=str(folder), root=str(root))
     run, console = open_run(spark, config).run, Progress()
     for stage in STAGES[: STAGES.index("duplicates") + 1]:
         summary = run_stage(spark, config, run, stage, console)
@@ -138,12 +138,16 @@ def likenesses(run: Run, folder: Path, planted: Catalogue) -> dict[str, NDArray[
     return {name: np.asarray(score, np.float64) for name, score in zip(LIKENESSES, scores, strict=True)}
 
 
-def pairs_of(run: Run) -> list[tuple[str, str, str, float]]:
-    """uri_a, uri_b, verdict, confidence of the published pairs; a pair of images stands for all photos with their bytes."""
+def pairs_of(run: Run, least: float | None = None) -> list[tuple[str, str, str, float]]:
+    """uri_a, uri_b, verdict, confidence of pairs of at least this confidence; None: of those that are published by default.
+
+    A pair of images stands for all photos with their bytes.
+    """
+    least = load_config().duplicates.min_confidence if least is None else least
     uris = read(run, "images").to_pandas().groupby("image_id")["uri"].apply(list)
     found = []
     table = read(run, "near_duplicates").to_pandas()
-    for row in table.drop_duplicates(["image_id_a", "image_id_b"]).itertuples():
+    for row in table[table["confidence"] >= least].drop_duplicates(["image_id_a", "image_id_b"]).itertuples():
         for a, b in product(uris[row.image_id_a], uris[row.image_id_b]):
             if a != b:
                 found.append((a, b, row.verdict, row.confidence))
@@ -215,7 +219,8 @@ def tables(run: Run, folder: Path, planted: Catalogue, part: str) -> list[Table]
     confidence, is_true = judged(run, planted)
     error = expected_calibration_error(confidence, is_true)
     more.add_row(
-        f"expected calibration error, {len(is_true)} published pairs, {(~is_true).sum()} of them wrong", f"{error:.4f}"
+        f"expected calibration error, {len(is_true)} pairs with a verdict, {(~is_true).sum()} of them wrong",
+        f"{error:.4f}",
     )
     more.add_row("groups that hold two sources", str(mixed_groups(run, planted.source_of)))
     return [main, each, more]
@@ -232,11 +237,14 @@ def share(found: NDArray[np.bool_], truth: NDArray[np.bool_], queries: Sequence[
 
 
 def judged(run: Run, planted: Catalogue) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Confidence of the published pairs, and whether they show one source. Two pasted photos may share their scene: left out."""
+    """Confidence of all pairs with a verdict, and whether they show one source.
+
+    Two pasted photos may share their scene: left out.
+    """
     pasted = {query.uri for query in planted.queries if query.alteration == "paste"}
     rows = [
         (confidence, planted.source_of[a] == planted.source_of[b])
-        for a, b, verdict, confidence in pairs_of(run)
+        for a, b, verdict, confidence in pairs_of(run, least=0.0)
         if not {a, b} <= pasted and not verdict.startswith("identical")
     ]
     confidence, is_true = zip(*rows, strict=True)

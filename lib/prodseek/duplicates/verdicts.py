@@ -46,6 +46,8 @@ _COPY_MATCHING = 0.90
 _COPY_SHARED = 0.8
 # Compression and resizing leave hardly a pixel without its like; other handles on the same cupboard do.
 _COPY_DIFFERING = 0.0006
+# From here on one photo lies in the other: a crop does, another shot from nearly the same place does not.
+_NESTED = 0.98
 # What surrounds a shared part bleeds into its edges, and the transform is not quite exact.
 _PART_SIMILARITY = 0.80
 _PART_MATCHING = 0.75
@@ -181,7 +183,7 @@ def _is_copy(comparison: Comparison) -> bool:
     difference = comparison.difference
     if max(comparison.area_a, comparison.area_b) < _COPY_SHARED:
         return False
-    if _shares_part(comparison):
+    if _shares_part(comparison) and max(comparison.area_a, comparison.area_b) >= _NESTED:
         least_similarity, least_matching, most_differing = _PART_SIMILARITY, _PART_MATCHING, _PART_DIFFERING
     else:
         least_similarity, least_matching, most_differing = _COPY_SIMILARITY, _COPY_MATCHING, _COPY_DIFFERING
@@ -193,7 +195,9 @@ def _is_copy(comparison: Comparison) -> bool:
 
 
 def _shares_part(comparison: Comparison) -> bool:
-    return not comparison.box_a == comparison.box_b == WHOLE
+    """Whether either shows more than the other. The boxes of a tilted frame are whole, what they hold is not."""
+    whole = comparison.box_a == comparison.box_b == WHOLE and min(comparison.area_a, comparison.area_b) >= _NESTED
+    return not whole
 
 
 def _kind(comparison: Comparison, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:
@@ -299,7 +303,8 @@ def _shared_object(comparison: Comparison) -> Verdict | None:
         or comparison.match_area < _OBJECT_MATCH_AREA
     ):
         return None
-    if min(comparison.area_a, comparison.area_b) < _SCENE_SHARE:
+    smaller, larger = sorted((comparison.area_a, comparison.area_b))
+    if smaller < _SCENE_SHARE and larger >= _COPY_SHARED:
         return Verdict.EMBEDDED
     if (
         comparison.n_matches >= _SAME_OBJECT_MATCHES

@@ -44,6 +44,16 @@ def white_cupboard(n_columns, n_rows, handle="knob", colour=(236, 234, 230), siz
     return image
 
 
+def thing_on_carpet(seed, outline, colour, tilt=0.0, moved_px=0):
+    """A plain thing on a patterned carpet, photographed from above. outline: corners as fractions of the carpet."""
+    rng = np.random.default_rng(seed)
+    pattern = sum(ndimage.gaussian_filter(rng.normal(size=(400, 400, 3)), (s, s, 0)) * s for s in (1.5, 3, 8))
+    carpet = Image.fromarray(np.clip(110 + 45 * pattern / pattern.std(), 0, 255).astype(np.uint8))
+    ImageDraw.Draw(carpet).polygon([(400 * x, 400 * y) for x, y in outline], fill=colour)
+    tilted = carpet.rotate(tilt, Image.Resampling.BICUBIC)
+    return jpeg(tilted.crop((60 + moved_px, 60, 340 + moved_px, 340)))
+
+
 def jpeg(image, quality=88):
     buffer = io.BytesIO()
     image.convert("RGB").save(buffer, "JPEG", quality=quality)

@@ -7,6 +7,7 @@ from prodseek.duplicates.candidates import MAX_PHOTOS_A_CODE, heaviest_pairs, pa
 from prodseek.duplicates.features import (
     MAX_FEATURES,
     PROBED_BITS,
+    LocalFeatures,
     extract_features,
     feature_codes,
     mirrored_descriptors,
@@ -29,6 +30,14 @@ def test_descriptors_are_those_of_rootsift():
     assert 50 < len(features.points_px) <= MAX_FEATURES
     assert features.descriptors.shape == (len(features.points_px), 128)
     np.testing.assert_allclose(np.linalg.norm(features.descriptors, axis=1), 1, atol=1e-5)
+
+
+def test_features_survive_their_bytes():
+    features = extract_features(pixels(textured_photo(1)))
+    again = LocalFeatures.from_bytes(*features.to_bytes())
+    np.testing.assert_array_equal(again.points_px, features.points_px)
+    np.testing.assert_array_equal(again.descriptors, features.descriptors)
+    assert LocalFeatures.from_bytes(b"", b"").descriptors.shape == (0, 128)
 
 
 def test_mirrored_descriptors_are_those_of_the_mirrored_photo():
@@ -89,6 +98,12 @@ def test_a_code_of_many_photos_pairs_nobody_and_a_rare_one_counts_more():
     rows, codes = np.array([0, 1, 2, 3, 4, 5]), np.array([7, 7, 8, 8, 8, 8])
     pairs = pairs_by_codes(rows, codes, rows[[0, 2]], codes[[0, 2]], 1000)
     assert pairs.weight[0] > pairs.weight[1:].max() > 0
+
+
+def test_more_photos_than_can_be_packed_are_refused():
+    rows, codes = np.array([0, 2**31]), np.array([7, 7])
+    with pytest.raises(ValueError, match="too many to pair at once"):
+        pairs_by_codes(rows, codes, rows, codes, 2**32)
 
 
 def test_no_codes_make_no_pairs():

@@ -127,6 +127,19 @@ def test_without_pixels_nothing_is_claimed():
             {"box_a": (0.0, 0.0, 0.6, 1.0), "area_a": 0.6, "box_b": (0.4, 0.0, 1.0, 1.0), "area_b": 0.6},
             Verdict.SAME_OBJECT,
         ),
+        # A tilted frame's boxes are whole: letters are looked for only where both show the same.
+        (
+            {"differing_fraction": 0.05, "differing_box": (0.0, 0.1, 0.7, 0.7), "area_a": 0.87, "area_b": 0.86},
+            Verdict.SAME_OBJECT,
+        ),
+        # Two shots from nearly the same place overlap, but neither lies in the other.
+        ({"box_a": PART, "area_a": 0.96, "area_b": 0.89, "structural_similarity": 0.86}, Verdict.SAME_OBJECT),
+        ({"box_a": PART, "area_a": 0.96, "area_b": 1.0, "structural_similarity": 0.86}, Verdict.PADDED),
+        # An object in a scene lies in it; two photos that share an edge of the same wallpaper do not.
+        (
+            {"structural_similarity": 0.4, "matching_fraction": 0.3, "area_a": 0.13, "area_b": 0.12, "n_matches": 9},
+            None,
+        ),
         ({"contrast": 1.0}, None),
         ({"structured_fraction": 0.001}, None),
     ],

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from made_photos import jpeg, pixels, textured_photo, white_cupboard
+from made_photos import jpeg, pixels, textured_photo, thing_on_carpet, white_cupboard
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 from prodseek.duplicates.hashes import ORIENTATIONS, Orientation, turn
@@ -90,6 +90,22 @@ def test_another_colour_of_a_thing_is_told_from_another_tone(seed):
         assert judgement is not None and judgement.verdict == Verdict.RECOLOURED
     darker = verdict(brown, jpeg(tinted(textured_photo(seed), (140, 110, 80))))
     assert darker is None or darker.verdict not in MERGING
+
+
+SHIRT = ((0.25, 0.2), (0.75, 0.2), (0.8, 0.4), (0.68, 0.4), (0.68, 0.85), (0.32, 0.85), (0.32, 0.4), (0.2, 0.4))
+DRESS = ((0.35, 0.15), (0.65, 0.15), (0.6, 0.4), (0.75, 0.9), (0.25, 0.9), (0.4, 0.4))
+HAT = ((0.3, 0.62), (0.34, 0.4), (0.46, 0.32), (0.5, 0.24), (0.54, 0.32), (0.66, 0.4), (0.7, 0.62))
+CAP = ((0.33, 0.6), (0.37, 0.42), (0.5, 0.34), (0.63, 0.42), (0.67, 0.6))
+
+
+@pytest.mark.parametrize(("tilt", "moved_px"), [(0, 0), (0, 14), (20, 5)])
+@pytest.mark.parametrize("outlines", [(SHIRT, SHIRT), (SHIRT, DRESS), (HAT, CAP)], ids=["shirts", "dress", "hats"])
+def test_other_things_on_the_same_carpet_are_no_copies(outlines, tilt, moved_px):
+    colours = ((200, 120, 40), (220, 60, 120)) if outlines[0] == outlines[1] else ((225, 225, 220), (215, 205, 190))
+    one = thing_on_carpet(1, outlines[0], colours[0])
+    other = thing_on_carpet(1, outlines[1], colours[1], tilt, moved_px)
+    judgement = verdict(one, other, None)
+    assert judgement is None or judgement.verdict not in MERGING
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS[1:])
