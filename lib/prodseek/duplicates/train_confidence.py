@@ -26,8 +26,9 @@ from prodseek.duplicates.alterations import ALTERATIONS, altered, jpeg, with_bad
 from prodseek.duplicates.candidates import pairs_by_codes
 from prodseek.duplicates.confidence import FEATURES, MODEL_FILE, ConfidenceModel, feature_values
 from prodseek.duplicates.features import feature_codes
+from prodseek.duplicates.geometry import align
 from prodseek.duplicates.hashes import best_orientation, hashes_from_hex, pdq_hash, pdq_pairs
-from prodseek.duplicates.verification import View, compare_views, view
+from prodseek.duplicates.verification import View, measure_aligned, view
 from prodseek.images import decode_image
 
 SEED = 0
@@ -122,7 +123,9 @@ def _pairs(photos: Sequence[bytes]) -> tuple[NDArray[np.float64], NDArray[np.boo
         if (not same and shown[0] & shown[1]) or made[a].source % 2 != made[b].source % 2:
             continue
         orientation, hamming = best_orientation(hashes[a], hashes[b])
-        comparison = compare_views(views[a], views[b], orientation if hamming <= MAX_PDQ_HAMMING else None)
+        # A night does not measure pairs of few matches; here they are the ones to tell copies from.
+        found = align(views[a].features, views[b].features)
+        comparison = measure_aligned(views[a], views[b], found, orientation if hamming <= MAX_PDQ_HAMMING else None)
         if comparison is not None:
             rows.append(feature_values(comparison, hamming))
             is_copy.append(same)
