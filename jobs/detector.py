@@ -1,4 +1,4 @@
-"""The detector that the configuration describes, on the driver and in every Python worker."""
+"""Taking a detector from the driver to every Python worker."""
 
 from __future__ import annotations
 
@@ -9,31 +9,10 @@ from typing import TYPE_CHECKING
 from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
-from prodseek.config import Config
 from prodseek.vision.settings import DetectorSettings
-from prodseek.vision.weights import obtain_weights
 
 if TYPE_CHECKING:
     from prodseek.vision.inference import Detector
-
-
-def detector_settings(config: Config) -> DetectorSettings:
-    """The detector that the configuration describes; its weights are fetched when they are not there yet."""
-    weights = config.network.weights
-    path = obtain_weights(weights.file_name, weights.sha256, weights.sources, weights.folder)
-    return DetectorSettings(
-        weights_path=path,
-        weights_sha256=weights.sha256,
-        network=config.network.name,
-        input_px=config.network.input_px,
-        batch_size=config.embed.batch_size,
-        score_threshold=config.embed.score_threshold,
-        nms_iou_threshold=config.embed.nms_iou_threshold,
-        max_detections=config.embed.max_detections,
-        torch_threads=config.embed.torch_threads,
-        device=config.embed.device,
-        precision=config.embed.precision,
-    )
 
 
 def ship(spark: SparkSession, settings: DetectorSettings) -> DetectorSettings:
