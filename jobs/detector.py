@@ -21,8 +21,13 @@ def ship(spark: SparkSession, settings: DetectorSettings) -> DetectorSettings:
     return replace(settings, weights_path=Path(settings.weights_path.name))
 
 
+def arrived(shipped: DetectorSettings) -> DetectorSettings:
+    """In a worker, the settings of what `ship` gave, with the weights where they are there."""
+    return replace(shipped, weights_path=Path(SparkFiles.get(shipped.weights_path.name)))
+
+
 def load_shipped(shipped: DetectorSettings) -> Detector:
     """In a worker, the detector of what `ship` gave; loaded once a process."""
     from prodseek.vision.inference import load_detector
 
-    return load_detector(replace(shipped, weights_path=Path(SparkFiles.get(shipped.weights_path.name))))
+    return load_detector(arrived(shipped))

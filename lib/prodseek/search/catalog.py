@@ -91,6 +91,13 @@ class Photo:
     image: DecodedImage
 
 
+def check_question(k: int, facet: str) -> Likeness:
+    """What likeness is asked for. Raises PromptError for a `facet` or a `k` that no search can answer."""
+    if k < 1:
+        raise PromptError(PromptFault.INVALID_PROMPT, f"k is {k}; ask for 1 result or more")
+    return Likeness.parse(facet)
+
+
 class _Searcher(Protocol):
     """An index of a facet, or what stands in for one."""
 
@@ -106,8 +113,10 @@ class Catalog:
     1 GiB; the index is mapped. torch is imported when the first photo is searched.
     """
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, settings: DetectorSettings | None = None) -> None:
+        """settings: of the detector, where they were found out before (`settings`)."""
         self.run = run
+        self._settings = settings
         self.manifest: dict[str, Any] = run.manifest()
         self.regions = Regions.read(run)
         self._embeddings = Embeddings(run)
@@ -159,7 +168,7 @@ class Catalog:
     def objects(self, image: Image) -> list[FoundObject]:
         """What the network sees in a photo: detections, the surest first, its foreground, the frame."""
         photo = self.read(image)
-        (found,) = self._detector.embed([(photo.image_id, photo.image)])
+        (found,) = self.detector.embed([(photo.image_id, photo.image)])
         ids = [detection_id(photo.image_id, region.kind, region.class_name, region.box) for region in found.regions]
         return [
             FoundObject(
@@ -179,7 +188,8 @@ class Catalog:
         name = "the photo" if isinstance(image, bytes) else f"the photo {str(image)!r}"
         try:
             data = image if isinstance(image, bytes) else read_photo(files.absolute(str(image)), "", limits.max_bytes)
-            return Photo(content_id(data), decode_image(data, limits, enough_side_px=self._detector.enough_side_px))
+            decoded = decode_image(data, limits, enough_side_px=self.detector.enough_side_px)
+            return Photo(content_id(data), decoded)
         except ImageRejected as rejected:
             raise PromptError(
                 rejected.reason.value, f"{name} cannot be read ({rejected}); give a photo that opens"
@@ -188,15 +198,13 @@ class Catalog:
     def embed(self, photo: Photo, boxes: Sequence[Sequence[float]]) -> dict[str, NDArray[np.float32]]:
         """Facet -> (N, d) float32 of unit length, for boxes of one photo by one pass of the network. Raises PromptError."""
         inside = [check_box(box, photo.image.width_px, photo.image.height_px) for box in boxes]
-        return self._projection.apply(self._detector.embed_boxes(photo.image, inside))
+        return self._projection.apply(self.detector.embed_boxes(photo.image, inside))
 
     def nearest(
         self, query: Vectors, k: int, facet: str, own_image: int | None, exclude_same_product: bool
     ) -> list[Hit]:
         """`search` for vectors that are at hand. query: facet -> (d,). own_image: number of the image they are of."""
-        if k < 1:
-            raise PromptError(PromptFault.INVALID_PROMPT, f"k is {k}; ask for 1 result or more")
-        likeness = Likeness.parse(facet)
+        likeness = check_question(k, facet)
         searched = likeness.facet or FACET
         searcher, nprobe, nlist = self._searcher(searched)
         excluding = exclude_same_product and own_image is not None
@@ -243,6 +251,8 @@ class Catalog:
     @cached_property
     def settings(self) -> DetectorSettings:
         """The detector that made the run, on what this machine has. Raises WeightsError and StoreError."""
+        if self._settings is not None:
+            return self._settings
         made_by = self.manifest["stages"]["embed"]["model_id"]
         weights = self.config.network.weights
         try:
@@ -262,7 +272,8 @@ class Catalog:
         return replace(settings, torch_threads=0, device="auto", precision=precision)
 
     @cached_property
-    def _detector(self) -> Detector:
+    def detector(self) -> Detector:
+        """The run's network, loaded when it is first asked for."""
         settings = self.settings
         # Imported here, for torch takes seconds and a region of the catalogue needs none.
         from prodseek.vision.inference import load_detector

@@ -20,6 +20,7 @@ class PromptFault(StrEnum):
     INVALID_PROMPT = "invalid_prompt"
     DUPLICATE_QUERY = "duplicate_query"
     UNKNOWN_REGION = "unknown_region"
+    NOTHING_FOUND = "nothing_found"
     BOX_NOT_FINITE = "box_not_finite"
     BOX_EMPTY = "box_empty"
     BOX_INVERTED = "box_inverted"
@@ -57,7 +58,7 @@ def check_box(box: Sequence[float], width_px: int, height_px: int) -> Box:
             f"the box {_written(box)} ends before it begins; a box is x1,y1,x2,y2 with the left upper corner first "
             f"(perhaps {_written(ordered)}), not x,y,width,height",
         )
-    if 0 <= min(x1, y1) and max(x2, y2) <= 1 and min(width_px, height_px) > 1:
+    if min(x1, y1) >= 0 and max(x2, y2) <= 1 and min(width_px, height_px) > 1:
         in_pixels = (x1 * width_px, y1 * height_px, x2 * width_px, y2 * height_px)
         raise PromptError(
             PromptFault.BOX_NORMALISED,
