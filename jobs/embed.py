@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from prodseek.jobs.detector import detector_settings, load_shipped, ship
+from prodseek.jobs.detector import load_shipped, ship
 from prodseek.jobs.ingest import write_images_and_rejects
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import base_uri
@@ -21,6 +21,7 @@ from pyspark.sql.types import StructType
 from prodseek import files
 from prodseek.catalog import read_photo
 from prodseek.config import Config
+from prodseek.detector_settings import detector_settings
 from prodseek.ids import detection_id
 from prodseek.images import (
     ImageLimits,

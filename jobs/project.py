@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prodseek.jobs.detector import detector_settings, load_shipped, ship
+from prodseek.jobs.detector import load_shipped, ship
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import base_uri, look, one_photo_an_image
 from prodseek.jobs.vectors import batch_of, ids_of, list_column, slices_of
@@ -22,9 +22,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from prodseek import files
 from prodseek.config import Config
+from prodseek.detector_settings import detector_settings
 from prodseek.embedding.facets import FACETS
 from prodseek.embedding.moments import Moments
-from prodseek.embedding.projection import Projection, fit_projection, fit_recipe
+from prodseek.embedding.projection import PROJECTION, Projection, fit_projection, fit_recipe
 from prodseek.errors import StoreError
 from prodseek.images import DecodedImage, ImageLimits
 from prodseek.slice_layout import lay_out
@@ -32,7 +33,6 @@ from prodseek.spark.tables import computed_schema, read_table, write_table
 from prodseek.store import Run, Store, Summary
 from prodseek.vision.settings import NUISANCE_VERSION, DetectorSettings
 
-PROJECTION = "projection.npz"
 _ROWS_PER_PARTITION = 4096
 _IMAGES_PER_PARTITION = 32
 _MOMENTS_SCHEMA = "partition string, moments binary"

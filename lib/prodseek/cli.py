@@ -1,9 +1,11 @@
-"""The command line: `prodseek run`, `prodseek config`, `prodseek weights`, `prodseek export-index`,
-`prodseek java-home`."""
+"""The command line: `prodseek run`, `prodseek search`, `prodseek search-batch`, `prodseek config`, `prodseek weights`,
+`prodseek export-index`, `prodseek java-home`."""
 
 from __future__ import annotations
 
 import sys
+import tempfile
+import webbrowser
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -67,6 +69,78 @@ def run(
     from prodseek.jobs.stages import run_named
 
     run_named(stage.value, load_config(environment, config_files or (), settings or (), catalog, root))
+
+
+FacetOrMix = Annotated[
+    str, typer.Option(help="visual, colour, texture or shape, or a mix such as mix=visual:0.5,colour:0.5.")
+]
+Exclude = Annotated[bool, typer.Option("--exclude-same-product", help="Leave out the products of the photo itself.")]
+
+
+@app.command()
+def search(
+    image: Annotated[str | None, typer.Option(help="The photo to search in.")] = None,
+    box: Annotated[str | None, typer.Option(help="x1,y1,x2,y2 in pixels of the upright photo.")] = None,
+    object_number: Annotated[int | None, typer.Option("--object", help="A number of those listed without it.")] = None,
+    region: Annotated[int | None, typer.Option(help="A detection_id of the catalogue, instead of a photo.")] = None,
+    facet: FacetOrMix = "visual",
+    k: Annotated[int, typer.Option("-k", help="How many products.")] = 20,
+    exclude_same_product: Exclude = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    html: Annotated[str | None, typer.Option(help="Write a page with the photos.")] = None,
+    png: Annotated[str | None, typer.Option(help="Write a picture: the target, then the matches.")] = None,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    root: Annotated[str, typer.Option(help="Where runs are kept.")] = "out",
+) -> None:
+    """Find products that look like a part of a photo, or like a region of the catalogue, in the newest run.
+
+    Without --box, --object and --region the objects in the photo are listed.
+    """
+    from prodseek.search import show
+    from prodseek.search.catalog import Catalog
+
+    question = show.Question(image, box, object_number, region, k, facet, exclude_same_product)
+    question.check()
+    catalog = Catalog.open(root)
+    if image is not None and question.asks_for_objects:
+        objects = catalog.objects(image)
+        if as_json:
+            typer.echo(show.as_json(objects))
+        else:
+            show.print_objects(image, objects)
+        return
+    found = show.answer(catalog, question)
+    if open_page and html is None:
+        html = str(Path(tempfile.mkdtemp(prefix="prodseek-")) / "search.html")
+    show.write_pictures(catalog, found, html, png)
+    if as_json:
+        typer.echo(show.as_json(found))
+    else:
+        show.print_hits(found)
+    if open_page and html is not None:
+        webbrowser.open(Path(html).resolve().as_uri())
+
+
+@app.command()
+def search_batch(
+    out: Annotated[str, typer.Option(help="The folder to write search_results and rejected_prompts to.")],
+    prompts: Annotated[str | None, typer.Argument(help="CSV or Parquet: uri and box, or detection_id.")] = None,
+    all_products: Annotated[
+        bool, typer.Option("--all-products", help="Similar products of every product, instead of prompts.")
+    ] = False,
+    k: Annotated[int, typer.Option("-k", help="How many products for each.")] = 20,
+    facet: FacetOrMix = "visual",
+    exclude_same_product: Exclude = False,
+    root: Root = None,
+    environment: Environment = "local",
+    config_files: ConfigFiles = None,
+    settings: Settings = None,
+) -> None:
+    """Answer a table of prompts with Spark, in the newest run; or find similar products for every product."""
+    from prodseek.jobs.search import search_batch as search_all
+
+    loaded = load_config(environment, config_files or (), settings or (), root=root)
+    search_all(loaded, prompts, all_products, out, k, facet, exclude_same_product)
 
 
 @app.command()

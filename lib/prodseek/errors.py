@@ -37,3 +37,13 @@ class TableError(ProdseekError):
 
 class ReconciliationError(ProdseekError):
     """Images + rejects differ from the input rows."""
+
+
+class PromptError(ProdseekError):
+    """A search cannot be answered as it was asked; `reason` is from the closed list of `rejected_prompts.reason`."""
+
+    exit_code = 2
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

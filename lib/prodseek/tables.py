@@ -22,6 +22,7 @@ TABLES = (
     "curation_summary",
     "group_lineage",
     "search_results",
+    "rejected_prompts",
 )
 
 _ARROW_TYPES = {

@@ -29,8 +29,9 @@ from prodseek.embedding.moments import Moments, check_slices
 from prodseek.errors import StoreError
 from prodseek.slice_layout import SlicePart, lay_out, layout_to_dict
 
-__all__ = ["FACETS", "VISUAL_DIM", "Moments", "Projection", "fit_projection", "fit_recipe"]
+__all__ = ["FACETS", "PROJECTION", "VISUAL_DIM", "Moments", "Projection", "fit_projection", "fit_recipe"]
 
+PROJECTION = "projection.npz"  # its file in a run's folder
 AGREEMENT_POWER = 4  # of a component's agreement with the others, in its weight
 _FORMAT = 3
 _MIN_NORM = 1e-9  # a vector shorter than this is rounding, not a direction

@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
-from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from prodseek.errors import ReconciliationError
 from prodseek.report import wording
 from prodseek.report.model import DuplicateGroup, Photo, Report
+from prodseek.report.templating import environment, source
 
 # A gallery opens with this many members; the others unfold.
 MEMBERS_AT_FIRST = 16
@@ -26,20 +26,23 @@ def render_report(report: Report) -> bytes:
     rejects, and ValueError when more is shown than was found or the run's time has no zone.
     """
     _check(report)
-    environment = _environment(report)
-    script = _source(environment, "page.js")
-    page = environment.get_template("report.html").render(
-        report=report,
-        headline=wording.headline(report),
-        slowest_seconds=max((stage.seconds for stage in report.stages), default=0.0),
-        total_seconds=sum(stage.seconds for stage in report.stages),
-        group_verdicts=_verdicts(copy.verdict for group in report.duplicates.groups for copy in group.copies),
-        pair_verdicts=_verdicts(pair.verdict for pair in report.duplicates.pairs_apart),
-        style=Markup(_source(environment, "page.css")),
-        script=Markup(script),
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        members_at_first=MEMBERS_AT_FIRST,
-        odd_ones_at_first=ODD_ONES_AT_FIRST,
+    script = source("page.js")
+    page = (
+        _environment(report)
+        .get_template("report.html")
+        .render(
+            report=report,
+            headline=wording.headline(report),
+            slowest_seconds=max((stage.seconds for stage in report.stages), default=0.0),
+            total_seconds=sum(stage.seconds for stage in report.stages),
+            group_verdicts=_verdicts(copy.verdict for group in report.duplicates.groups for copy in group.copies),
+            pair_verdicts=_verdicts(pair.verdict for pair in report.duplicates.pairs_apart),
+            style=Markup(source("page.css")),
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+            members_at_first=MEMBERS_AT_FIRST,
+            odd_ones_at_first=ODD_ONES_AT_FIRST,
+        )
     )
     return page.encode("utf-8")
 
@@ -58,19 +61,11 @@ def _verdicts(verdicts: Iterable[str]) -> list[str]:
 
 
 def _environment(report: Report) -> Environment:
-    environment = Environment(
-        loader=PackageLoader("prodseek.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_printable,
-    )
-    environment.filters |= {
+    made = environment()
+    made.filters |= {
         "alt": wording.photo_alt,
         "cap": wording.cap_sentence,
         "counted": wording.counted,
-        "data_uri": _data_uri,
         "duration": wording.duration,
         "figure": wording.figure,
         "member_alt": wording.member_alt,
@@ -80,19 +75,7 @@ def _environment(report: Report) -> Environment:
         "relative": lambda uri: wording.relative_uri(uri, report.run.catalogue),
         "verdict": wording.verdict_words,
     }
-    return environment
-
-
-def _printable(value: Any) -> Any:
-    return wording.printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
-def _data_uri(webp: bytes) -> Markup:
-    return Markup("data:image/webp;base64," + base64.b64encode(webp).decode())
-
-
-def _source(environment: Environment, name: str) -> str:
-    return PackageLoader("prodseek.report").get_source(environment, name)[0]
+    return made
 
 
 def _check(report: Report) -> None:

@@ -39,7 +39,12 @@ def read_table(spark: SparkSession, run: Run, table: str) -> DataFrame:
 
 
 def write_table(frame: DataFrame, run: Run, table: str) -> int:
-    """Write a table of a run, replacing what an interrupted attempt left; returns the number of rows.
+    """Write a table of a run as `write_table_at` does; returns the number of rows."""
+    return write_table_at(frame, run.table_uri(table), table)
+
+
+def write_table_at(frame: DataFrame, uri: str, table: str) -> int:
+    """Write a table into the folder `uri`, replacing what is there; returns the number of rows.
 
     Raises TableError, and leaves no table, when the columns are not the schema's, a value that must be there is
     null, a value is not on its column's closed list, or two rows share a key.
@@ -47,7 +52,6 @@ def write_table(frame: DataFrame, run: Run, table: str) -> int:
     schema = table_schema(table)
     expected = spark_schema(table)
     _check_columns(frame, schema, expected)
-    uri = run.table_uri(table)
     target = files.spark_uri(uri)
     checks = _row_checks(schema)
     observation = Observation()

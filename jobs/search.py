@@ -1,0 +1,381 @@
+"""Many searches at once, in the newest finished run: a table of prompts in, `search_results` out. Or, for every
+product, the products most like it, from the neighbour graph that the night has made already.
+
+Written is a folder: `search_results`, `rejected_prompts`, and MANIFEST.json, which comes last.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import lru_cache, partial
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import typer
+from prodseek.jobs.detector import arrived, ship
+from prodseek.jobs.partitions import deal
+from prodseek.jobs.progress import Console
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from prodseek import files
+from prodseek.catalog import FAULT, find_catalog, read_csv_manifest
+from prodseek.cli import explain_errors
+from prodseek.config import Config, load_config
+from prodseek.errors import PromptError, ReconciliationError
+from prodseek.pipeline import map_ahead
+from prodseek.search.catalog import DEFAULT_K, Catalog, Hit, Photo, check_question
+from prodseek.search.folding import fold
+from prodseek.search.likeness import Likeness
+from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
+from prodseek.spark.session import start_session
+from prodseek.spark.tables import computed_schema, read_table, spark_schema, write_table_at
+from prodseek.store import MANIFEST, Run, Store, Summary
+from prodseek.tables import table_schema
+from prodseek.vision.settings import DetectorSettings
+
+_EDGES = ("x1_px", "y1_px", "x2_px", "y2_px")
+_WORK = "_work"
+_PROMPTS_PER_PARTITION = 256
+_PRODUCTS_PER_PARTITION = 4096
+_READ_THREADS = 2
+
+_ASKED = ("asked_uri", "asked_box", "asked_region", "reason", "detail")
+_ANSWERS = computed_schema("search_results", *_ASKED)
+_ANSWERS_ARROW = pa.schema(
+    [
+        *(field.with_nullable(True) for field in table_schema("search_results").arrow),
+        *(pa.field(name, pa.string()) for name in _ASKED),
+    ]
+)
+
+Row = dict[str, Any]
+
+
+def search_batch(
+    config: Config,
+    prompts: str | None,
+    all_products: bool,
+    out: str,
+    k: int = DEFAULT_K,
+    facet: str = "visual",
+    exclude_same_product: bool = False,
+) -> None:
+    """Start Spark and answer a table of prompts, or find similar products for all of them."""
+    if (prompts is None) != all_products:
+        raise PromptError(
+            PromptFault.INVALID_PROMPT, "name a CSV or Parquet file of prompts, or --all-products: one of the two"
+        )
+    check_question(k, facet)
+    console = Console()
+    latest = Store.at(config.store.root).latest()
+    with console.starting():
+        spark = start_session(config.spark, "prodseek search")
+    try:
+        with console.stage(spark, "search"):
+            if prompts is None:
+                summary = similar_products(spark, latest, files.absolute(out), k)
+            else:
+                summary = answer_prompts(spark, latest, prompts, files.absolute(out), k, facet, exclude_same_product)
+        console.stage_done(summary)
+    finally:
+        spark.stop()
+
+
+def answer_prompts(
+    spark: SparkSession, run: Run, prompts: str, out: str, k: int, facet: str, exclude_same_product: bool
+) -> Summary:
+    """Answer every prompt, or say in `rejected_prompts` why not.
+
+    prompts: CSV or Parquet with uri and x1_px, y1_px, x2_px, y2_px, or detection_id; query_id where the rows have names.
+    A relative uri starts from the catalogue's folder, as in `images`. Raises PromptError for a file that is no such
+    table.
+    """
+    given = read_prompts(spark, prompts)
+    n_prompts = given.count()
+    settings = None
+    if not given.where("uri is not null").isEmpty():
+        made_by = Catalog.open(run.root, run.run_id).settings
+        settings = replace(ship(spark, made_by), torch_threads=int(run.manifest()["config"]["embed"]["torch_threads"]))
+    answer = partial(
+        _answer,
+        root=run.root,
+        run_id=run.run_id,
+        settings=settings,
+        k=k,
+        facet=facet,
+        exclude_same_product=exclude_same_product,
+    )
+    # Prompts of one photo lie together: it is read once, and passes the network once.
+    keyed = given.withColumn("key", F.coalesce("uri", "detection_id", F.lit("")))
+    work = files.join(out, _WORK)
+    dealt = deal(keyed, "key", n_prompts, _PROMPTS_PER_PARTITION)
+    dealt.mapInArrow(answer, _ANSWERS).write.mode("overwrite").parquet(files.spark_uri(work))
+    answers = spark.read.schema(_ANSWERS).parquet(files.spark_uri(work))
+    rejected = answers.where("reason is not null").select(
+        "query_id",
+        F.col("asked_uri").alias("uri"),
+        F.col("asked_box").alias("box"),
+        F.col("asked_region").alias("detection_id"),
+        "reason",
+        "detail",
+    )
+    hits = answers.where("reason is null").select(*table_schema("search_results").column_names)
+    rows = {
+        "search_results": write_table_at(hits, files.join(out, "search_results"), "search_results"),
+        "rejected_prompts": write_table_at(rejected, files.join(out, "rejected_prompts"), "rejected_prompts"),
+    }
+    n_answered = hits.where("rank = 1").count()
+    if n_answered + rows["rejected_prompts"] != n_prompts:
+        raise ReconciliationError(
+            f"{n_prompts} prompts came in, but {n_answered} were answered and {rows['rejected_prompts']} rejected; "
+            f"what lies in {out} is not finished"
+        )
+    reasons = {row["reason"]: row["count"] for row in rejected.groupBy("reason").count().orderBy("reason").collect()}
+    files.delete_dir(work)
+    counted = f" ({', '.join(f'{n} {reason}' for reason, n in reasons.items())})" if reasons else ""
+    line = f"{n_prompts} prompts: {n_answered} answered, {rows['rejected_prompts']} rejected{counted}; {out}"
+    facts = {
+        "run_id": run.run_id,
+        "prompts": n_prompts,
+        "answered": n_answered,
+        "rejected": reasons,
+        "k": k,
+        "facet": str(Likeness.parse(facet)),
+        "exclude_same_product": exclude_same_product,
+    }
+    return _finished(out, Summary("search", rows, facts, (line,)))
+
+
+def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> Summary:
+    """For every product the k other products most like it: `search_results` whose query_id is the product.
+
+    From `neighbours` alone, edges between primary regions: a product has as many as they lead to, at most
+    `neighbours.k` for each of its photos. What shows a copy of one of its own photos is left out.
+    """
+    images = read_table(spark, run, "images").select("image_id", "product_id", "uri")
+    copies = read_table(spark, run, "duplicate_groups").select("image_id", "group_id").distinct()
+    listed = images.join(copies, "image_id", "left").withColumn("original", F.coalesce("group_id", "image_id"))
+    primary = read_table(spark, run, "detections").where("is_primary").select("detection_id", "image_id", *_EDGES)
+    shown = primary.join(listed.drop("group_id"), "image_id")
+    asking = shown.select(F.col("product_id").alias("query_id"), F.col("detection_id").alias("asking_id"))
+    edges = read_table(spark, run, "neighbours").select(
+        F.col("detection_id").alias("asking_id"), F.col("neighbour_id").alias("detection_id"), "cosine_similarity"
+    )
+    own = listed.select(F.col("product_id").alias("query_id"), "original").distinct()
+    candidates = (
+        edges.join(asking, "asking_id")
+        .drop("asking_id")
+        .join(shown, "detection_id")
+        .where("product_id <> query_id")
+        .join(own, ["query_id", "original"], "left_anti")
+    )
+    n_products = images.select("product_id").distinct().count()
+    order = [F.col("query_id"), F.desc("cosine_similarity"), F.col("detection_id"), F.col("product_id"), F.col("uri")]
+    n_partitions = max(1, -(-n_products // _PRODUCTS_PER_PARTITION))
+    dealt = candidates.repartition(n_partitions, "query_id").sortWithinPartitions(*order)
+    hits = dealt.mapInArrow(partial(_fold_products, k=k), computed_schema("search_results"))
+    rows = {"search_results": write_table_at(hits, files.join(out, "search_results"), "search_results")}
+    written = spark.read.schema(spark_schema("search_results")).parquet(
+        files.spark_uri(files.join(out, "search_results"))
+    )
+    n_with = written.where("rank = 1").count()
+    facts = {"run_id": run.run_id, "products": n_products, "with_similar": n_with, "k": k}
+    line = (
+        f"{n_products} products, {n_products - n_with} of them unlike all others; {rows['search_results']} rows; {out}"
+    )
+    return _finished(out, Summary("search", rows, facts, (line,)))
+
+
+def _finished(out: str, summary: Summary) -> Summary:
+    values = {**summary.facts, "tables": summary.rows}
+    files.write_bytes(files.join(out, MANIFEST), (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
+    return summary
+
+
+def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
+    """query_id, uri, box, detection_id as text, as they were given, and fault. A prompt without a query_id is named
+    after what it asks for. Raises CatalogError and PromptError for what is no table of prompts."""
+    source = find_catalog(uri)
+    if source.kind == "csv":
+        table = spark.createDataFrame(read_csv_manifest(source))
+    elif source.kind == "parquet":
+        table = spark.read.parquet(files.spark_pattern(source.uri)).withColumn(FAULT, F.lit(None).cast("string"))
+    else:
+        raise PromptError(PromptFault.INVALID_PROMPT, f"{uri!r} is a folder; name a CSV or Parquet file of prompts")
+    has_boxes = {"uri", *_EDGES} <= set(table.columns)
+    if not has_boxes and "detection_id" not in table.columns:
+        raise PromptError(
+            PromptFault.INVALID_PROMPT,
+            f"{uri!r} has the columns {', '.join(c for c in table.columns if c != FAULT) or 'none'}; prompts need uri and "
+            f"{', '.join(_EDGES)}, or detection_id",
+        )
+
+    def text(name: str) -> Any:
+        column = F.col(name).cast("string") if name in table.columns else F.lit(None).cast("string")
+        return F.nullif(F.trim(column), F.lit(""))
+
+    edges = [F.coalesce(text(edge), F.lit("")) for edge in _EDGES]
+    has_box = F.coalesce(*(text(edge) for edge in _EDGES)).isNotNull()
+    given = table.select(
+        text("query_id").alias("query_id"),
+        text("uri").alias("uri"),
+        F.when(has_box, F.concat_ws(",", *edges)).alias("box"),
+        text("detection_id").alias("detection_id"),
+        F.col(FAULT).alias("fault"),
+    )
+    named = F.coalesce("query_id", "detection_id", F.concat_ws("#", "uri", "box"))
+    ordered = Window.partitionBy("query_id").orderBy("fault", "uri", "box", "detection_id")
+    placed = given.withColumn("query_id", named).withColumn("place", F.row_number().over(ordered))
+    again = F.lit("the query_id stands in another row already; give every prompt its own")
+    fault = F.coalesce("fault", F.when(F.col("place") > 1, again))
+    return placed.withColumn("is_again", F.col("place") > 1).withColumn("fault", fault).drop("place")
+
+
+def _answer(
+    batches: Iterator[pa.RecordBatch],
+    root: str,
+    run_id: str,
+    settings: DetectorSettings | None,
+    k: int,
+    facet: str,
+    exclude_same_product: bool,
+) -> Iterator[pa.RecordBatch]:
+    """Answer the prompts of one partition, those of a photo one after another."""
+    catalog = _opened(root, run_id, None if settings is None else arrived(settings))
+    prompts = (row for batch in batches for row in batch.to_pylist())
+    by_key = (sorted(rows, key=lambda row: row["query_id"]) for _, rows in groupby(prompts, key=itemgetter("key")))
+    for rows, photo in map_ahead(partial(_read, catalog), by_key, _READ_THREADS):
+        answers: list[Row] = []
+        own_image = catalog.regions.image_number(photo.image_id) if isinstance(photo, Photo) else None
+        asked = [(row, _checked(row, photo)) for row in rows]
+        boxes = [box for _, box in asked if isinstance(box, tuple)]
+        vectors = catalog.embed(photo, boxes) if isinstance(photo, Photo) and boxes else {}
+        n_boxes = 0
+        for row, what in asked:
+            try:
+                if isinstance(what, PromptError):
+                    raise what
+                if isinstance(what, int):
+                    hits = catalog.search_region(what, k, facet, exclude_same_product)
+                else:
+                    query = {name: values[n_boxes] for name, values in vectors.items()}
+                    n_boxes += 1
+                    hits = catalog.nearest(query, k, facet, own_image, exclude_same_product)
+                if not hits:
+                    raise PromptError(PromptFault.NOTHING_FOUND, "no other product is in the catalogue")
+                answers += [_hit_row(row["query_id"], hit) for hit in hits]
+            except PromptError as error:
+                answers.append(_rejected_row(row, error))
+        yield pa.RecordBatch.from_pylist(answers, _ANSWERS_ARROW)
+
+
+def _read(catalog: Catalog, rows: list[Row]) -> tuple[list[Row], Photo | PromptError | None]:
+    """The photo of prompts that share one; None where they name a region."""
+    uri = rows[0]["uri"]
+    if uri is None or not any(row["box"] and not row["fault"] for row in rows):
+        return rows, None
+    try:
+        return rows, catalog.read(catalog.photo_uri(uri))
+    except PromptError as error:
+        return rows, error
+
+
+def _checked(row: Row, photo: Photo | PromptError | None) -> Box | int | PromptError:
+    """What a prompt asks for: a box inside its photo, or a region; or why it cannot be answered."""
+    if row["fault"]:
+        reason = PromptFault.DUPLICATE_QUERY if row["is_again"] else PromptFault.INVALID_PROMPT
+        return PromptError(reason, row["fault"])
+    if (row["uri"] is None) == (row["detection_id"] is None):
+        return PromptError(PromptFault.INVALID_PROMPT, "give either a uri with its box, or a detection_id")
+    try:
+        if row["detection_id"] is not None:
+            return int(row["detection_id"])
+        if row["box"] is None:
+            return PromptError(PromptFault.INVALID_PROMPT, f"the row has no box; give {', '.join(_EDGES)}")
+        if not isinstance(photo, Photo):
+            return photo or PromptError(PromptFault.INVALID_PROMPT, "the row names no photo")
+        return check_box(parse_box(row["box"]), photo.image.width_px, photo.image.height_px)
+    except PromptError as error:
+        return error
+    except ValueError:
+        return PromptError(
+            PromptFault.INVALID_PROMPT, f"detection_id is {row['detection_id']!r}; it must be a whole number"
+        )
+
+
+def _hit_row(query_id: str, hit: Hit) -> Row:
+    return {
+        "query_id": query_id,
+        "rank": hit.rank,
+        "detection_id": hit.detection_id,
+        "image_id": hit.image_id,
+        "product_id": hit.product_id,
+        "uri": hit.uri,
+        **dict(zip(_EDGES, hit.box_px, strict=True)),
+        "cosine_similarity": hit.cosine_similarity,
+        **{f"{facet}_similarity": cosine for facet, cosine in hit.facets.items()},
+    }
+
+
+def _rejected_row(row: Row, error: PromptError) -> Row:
+    return {
+        "query_id": row["query_id"],
+        "asked_uri": row["uri"],
+        "asked_box": row["box"],
+        "asked_region": row["detection_id"],
+        "reason": str(error.reason),
+        "detail": str(error),
+    }
+
+
+@lru_cache(maxsize=1)
+def _opened(root: str, run_id: str, settings: DetectorSettings | None) -> Catalog:
+    """The run, opened once a process, with its network where photos are asked about."""
+    catalog = Catalog(Store.at(root).run(run_id), settings)
+    if settings is not None:
+        _ = catalog.detector  # before threads that read photos ask for it
+    return catalog
+
+
+def _fold_products(batches: Iterator[pa.RecordBatch], k: int) -> Iterator[pa.RecordBatch]:
+    schema = pa.schema([field.with_nullable(True) for field in table_schema("search_results").arrow])
+    candidates = (row for batch in batches for row in batch.to_pylist())
+    for _, group in groupby(candidates, key=itemgetter("query_id")):
+        rows = list(group)
+        kept = fold(((row["product_id"], row["original"]) for row in rows), k)
+        hits = [
+            {**rows[place], "rank": rank, "visual_similarity": rows[place]["cosine_similarity"]}
+            for rank, place in enumerate(kept, start=1)
+        ]
+        yield pa.RecordBatch.from_pylist(hits, schema)
+
+
+def main() -> None:
+    """The command line of `spark-submit jobs/search.py`."""
+
+    def command(
+        prompts: Annotated[str | None, typer.Argument(help="CSV or Parquet of prompts")] = None,
+        out: Annotated[str, typer.Option(help="the folder to write to")] = ...,  # type: ignore[assignment]
+        all_products: Annotated[bool, typer.Option("--all-products", help="similar products of every product")] = False,
+        k: Annotated[int, typer.Option("-k", help="how many products")] = DEFAULT_K,
+        facet: Annotated[str, typer.Option(help="a facet, or a mix such as mix=visual:0.5,colour:0.5")] = "visual",
+        exclude_same_product: Annotated[bool, typer.Option("--exclude-same-product")] = False,
+        root: Annotated[str | None, typer.Option(help="where runs are kept")] = None,
+        environment: Annotated[str, typer.Option("--env", help="local or cluster")] = "cluster",
+        config: Annotated[list[Path] | None, typer.Option(help="YAML file laid over the defaults")] = None,
+        settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value")] = None,
+    ) -> None:
+        loaded = load_config(environment, config or (), settings or (), root=root)
+        search_batch(loaded, prompts, all_products, out, k, facet, exclude_same_product)
+
+    explain_errors(lambda: typer.run(command))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""From the configuration to a detector's settings; jobs and search describe the same network by it. No torch."""
+
+from __future__ import annotations
+
+from prodseek.config import Config
+from prodseek.vision.settings import DetectorSettings
+from prodseek.vision.weights import obtain_weights
+
+
+def detector_settings(config: Config) -> DetectorSettings:
+    """The detector that the configuration describes; its weights are fetched when they are not there yet."""
+    weights = config.network.weights
+    path = obtain_weights(weights.file_name, weights.sha256, weights.sources, weights.folder)
+    return DetectorSettings(
+        weights_path=path,
+        weights_sha256=weights.sha256,
+        network=config.network.name,
+        input_px=config.network.input_px,
+        batch_size=config.embed.batch_size,
+        score_threshold=config.embed.score_threshold,
+        nms_iou_threshold=config.embed.nms_iou_threshold,
+        max_detections=config.embed.max_detections,
+        torch_threads=config.embed.torch_threads,
+        device=config.embed.device,
+        precision=config.embed.precision,
+    )

@@ -1,0 +1,68 @@
+"""The page of one search: what was asked for, and the products that look like it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+from prodseek.report import wording
+from prodseek.report.templating import environment, source
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was asked for. name: the photo's, as it was given; box_px: x1 y1 x2 y2.
+
+    thumbnail: WebP of the photo with the box drawn, None where it cannot be read.
+    """
+
+    name: str
+    box_px: tuple[float, float, float, float]
+    thumbnail: bytes | None
+
+
+@dataclass(frozen=True)
+class Match:
+    """A product that was found. thumbnail: as the target's. facets: facet -> cosine similarity."""
+
+    rank: int
+    product_id: str
+    uri: str
+    box_px: tuple[float, float, float, float]
+    detection_id: int
+    cosine_similarity: float
+    facets: Mapping[str, float]
+    thumbnail: bytes | None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """Everything that is shown. facet: what likeness was asked for, such as `visual`."""
+
+    run_id: str
+    facet: str
+    target: Target
+    matches: tuple[Match, ...]
+
+    @property
+    def headline(self) -> str:
+        """The answer in one sentence."""
+        found = wording.counted(len(self.matches), "product") if self.matches else "No product"
+        return f"{found} like what is marked in {self.target.name.rpartition('/')[2] or self.target.name}"
+
+
+def render_search(result: SearchResult) -> bytes:
+    """The page as UTF-8 HTML that needs nothing beside it; every string is escaped."""
+    made = environment()
+    made.filters |= {"box": lambda box: ", ".join(f"{edge:.0f}" for edge in box), "share": _share}
+    page = made.get_template("search.html").render(
+        result=result, style=Markup(source("page.css")), search_style=Markup(source("search.css"))
+    )
+    return page.encode("utf-8")
+
+
+def _share(cosine: float) -> str:
+    """How long a bar is, in per cent; a likeness below nothing has none."""
+    return f"{100 * min(1.0, max(0.0, cosine)):.0f}"

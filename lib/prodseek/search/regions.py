@@ -1,0 +1,104 @@
+"""What a search holds in memory of every region: where it lies, and whose it is. Neither slices nor embeddings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from prodseek import files
+from prodseek.search.prompts import Box
+from prodseek.store import Run
+
+_EDGES = ("x1_px", "y1_px", "x2_px", "y2_px")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A row of `images`, by numbers. image, product: numbers; row: of the table of photos."""
+
+    row: int
+    product: int
+
+
+@dataclass(frozen=True)
+class Regions:
+    """The regions of a run: 28 bytes each, and the names of its photos.
+
+    ids: (N,) int64, ascending. images: (N,) int32, number of the image. boxes_px: (N, 4) float32. image_ids: (M,) by
+    number. starts: (M + 1,) int32, an image's rows in photos. photos: product_id, uri, by image, product_id, uri.
+    products: (rows,) int32. originals: (M,) int32, equal for images that are copies of each other.
+    """
+
+    ids: NDArray[np.int64]
+    images: NDArray[np.int32]
+    boxes_px: NDArray[np.float32]
+    image_ids: pa.Array
+    starts: NDArray[np.int32]
+    photos: pa.Table
+    products: NDArray[np.int32]
+    originals: NDArray[np.int32]
+
+    @classmethod
+    def read(cls, run: Run) -> Regions:
+        """Read the few columns that are needed of `detections`, `images` and `duplicate_groups`."""
+        order = [(name, "ascending") for name in ("image_id", "product_id", "uri")]
+        photos = read_columns(run, "images", [name for name, _ in order]).sort_by(order)
+        image_ids = pc.unique(photos.column("image_id"))
+        of_row = _numbers(photos.column("image_id"), image_ids)
+        starts = np.searchsorted(of_row, np.arange(len(image_ids) + 1)).astype(np.int32)
+        names = photos.column("product_id").combine_chunks()
+        detections = read_columns(run, "detections", ["detection_id", "image_id", *_EDGES]).sort_by("detection_id")
+        copies = read_columns(run, "duplicate_groups", ["image_id", "group_id"])
+        originals = np.arange(len(image_ids), dtype=np.int32)
+        groups = _numbers(copies.column("group_id"), pc.unique(copies.column("group_id")))
+        originals[_numbers(copies.column("image_id"), image_ids)] = len(image_ids) + groups
+        return cls(
+            detections.column("detection_id").to_numpy(),
+            _numbers(detections.column("image_id"), image_ids),
+            np.stack([detections.column(edge).to_numpy() for edge in _EDGES], axis=1),
+            image_ids,
+            starts,
+            photos.select(["product_id", "uri"]),
+            _numbers(names, pc.unique(names)),
+            originals,
+        )
+
+    def place(self, detection_id: int) -> int | None:
+        """Where a region stands; None for one that the run does not have."""
+        found = int(np.searchsorted(self.ids, detection_id))
+        return found if found < len(self.ids) and self.ids[found] == detection_id else None
+
+    def image_number(self, image_id: str) -> int | None:
+        """The number of an image; None for one that the run does not have."""
+        found: int = pc.index(self.image_ids, image_id).as_py()
+        return None if found < 0 else found
+
+    def rows_of(self, image: int) -> range:
+        """The rows of `photos` of an image: bytes that several products show have several."""
+        return range(int(self.starts[image]), int(self.starts[image + 1]))
+
+    def products_of(self, image: int) -> set[int]:
+        """Numbers of the products that show an image."""
+        return set(self.products[self.rows_of(image)].tolist())
+
+    def box_px(self, place: int) -> Box:
+        """A region's box, source pixels."""
+        x1, y1, x2, y2 = self.boxes_px[place].tolist()
+        return (x1, y1, x2, y2)
+
+
+def read_columns(run: Run, table: str, columns: list[str]) -> pa.Table:
+    """Some columns of a run's table."""
+    file_system, path = files.locate(run.table_uri(table))
+    return pq.read_table(path, columns=columns, filesystem=file_system, partitioning=None)
+
+
+def _numbers(values: pa.ChunkedArray | pa.Array, names: pa.Array) -> NDArray[np.int32]:
+    """(N,) int32: where each value stands among `names`."""
+    found: NDArray[np.int32] = pc.index_in(values, value_set=names).to_numpy(zero_copy_only=False).astype(np.int32)
+    return found

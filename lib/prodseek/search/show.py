@@ -1,0 +1,189 @@
+"""A search as a person sees it: a table in the terminal, JSON, a page, a picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import rich.console
+from rich.markup import escape
+from rich.table import Table
+
+from prodseek import files
+from prodseek.catalog import read_photo
+from prodseek.embedding.facets import FACETS
+from prodseek.errors import PromptError
+from prodseek.images import DecodedImage, ImageRejected, decode_image
+from prodseek.pipeline import map_ahead
+from prodseek.report.search_page import Match, SearchResult, Target, render_search
+from prodseek.report.search_sheet import TILE_PX, render_sheet
+from prodseek.report.thumbnails import thumbnail
+from prodseek.search.catalog import Catalog, FoundObject, Hit, check_question
+from prodseek.search.likeness import Likeness
+from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
+
+_THUMBNAIL_PX = 2 * TILE_PX  # sharp where a screen has two pixels for one
+_DECODE_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked on the command line: a photo with or without a box or an object's number, or a region."""
+
+    image: str | None = None
+    box: str | None = None
+    object_number: int | None = None
+    region: int | None = None
+    k: int = 20
+    facet: str = "visual"
+    exclude_same_product: bool = False
+
+    def check(self) -> None:
+        """Raise PromptError for a question that asks nothing, or two things at once."""
+        if (self.image is None) == (self.region is None):
+            raise PromptError(
+                PromptFault.INVALID_PROMPT,
+                "a search starts from a photo or from a region of the catalogue: give either --image PHOTO or --region ID",
+            )
+        if self.region is not None and (self.box or self.object_number is not None):
+            raise PromptError(
+                PromptFault.INVALID_PROMPT, "--region brings its own box: leave out --box and --object, or give --image"
+            )
+        if self.box and self.object_number is not None:
+            raise PromptError(PromptFault.INVALID_PROMPT, "--box and --object both say what is meant: give one of them")
+        check_question(self.k, self.facet)
+
+    @property
+    def asks_for_objects(self) -> bool:
+        """Whether the objects of a photo are to be listed, to choose from."""
+        return self.region is None and self.box is None and self.object_number is None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What was found. photo: as the target was named; box_px: its box inside the photo."""
+
+    run_id: str
+    photo: str
+    box_px: Box
+    facet: str
+    hits: list[Hit]
+
+
+def answer(catalog: Catalog, question: Question) -> Answer:
+    """Search. Raises as `Catalog.search`."""
+    facet = str(Likeness.parse(question.facet))
+    options = (question.k, question.facet, question.exclude_same_product)
+    if question.region is not None:
+        place = catalog.place(question.region)
+        row = catalog.regions.rows_of(int(catalog.regions.images[place]))[0]
+        photo = catalog.regions.photos["uri"][row].as_py()
+        hits = catalog.search_region(question.region, *options)
+        return Answer(catalog.run.run_id, photo, catalog.regions.box_px(place), facet, hits)
+    image = str(question.image)
+    box = parse_box(question.box) if question.box else _object(catalog, image, question.object_number).box_px
+    decoded = catalog.read(image).image
+    inside = check_box(box, decoded.width_px, decoded.height_px)
+    return Answer(catalog.run.run_id, image, inside, facet, catalog.search(image, inside, *options))
+
+
+def _object(catalog: Catalog, image: str, number: int | None) -> FoundObject:
+    found = catalog.objects(image)
+    for each in found:
+        if each.number == number:
+            return each
+    raise PromptError(
+        PromptFault.INVALID_PROMPT,
+        f"the photo {image!r} has no object {number}; it has 1 to {len(found)}, and `prodseek search --image` lists them",
+    )
+
+
+def print_objects(image: str, objects: Sequence[FoundObject]) -> None:
+    """The objects of a photo, to choose from."""
+    table = Table("object", "what", "score", "box, px", "region", box=None, header_style="bold")
+    for each in objects:
+        table.add_row(
+            str(each.number),
+            escape(each.class_name or each.kind),
+            "" if each.score is None else f"{each.score:.2f}",
+            _written(each.box_px),
+            "" if each.detection_id is None else str(each.detection_id),
+        )
+    _print(table)
+    print(f"\nchoose one: prodseek search --image {image!r} --object 1")
+
+
+def print_hits(found: Answer) -> None:
+    """The hits, a line each."""
+    table = Table("", "product", "cosine", *FACETS, "photo", "box, px", "region", box=None, header_style="bold")
+    for hit in found.hits:
+        table.add_row(
+            str(hit.rank),
+            escape(hit.product_id),
+            f"{hit.cosine_similarity:.3f}",
+            *(f"{hit.facets[facet]:.2f}" for facet in FACETS),
+            escape(hit.uri),
+            _written(hit.box_px),
+            str(hit.detection_id),
+        )
+    _print(table)
+
+
+def as_json(values: Answer | Sequence[FoundObject]) -> str:
+    """An answer, or the objects of a photo, as JSON."""
+    plain = asdict(values) if isinstance(values, Answer) else {"objects": [asdict(each) for each in values]}
+    return json.dumps(plain, indent=2, ensure_ascii=False)
+
+
+def write_pictures(catalog: Catalog, found: Answer, html: str | None, png: str | None) -> None:
+    """Write the page and the picture that are asked for, with the photos in them."""
+    if not html and not png:
+        return
+    asked = files.absolute(found.photo) if files.exists(files.absolute(found.photo)) else catalog.photo_uri(found.photo)
+    wanted = [(asked, found.box_px), *((catalog.photo_uri(hit.uri), hit.box_px) for hit in found.hits)]
+    target, *others = map_ahead(lambda each: _marked(catalog, *each), wanted, _DECODE_THREADS)
+    result = SearchResult(
+        found.run_id,
+        found.facet,
+        Target(found.photo, found.box_px, target),
+        tuple(
+            Match(
+                hit.rank,
+                hit.product_id,
+                hit.uri,
+                hit.box_px,
+                hit.detection_id,
+                hit.cosine_similarity,
+                hit.facets,
+                picture,
+            )
+            for hit, picture in zip(found.hits, others, strict=True)
+        ),
+    )
+    if html:
+        files.write_bytes(files.absolute(html), render_search(result))
+    if png:
+        files.write_bytes(files.absolute(png), render_sheet(result))
+
+
+def _marked(catalog: Catalog, uri: str, box: Box) -> bytes | None:
+    """A photo's thumbnail with a box drawn; None where the photo can no longer be read."""
+    limits = catalog.config.images.limits
+    try:
+        image: DecodedImage = decode_image(read_photo(uri, "", limits.max_bytes), limits, _THUMBNAIL_PX)
+    except ImageRejected:
+        return None
+    return thumbnail(image.pixels, _THUMBNAIL_PX, box, "draw", (image.width_px, image.height_px))
+
+
+def _print(table: Table) -> None:
+    console = rich.console.Console(highlight=False)
+    if not console.is_terminal:
+        # A program reads it: a line is a row, however long.
+        console = rich.console.Console(highlight=False, width=4096)
+    console.print(table)
+
+
+def _written(box: Box) -> str:
+    return ",".join(f"{edge:.0f}" for edge in box)
