@@ -144,6 +144,22 @@ def search_batch(
 
 
 @app.command()
+def evaluate(
+    labels: Annotated[str, typer.Option(help="A CSV file: photos as the catalogue names them, and their labels.")],
+    uri_column: Annotated[str, typer.Option(help="The column that names the photo.")] = "uri",
+    label_column: Annotated[str, typer.Option(help="The column of the label.")] = "label",
+    pairs: Annotated[str | None, typer.Option(help="A CSV file of copies: uri_a, uri_b, perhaps verdict.")] = None,
+    against: Annotated[str | None, typer.Option(help="An earlier evaluation's JSON, instead of the last one.")] = None,
+    run_id: Annotated[str | None, typer.Option("--run", help="Another run than the newest.")] = None,
+    root: Annotated[str, typer.Option(help="Where runs are kept.")] = "out",
+) -> None:
+    """Measure a run by labels: what each facet finds, groups, duplicates. Written beside the runs, as JSON and as a page."""
+    from prodseek.evaluation.show import evaluate_run
+
+    evaluate_run(root, run_id, labels, uri_column, label_column, pairs, against)
+
+
+@app.command()
 def config(
     show: Annotated[bool, typer.Option("--show", help="Print the result as YAML.")] = False,
     catalog: Catalog = None,

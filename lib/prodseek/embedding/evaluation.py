@@ -1,13 +1,65 @@
-"""How well vectors rank: precision among the nearest, leave one out."""
+"""How well vectors rank: precision, recall and average precision among the nearest, leave one out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 _BLOCK_ROWS = 1024
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What each row finds among all others. rows: (Q,) those that were asked; n_alike: (Q,) others that bear their label.
+
+    precision, recall: by k, (Q,) float64, the share of the k nearest that bear the label, and the share of those that bear it
+    that are among the k nearest. average_precision: (Q,) float64. NaN where no other row bears the label; precision is 0.
+    """
+
+    rows: NDArray[np.int64]
+    n_alike: NDArray[np.int64]
+    precision: dict[int, NDArray[np.float64]]
+    recall: dict[int, NDArray[np.float64]]
+    average_precision: NDArray[np.float64]
+
+
+def ranking(
+    vectors: NDArray[np.float32], labels: Sequence[str], ks: Sequence[int], rows: NDArray[np.int64] | None = None
+) -> Ranking:
+    """Rank all other rows by cosine to each of `rows`, None for all. Equal cosines are ordered by row.
+
+    vectors: (N, d) float32 unit length. labels: N of them. Raises ValueError unless 1 <= k < N for each k. Average precision
+    is that of Manning, Raghavan and Schuetze, Introduction to Information Retrieval, 2008, section 8.4.
+    """
+    n_rows = len(vectors)
+    if len(labels) != n_rows:
+        raise ValueError(f"{n_rows} vectors, but {len(labels)} labels")
+    for k in ks:
+        if not 1 <= k < n_rows:
+            raise ValueError(f"k is {k}; with {n_rows} vectors it must be in 1..{n_rows - 1}")
+    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
+    asked = np.arange(n_rows) if rows is None else rows
+    n_alike = np.bincount(codes)[codes[asked]] - 1
+    places = np.arange(1, n_rows)
+    precision, recall = ({k: np.empty(len(asked)) for k in ks} for _ in range(2))
+    average = np.empty(len(asked))
+    for start in range(0, len(asked), _BLOCK_ROWS):
+        block = asked[start : start + _BLOCK_ROWS]
+        similarity = vectors[block] @ vectors.T
+        similarity[np.arange(len(block)), block] = -np.inf
+        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :-1]
+        is_hit = codes[nearest] == codes[block][:, None]
+        hits = np.cumsum(is_hit, axis=1)
+        out, total = slice(start, start + len(block)), hits[:, -1].astype(np.float64)
+        total[total == 0] = np.nan
+        for k in ks:
+            precision[k][out] = hits[:, k - 1] / k
+            recall[k][out] = hits[:, k - 1] / total
+        average[out] = (is_hit * hits / places).sum(axis=1) / total
+    return Ranking(asked, n_alike, precision, recall, average)
 
 
 def precision_at_k(vectors: NDArray[np.float32], labels: Sequence[str], k: int) -> float:
@@ -16,17 +68,4 @@ def precision_at_k(vectors: NDArray[np.float32], labels: Sequence[str], k: int) 
     vectors: (N, d) float32 unit length. labels: N of them. Equal cosines are ordered by row. Raises
     ValueError unless 1 <= k < N.
     """
-    n_rows = len(vectors)
-    if len(labels) != n_rows:
-        raise ValueError(f"{n_rows} vectors, but {len(labels)} labels")
-    if not 1 <= k < n_rows:
-        raise ValueError(f"k is {k}; with {n_rows} vectors it must be in 1..{n_rows - 1}")
-    codes = np.unique(np.asarray(labels), return_inverse=True)[1]
-    n_hits = 0
-    for start in range(0, n_rows, _BLOCK_ROWS):
-        block = np.arange(start, min(start + _BLOCK_ROWS, n_rows))
-        similarity = vectors[block] @ vectors.T
-        similarity[np.arange(len(block)), block] = -np.inf
-        nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-        n_hits += int((codes[nearest] == codes[block][:, None]).sum())
-    return n_hits / (n_rows * k)
+    return float(ranking(vectors, labels, [k]).precision[k].mean())

@@ -1,0 +1,1 @@
+"""How good a run is by labels that people gave: what `prodseek evaluate` measures."""

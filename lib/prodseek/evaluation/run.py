@@ -1,0 +1,181 @@
+"""Measure a finished run by labels, and compare it with an earlier evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from prodseek import files
+from prodseek.embedding.evaluation import ranking
+from prodseek.embedding.facets import FACETS
+from prodseek.embedding.leakage import N_FOLDS, location_leakage
+from prodseek.errors import CatalogError, StoreError
+from prodseek.evaluation.labels import LabelledPairs, in_order, matched
+from prodseek.evaluation.measures import group_scores, pair_scores, retrieval_scores, scores_by_label
+from prodseek.search.regions import read_columns
+from prodseek.store import Run
+
+KS = (1, 10)
+# The slice as it comes from the network, not projected: what the projection is to be better than.
+RAW_SLICE = "slice"
+MAX_QUERIES = 5000
+# The leakage compares all with all.
+MAX_LEAKAGE_ROWS = 3000
+LEVELS = {"fine": "group_id", "coarse": "coarse_group_id"}
+_BOX = ["x1_px", "y1_px", "x2_px", "y2_px"]
+
+
+def evaluate(run: Run, labels: Mapping[str, str], source: str, pairs: LabelledPairs | None = None) -> dict[str, Any]:
+    """What a run is worth by labels of its photos, as what becomes JSON.
+
+    labels: photo URI -> label; source: the file they are from. One primary region stands for each photo; of photos with the same
+    bytes the first that has a label. Raises CatalogError when fewer than KS[-1] + 1 photos of the run have one.
+    """
+    images = read_columns(run, "images", ["image_id", "uri", "width_px", "height_px"])
+    found = matched(dict(labels), images.column("uri").to_pylist(), source)
+    table = _labelled_regions(run, images, found)
+    n_photos = table.num_rows
+    if n_photos <= max(KS):
+        raise CatalogError(f"{source}: {n_photos} of its photos are in the run; at least {max(KS) + 1} are needed")
+    names = table.column("label").to_pylist()
+    queries = _sampled(table.column("image_id").to_pylist(), MAX_QUERIES)
+    vectors = _vectors(run, table)
+    rankings = {way: ranking(matrix, names, KS, queries) for way, matrix in vectors.items()}
+    index = run.summary("index")
+    return {
+        "run_id": run.run_id,
+        "labels": {
+            "file": source,
+            "labelled": len(labels),
+            "in_run": len(found),
+            "photos": n_photos,
+            "labels": len(set(names)),
+            "queries": len(queries),
+        },
+        "retrieval": {way: retrieval_scores(one) for way, one in rankings.items()},
+        "by_label": scores_by_label(rankings[FACETS[0]], names),
+        "groups": _groups(run, table, names),
+        "duplicates": _duplicates(run, found, pairs),
+        "place_in_vectors": _leakage(vectors, table, names),
+        "index": {} if index is None else {k: index.facts.get(k) for k in ("recall", "recall_k", "recall_target")},
+    }
+
+
+def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    """Figures that both evaluations have and in which they differ: name -> (before, now)."""
+    old = dict(figures(before))
+    return {
+        name: (old[name], value)
+        for name, value in figures(now)
+        if name in old and round(old[name], 4) != round(value, 4)
+    }
+
+
+def figures(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    """Every figure of an evaluation but those by label, by a name such as `retrieval visual P@1`."""
+    for section in ("retrieval", "groups", "duplicates", "place_in_vectors", "index"):
+        yield from _flat(section, evaluation.get(section) or {})
+
+
+def read_evaluation(uri: str) -> dict[str, Any]:
+    """An evaluation that was written before. Raises StoreError when it cannot be read."""
+    try:
+        values = json.loads(files.read_bytes(uri))
+    except (OSError, ValueError) as error:
+        raise StoreError(f"{uri} is no evaluation that can be read: {error}") from error
+    if not isinstance(values, dict) or "retrieval" not in values:
+        raise StoreError(f"{uri} is no evaluation: name the JSON file that an earlier `prodseek evaluate` wrote")
+    return values
+
+
+def _flat(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{name} {key}", value)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            yield f"{name} {key}", float(value)
+
+
+def _labelled_regions(run: Run, images: pa.Table, labels: Mapping[str, str]) -> pa.Table:
+    """The primary region of each labelled image: image_id, label, detection_id, slice, box and the photo's size."""
+    label_of: dict[str, str] = {}
+    for row in images.sort_by("uri").to_pylist():
+        if row["uri"] in labels:
+            label_of.setdefault(row["image_id"], labels[row["uri"]])
+    named = pa.table({"image_id": list(label_of), "label": list(label_of.values())})
+    sizes = images.group_by("image_id").aggregate([("width_px", "max"), ("height_px", "max")])
+    detections = read_columns(run, "detections", ["image_id", "detection_id", "is_primary", "slice", *_BOX])
+    primary = detections.filter(detections.column("is_primary"))
+    return primary.join(named, "image_id", join_type="inner").join(sizes, "image_id").sort_by("detection_id")
+
+
+def _sampled(image_ids: list[str], n_most: int) -> NDArray[np.int64]:
+    """Rows that are asked for: all, or those whose ids, which are hashes of the photos, come first."""
+    return np.sort(np.argsort(np.asarray(image_ids), kind="stable")[:n_most]).astype(np.int64)
+
+
+def _vectors(run: Run, table: pa.Table) -> dict[str, NDArray[np.float32]]:
+    wanted = table.select(["detection_id"])
+    embeddings = read_columns(run, "embeddings", ["detection_id", *FACETS])
+    order = np.argsort(embeddings.column("detection_id").to_numpy())
+    ids = embeddings.column("detection_id").to_numpy()[order]
+    rows = order[np.searchsorted(ids, wanted.column("detection_id").to_numpy())]
+    own = embeddings.take(pa.array(rows))
+    vectors = {facet: np.array(own.column(facet).to_pylist(), np.float32) for facet in FACETS}
+    slices = [np.frombuffer(values, np.float16) for values in table.column("slice").to_pylist()]
+    raw = np.stack(slices).astype(np.float32)
+    vectors[RAW_SLICE] = raw / np.maximum(np.linalg.norm(raw, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+    return vectors
+
+
+def _groups(run: Run, table: pa.Table, names: list[str]) -> dict[str, dict[str, float]]:
+    columns = read_columns(run, "curation_groups", ["facet", "detection_id", *LEVELS.values()])
+    scores = {}
+    for level, column in LEVELS.items():
+        of_region = {
+            detection_id: group
+            for facet, detection_id, group in zip(
+                *(columns.column(name).to_pylist() for name in ("facet", "detection_id", column)), strict=True
+            )
+            if facet == FACETS[0]
+        }
+        groups = [of_region.get(detection_id) for detection_id in table.column("detection_id").to_pylist()]
+        scores[level] = asdict(group_scores(groups, names))
+    return scores
+
+
+def _duplicates(run: Run, labels: Mapping[str, str], pairs: LabelledPairs | None) -> dict[str, Any]:
+    groups: dict[str, set[str]] = {}
+    members = read_columns(run, "duplicate_groups", ["group_id", "uri"])
+    for group_id, uri in zip(members.column("group_id").to_pylist(), members.column("uri").to_pylist(), strict=True):
+        if uri in labels:
+            groups.setdefault(group_id, set()).add(labels[uri])
+    scores: dict[str, Any] = {"groups": len(groups), "groups_with_two_labels": sum(len(g) > 1 for g in groups.values())}
+    if pairs is not None:
+        named = {uri for pair in pairs.verdicts for uri in pair} | set(labels)
+        table = read_columns(run, "near_duplicates", ["uri_a", "uri_b", "verdict"])
+        published = {
+            in_order(row["uri_a"], row["uri_b"]): row["verdict"]
+            for row in table.to_pylist()
+            if row["uri_a"] in named and row["uri_b"] in named
+        }
+        scores["pairs"] = asdict(pair_scores(published, pairs))
+    return scores
+
+
+def _leakage(vectors: Mapping[str, NDArray[np.float32]], table: pa.Table, names: list[str]) -> dict[str, float]:
+    """R squared of the primary box's place in its photo, read from vectors of other labels' photos; none where it has none."""
+    edges = np.stack([table.column(name).to_numpy() for name in _BOX], axis=1)
+    sizes = np.stack([table.column(f"{name}_max").to_numpy() for name in ("width_px", "height_px")], axis=1)
+    centres = (edges[:, :2] + edges[:, 2:]) / 2 / sizes
+    rows = _sampled(table.column("image_id").to_pylist(), MAX_LEAKAGE_ROWS)
+    labels = np.asarray(names)[rows].tolist()
+    if len(set(labels)) < N_FOLDS or not (centres[rows].std(axis=0) > 0).all():
+        return {}
+    return {way: location_leakage(vectors[way][rows], centres[rows], labels) for way in (FACETS[0], RAW_SLICE)}

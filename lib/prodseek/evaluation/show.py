@@ -1,0 +1,90 @@
+"""What `prodseek evaluate` prints and writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from prodseek import files
+from prodseek.errors import StoreError
+from prodseek.evaluation.labels import read_labels, read_pairs
+from prodseek.evaluation.run import changes, evaluate, read_evaluation
+from prodseek.report.evaluation_page import render_evaluation
+from prodseek.store import Store
+
+FOLDER = "evaluations"
+
+
+def evaluate_run(
+    root: str,
+    run_id: str | None,
+    labels_uri: str,
+    uri_column: str,
+    label_column: str,
+    pairs_uri: str | None,
+    against: str | None,
+) -> None:
+    """Evaluate a finished run, the newest where none is named, and write ROOT/evaluations/RUN_ID.json and .html.
+
+    It is compared with the last evaluation there of an earlier run, or with the JSON file `against`.
+    """
+    store = Store.at(root)
+    run = store.latest() if run_id is None else store.run(run_id)
+    if not run.is_finished:
+        known = ", ".join(store.run_ids()[-3:]) or "none"
+        raise StoreError(f"{root} has no finished run {run_id}; its newest are {known}")
+    labels = read_labels(labels_uri, uri_column, label_column)
+    pairs = None if pairs_uri is None else read_pairs(pairs_uri)
+    evaluation = evaluate(run, labels, labels_uri, pairs)
+    before = read_evaluation(against) if against else _last(store.root, run.run_id)
+    changed = None if before is None else changes(evaluation, before)
+    compared_with = None if before is None else str(before.get("run_id"))
+    evaluation["compared_with"] = compared_with
+    target = files.join(store.root, FOLDER, run.run_id)
+    files.write_bytes(f"{target}.json", (json.dumps(evaluation, indent=2, ensure_ascii=False) + "\n").encode())
+    files.write_bytes(f"{target}.html", render_evaluation(evaluation, changed, compared_with))
+    _print(evaluation, changed, compared_with, f"{target}.html")
+
+
+def _last(root: str, run_id: str) -> dict[str, Any] | None:
+    folder = files.join(root, FOLDER)
+    earlier = [name for name in files.list_names(folder) if name.endswith(".json") and name < f"{run_id}.json"]
+    return read_evaluation(files.join(folder, earlier[-1])) if earlier else None
+
+
+def _print(
+    evaluation: Mapping[str, Any],
+    changed: Mapping[str, tuple[float, float]] | None,
+    compared_with: str | None,
+    page_uri: str,
+) -> None:
+    console = Console()
+    counts = evaluation["labels"]
+    measures = list(next(iter(evaluation["retrieval"].values())))
+    table = Table(
+        "compared by", title=f"{counts['photos']} photos with {counts['labels']} labels, {evaluation['run_id']}"
+    )
+    for measure in measures:
+        table.add_column(measure, justify="right")
+    for way, scores in evaluation["retrieval"].items():
+        table.add_row(way, *(f"{scores[measure]:.3f}" for measure in measures))
+    console.print(table)
+    for level, scores in evaluation["groups"].items():
+        console.print(
+            f"{level} groups: {scores['n_groups']}, AMI {scores['ami']:.3f}, homogeneity {scores['homogeneity']:.3f}, "
+            f"{scores['noise']:.1%} in none"
+        )
+    duplicates = evaluation["duplicates"]
+    console.print(f"duplicate groups with two labels: {duplicates['groups_with_two_labels']} of {duplicates['groups']}")
+    if "pairs" in duplicates:
+        pairs = duplicates["pairs"]
+        console.print(f"labelled pairs: precision {pairs['precision']:.3f}, recall {pairs['recall']:.3f}")
+    if changed is not None:
+        largest = sorted(changed.items(), key=lambda item: -abs(item[1][1] - item[1][0]))[:5]
+        listed = "; ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in largest) or "nothing"
+        console.print(f"changed since {compared_with}: {listed}", highlight=False)
+    console.print(page_uri, highlight=False, soft_wrap=True)
