@@ -16,6 +16,8 @@ from scipy.sparse.csgraph import connected_components
 SAME_SIZE = 0.1
 # A part of a group is a piece of a split or merge when it holds at least this share of it.
 PIECE = 0.3
+# A survivor that overlaps this much with what it was keeps its title.
+SAME_CONTENT = 0.8
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,11 @@ class LineageRow:
     previous_group_id: str | None
     event: str
     overlap: float
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether a title that fitted yesterday fits today."""
+        return self.event == "continued" and self.overlap >= SAME_CONTENT
 
 
 @dataclass(frozen=True)

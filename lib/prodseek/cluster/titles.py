@@ -55,7 +55,7 @@ def group_titles(
     have. Equal names are told apart by a word of their titles, by texture, by size, or by a number.
     """
     words = _telling_words(groups)
-    titles = dict(kept or {})
+    titles: dict[Key, str] = {} if kept is None else dict(kept)
     taken = {*taken, *titles.values()}
     made: dict[Key, GroupTitle] = {}
     for key in sorted(groups, key=lambda key: (-len(groups[key]), key)):
