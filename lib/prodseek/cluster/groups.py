@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 NOISE = -1
 # UMAP's spectral start needs more points than dimensions and a graph worth the name; below this a group is a guess.
 MIN_ROWS = 5
+# Up to here comparing all with all is quicker than compiling NN-descent.
+EXACT_ROWS = 8192
 
 
 @dataclass(frozen=True)
@@ -96,16 +98,22 @@ def umap_coordinates(
 def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """The neighbours of vectors that have no graph, as `knn_matrix` gives them: themselves first.
 
-    vectors: (N, d) unit length. k: at least 2; at most N are found. One thread and one seed, hence the same every time. Exact
-    below 4,096 rows, else NN-descent (Dong, Charikar and Li 2011).
+    vectors: (N, d) unit length. k: at most N are found. Exact up to EXACT_ROWS, else NN-descent (Dong, Charikar and Li 2011)
+    on one thread and from one seed: the same every time.
     """
-    k = min(k, len(vectors))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        indices, distances, _ = umap.umap_.nearest_neighbors(
-            vectors, k, "cosine", {}, True, np.random.RandomState(seed), n_jobs=1
-        )
-    return np.asarray(indices, np.int32), np.maximum(np.asarray(distances, np.float32), 0.0)
+    k, n_rows = min(k, len(vectors)), len(vectors)
+    if n_rows > EXACT_ROWS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            indices, distances, _ = umap.umap_.nearest_neighbors(
+                vectors, k, "cosine", {}, True, np.random.RandomState(seed), n_jobs=1
+            )
+        return np.asarray(indices, np.int32), np.maximum(np.asarray(distances, np.float32), 0.0)
+    cosine = vectors @ vectors.T
+    np.fill_diagonal(cosine, 2.0)
+    indices = np.argsort(-cosine, axis=1, kind="stable")[:, :k].astype(np.int32)
+    distances = np.maximum(0.0, 1.0 - np.take_along_axis(cosine, indices, axis=1))
+    return indices, distances.astype(np.float32)
 
 
 def hdbscan_groups(
