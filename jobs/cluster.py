@@ -128,7 +128,7 @@ def _group(
     graph, groups = _fit_groups(spark, config, store, fitted, facet)
     before = _before(spark, store, facet)
     fit, known = _taken_over(config, store, regions, fitted, before, facet)
-    last = {level: _last_labels(fitted, known, level) for level in LEVELS} if known is not None else None
+    last = None if known is None else _last_labels(fitted, known)
     fine, coarse = _labels(graph, groups, last, settings)
     labelled = _label_all(
         spark, store, regions, fitted, graph, groups, fine, coarse, facet, known, config.neighbours.k
@@ -346,12 +346,16 @@ def _taken_over(
     return fit, known.fillna(NOISE, LEVELS)
 
 
-def _last_labels(fitted: FittedRegions, known: DataFrame, level: str) -> Labels:
+def _last_labels(fitted: FittedRegions, known: DataFrame) -> dict[str, Labels]:
+    """Each level's labels of the fitted regions where groups go on from."""
     among = known.sparkSession.createDataFrame(pa.table({"detection_id": fitted.detection_ids}))
-    rows = known.join(among, "detection_id", "left_semi").select("detection_id", level).toArrow()
-    labels = np.full(len(fitted.detection_ids), NOISE, np.int32)
-    labels[np.searchsorted(fitted.detection_ids, ids_of(rows.column("detection_id")))] = rows.column(level).to_numpy()
-    return labels
+    rows = known.join(among, "detection_id", "left_semi").select("detection_id", *LEVELS).toArrow()
+    place = np.searchsorted(fitted.detection_ids, ids_of(rows.column("detection_id")))
+    found = {}
+    for level in LEVELS:
+        found[level] = np.full(len(fitted.detection_ids), NOISE, np.int32)
+        found[level][place] = rows.column(level).to_numpy()
+    return found
 
 
 def _label_all(
@@ -421,14 +425,19 @@ def _voted_for(
         made.append(in_parent(stay.withColumn("nearest", F.lit(NOISE))))
         undecided = unfitted.join(stay, "detection_id", "left_anti")
         decided = decided.unionByName(made[0].select("detection_id", *LEVELS))
+    n_left = undecided.count()
     for _ in range(_VOTE_ROUNDS):
+        if not n_left:
+            break
         cast = edges.join(undecided, "detection_id", "left_semi").join(
             decided.withColumnRenamed("detection_id", "neighbour_id"), "neighbour_id"
         )
         of_coarse = _winners(cast, COARSE).select("detection_id", COARSE)
         won = in_parent(_winners(cast, FINE).join(of_coarse, "detection_id")).localCheckpoint()
-        if won.isEmpty():
+        n_won = won.count()
+        if not n_won:
             break
+        n_left -= n_won
         made.append(won)
         decided = decided.unionByName(won.select("detection_id", *LEVELS))
         undecided = undecided.join(won, "detection_id", "left_anti")
