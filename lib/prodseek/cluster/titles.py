@@ -66,7 +66,7 @@ def group_titles(
         if title is None:
             noun = _most_common(member.category for member in members) or dominant_class
             noun = noun or (words[key][0] if words[key] else "look-alikes")
-            name = f"{colour} {noun}" if colour else noun
+            name = f"{colour} {noun}" if colour and colour != noun else noun
             title = next(candidate for candidate in _candidates(name, words[key], members) if candidate not in taken)
             taken.add(title)
         made[key] = GroupTitle(title, dominant_class, colour)
