@@ -19,6 +19,7 @@ from pathlib import Path
 import catalogue
 import hdbscan
 import numpy as np
+import torch
 from bench_embedding import LabelledSet, labelled_set
 from cluster_run import planted, write_photos
 from numpy.typing import NDArray
@@ -101,23 +102,17 @@ def ways(config: Config) -> dict[str, Callable[[Vectors], Levels]]:
     }
 
 
-def scores(truth: NDArray[np.str_], labels: NDArray[np.int32]) -> list[str]:
+def scores(truth: NDArray[np.str_], labels: NDArray[np.int32]) -> str:
     grouped = labels != NOISE
-    figures = (
-        adjusted_mutual_info_score(truth, labels),
-        (~grouped).mean(),
-        homogeneity_score(truth[grouped], labels[grouped]),
-    )
-    return [f"{figure:.3f}" for figure in figures] + [str(len(set(labels[grouped].tolist())))]
+    ami, homogeneity = adjusted_mutual_info_score(truth, labels), homogeneity_score(truth[grouped], labels[grouped])
+    n_groups = len(set(labels[grouped].tolist()))
+    return f"{ami:.3f} / {(~grouped).mean():.3f} / {homogeneity:.3f} / {n_groups}"
 
 
 def quality_table(name: str, vectors: Vectors, truth: NDArray[np.str_], config: Config) -> Table:
-    table = Table(
-        "", *(f"{level} {what}" for level in ("fine", "coarse") for what in ("AMI", "noise", "homog.", "groups"))
-    )
-    table.title = name
+    table = Table("", "fine", "coarse", title=f"{name}: AMI / in no group / homogeneity / groups")
     for way, group in ways(config).items():
-        table.add_row(way, *(figure for labels in group(vectors) for figure in scores(truth, labels)))
+        table.add_row(way, *(scores(truth, labels) for labels in group(vectors)))
     return table
 
 
@@ -213,6 +208,7 @@ def measured(spark: SparkSession, config: Config, n_regions: int, fit_rows: int)
 
 
 def main(sets: list[LabelledSet], n_regions: int | None, fit_rows: int, subset: int | None) -> None:
+    torch.set_num_threads(1)
     threadpool_limits(1, user_api="blas")
     console, config = Console(), load_config()
     if n_regions is not None:
