@@ -19,7 +19,8 @@ from prodseek.jobs.index import facet_vectors
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import base_uri, look, one_photo_an_image, shrunk_box
 from prodseek.jobs.vectors import batch_of, ids_of, vectors_of
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from prodseek.jobs.votes import COARSE, FINE, LABELS, LEVELS, is_noise, nearest_fitted, voted_for
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek.cluster.colours import dominant_colour
@@ -39,16 +40,11 @@ from prodseek.spark.tables import read_table, spark_schema, write_table
 from prodseek.store import Run, Store, Summary
 from prodseek.tables import table_schema
 
-FINE, COARSE = LEVELS = ("fine", "coarse")
-# A group is named by this many of its members; their photos are looked at, at this size.
+# A group is named by this many of its members; the photos of some are looked at, at this size.
 _NAMED_MEMBERS = 12
+_LOOKED_AT_MEMBERS = 6
 _LOOK_SIDE_PX = 96
 _PHOTOS_PER_PARTITION = 256
-# Regions whose neighbours were not fitted either wait for those to be voted for, this often.
-_VOTE_ROUNDS = 4
-_ASKED_AT_ONCE = 1024
-# Of a cosine similarity when votes are added up: whole numbers have the same sum in any order.
-_VOTE_UNITS = 1_000_000
 
 GroupKey = tuple[str, int]
 
@@ -66,7 +62,7 @@ class FittedRegions:
 class _Before(NamedTuple):
     """The groups of the last night. titles: by group_id.
 
-    regions: detection_id, image_id, group_id, coarse_group_id, membership.
+    regions: detection_id, image_id, group_id, coarse_group_id, nearest_group_id, membership.
     """
 
     regions: DataFrame
@@ -143,7 +139,7 @@ def _group(
         for level, labels in ((FINE, fine), (COARSE, coarse))
         for label, one in group_quality(fitted.vectors, labels, fitted.product_ids, settings.exemplars).items()
     }
-    n_regions, n_in_none = (int(value) for value in labelled.select(F.count("*"), F.count_if(_is_noise(FINE))).first())
+    n_regions, n_in_none = (int(value) for value in labelled.select(F.count("*"), F.count_if(is_noise(FINE))).first())
     facts = {
         **fit._asdict(),
         "grouped_regions": n_regions,
@@ -296,7 +292,7 @@ def _before(spark: SparkSession, store: Run, facet: str) -> _Before | None:
     regions = read_table(spark, latest, "curation_groups").where(F.col("facet") == facet).join(images, "detection_id")
     titles = read_table(spark, latest, "curation_summary").where(F.col("facet") == facet)
     return _Before(
-        regions.select("detection_id", "image_id", "group_id", "coarse_group_id", "membership"),
+        regions.select("detection_id", "image_id", "group_id", "coarse_group_id", "nearest_group_id", "membership"),
         {row["group_id"]: row["title"] for row in titles.select("group_id", "title").collect()},
         facts,
     )
@@ -305,9 +301,8 @@ def _before(spark: SparkSession, store: Run, facet: str) -> _Before | None:
 def _taken_over(
     config: Config, store: Run, regions: DataFrame, fitted: FittedRegions, before: _Before | None, facet: str
 ) -> tuple[_Fit, DataFrame | None]:
-    """The fit that this night's groups go back to, and the regions in groups that go on, if any do.
+    """The fit that this night's groups go back to, and the regions of the last night with their labels, if groups go on.
 
-    Those are detection_id, membership, fine, coarse.
     A fit of the whole catalogue moves groups about that nothing happened to. So groups go on, like the projection that their
     vectors come from, until the catalogue has become another.
     """
@@ -324,26 +319,30 @@ def _taken_over(
     if fit.changed_since > config.cluster.refit_change * fit.fitted_for:
         return fresh, None
     standing = regions.where("image_id = standing_image_id").select("detection_id")
-    is_fitted = standing.sparkSession.createDataFrame(
+    there = before.regions.join(standing, "detection_id", "left_semi").cache()
+    fine = _numbered(there, "group_id", fitted, config.cluster.min_cluster_size)
+    coarse = _numbered(there, "coarse_group_id", fitted, config.cluster.min_cluster_size)
+    known = (
+        there.join(F.broadcast(fine.withColumnRenamed("label", FINE)), "group_id", "left")
+        .join(F.broadcast(coarse.withColumnRenamed("label", COARSE)), "coarse_group_id", "left")
+        .join(F.broadcast(fine.toDF("nearest_group_id", "nearest")), "nearest_group_id", "left")
+        .fillna(NOISE, [*LEVELS, "nearest"])
+    )
+    # A region whose group is no more is as good as new.
+    return fit, known.where(F.col("group_id").isNull() | ~is_noise(FINE)).select(*LABELS)
+
+
+def _numbered(there: DataFrame, column: str, fitted: FittedRegions, min_size: int) -> DataFrame:
+    """The groups of the last night that are still large enough and have a region in this night's fit: column, label."""
+    spark = there.sparkSession
+    is_fitted = spark.createDataFrame(
         pa.table({"detection_id": fitted.detection_ids, "is_fitted": np.ones(len(fitted.detection_ids), bool)})
     )
-    there = before.regions.join(standing, "detection_id", "left_semi").join(is_fitted, "detection_id", "left").cache()
-    known = there.select("detection_id", "membership")
-    for level, column in ((FINE, "group_id"), (COARSE, "coarse_group_id")):
-        sizes = (
-            there.where(f"{column} is not null")
-            .groupBy(column)
-            .agg(F.count("*").alias("n"), F.count("is_fitted").alias("n_fitted"))
-        )
-        alive = sizes.where((F.col("n") >= config.cluster.min_cluster_size) & (F.col("n_fitted") > 0))
-        names = sorted(row[column] for row in alive.select(column).collect())
-        numbered = standing.sparkSession.createDataFrame(
-            list(zip(names, range(len(names)), strict=True)), f"{column} string, {level} int"
-        )
-        known = known.join(
-            there.join(F.broadcast(numbered), column).select("detection_id", level), "detection_id", "left"
-        )
-    return fit, known.fillna(NOISE, LEVELS)
+    sizes = there.join(is_fitted, "detection_id", "left").where(F.col(column).isNotNull()).groupBy(column)
+    alive = sizes.agg(F.count("*").alias("n"), F.count("is_fitted").alias("n_fitted"))
+    rows = alive.where((F.col("n") >= min_size) & (F.col("n_fitted") > 0)).select(column).collect()
+    names = sorted(row[column] for row in rows)
+    return spark.createDataFrame(list(zip(names, range(len(names)), strict=True)), f"{column} string, label int")
 
 
 def _last_labels(fitted: FittedRegions, known: DataFrame) -> dict[str, Labels]:
@@ -394,115 +393,23 @@ def _label_all(
         edges = (
             read_table(spark, store, "neighbours")
             if facet == FACET
-            else _nearest_fitted(spark, store, fitted, facet, unfitted, k)
+            else nearest_fitted(
+                facet_vectors(spark, store, facet).join(unfitted, "detection_id", "left_semi"),
+                fitted.detection_ids,
+                fitted.vectors,
+                k,
+            )
         )
         parents = sorted({(int(a), int(b)) for a, b in zip(fine, coarse, strict=True) if a != NOISE})
-        decided = decided.unionByName(_voted_for(spark, edges, unfitted, decided, known, parents))
+        decided = decided.unionByName(voted_for(spark, edges, unfitted, decided, known, parents))
     of_image = standing.join(decided, "detection_id").drop("detection_id")
     return regions.join(of_image, "standing_image_id")
-
-
-def _voted_for(
-    spark: SparkSession,
-    edges: DataFrame,
-    unfitted: DataFrame,
-    fitted: DataFrame,
-    known: DataFrame | None,
-    parents: list[tuple[int, int]],
-) -> DataFrame:
-    """The regions that were not fitted: in the group that they were in, else in that of most of their neighbours."""
-    columns = ["detection_id", "fine", "coarse", "nearest", "membership"]
-    parent = F.broadcast(spark.createDataFrame(parents, "fine int, parent int"))
-
-    def in_parent(frame: DataFrame) -> DataFrame:
-        nested_in = F.coalesce("parent", "coarse")
-        return frame.join(parent, "fine", "left").withColumn("coarse", nested_in).select(columns)
-
-    made, undecided = [], unfitted
-    decided = fitted.select("detection_id", *LEVELS)
-    if known is not None:
-        stay = known.where(~_is_noise(FINE)).join(unfitted, "detection_id", "left_semi")
-        made.append(in_parent(stay.withColumn("nearest", F.lit(NOISE))))
-        undecided = unfitted.join(stay, "detection_id", "left_anti")
-        decided = decided.unionByName(made[0].select("detection_id", *LEVELS))
-    n_left = undecided.count()
-    for _ in range(_VOTE_ROUNDS):
-        if not n_left:
-            break
-        cast = edges.join(undecided, "detection_id", "left_semi").join(
-            decided.withColumnRenamed("detection_id", "neighbour_id"), "neighbour_id"
-        )
-        of_coarse = _winners(cast, COARSE).select("detection_id", COARSE)
-        won = in_parent(_winners(cast, FINE).join(of_coarse, "detection_id")).localCheckpoint()
-        n_won = won.count()
-        if not n_won:
-            break
-        n_left -= n_won
-        made.append(won)
-        decided = decided.unionByName(won.select("detection_id", *LEVELS))
-        undecided = undecided.join(won, "detection_id", "left_anti")
-    alone = undecided.withColumns({name: F.lit(NOISE) for name in ("fine", "coarse", "nearest")})
-    made.append(alone.withColumn("membership", F.lit(0.0).cast("float")).select(columns))
-    return reduce(DataFrame.unionByName, made).withColumn("outlier_score", (1 - F.col("membership")).cast("float"))
-
-
-def _winners(cast: DataFrame, level: str) -> DataFrame:
-    """Each region's label: that with most cosine similarity among its neighbours; noise wins with more than half.
-
-    The lower label wins a tie. nearest: the label that is best when noise won. membership: the winner's share.
-    """
-    weight = F.round(F.greatest("cosine_similarity", F.lit(0.0)) * _VOTE_UNITS).cast("long")
-    by_label = cast.groupBy("detection_id", level).agg(F.sum(weight).alias("votes"))
-    is_group = ~_is_noise(level)
-    counted = by_label.groupBy("detection_id").agg(
-        F.sum("votes").alias("total"),
-        F.sum(F.when(is_group, 0).otherwise(F.col("votes"))).alias("noise"),
-        F.max(F.when(is_group & (F.col("votes") > 0), F.struct("votes", (-F.col(level)).alias("place")))).alias("best"),
-    )
-    wins = F.col("best").isNotNull() & (2 * F.col("noise") <= F.col("total"))
-    best = F.coalesce(-F.col("best.place"), F.lit(NOISE))
-    return counted.select(
-        "detection_id",
-        F.when(wins, best).otherwise(NOISE).alias(level),
-        F.when(wins, NOISE).otherwise(best).alias("nearest"),
-        F.when(wins, F.col("best.votes") / F.col("total")).otherwise(0.0).cast("float").alias("membership"),
-    )
-
-
-def _nearest_fitted(
-    spark: SparkSession, store: Run, fitted: FittedRegions, facet: str, unfitted: DataFrame, k: int
-) -> DataFrame:
-    """The k nearest of the fitted regions of each other one, by exact products: the facet has no graph."""
-    shared = spark.sparkContext.broadcast((fitted.detection_ids, fitted.vectors))
-    vectors = facet_vectors(spark, store, facet).join(unfitted, "detection_id", "left_semi")
-    return vectors.mapInArrow(
-        partial(_exact_nearest, shared=shared, k=k), "detection_id long, neighbour_id long, cosine_similarity float"
-    )
-
-
-def _exact_nearest(batches: Iterator[pa.RecordBatch], shared: Any, k: int) -> Iterator[pa.RecordBatch]:
-    fitted_ids, fitted_vectors = shared.value
-    for batch in batches:
-        for start in range(0, batch.num_rows, _ASKED_AT_ONCE):
-            asked = batch.slice(start, _ASKED_AT_ONCE)
-            # Alike whatever else is in the batch, save for the last bits.
-            cosine = np.round(vectors_of(asked.column("vector")) @ fitted_vectors.T, 5)
-            nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
-            yield batch_of(
-                detection_id=np.repeat(ids_of(asked.column("detection_id")), nearest.shape[1]),
-                neighbour_id=fitted_ids[nearest].ravel(),
-                cosine_similarity=np.take_along_axis(cosine, nearest, axis=1).ravel(),
-            )
-
-
-def _is_noise(column: str) -> Column:
-    return F.col(column) == NOISE
 
 
 def _by_level(labelled: DataFrame) -> DataFrame:
     """Every region in a group, once for each level: level, label."""
     levels = [labelled.withColumns({"level": F.lit(level), "label": F.col(level)}) for level in LEVELS]
-    return reduce(DataFrame.unionByName, levels).where(~_is_noise("label"))
+    return reduce(DataFrame.unionByName, levels).where(~is_noise("label"))
 
 
 def _ids(
@@ -554,7 +461,7 @@ def _member_facts(
     )
     see = partial(_looks, folder_uri=base_uri(store), limits=limits)
     columns = ["detection_id", "uri", "x1_px", "y1_px", "x2_px", "y2_px"]
-    looked_at = members.select(*columns).distinct()
+    looked_at = members.where(F.col("place") <= _LOOKED_AT_MEMBERS).select(*columns).distinct()
     dealt = deal(looked_at, "detection_id", looked_at.count(), _PHOTOS_PER_PARTITION)
     looks = {
         row["detection_id"]: (tuple(row["rgb"]), row["texture"])
