@@ -101,7 +101,8 @@ def print_summary(run: Run, manifest: dict[str, Any], seconds: float) -> None:
         ),
         (
             "curation groups",
-            f"{tables['curation_summary']}, {groups['in_no_group']} of {groups['grouped_regions']} regions in none",
+            f"{groups['groups']} in {groups['coarse_groups']} coarse ones, {groups['in_no_group']} of "
+            f"{groups['grouped_regions']} regions in none",
         ),
         ("index", stages["index"]["description"]),
         ("seconds", ", ".join(f"{stage} {spent:.1f}" for stage, spent in manifest["seconds"].items())),

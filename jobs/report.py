@@ -96,7 +96,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         ),
         intake=_intake(spark, store, summaries["ingest"].facts["input_rows"], rows),
         duplicates=shown.duplicates(photos, summaries["duplicates"].facts["groups"], rows),
-        curation=(shown.curation(photos, summaries["cluster"].facts, rows),),
+        curation=(shown.curation(photos, summaries["cluster"].facts),),
         index=_index_quality(summaries["index"].facts),
         stages=tuple(StageTime(name, summary.seconds) for name, summary in summaries.items()),
         tables=tuple(
@@ -142,7 +142,9 @@ class _ShownRows:
         self._choose_curation(spark, store, attributes, max_groups)
 
     def _choose_curation(self, spark: SparkSession, store: Run, attributes: DataFrame, max_groups: int) -> None:
-        summary = read_table(spark, store, "curation_summary").where(F.col("facet") == FACET)
+        summary = read_table(spark, store, "curation_summary").where(
+            (F.col("facet") == FACET) & (F.col("level") == "fine")
+        )
         self.summary = summary.orderBy(F.desc("n_regions"), "group_id").limit(max_groups).collect()
         one_photo = Window.partitionBy("image_id").orderBy("product_id", "uri")
         photo = (
@@ -200,7 +202,7 @@ class _ShownRows:
             ),
         )
 
-    def curation(self, photos: dict[PhotoKey, bytes], facts: dict[str, Any], rows: dict[str, int]) -> FacetGroups:
+    def curation(self, photos: dict[PhotoKey, bytes], facts: dict[str, Any]) -> FacetGroups:
         groups = tuple(
             CurationGroup(
                 row["group_id"],
@@ -215,7 +217,7 @@ class _ShownRows:
         )
         return FacetGroups(
             facet=FACET,
-            n_groups=rows["curation_summary"],
+            n_groups=facts["groups"],
             n_regions=facts["grouped_regions"],
             n_ungrouped=facts["in_no_group"],
             groups=groups,

@@ -116,9 +116,7 @@ class IndexConfig(_Section):
     @field_validator("facets")
     @classmethod
     def _holds_visual_once(cls, facets: tuple[str, ...]) -> tuple[str, ...]:
-        if "visual" not in facets or len(set(facets)) < len(facets):
-            raise PydanticCustomError("facets", "must name each facet once, and visual among them")
-        return facets
+        return _visual_once(facets)
 
 
 class NeighboursConfig(_Section):
@@ -140,14 +138,22 @@ class DuplicatesConfig(_Section):
 
 
 class ClusterConfig(_Section):
+    facets: tuple[Literal["visual", "colour", "texture", "shape"], ...]
     fit_rows: Count
     n_components: Annotated[int, Field(ge=2)]
     n_neighbors: Annotated[int, Field(ge=2)]
     min_dist: Fraction
     min_cluster_size: Annotated[int, Field(ge=2)]
+    coarse_min_cluster_size: Annotated[int, Field(ge=2)]
     min_samples: Count
     exemplars: Count
+    refit_change: Annotated[float, Field(ge=0.0)]
     id_overlap: Fraction
+
+    @field_validator("facets")
+    @classmethod
+    def _holds_visual_once(cls, facets: tuple[str, ...]) -> tuple[str, ...]:
+        return _visual_once(facets)
 
 
 class ReportConfig(_Section):
@@ -222,6 +228,12 @@ def load_config(
     if faults:
         raise ConfigError(f"{len(faults)} fault(s) in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
     return config
+
+
+def _visual_once(facets: tuple[str, ...]) -> tuple[str, ...]:
+    if "visual" not in facets or len(set(facets)) < len(facets):
+        raise PydanticCustomError("facets", "must name each facet once, and visual among them")
+    return facets
 
 
 def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

@@ -207,35 +207,25 @@ def test_no_duplicate_group_holds_two_products(night: Run, tables, truth) -> Non
 def test_views_of_a_product_are_together(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
     image_of = {row["uri"]: row["image_id"] for row in rows(tables(night, "images"))}
     primary = {row["image_id"]: row["detection_id"] for row in rows(tables(night, "detections")) if row["is_primary"]}
-    copies = {row["uri"] for row in truth if row["source_uri"]}
-    copy_ids = {primary[image_of[uri]] for uri in copies if uri in image_of and row_is_copy(uri, truth)}
     group_of = {row["detection_id"]: row["group_id"] for row in rows(tables(night, "curation_groups"))}
-    nearest: dict[int, list[int]] = defaultdict(list)
-    for row in sorted(rows(tables(night, "neighbours")), key=lambda row: (row["detection_id"], row["rank"])):
-        if row["neighbour_id"] in group_of and row["neighbour_id"] not in copy_ids:
-            nearest[row["detection_id"]].append(row["neighbour_id"])
-    views: dict[str, list[int]] = defaultdict(list)
+    views: dict[str, list[str | None]] = defaultdict(list)
     for row in truth:
         if row["kind"] == "view":
-            views[row["product_id"]].append(primary[image_of[row["uri"]]])
-    together = []
-    for regions in views.values():
-        grouped = len({group_of[region] for region in regions}) == 1 and group_of[regions[0]] is not None
-        near = all(b in nearest[a][:5] for a in regions for b in regions if a != b)
-        together.append(grouped or near)
-    assert len(together) >= 60
-    assert np.mean(together) >= 0.8
-
-
-def row_is_copy(uri: str, truth: list[dict[str, str]]) -> bool:
-    return any(row["uri"] == uri and row["source_uri"] for row in truth) and not any(
-        row["uri"] == uri and row["kind"] == "view" for row in truth
-    )
+            views[row["product_id"]].append(group_of[primary[image_of[row["uri"]]]])
+    several = [found for found in views.values() if len(found) > 1]
+    assert len(several) >= 60
+    # Of each product's photos, those in the group that holds most of them.
+    together = [max((found.count(group) for group in found if group), default=0) for found in several]
+    assert sum(together) / sum(map(len, several)) >= 0.9
 
 
 def test_curation_groups_and_summary_agree(night: Run, tables) -> None:  # type: ignore[no-untyped-def]
     groups = [row for row in rows(tables(night, "curation_groups")) if row["group_id"]]
-    summary = {row["group_id"]: row for row in rows(tables(night, "curation_summary"))}
+    listed = rows(tables(night, "curation_summary"))
+    summary = {row["group_id"]: row for row in listed if row["level"] == "fine"}
+    parents = {group_id: row["coarse_group_id"] for group_id, row in summary.items()}
+    assert {row["group_id"]: row["coarse_group_id"] for row in groups} == parents
+    assert set(parents.values()) <= {row["group_id"] for row in listed if row["level"] == "coarse"}
     sizes: dict[str, int] = defaultdict(int)
     exemplar_ids: dict[str, set[int]] = defaultdict(set)
     for row in groups:
@@ -244,10 +234,13 @@ def test_curation_groups_and_summary_agree(night: Run, tables) -> None:  # type:
             exemplar_ids[row["group_id"]].add(row["detection_id"])
     assert sizes == {group_id: row["n_regions"] for group_id, row in summary.items()}
     assert exemplar_ids == {group_id: set(row["exemplar_ids"]) for group_id, row in summary.items()}
-    titles = [row["title"] for row in summary.values()]
+    titles = [row["title"] for row in listed]
     assert len(set(titles)) == len(titles) >= 10
+    assert all(0 < row["category_share"] <= 1 and 0 <= row["separation"] <= 2 for row in listed)
     lineage = rows(tables(night, "group_lineage"))
-    assert {row["group_id"] for row in lineage} == set(summary) and {row["event"] for row in lineage} == {"born"}
+    assert {row["group_id"] for row in lineage} == {row["group_id"] for row in listed} and {
+        row["event"] for row in lineage
+    } == {"born"}
 
 
 def test_manifest_and_report(night: Run) -> None:

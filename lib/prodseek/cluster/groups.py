@@ -1,28 +1,29 @@
-"""From a neighbour graph to groups: UMAP coordinates, HDBSCAN on them, exemplars."""
+"""From a neighbour graph to groups: UMAP coordinates, and HDBSCAN on them at two levels."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import hdbscan
 import numpy as np
 import umap
+from hdbscan.hdbscan_ import _tree_to_labels
 from numpy.typing import NDArray
 
 NOISE = -1
 # UMAP's spectral start needs more points than dimensions and a graph worth the name; below this a group is a guess.
 MIN_ROWS = 5
+# Up to here comparing all with all is quicker than compiling NN-descent.
+EXACT_ROWS = 8192
 
 
 @dataclass(frozen=True)
 class Groups:
-    """labels: (N,) int32, NOISE for no group, else 0.. in order of first row. membership, outlier_score: (N,) float32, 0..1."""
+    """fine, coarse: (N,) int32, NOISE for no group, else 0.. in order of first row. outlier_score: (N,) float32, 0..1."""
 
-    labels: NDArray[np.int32]
-    membership: NDArray[np.float32]
+    fine: NDArray[np.int32]
+    coarse: NDArray[np.int32]
     outlier_score: NDArray[np.float32]
 
 
@@ -65,13 +66,13 @@ def umap_coordinates(
     """Coordinates in which neighbours in the graph are near.
 
     knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`, k >= n_neighbors. vectors: (N, d) unit length; they are
-    what is returned where the graph is too small for UMAP: fewer than n_components + 3 rows, or no edges. Returns
-    (N, n_components) or (N, d) float32. One thread and one seed: the same input gives the same bits. McInnes, Healy and
+    what is returned where the graph is too small for UMAP: fewer than n_components + 3 rows, no edges, or equal rows alone.
+    Returns (N, n_components) or (N, d) float32. One thread and one seed: the same input gives the same bits. McInnes, Healy and
     Melville 2018, arXiv 1802.03426.
     """
     n_rows = len(vectors)
     has_edges = bool((knn_indices[:, 1:] >= 0).any())
-    if n_rows < max(MIN_ROWS, n_components + 3) or not has_edges:
+    if n_rows < max(MIN_ROWS, n_components + 3) or not has_edges or (vectors == vectors[0]).all():
         return np.asarray(vectors, np.float32)
     k = min(n_neighbors, n_rows - 1, knn_indices.shape[1])
     reducer = umap.UMAP(
@@ -94,69 +95,63 @@ def umap_coordinates(
     return np.asarray(coordinates, np.float32)
 
 
-def hdbscan_groups(
-    coordinates: NDArray[np.float32],
-    min_cluster_size: int,
-    min_samples: int,
-    method: Literal["eom", "leaf"] = "eom",
-) -> Groups:
-    """Groups of any density; what belongs to none is noise.
+def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """The neighbours of vectors that have no graph, as `knn_matrix` gives them: themselves first.
 
-    coordinates: (N, n) float32. Fewer than 2 * min_cluster_size rows, or rows that are all equal, have no contrast to be
-    divided by: they are one group from min_cluster_size equal rows on, else noise. Campello, Moulavi and Sander 2013;
-    outlier scores are GLOSH (Campello et al. 2015).
+    vectors: (N, d) unit length. k: at most N are found. Exact up to EXACT_ROWS, else NN-descent (Dong, Charikar and Li 2011)
+    on one thread and from one seed: the same every time.
+    """
+    k, n_rows = min(k, len(vectors)), len(vectors)
+    if n_rows > EXACT_ROWS:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            indices, distances, _ = umap.umap_.nearest_neighbors(
+                vectors, k, "cosine", {}, True, np.random.RandomState(seed), n_jobs=1
+            )
+        return np.asarray(indices, np.int32), np.maximum(np.asarray(distances, np.float32), 0.0)
+    cosine = vectors @ vectors.T
+    np.fill_diagonal(cosine, 2.0)
+    indices = np.argsort(-cosine, axis=1, kind="stable")[:, :k].astype(np.int32)
+    distances = np.maximum(0.0, 1.0 - np.take_along_axis(cosine, indices, axis=1))
+    return indices, distances.astype(np.float32)
+
+
+def hdbscan_groups(
+    coordinates: NDArray[np.float32], min_cluster_size: int, coarse_min_cluster_size: int, min_samples: int
+) -> Groups:
+    """Groups of any density at two levels, cut from one tree; what belongs to none is noise.
+
+    coordinates: (N, n) float32. Rows that are all equal have no contrast to be divided by: they are one group from
+    min_cluster_size of them on, else noise, as fewer rows than MIN_ROWS or min_cluster_size + 1 are. Campello, Moulavi and
+    Sander 2013; outlier scores are GLOSH (Campello et al. 2015). A fine group need not lie in one coarse group: see
+    `labels.nested`.
     """
     n_rows = len(coordinates)
+    noise = np.full(n_rows, NOISE, np.int32)
     if n_rows and (coordinates == coordinates[0]).all():
-        label = 0 if n_rows >= min_cluster_size else NOISE
-        whole = np.full(n_rows, float(label == 0), np.float32)
-        return Groups(np.full(n_rows, label, np.int32), whole, np.zeros(n_rows, np.float32))
+        whole = np.zeros(n_rows, np.int32) if n_rows >= min_cluster_size else noise
+        return Groups(whole, whole, np.zeros(n_rows, np.float32))
     if n_rows < max(MIN_ROWS, min_cluster_size + 1, min_samples + 1):
-        return Groups(np.full(n_rows, NOISE, np.int32), np.zeros(n_rows, np.float32), np.zeros(n_rows, np.float32))
+        return Groups(noise, noise, np.zeros(n_rows, np.float32))
+    points = coordinates.astype(np.float64)
     fitted = hdbscan.HDBSCAN(
-        min_cluster_size=min_cluster_size,
-        min_samples=min_samples,
-        cluster_selection_method=method,
-        core_dist_n_jobs=1,
-        approx_min_span_tree=False,
-    ).fit(coordinates.astype(np.float64))
+        min_cluster_size=min_cluster_size, min_samples=min_samples, core_dist_n_jobs=1, approx_min_span_tree=False
+    ).fit(points)
+    # The package has no public way to cut a tree that it has built again, and building it is what takes the time.
+    coarse = _tree_to_labels(points, fitted.single_linkage_tree_.to_numpy(), coarse_min_cluster_size)[0]
     return Groups(
-        _in_order_of_appearance(fitted.labels_),
-        np.asarray(fitted.probabilities_, np.float32),
+        in_order_of_appearance(fitted.labels_),
+        in_order_of_appearance(coarse),
         np.clip(np.nan_to_num(np.asarray(fitted.outlier_scores_, np.float32)), 0.0, 1.0),
     )
 
 
-def exemplars(
-    vectors: NDArray[np.float32], labels: NDArray[np.int32], product_ids: Sequence[str], count: int
-) -> dict[int, list[int]]:
-    """The most central members of each group, one a product: label -> up to `count` rows, most central first.
-
-    vectors: (N, d) unit length. Central is near the group's mean direction; ties go to the lower row.
-    """
-    found: dict[int, list[int]] = {}
-    for label in np.unique(labels[labels != NOISE]).tolist():
-        rows = np.flatnonzero(labels == label)
-        centrality = vectors[rows] @ vectors[rows].mean(axis=0)
-        chosen: dict[str, int] = {}
-        for index in np.lexsort((rows, -centrality)):
-            row = int(rows[index])
-            chosen.setdefault(product_ids[row], row)
-            if len(chosen) == count:
-                break
-        found[label] = list(chosen.values())
-    return found
-
-
-def cohesion(vectors: NDArray[np.float32], rows: Sequence[int], exemplar_rows: Sequence[int]) -> float:
-    """Mean cosine similarity of members to the group's exemplars. vectors: (N, d) unit length."""
-    return float((vectors[list(rows)] @ vectors[list(exemplar_rows)].T).mean())
-
-
-def _in_order_of_appearance(labels: NDArray[np.int64]) -> NDArray[np.int32]:
+def in_order_of_appearance(labels: NDArray[np.integer]) -> NDArray[np.int32]:
+    """The same groups, numbered 0.. by their first row; NOISE stays."""
+    grouped = np.flatnonzero(labels != NOISE)
+    _, first, group = np.unique(labels[grouped], return_index=True, return_inverse=True)
+    place = np.empty(len(first), np.int32)
+    place[np.argsort(first)] = np.arange(len(first))
     renumbered = np.full(len(labels), NOISE, np.int32)
-    seen: dict[int, int] = {}
-    for row, label in enumerate(labels.tolist()):
-        if label != NOISE:
-            renumbered[row] = seen.setdefault(label, len(seen))
+    renumbered[grouped] = place[group]
     return renumbered

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
+from typing import TypeVar
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -13,16 +15,23 @@ from prodseek.cluster.colours import colour_name
 
 # A class, colour or category names a group when at least this share of the members that have one agree.
 DOMINANT_SHARE = 0.5
+# Shares of the photo below and above which a group is called small or large.
+SMALL_AREA, LARGE_AREA = 0.15, 0.7
 
 
 @dataclass(frozen=True)
 class MemberFacts:
-    """What is known of a member. rgb: its dominant colour, 0..255; category, title: from the catalogue."""
+    """What is known of a member. rgb: its dominant colour, 0..255; texture: a word; category, title: from the catalogue.
+
+    area_fraction: its share of the photo, 0..1.
+    """
 
     class_name: str | None = None
     rgb: tuple[int, int, int] | None = None
     category: str | None = None
     title: str | None = None
+    texture: str | None = None
+    area_fraction: float | None = None
 
 
 @dataclass(frozen=True)
@@ -34,28 +43,56 @@ class GroupTitle:
     dominant_colour: str | None
 
 
-def group_titles(groups: Mapping[int, Sequence[MemberFacts]]) -> dict[int, GroupTitle]:
+Key = TypeVar("Key", int, tuple[str, int])
+
+
+def group_titles(
+    groups: Mapping[Key, Sequence[MemberFacts]], kept: Mapping[Key, str] | None = None, taken: Iterable[str] = ()
+) -> dict[Key, GroupTitle]:
     """Name every group: colour, then its categories (or the detected class, or a word that its titles share).
 
-    groups: label -> members. Equal names are told apart by a word of their titles, else by a number.
+    groups: key -> members, the largest first served. kept: titles that groups have already; taken: titles that no group may
+    have. Equal names are told apart by a word of their titles, by texture, by size, or by a number.
     """
     words = _telling_words(groups)
-    made: dict[int, GroupTitle] = {}
-    taken: set[str] = set()
-    for label in sorted(groups, key=lambda label: (-len(groups[label]), label)):
-        members = groups[label]
+    titles: dict[Key, str] = {} if kept is None else dict(kept)
+    taken = {*taken, *titles.values()}
+    made: dict[Key, GroupTitle] = {}
+    for key in sorted(groups, key=lambda key: (-len(groups[key]), key)):
+        members = groups[key]
         dominant_class = _dominant(member.class_name for member in members)
         colour = _dominant(None if member.rgb is None else colour_name(member.rgb) for member in members)
-        categories = _most_common(member.category for member in members)
-        noun = categories or dominant_class or (words[label][0] if words[label] else "look-alikes")
-        title = f"{colour} {noun}" if colour else noun
-        if title in taken:
-            told_apart = [f"{title}, {word}" for word in words[label] if word not in title.split()]
-            told_apart += [f"{title} {number}" for number in range(2, len(groups) + 2)]
-            title = next(candidate for candidate in told_apart if candidate not in taken)
-        taken.add(title)
-        made[label] = GroupTitle(title, dominant_class, colour)
+        title = titles.get(key)
+        if title is None:
+            noun = _most_common(member.category for member in members) or dominant_class
+            noun = noun or (words[key][0] if words[key] else "look-alikes")
+            name = f"{colour} {noun}" if colour and colour != noun else noun
+            title = next(candidate for candidate in _candidates(name, words[key], members) if candidate not in taken)
+            taken.add(title)
+        made[key] = GroupTitle(title, dominant_class, colour)
     return made
+
+
+def _candidates(name: str, words: Sequence[str], members: Sequence[MemberFacts]) -> Iterator[str]:
+    yield name
+    yield from (f"{name}, {word}" for word in words if word not in name.split())
+    texture = _dominant(member.texture for member in members)
+    size = _size(members)
+    if texture:
+        yield f"{texture} {name}"
+    if size:
+        yield f"{size} {name}"
+    if texture and size:
+        yield f"{size} {texture} {name}"
+    yield from (f"{name} {number}" for number in count(2))
+
+
+def _size(members: Sequence[MemberFacts]) -> str | None:
+    areas = [member.area_fraction for member in members if member.area_fraction is not None]
+    if not areas:
+        return None
+    area_fraction = float(np.median(areas))
+    return "small" if area_fraction < SMALL_AREA else "large" if area_fraction > LARGE_AREA else None
 
 
 def _dominant(values: Iterable[str | None]) -> str | None:
@@ -75,7 +112,7 @@ def _most_common(categories: Iterable[str | None]) -> str | None:
     return ordered[0] if counts[ordered[0]] >= DOMINANT_SHARE * counts.total() else " and ".join(ordered[:2])
 
 
-def _telling_words(groups: Mapping[int, Sequence[MemberFacts]]) -> dict[int, list[str]]:
+def _telling_words(groups: Mapping[Key, Sequence[MemberFacts]]) -> dict[Key, list[str]]:
     """Words that at least a third of a group's titles hold and other groups' titles do not (TF-IDF), best first."""
     labels = sorted(groups)
     texts = [" ".join(member.title or "" for member in groups[label]) for label in labels]
@@ -86,10 +123,10 @@ def _telling_words(groups: Mapping[int, Sequence[MemberFacts]]) -> dict[int, lis
         # No title holds a word: scikit-learn has nothing to build a vocabulary from.
         return {label: [] for label in labels}
     vocabulary = vectorizer.get_feature_names_out()
-    found: dict[int, list[str]] = {}
+    found: dict[Key, list[str]] = {}
     for row, label in enumerate(labels):
-        weights = scores[row].toarray().ravel()
-        ranked = [str(vocabulary[index]) for index in np.argsort(-weights, kind="stable") if weights[index] > 0]
+        weights = scores[row].sorted_indices()
+        ranked = [str(vocabulary[weights.indices[place]]) for place in np.argsort(-weights.data, kind="stable")]
         titles = [(member.title or "").lower() for member in groups[label]]
         found[label] = [word for word in ranked if 3 * sum(word in title for title in titles) >= len(titles)][:3]
     return found

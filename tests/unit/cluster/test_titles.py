@@ -52,3 +52,24 @@ def test_dominant_colour_leaves_the_background_out() -> None:
     assert dominant_colour(pixels) == RED
     assert dominant_colour(pixels, ignore_background=False) == (255, 255, 255)
     assert dominant_colour(np.full((1, 1, 3), 7, np.uint8)) == (7, 7, 7)
+
+
+def test_texture_size_and_at_last_a_number_tell_apart() -> None:
+    groups = {
+        0: [MemberFacts("chair", RED)] * 5,
+        1: [MemberFacts("chair", RED, texture="striped", area_fraction=0.9)] * 4,
+        2: [MemberFacts("chair", RED, texture="striped", area_fraction=0.1)] * 3,
+        3: [MemberFacts("chair", RED, area_fraction=0.5)] * 2,
+    }
+    titles = [title.title for title in group_titles(groups).values()]
+    assert titles == ["red chair", "striped red chair", "small red chair", "red chair 2"]
+
+
+def test_a_colour_is_not_said_twice() -> None:
+    assert group_titles({0: [MemberFacts("orange", (255, 140, 0))]})[0].title == "orange"
+
+
+def test_kept_titles_stay_and_are_given_to_no_other() -> None:
+    groups = {0: [MemberFacts("chair")] * 5, 1: [MemberFacts("chair")] * 2}
+    titles = group_titles(groups, kept={1: "chair"}, taken={"chair 2"})
+    assert (titles[1].title, titles[0].title) == ("chair", "chair 3")

@@ -1,0 +1,167 @@
+"""Stage cluster: the same however the tables are cut, ids that survive the night, samples, copies, facets, edge cases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from cluster_run import write_graph, write_photos
+from prodseek.jobs import cluster, index
+from pyspark.sql import SparkSession
+from sklearn.metrics import adjusted_mutual_info_score
+from synthetic_run import write_run
+
+from prodseek.index.ivf import assign_cells
+from prodseek.index.shards import quantizer_from_bytes
+from prodseek.index.stored import index_manifest, read_trained
+from prodseek.spark.tables import read_table
+from prodseek.store import Run, Store, Summary
+
+TABLES = ("curation_groups", "curation_summary", "group_lineage")
+N_KINDS, KIND_SIZE, K = 8, 24, 16
+
+
+def catalogue(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ids, unit vectors, and the kind of each: planted groups that lie apart."""
+    rng = np.random.default_rng(seed)
+    centres = np.random.default_rng(5).normal(size=(N_KINDS, 16))
+    truth = np.repeat(np.arange(N_KINDS), KIND_SIZE)
+    vectors = centres[truth] + 0.25 * rng.normal(size=(len(truth), 16))
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return rng.permutation(10**6)[: len(truth)].astype(np.int64) + 10**6 * seed, vectors, truth
+
+
+@pytest.fixture
+def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[no-untyped-def]
+    """Cluster regions in a run of a store under tmp_path and publish it."""
+
+    def run_night(  # type: ignore[no-untyped-def]
+        day: int, ids, vectors, *settings: str, root: str = "root", copies=None, indexed: bool = False, n_files: int = 2
+    ) -> tuple[Run, Summary]:
+        run = write_run(tmp_path / root, ids, vectors, f"202601{day:02d}T000000Z-{day:08d}", n_files=n_files)
+        write_photos(run, ids, copies)
+        write_graph(run, ids, vectors, K)
+        config = make_config(tmp_path, tmp_path / root, "cluster.n_components=4", *settings)
+        if indexed:
+            run.write_summary(index.run(spark, config, run))
+        summary = cluster.run(spark, config, run)
+        run.write_summary(summary)
+        Store(run.root).publish(run, {"run_id": run.run_id})
+        return run, summary
+
+    return run_night
+
+
+def contents(spark: SparkSession, run: Run, name: str) -> list[dict[str, object]]:
+    rows = read_table(spark, run, name).toArrow().to_pylist()
+    return sorted(rows, key=lambda row: repr(list(row.values())))
+
+
+def groups_of(spark: SparkSession, run: Run) -> dict[int, dict[str, object]]:
+    return {row["detection_id"]: row for row in contents(spark, run, "curation_groups") if row["facet"] == "visual"}
+
+
+def labels_of(found: dict[int, dict[str, object]], ids: np.ndarray, column: str = "group_id") -> list[str]:
+    return [str(found[number][column]) for number in ids.tolist()]
+
+
+def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
+    """Five nights of one catalogue: as it is, cut otherwise, unchanged, a little changed, another one."""
+    ids, vectors, truth = catalogue()
+    # A photo that is like no other, nineteen copies of it, and a copy of one that is in a group.
+    odd = 777_000_000 + np.arange(20)
+    copies = {**dict.fromkeys(odd[1:].tolist(), int(odd[0])), 777_500_000: int(ids[0])}
+    rows = np.r_[ids, odd, 777_500_000], np.r_[vectors, np.repeat(-vectors[:1], 20, axis=0), vectors[:1]]
+
+    first, summary = night_of(1, *rows, copies=copies)
+    found = groups_of(spark, first)
+    assert len(found) == len(rows[0]) and summary.facts["fitted_regions"] == len(ids) + 1
+    assert adjusted_mutual_info_score(truth, labels_of(found, ids, "coarse_group_id")) > 0.9
+    for row in found.values():
+        assert (row["group_id"] is None) == (row["membership"] == 0) and 0 <= row["membership"] <= 1
+        assert row["group_id"] is None or (row["nearest_group_id"] is None and row["coarse_group_id"] is not None)
+    parents = {(row["group_id"], row["coarse_group_id"]) for row in found.values() if row["group_id"]}
+    listed = contents(spark, first, "curation_summary")
+    assert parents == {(row["group_id"], row["coarse_group_id"]) for row in listed if row["level"] == "fine"}
+    assert len(dict(parents)) == len(parents) >= N_KINDS
+    of_odd = set(labels_of(found, odd))
+    assert len(of_odd) == 1 and (of_odd == {"None"} or of_odd & set(labels_of(found, ids)))
+    assert found[777_500_000]["group_id"] == found[int(ids[0])]["group_id"]
+
+    spark.conf.set("spark.sql.shuffle.partitions", 1)
+    cut, _ = night_of(1, *rows, copies=copies, root="cut otherwise", n_files=7)
+    spark.conf.set("spark.sql.shuffle.partitions", 8)
+    assert all(contents(spark, first, name) == contents(spark, cut, name) for name in TABLES)
+
+    same, summary = night_of(2, *rows, copies=copies)
+    assert summary.facts["changed_since"] == 0 and "carried" in summary.facts["how"]
+    assert all(contents(spark, first, name) == contents(spark, same, name) for name in TABLES[:2])
+    assert {row["event"] for row in contents(spark, same, "group_lineage")} == {"continued"}
+
+    new_ids, new_vectors, _ = catalogue(seed=1)
+    stay, come = np.arange(len(ids)) % 12 > 0, np.arange(len(ids)) % 12 == 5
+    changed, summary = night_of(
+        3,
+        np.r_[rows[0][len(ids) :], ids[stay], new_ids[come]],
+        np.r_[rows[1][len(ids) :], vectors[stay], new_vectors[come]],
+        copies={number: of for number, of in copies.items() if number != 777_500_000},
+    )
+    assert summary.facts["changed_since"] == (~stay).sum() + come.sum()
+    before, now = groups_of(spark, same), groups_of(spark, changed)
+    was, kept = (np.array(labels_of(night, ids[stay])) for night in (before, now))
+    # Groups that are left with fewer than three regions are given up.
+    assert (was == kept)[was != "None"].mean() > 0.95
+    assert labels_of(now, new_ids[come]).count("None") <= come.sum() // 4
+    lineage = contents(spark, changed, "group_lineage")
+    for run, column in ((same, "previous_group_id"), (changed, "group_id")):
+        assert {row[column] for row in lineage if row[column]} == {
+            row["group_id"] for row in contents(spark, run, "curation_summary")
+        }
+
+    other, summary = night_of(4, new_ids, new_vectors)
+    assert summary.facts["how"] == "fitted" and summary.facts["changed_since"] == 0
+    assert {"born", "retired"} <= {row["event"] for row in contents(spark, other, "group_lineage")}
+
+
+def test_a_sample_gives_the_groups_of_the_whole_in_every_facet(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors, truth = catalogue()
+    settings = ("cluster.fit_rows=96", "cluster.coarse_min_cluster_size=8")
+    run, summary = night_of(1, ids, vectors, *settings, "cluster.facets=[visual, colour]", indexed=True)
+    found = groups_of(spark, run)
+    assert summary.facts["fitted_regions"] == 96 and len(found) == len(ids)
+    assert adjusted_mutual_info_score(truth, labels_of(found, ids, "coarse_group_id")) > 0.9
+    rows = contents(spark, run, "curation_groups")
+    assert {row["facet"] for row in rows} == {"visual", "colour"} and len(rows) == 2 * len(ids)
+    # `write_run` makes all other embeddings equal: one group, which the sample founds and all others join.
+    colours = {row["group_id"] for row in rows if row["facet"] == "colour"}
+    assert len(colours) == 1 and None not in colours
+    titles = [row["title"] for row in contents(spark, run, "curation_summary")]
+    assert len(set(titles)) == len(titles)
+
+    again, summary = night_of(2, ids, vectors, *settings, indexed=True)
+    assert "carried" in summary.facts["how"]
+    assert found == groups_of(spark, again)
+
+
+def test_every_cell_is_in_the_sample(spark: SparkSession, tmp_path: Path, make_config) -> None:  # type: ignore[no-untyped-def]
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(11_000, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    ids = rng.permutation(10**6)[: len(vectors)].astype(np.int64)
+    run = write_run(tmp_path / "root", ids, vectors)
+    index.run(spark, make_config(tmp_path, tmp_path / "root"), run)
+    standing = spark.createDataFrame(pa.table({"detection_id": ids, "product_id": ids.astype(str)}))
+    chosen = cluster._sampled(spark, run, standing, 1200).toArrow()
+    assert chosen.num_rows == 1200 and index_manifest(run).nlist == 512
+    cells = assign_cells(vectors, quantizer_from_bytes(read_trained(run)[0]), 1).cells[:, 0]
+    sampled = cells[np.isin(ids, chosen.column("detection_id").to_numpy())]
+    assert set(sampled.tolist()) == set(cells.tolist())
+
+
+@pytest.mark.parametrize("n_rows", [1, 5])
+def test_a_handful_of_regions(spark: SparkSession, night_of, n_rows: int) -> None:  # type: ignore[no-untyped-def]
+    ids, vectors, _ = catalogue()
+    run, summary = night_of(1, ids[:n_rows], vectors[:n_rows])
+    assert len(groups_of(spark, run)) == n_rows == summary.facts["grouped_regions"]
