@@ -38,7 +38,7 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, text, message):
 
 
 def test_a_missing_file_and_one_that_is_no_text_are_named(tmp_path):
-    with pytest.raises(CatalogError, match="nowhere.csv cannot be read"):
+    with pytest.raises(CatalogError, match=r"nowhere\.csv cannot be read"):
         read_labels(str(tmp_path / "nowhere.csv"), "uri", "label")
     (tmp_path / "bytes.csv").write_bytes(b"uri,label\n\xff\xfe,a\n")
     with pytest.raises(CatalogError, match="UTF-8"):
