@@ -141,7 +141,7 @@ def nights_table(sets: dict[str, Vectors], config: Config) -> Table:
                     counts.setdefault((night, level), []).append(kept_ids(there, old, then, new, config))
         for (night, level), found in counts.items():
             n_large, n_kept, n_told, n_all = np.sum(found, axis=0)
-            table.add_row(name, night, level, str(n_large), f"{n_kept / n_large:.3f}", f"{n_told / n_all:.3f}")
+            table.add_row(name, night, level, str(n_large), f"{n_kept / max(1, n_large):.3f}", f"{n_told / n_all:.3f}")
     return table
 
 

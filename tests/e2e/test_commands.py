@@ -65,7 +65,8 @@ def tables_of(root: Path) -> dict[str, list[dict[str, object]]]:
     names = {row["group_id"]: row["title"] for row in found["curation_summary"]}
     for name in ("curation_groups", "curation_summary", "group_lineage"):
         for row in found[name]:
-            row["group_id"] = names.get(row["group_id"])
+            for column in {"group_id", "coarse_group_id", "nearest_group_id"} & row.keys():
+                row[column] = names.get(row[column])
         found[name].sort(key=repr)
     return found
 
