@@ -7,6 +7,7 @@ Written is a folder: `search_results`, `rejected_prompts`, and MANIFEST.json, wh
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -76,13 +77,14 @@ def search_batch(
     latest = Store.at(config.store.root).latest()
     with console.starting():
         spark = start_session(config.spark, "prodseek search")
+    started = time.monotonic()
     try:
         with console.stage(spark, "search"):
             if prompts is None:
                 summary = similar_products(spark, latest, files.absolute(out), k)
             else:
                 summary = answer_prompts(spark, latest, prompts, files.absolute(out), k, facet, exclude_same_product)
-        console.stage_done(summary)
+        console.stage_done(replace(summary, seconds=time.monotonic() - started))
     finally:
         spark.stop()
 
@@ -201,6 +203,8 @@ def _finished(out: str, summary: Summary) -> Summary:
 def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
     """query_id, uri, box, detection_id as text, as they were given, and fault. A prompt without a query_id is named
     after what it asks for. Raises CatalogError and PromptError for what is no table of prompts."""
+    if not files.exists(files.absolute(uri)):
+        raise PromptError(PromptFault.INVALID_PROMPT, f"there is no file of prompts at {files.absolute(uri)!r}")
     source = find_catalog(uri)
     if source.kind == "csv":
         table = spark.createDataFrame(read_csv_manifest(source))

@@ -20,18 +20,18 @@ from prodseek import files
 from prodseek.catalog import read_photo
 from prodseek.config import Config
 from prodseek.detector_settings import detector_settings
-from prodseek.embedding.projection import PROJECTION, Projection
+from prodseek.embedding.projection import FACETS, PROJECTION, Projection
 from prodseek.errors import PromptError, StoreError, WeightsError
 from prodseek.ids import detection_id
 from prodseek.images import DecodedImage, ImageRejected, content_id, decode_image
 from prodseek.index.search import ShardedIndex
-from prodseek.index.stored import FACET, open_index
+from prodseek.index.stored import FACET, index_folder, open_index
 from prodseek.search.folding import fold
 from prodseek.search.likeness import Likeness, cosines_of
 from prodseek.search.prompts import Box, PromptFault, check_box
 from prodseek.search.regions import Regions
 from prodseek.search.vectors import Embeddings, ExactFacet
-from prodseek.store import Run, Store
+from prodseek.store import MANIFEST, Run, Store
 from prodseek.vision.settings import DetectorSettings, model_id
 
 if TYPE_CHECKING:
@@ -290,7 +290,7 @@ class Catalog:
     def _searcher(self, facet: str) -> tuple[_Searcher, int, int]:
         """What is searched for a facet, its nprobe and its nlist."""
         if facet not in self._searchers:
-            indexed = self.config.index.facets
+            indexed = [name for name in FACETS if files.exists(self.run.path(index_folder(name), MANIFEST))]
             if facet in indexed:
                 index: ShardedIndex = open_index(self.run, facet)
                 self._searchers[facet] = (index, index.manifest.nprobe, index.manifest.nlist)
