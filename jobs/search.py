@@ -29,8 +29,9 @@ from prodseek.catalog import FAULT, find_catalog, read_csv_manifest
 from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
 from prodseek.errors import PromptError, ReconciliationError
+from prodseek.index.stored import FACET
 from prodseek.pipeline import map_ahead
-from prodseek.search.catalog import DEFAULT_K, Catalog, Hit, Photo, check_question
+from prodseek.search.catalog import DEFAULT_K, Catalog, Hit, Photo, check_question, config_of, settings_of
 from prodseek.search.folding import fold
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
@@ -64,7 +65,7 @@ def search_batch(
     all_products: bool,
     out: str,
     k: int = DEFAULT_K,
-    facet: str = "visual",
+    facet: str = FACET,
     exclude_same_product: bool = False,
 ) -> None:
     """Start Spark and answer a table of prompts, or find similar products for all of them."""
@@ -73,6 +74,12 @@ def search_batch(
             PromptFault.INVALID_PROMPT, "name a CSV or Parquet file of prompts, or --all-products: one of the two"
         )
     check_question(k, facet)
+    if all_products and facet != FACET:
+        raise PromptError(
+            PromptFault.INVALID_PROMPT,
+            f"--all-products reads the neighbour graph, which is of {FACET}; leave out --facet {facet}, or give a table of "
+            "prompts",
+        )
     console = Console()
     latest = Store.at(config.store.root).latest()
     with console.starting():
@@ -102,8 +109,9 @@ def answer_prompts(
     n_prompts = given.count()
     settings = None
     if not given.where("uri is not null").isEmpty():
-        made_by = Catalog.open(run.root, run.run_id).settings
-        settings = replace(ship(spark, made_by), torch_threads=int(run.manifest()["config"]["embed"]["torch_threads"]))
+        manifest = run.manifest()
+        torch_threads = config_of(run, manifest).embed.torch_threads
+        settings = replace(ship(spark, settings_of(run, manifest)), torch_threads=torch_threads)
     answer = partial(
         _answer,
         root=run.root,
@@ -237,8 +245,10 @@ def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
     ordered = Window.partitionBy("query_id").orderBy("fault", "uri", "box", "detection_id")
     placed = given.withColumn("query_id", named).withColumn("place", F.row_number().over(ordered))
     again = F.lit("the query_id stands in another row already; give every prompt its own")
-    fault = F.coalesce("fault", F.when(F.col("place") > 1, again))
-    return placed.withColumn("is_again", F.col("place") > 1).withColumn("fault", fault).drop("place")
+    is_again = (F.col("place") > 1) & F.col("fault").isNull()
+    return placed.withColumn("is_again", is_again).withColumn(
+        "fault", F.when(is_again, again).otherwise(F.col("fault"))
+    )
 
 
 def _answer(

@@ -98,6 +98,39 @@ def check_question(k: int, facet: str) -> Likeness:
     return Likeness.parse(facet)
 
 
+def config_of(run: Run, manifest: dict[str, Any]) -> Config:
+    """The configuration of a finished run. Raises StoreError where this version does not know its settings."""
+    try:
+        return Config.model_validate(manifest["config"])
+    except (KeyError, ValidationError) as error:
+        raise StoreError(
+            f"run {run.run_id} was made by prodseek {manifest.get('prodseek_version')}, whose settings this version does "
+            "not know; run the night again with this version"
+        ) from error
+
+
+def settings_of(run: Run, manifest: dict[str, Any]) -> DetectorSettings:
+    """The detector that made a finished run, on what this machine has. Raises WeightsError and StoreError."""
+    made_by = manifest["stages"]["embed"]["model_id"]
+    config = config_of(run, manifest)
+    weights = config.network.weights
+    try:
+        settings = detector_settings(config)
+    except WeightsError as error:
+        raise WeightsError(
+            f"run {run.run_id} was made by {made_by}, and its weights could neither be found nor fetched; put "
+            f"{weights.file_name} with SHA-256 {weights.sha256} at {weights.folder / weights.file_name}, or search by "
+            "a region of the catalogue, which needs no network"
+        ) from error
+    if model_id(settings) != made_by:
+        raise StoreError(
+            f"run {run.run_id} was made by {made_by}, and this version of prodseek computes {model_id(settings)}, which "
+            "cannot be compared with it; run the night again with this version"
+        )
+    precision = "auto" if settings.precision == "fp16" else settings.precision
+    return replace(settings, torch_threads=0, device="auto", precision=precision)
+
+
 class _Searcher(Protocol):
     """An index of a facet, or what stands in for one."""
 
@@ -114,7 +147,7 @@ class Catalog:
     """
 
     def __init__(self, run: Run, settings: DetectorSettings | None = None) -> None:
-        """settings: of the detector, where they were found out before (`settings`)."""
+        """settings: of the detector, where they were found out before (`settings_of`)."""
         self.run = run
         self._settings = settings
         self.manifest: dict[str, Any] = run.manifest()
@@ -240,41 +273,12 @@ class Catalog:
     @cached_property
     def config(self) -> Config:
         """The run's configuration."""
-        try:
-            return Config.model_validate(self.manifest["config"])
-        except (KeyError, ValidationError) as error:
-            raise StoreError(
-                f"run {self.run.run_id} was made by prodseek {self.manifest.get('prodseek_version')}, whose settings "
-                "this version does not know; run the night again with this version"
-            ) from error
-
-    @cached_property
-    def settings(self) -> DetectorSettings:
-        """The detector that made the run, on what this machine has. Raises WeightsError and StoreError."""
-        if self._settings is not None:
-            return self._settings
-        made_by = self.manifest["stages"]["embed"]["model_id"]
-        weights = self.config.network.weights
-        try:
-            settings = detector_settings(self.config)
-        except WeightsError as error:
-            raise WeightsError(
-                f"run {self.run.run_id} was made by {made_by}, and its weights could neither be found nor fetched; put "
-                f"{weights.file_name} with SHA-256 {weights.sha256} at {weights.folder / weights.file_name}, or search by "
-                "a region of the catalogue, which needs no network"
-            ) from error
-        if model_id(settings) != made_by:
-            raise StoreError(
-                f"run {self.run.run_id} was made by {made_by}, and this version of prodseek computes {model_id(settings)}, "
-                "which cannot be compared with it; run the night again with this version"
-            )
-        precision = "auto" if settings.precision == "fp16" else settings.precision
-        return replace(settings, torch_threads=0, device="auto", precision=precision)
+        return config_of(self.run, self.manifest)
 
     @cached_property
     def detector(self) -> Detector:
         """The run's network, loaded when it is first asked for."""
-        settings = self.settings
+        settings = self._settings or settings_of(self.run, self.manifest)
         # Imported here, for torch takes seconds and a region of the catalogue needs none.
         from prodseek.vision.inference import load_detector
 
