@@ -392,4 +392,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # By its full name, under which the workers import it too.
+    from prodseek.jobs.search import main as start
+
+    start()
