@@ -183,3 +183,15 @@ def test_files_that_are_no_prompts(spark: SparkSession, run: Run, tmp_path: Path
         with pytest.raises(error, match=says):
             search.answer_prompts(spark, run, str(tmp_path / name), str(tmp_path / "out"), 3, "visual", False)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_batch_asks_for_one_thing(run: Run, tmp_path: Path) -> None:
+    config, out = load_config(root=run.root), str(tmp_path / "out")
+    for options, says in (
+        ((None, False, out), "name a CSV or Parquet file of prompts, or --all-products: one of the two"),
+        (("prompts.csv", True, out), "one of the two"),
+        ((None, True, out, 5, "colour"), "reads the neighbour graph, which is of visual; leave out --facet colour"),
+        (("prompts.csv", False, out, 0), "k is 0; ask for 1 result or more"),
+    ):
+        with pytest.raises(PromptError, match=says):
+            search.search_batch(config, *options)

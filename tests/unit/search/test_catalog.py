@@ -11,6 +11,8 @@ from synthetic_run import write_listing, write_run
 from prodseek.config import load_config
 from prodseek.embedding.facets import FACETS
 from prodseek.errors import PromptError, StoreError, WeightsError
+from prodseek.index.ivf import assign_cells, centroid_index
+from prodseek.index.probe import flat_cells, nearest_in_cells
 from prodseek.search import catalog as catalog_module
 from prodseek.search.catalog import Catalog, Hit
 from prodseek.search.vectors import Embeddings
@@ -108,6 +110,31 @@ def test_every_product_is_found_however_many_are_asked_for(catalog: Catalog, tru
     hits = catalog.search_region(int(truth.ids[0]), 1000)
     assert pairs(hits) == truth.answer(0, {"visual": 1.0}, 1000, False)
     assert len({hit.product_id for hit in hits}) == len(hits) > 70
+
+
+class Cells:
+    """An inverted file over the truth, each vector in the cell of the nearest of a few of them."""
+
+    def __init__(self, truth: Truth, nlist: int) -> None:
+        vectors = truth.vectors["visual"]
+        self.centroids = centroid_index(vectors[:nlist])
+        homes = assign_cells(vectors, self.centroids, 1).cells[:, 0]
+        self.index = flat_cells(vectors, homes, nlist, truth.ids)
+        self.asked: list[tuple[int, int]] = []
+
+    def search(self, queries: np.ndarray, k: int, nprobe: int) -> tuple[np.ndarray, np.ndarray]:
+        self.asked.append((k, nprobe))
+        return tuple(nearest_in_cells(self.index, queries, assign_cells(queries, self.centroids, nprobe), k))
+
+
+def test_a_search_looks_into_more_cells_until_there_are_enough(catalog: Catalog, truth: Truth) -> None:
+    cells = Cells(truth, 32)
+    catalog._searchers["visual"] = (cells, 1, 32)
+    hits = catalog.search_region(int(truth.ids[5]), 60)
+    assert pairs(hits) == truth.answer(5, {"visual": 1.0}, 60, False)
+    assert cells.asked == [(N, 1), (N, 8), (N, 32)]
+    assert len(catalog.search_region(int(truth.ids[5]), 1)) == 1
+    assert cells.asked[3:] == [(10, 1)]
 
 
 def test_bytes_that_two_products_show_are_one_hit(truth: Truth, run: Run) -> None:
