@@ -142,7 +142,7 @@ class _Searcher(Protocol):
 class Catalog:
     """A run that is searched. Get one from `open`.
 
-    In memory it holds 28 bytes a region, the names of photos and products, and vectors that were used lately, up to
+    In memory it holds 44 bytes a region, the names of photos and products, and vectors that were used lately, up to
     1 GiB; the index is mapped. torch is imported when the first photo is searched.
     """
 
@@ -180,6 +180,7 @@ class Catalog:
         Raises PromptError for what cannot be answered, WeightsError where the run's network is not at hand, StoreError
         where the run is damaged.
         """
+        check_question(k, facet)  # before the network is loaded
         photo = self.read(image)
         vectors = self.embed(photo, [box])
         own_image = self.regions.image_number(photo.image_id)
