@@ -2,6 +2,8 @@
 PYTHON  ?= python3
 CATALOG ?= tests/data/sample/catalog.csv
 OUT     ?= out
+IMAGE   ?= tests/data/sample/images/room-02.jpg
+BOX     ?=
 ARGS    ?=
 
 VENV    := .venv
@@ -10,7 +12,7 @@ FAISS   := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu
 PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar on -c conf/constraints.txt
 SETUP   := setup.py conf/constraints.txt
 
-.PHONY: help cluster config test lint bench wheel clean
+.PHONY: help cluster search config test lint bench wheel clean
 .DEFAULT_GOAL := help
 
 help:  ## this text
@@ -20,6 +22,10 @@ help:  ## this text
 
 cluster: $(VENV)/weights  ## run the whole job on CATALOG (the sample catalogue) and write the store to OUT
 	@$(BIN)/prodseek run nightly --catalog '$(CATALOG)' --root '$(OUT)' $(ARGS)
+
+search: $(VENV)/weights  ## products like what is in BOX=x1,y1,x2,y2 of IMAGE; without BOX the objects in it
+	@[ -e '$(OUT)/LATEST' ] || $(MAKE) --no-print-directory cluster
+	@$(BIN)/prodseek search --root '$(OUT)' --image '$(IMAGE)' $(if $(BOX),--box '$(BOX)') $(ARGS)
 
 config: $(VENV)/runtime  ## show the configuration
 	@$(BIN)/prodseek config --show $(ARGS)

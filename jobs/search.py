@@ -7,6 +7,7 @@ Written is a folder: `search_results`, `rejected_prompts`, and MANIFEST.json, wh
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -28,8 +29,9 @@ from prodseek.catalog import FAULT, find_catalog, read_csv_manifest
 from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
 from prodseek.errors import PromptError, ReconciliationError
+from prodseek.index.stored import FACET
 from prodseek.pipeline import map_ahead
-from prodseek.search.catalog import DEFAULT_K, Catalog, Hit, Photo, check_question
+from prodseek.search.catalog import DEFAULT_K, Catalog, Hit, Photo, check_question, config_of, settings_of
 from prodseek.search.folding import fold
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
@@ -63,7 +65,7 @@ def search_batch(
     all_products: bool,
     out: str,
     k: int = DEFAULT_K,
-    facet: str = "visual",
+    facet: str = FACET,
     exclude_same_product: bool = False,
 ) -> None:
     """Start Spark and answer a table of prompts, or find similar products for all of them."""
@@ -72,17 +74,24 @@ def search_batch(
             PromptFault.INVALID_PROMPT, "name a CSV or Parquet file of prompts, or --all-products: one of the two"
         )
     check_question(k, facet)
+    if all_products and facet != FACET:
+        raise PromptError(
+            PromptFault.INVALID_PROMPT,
+            f"--all-products reads the neighbour graph, which is of {FACET}; leave out --facet {facet}, or give a table of "
+            "prompts",
+        )
     console = Console()
     latest = Store.at(config.store.root).latest()
     with console.starting():
         spark = start_session(config.spark, "prodseek search")
+    started = time.monotonic()
     try:
         with console.stage(spark, "search"):
             if prompts is None:
                 summary = similar_products(spark, latest, files.absolute(out), k)
             else:
                 summary = answer_prompts(spark, latest, prompts, files.absolute(out), k, facet, exclude_same_product)
-        console.stage_done(summary)
+        console.stage_done(replace(summary, seconds=time.monotonic() - started))
     finally:
         spark.stop()
 
@@ -100,8 +109,9 @@ def answer_prompts(
     n_prompts = given.count()
     settings = None
     if not given.where("uri is not null").isEmpty():
-        made_by = Catalog.open(run.root, run.run_id).settings
-        settings = replace(ship(spark, made_by), torch_threads=int(run.manifest()["config"]["embed"]["torch_threads"]))
+        manifest = run.manifest()
+        torch_threads = config_of(run, manifest).embed.torch_threads
+        settings = replace(ship(spark, settings_of(run, manifest)), torch_threads=torch_threads)
     answer = partial(
         _answer,
         root=run.root,
@@ -201,6 +211,8 @@ def _finished(out: str, summary: Summary) -> Summary:
 def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
     """query_id, uri, box, detection_id as text, as they were given, and fault. A prompt without a query_id is named
     after what it asks for. Raises CatalogError and PromptError for what is no table of prompts."""
+    if not files.exists(files.absolute(uri)):
+        raise PromptError(PromptFault.INVALID_PROMPT, f"there is no file of prompts at {files.absolute(uri)!r}")
     source = find_catalog(uri)
     if source.kind == "csv":
         table = spark.createDataFrame(read_csv_manifest(source))
@@ -233,8 +245,10 @@ def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
     ordered = Window.partitionBy("query_id").orderBy("fault", "uri", "box", "detection_id")
     placed = given.withColumn("query_id", named).withColumn("place", F.row_number().over(ordered))
     again = F.lit("the query_id stands in another row already; give every prompt its own")
-    fault = F.coalesce("fault", F.when(F.col("place") > 1, again))
-    return placed.withColumn("is_again", F.col("place") > 1).withColumn("fault", fault).drop("place")
+    is_again = (F.col("place") > 1) & F.col("fault").isNull()
+    return placed.withColumn("is_again", is_again).withColumn(
+        "fault", F.when(is_again, again).otherwise(F.col("fault"))
+    )
 
 
 def _answer(
@@ -378,4 +392,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # By its full name, under which the workers import it too.
+    from prodseek.jobs.search import main as start
+
+    start()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,10 @@ def write_run(
     is_primary: NDArray[np.bool_] | None = None,
     projection_id: str = "synthetic",
     n_files: int | None = None,
+    facets: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> Run:
-    """Write `detections` and `embeddings` of regions. images: (N,) number of each one's image, its own if not given."""
+    """Write `detections` and `embeddings` of regions. images: (N,) number of each one's image, its own if not given.
+    facets: (N, any) of colour, texture and shape, (N, 1) ones where not given."""
     run = Store.at(str(root)).run(run_id)
     for table in ("embeddings", "detections"):
         Path(run.table_uri(table)).mkdir(parents=True, exist_ok=True)
@@ -41,6 +44,7 @@ def write_run(
         names = {"detection_id": ids[rows]}
         embeddings = pa.table(
             {**names, "visual": visual, "colour": other, "texture": other, "shape": other}
+            | {name: _lists(values[rows]) for name, values in (facets or {}).items()}
             | {"projection_id": [projection_id] * n}
         )
         corner = np.zeros(n, np.float32)
@@ -55,6 +59,25 @@ def write_run(
             pq.write_table(content, run.path(table, f"part-{start:010d}.parquet"), compression="zstd")
     run.write_summary(Summary("project", facts={"projection_id": projection_id}))
     return run
+
+
+def write_listing(
+    run: Run, images: NDArray[np.int64], products: Sequence[str], copies: Mapping[int, str] | None = None
+) -> None:
+    """Write what a search reads of `images` and `duplicate_groups`. images: (M,) numbers. copies: image -> its group."""
+    names = [f"{image:064x}" for image in images.tolist()]
+    uris = [f"images/{image}.jpg" for image in images.tolist()]
+    listed = pa.table({"image_id": names, "product_id": list(products), "uri": uris})
+    groups = dict(copies or {})
+    copied = pa.table(
+        {
+            "image_id": pa.array([f"{image:064x}" for image in groups], pa.string()),
+            "group_id": pa.array(list(groups.values()), pa.string()),
+        }
+    )
+    for table, content in (("images", listed), ("duplicate_groups", copied)):
+        Path(run.table_uri(table)).mkdir(parents=True, exist_ok=True)
+        pq.write_table(content, run.path(table, "part-0.parquet"))
 
 
 class PeakMemory:

@@ -106,7 +106,7 @@ def test_a_resumed_night_gives_the_tables_of_a_cluster_and_is_not_run_again(
     done = start("nightly", "cluster", "local-cluster[2,1,2048]", 1)
     assert done.returncode == 0, done.stderr
     local, cluster = (tables_of(root) for root in roots.values())
-    assert set(local) == set(TABLES) - {"search_results"}
+    assert set(local) == set(TABLES) - {"search_results", "rejected_prompts"}
     for name in local:
         assert local[name] == cluster[name], name
 

@@ -43,6 +43,15 @@ def test_index_example_runs(night: Run) -> None:
     assert names["ids"].shape == names["cosine"].shape == (5, 10)
 
 
+def test_search_example_runs(night: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = (block for block in blocks("python") if "Catalog.open" in block)
+    monkeypatch.chdir(Path(__file__).parents[2])
+    names: dict[str, object] = {}
+    exec(example.replace('"out"', repr(night.root)), names)
+    assert names["hits"][0].product_id == "sofa-retro" and len(names["more"]) == 20
+    assert "suitcase" in capsys.readouterr().out
+
+
 def test_every_reason_and_stage_is_explained() -> None:
     for reason in RejectReason:
         assert f"| `{reason}` |" in README

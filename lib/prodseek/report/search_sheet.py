@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import unicodedata
+from functools import lru_cache
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
@@ -15,6 +17,7 @@ _GAP_PX = 16
 _TARGET_PX = 2 * TILE_PX + _GAP_PX
 _LINE_PX = 19
 _CAPTION_PX = 2 * _LINE_PX + 6
+_SYSTEM_FONTS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "LiberationSans-Regular.ttf", "Arial.ttf")
 _PAGE, _TILE, _INK, _MUTED = "#f6f6f3", "#ffffff", "#1b1d20", "#5c6068"
 
 _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -29,8 +32,9 @@ def render_sheet(result: SearchResult) -> bytes:
     height_px = rows_at_px + n_rows * (TILE_PX + _CAPTION_PX + _GAP_PX)
     sheet = Image.new("RGB", (width_px, height_px), _PAGE)
     draw = ImageDraw.Draw(sheet)
-    large, normal = ImageFont.load_default(26), ImageFont.load_default(15)
-    target_area = (_GAP_PX, _GAP_PX, _GAP_PX + _TARGET_PX, rows_at_px - _GAP_PX)
+    large, normal = _font(26), _font(15)
+    target_width_px = target.width if target else _TARGET_PX
+    target_area = (_GAP_PX, _GAP_PX, _GAP_PX + target_width_px, rows_at_px - _GAP_PX)
     _paste(sheet, target, target_area, normal)
     text_at_px, text_width_px = 2 * _GAP_PX + _TARGET_PX, width_px - _TARGET_PX - 3 * _GAP_PX
     lines = _wrapped(draw, result.headline, large, text_width_px)
@@ -76,7 +80,7 @@ def _paste(sheet: Image.Image, picture: Image.Image | None, area: tuple[int, int
 
 def _wrapped(draw: ImageDraw.ImageDraw, text: str, font: _Font, width_px: float) -> list[str]:
     lines = [""]
-    for word in _shown(text).split():
+    for word in _shown(text, font).split():
         longer = f"{lines[-1]} {word}".strip()
         if lines[-1] and draw.textlength(longer, font) > width_px:
             lines.append(word)
@@ -87,15 +91,30 @@ def _wrapped(draw: ImageDraw.ImageDraw, text: str, font: _Font, width_px: float)
 
 def _cut(draw: ImageDraw.ImageDraw, text: str, font: _Font, width_px: float) -> str:
     """The text, shortened in its middle to fit."""
-    text = _shown(text)
+    text = _shown(text, font)
     keep = len(text)
     shown = text
     while draw.textlength(shown, font) > width_px and keep > 2:
         keep -= 1
-        shown = f"{text[: keep - keep // 2]}…{text[len(text) - keep // 2 :]}"
+        shown = f"{text[: keep - keep // 2]}...{text[len(text) - keep // 2 :]}"
     return shown
 
 
-def _shown(text: str) -> str:
-    """One line, composed: the built-in font has letters of Latin script alone."""
-    return unicodedata.normalize("NFC", " ".join(text.split()))
+@lru_cache
+def _font(size_px: int) -> _Font:
+    """A font of the system that has most letters, else Pillow's own, which has those of ASCII."""
+    for name in _SYSTEM_FONTS:
+        try:
+            return ImageFont.truetype(name, size_px)
+        except OSError:
+            continue
+    return ImageFont.load_default(size_px)
+
+
+def _shown(text: str, font: _Font) -> str:
+    """One line; letters that the font lacks lose their accents or become question marks."""
+    line = unicodedata.normalize("NFC", " ".join(text.split()))
+    if Path(str(getattr(font, "path", ""))).name in _SYSTEM_FONTS:
+        return line
+    bare = "".join(mark for mark in unicodedata.normalize("NFKD", line) if not unicodedata.combining(mark))
+    return bare.encode("ascii", "replace").decode()

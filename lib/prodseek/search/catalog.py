@@ -20,18 +20,18 @@ from prodseek import files
 from prodseek.catalog import read_photo
 from prodseek.config import Config
 from prodseek.detector_settings import detector_settings
-from prodseek.embedding.projection import PROJECTION, Projection
+from prodseek.embedding.projection import FACETS, PROJECTION, Projection
 from prodseek.errors import PromptError, StoreError, WeightsError
 from prodseek.ids import detection_id
 from prodseek.images import DecodedImage, ImageRejected, content_id, decode_image
 from prodseek.index.search import ShardedIndex
-from prodseek.index.stored import FACET, open_index
+from prodseek.index.stored import FACET, index_folder, open_index
 from prodseek.search.folding import fold
 from prodseek.search.likeness import Likeness, cosines_of
 from prodseek.search.prompts import Box, PromptFault, check_box
 from prodseek.search.regions import Regions
 from prodseek.search.vectors import Embeddings, ExactFacet
-from prodseek.store import Run, Store
+from prodseek.store import MANIFEST, Run, Store
 from prodseek.vision.settings import DetectorSettings, model_id
 
 if TYPE_CHECKING:
@@ -98,6 +98,39 @@ def check_question(k: int, facet: str) -> Likeness:
     return Likeness.parse(facet)
 
 
+def config_of(run: Run, manifest: dict[str, Any]) -> Config:
+    """The configuration of a finished run. Raises StoreError where this version does not know its settings."""
+    try:
+        return Config.model_validate(manifest["config"])
+    except (KeyError, ValidationError) as error:
+        raise StoreError(
+            f"run {run.run_id} was made by prodseek {manifest.get('prodseek_version')}, whose settings this version does "
+            "not know; run the night again with this version"
+        ) from error
+
+
+def settings_of(run: Run, manifest: dict[str, Any]) -> DetectorSettings:
+    """The detector that made a finished run, on what this machine has. Raises WeightsError and StoreError."""
+    made_by = manifest["stages"]["embed"]["model_id"]
+    config = config_of(run, manifest)
+    weights = config.network.weights
+    try:
+        settings = detector_settings(config)
+    except WeightsError as error:
+        raise WeightsError(
+            f"run {run.run_id} was made by {made_by}, and its weights could neither be found nor fetched; put "
+            f"{weights.file_name} with SHA-256 {weights.sha256} at {weights.folder / weights.file_name}, or search by "
+            "a region of the catalogue, which needs no network"
+        ) from error
+    if model_id(settings) != made_by:
+        raise StoreError(
+            f"run {run.run_id} was made by {made_by}, and this version of prodseek computes {model_id(settings)}, which "
+            "cannot be compared with it; run the night again with this version"
+        )
+    precision = "auto" if settings.precision == "fp16" else settings.precision
+    return replace(settings, torch_threads=0, device="auto", precision=precision)
+
+
 class _Searcher(Protocol):
     """An index of a facet, or what stands in for one."""
 
@@ -109,12 +142,12 @@ class _Searcher(Protocol):
 class Catalog:
     """A run that is searched. Get one from `open`.
 
-    In memory it holds 28 bytes a region, the names of photos and products, and vectors that were used lately, up to
+    In memory it holds 44 bytes a region, the names of photos and products, and vectors that were used lately, up to
     1 GiB; the index is mapped. torch is imported when the first photo is searched.
     """
 
     def __init__(self, run: Run, settings: DetectorSettings | None = None) -> None:
-        """settings: of the detector, where they were found out before (`settings`)."""
+        """settings: of the detector, where they were found out before (`settings_of`)."""
         self.run = run
         self._settings = settings
         self.manifest: dict[str, Any] = run.manifest()
@@ -147,6 +180,7 @@ class Catalog:
         Raises PromptError for what cannot be answered, WeightsError where the run's network is not at hand, StoreError
         where the run is damaged.
         """
+        check_question(k, facet)  # before the network is loaded
         photo = self.read(image)
         vectors = self.embed(photo, [box])
         own_image = self.regions.image_number(photo.image_id)
@@ -240,41 +274,12 @@ class Catalog:
     @cached_property
     def config(self) -> Config:
         """The run's configuration."""
-        try:
-            return Config.model_validate(self.manifest["config"])
-        except (KeyError, ValidationError) as error:
-            raise StoreError(
-                f"run {self.run.run_id} was made by prodseek {self.manifest.get('prodseek_version')}, whose settings "
-                "this version does not know; run the night again with this version"
-            ) from error
-
-    @cached_property
-    def settings(self) -> DetectorSettings:
-        """The detector that made the run, on what this machine has. Raises WeightsError and StoreError."""
-        if self._settings is not None:
-            return self._settings
-        made_by = self.manifest["stages"]["embed"]["model_id"]
-        weights = self.config.network.weights
-        try:
-            settings = detector_settings(self.config)
-        except WeightsError as error:
-            raise WeightsError(
-                f"run {self.run.run_id} was made by {made_by}, and its weights could neither be found nor fetched; put "
-                f"{weights.file_name} with SHA-256 {weights.sha256} at {weights.folder / weights.file_name}, or search by "
-                "a region of the catalogue, which needs no network"
-            ) from error
-        if model_id(settings) != made_by:
-            raise StoreError(
-                f"run {self.run.run_id} was made by {made_by}, and this version of prodseek computes {model_id(settings)}, "
-                "which cannot be compared with it; run the night again with this version"
-            )
-        precision = "auto" if settings.precision == "fp16" else settings.precision
-        return replace(settings, torch_threads=0, device="auto", precision=precision)
+        return config_of(self.run, self.manifest)
 
     @cached_property
     def detector(self) -> Detector:
         """The run's network, loaded when it is first asked for."""
-        settings = self.settings
+        settings = self._settings or settings_of(self.run, self.manifest)
         # Imported here, for torch takes seconds and a region of the catalogue needs none.
         from prodseek.vision.inference import load_detector
 
@@ -290,7 +295,7 @@ class Catalog:
     def _searcher(self, facet: str) -> tuple[_Searcher, int, int]:
         """What is searched for a facet, its nprobe and its nlist."""
         if facet not in self._searchers:
-            indexed = self.config.index.facets
+            indexed = [name for name in FACETS if files.exists(self.run.path(index_folder(name), MANIFEST))]
             if facet in indexed:
                 index: ShardedIndex = open_index(self.run, facet)
                 self._searchers[facet] = (index, index.manifest.nprobe, index.manifest.nlist)

@@ -62,10 +62,11 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found. photo: as the target was named; box_px: its box inside the photo."""
+    """What was found. photo: the target's, as it was named; photo_uri: where it lies; box_px: its box inside it."""
 
     run_id: str
     photo: str
+    photo_uri: str
     box_px: Box
     facet: str
     hits: list[Hit]
@@ -80,12 +81,13 @@ def answer(catalog: Catalog, question: Question) -> Answer:
         row = catalog.regions.rows_of(int(catalog.regions.images[place]))[0]
         photo = catalog.regions.photos["uri"][row].as_py()
         hits = catalog.search_region(question.region, *options)
-        return Answer(catalog.run.run_id, photo, catalog.regions.box_px(place), facet, hits)
+        return Answer(catalog.run.run_id, photo, catalog.photo_uri(photo), catalog.regions.box_px(place), facet, hits)
     image = str(question.image)
     box = parse_box(question.box) if question.box else _object(catalog, image, question.object_number).box_px
     decoded = catalog.read(image).image
     inside = check_box(box, decoded.width_px, decoded.height_px)
-    return Answer(catalog.run.run_id, image, inside, facet, catalog.search(image, inside, *options))
+    hits = catalog.search(image, inside, *options)
+    return Answer(catalog.run.run_id, image, files.absolute(image), inside, facet, hits)
 
 
 def _object(catalog: Catalog, image: str, number: int | None) -> FoundObject:
@@ -140,8 +142,7 @@ def write_pictures(catalog: Catalog, found: Answer, html: str | None, png: str |
     """Write the page and the picture that are asked for, with the photos in them."""
     if not html and not png:
         return
-    asked = files.absolute(found.photo) if files.exists(files.absolute(found.photo)) else catalog.photo_uri(found.photo)
-    wanted = [(asked, found.box_px), *((catalog.photo_uri(hit.uri), hit.box_px) for hit in found.hits)]
+    wanted = [(found.photo_uri, found.box_px), *((catalog.photo_uri(hit.uri), hit.box_px) for hit in found.hits)]
     target, *others = map_ahead(lambda each: _marked(catalog, *each), wanted, _DECODE_THREADS)
     result = SearchResult(
         found.run_id,
