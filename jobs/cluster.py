@@ -24,7 +24,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek.cluster.colours import dominant_colour
-from prodseek.cluster.groups import NOISE, Groups, hdbscan_groups, knn_matrix, search_knn, umap_coordinates
+from prodseek.cluster.groups import NOISE, Groups, coarse_size, hdbscan_groups, knn_matrix, search_knn, umap_coordinates
 from prodseek.cluster.labels import Graph, Labels, carried, nested, settled, votes
 from prodseek.cluster.quality import GroupQuality, group_quality
 from prodseek.cluster.stable_ids import Content, LineageRow, match_groups
@@ -248,8 +248,8 @@ def _fit_groups(
         settings.min_dist,
         config.seed,
     )
-    sizes = settings.min_cluster_size, settings.coarse_min_cluster_size
-    return graph, hdbscan_groups(coordinates, *sizes, settings.min_samples)
+    coarse = coarse_size(n_rows, settings.min_cluster_size, settings.coarse_min_cluster_size)
+    return graph, hdbscan_groups(coordinates, settings.min_cluster_size, coarse, settings.min_samples)
 
 
 def _stored_graph(spark: SparkSession, store: Run, fitted: FittedRegions) -> Graph:

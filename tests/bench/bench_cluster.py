@@ -32,7 +32,7 @@ from sklearn.metrics import adjusted_mutual_info_score, homogeneity_score, v_mea
 from synthetic_run import PeakMemory, write_run
 from threadpoolctl import threadpool_limits
 
-from prodseek.cluster.groups import NOISE, hdbscan_groups, search_knn, umap_coordinates
+from prodseek.cluster.groups import NOISE, coarse_size, hdbscan_groups, search_knn, umap_coordinates
 from prodseek.cluster.labels import Graph, carried, nested, settled
 from prodseek.cluster.stable_ids import Content, match_groups
 from prodseek.config import Config, load_config
@@ -64,7 +64,8 @@ def levels(vectors: Vectors, config: Config, last: Levels | None = None, seed: i
         settings.min_dist,
         seed,
     )
-    sizes = settings.min_cluster_size, settings.coarse_min_cluster_size
+    coarse = coarse_size(len(vectors), settings.min_cluster_size, settings.coarse_min_cluster_size)
+    sizes = settings.min_cluster_size, coarse
     groups = hdbscan_groups(coordinates, *sizes, settings.min_samples)
     fine, coarse = groups.fine, groups.coarse
     if last is not None:
@@ -76,7 +77,8 @@ def levels(vectors: Vectors, config: Config, last: Levels | None = None, seed: i
 def on_the_vectors(vectors: Vectors, config: Config) -> Levels:
     """HDBSCAN without UMAP."""
     settings = config.cluster
-    sizes = settings.min_cluster_size, settings.coarse_min_cluster_size
+    coarse = coarse_size(len(vectors), settings.min_cluster_size, settings.coarse_min_cluster_size)
+    sizes = settings.min_cluster_size, coarse
     fine, coarse = (
         hdbscan.HDBSCAN(min_cluster_size=size, min_samples=settings.min_samples).fit_predict(vectors) for size in sizes
     )

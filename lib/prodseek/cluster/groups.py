@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 NOISE = -1
 # UMAP's spectral start needs more points than dimensions and a graph worth the name; below this a group is a guess.
 MIN_ROWS = 5
+# So many coarse groups, or more, a catalogue has room for: in a small one they may be smaller than elsewhere.
+MIN_COARSE_GROUPS = 40
 # Up to here comparing all with all is quicker than compiling NN-descent.
 EXACT_ROWS = 8192
 
@@ -114,6 +116,11 @@ def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> tuple[NDArray
     indices = np.argsort(-cosine, axis=1, kind="stable")[:, :k].astype(np.int32)
     distances = np.maximum(0.0, 1.0 - np.take_along_axis(cosine, indices, axis=1))
     return indices, distances.astype(np.float32)
+
+
+def coarse_size(n_rows: int, min_cluster_size: int, coarse_min_cluster_size: int) -> int:
+    """The regions of the smallest coarse group among n_rows: coarse_min_cluster_size, or a share of a small catalogue."""
+    return min(coarse_min_cluster_size, max(min_cluster_size, n_rows // MIN_COARSE_GROUPS))
 
 
 def hdbscan_groups(

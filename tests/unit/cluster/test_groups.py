@@ -10,6 +10,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from prodseek.cluster.groups import (
     EXACT_ROWS,
     NOISE,
+    coarse_size,
     hdbscan_groups,
     in_order_of_appearance,
     knn_matrix,
@@ -135,3 +136,8 @@ def test_what_nothing_is_like_is_noise() -> None:
 def test_labels_are_numbered_by_their_first_row() -> None:
     assert in_order_of_appearance(np.array([7, NOISE, 2, 7, 0])).tolist() == [0, NOISE, 1, 0, 2]
     assert in_order_of_appearance(np.empty(0, np.int32)).tolist() == []
+
+
+@pytest.mark.parametrize(("n_rows", "size"), [(0, 3), (100, 3), (236, 5), (600, 15), (1_000_000, 15)])
+def test_coarse_groups_of_a_small_catalogue_may_be_smaller(n_rows, size):
+    assert coarse_size(n_rows, 3, 15) == size
