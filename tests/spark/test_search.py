@@ -37,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     images = np.concatenate([np.arange(N_IMAGES), rng.integers(0, N_IMAGES, N - N_IMAGES)])
     is_primary = np.arange(N) < N_IMAGES
     others = {"colour": unit_rows(N, 6, 1), "texture": unit_rows(N, 5, 2), "shape": unit_rows(N, 4, 3)}
-    ids = rng.permutation(10**9)[:N]
+    ids = rng.permutation(10**6)[:N]
     run = write_run(root, ids, unit_rows(N, 12, 0), images=images, is_primary=is_primary, n_files=4, facets=others)
     products = [f"p{image % N_PRODUCTS:03d}" for image in range(N_IMAGES)]
     write_listing(run, np.arange(N_IMAGES), products, {image: f"g{image // 2}" for image in range(200)})

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 
 import rich.console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from prodseek import files
 from prodseek.catalog import read_photo
@@ -117,8 +117,18 @@ def print_objects(image: str, objects: Sequence[FoundObject]) -> None:
 
 
 def print_hits(found: Answer) -> None:
-    """The hits, a line each."""
-    table = Table("", "product", "cosine", *FACETS, "photo", "box, px", "region", box=None, header_style="bold")
+    """The hits; where the terminal is narrow, names go on in the next line."""
+    table = Table(
+        "",
+        Column("product", overflow="fold"),
+        "cosine",
+        *FACETS,
+        Column("photo", overflow="fold"),
+        Column("region", no_wrap=True),
+        box=None,
+        padding=(0, 1, 0, 0),
+        header_style="bold",
+    )
     for hit in found.hits:
         table.add_row(
             str(hit.rank),
@@ -126,7 +136,6 @@ def print_hits(found: Answer) -> None:
             f"{hit.cosine_similarity:.3f}",
             *(f"{hit.facets[facet]:.2f}" for facet in FACETS),
             escape(hit.uri),
-            _written(hit.box_px),
             str(hit.detection_id),
         )
     _print(table)
