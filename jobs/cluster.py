@@ -6,57 +6,31 @@ Spark's.
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
+from prodseek.jobs.group_fit import FittedRegions, collect, fit_groups
+from prodseek.jobs.group_names import GroupKey, largest_categories, member_facts
 from prodseek.jobs.index import facet_vectors
-from prodseek.jobs.partitions import deal
-from prodseek.jobs.photos import base_uri, look, one_photo_an_image, shrunk_box
-from prodseek.jobs.vectors import batch_of, ids_of, vectors_of
+from prodseek.jobs.photos import one_photo_an_image
+from prodseek.jobs.vectors import ids_of
 from prodseek.jobs.votes import COARSE, FINE, LABELS, LEVELS, is_noise, nearest_fitted, voted_for
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from prodseek.cluster.colours import dominant_colour
-from prodseek.cluster.groups import NOISE, Groups, coarse_size, hdbscan_groups, knn_matrix, search_knn, umap_coordinates
+from prodseek.cluster.groups import NOISE, Groups
 from prodseek.cluster.labels import Graph, Labels, carried, nested, settled, votes
 from prodseek.cluster.quality import GroupQuality, group_quality
 from prodseek.cluster.stable_ids import Content, LineageRow, match_groups
-from prodseek.cluster.textures import texture_word
-from prodseek.cluster.titles import GroupTitle, MemberFacts, group_titles
+from prodseek.cluster.titles import GroupTitle, group_titles
 from prodseek.config import ClusterConfig, Config
 from prodseek.errors import StoreError
-from prodseek.images import ImageLimits
-from prodseek.index.ivf import assign_cells
-from prodseek.index.shards import quantizer_from_bytes
-from prodseek.index.stored import FACET, read_trained
+from prodseek.index.stored import FACET
 from prodseek.spark.tables import read_table, spark_schema, write_table
 from prodseek.store import Run, Store, Summary
 from prodseek.tables import table_schema
-
-# A group is named by this many of its members; the photos of some are looked at, at this size.
-_NAMED_MEMBERS = 12
-_LOOKED_AT_MEMBERS = 6
-_LOOK_SIDE_PX = 96
-_PHOTOS_PER_PARTITION = 256
-
-GroupKey = tuple[str, int]
-
-
-@dataclass(frozen=True)
-class FittedRegions:
-    """The regions that groups are fitted on, ordered by id. vectors: (N, d). is_sample: there are more."""
-
-    detection_ids: NDArray[np.int64]
-    product_ids: list[str]
-    vectors: NDArray[np.float32]
-    is_sample: bool
 
 
 class _Before(NamedTuple):
@@ -120,8 +94,8 @@ def _group(
     spark: SparkSession, config: Config, store: Run, regions: DataFrame, facet: str, taken: set[str]
 ) -> _Grouped:
     settings = config.cluster
-    fitted = _collect(spark, store, regions, facet, settings)
-    graph, groups = _fit_groups(spark, config, store, fitted, facet)
+    fitted = collect(spark, store, regions, facet, settings)
+    graph, groups = fit_groups(spark, config, store, fitted, facet)
     before = _before(spark, store, facet)
     fit, known = _taken_over(config, store, regions, fitted, before, facet)
     last = None if known is None else _last_labels(fitted, known)
@@ -133,7 +107,7 @@ def _group(
     ids, lineage = _ids(long, before, facet, store.run_id, settings)
     unchanged = {row.group_id for _, row in lineage if row.is_unchanged}
     kept = {key: before.titles[name] for key, name in ids.items() if before is not None and name in unchanged}
-    titles = group_titles(_member_facts(spark, store, long, config.images.limits), kept, taken)
+    titles = group_titles(member_facts(spark, store, long, config.images.limits), kept, taken)
     quality = {
         (level, label): one
         for level, labels in ((FINE, fine), (COARSE, coarse))
@@ -174,97 +148,6 @@ def _standing_regions(spark: SparkSession, store: Run) -> DataFrame:
         .join(copies, "image_id", "left")
         .withColumn("standing_image_id", F.coalesce("standing_image_id", "image_id"))
     )
-
-
-def _collect(spark: SparkSession, store: Run, regions: DataFrame, facet: str, settings: ClusterConfig) -> FittedRegions:
-    standing = regions.where("image_id = standing_image_id").select("detection_id", "product_id")
-    vectors = facet_vectors(spark, store, facet)
-    is_sample = standing.count() > settings.fit_rows
-    chosen = _sampled(spark, store, standing, settings.fit_rows) if is_sample else standing
-    table = chosen.join(vectors, "detection_id").orderBy("detection_id").toArrow()
-    return FittedRegions(
-        ids_of(table.column("detection_id")),
-        table.column("product_id").to_pylist(),
-        vectors_of(table.column("vector")),
-        is_sample,
-    )
-
-
-def _sampled(spark: SparkSession, store: Run, standing: DataFrame, n_rows: int) -> DataFrame:
-    """n_rows of the regions, stratified by the cells of the index so that rare looks survive.
-
-    Half of the places are dealt to all cells equally, the rest in proportion to what they hold. Ids are hashes: the lowest of a
-    cell are a random sample, and the same one every time.
-    """
-    trained, manifest = read_trained(store)
-    shared = spark.sparkContext.broadcast(trained)
-    cells = standing.join(facet_vectors(spark, store, FACET), "detection_id").mapInArrow(
-        partial(_cells, shared=shared), "detection_id long, cell int"
-    )
-    of_cell = Window.partitionBy("cell")
-    place = F.row_number().over(of_cell.orderBy("detection_id"))
-    share = max(1, n_rows // (2 * manifest.nlist))
-    is_dealt = F.col("place") <= share
-    return (
-        cells.withColumn("place", place)
-        .withColumn("size", F.count(F.lit(1)).over(of_cell))
-        .orderBy(F.when(is_dealt, 0.0).otherwise(F.col("place") / F.col("size")), "place", "detection_id")
-        .limit(n_rows)
-        .join(standing, "detection_id")
-        .select("detection_id", "product_id")
-    )
-
-
-def _cells(batches: Iterator[pa.RecordBatch], shared: Any) -> Iterator[pa.RecordBatch]:
-    quantizer = quantizer_from_bytes(shared.value)
-    for batch in batches:
-        if batch.num_rows:
-            cells = assign_cells(vectors_of(batch.column("vector")), quantizer, 1).cells[:, 0]
-            yield batch_of(detection_id=batch.column("detection_id"), cell=cells)
-
-
-def _fit_groups(
-    spark: SparkSession, config: Config, store: Run, fitted: FittedRegions, facet: str
-) -> tuple[Graph, Groups]:
-    """The graph of the fitted regions and the groups in it.
-
-    The stage `neighbours` made the graph of `visual`. A sample tears it: of sixteen neighbours few are in the sample. Then, and
-    for other facets, the neighbours among what is fitted are searched.
-    """
-    n_rows, settings, k = len(fitted.detection_ids), config.cluster, config.neighbours.k + 1
-    if facet == FACET and not fitted.is_sample:
-        graph = _stored_graph(spark, store, fitted)
-        indices, distances = knn_matrix(graph.rows, graph.neighbours, graph.cosine, n_rows, k)
-    else:
-        indices, distances = search_knn(fitted.vectors, k, config.seed)
-        place = np.nonzero((indices >= 0) & (indices != np.arange(n_rows)[:, None]))
-        graph = Graph(place[0], indices[place].astype(np.int64), 1 - distances[place], n_rows)
-    coordinates = umap_coordinates(
-        indices,
-        distances,
-        fitted.vectors,
-        settings.n_components,
-        min(settings.n_neighbors, k),
-        settings.min_dist,
-        config.seed,
-    )
-    coarse = coarse_size(n_rows, settings.min_cluster_size, settings.coarse_min_cluster_size)
-    return graph, hdbscan_groups(coordinates, settings.min_cluster_size, coarse, settings.min_samples)
-
-
-def _stored_graph(spark: SparkSession, store: Run, fitted: FittedRegions) -> Graph:
-    ids = fitted.detection_ids
-    among = spark.createDataFrame(pa.table({"detection_id": ids}))
-    edges = (
-        read_table(spark, store, "neighbours")
-        .join(among, "detection_id", "left_semi")
-        .join(among.withColumnRenamed("detection_id", "neighbour_id"), "neighbour_id", "left_semi")
-        .select("detection_id", "neighbour_id", "cosine_similarity")
-        .orderBy("detection_id", "neighbour_id")
-        .toArrow()
-    )
-    rows, neighbours = (np.searchsorted(ids, ids_of(edges.column(name))) for name in ("detection_id", "neighbour_id"))
-    return Graph(rows, neighbours, edges.column("cosine_similarity").to_numpy(), len(ids))
 
 
 def _labels(
@@ -445,61 +328,6 @@ def _ids(
     return ids, lineage
 
 
-def _member_facts(
-    spark: SparkSession, store: Run, long: DataFrame, limits: ImageLimits
-) -> dict[GroupKey, list[MemberFacts]]:
-    """Class, category, title, colour, texture and size of a few members of every group."""
-    first = Window.partitionBy("level", "label").orderBy("detection_id")
-    members = long.withColumn("place", F.row_number().over(first)).where(F.col("place") <= _NAMED_MEMBERS).cache()
-    best = Window.partitionBy("image_id").orderBy(F.desc("score"), "detection_id")
-    detected = (
-        read_table(spark, store, "detections")
-        .where("kind = 'detection'")
-        .withColumn("place", F.row_number().over(best))
-        .where("place = 1")
-        .select("image_id", F.col("class_name").alias("detected"))
-    )
-    see = partial(_looks, folder_uri=base_uri(store), limits=limits)
-    columns = ["detection_id", "uri", "x1_px", "y1_px", "x2_px", "y2_px"]
-    looked_at = members.where(F.col("place") <= _LOOKED_AT_MEMBERS).select(*columns).distinct()
-    dealt = deal(looked_at, "detection_id", looked_at.count(), _PHOTOS_PER_PARTITION)
-    looks = {
-        row["detection_id"]: (tuple(row["rgb"]), row["texture"])
-        for row in dealt.mapInArrow(see, "detection_id long, rgb array<int>, texture string").collect()
-    }
-    facts: dict[GroupKey, list[MemberFacts]] = defaultdict(list)
-    described = members.join(detected, "image_id", "left").select(
-        "level",
-        "label",
-        "detection_id",
-        "area_fraction",
-        F.coalesce("class_name", "detected").alias("class_name"),
-        F.col("attributes")["category"].alias("category"),
-        F.col("attributes")["title"].alias("title"),
-    )
-    for row in described.orderBy("level", "label", "detection_id").collect():
-        rgb, texture = looks.get(row["detection_id"], (None, None))
-        facts[row["level"], row["label"]].append(
-            MemberFacts(row["class_name"], rgb, row["category"], row["title"], texture, row["area_fraction"])
-        )
-    members.unpersist()
-    return facts
-
-
-def _looks(batches: Iterator[pa.RecordBatch], folder_uri: str, limits: ImageLimits) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([("detection_id", pa.int64()), ("rgb", pa.list_(pa.int32())), ("texture", pa.string())])
-    for batch in batches:
-        seen = []
-        for row in batch.to_pylist():
-            image = look(row["uri"], folder_uri, limits, _LOOK_SIDE_PX)
-            if image is not None:
-                x1, y1, x2, y2 = shrunk_box(image, (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"]))
-                box = image.pixels[y1:y2, x1:x2]
-                rgb = list(dominant_colour(box))
-                seen.append({"detection_id": row["detection_id"], "rgb": rgb, "texture": texture_word(box)})
-        yield pa.RecordBatch.from_pylist(seen, schema)
-
-
 def _write_groups(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> int:
     frames = []
     for one in grouped:
@@ -526,7 +354,7 @@ def _write_summary(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> 
     for one in grouped:
         counted = _by_level(one.labelled).groupBy("level", "label")
         sizes = counted.agg(F.count("*").alias("regions"), F.count_distinct("product_id").alias("products")).collect()
-        categories = _largest_categories(_by_level(one.labelled))
+        categories = largest_categories(_by_level(one.labelled))
         for row in sorted(sizes):
             key = (row["level"], row["label"])
             is_fine = row["level"] == FINE
@@ -552,22 +380,6 @@ def _write_summary(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> 
     schema = spark_schema("curation_summary")
     values = [tuple(row[name] for name in schema.names) for row in rows]
     return write_table(spark.createDataFrame(values, schema), store, "curation_summary")
-
-
-def _largest_categories(long: DataFrame) -> dict[GroupKey, tuple[str, float]]:
-    """The most frequent category of each group that has one, and its share of those that have one."""
-    category = F.col("attributes")["category"].alias("category")
-    counts = (
-        long.select("level", "label", category).where("category <> ''").groupBy("level", "label", "category").count()
-    )
-    of_group = Window.partitionBy("level", "label")
-    ranked = counts.withColumn("n", F.sum("count").over(of_group)).withColumn(
-        "place", F.row_number().over(of_group.orderBy(F.desc("count"), "category"))
-    )
-    return {
-        (row["level"], row["label"]): (row["category"], row["count"] / row["n"])
-        for row in ranked.where("place = 1").collect()
-    }
 
 
 def _write_lineage(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> int:
