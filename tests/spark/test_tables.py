@@ -12,13 +12,13 @@ from prodseek.spark.tables import read_table, spark_schema, write_table
 from prodseek.store import Run
 from prodseek.tables import TABLES, table_schema
 
-ROW = ("visual", "visual-1", None, "born", 0.0)
-COLUMNS = ("facet", "group_id", "previous_group_id", "event", "overlap")
+ROW = ("visual", "fine", "visual-1", None, "born", 0.0)
 
 
 def lineage(spark: SparkSession, *rows: tuple[object, ...]):  # type: ignore[no-untyped-def]
     return spark.createDataFrame(
-        list(rows), "facet string, group_id string, previous_group_id string, event string, overlap float"
+        list(rows),
+        "facet string, level string, group_id string, previous_group_id string, event string, overlap float",
     )
 
 
@@ -46,7 +46,7 @@ def test_good_rows_are_written_and_counted(spark: SparkSession, empty_run: Run) 
     [
         ([(None, *ROW[1:])], "1 rows with no facet"),
         ([("smell", *ROW[1:])], "1 rows with facet not one of visual, colour"),
-        ([ROW, ROW], "2 rows share the key facet='visual', event='born'"),
+        ([ROW, ROW], "2 rows share the key facet='visual', level='fine', event='born'"),
     ],
 )
 def test_bad_rows_leave_no_table(
