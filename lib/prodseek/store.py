@@ -13,6 +13,10 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
 from prodseek import files
 from prodseek.errors import StoreError
 
@@ -151,3 +155,17 @@ class Store:
         """Make a run exist: its manifest, then LATEST."""
         run.write_json(MANIFEST, manifest)
         files.write_bytes(files.join(self.root, LATEST), f"{run.run_id}\n".encode())
+
+
+def read_columns(run: Run, table: str, columns: list[str], where: pc.Expression | None = None) -> pa.Table:
+    """Some columns of a run's table, of the rows for which `where` holds, without Spark. Raises StoreError that names what
+    is missing when another version of prodseek wrote the table without one of them."""
+    file_system, path = files.locate(run.table_uri(table))
+    stored = ds.dataset(path, filesystem=file_system, format="parquet", partitioning=None)
+    missing = [name for name in columns if name not in stored.schema.names]
+    if missing:
+        raise StoreError(
+            f"table {table} of run {run.run_id} has no column {', '.join(missing)}: another version of prodseek wrote it; "
+            "run the night again with this one"
+        )
+    return stored.to_table(columns=columns, filter=where)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
 from prodseek import files
 from prodseek.errors import StoreError
-from prodseek.store import Run, Store, Summary
+from prodseek.store import Run, Store, Summary, read_columns
 
 NIGHT = datetime.datetime(2026, 3, 1, 2, 0, tzinfo=datetime.UTC)
 
@@ -79,3 +82,15 @@ def test_places_as_hadoop_names_them() -> None:
     assert files.spark_uri("/a b/model=x") == "file:///a b/model=x"
     assert files.spark_uri("s3://bucket/key") == "s3a://bucket/key"
     assert files.spark_pattern("/a[1]/b") == "file:///a\\[1\\]/b"
+
+
+def test_some_columns_and_rows_of_a_table_are_read_and_missing_columns_named(tmp_path):
+    run = Store.at(str(tmp_path)).run("20260101T000000Z-00000000")
+    folder = Path(run.table_uri("images"))
+    folder.mkdir(parents=True)
+    pq.write_table(pa.table({"uri": ["a", "b"], "n_bytes": [1, 2], "format": ["JPEG", "PNG"]}), folder / "part.parquet")
+    (folder / "_SUCCESS").touch()
+    assert read_columns(run, "images", ["uri"], pc.field("format") == "PNG").to_pydict() == {"uri": ["b"]}
+    assert read_columns(run, "images", ["n_bytes"]).num_rows == 2
+    with pytest.raises(StoreError, match="has no column product_id, pdq_hash: another version"):
+        read_columns(run, "images", ["uri", "product_id", "pdq_hash"])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from prodseek import files
@@ -18,8 +19,7 @@ from prodseek.embedding.leakage import N_FOLDS, location_leakage
 from prodseek.errors import CatalogError, StoreError
 from prodseek.evaluation.labels import LabelledPairs, in_order, matched
 from prodseek.evaluation.measures import group_scores, pair_scores, retrieval_scores, scores_by_label
-from prodseek.search.regions import read_columns
-from prodseek.store import Run
+from prodseek.store import Run, read_columns
 
 KS = (1, 10)
 # The slice as it comes from the network, not projected: what the projection is to be better than.
@@ -103,15 +103,15 @@ def _flat(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _labelled_regions(run: Run, images: pa.Table, labels: Mapping[str, str]) -> pa.Table:
-    """The primary region of each labelled image: image_id, label, detection_id, slice, box and the photo's size."""
+    """The primary region of each labelled image, by detection_id: image_id, label, slice, box and the photo's size."""
     label_of: dict[str, str] = {}
     for row in images.sort_by("uri").to_pylist():
         if row["uri"] in labels:
             label_of.setdefault(row["image_id"], labels[row["uri"]])
     named = pa.table({"image_id": list(label_of), "label": list(label_of.values())})
     sizes = images.group_by("image_id").aggregate([("width_px", "max"), ("height_px", "max")])
-    detections = read_columns(run, "detections", ["image_id", "detection_id", "is_primary", "slice", *_BOX])
-    primary = detections.filter(detections.column("is_primary"))
+    where = pc.field("is_primary") & pc.field("image_id").isin(list(label_of))
+    primary = read_columns(run, "detections", ["image_id", "detection_id", "slice", *_BOX], where)
     return primary.join(named, "image_id", join_type="inner").join(sizes, "image_id").sort_by("detection_id")
 
 
@@ -121,12 +121,8 @@ def _sampled(image_ids: list[str], n_most: int) -> NDArray[np.int64]:
 
 
 def _vectors(run: Run, table: pa.Table) -> dict[str, NDArray[np.float32]]:
-    wanted = table.select(["detection_id"])
-    embeddings = read_columns(run, "embeddings", ["detection_id", *FACETS])
-    order = np.argsort(embeddings.column("detection_id").to_numpy())
-    ids = embeddings.column("detection_id").to_numpy()[order]
-    rows = order[np.searchsorted(ids, wanted.column("detection_id").to_numpy())]
-    own = embeddings.take(pa.array(rows))
+    where = pc.field("detection_id").isin(table.column("detection_id").combine_chunks())
+    own = read_columns(run, "embeddings", ["detection_id", *FACETS], where).sort_by("detection_id")
     vectors = {facet: np.array(own.column(facet).to_pylist(), np.float32) for facet in FACETS}
     slices = [np.frombuffer(values, np.float16) for values in table.column("slice").to_pylist()]
     raw = np.stack(slices).astype(np.float32)
@@ -135,18 +131,13 @@ def _vectors(run: Run, table: pa.Table) -> dict[str, NDArray[np.float32]]:
 
 
 def _groups(run: Run, table: pa.Table, names: list[str]) -> dict[str, dict[str, float]]:
-    columns = read_columns(run, "curation_groups", ["facet", "detection_id", *LEVELS.values()])
+    columns = ["detection_id", *LEVELS.values()]
+    grouped = read_columns(run, "curation_groups", columns, pc.field("facet") == FACETS[0])
+    of_region = {row["detection_id"]: row for row in grouped.to_pylist()}
+    rows = [of_region.get(detection_id, {}) for detection_id in table.column("detection_id").to_pylist()]
     scores = {}
     for level, column in LEVELS.items():
-        of_region = {
-            detection_id: group
-            for facet, detection_id, group in zip(
-                *(columns.column(name).to_pylist() for name in ("facet", "detection_id", column)), strict=True
-            )
-            if facet == FACETS[0]
-        }
-        groups = [of_region.get(detection_id) for detection_id in table.column("detection_id").to_pylist()]
-        scores[level] = asdict(group_scores(groups, names))
+        scores[level] = asdict(group_scores([row.get(column) for row in rows], names))
     return scores
 
 

@@ -7,22 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from prodseek import files
 from prodseek.search.prompts import Box
-from prodseek.store import Run
+from prodseek.store import Run, read_columns
 
 _EDGES = ("x1_px", "y1_px", "x2_px", "y2_px")
-
-
-@dataclass(frozen=True)
-class Listing:
-    """A row of `images`, by numbers. image, product: numbers; row: of the table of photos."""
-
-    row: int
-    product: int
 
 
 @dataclass(frozen=True)
@@ -90,12 +80,6 @@ class Regions:
         """A region's box, source pixels."""
         x1, y1, x2, y2 = self.boxes_px[place].tolist()
         return (x1, y1, x2, y2)
-
-
-def read_columns(run: Run, table: str, columns: list[str]) -> pa.Table:
-    """Some columns of a run's table."""
-    file_system, path = files.locate(run.table_uri(table))
-    return pq.read_table(path, columns=columns, filesystem=file_system, partitioning=None)
 
 
 def _numbers(values: pa.ChunkedArray | pa.Array, names: pa.Array) -> NDArray[np.int32]:

@@ -17,8 +17,7 @@ from prodseek import files
 from prodseek.embedding.facets import FACETS
 from prodseek.index.ivf import Probes
 from prodseek.index.probe import flat_cells, nearest_in_cells
-from prodseek.search.regions import read_columns
-from prodseek.store import Run
+from prodseek.store import Run, read_columns
 
 # Vectors that are kept for the next search: those of half a million regions.
 _KEPT_BYTES = 2**30
