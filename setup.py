@@ -68,6 +68,7 @@ setup(
             "duckdb>=1.1",
             "moto[server]>=5",
             "boto3>=1.35",
+            "playwright>=1.50",
             "ultralytics-opencv-headless>=8.4.190",
         ],
         "dev": ["ruff>=0.9", "mypy>=1.14", "types-PyYAML", "build>=1.2"],

@@ -1,0 +1,227 @@
+"""What the report's pages read: the values of its data files.
+
+A page that is opened from a file may not fetch anything, but it may load scripts: each data file is a script that hands one JSON
+value to the page, see `shards`. The files under `report/`:
+
+    data/about.js               About, the only one that every page loads
+    data/objects-NNNN.js        list of ShownObject, OBJECTS_PER_SHARD each
+    data/neighbours-NNNN.js     list of Neighbours, for the objects of the shard of the same number
+    data/duplicates-NNNN.js     list of DuplicateGroup, GROUPS_PER_SHARD each
+    data/pairs-NNNN.js          list of PairApart, GROUPS_PER_SHARD each
+    data/groups-FACET.js        FacetGroups
+    data/map.js                 Map
+    thumbs/regions-NNNN.js      list of base64 WebP, one for each object: what its box shows; REGION_THUMBS_PER_SHARD each
+    thumbs/photos-NNNN.js       the same of whole photos; PHOTO_THUMBS_PER_SHARD each
+
+An object is the primary region of an image. Objects are numbered from 0, groups of look-alikes one after the other, so that
+what is shown together lies in the same shards: object i is in shard i // OBJECTS_PER_SHARD, at place i % OBJECTS_PER_SHARD. A
+picture that could not be made is an empty string. "Number" below is such a number, of an object unless said otherwise; -1 is
+none. Boxes are [x1, y1, x2, y2] in pixels of the upright photo at full size.
+"""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+OBJECTS_PER_SHARD = 1024
+GROUPS_PER_SHARD = 256
+REGION_THUMBS_PER_SHARD = 64
+PHOTO_THUMBS_PER_SHARD = 16
+
+Box = list[float]
+
+
+class VerdictWords(TypedDict):
+    """merges: photos with this verdict are copies of one another and make a group."""
+
+    label: str
+    meaning: str
+    merges: bool
+
+
+class About(TypedDict):
+    """n_objects: those shown; n_images: all images of the run. facets: those that Neighbours holds.
+    group_facets: those with a groups file. n_duplicate_groups, n_pairs: those in the data files; the n_all_* are the run's."""
+
+    run_id: str
+    finished: str
+    catalogue: str
+    prodseek_version: str
+    n_objects: int
+    n_images: int
+    n_duplicate_groups: int
+    n_all_duplicate_groups: int
+    n_pairs: int
+    n_all_pairs: int
+    objects_per_shard: int
+    groups_per_shard: int
+    region_thumbs_per_shard: int
+    photo_thumbs_per_shard: int
+    facets: list[str]
+    group_facets: list[str]
+    verdicts: dict[str, VerdictWords]
+
+
+class CataloguePhoto(TypedDict):
+    """A row of `images`. title may be empty."""
+
+    product_id: str
+    uri: str
+    title: str
+
+
+class OtherRegion(TypedDict):
+    """Another object in the photo."""
+
+    class_name: str
+    score: float
+    box_px: Box
+
+
+class ShownObject(TypedDict):
+    """An image and its primary region.
+
+    photos: the rows of `images` with these very bytes, at least one. kind: detection, foreground or frame. group, coarse: numbers
+    in `fine` and `coarse` of the visual FacetGroups. membership, outlier_score: 0..1. duplicates: number of its duplicate group.
+    pairs: numbers of the pairs kept apart that it is in.
+    """
+
+    detection_id: str
+    image_id: str
+    kind: str
+    class_name: str
+    width_px: int
+    height_px: int
+    box_px: Box
+    photos: list[CataloguePhoto]
+    others: list[OtherRegion]
+    group: int
+    coarse: int
+    membership: float
+    outlier_score: float
+    duplicates: int
+    pairs: list[int]
+
+
+# facet -> [[number, cosine similarity], ...], the nearest first
+Neighbours = dict[str, list[tuple[int, float]]]
+
+
+class ShownPhoto(TypedDict):
+    """A row of `images` as a duplicate card shows it. object: number of the object of its image."""
+
+    object: int
+    product_id: str
+    uri: str
+    title: str
+    width_px: int
+    height_px: int
+
+
+class Likeness(TypedDict):
+    """What was measured between two photos a and b. verdict: key of About.verdicts.
+
+    evidence: [label, value as text] each. box_a_px, box_b_px: the part of each that both show; null for identical bytes.
+    transform: six numbers t, by which the point x y of b lies at t0 x + t1 y + t2, t3 x + t4 y + t5 of a, in fractions of their
+    sides; null where none was found.
+    """
+
+    verdict: str
+    confidence: float
+    evidence: list[tuple[str, str]]
+    box_a_px: Box | None
+    box_b_px: Box | None
+    transform: list[float] | None
+
+
+class Copy(TypedDict):
+    """A copy; likeness has the representative as a and this photo as b."""
+
+    photo: ShownPhoto
+    likeness: Likeness
+
+
+class DuplicateGroup(TypedDict):
+    """Copies of one photo, the largest group first. n_photos: all, the representative and any not shown included."""
+
+    group_id: str
+    n_photos: int
+    representative: ShownPhoto
+    copies: list[Copy]
+
+
+class PairApart(TypedDict):
+    """Two photos that look alike but are not copies, the surest first."""
+
+    a: ShownPhoto
+    b: ShownPhoto
+    likeness: Likeness
+
+
+class ShownGroup(TypedDict):
+    """A group of look-alikes.
+
+    n_regions: all, those not shown included. parent: number in `coarse` of the coarse group that holds a fine one. members:
+    numbers of the objects shown, the first n_exemplars of them the exemplars, then the firmest first; of a coarse group only
+    those in none of its fine groups. category_share: 0..1. event: what happened since the last run (born, continued, grown,
+    shrunk, merged, split), empty in a first run; previous_titles: of the groups that it was, when it was merged or split from
+    them.
+    """
+
+    group_id: str
+    title: str
+    n_regions: int
+    n_products: int
+    cohesion: float
+    separation: float
+    category: str
+    category_share: float
+    class_name: str
+    colour: str
+    parent: int
+    n_exemplars: int
+    members: list[int]
+    event: str
+    previous_titles: list[str]
+
+
+class RetiredGroup(TypedDict):
+    """A group of the last run that is no more."""
+
+    group_id: str
+    title: str
+    level: str
+
+
+class FacetGroups(TypedDict):
+    """The groups of one facet, the largest first. odd: objects in no group, the oddest first; n_ungrouped counts all of them."""
+
+    facet: str
+    n_regions: int
+    n_ungrouped: int
+    coarse: list[ShownGroup]
+    fine: list[ShownGroup]
+    odd: list[int]
+    retired: list[RetiredGroup]
+
+
+class MapColumn(TypedDict):
+    """What points can be coloured by: one place in `names` for each object, base64 of little-endian uint32; 0xFFFFFFFF is none.
+
+    name: coarse, fine, class, colour, or an attribute of the catalogue. colours: a CSS colour for each name, or empty. names are
+    the most frequent first; for coarse and fine they are the groups' in the order of the visual FacetGroups.
+    """
+
+    name: str
+    label: str
+    names: list[str]
+    colours: list[str]
+    values: str
+
+
+class Map(TypedDict):
+    """Where each object lies: x and y (upwards), base64 of little-endian uint16, 0..65535 over the map's longer side."""
+
+    x: str
+    y: str
+    columns: list[MapColumn]
