@@ -42,7 +42,7 @@ HOSTILE_TITLES = (
     "-2 °C, lined",
     "\ttabbed",
     "\rreturned",
-    "a, b; \"c\"\nand d",
+    'a, b; "c"\nand d',
     "Čalouněné křeslo 沙发 👟",
     "כורסת עור חומה",
     "x" * 120,
@@ -176,13 +176,15 @@ def _clumps(n_objects: int, n_coarse: int, n_fine: int, random: np.random.Genera
     fine = np.repeat(np.arange(n_fine), sizes)[:n_objects]
     fine = np.concatenate([fine, np.full(n_objects - len(fine), -1)])
     parents = _parents(n_coarse, n_fine)
-    coarse = np.where(fine >= 0, parents[fine], -1)
+    coarse = parents[fine] if n_fine else fine
+    coarse = np.where(fine >= 0, coarse, -1)
     turn = np.arange(n_coarse + 1) * 2.399963
     middle = np.stack([np.cos(turn), np.sin(turn)], 1) * np.sqrt(np.arange(n_coarse + 1) + 0.5)[:, None]
     centre = middle[parents] + random.normal(0, 0.3, (n_fine, 2))
-    place = np.where(fine[:, None] >= 0, centre[fine], random.normal(0, 2, (n_objects, 2)))
+    place = random.normal(0, 2, (n_objects, 2))
+    place[fine >= 0] = centre[fine[fine >= 0]]
     place = place + random.normal(0, 0.08, (n_objects, 2))
-    place = (place - place.min(0)) / (place.max(0) - place.min(0)).max()
+    place = (place - place.min(0)) / max(1e-9, (place.max(0) - place.min(0)).max())
     return coarse, fine, place[:, 0], place[:, 1]
 
 
@@ -296,7 +298,9 @@ def _duplicates(objects: list[ShownObject], n_groups: int, random: np.random.Gen
                     objects[number]["width_px"],
                 )
             photo = _shown(copy_of, objects, f"P-copy-{place}" if same_bytes else "")
-            copies.append({"photo": photo, "likeness": _likeness(verdict, representative, photo, random.uniform(0.5, 1))})
+            copies.append(
+                {"photo": photo, "likeness": _likeness(verdict, representative, photo, random.uniform(0.5, 1))}
+            )
             objects[copy_of]["duplicates"] = place
         objects[number]["duplicates"] = place
         groups.append(
@@ -369,14 +373,24 @@ def _group(level: str, place: int, members: list[int], parent: int, hostile: boo
         "n_exemplars": min(3, len(members)),
         "members": members,
         "event": event,
-        "previous_titles": ["old <i>one</i>", "old two"] if event == "merged" else ["whole"] if event == "split" else [],
+        "previous_titles": ["old <i>one</i>", "old two"]
+        if event == "merged"
+        else ["whole"]
+        if event == "split"
+        else [],
     }
 
 
 def _map(objects: list[ShownObject], groups: FacetGroups, x: np.ndarray, y: np.ndarray) -> Map:
     def column(name: str, label: str, names: list[str], values: list[int], colours: Sequence[str] = ()) -> MapColumn:
         raw = np.array([value if value >= 0 else 0xFFFFFFFF for value in values], "<u4")
-        return {"name": name, "label": label, "names": names, "colours": list(colours), "values": _base64(raw.tobytes())}
+        return {
+            "name": name,
+            "label": label,
+            "names": names,
+            "colours": list(colours),
+            "values": _base64(raw.tobytes()),
+        }
 
     titles = {level: [group["title"] for group in groups[level]] for level in ("coarse", "fine")}  # type: ignore[literal-required]
     classes = sorted({shown["class_name"] for shown in objects} - {""})

@@ -172,7 +172,7 @@ prodseek.start(async function (about) {
     const [box_a_px, box_b_px] = sharedBoxes(card.a, link);
     return make("article", { class: "card pair", "data-objects": true, "data-number": card.number,
       "aria-label": words.verdict(link.likeness.verdict).label + ": " + words.photoAlt(card.a) + " and " + words.photoAlt(link.b) },
-      make("header", null, verdictLine(link.likeness), compareButton(card.a, link)),
+      make("header", null, ...verdictLine(link.likeness), compareButton(card.a, link)),
       make("figure", null, photoTile(card.a, [box_a_px]), make("figcaption", null, photoFacts(card.a))),
       make("figure", null, photoTile(link.b, [box_b_px]), make("figcaption", null, photoFacts(link.b, card.a))));
   }

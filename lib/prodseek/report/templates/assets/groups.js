@@ -5,6 +5,7 @@ prodseek.start(async function (about) {
   const CARDS_PER_PAGE = 24;
   const MEMBERS_AT_FIRST = 14;
   const MEMBERS_MORE = 60;
+  const FIRST_LOOK = 8;
   const FINER_AT_FIRST = 12;
   const NEWEST_FIRST = ["born", "split", "merged", "grown", "shrunk", "continued", ""];
   const LEVELS = { coarse: "broad", fine: "fine" };
@@ -119,11 +120,11 @@ prodseek.start(async function (about) {
     return [box, note];
   }
 
-  // Of a coarse group its exemplars; a first look into its fine groups where it has none of its own.
-  function coarseMembers(groups, number) {
+  // Of a coarse group its exemplars, then the first of each of its fine groups.
+  function firstLook(groups, number) {
     const group = groups.coarse[number];
-    if (group.n_exemplars) return group.members.slice(0, group.n_exemplars);
-    return finerOf(groups)[number].slice(0, 6).flatMap((one) => groups.fine[one].members.slice(0, 1));
+    const finest = finerOf(groups)[number].slice(0, FIRST_LOOK).flatMap((one) => groups.fine[one].members.slice(0, 1));
+    return Array.from(new Set([...group.members.slice(0, group.n_exemplars), ...finest])).slice(0, FIRST_LOOK);
   }
 
   function finer(groups, facet, number) {
@@ -146,15 +147,14 @@ prodseek.start(async function (about) {
 
   function card(groups, facet, [level, number], alone) {
     const group = groups[level][number];
-    const article = make("article", { class: "card curation", "aria-labelledby": level + "-" + number, "data-group": level + "-" + number },
+    const article = make("article", { class: "card curation " + level, "aria-labelledby": level + "-" + number, "data-group": level + "-" + number },
       header(groups, facet, level, number, "h2"));
     if (level === "fine") {
       article.append(...fineGallery(group));
       return article;
     }
-    const shown = coarseMembers(groups, number);
     article.append(make("div", { class: "gallery exemplars", "data-objects": true },
-      shown.map((one) => prodseek.objectTile(one))));
+      firstLook(groups, number).map((one) => prodseek.objectTile(one))));
     const folded = finer(groups, facet, number);
     if (folded) article.append(folded);
     const loose = group.members.slice(group.n_exemplars);
@@ -181,13 +181,13 @@ prodseek.start(async function (about) {
     }
     form.elements.facet.value = facet;
     form.elements.level.value = levelOf(state, groups);
-    form.elements.level.closest("label").hidden = !groups.coarse.length || !groups.fine.length;
     form.elements.event.value = state.event || "";
     form.elements.sort.value = state.sort || "";
     for (const name of ["find", "least"]) {
       if (document.activeElement !== form.elements[name]) form.elements[name].value = state[name] || "";
     }
     for (const part of form.querySelectorAll("[data-groups-only]")) part.hidden = Boolean(state.tab);
+    form.elements.level.closest("label").hidden = Boolean(state.tab) || !groups.coarse.length || !groups.fine.length;
     byId("facet-choice").hidden = about.group_facets.length < 2;
   }
 

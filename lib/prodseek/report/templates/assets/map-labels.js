@@ -51,9 +51,12 @@
       const height = label.lines.length * label.size_px * 1.15 + 2 * PADDING_px;
       // A fine group is named once it is about as wide as its name.
       if (label.level === "fine" && label.spread * scale < 0.45 * width) continue;
-      for (const [right, down] of [[0, 0], [0, -0.7], [0, 0.7], [0.45, 0], [-0.45, 0]]) {
-        const x = label.x * scale + right * width;
-        const y = label.y * scale + down * height;
+      // A name that would hide its group goes above or below it.
+      const beside = (label.spread * scale + height) / 2;
+      const ways = beside < 1.8 * height ? [[0, -beside], [0, beside], [0, 0]] : [[0, 0], [0, -0.7 * height], [0, 0.7 * height]];
+      for (const [right, down] of [...ways, [0.45 * width, 0], [-0.45 * width, 0]]) {
+        const x = label.x * scale + right;
+        const y = label.y * scale + down;
         const box = { left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2, x, y, label };
         if (!free(box)) continue;
         for (const at of cellsOf(box)) cells.set(at, [...(cells.get(at) || []), box]);

@@ -25,6 +25,7 @@ prodseek.start(async function () {
   }
 
   addEventListener("hashchange", function () {
+    document.querySelectorAll("dialog[open]").forEach((dialog) => dialog.close());
     scrollTo(0, 0);
     show();
   });

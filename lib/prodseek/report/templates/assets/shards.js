@@ -11,6 +11,9 @@ const prodseek = {};
     return folder + "/" + encodeURIComponent(name) + ".js";
   }
 
+  const note = document.getElementById("no-scripts");
+  if (note) note.remove();
+
   // Called by the data files.
   prodseek.receive = function (name, value) {
     if (name === "about") prodseek.about = value;

@@ -28,6 +28,7 @@
         image.src = "data:image/webp;base64," + picture;
         await image.decode().catch(() => {});
       } else {
+        image.parentElement.classList.add("without");
         image.replaceWith(make("span", { class: "gone" }, GONE));
       }
     }
