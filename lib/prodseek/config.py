@@ -157,9 +157,9 @@ class ClusterConfig(_Section):
 
 
 class ReportConfig(_Section):
-    max_groups: Count
-    max_images_per_group: Count
-    thumbnail_px: Annotated[int, Field(ge=32, le=1024)]
+    max_images: Count
+    region_px: Annotated[int, Field(ge=32, le=1024)]
+    photo_px: Annotated[int, Field(ge=32, le=1024)]
 
 
 class SparkConfig(_Section):

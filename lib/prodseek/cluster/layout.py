@@ -39,7 +39,7 @@ def map_layout(
     angle = 2 * np.pi * np.arange(len(lost)) / max(1, len(lost))
     radius = _RIM * np.nanmax(np.linalg.norm(layout, axis=1), initial=1.0)
     layout[lost] = radius * np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    return layout.astype(np.float32)
+    return np.asarray(layout, np.float32)
 
 
 def turned_like(
