@@ -30,6 +30,7 @@ from prodseek.duplicates.verdicts import MERGING
 from prodseek.index.stored import FACET
 from prodseek.report.galleries import COARSE, FINE, facet_groups, gallery_order, largest_first, places
 from prodseek.report.map import group_column, map_data, value_column
+from prodseek.report.pages import render_pages
 from prodseek.report.records import (
     GROUPS_PER_SHARD,
     OBJECTS_PER_SHARD,
@@ -75,6 +76,8 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     _write_map(spark, store, summary, objects, members, pictures, photos)
     about = _about(spark, store, n_objects, copies)
     write_data(store, "about", about)
+    for name, content in render_pages(about).items():
+        files.write_bytes(store.path("report", name), content)
     return Summary("report", facts={"shown_images": n_objects}, lines=(store.path(PAGE),))
 
 
@@ -171,8 +174,8 @@ def _write_map(
     where = np.stack([table[name].to_numpy() for name in ("x", "y")], axis=1)
     made: list[MapColumn] = []
     for name, label, level, column in (
-        ("coarse", "coarse group", COARSE, "coarse_group_id"),
-        ("fine", "group", FINE, "group_id"),
+        ("coarse", "broad group", COARSE, "coarse_group_id"),
+        ("fine", "finer group", FINE, "group_id"),
     ):
         order = largest_first(visual, level)
         made.append(group_column(name, label, [row["title"] for row in order], places(members[column], order)))

@@ -9,8 +9,8 @@ from scipy.linalg import orthogonal_procrustes
 from prodseek.cluster.groups import fit_umap, has_umap
 
 N_NEIGHBORS = 15
-# Packs what looks alike without laying it on one another.
-MIN_DIST = 0.1
+# Leaves room between points, so that pictures and names find a place on the map.
+MIN_DIST = 0.5
 # Where rows lie that no edge reaches: on a circle around the others, as many times as large.
 _RIM = 1.08
 # Two points can be turned onto any other two.
