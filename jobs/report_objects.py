@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from functools import partial, reduce
 from typing import Any
 
+import faiss
 import numpy as np
 import pyarrow as pa
+from prodseek.jobs.partitions import deal
 from prodseek.jobs.report_copies import ChosenCopies
 from prodseek.jobs.report_shards import write_shards
 from prodseek.jobs.vectors import batch_of, ids_of, vectors_of
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek.index.recall import exact_topk
 from prodseek.index.stored import FACET
 from prodseek.report.galleries import NONE
 from prodseek.report.records import (
@@ -34,7 +35,7 @@ N_NEIGHBOURS = 8
 # Of bytes that a thousand products share, and of a photo full of things, so many are listed.
 _MAX_PHOTOS, _MAX_OTHERS = 50, 20
 _BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
-_ASKED_AT_ONCE = 2048
+_ASKED_TOGETHER = 4096
 
 
 def choose_objects(spark: SparkSession, store: Run, copies: ChosenCopies, most: int) -> DataFrame:
@@ -108,7 +109,9 @@ def write_neighbours(spark: SparkSession, store: Run, numbers: DataFrame, n_obje
         (ids_of(known.column("number")), ids_of(known.column("duplicates")), of_facet)
     )
     neighbour = "array<struct<number:long,cosine:float>>"
-    found = vectors.mapInArrow(
+    # Last bits of a product depend on what else is multiplied: the same rows go together wherever this runs.
+    dealt = deal(vectors, "number", n_objects, _ASKED_TOGETHER)
+    found = dealt.mapInArrow(
         partial(_nearest, shared=shared), "number long, " + ", ".join(f"{facet} {neighbour}" for facet in FACETS)
     )
     write_shards(found, store, "data", "neighbours", OBJECTS_PER_SHARD, n_objects, _neighbours_record)
@@ -123,22 +126,25 @@ def with_originals(objects: DataFrame) -> DataFrame:
 
 def _nearest(batches: Iterator[pa.RecordBatch], shared: Any) -> Iterator[pa.RecordBatch]:
     numbers, copies_of, vectors = shared.value
-    row_of = np.zeros(int(numbers.max(initial=0)) + 1, np.int64)
-    row_of[numbers] = np.arange(len(numbers))
 
     def nearest(asked: pa.RecordBatch, facet: str) -> pa.Array:
         own, group = ids_of(asked.column("number")), ids_of(asked.column("duplicates"))
-        found = exact_topk(vectors_of(asked.column(facet)), numbers, vectors[facet], N_NEIGHBOURS + 1, own)
+        # Itself, or the original that it is a copy of, is among them and left out.
+        k = min(N_NEIGHBOURS + 2, len(numbers))
+        cosines, rows = faiss.knn(vectors_of(asked.column(facet)), vectors[facet], k, faiss.METRIC_INNER_PRODUCT)
         lists = []
-        for ids, cosines, copies in zip(found.ids, found.cosine, group, strict=True):
-            is_copy = (copies != NONE) & (copies_of[row_of[np.maximum(ids, 0)]] == copies)
-            kept = np.flatnonzero((ids >= 0) & ~is_copy)[:N_NEIGHBOURS]
-            lists.append([{"number": int(ids[i]), "cosine": float(cosines[i])} for i in kept])
+        for number, copies, cosine, row in zip(own, group, np.round(cosines, 4), rows, strict=True):
+            is_own = (numbers[row] == number) | ((copies != NONE) & (copies_of[row] == copies))
+            kept = row[~is_own], cosine[~is_own]
+            order = np.lexsort((numbers[kept[0]], -kept[1]))[:N_NEIGHBOURS]
+            lists.append([{"number": int(numbers[kept[0][i]]), "cosine": float(kept[1][i])} for i in order])
         return pa.array(lists, pa.list_(pa.struct([("number", pa.int64()), ("cosine", pa.float32())])))
 
+    # Spark's tasks share the cores already.
+    faiss.omp_set_num_threads(1)
     for batch in batches:
-        for start in range(0, batch.num_rows, _ASKED_AT_ONCE):
-            asked = batch.slice(start, _ASKED_AT_ONCE)
+        for start in range(0, batch.num_rows, _ASKED_TOGETHER):
+            asked = batch.slice(start, _ASKED_TOGETHER)
             yield batch_of(number=asked.column("number"), **{facet: nearest(asked, facet) for facet in FACETS})
 
 

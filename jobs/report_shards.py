@@ -47,5 +47,5 @@ def _write(
     for shard, members in groupby(rows, key=lambda row: row["number"] // per_shard):
         name = shard_name(kind, shard)
         data = script(name, [record(row) for row in members])
-        files.write_bytes(files.join(uri, f"{name}.js"), data)
+        files.write_bytes(files.join(uri, f"{name}.js"), data, is_lasting=False)
         yield pa.RecordBatch.from_pydict({"n_bytes": pa.array([len(data)], pa.int64())})
