@@ -207,11 +207,7 @@ def test_again_on_other_partitions_and_with_a_cap(
 
 
 def contents(run: Run) -> dict[str, bytes]:
-    """All files of a report but those that name the time it was made."""
+    """All data files of a report but the one that names the time it was made."""
     folder = Path(run.path(REPORT))
-    names = {"about.js", "index.html"}
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and path.name not in names
-    }
+    files = [path for part in ("data", "thumbs") for path in (folder / part).iterdir()]
+    return {path.name: path.read_bytes() for path in files if path.name != "about.js"}
