@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from prodseek.errors import ReconciliationError
 from prodseek.report import wording
-from prodseek.report.model import DuplicateGroup, Photo, Report
+from prodseek.report.model import DuplicateGroup, Member, Photo, Report
 from prodseek.report.templating import environment, source
 
 # A gallery opens with this many members; the others unfold.
@@ -32,7 +32,7 @@ def render_report(report: Report) -> bytes:
         .get_template("report.html")
         .render(
             report=report,
-            headline=wording.headline(report),
+            headline=headline(report),
             slowest_seconds=max((stage.seconds for stage in report.stages), default=0.0),
             total_seconds=sum(stage.seconds for stage in report.stages),
             group_verdicts=_verdicts(copy.verdict for group in report.duplicates.groups for copy in group.copies),
@@ -45,6 +45,42 @@ def render_report(report: Report) -> bytes:
         )
     )
     return page.encode("utf-8")
+
+
+def headline(report: Report) -> str:
+    """The run in one sentence."""
+    intake, duplicates = report.intake, report.duplicates
+    came = f"{wording.counted(intake.n_rows_in, 'photo')} came in"
+    if intake.n_rows_in == 0:
+        return "No photos came in."
+    if intake.n_rejects == 0:
+        read = "and all were read" if intake.n_rows_in > 1 else "and was read"
+    else:
+        was = "was" if intake.n_images == 1 else "were"
+        read = f"{wording.figure(intake.n_images)} {was} read, {wording.figure(intake.n_rejects)} set aside"
+        came += ","
+    n_copies = duplicates.n_photos - duplicates.n_groups
+    copies = (
+        f"{wording.figure(n_copies)} {'is a copy' if n_copies == 1 else 'are copies'} of another photo"
+        if n_copies
+        else "none is a copy of another"
+    )
+    groups = (
+        f"{wording.counted(report.curation[0].n_groups, 'group')} of look-alikes"
+        if report.curation and report.curation[0].n_groups
+        else "no groups of look-alikes"
+    )
+    return f"{came} {read}; {copies}; {groups}."
+
+
+def photo_alt(photo: Photo) -> str:
+    """What a photo shows, for those who cannot see it."""
+    return wording.photo_alt(photo.title, photo.product_id, photo.uri)
+
+
+def member_alt(member: Member) -> str:
+    """What a region shows, for those who cannot see it."""
+    return f"{member.class_name}, {photo_alt(member.photo)}" if member.class_name else photo_alt(member.photo)
 
 
 def n_products(group: DuplicateGroup) -> int:
@@ -63,12 +99,12 @@ def _verdicts(verdicts: Iterable[str]) -> list[str]:
 def _environment(report: Report) -> Environment:
     made = environment()
     made.filters |= {
-        "alt": wording.photo_alt,
+        "alt": photo_alt,
         "cap": wording.cap_sentence,
         "counted": wording.counted,
         "duration": wording.duration,
         "figure": wording.figure,
-        "member_alt": wording.member_alt,
+        "member_alt": member_alt,
         "moment": wording.moment,
         "n_products": n_products,
         "percent": wording.percent,
