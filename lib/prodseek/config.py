@@ -160,6 +160,8 @@ class ReportConfig(_Section):
     max_images: Count
     region_px: Annotated[int, Field(ge=32, le=1024)]
     photo_px: Annotated[int, Field(ge=32, le=1024)]
+    price_per_core_hour: Annotated[float, Field(ge=0.0)] | None
+    currency: Name
 
 
 class SparkConfig(_Section):
