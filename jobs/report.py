@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from prodseek.jobs.overview import PAGE, write_overview
 from prodseek.jobs.photos import one_photo_an_image
 from prodseek.jobs.report_copies import ChosenCopies, choose_copies, write_copies
 from prodseek.jobs.report_objects import (
@@ -44,7 +45,6 @@ from prodseek.report.wording import VERDICTS
 from prodseek.spark.tables import read_table
 from prodseek.store import Run, Store, Summary
 
-PAGE = "report/index.html"
 # The map can be coloured by the catalogue's columns that tell few values apart; so many columns, of so many values at most.
 _MAX_ATTRIBUTES, _MAX_VALUES = 6, 256
 
@@ -78,7 +78,12 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     write_data(store, "about", about)
     for name, content in render_pages(about).items():
         files.write_bytes(store.path("report", name), content)
-    return Summary("report", facts={"shown_images": n_objects}, lines=(store.path(PAGE),))
+    n_bytes = write_overview(spark, config, store, about, objects)
+    return Summary(
+        "report",
+        facts={"shown_images": n_objects, "first_page_bytes": n_bytes},
+        lines=(f"{store.path(PAGE)}, {n_objects} photos shown",),
+    )
 
 
 def _rows(spark: SparkSession, store: Run, table: str) -> list[dict[str, Any]]:
