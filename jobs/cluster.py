@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from prodseek.jobs.group_fit import FittedRegions, collect, fit_groups
+from prodseek.jobs.group_fit import FittedRegions, Nearest, collect, fit_groups
 from prodseek.jobs.group_names import GroupKey, largest_categories, member_facts
 from prodseek.jobs.index import facet_vectors
 from prodseek.jobs.photos import one_photo_an_image
+from prodseek.jobs.region_map import write_map
 from prodseek.jobs.vectors import ids_of
 from prodseek.jobs.votes import COARSE, FINE, LABELS, LEVELS, is_noise, nearest_fitted, voted_for
 from pyspark.sql import DataFrame, SparkSession
@@ -53,9 +54,12 @@ class _Fit(NamedTuple):
 
 
 class _Grouped(NamedTuple):
-    """A facet's groups. labelled: every primary region with fine, coarse and nearest label."""
+    """A facet's groups. labelled: every primary region with fine, coarse and nearest label. goes_on: from the last night's."""
 
     facet: str
+    fitted: FittedRegions
+    nearest: Nearest
+    goes_on: bool
     labelled: DataFrame
     ids: dict[GroupKey, str]
     lineage: list[tuple[str, LineageRow]]
@@ -67,16 +71,18 @@ class _Grouped(NamedTuple):
 
 
 def run(spark: SparkSession, config: Config, store: Run) -> Summary:
-    """Group, name, compare with the last run, and write the groups, their summary and lineage."""
+    """Group, name, compare with the last run, and write the groups, their summary and lineage, and the map."""
     regions = _standing_regions(spark, store).cache()
     grouped: list[_Grouped] = []
     for facet in config.cluster.facets:
         taken = {title.title for other in grouped for title in other.titles.values()}
         grouped.append(_group(spark, config, store, regions, facet, taken))
+    visual = next(one for one in grouped if one.facet == FACET)
     rows = {
         "curation_groups": _write_groups(spark, store, grouped),
         "curation_summary": _write_summary(spark, store, grouped),
         "group_lineage": _write_lineage(spark, store, grouped),
+        "region_map": write_map(spark, store, regions, visual.fitted, visual.nearest, visual.goes_on, config.seed),
     }
     regions.unpersist()
     for one in grouped:
@@ -95,7 +101,7 @@ def _group(
 ) -> _Grouped:
     settings = config.cluster
     fitted = collect(spark, store, regions, facet, settings)
-    graph, groups = fit_groups(spark, config, store, fitted, facet)
+    graph, groups, nearest = fit_groups(spark, config, store, fitted, facet)
     before = _before(spark, store, facet)
     fit, known = _taken_over(config, store, regions, fitted, before, facet)
     last = None if known is None else _last_labels(fitted, known)
@@ -126,7 +132,20 @@ def _group(
     exemplars = {key: [int(fitted.detection_ids[row]) for row in one.exemplars] for key, one in quality.items()}
     parents = {int(a): int(b) for a, b in zip(fine, coarse, strict=True) if a != NOISE}
     long.unpersist()
-    return _Grouped(facet, labelled, ids, lineage, titles, quality, exemplars, parents, facts)
+    return _Grouped(
+        facet,
+        fitted,
+        nearest,
+        known is not None,
+        labelled,
+        ids,
+        lineage,
+        titles,
+        quality,
+        exemplars,
+        parents,
+        facts,
+    )
 
 
 def _standing_regions(spark: SparkSession, store: Run) -> DataFrame:

@@ -82,10 +82,20 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     }
     features.unpersist()
     n_groups = len({row.group_id for row in groups})
-    facts = {"candidates": n_candidates + len(missing), "pairs_judged_copies": n_judged, "groups": n_groups}
+    facts = {
+        "candidates": n_candidates + len(missing),
+        "pairs_judged_copies": n_judged,
+        "pairs_kept_apart": judged.where(~is_merging("verdict")).count(),
+        "groups": n_groups,
+    }
     n_verified = counts["near_duplicates"]
     line = f"{n_candidates} candidate pairs, {n_verified} verified, {n_groups} groups of {len(groups)} photos"
     return Summary("duplicates", rows=counts, facts=facts, lines=(line,))
+
+
+def is_merging(column: str) -> Column:
+    """Whether a column of verdicts says: copies of one photo, which make a group."""
+    return F.col(column).isin(*sorted(verdict.value for verdict in MERGING))
 
 
 def _local_features(photos: DataFrame, store: Run, config: Config) -> DataFrame:
@@ -393,10 +403,7 @@ def _members_and_pairs(
     spark: SparkSession, store: Run, judged: DataFrame, same_bytes: DataFrame, settings: DuplicatesConfig
 ) -> tuple[list[Photo], list[VerifiedPair]]:
     """The photos that have a copy, and the pairs among them; only these come to the driver."""
-    merging = judged.where(
-        F.col("verdict").isin(*sorted(verdict.value for verdict in MERGING))
-        & (F.col("confidence") >= settings.merge_confidence)
-    )
+    merging = judged.where(is_merging("verdict") & (F.col("confidence") >= settings.merge_confidence))
     image_ids = (
         merging.select(F.col("image_id_a").alias("image_id"))
         .union(merging.select("image_id_b"))

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from prodseek.jobs.batches import new_batch_uri, read_batches
 from prodseek.jobs.detector import load_shipped, ship
 from prodseek.jobs.ingest import write_images_and_rejects
 from prodseek.jobs.partitions import deal
@@ -66,7 +67,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
             read_threads=config.embed.read_threads,
             seen=seen,
         )
-        batch_uri = _new_batch_uri(cache_uri, store.run_id)
+        batch_uri = new_batch_uri(cache_uri, store.run_id)
         dealt = deal(todo, "image_id", n_todo, config.embed.images_per_partition)
         dealt.mapInArrow(embed, _cached_schema()).write.parquet(files.spark_uri(batch_uri))
         batch = spark.read.schema(_cached_schema()).parquet(files.spark_uri(batch_uri))
@@ -98,21 +99,12 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
 
 
 def read_cache(spark: SparkSession, cache_uri: str) -> DataFrame:
-    """Regions that a model has found in any run; batches that a dying run left half-written are passed over."""
-    batches = [files.join(cache_uri, name) for name in files.list_names(cache_uri)]
-    whole = [files.spark_uri(uri) for uri in batches if files.exists(files.join(uri, "_SUCCESS"))]
-    if not whole:
-        return spark.createDataFrame([], _cached_schema())
-    return spark.read.schema(_cached_schema()).parquet(*whole).where("reason is null")
+    """Regions that a model has found in any run."""
+    return read_batches(spark, cache_uri, _cached_schema()).where("reason is null")
 
 
 def _cached_schema() -> StructType:
     return computed_schema("detections", "reason", "detail")
-
-
-def _new_batch_uri(cache_uri: str, run_id: str) -> str:
-    n_before = sum(name.startswith(f"batch={run_id}") for name in files.list_names(cache_uri))
-    return files.join(cache_uri, f"batch={run_id}-{n_before}")
 
 
 def _say_device_once(device: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,17 @@ from prodseek.index.shards import quantizer_from_bytes
 from prodseek.index.stored import FACET, read_trained
 from prodseek.spark.tables import read_table
 from prodseek.store import Run
+
+# A graph as `knn_matrix` gives it: indices and cosine distances.
+Nearest = tuple[NDArray[np.int32], NDArray[np.float32]]
+
+
+class Fitted(NamedTuple):
+    """Groups and the graph they are in, which `nearest` holds row by row."""
+
+    graph: Graph
+    groups: Groups
+    nearest: Nearest
 
 
 @dataclass(frozen=True)
@@ -83,9 +94,7 @@ def _cells(batches: Iterator[pa.RecordBatch], shared: Any) -> Iterator[pa.Record
             yield batch_of(detection_id=batch.column("detection_id"), cell=cells)
 
 
-def fit_groups(
-    spark: SparkSession, config: Config, store: Run, fitted: FittedRegions, facet: str
-) -> tuple[Graph, Groups]:
+def fit_groups(spark: SparkSession, config: Config, store: Run, fitted: FittedRegions, facet: str) -> Fitted:
     """The graph of the fitted regions and the groups in it.
 
     The stage `neighbours` made the graph of `visual`. A sample tears it: of sixteen neighbours few are in the sample. Then, and
@@ -109,7 +118,8 @@ def fit_groups(
         config.seed,
     )
     coarse = coarse_size(n_rows, settings.min_cluster_size, settings.coarse_min_cluster_size)
-    return graph, hdbscan_groups(coordinates, settings.min_cluster_size, coarse, settings.min_samples)
+    groups = hdbscan_groups(coordinates, settings.min_cluster_size, coarse, settings.min_samples)
+    return Fitted(graph, groups, (indices, distances))
 
 
 def _stored_graph(spark: SparkSession, store: Run, fitted: FittedRegions) -> Graph:

@@ -157,9 +157,11 @@ class ClusterConfig(_Section):
 
 
 class ReportConfig(_Section):
-    max_groups: Count
-    max_images_per_group: Count
-    thumbnail_px: Annotated[int, Field(ge=32, le=1024)]
+    max_images: Count
+    region_px: Annotated[int, Field(ge=32, le=1024)]
+    photo_px: Annotated[int, Field(ge=32, le=1024)]
+    price_per_core_hour: Annotated[float, Field(ge=0.0)] | None
+    currency: Name
 
 
 class SparkConfig(_Section):

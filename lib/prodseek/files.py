@@ -79,8 +79,11 @@ def read_bytes(uri: str, max_bytes: int | None = None) -> bytes:
         return bytes(stream.read(None if max_bytes is None else max_bytes + 1))
 
 
-def write_bytes(uri: str, data: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
+def write_bytes(uri: str, data: bytes, is_lasting: bool = True) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part.
+
+    is_lasting: on the disk when this returns, even if the power fails; what can be made again need not wait for that.
+    """
     file_system, path = locate(uri)
     if not isinstance(file_system, fs.LocalFileSystem):
         # An object store shows an object only when it is complete.
@@ -94,7 +97,8 @@ def write_bytes(uri: str, data: bytes) -> None:
         with partial.open("wb") as handle:
             handle.write(data)
             handle.flush()
-            os.fsync(handle.fileno())
+            if is_lasting:
+                os.fsync(handle.fileno())
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """What runs leave behind, and the rule that decides whether a run exists: its MANIFEST.json, written last.
 
-<root>/cache/detections/model=<model_id>/batch=<run_id>/
+<root>/cache/detections/model=<model_id>/batch=<run_id>-<n>/
+<root>/cache/thumbnails/region_px=<px>,photo_px=<px>/batch=<run_id>-<n>/
 <root>/runs/<run_id>/<table>/  index/  report/  stages/<stage>.json  MANIFEST.json
 <root>/LATEST
 """
@@ -58,6 +59,10 @@ class Run:
     def cache_uri(self, model_id: str) -> str:
         """The folder of regions that `model_id` has found, in this run and all before it."""
         return files.join(self.root, "cache", "detections", f"model={model_id}")
+
+    def thumbnails_uri(self, region_px: int, photo_px: int) -> str:
+        """The folder of thumbnails of these sizes that this run and all before it have made."""
+        return files.join(self.root, "cache", "thumbnails", f"region_px={region_px},photo_px={photo_px}")
 
     @property
     def is_finished(self) -> bool:
@@ -150,6 +155,19 @@ class Store:
         run = self.run(files.read_bytes(files.join(self.root, LATEST)).decode().strip())
         run.manifest()
         return run
+
+    def before(self, run: Run) -> Run | None:
+        """The newest finished run that is older than `run`; None when there is none with a manifest that can be read."""
+        for run_id in reversed(self.run_ids()):
+            earlier = self.run(run_id)
+            if run_id >= run.run_id or not earlier.is_finished:
+                continue
+            try:
+                earlier.manifest()
+            except StoreError:
+                continue
+            return earlier
+        return None
 
     def publish(self, run: Run, manifest: dict[str, Any]) -> None:
         """Make a run exist: its manifest, then LATEST."""

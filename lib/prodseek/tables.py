@@ -21,6 +21,7 @@ TABLES = (
     "curation_groups",
     "curation_summary",
     "group_lineage",
+    "region_map",
     "search_results",
     "rejected_prompts",
 )

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from prodseek.jobs.report import REASON_MEANINGS
 from prodseek.jobs.stages import STAGES
 
 from prodseek.images import RejectReason
+from prodseek.report.wording import REASON_MEANINGS
 from prodseek.store import Run
 from prodseek.tables import table_schema
 

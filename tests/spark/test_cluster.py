@@ -19,7 +19,7 @@ from prodseek.index.stored import index_manifest, read_trained
 from prodseek.spark.tables import read_table
 from prodseek.store import Run, Store, Summary
 
-TABLES = ("curation_groups", "curation_summary", "group_lineage")
+TABLES = ("curation_groups", "curation_summary", "region_map", "group_lineage")
 N_KINDS, KIND_SIZE, K = 8, 24, 16
 
 
@@ -67,6 +67,18 @@ def labels_of(found: dict[int, dict[str, object]], ids: np.ndarray, column: str 
     return [str(found[number][column]) for number in ids.tolist()]
 
 
+def places_of(spark: SparkSession, run: Run, ids: np.ndarray) -> np.ndarray:
+    places = {row["detection_id"]: (row["x"], row["y"]) for row in contents(spark, run, "region_map")}
+    return np.array([places[number] for number in ids.tolist()])
+
+
+def alone_share(places: np.ndarray, truth: np.ndarray) -> float:
+    """How many regions have one of another kind as the nearest on the map."""
+    apart = np.linalg.norm(places[:, None] - places[None], axis=2)
+    np.fill_diagonal(apart, np.inf)
+    return float((truth[apart.argmin(axis=1)] != truth).mean())
+
+
 def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
     """Five nights of one catalogue: as it is, cut otherwise, unchanged, a little changed, another one."""
     ids, vectors, truth = catalogue()
@@ -89,6 +101,9 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
     of_odd = set(labels_of(found, odd))
     assert len(of_odd) == 1 and (of_odd == {"None"} or of_odd & set(labels_of(found, ids)))
     assert found[777_500_000]["group_id"] == found[int(ids[0])]["group_id"]
+    assert len(contents(spark, first, "region_map")) == len(rows[0])
+    assert alone_share(places_of(spark, first, ids), truth) < 0.05
+    assert len(np.unique(places_of(spark, first, odd), axis=0)) == 1
 
     spark.conf.set("spark.sql.shuffle.partitions", 1)
     cut, _ = night_of(1, *rows, copies=copies, root="cut otherwise", n_files=7)
@@ -97,10 +112,10 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
 
     same, summary = night_of(2, *rows, copies=copies)
     assert summary.facts["changed_since"] == 0 and "carried" in summary.facts["how"]
-    assert all(contents(spark, first, name) == contents(spark, same, name) for name in TABLES[:2])
+    assert all(contents(spark, first, name) == contents(spark, same, name) for name in TABLES[:3])
     assert {row["event"] for row in contents(spark, same, "group_lineage")} == {"continued"}
 
-    new_ids, new_vectors, _ = catalogue(seed=1)
+    new_ids, new_vectors, new_truth = catalogue(seed=1)
     stay, come = np.arange(len(ids)) % 12 > 0, np.arange(len(ids)) % 12 == 5
     changed, summary = night_of(
         3,
@@ -114,6 +129,9 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
     # Groups that are left with fewer than three regions are given up.
     assert (was == kept)[was != "None"].mean() > 0.95
     assert labels_of(now, new_ids[come]).count("None") <= come.sum() // 4
+    np.testing.assert_array_equal(places_of(spark, changed, ids[stay]), places_of(spark, same, ids[stay]))
+    there, kinds = np.r_[ids[stay], new_ids[come]], np.r_[truth[stay], new_truth[come]]
+    assert alone_share(places_of(spark, changed, there), kinds) < 0.05
     lineage = contents(spark, changed, "group_lineage")
     for run, column in ((same, "previous_group_id"), (changed, "group_id")):
         assert {row[column] for row in lineage if row[column]} == {
@@ -140,6 +158,8 @@ def test_a_sample_gives_the_groups_of_the_whole_in_every_facet(spark: SparkSessi
     titles = [row["title"] for row in contents(spark, run, "curation_summary")]
     assert len(set(titles)) == len(titles)
 
+    assert alone_share(places_of(spark, run, ids), truth) < 0.05
+
     again, summary = night_of(2, ids, vectors, *settings, indexed=True)
     assert "carried" in summary.facts["how"]
     assert found == groups_of(spark, again)
@@ -164,4 +184,5 @@ def test_every_cell_is_in_the_sample(spark: SparkSession, tmp_path: Path, make_c
 def test_a_handful_of_regions(spark: SparkSession, night_of, n_rows: int) -> None:  # type: ignore[no-untyped-def]
     ids, vectors, _ = catalogue()
     run, summary = night_of(1, ids[:n_rows], vectors[:n_rows])
+    assert np.isfinite(places_of(spark, run, ids[:n_rows])).all()
     assert len(groups_of(spark, run)) == n_rows == summary.facts["grouped_regions"]

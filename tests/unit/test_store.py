@@ -94,3 +94,17 @@ def test_some_columns_and_rows_of_a_table_are_read_and_missing_columns_named(tmp
     assert read_columns(run, "images", ["n_bytes"]).num_rows == 2
     with pytest.raises(StoreError, match="has no column product_id, pdq_hash: another version"):
         read_columns(run, "images", ["uri", "product_id", "pdq_hash"])
+
+
+def test_the_run_before_is_the_newest_finished_older_one(tmp_path: Path) -> None:
+    store = Store.at(str(tmp_path))
+    runs = [store.run(f"2026010{day}T000000Z-0000000{day}") for day in range(1, 6)]
+    assert store.before(runs[0]) is None
+    for run in (runs[0], runs[3], runs[4]):
+        store.publish(run, {"run_id": run.run_id})
+    runs[1].write_json("stages/ingest.json", {})
+    runs[2].write_json("MANIFEST.json", {"run_id": "another"})
+
+    assert store.before(runs[4]) == runs[3]
+    assert store.before(runs[3]) == runs[0], "one has not finished, the other's manifest is damaged"
+    assert store.before(runs[0]) is None

@@ -68,14 +68,35 @@ def umap_coordinates(
     """Coordinates in which neighbours in the graph are near.
 
     knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`, k >= n_neighbors. vectors: (N, d) unit length; they are
-    what is returned where the graph is too small for UMAP: fewer than n_components + 3 rows, no edges, or equal rows alone.
+    what is returned where the graph is too small for UMAP, see `has_umap`. A row that no edge reaches lies far from everything.
     Returns (N, n_components) or (N, d) float32. One thread and one seed: the same input gives the same bits. McInnes, Healy and
     Melville 2018, arXiv 1802.03426.
     """
-    n_rows = len(vectors)
-    has_edges = bool((knn_indices[:, 1:] >= 0).any())
-    if n_rows < max(MIN_ROWS, n_components + 3) or not has_edges or (vectors == vectors[0]).all():
+    if not has_umap(knn_indices, vectors, n_components):
         return np.asarray(vectors, np.float32)
+    coordinates = fit_umap(knn_indices, knn_cosine_distances, vectors, n_components, n_neighbors, min_dist, seed)
+    lost = ~np.isfinite(coordinates).all(axis=1)
+    coordinates[lost] = np.nanmax(np.abs(coordinates), initial=1.0) * 10 + np.arange(lost.sum())[:, None] * 10
+    return coordinates
+
+
+def has_umap(knn_indices: NDArray[np.int32], vectors: NDArray[np.float32], n_components: int) -> bool:
+    """Whether UMAP can lay rows out: n_components + 3 rows or more, with edges, and not all equal."""
+    has_edges = bool((knn_indices[:, 1:] >= 0).any())
+    return len(vectors) >= max(MIN_ROWS, n_components + 3) and has_edges and not (vectors == vectors[0]).all()
+
+
+def fit_umap(
+    knn_indices: NDArray[np.int32],
+    knn_cosine_distances: NDArray[np.float32],
+    vectors: NDArray[np.float32],
+    n_components: int,
+    n_neighbors: int,
+    min_dist: float,
+    seed: int,
+) -> NDArray[np.float32]:
+    """`umap_coordinates` where `has_umap`; a row that no edge reaches is NaN."""
+    n_rows = len(vectors)
     k = min(n_neighbors, n_rows - 1, knn_indices.shape[1])
     reducer = umap.UMAP(
         n_components=n_components,
@@ -90,11 +111,7 @@ def umap_coordinates(
     with warnings.catch_warnings():
         # Said of every precomputed graph without a search index, of few rows and of disconnected graphs: all expected here.
         warnings.simplefilter("ignore", UserWarning)
-        coordinates = reducer.fit_transform(vectors)
-    # A row that no edge reaches has no place in the graph; far from everything is where it belongs.
-    lost = ~np.isfinite(coordinates).all(axis=1)
-    coordinates[lost] = np.nanmax(np.abs(coordinates), initial=1.0) * 10 + np.arange(lost.sum())[:, None] * 10
-    return np.asarray(coordinates, np.float32)
+        return np.asarray(reducer.fit_transform(vectors), np.float32)
 
 
 def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

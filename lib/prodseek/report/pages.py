@@ -9,7 +9,7 @@ from prodseek.report.records import About
 from prodseek.report.templating import environment, source
 
 PAGES = ("duplicates", "groups", "map", "object")
-STYLES = ("report.css", "duplicates.css", "groups.css", "map.css", "object.css")
+STYLES = ("report.css", "overview.css", "duplicates.css", "groups.css", "map.css", "object.css")
 SCRIPTS = (
     "shards.js",
     "elements.js",

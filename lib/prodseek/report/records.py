@@ -81,9 +81,9 @@ class OtherRegion(TypedDict):
 class ShownObject(TypedDict):
     """An image and its primary region.
 
-    photos: the rows of `images` with these very bytes, at least one. kind: detection, foreground or frame. group, coarse: numbers
-    in `fine` and `coarse` of the visual FacetGroups. membership, outlier_score: 0..1. duplicates: number of its duplicate group.
-    pairs: numbers of the pairs kept apart that it is in.
+    photos: rows of `images` with these very bytes, 1 to 50. others: the surest detections in the photo, up to 20. kind:
+    detection, foreground or frame. group, coarse: numbers in `fine` and `coarse` of the visual FacetGroups. membership,
+    outlier_score: 0..1. duplicates: number of its duplicate group. pairs: numbers of the pairs kept apart that it is in.
     """
 
     detection_id: str
@@ -162,10 +162,10 @@ class ShownGroup(TypedDict):
     """A group of look-alikes.
 
     n_regions: all, those not shown included. parent: number in `coarse` of the coarse group that holds a fine one. members:
-    numbers of the objects shown, the first n_exemplars of them the exemplars, then the firmest first; of a coarse group only
-    those in none of its fine groups. category_share: 0..1. event: what happened since the last run (born, continued, grown,
-    shrunk, merged, split), empty in a first run; previous_titles: of the groups that it was, when it was merged or split from
-    them.
+    numbers of the objects shown, the first n_exemplars of them the exemplars, then the firmest first; of a coarse group the
+    exemplars and those in none of its fine groups. category_share: 0..1. event: what happened since the last run (born,
+    continued, grown, shrunk, merged, split), empty in a first run; previous_titles: of the groups that it was, when it was
+    merged or split from them.
     """
 
     group_id: str
@@ -194,7 +194,10 @@ class RetiredGroup(TypedDict):
 
 
 class FacetGroups(TypedDict):
-    """The groups of one facet, the largest first. odd: objects in no group, the oddest first; n_ungrouped counts all of them."""
+    """The groups of one facet, the largest first.
+
+    n_regions: all that took part. odd: objects in no fine group, the oddest first; n_ungrouped: all of those, shown or not.
+    """
 
     facet: str
     n_regions: int

@@ -6,7 +6,8 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
-from prodseek.report.model import Member, Photo, Report
+from prodseek.images import RejectReason
+from prodseek.report.overview_model import Overview
 
 _MONTHS = [
     "January",
@@ -48,35 +49,60 @@ VERDICTS = {
     "same_object": VerdictWords("same object", "Another photo of the same thing."),
 }
 
+# What each reason of `rejects` is, and what to do.
+REASON_MEANINGS = {
+    RejectReason.INVALID_ROW: "The row names no photo or no product. Complete it in the catalogue.",
+    RejectReason.DUPLICATE_ROW: "The same product and photo stand in an earlier row. Remove one of the two.",
+    RejectReason.UNSUPPORTED_URI: "The photo lies on a kind of storage that is not read. Copy it to a disk or bucket.",
+    RejectReason.MISSING: "There is no file of this name. Upload it, or correct the name.",
+    RejectReason.UNREADABLE: "The file is there but cannot be read. Check its permissions and the storage.",
+    RejectReason.EMPTY: "The file has no content. Upload it again.",
+    RejectReason.TOO_MANY_BYTES: "The file is larger than images.max_bytes. Shrink it, or raise the limit.",
+    RejectReason.NOT_AN_IMAGE: "The file is no image, whatever its name says; often an error page saved as .jpg.",
+    RejectReason.UNSUPPORTED_FORMAT: "The file is an image in a format that is not read. Convert it to JPEG or PNG.",
+    RejectReason.TRUNCATED: "The file ends too early; an upload broke off. Upload it again.",
+    RejectReason.CORRUPT: "The file is damaged. Export it again.",
+    RejectReason.TOO_SMALL: "The photo has fewer pixels a side than images.min_side_px; often a tracking pixel.",
+    RejectReason.TOO_MANY_PIXELS: "The photo has more pixels than images.max_pixels. Shrink it, or raise the limit.",
+    RejectReason.CHANGED: "The file was replaced while the run went on. The next run takes it.",
+}
+
 
 def verdict_words(verdict: str) -> VerdictWords:
     """What the page calls a verdict."""
     return VERDICTS.get(verdict, VerdictWords(verdict.replace("_", " "), ""))
 
 
-def headline(report: Report) -> str:
+def reason_meaning(reason: str) -> str:
+    """What a reason of `rejects` is, in plain words, and what to do; empty for one that is not known."""
+    return REASON_MEANINGS[RejectReason(reason)] if reason in set(RejectReason) else ""
+
+
+def headline(overview: Overview) -> str:
     """The run in one sentence."""
-    intake, duplicates = report.intake, report.duplicates
-    came = f"{counted(intake.n_rows_in, 'photo')} came in"
+    intake, figures, changes = overview.intake, overview.figures.figures, overview.changes
     if intake.n_rows_in == 0:
         return "No photos came in."
+    came = f"{counted(intake.n_rows_in, 'photo')} came in"
     if intake.n_rejects == 0:
         read = "and all were read" if intake.n_rows_in > 1 else "and was read"
     else:
         read = f"{figure(intake.n_images)} {_was(intake.n_images)} read, {figure(intake.n_rejects)} set aside"
         came += ","
-    n_copies = duplicates.n_photos - duplicates.n_groups
+    new = "" if changes is None else f"; {_new_photos(changes.came.n + changes.repaired.n)} since the last run"
+    n_copies = int(figures.get("duplicate_photos", 0) - figures.get("duplicate_groups", 0))
     copies = (
         f"{figure(n_copies)} {'is a copy' if n_copies == 1 else 'are copies'} of another photo"
         if n_copies
         else "none is a copy of another"
     )
-    groups = (
-        f"{counted(report.curation[0].n_groups, 'group')} of look-alikes"
-        if report.curation and report.curation[0].n_groups
-        else "no groups of look-alikes"
-    )
-    return f"{came} {read}; {copies}; {groups}."
+    n_groups = int(figures.get("groups", 0))
+    groups = f"{counted(n_groups, 'group')} of look-alikes" if n_groups else "no groups of look-alikes"
+    return f"{came} {read}{new}; {copies}; {groups}."
+
+
+def _new_photos(n: int) -> str:
+    return f"{figure(n)} {_was(n, 'is', 'are')} new" if n else "none is new"
 
 
 def cap_sentence(n_shown: int, n_all: int, noun: str, table: str, order: str = "largest") -> str:
@@ -126,6 +152,38 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def change(now: float, before: float, kind: str) -> str:
+    """What became of a figure: "+12", "−3", "+0.4 points", "no change". kind: count, share or recall."""
+    difference = now - before
+    size = abs(difference)
+    text = {"count": f"{size:,.0f}", "share": f"{size * 100:.1f} points", "recall": f"{size:.3f}"}[kind]
+    if not any(digit in "123456789" for digit in text):
+        return "no change"
+    return ("+" if difference > 0 else "\N{MINUS SIGN}") + text
+
+
+def rate(photos_per_second: float) -> str:
+    """Photos a second: "1,204", "26", "0.4"."""
+    return f"{photos_per_second:,.0f}" if photos_per_second >= 10 else f"{photos_per_second:.1f}"
+
+
+def core_hours(hours: float) -> str:
+    """A number of core hours: "0.005", "1.25", "1,204"; never rounded down to none."""
+    if 0 < hours < 0.001:
+        return "under 0.001"
+    return f"{hours:,.0f}" if hours >= 100 else f"{hours:.2f}" if hours >= 1 else f"{hours:.3f}"
+
+
+def money(amount: float) -> str:
+    """A number of a currency's units: "1,204.50"; never rounded down to none."""
+    return "under 0.01" if 0 < amount < 0.01 else f"{amount:,.2f}"
+
+
+def day(when: datetime) -> str:
+    """A date without its year, the same on every machine: "24 November"."""
+    return f"{when.day} {_MONTHS[when.month - 1]}"
+
+
 def moment(when: datetime) -> str:
     """A date and time, the same on every machine: "24 November 2026, 03:12 UTC"."""
     return f"{when.day} {_MONTHS[when.month - 1]} {when.year}, {when:%H:%M} {when.tzname()}"
@@ -140,15 +198,10 @@ def relative_uri(uri: str, catalogue: str) -> str:
     return uri
 
 
-def photo_alt(photo: Photo) -> str:
+def photo_alt(title: str, product_id: str, uri: str) -> str:
     """What a photo shows, for those who cannot see it."""
-    name = " ".join(part for part in (photo.title, photo.product_id) if part)
-    return f"{name or 'Photo'}: {photo.uri.rpartition('/')[2] or photo.uri}"
-
-
-def member_alt(member: Member) -> str:
-    """What a region shows, for those who cannot see it."""
-    return f"{member.class_name}, {photo_alt(member.photo)}" if member.class_name else photo_alt(member.photo)
+    name = " ".join(part for part in (title, product_id) if part)
+    return f"{name or 'Photo'}: {uri.rpartition('/')[2] or uri}"
 
 
 def printable(text: str) -> str:

@@ -1,41 +1,90 @@
 """The report's sentences and figures."""
 
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
+from prodseek.history import History, RunFigures
+from prodseek.images import RejectReason
 from prodseek.report import wording
-from prodseek.report.model import Duplicates, FacetGroups, Intake, RejectedRows, Report, RunFacts
+from prodseek.report.overview_model import Changes, Cost, Found, Intake, Overview, RejectedRows
+from prodseek.report.records import About
 
-RUN = RunFacts("r1", datetime(2026, 11, 4, 3, 5, tzinfo=UTC), "/shop", "yolov3-tiny", "0.1.0")
+FINISHED = datetime(2026, 11, 4, 3, 5, tzinfo=UTC)
+
+
+def overview(intake: Intake, changes: Changes | None = None, **figures: float) -> Overview:
+    about = cast(About, {})
+    return Overview(about, RunFigures("r1", FINISHED, "tiny", "p", figures, {}), intake, Cost(1), History(), changes)
 
 
 @pytest.mark.parametrize(
-    ("report", "sentence"),
+    ("shown", "sentence"),
     [
         (
-            Report(
-                RUN,
-                Intake(2485, 2480, 2470, 9000, (RejectedRows("missing", "", 4), RejectedRows("empty", "", 1))),
-                Duplicates(22, 56),
-                (FacetGroups("visual", 22, 9000, 10), FacetGroups("colour", 7, 9000, 10)),
+            overview(
+                Intake(2485, 2480, 2470, 9000, (RejectedRows("missing", 4), RejectedRows("empty", 1))),
+                duplicate_groups=22,
+                duplicate_photos=56,
+                groups=22,
             ),
             "2,485 photos came in, 2,480 were read, 5 set aside; 34 are copies of another photo; "
             "22 groups of look-alikes.",
         ),
         (
-            Report(RUN, Intake(3, 3, 3, 3), Duplicates(1, 2), (FacetGroups("visual", 1, 3, 0),)),
-            "3 photos came in and all were read; 1 is a copy of another photo; 1 group of look-alikes.",
+            overview(
+                Intake(3, 3, 3, 3),
+                Changes("r0", came=Found(1), repaired=Found(1)),
+                duplicate_groups=1,
+                duplicate_photos=2,
+                groups=1,
+            ),
+            "3 photos came in and all were read; 2 are new since the last run; 1 is a copy of another photo; "
+            "1 group of look-alikes.",
         ),
         (
-            Report(RUN, Intake(1, 1, 1, 1)),
-            "1 photo came in and was read; none is a copy of another; no groups of look-alikes.",
+            overview(Intake(1, 1, 1, 1), Changes("r0")),
+            "1 photo came in and was read; none is new since the last run; none is a copy of another; "
+            "no groups of look-alikes.",
         ),
-        (Report(RUN, Intake(0, 0, 0, 0)), "No photos came in."),
+        (overview(Intake(0, 0, 0, 0)), "No photos came in."),
     ],
 )
-def test_headline(report, sentence):
-    assert wording.headline(report) == sentence
+def test_headline(shown, sentence):
+    assert wording.headline(shown) == sentence
+
+
+def test_every_reason_has_a_meaning():
+    assert all(wording.reason_meaning(reason).endswith(".") for reason in RejectReason)
+    assert wording.reason_meaning("some day") == ""
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "unit", "text"),
+    [
+        (12, 0, "count", "+12"),
+        (1000, 2500.0, "count", "−1,500"),
+        (3, 3, "count", "no change"),
+        (0.0945, 0.09, "share", "+0.5 points"),
+        (0.09001, 0.09, "share", "no change"),
+        (0.9, 0.915, "recall", "−0.015"),
+    ],
+)
+def test_change(now, before, unit, text):
+    assert wording.change(now, before, unit) == text
+
+
+def test_small_amounts_are_never_nothing():
+    assert [wording.core_hours(hours) for hours in (0, 1e-5, 0.0054, 1.25, 1204.4)] == [
+        "0.000",
+        "under 0.001",
+        "0.005",
+        "1.25",
+        "1,204",
+    ]
+    assert [wording.money(amount) for amount in (0, 0.001, 0.42, 1204.5)] == ["0.00", "under 0.01", "0.42", "1,204.50"]
+    assert [wording.rate(rate) for rate in (0.44, 26.2, 1204)] == ["0.4", "26", "1,204"]
 
 
 def test_cap_sentence_says_what_is_left_out_and_where_it_is():
@@ -81,7 +130,7 @@ def test_figure(value, text):
 
 
 def test_moment_does_not_depend_on_the_locale():
-    assert wording.moment(RUN.finished) == "4 November 2026, 03:05 UTC"
+    assert wording.moment(FINISHED) == "4 November 2026, 03:05 UTC"
 
 
 @pytest.mark.parametrize(

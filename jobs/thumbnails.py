@@ -1,0 +1,81 @@
+"""Small pictures of primary regions and of their photos: each made once, whichever night, and kept in a cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import pyarrow as pa
+from prodseek.jobs.batches import new_batch_uri, read_batches
+from prodseek.jobs.partitions import deal
+from prodseek.jobs.photos import base_uri, look, shrunk_box
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from prodseek import files
+from prodseek.cluster.colours import colour_name, dominant_colour
+from prodseek.config import Config
+from prodseek.images import ImageLimits
+from prodseek.report.thumbnails import thumbnail
+from prodseek.store import Run
+
+_PHOTOS_PER_PARTITION = 128
+# Enough for a sharp crop of a region that fills a fifth of its photo's side.
+_DECODE_FACTOR = 4
+_COLUMNS = ("detection_id", "region", "photo", "colour")
+_SCHEMA = (
+    StructType().add("detection_id", "long").add("region", "binary").add("photo", "binary").add("colour", "string")
+)
+_ARROW = pa.schema(
+    [
+        ("detection_id", pa.int64()),
+        ("region", pa.binary()),
+        ("photo", pa.binary()),
+        ("colour", pa.string()),
+    ]
+)
+
+
+def thumbnails(spark: SparkSession, config: Config, store: Run, regions: DataFrame) -> DataFrame:
+    """Pictures of regions, those that no earlier night has made added to the cache: detection_id, region, photo, colour.
+
+    regions: detection_id, uri and box. region, photo: WebP. colour: name of the dominant colour. A photo that can no longer be
+    read has no row.
+    """
+    sizes = config.report.region_px, config.report.photo_px
+    cache_uri = store.thumbnails_uri(*sizes)
+    known = read_batches(spark, cache_uri, _SCHEMA)
+    todo = regions.join(known.select("detection_id"), "detection_id", "left_anti")
+    n_todo = todo.count()
+    if n_todo:
+        make = partial(_pictures, folder_uri=base_uri(store), limits=config.images.limits, sizes_px=sizes)
+        made = deal(todo, "detection_id", n_todo, _PHOTOS_PER_PARTITION).mapInArrow(make, _SCHEMA)
+        made.write.parquet(files.spark_uri(new_batch_uri(cache_uri, store.run_id)))
+        known = read_batches(spark, cache_uri, _SCHEMA)
+    wanted = regions.select("detection_id")
+    # An attempt that died after its batch was whole has made some twice, the same.
+    return known.join(wanted, "detection_id", "left_semi").dropDuplicates(["detection_id"]).select(*_COLUMNS)
+
+
+def _pictures(
+    batches: Iterator[pa.RecordBatch], folder_uri: str, limits: ImageLimits, sizes_px: tuple[int, int]
+) -> Iterator[pa.RecordBatch]:
+    region_px, photo_px = sizes_px
+    for batch in batches:
+        made = []
+        for row in batch.to_pylist():
+            image = look(row["uri"], folder_uri, limits, _DECODE_FACTOR * region_px)
+            if image is None:
+                continue
+            box = (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"])
+            x1, y1, x2, y2 = shrunk_box(image, box)
+            size_px = (image.width_px, image.height_px)
+            made.append(
+                {
+                    "detection_id": row["detection_id"],
+                    "region": thumbnail(image.pixels, region_px, box, "crop", photo_size_px=size_px),
+                    "photo": thumbnail(image.pixels, photo_px),
+                    "colour": colour_name(dominant_colour(image.pixels[y1:y2, x1:x2])),
+                }
+            )
+        yield pa.RecordBatch.from_pylist(made, _ARROW)

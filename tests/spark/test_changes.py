@@ -1,0 +1,267 @@
+"""What is new since an earlier run: every kind of change planted once, and counted as a plain comparison counts it."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from prodseek.jobs import changes as stage
+from prodseek.jobs.changes import changes_since
+from prodseek.jobs.intake import intake
+from pyspark.sql import SparkSession
+
+from prodseek.report.overview_model import ChangedGroup, Found, NewCopy, NewDuplicateGroup, NewPair, RejectExample
+from prodseek.store import Run, Store
+from prodseek.tables import table_schema
+
+BEFORE, NOW = "20260101T000000Z-00000001", "20260102T000000Z-00000002"
+
+
+def write(run: Run, table: str, rows: list[dict[str, Any]]) -> None:
+    """Write a table; columns that are not named have some value of their type."""
+    schema = table_schema(table).arrow
+    filled = [{field.name: row.get(field.name, _filler(field)) for field in schema} for row in rows]
+    Path(run.table_uri(table)).mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.Table.from_pylist(filled, schema), run.path(table, "part-0.parquet"))
+
+
+def _filler(field: pa.Field) -> object:
+    if field.nullable:
+        return None
+    if pa.types.is_list(field.type) or pa.types.is_map(field.type):
+        return []
+    return {} if pa.types.is_struct(field.type) else "" if pa.types.is_string(field.type) else 0
+
+
+def photo(product: str, uri: str, content: str, title: str | None = None) -> dict[str, Any]:
+    attributes = {} if title is None else {"title": title}
+    return {"product_id": product, "uri": uri, "image_id": content, "attributes": attributes}
+
+
+def reject(product: str | None, uri: str | None, reason: str, detail: str = "so") -> dict[str, Any]:
+    return {"product_id": product, "uri": uri, "reason": reason, "stage": "ingest", "detail": detail}
+
+
+def in_group(group: str, size: int, *photos: tuple[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"group_id": group, "product_id": product, "uri": uri, "group_size": size, "is_representative": place == 0}
+        for place, (product, uri) in enumerate(photos)
+    ]
+
+
+def pair(a: str, b: str, verdict: str, confidence: float) -> dict[str, Any]:
+    names = {f"{name}_{side}": one for side, one in (("a", a), ("b", b)) for name in ("image_id", "product_id", "uri")}
+    return {**names, "verdict": verdict, "confidence": confidence}
+
+
+def group(name: str, level: str, title: str, n_regions: int) -> dict[str, Any]:
+    return {"facet": "visual", "level": level, "group_id": name, "title": title, "n_regions": n_regions}
+
+
+def event(what: str, level: str, now: str | None, before: str | None, facet: str = "visual") -> dict[str, Any]:
+    return {"facet": facet, "level": level, "event": what, "group_id": now, "previous_group_id": before}
+
+
+def write_run(root: Path, run_id: str, **tables: list[dict[str, Any]]) -> Run:
+    run = Store.at(str(root)).run(run_id)
+    for name in ("images", "rejects", "near_duplicates", "duplicate_groups", "curation_summary", "group_lineage"):
+        write(run, name, tables.get(name, []))
+    return run
+
+
+@pytest.fixture
+def nights(tmp_path: Path) -> tuple[Run, Run]:
+    before = write_run(
+        tmp_path,
+        BEFORE,
+        images=[
+            photo("p1", "same.jpg", "c1"),
+            photo("p1", "replaced.jpg", "c2"),
+            photo("p2", "old name.jpg", "c3", "Mug"),
+            photo("p2", "gone.jpg", "c4"),
+            photo("p3", "lost.jpg", "c5"),
+            # Two copies of one file, of which one goes and one moves.
+            photo("p4", "a.jpg", "c6"),
+            photo("p4", "b.jpg", "c6"),
+            photo("p5", "kept 1.jpg", "c7"),
+            photo("p5", "kept 2.jpg", "c8"),
+            photo("p6", "twice.jpg", "c9"),
+        ],
+        rejects=[
+            reject("p7", "repaired.jpg", "truncated"),
+            reject("p8", "still bad.jpg", "empty"),
+            reject("p9", "other reason.jpg", "missing"),
+            reject(None, None, "invalid_row", "row 3"),
+            reject("p6", "twice.jpg", "duplicate_row"),
+        ],
+        duplicate_groups=[
+            *in_group("g-moves", 2, ("p1", "same.jpg"), ("p2", "old name.jpg")),
+            *in_group("g-grows", 2, ("p5", "kept 1.jpg"), ("p5", "kept 2.jpg")),
+        ],
+        near_duplicates=[pair("c1", "c7", "recoloured", 0.7), pair("c1", "c8", "cropped", 0.9)],
+        curation_summary=[
+            group("f-one", "fine", "Red mugs", 5),
+            group("f-lost", "fine", "Blue mugs", 4),
+            group("f-gone", "fine", "Lamps", 3),
+            group("c-one", "coarse", "Mugs", 9),
+        ],
+    )
+    now = write_run(
+        tmp_path,
+        NOW,
+        images=[
+            photo("p1", "same.jpg", "c1"),
+            photo("p1", "replaced.jpg", "d2", "New picture"),
+            photo("p2", "new name #1?.jpg", "c3", "Mug"),
+            photo("p4", "c.jpg", "c6"),
+            photo("p5", "kept 1.jpg", "c7"),
+            photo("p5", "kept 2.jpg", "c8"),
+            photo("p6", "twice.jpg", "c9"),
+            photo("p7", "repaired.jpg", "d7"),
+            photo("p10", "new.jpg", "d8", "<b>Cup"),
+            photo("p11", "also new.jpg", "d9"),
+            photo("p10", "copy of kept 1.jpg", "c7"),
+        ],
+        rejects=[
+            reject("p3", "lost.jpg", "missing"),
+            reject("p8", "still bad.jpg", "empty"),
+            reject("p9", "other reason.jpg", "corrupt"),
+            reject(None, None, "invalid_row", "row 3"),
+            reject(None, None, "invalid_row", "row 9"),
+            reject("p6", "twice.jpg", "duplicate_row"),
+            reject("p6", "twice.jpg", "duplicate_row"),
+        ],
+        duplicate_groups=[
+            # Another representative, hence another id, and one of the two moved: no new group.
+            *in_group("g-moved", 2, ("p2", "new name #1?.jpg"), ("p1", "same.jpg")),
+            *in_group("g-grows", 3, ("p5", "kept 1.jpg"), ("p5", "kept 2.jpg"), ("p10", "copy of kept 1.jpg")),
+            *in_group("g-new", 2, ("p10", "new.jpg"), ("p4", "c.jpg")),
+        ],
+        near_duplicates=[
+            pair("c1", "c7", "recoloured", 0.7),
+            pair("c1", "c8", "same_object", 0.6),
+            pair("c1", "d8", "embedded", 0.8),
+            pair("c6", "d8", "cropped", 0.99),
+        ],
+        curation_summary=[
+            group("f-one", "fine", "Red mugs", 8),
+            group("f-born", "fine", "Cups", 2),
+            group("f-split", "fine", "Red mugs with a handle", 3),
+            group("c-one", "coarse", "Mugs", 11),
+            group("c-born", "coarse", "Cups and bowls", 4),
+        ],
+        group_lineage=[
+            event("grown", "fine", "f-one", "f-one"),
+            event("merged", "fine", "f-one", "f-lost"),
+            event("split", "fine", "f-split", "f-one"),
+            event("born", "fine", "f-born", None),
+            event("retired", "fine", None, "f-gone"),
+            event("continued", "coarse", "c-one", "c-one"),
+            event("born", "coarse", "c-born", None),
+            event("born", "fine", "other-facet", None, facet="colour"),
+        ],
+    )
+    return now, before
+
+
+def test_every_change_is_found(spark: SparkSession, nights: tuple[Run, Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    found = changes_since(spark, *nights)
+    assert found is not None and found.run_id == BEFORE
+    spark.conf.set("spark.sql.shuffle.partitions", 1)
+    monkeypatch.setattr(stage, "EXAMPLES", 2)
+    fewer = changes_since(spark, *nights)
+    assert fewer is not None and fewer.came == Found(3, found.came.examples[:2])
+    assert fewer == replace(found, came=fewer.came)
+
+    def names(changed: Any) -> set[tuple[str, ...]]:
+        assert changed.n == len(changed.examples)
+        return {(one.product_id, one.uri) for one in changed.examples}
+
+    assert names(found.came) == {("p10", "new.jpg"), ("p11", "also new.jpg"), ("p10", "copy of kept 1.jpg")}
+    assert names(found.went) == {("p2", "gone.jpg"), ("p4", "b.jpg")}
+    assert names(found.replaced) == {("p1", "replaced.jpg")}
+    assert found.replaced.examples[0].image_id == "d2" and found.replaced.examples[0].title == "New picture"
+    moved = {(one.was_product_id, one.was_uri, one.product_id, one.uri) for one in found.moved.examples}
+    assert moved == {("p2", "old name.jpg", "p2", "new name #1?.jpg"), ("p4", "a.jpg", "p4", "c.jpg")}
+    assert names(found.repaired) == {("p7", "repaired.jpg")} and found.repaired.examples[0].reason == "truncated"
+    assert {one.title for one in found.came.examples} == {"<b>Cup", ""}
+
+    assert {one.reason: one.n_rows for one in found.rejects} == {
+        "missing": 1,
+        "corrupt": 1,
+        "invalid_row": 1,
+        "duplicate_row": 1,
+    }
+    (invalid,) = (one for one in found.rejects if one.reason == "invalid_row")
+    assert invalid.examples == (RejectExample("", "row 9", ""),)
+    assert found.n_new_rejects == 4 and found.n_lost == 1
+    n_now, n_before = (intake_of(spark, run) for run in nights)
+    assert n_now - n_before == found.came.n + found.repaired.n - found.went.n - found.n_lost
+
+    assert found.duplicate_groups.examples == (NewDuplicateGroup("g-new", 2, "p10", "new.jpg", "<b>Cup"),)
+    assert found.copies.examples == (NewCopy("g-grows", "p10", "copy of kept 1.jpg"),)
+    assert [(one.verdict, one.uri_a, one.uri_b) for one in found.pairs_apart.examples] == [
+        ("embedded", "c1", "d8"),
+        ("same_object", "c1", "c8"),
+    ]
+    assert isinstance(found.pairs_apart.examples[0], NewPair)
+    assert found.duplicate_groups.n == found.copies.n == 1 and found.pairs_apart.n == 2
+
+    groups = {one.event: one for one in found.groups}
+    assert {name: (one.n_fine, one.n_coarse) for name, one in groups.items()} == {
+        "born": (1, 1),
+        "merged": (1, 0),
+        "split": (1, 0),
+        "retired": (1, 0),
+    }
+    assert groups["born"].examples == (
+        ChangedGroup("f-born", "fine", "Cups", 2),
+        ChangedGroup("c-born", "coarse", "Cups and bowls", 4),
+    )
+    assert groups["merged"].examples == (ChangedGroup("f-one", "fine", "Red mugs", 8, ("Blue mugs",)),)
+    assert groups["split"].examples == (ChangedGroup("f-split", "fine", "Red mugs with a handle", 3, ("Red mugs",)),)
+    assert groups["retired"].examples == (ChangedGroup("f-gone", "fine", "Lamps", 3),)
+
+
+def intake_of(spark: SparkSession, run: Run) -> int:
+    write(run, "detections", [])
+    found = intake(spark, run, n_rows_in=0)
+    assert sum(one.n_rows for one in found.rejects) == found.n_rejects
+    return found.n_images
+
+
+def test_a_run_is_no_news_to_itself(spark: SparkSession, nights: tuple[Run, Run]) -> None:
+    now, _ = nights
+    write(now, "group_lineage", [])
+    found = changes_since(spark, now, now)
+    assert found is not None
+    counts = [found.came, found.went, found.replaced, found.moved, found.repaired, found.copies, found.pairs_apart]
+    assert [one.n for one in (*counts, found.duplicate_groups)] == [0] * 8
+    assert found.n_new_rejects == found.n_lost == 0
+    assert [(one.n_fine, one.n_coarse, one.examples) for one in found.groups] == [(0, 0, ())] * 4
+
+
+def test_a_run_that_lost_a_table_is_not_compared_with(spark: SparkSession, nights: tuple[Run, Run]) -> None:
+    now, before = nights
+    shutil.rmtree(before.table_uri("near_duplicates"))
+    assert changes_since(spark, now, before) is None
+
+
+def test_intake_counts_and_shows_a_few(spark: SparkSession, nights: tuple[Run, Run]) -> None:
+    now, _ = nights
+    write(
+        now,
+        "rejects",
+        [reject("p", f"{place}.jpg", "empty") for place in range(5)] + [reject(None, None, "invalid_row")],
+    )
+    write(now, "detections", [])
+    found = intake(spark, now, n_rows_in=17)
+    assert (found.n_images, found.n_distinct_images, found.n_regions, found.n_rejects) == (11, 10, 0, 6)
+    assert [(one.reason, one.n_rows) for one in found.rejects] == [("empty", 5), ("invalid_row", 1)]
+    assert [one.uri for one in found.rejects[0].examples] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert found.rejects[1].examples == (RejectExample("", "so", ""),)
