@@ -24,9 +24,10 @@
     return button;
   };
 
-  // Says it to those who cannot see it change.
+  // Says for a while what has happened.
   prodseek.announce = function (text) {
     prodseek.byId("announce").textContent = text;
+    setTimeout(() => { prodseek.byId("announce").textContent = ""; }, 4000);
   };
 
   prodseek.debounced = function (wait_ms, run) {

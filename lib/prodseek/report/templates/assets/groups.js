@@ -219,7 +219,7 @@ prodseek.start(async function (about) {
 
   function drawOdd(groups, state, page) {
     const n_per_page = 120;
-    byId("count").textContent = words.counted(groups.n_ungrouped, "object") + " in no group, of " + words.figure(groups.n_regions) + "; the oddest first."
+    byId("count").textContent = words.counted(groups.n_ungrouped, "object") + " in no fine group, of " + words.figure(groups.n_regions) + "; the oddest first."
       + (groups.odd.length < groups.n_ungrouped ? " The report holds " + words.figure(groups.odd.length) + " of them; all are in the table curation_groups." : "");
     const tiles = groups.odd.slice((page - 1) * n_per_page, page * n_per_page).map((number) => prodseek.objectTile(number));
     return [[make("div", { class: "gallery", "data-objects": true }, tiles)], Math.ceil(groups.odd.length / n_per_page) * CARDS_PER_PAGE];
