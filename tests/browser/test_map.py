@@ -27,7 +27,7 @@ def on_screen(page: Page, report: Report) -> np.ndarray:
     places = positions(report)
     low, high = places.min(0), places.max(0)
     size = np.array([box["width"], box["height"]])
-    scale = 0.88 * (size / (high - low)).min()
+    scale = ((size - [100, 70]) / (high - low)).min()
     return (places - (low + high) / 2) * scale + size / 2 + [box["x"], box["y"]]
 
 

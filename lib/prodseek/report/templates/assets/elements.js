@@ -83,7 +83,13 @@
       last = one;
     }
     parts.push(link(page + 1, "Next ›", "Next page"));
-    return prodseek.make("nav", { class: "pager", "aria-label": "Pages" }, parts);
+    const nav = prodseek.make("nav", { class: "pager", "aria-label": "Pages" }, parts);
+    nav.addEventListener("click", function (event) {
+      if (!event.target.closest("a") || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      prodseek.byId("main").focus({ preventScroll: true }); // the link is about to go
+      prodseek.byId("count").scrollIntoView();
+    });
+    return nav;
   };
 
   document.addEventListener("click", function (event) {

@@ -20,7 +20,7 @@ prodseek.start(async function (about) {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const columns = new Map(map.columns.map((column) => [column.name, prepared(column)]));
   if (points.n === 0) {
-    byId("map-status").textContent = "There are no objects to show.";
+    canvas.replaceWith(make("p", { class: "gone" }, "There are no objects to show."));
     return;
   }
 
