@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -59,11 +60,12 @@ def draw_figures(run: Run, measured: Measured, by_label: Mapping[str, Mapping[st
         # Imported here, for torch takes seconds.
         from prodseek.vision.inference import load_detector
 
-        detector = load_detector(settings)
-    except (ConfigError, StoreError, WeightsError) as error:
+        # For one photo at a time a second thread gains little, and on a busy machine it makes it ten times slower.
+        detector = load_detector(replace(settings, torch_threads=1))
+        projection = Projection.from_bytes(files.read_bytes(run.path(PROJECTION)))
+    except (ConfigError, OSError, StoreError, WeightsError) as error:
         return Figures(examples, missing=(f"Without the network there are no figures of cells and places: {error}.",))
     sliced = _sliced(photos, detector, targets)
-    projection = Projection.from_bytes(files.read_bytes(run.path(PROJECTION)))
     location = _location(photos, detector, projection)
     missing = () if location else (f"Fewer than {N_FOLDS} labels have a photo that can be read: no figure of places.",)
     return Figures(examples, sliced, location, missing)
