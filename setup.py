@@ -30,7 +30,7 @@ setup(
         "prodseek.conf": ["*.yaml", "*.conf", "*.properties"],
         "prodseek.duplicates": ["confidence.json"],
         "prodseek.vision": ["cfg/*"],
-        "prodseek.report": ["templates/*"],
+        "prodseek.report": ["templates/*", "templates/pages/*", "templates/assets/*"],
     },
     entry_points={"console_scripts": ["prodseek = prodseek.cli:main"]},
     install_requires=[

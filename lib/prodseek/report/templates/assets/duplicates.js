@@ -1,0 +1,288 @@
+"use strict";
+// The duplicates page: groups of copies, and pairs that look alike but are none.
+prodseek.start(async function (about) {
+  const { make, words, byId } = prodseek;
+  const CARDS_PER_PAGE = 24;
+  const VIEWS = {
+    copies: {
+      kind: "duplicates", noun: "group", n: about.n_duplicate_groups, n_all: about.n_all_duplicate_groups,
+      table: "duplicate_groups", order: "largest",
+      sorts: [["", "largest first"], ["products", "most products first"], ["sure", "surest first"], ["unsure", "least sure first"]],
+    },
+    apart: {
+      kind: "pairs", noun: "pair", n: about.n_pairs, n_all: about.n_all_pairs, table: "near_duplicates", order: "surest",
+      sorts: [["", "surest first"], ["unsure", "least sure first"]],
+    },
+  };
+  const form = byId("filters");
+  let drawing = 0;
+
+  // --- what is shown -------------------------------------------------------------------------------------------------
+
+  // A card: {number, a, links: [{b, likeness}]}, from either view; a is the photo to keep.
+  function cardOf(view, number, value) {
+    if (view === "copies") {
+      return { number, id: value.group_id, n_photos: value.n_photos, a: value.representative,
+        links: value.copies.map((copy) => ({ b: copy.photo, likeness: copy.likeness })) };
+    }
+    return { number, id: "", n_photos: 2, a: value.a, links: [{ b: value.b, likeness: value.likeness }] };
+  }
+
+  const shards = new Map();
+  async function cards(view, shard) {
+    const name = prodseek.shardName(VIEWS[view].kind, shard);
+    if (!shards.has(name)) {
+      const values = await prodseek.load(name);
+      shards.set(name, values.map((value, place) => cardOf(view, shard * about.groups_per_shard + place, value)));
+    }
+    return shards.get(name);
+  }
+
+  async function allCards(view, mine) {
+    const n_shards = Math.ceil(VIEWS[view].n / about.groups_per_shard);
+    const progress = byId("progress");
+    const all = [];
+    for (let shard = 0; shard < n_shards; shard += 1) {
+      if (mine !== drawing) return null;
+      all.push(...await cards(view, shard));
+      progress.hidden = shard + 1 === n_shards;
+      progress.max = n_shards;
+      progress.value = shard + 1;
+    }
+    return all;
+  }
+
+  async function cardsBetween(view, first, end) {
+    const found = [];
+    for (let number = first; number < end; number += 1) {
+      const shard = await cards(view, Math.floor(number / about.groups_per_shard));
+      found.push(shard[number % about.groups_per_shard]);
+    }
+    return found;
+  }
+
+  const photosOf = (card) => [card.a, ...card.links.map((link) => link.b)];
+  const productsOf = (card) => new Set(photosOf(card).map((photo) => photo.product_id));
+
+  function textOf(card) {
+    card.text = card.text || words.fold(photosOf(card).map((photo) =>
+      [photo.product_id, photo.title, words.relative(photo.uri)].join(" ")).join(" ") + " " + card.id);
+    return card.text;
+  }
+
+  // The cards that the filters leave, each with the links that they leave.
+  function filtered(all, state) {
+    const asked = words.wordsOf(state.find || "");
+    const verdicts = new Set((state.verdict || "").split(",").filter(Boolean));
+    const least = Number(state.min || 0) / 100;
+    return all.flatMap(function (card) {
+      if (state.group !== undefined && card.number !== Number(state.group)) return [];
+      if (asked.length && !words.holdsAll(textOf(card), asked)) return [];
+      if (state.across && productsOf(card).size < 2) return [];
+      const links = card.links.filter(({ likeness }) =>
+        likeness.confidence >= least && (!verdicts.size || verdicts.has(likeness.verdict)));
+      return links.length ? [{ ...card, links, n_left_out: card.links.length - links.length }] : [];
+    });
+  }
+
+  const surest = (card) => Math.max(...card.links.map((link) => link.likeness.confidence));
+  const least = (card) => Math.min(...card.links.map((link) => link.likeness.confidence));
+  const ORDERS = {
+    products: (a, b) => productsOf(b).size - productsOf(a).size,
+    sure: (a, b) => least(b) - least(a) || surest(b) - surest(a),
+    unsure: (a, b) => least(a) - least(b),
+  };
+
+  // --- cards ---------------------------------------------------------------------------------------------------------
+
+  function photoFacts(photo, other) {
+    const differs = other && photo.product_id !== other.product_id;
+    return [
+      photo.title && !(other && photo.title === other.title) && make("p", { class: "title text", dir: "auto" }, photo.title),
+      photo.product_id && make("p", { class: "product" + (differs ? " differs" : "") },
+        make("span", { class: "text", dir: "auto" }, photo.product_id),
+        differs && [" ", make("span", { class: "flag" }, "other product")]),
+      make("p", { class: "small" }, words.size(photo)),
+      make("p", { class: "small uri text", dir: "auto" }, words.relative(photo.uri)),
+    ];
+  }
+
+  function verdictLine(likeness) {
+    const verdict = words.verdict(likeness.verdict);
+    return [
+      make("p", { class: "verdict" }, make("span", { class: "badge", title: verdict.meaning }, verdict.label),
+        make("span", { class: "small" }, words.percent(likeness.confidence) + " sure")),
+      likeness.evidence.length > 0 && make("p", { class: "small evidence" },
+        likeness.evidence.map(([label, value]) => make("span", { class: "text" }, label + " " + value + " "))),
+    ];
+  }
+
+  function fills(box_px, photo) {
+    return box_px[2] - box_px[0] > 0.985 * photo.width_px && box_px[3] - box_px[1] > 0.985 * photo.height_px;
+  }
+
+  // The part that both show. Nothing is framed where that is all of both.
+  function sharedBoxes(a, { b, likeness }) {
+    const { box_a_px, box_b_px } = likeness;
+    if (!box_a_px || !box_b_px || (fills(box_a_px, a) && fills(box_b_px, b))) return [null, null];
+    return [box_a_px, box_b_px];
+  }
+
+  function photoTile(photo, boxes) {
+    return prodseek.tile(photo.object, "photos", words.photoAlt(photo),
+      prodseek.frames(photo.width_px, photo.height_px, boxes.map((box_px) => ({ box_px }))));
+  }
+
+  function compareButton(a, { b, likeness }) {
+    return prodseek.button("Compare", () => prodseek.compare(a, b, likeness),
+      { class: "quiet", "aria-label": "Compare " + words.photoAlt(a) + " with " + words.photoAlt(b) });
+  }
+
+  function copiesCard(card) {
+    const n_products = productsOf(card).size;
+    const keep = photoTile(card.a, card.links.map((link) => sharedBoxes(card.a, link)[0]));
+    const lines = keep.querySelectorAll("rect.line");
+    const boxed = card.links.filter((link) => sharedBoxes(card.a, link)[0]);
+    const figures = card.links.map(function (link) {
+      const figure = make("figure", null, photoTile(link.b, [sharedBoxes(card.a, link)[1]]),
+        make("figcaption", null, verdictLine(link.likeness), photoFacts(link.b, card.a), compareButton(card.a, link)));
+      const line = lines[boxed.indexOf(link)];
+      if (line && boxed.length > 1) {
+        for (const type of ["pointerenter", "focusin"]) figure.addEventListener(type, () => line.classList.add("strong"));
+        for (const type of ["pointerleave", "focusout"]) figure.addEventListener(type, () => line.classList.remove("strong"));
+      }
+      return figure;
+    });
+    const n_more = card.n_photos - 1 - card.links.length - card.n_left_out;
+    const notes = [card.n_left_out > 0 && words.counted(card.n_left_out, "more copy").replace("copys", "copies") + " that the filters leave out",
+      n_more > 0 && words.figure(n_more) + " more in the table duplicate_groups"].filter(Boolean);
+    return make("article", { class: "card group" + (card.links.length > 2 ? " wide" : ""), "data-objects": true,
+      "data-number": card.number, "aria-labelledby": "group-" + card.number },
+      make("header", null,
+        make("h2", { id: "group-" + card.number }, words.counted(card.n_photos, "photo"),
+          n_products > 1 && [" ", make("span", { class: "flag" }, n_products + " products")]),
+        make("a", { class: "small text", href: prodseek.stateLink({ group: card.number }) }, "group " + card.id)),
+      make("figure", { class: "keep" }, keep, make("figcaption", null, photoFacts(card.a))),
+      make("div", { class: "copies" }, figures),
+      notes.length > 0 && make("p", { class: "small more" }, notes.join("; ") + "."));
+  }
+
+  function pairCard(card) {
+    const [link] = card.links;
+    const [box_a_px, box_b_px] = sharedBoxes(card.a, link);
+    return make("article", { class: "card pair", "data-objects": true, "data-number": card.number,
+      "aria-label": words.verdict(link.likeness.verdict).label + ": " + words.photoAlt(card.a) + " and " + words.photoAlt(link.b) },
+      make("header", null, ...verdictLine(link.likeness), compareButton(card.a, link)),
+      make("figure", null, photoTile(card.a, [box_a_px]), make("figcaption", null, photoFacts(card.a))),
+      make("figure", null, photoTile(link.b, [box_b_px]), make("figcaption", null, photoFacts(link.b, card.a))));
+  }
+
+  // --- the page ------------------------------------------------------------------------------------------------------
+
+  const viewOf = (state) => (state.tab === "apart" ? "apart" : "copies");
+
+  function drawControls(state) {
+    const view = viewOf(state);
+    for (const [name, tab] of [["copies", byId("tab-copies")], ["apart", byId("tab-apart")]]) {
+      if (name === view) tab.setAttribute("aria-current", "page");
+      else tab.removeAttribute("aria-current");
+    }
+    byId("about-copies").hidden = view !== "copies";
+    byId("about-apart").hidden = view !== "apart";
+    const chosen = new Set((state.verdict || "").split(","));
+    for (const box of form.querySelectorAll("[name=verdict]")) {
+      box.closest("label").hidden = (about.verdicts[box.value].merges ? "copies" : "apart") !== view;
+      box.checked = chosen.has(box.value);
+    }
+    for (const line of document.querySelectorAll("#meanings > div")) {
+      line.hidden = (about.verdicts[line.dataset.verdict].merges ? "copies" : "apart") !== view;
+    }
+    const set = (name, value) => { if (document.activeElement !== form.elements[name]) form.elements[name].value = value; };
+    set("find", state.find || "");
+    set("min", state.min || "0");
+    byId("min-shown").textContent = (state.min || "0") + " %";
+    form.elements.across.checked = Boolean(state.across);
+    const { sorts } = VIEWS[view];
+    form.elements.sort.replaceChildren(...sorts.map(([value, label]) => make("option", { value }, label)));
+    form.elements.sort.value = sorts.some(([value]) => value === state.sort) ? state.sort : "";
+  }
+
+  function stateOfControls() {
+    const { tab } = prodseek.state();
+    return {
+      tab: tab || "",
+      verdict: Array.from(form.querySelectorAll("[name=verdict]:checked"), (box) => box.value).join(","),
+      min: form.elements.min.value === "0" ? "" : form.elements.min.value,
+      find: form.elements.find.value.trim(),
+      across: form.elements.across.checked ? "1" : "",
+      sort: form.elements.sort.value,
+    };
+  }
+
+  let left = []; // what the filters leave, to be exported
+
+  async function draw() {
+    drawing += 1;
+    const mine = drawing;
+    const state = prodseek.state();
+    const view = viewOf(state);
+    const { noun, n, n_all, table, order } = VIEWS[view];
+    drawControls(state);
+    const filters = state.verdict || state.min || state.find || state.across || state.group !== undefined;
+    const whole = filters || (state.sort && ORDERS[state.sort]);
+    const page = Math.max(1, Number.parseInt(state.page || "1", 10) || 1);
+    let n_found = n;
+    let shown;
+    if (whole) {
+      const all = await allCards(view, mine);
+      if (!all || mine !== drawing) return;
+      left = filtered(all, state);
+      if (ORDERS[state.sort]) left.sort(ORDERS[state.sort]);
+      n_found = left.length;
+      shown = left.slice((page - 1) * CARDS_PER_PAGE, page * CARDS_PER_PAGE);
+    } else {
+      left = null;
+      shown = filtered(await cardsBetween(view, Math.min(n, (page - 1) * CARDS_PER_PAGE), Math.min(n, page * CARDS_PER_PAGE)), {});
+      if (mine !== drawing) return;
+    }
+    const content = byId("cards");
+    content.className = "cards " + (view === "copies" ? "groups" : "pairs");
+    content.replaceChildren(...shown.map(view === "copies" ? copiesCard : pairCard));
+    byId("pager").replaceChildren(prodseek.pager(page, Math.ceil(n_found / CARDS_PER_PAGE), state));
+    const capped = n < n_all ? " The report holds the " + words.figure(n) + " " + order + " of " + words.figure(n_all) +
+      "; all are in the table " + table + "." : "";
+    byId("count").textContent = (n === 0 ? (view === "copies" ? "No photo is a copy of another." : "None found.")
+      : filters ? (n_found === 1 ? "1 " + noun + " matches" : (n_found ? words.counted(n_found, noun) : "No " + noun) +
+        (n_found ? " match" : " matches")) + ", of " + words.figure(n) + "."
+        : words.counted(n, noun) + ".") + capped;
+    byId("export").hidden = n_found === 0;
+    byId("all").hidden = !filters;
+    byId("all").href = prodseek.stateLink({ tab: state.tab, sort: state.sort });
+  }
+
+  async function exported() {
+    const state = prodseek.state();
+    const view = viewOf(state);
+    const list = left || filtered(await allCards(view, drawing) || [], {});
+    const head = ["group_id", "verdict", "confidence", "product_id_a", "title_a", "uri_a", "width_a_px", "height_a_px",
+      "product_id_b", "title_b", "uri_b", "width_b_px", "height_b_px", "evidence"];
+    const photo = (one) => [one.product_id, one.title, one.uri, one.width_px, one.height_px];
+    const rows = list.flatMap((card) => card.links.map(({ b, likeness }) => [card.id, likeness.verdict, likeness.confidence,
+      ...photo(card.a), ...photo(b), likeness.evidence.map((one) => one.join(" ")).join("; ")]));
+    prodseek.download((view === "copies" ? "copies" : "look-alikes") + "-" + about.run_id + ".csv", prodseek.csv([head, ...rows]));
+    prodseek.announce(words.counted(rows.length, "row") + " saved");
+  }
+
+  const ordered = Object.entries(about.verdicts).sort(([, a], [, b]) => (a.label < b.label ? -1 : 1));
+  byId("verdicts").append(...ordered.map(([key, verdict]) => make("label", { title: verdict.meaning },
+    make("input", { type: "checkbox", name: "verdict", value: key }), verdict.label)));
+  byId("meanings").append(...ordered.map(([key, verdict]) => make("div", { "data-verdict": key },
+    make("dt", null, make("span", { class: "badge" }, verdict.label)), make("dd", null, verdict.meaning || key))));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", prodseek.debounced(200, () => prodseek.go(stateOfControls(), true)));
+  form.elements.min.addEventListener("input", () => { byId("min-shown").textContent = form.elements.min.value + " %"; });
+  byId("export").addEventListener("click", () => exported().catch(prodseek.fail));
+  addEventListener("hashchange", () => { draw().catch(prodseek.fail); });
+  form.hidden = false;
+  await draw();
+});

@@ -1,0 +1,261 @@
+"use strict";
+// The groups page: galleries of look-alikes at two levels, the odd ones out, and the groups that are no more.
+prodseek.start(async function (about) {
+  const { make, words, byId } = prodseek;
+  const CARDS_PER_PAGE = 24;
+  const MEMBERS_AT_FIRST = 14;
+  const MEMBERS_MORE = 60;
+  const FIRST_LOOK = 8;
+  const FINER_AT_FIRST = 12;
+  const NEWEST_FIRST = ["born", "split", "merged", "grown", "shrunk", "continued", ""];
+  const LEVELS = { coarse: "broad", fine: "fine" };
+  const form = byId("filters");
+  let drawing = 0;
+
+  if (!about.group_facets.length) {
+    byId("count").textContent = "This run has no groups.";
+    return;
+  }
+
+  const facetOf = (state) => (about.group_facets.includes(state.facet) ? state.facet : about.group_facets[0]);
+  const levelOf = (state, groups) => (state.level === "fine" || !groups.coarse.length ? "fine" : "coarse");
+
+  // --- what is shown -------------------------------------------------------------------------------------------------
+
+  // Of each coarse group the numbers of its fine groups, the largest first.
+  function finerOf(groups) {
+    if (!groups.finer) {
+      groups.finer = groups.coarse.map(() => []);
+      groups.fine.forEach((group, number) => { if (group.parent >= 0) groups.finer[group.parent].push(number); });
+    }
+    return groups.finer;
+  }
+
+  function textOf(group) {
+    group.text = group.text || words.fold([group.title, group.category, group.class_name, group.colour, group.group_id].join(" "));
+    return group.text;
+  }
+
+  // [level, number] of the groups that the filters leave, in order. Broad groups are also found by the titles of their finer ones.
+  function filtered(groups, state) {
+    if (state.group) {
+      const [level, number] = state.group.split("-");
+      return groups[level] && groups[level][number] ? [[level, Number(number)]] : [];
+    }
+    const asked = words.wordsOf(state.find || "");
+    const least = Number(state.least || 0);
+    const level = levelOf(state, groups);
+    const listed = level === "fine" ? groups.fine.map((_, number) => ["fine", number])
+      : [...groups.coarse.map((_, number) => ["coarse", number]),
+        ...groups.fine.flatMap((group, number) => (group.parent < 0 ? [["fine", number]] : []))];
+    const left = listed.filter(function ([of, number]) {
+      const group = groups[of][number];
+      if (group.n_regions < least || (state.event && group.event !== state.event)) return false;
+      return !asked.length || words.holdsAll(textOf(group), asked)
+        || (of === "coarse" && finerOf(groups)[number].some((one) => words.holdsAll(textOf(groups.fine[one]), asked)));
+    });
+    const orders = {
+      loose: (a, b) => a.cohesion - b.cohesion,
+      new: (a, b) => NEWEST_FIRST.indexOf(a.event) - NEWEST_FIRST.indexOf(b.event) || b.n_regions - a.n_regions,
+    };
+    const order = orders[state.sort] || ((a, b) => b.n_regions - a.n_regions);
+    return left.sort(([a, i], [b, j]) => order(groups[a][i], groups[b][j]));
+  }
+
+  // --- cards ---------------------------------------------------------------------------------------------------------
+
+  function lineage(group) {
+    const label = words.EVENTS[group.event];
+    if (!label) return null;
+    const from = group.previous_titles.length > 0 && ["merged", "split"].includes(group.event)
+      && " from " + group.previous_titles.map((title) => "“" + title + "”").join(", ");
+    return make("span", { class: "badge event text" }, label, from);
+  }
+
+  function facts(group) {
+    return [
+      words.counted(group.n_regions, "object"), words.counted(group.n_products, "product"),
+      "cohesion " + group.cohesion.toFixed(2), "separation " + group.separation.toFixed(2),
+      group.category && words.percent(group.category_share) + " " + group.category, group.class_name, group.colour,
+    ].filter(Boolean).map((text) => make("span", { class: "text", dir: "auto" }, text));
+  }
+
+  function header(groups, facet, level, number, heading) {
+    const group = groups[level][number];
+    const parent = level === "fine" && groups.coarse[group.parent];
+    const id = level + "-" + number;
+    return make("header", null,
+      make("div", null,
+        parent && heading === "h2" && make("p", { class: "small" }, "in ",
+          make("a", { class: "text", dir: "auto", href: prodseek.stateLink({ facet, group: "coarse-" + group.parent }) }, parent.title)),
+        make(heading, { id, class: "text", dir: "auto" },
+          make("a", { href: prodseek.stateLink({ facet, group: id }) }, group.title || "Group " + group.group_id), " ", lineage(group))),
+      make("p", { class: "small group-facts" }, facts(group)));
+  }
+
+  // The members, exemplars large, then as many as asked for at a time.
+  function gallery(group, group_members, n_first) {
+    const box = make("div", { class: "gallery", "data-objects": true });
+    const more = prodseek.button("", () => extend(MEMBERS_MORE), { class: "quiet" });
+    const note = make("p", { class: "small more" }, more);
+    let n_shown = 0;
+    function extend(n) {
+      box.append(...group_members.slice(n_shown, n_shown + n).map((number, place) =>
+        prodseek.objectTile(number, { large: n_shown + place < group.n_exemplars })));
+      n_shown = Math.min(group_members.length, n_shown + n);
+      more.textContent = words.figure(group_members.length - n_shown) + " more";
+      more.hidden = n_shown === group_members.length;
+    }
+    extend(n_first);
+    return [box, note];
+  }
+
+  function leftOut(n, table) {
+    return n > 0 && make("span", { class: "note" }, " " + words.counted(n, "object") + " more in the table " + table + ".");
+  }
+
+  function fineGallery(group) {
+    const [box, note] = gallery(group, group.members, group.n_exemplars + MEMBERS_AT_FIRST);
+    note.append(leftOut(group.n_regions - group.members.length, "curation_groups") || "");
+    return [box, note];
+  }
+
+  // Of a coarse group its exemplars, then the first of each of its fine groups.
+  function firstLook(groups, number) {
+    const group = groups.coarse[number];
+    const finest = finerOf(groups)[number].slice(0, FIRST_LOOK).flatMap((one) => groups.fine[one].members.slice(0, 1));
+    return Array.from(new Set([...group.members.slice(0, group.n_exemplars), ...finest])).slice(0, FIRST_LOOK);
+  }
+
+  function finer(groups, facet, number) {
+    const numbers = finerOf(groups)[number];
+    if (!numbers.length) return null;
+    const list = make("div", { class: "finer" });
+    const more = prodseek.button("", extend, { class: "quiet" });
+    let n_shown = 0;
+    function extend() {
+      list.append(...numbers.slice(n_shown, n_shown + FINER_AT_FIRST).map((one) =>
+        make("section", { "aria-labelledby": "fine-" + one }, header(groups, facet, "fine", one, "h3"), fineGallery(groups.fine[one]))));
+      n_shown = Math.min(numbers.length, n_shown + FINER_AT_FIRST);
+      more.textContent = words.figure(numbers.length - n_shown) + " more finer groups";
+      more.hidden = n_shown === numbers.length;
+    }
+    const folded = make("details", null, make("summary", null, words.counted(numbers.length, "finer group")), list, more);
+    folded.addEventListener("toggle", () => { if (folded.open && !n_shown) extend(); });
+    return folded;
+  }
+
+  function card(groups, facet, [level, number], alone) {
+    const group = groups[level][number];
+    const article = make("article", { class: "card curation " + level, "aria-labelledby": level + "-" + number, "data-group": level + "-" + number },
+      header(groups, facet, level, number, "h2"));
+    if (level === "fine") {
+      article.append(...fineGallery(group));
+      return article;
+    }
+    article.append(make("div", { class: "gallery exemplars", "data-objects": true },
+      firstLook(groups, number).map((one) => prodseek.objectTile(one))));
+    const folded = finer(groups, facet, number);
+    if (folded) article.append(folded);
+    const loose = group.members.slice(group.n_exemplars);
+    if (loose.length) {
+      const rest = make("details", null, make("summary", null, words.counted(loose.length, "object") + " in none of the finer groups"));
+      rest.addEventListener("toggle", function () {
+        if (rest.open && rest.children.length === 1) rest.append(...gallery({ n_exemplars: 0 }, loose, MEMBERS_MORE));
+      });
+      article.append(rest);
+    }
+    if (alone && folded) folded.open = true;
+    return article;
+  }
+
+  // --- the page ------------------------------------------------------------------------------------------------------
+
+  function drawControls(state, facet, groups) {
+    for (const tab of byId("tabs").children) {
+      if ((state.tab || "") === tab.dataset.tab) tab.setAttribute("aria-current", "page");
+      else tab.removeAttribute("aria-current");
+      tab.href = prodseek.stateLink({ facet: facet === about.group_facets[0] ? "" : facet, tab: tab.dataset.tab });
+      tab.lastElementChild.textContent = words.figure({ "": groups.fine.length + groups.coarse.length, odd: groups.n_ungrouped,
+        gone: groups.retired.length }[tab.dataset.tab]);
+    }
+    form.elements.facet.value = facet;
+    form.elements.level.value = levelOf(state, groups);
+    form.elements.event.value = state.event || "";
+    form.elements.sort.value = state.sort || "";
+    for (const name of ["find", "least"]) {
+      if (document.activeElement !== form.elements[name]) form.elements[name].value = state[name] || "";
+    }
+    for (const part of form.querySelectorAll("[data-groups-only]")) part.hidden = Boolean(state.tab);
+    form.elements.level.closest("label").hidden = Boolean(state.tab) || !groups.coarse.length || !groups.fine.length;
+    byId("facet-choice").hidden = about.group_facets.length < 2;
+  }
+
+  function stateOfControls() {
+    const value = (name) => form.elements[name].value.trim();
+    const facet = value("facet");
+    return {
+      facet: facet === about.group_facets[0] ? "" : facet, tab: prodseek.state().tab || "",
+      level: value("level") === "coarse" ? "" : value("level"),
+      find: value("find"), event: value("event"), least: Number(value("least")) > 0 ? value("least") : "", sort: value("sort"),
+    };
+  }
+
+  function drawGroups(groups, facet, state, page) {
+    const left = filtered(groups, state);
+    const alone = Boolean(state.group);
+    const filters = state.find || state.event || state.least || alone;
+    const level = levelOf(state, groups);
+    const n = level === "fine" ? groups.fine.length : groups.coarse.length + groups.fine.filter((one) => one.parent < 0).length;
+    byId("count").textContent = n === 0 ? "No groups: no objects are alike enough, and many enough, to make one."
+      : alone ? (left.length ? "One group, by its link." : "This report has no such group.")
+        : filters ? (left.length ? words.counted(left.length, "group") : "No group") + (left.length > 1 ? " match" : " matches") + ", of " + words.figure(n) + "."
+          : words.counted(n, LEVELS[level] + " group") + ".";
+    byId("all").hidden = !filters;
+    byId("all").href = prodseek.stateLink({ facet: state.facet, level: state.level, sort: state.sort });
+    const cards = left.slice((page - 1) * CARDS_PER_PAGE, page * CARDS_PER_PAGE).map((one) => card(groups, facet, one, alone));
+    return [cards, left.length];
+  }
+
+  function drawOdd(groups, state, page) {
+    const n_per_page = 120;
+    byId("count").textContent = words.counted(groups.n_ungrouped, "object") + " in no group, of " + words.figure(groups.n_regions) + "; the oddest first."
+      + (groups.odd.length < groups.n_ungrouped ? " The report holds " + words.figure(groups.odd.length) + " of them; all are in the table curation_groups." : "");
+    const tiles = groups.odd.slice((page - 1) * n_per_page, page * n_per_page).map((number) => prodseek.objectTile(number));
+    return [[make("div", { class: "gallery", "data-objects": true }, tiles)], Math.ceil(groups.odd.length / n_per_page) * CARDS_PER_PAGE];
+  }
+
+  function drawGone(groups, state, page) {
+    const n_per_page = 500;
+    byId("count").textContent = groups.retired.length ? words.counted(groups.retired.length, "group") + " of the last run " + (groups.retired.length === 1 ? "is" : "are") + " no more."
+      : "All groups of the last run are still there.";
+    const rows = groups.retired.slice((page - 1) * n_per_page, page * n_per_page).map((group) => make("li", null,
+      make("span", { class: "text", dir: "auto" }, group.title), " ",
+      make("span", { class: "note text" }, (LEVELS[group.level] || group.level) + ", group " + group.group_id)));
+    return [[make("ul", { class: "plain retired" }, rows)], Math.ceil(groups.retired.length / n_per_page) * CARDS_PER_PAGE];
+  }
+
+  async function draw() {
+    drawing += 1;
+    const mine = drawing;
+    const state = prodseek.state();
+    const facet = facetOf(state);
+    const groups = await prodseek.load("groups-" + facet);
+    if (mine !== drawing) return;
+    drawControls(state, facet, groups);
+    byId("all").hidden = true;
+    const page = Math.max(1, Number.parseInt(state.page || "1", 10) || 1);
+    const [parts, n] = state.tab === "odd" ? drawOdd(groups, state, page)
+      : state.tab === "gone" ? drawGone(groups, state, page) : drawGroups(groups, facet, state, page);
+    byId("cards").replaceChildren(...parts);
+    byId("pager").replaceChildren(prodseek.pager(page, Math.ceil(n / CARDS_PER_PAGE), state));
+  }
+
+  form.elements.facet.append(...about.group_facets.map((facet) => make("option", { value: facet }, facet)));
+  form.elements.event.append(...Object.entries(words.EVENTS).map(([value, label]) => make("option", { value }, label)));
+  form.addEventListener("submit", (event) => event.preventDefault());
+  form.addEventListener("input", prodseek.debounced(150, () => prodseek.go(stateOfControls(), true)));
+  addEventListener("hashchange", () => { draw().catch(prodseek.fail); });
+  form.hidden = byId("tabs").hidden = false;
+  await draw();
+});
