@@ -53,7 +53,8 @@ def draw_figures(run: Run, measured: Measured, by_label: Mapping[str, Mapping[st
     photos = _Photos(measured.regions, base_uri, config.images.limits)
     targets = choose_targets(measured, by_label)
     examples = tuple(_example(photos, measured, role, row, by_label) for role, row in targets)
-    if not any(shown.thumbnail for each in examples for shown in (each.target, *(match for match, _ in each.matches))):
+    shown = [photo for each in examples for photo in (each.target, *(match for match, _ in each.matches))]
+    if shown and not any(photo.thumbnail for photo in shown):
         return Figures(missing=(f"There are no figures: the photos cannot be read any more from {base_uri}.",))
     try:
         settings = settings_of(run, manifest)

@@ -54,7 +54,7 @@ def evaluate_run(
     drawn = draw_figures(run, measured, evaluation["by_label"]) if with_figures else Figures()
     page = render_evaluation(evaluation, changed, compared_with, trends_of([*earlier, evaluation]), drawn)
     files.write_bytes(f"{target}.html", page)
-    _print(evaluation, changed, compared_with, f"{target}.html")
+    _print(evaluation, changed, compared_with, drawn.missing, f"{target}.html")
 
 
 def trends_of(evaluations: Sequence[Mapping[str, Any]]) -> list[Trend]:
@@ -71,13 +71,14 @@ def _earlier(root: str, run_id: str, label_column: str) -> list[dict[str, Any]]:
     folder = files.join(root, FOLDER)
     names = [name for name in files.list_names(folder) if name.endswith(".json") and name < f"{run_id}.json"]
     found = [read_evaluation(files.join(folder, name)) for name in names]
-    return [each for each in found if each["labels"].get("column", label_column) == label_column]
+    return [each for each in found if each.get("labels", {}).get("column", label_column) == label_column]
 
 
 def _print(
     evaluation: Mapping[str, Any],
     changed: Mapping[str, tuple[float, float]] | None,
     compared_with: str | None,
+    missing: Sequence[str],
     page_uri: str,
 ) -> None:
     console = Console()
@@ -105,4 +106,6 @@ def _print(
         largest = sorted(changed.items(), key=lambda item: -abs(item[1][1] - item[1][0]))[:5]
         listed = "; ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in largest) or "nothing"
         console.print(f"changed since {compared_with}: {listed}", highlight=False)
+    for sentence in missing:
+        console.print(sentence, highlight=False, markup=False)
     console.print(page_uri, highlight=False, soft_wrap=True)

@@ -61,10 +61,9 @@ def slice_grid_places(
     """The slices of an object at n_along x n_along places of one plain canvas, row by row, (n_along ** 2, slice_length) float16;
     and its centre there, (n_along ** 2, 2) x y in 0..1. A forward pass each. Arguments as for `slice_views`."""
     placed = grid_places(photo.pixels, _shown(photo, box), n_along)
-    corners = np.array([of_object for _, of_object in placed])
-    return np.concatenate([_slice(detector, *view) for view in placed]), (
-        corners[:, :2] + corners[:, 2:]
-    ) / 2 / CANVAS_PX
+    boxes = np.array([of_object for _, of_object in placed])
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 / CANVAS_PX
+    return np.concatenate([_slice(detector, *view) for view in placed]), centres
 
 
 def _shown(photo: DecodedImage, box: Box) -> Box:
