@@ -99,7 +99,7 @@ def make_report(
     }
     about: About = {
         "run_id": "20261124T031200Z-0badcafe",
-        "finished": "24 November 2026, 03:12 UTC",
+        "finished": "2026-11-24T03:12:00+00:00",
         "catalogue": "/shop/spring sale #1/catalog.csv",
         "prodseek_version": "0.1.0",
         "n_objects": n_objects,

@@ -94,7 +94,7 @@ def test_the_panel_by_keyboard(open_page: Open, report: Report) -> None:
 
     def shows(number: int) -> None:
         expect(panel.locator(".object-facts")).to_contain_text(report.objects[number]["detection_id"])
-        expect(panel.get_by_role("link", name="Page of its own")).to_have_attribute("href", f"object.html#{number}")
+        expect(panel.get_by_role("link", name="Own page")).to_have_attribute("href", f"object.html#{number}")
 
     shows(gallery[5])
     page.keyboard.press("ArrowRight")

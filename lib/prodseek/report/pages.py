@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from prodseek.report import wording
 from prodseek.report.records import About
 from prodseek.report.templating import environment, source
@@ -32,7 +34,7 @@ def render_pages(about: About) -> dict[str, bytes]:
     With the pages come all styles and scripts of the report, those of the overview too.
     """
     made = environment()
-    made.filters["counted"] = wording.counted
+    made.filters |= {"counted": wording.counted, "moment": lambda when: wording.moment(datetime.fromisoformat(when))}
     pages = {f"{name}.html": made.get_template(f"pages/{name}.html").render(about=about) for name in PAGES}
     assets = {f"assets/{name}": source(f"assets/{name}") for name in (*STYLES, *SCRIPTS)}
     assets["assets/page.css"] = source("page.css")

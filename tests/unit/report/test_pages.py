@@ -19,7 +19,7 @@ TEMPLATES = Path(prodseek.report.__file__).parent / "templates"
 def about(text: str = "r1") -> About:
     return {
         "run_id": text,
-        "finished": text,
+        "finished": "2026-11-24T03:12:00+00:00",
         "catalogue": text,
         "prodseek_version": text,
         "n_objects": 1234,

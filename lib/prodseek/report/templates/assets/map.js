@@ -63,10 +63,21 @@ prodseek.start(async function (about) {
   // --- labels --------------------------------------------------------------------------------------------------------
 
   const [coarse, fine] = [columns.get("coarse"), columns.get("fine")];
-  const labels = [
-    ...(coarse ? prodseek.mapLabels(coarse.names, coarse.found, "coarse", 13, 24) : []),
-    ...(fine ? prodseek.mapLabels(fine.names, fine.found, "fine", 11, 15) : []),
-  ];
+  let labels = [];
+  let labelSize = 0;
+
+  // Smaller letters on a narrow map.
+  function makeLabels() {
+    const size = width < 640 ? 0.8 : 1;
+    if (size === labelSize) return;
+    labelSize = size;
+    labels = [
+      ...(coarse ? prodseek.mapLabels(coarse.names, coarse.found, "coarse", 13 * size, 24 * size) : []),
+      ...(fine ? prodseek.mapLabels(fine.names, fine.found, "fine", 11 * size, 15 * size) : []),
+    ];
+    placed = { scale: 0, boxes: [] };
+  }
+
   let placed = { scale: 0, boxes: [] };
   const font = (label) => (label.level === "coarse" ? "600 " : "500 ") + label.size_px + "px " + getComputedStyle(document.body).fontFamily;
 
@@ -373,6 +384,7 @@ prodseek.start(async function (about) {
     canvas.width = Math.round(width * (devicePixelRatio || 1));
     canvas.height = Math.round(height * (devicePixelRatio || 1));
     whole = mapView.fit(points, width, height);
+    makeLabels();
     if (atRest) view = { ...whole };
     redraw();
   }).observe(canvas);

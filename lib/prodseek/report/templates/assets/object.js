@@ -47,8 +47,8 @@
       fact("Box", box + " px"),
       fact("Photo", words.size(shown)),
       shown.group >= 0 && about.group_facets.includes("visual")
-        && fact("In its group", words.percent(shown.membership) + " firmly"),
-      fact("Oddness", shown.outlier_score.toFixed(2)),
+        && fact("Membership", shown.membership.toFixed(2)),
+      fact("Outlier score", shown.outlier_score.toFixed(2)),
       fact("Region", make("code", { class: "text" }, shown.detection_id)),
     );
   }
@@ -136,7 +136,7 @@
     made.previous = prodseek.button("‹", () => step(-1), { "aria-label": "Previous object" });
     made.next = prodseek.button("›", () => step(1), { "aria-label": "Next object" });
     made.place = make("span", { class: "note" });
-    made.own = make("a", { href: "object.html" }, "Page of its own");
+    made.own = make("a", { href: "object.html" }, "Own page");
     made.bar.prepend(made.back, made.previous, made.place, made.next, make("span", { class: "space" }), made.own);
     made.title = make("h2", { class: "text", dir: "auto", tabindex: "-1" });
     made.content = make("div");

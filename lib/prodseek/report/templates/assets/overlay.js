@@ -51,7 +51,7 @@
     const apart = make("p", { class: "note" }, "How the one lies on the other is not known, so they cannot be laid over each other.");
     const side = make("div", { class: "pair" });
     const slider = make("input", { type: "range", min: "0", max: "100", value: "50" });
-    const slide = make("label", { class: "slide" }, make("span", null, "Copy"), slider);
+    const slide = make("label", { class: "slide" }, make("span", null, "First"), slider, make("span", null, "second"));
     const toggle = prodseek.button("", flip, { "aria-keyshortcuts": "Space" });
     const pause = prodseek.button("", function () { beat(!timer); });
     const shows = make("p", { class: "note" });
