@@ -20,9 +20,11 @@ _PHOTO = ("object", "image_id", "product_id", "uri", "title", "width_px", "heigh
 
 
 class ChosenCopies(NamedTuple):
-    """What is shown of copies. groups: number, group_id; pairs: number and the row of `near_duplicates`. n_*: shown and all."""
+    """What is shown of copies. groups: number, group_id. members: the rows of `duplicate_groups` shown, with number and place in the
+    group. pairs: number and the row of `near_duplicates`. n_*: shown and all."""
 
     groups: DataFrame
+    members: DataFrame
     pairs: DataFrame
     n_groups: int
     n_all_groups: int
@@ -31,10 +33,20 @@ class ChosenCopies(NamedTuple):
 
 
 def choose_copies(spark: SparkSession, store: Run, most: int) -> ChosenCopies:
-    """The largest groups of copies and the surest pairs that are in no group together, `most` of each at the most."""
+    """The largest groups of copies and the surest pairs that are in no group together, of `most` photos at the most."""
     in_groups = read_table(spark, store, "duplicate_groups")
     standing = in_groups.where("is_representative").select("group_id", "group_size")
-    groups = _numbered(standing, most, F.desc("group_size"), F.col("group_id")).select("number", "group_id").cache()
+    n_shown = F.least("group_size", F.lit(1 + _MAX_COPIES))
+    groups = _numbered(standing, most, F.desc("group_size"), F.col("group_id"))
+    so_far = F.sum(n_shown).over(Window.orderBy("number"))
+    groups = (
+        groups.withColumn("n_photos", so_far).where(F.col("n_photos") <= most // 2).select("number", "group_id").cache()
+    )
+    in_order = Window.partitionBy("group_id").orderBy(
+        F.desc("is_representative"), F.desc("similarity_to_representative"), "uri", "product_id"
+    )
+    members = in_groups.join(groups, "group_id").withColumn("place", F.row_number().over(in_order))
+    members = members.where(F.col("place") <= 1 + _MAX_COPIES)
     pairs = read_table(spark, store, "near_duplicates")
     for side in ("a", "b"):
         of_side = in_groups.select(*(F.col(name).alias(f"{name}_{side}") for name in ("product_id", "uri", "group_id")))
@@ -43,8 +55,8 @@ def choose_copies(spark: SparkSession, store: Run, most: int) -> ChosenCopies:
     apart = pairs.where(~merges | ~F.coalesce(F.col("group_id_a") == F.col("group_id_b"), F.lit(False)))
     apart = apart.drop("group_id_a", "group_id_b").cache()
     order = [F.desc("confidence"), *(F.col(name) for name in ("uri_a", "uri_b", "product_id_a", "product_id_b"))]
-    shown = _numbered(apart, most, *order).cache()
-    return ChosenCopies(groups, shown, groups.count(), standing.count(), shown.count(), apart.count())
+    shown = _numbered(apart, most // 4, *order).cache()
+    return ChosenCopies(groups, members, shown, groups.count(), standing.count(), shown.count(), apart.count())
 
 
 def write_copies(spark: SparkSession, store: Run, chosen: ChosenCopies, numbers: DataFrame) -> None:
@@ -52,7 +64,7 @@ def write_copies(spark: SparkSession, store: Run, chosen: ChosenCopies, numbers:
     images = read_table(spark, store, "images").withColumn("title", F.coalesce(F.col("attributes")["title"], F.lit("")))
     photos = images.join(numbers, "image_id").select(*_PHOTO)
     write_shards(
-        _groups(spark, store, chosen.groups, photos),
+        _groups(spark, store, chosen.members, photos),
         store,
         "data",
         "duplicates",
@@ -71,15 +83,10 @@ def write_copies(spark: SparkSession, store: Run, chosen: ChosenCopies, numbers:
     write_shards(pairs, store, "data", "pairs", GROUPS_PER_SHARD, chosen.n_pairs, _pair_record)
 
 
-def _groups(spark: SparkSession, store: Run, groups: DataFrame, photos: DataFrame) -> DataFrame:
+def _groups(spark: SparkSession, store: Run, members: DataFrame, photos: DataFrame) -> DataFrame:
     """Each group with its photos, the representative first, and what was measured between that and each other one."""
-    members = read_table(spark, store, "duplicate_groups").drop("image_id").join(groups, "group_id")
-    members = members.join(photos, ["product_id", "uri"])
+    shown = members.drop("image_id").join(photos, ["product_id", "uri"])
     original = members.where("is_representative").select("group_id", F.col("image_id").alias("original_id"))
-    in_order = Window.partitionBy("group_id").orderBy(
-        F.desc("is_representative"), F.desc("similarity_to_representative"), "uri", "product_id"
-    )
-    shown = members.withColumn("place", F.row_number().over(in_order)).where(F.col("place") <= 1 + _MAX_COPIES)
     shown = shown.join(original, "group_id").join(
         _both_ways(read_table(spark, store, "near_duplicates")), ["original_id", "image_id"], "left"
     )

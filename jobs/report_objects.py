@@ -63,8 +63,10 @@ def choose_objects(spark: SparkSession, store: Run, copies: ChosenCopies, most: 
         .fillna(NONE, ["duplicates"])
         .withColumn("pairs", F.coalesce("pairs", F.array().cast("array<long>")))
     )
-    has_copies = (F.col("duplicates") != NONE) | (F.size("pairs") > 0)
-    return known.orderBy(F.desc(has_copies), F.desc("is_exemplar"), "detection_id").limit(most)
+    in_cards = copies.members.select("image_id").distinct().withColumn("is_in_card", F.lit(True))
+    known = known.join(in_cards, "image_id", "left")
+    is_first = F.coalesce("is_in_card", F.size("pairs") > 0)
+    return known.orderBy(F.desc(is_first), F.desc("is_exemplar"), "detection_id").limit(most).drop("is_in_card")
 
 
 def write_objects(spark: SparkSession, store: Run, objects: DataFrame, n_objects: int) -> None:

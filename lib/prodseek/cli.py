@@ -151,12 +151,15 @@ def evaluate(
     pairs: Annotated[str | None, typer.Option(help="A CSV file of copies: uri_a, uri_b, perhaps verdict.")] = None,
     against: Annotated[str | None, typer.Option(help="An earlier evaluation's JSON, instead of the last one.")] = None,
     run_id: Annotated[str | None, typer.Option("--run", help="Another run than the newest.")] = None,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Pictures, made with photos and network.")
+    ] = True,
     root: Annotated[str, typer.Option(help="Where runs are kept.")] = "out",
 ) -> None:
     """Measure a run by labels: what each facet finds, groups, duplicates. Written beside the runs, as JSON and as a page."""
     from prodseek.evaluation.show import evaluate_run
 
-    evaluate_run(root, run_id, labels, uri_column, label_column, pairs, against)
+    evaluate_run(root, run_id, labels, uri_column, label_column, pairs, against, figures)
 
 
 @app.command()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 MAX_SLICE_BYTES = 4096
 SLICE_VERSION = 2  # goes up when the same pixels give other slices
 
@@ -34,6 +37,22 @@ class SlicePart:
     def span(self) -> slice:
         """Index of this part in a slice: `slices[:, part.span]`."""
         return slice(self.offset, self.offset + self.length)
+
+
+@dataclass(frozen=True)
+class MapReading:
+    """What a slice reads of a feature map under one box, by RoIAlign.
+
+    stride: network-input pixels a cell of the map. side: cells of the box, along x and along y. weights: (h, w) float32, how much
+    each cell of the map counts, all cells of the box taken together; 1 in all for a box inside the map, 0 where nothing is
+    read. x_px, y_px: float32, network-input pixels; bilinear samples lie at all pairs of one and the other.
+    """
+
+    stride: int
+    side: int
+    weights: NDArray[np.float32]
+    x_px: NDArray[np.float32]
+    y_px: NDArray[np.float32]
 
 
 def lay_out(lengths: dict[str, int]) -> dict[str, SlicePart]:

@@ -1,8 +1,12 @@
-"""The tables' definitions, read from `schemas/`: columns, types, keys, allowed values."""
+"""The tables' definitions, read from `schemas/`: columns, types, keys, allowed values.
+
+`python -m prodseek.tables > schemas/README.md` writes them down for people.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -95,3 +99,47 @@ def _arrow_type(spark_type: str | dict[str, Any]) -> pa.DataType:
     if spark_type["type"] == "map":
         return pa.map_(_arrow_type(spark_type["keyType"]), _arrow_type(spark_type["valueType"]))
     return pa.struct([pa.field(f["name"], _arrow_type(f["type"]), f["nullable"]) for f in spark_type["fields"]])
+
+
+def reference() -> str:
+    """Every table and column for people, as Markdown: grain, key, type, where null may stand, allowed values."""
+    lines = [
+        "# Tables and their columns",
+        "",
+        "Written by `python -m prodseek.tables > schemas/README.md`; what it says is defined in the JSON files beside it.",
+        "`prodseek search-batch` writes `search_results` and `rejected_prompts`; all others are a run's.",
+    ]
+    for name in TABLES:
+        table = table_schema(name)
+        key = ", ".join(f"`{column}`" for column in table.key) or "none"
+        lines += ["", f"## {name}", "", f"A row is {table.grain}. Key: {key}.", ""]
+        lines += [
+            "| column | type | null | what it holds |",
+            "|---|---|---|---|",
+            *_described(table.spark_json["fields"]),
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _described(fields: Iterable[dict[str, Any]], within: str = "") -> Iterator[str]:
+    for field in fields:
+        name, comment = within + field["name"], field["metadata"]["comment"]
+        allowed = ", ".join(f"`{value}`" for value in field["metadata"].get("allowed", ()))
+        text = f"{comment}: {allowed}" if allowed else comment
+        yield f"| `{name}` | {_type_name(field['type'])} | {'yes' if field['nullable'] else ''} | {text} |"
+        if isinstance(field["type"], dict) and field["type"]["type"] == "struct":
+            yield from _described(field["type"]["fields"], f"{name}.")
+
+
+def _type_name(spark_type: str | dict[str, Any]) -> str:
+    if isinstance(spark_type, str):
+        return spark_type
+    if spark_type["type"] == "array":
+        return f"array of {_type_name(spark_type['elementType'])}"
+    if spark_type["type"] == "map":
+        return f"map of {_type_name(spark_type['keyType'])} to {_type_name(spark_type['valueType'])}"
+    return str(spark_type["type"])
+
+
+if __name__ == "__main__":
+    print(reference(), end="")

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from synthetic_report import Report, make_report, write_report
 
 Open = Callable[..., Page]
+Contrast = Callable[[Page], list[tuple[float, str]]]
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +61,7 @@ def open_page(browser: Browser, report_folder: Path, troubles: list[str]) -> Ite
         page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
         page.goto((folder / file).as_uri() + ("#" + state if state else ""))
         if options.get("java_script_enabled", True):
-            page.wait_for_selector(DRAWN[file], state="attached")
+            page.wait_for_selector(DRAWN.get(file, "main"), state="attached")
         return page
 
     yield opened
@@ -72,9 +73,42 @@ def open_page(browser: Browser, report_folder: Path, troubles: list[str]) -> Ite
     assert not troubles
 
 
+@pytest.fixture(scope="session")
+def contrast() -> Contrast:
+    """What a page's texts have of the contrast that they need, 1 being enough, the worst first."""
+    return lambda page: page.evaluate(CONTRAST)
+
+
 DRAWN = {
     "duplicates.html": "#count:not(:text-is('Reading …')), .failure",
     "groups.html": "#count:not(:text-is('Reading …')), .failure",
     "map.html": "#map[data-drawn], .failure",
     "object.html": "#object > *, .failure",
 }
+
+# Contrast of every text with what is painted below it (WCAG 2.2, 1.4.3), the worst first.
+CONTRAST = """() => {
+  const parts = (css) => css.match(/[\\d.]+/g).map(Number);
+  const linear = (value) => (value <= 10.31 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+  const light = ([red, green, blue]) => 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
+  function below(element) {
+    for (let one = element; one; one = one.parentElement) {
+      const colour = parts(getComputedStyle(one).backgroundColor);
+      if (colour.length < 4 || colour[3] === 1) return colour;
+    }
+    return [255, 255, 255];
+  }
+  const found = [];
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement;
+    const hidden = !element.checkVisibility({ visibilityProperty: true }) || element.closest("option, :disabled");
+    if (hidden || !texts.currentNode.data.trim()) continue;
+    const style = getComputedStyle(element);
+    const size = parseFloat(style.fontSize);
+    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
+    const [a, b] = [light(parts(style.color)), light(below(element))].sort((x, y) => y - x);
+    found.push([(a + 0.05) / (b + 0.05) / (large ? 3 : 4.5), texts.currentNode.data.trim().slice(0, 40)]);
+  }
+  return found.sort((x, y) => x[0] - y[0]);
+}"""

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from synthetic_report import HOSTILE_TITLES, Report, make_report, write_report
 
 Open = Callable[..., Page]
+Contrast = Callable[[Page], list[tuple[float, str]]]
 
 PAGES = [
     ("duplicates.html", ""),
@@ -23,37 +24,10 @@ PAGES = [
 ]
 IDS = [f"{file}#{state}" if state else file for file, state in PAGES]
 
-# Contrast of every text with what is painted below it (WCAG 2.2, 1.4.3), the worst first.
-CONTRAST = """() => {
-  const parts = (css) => css.match(/[\\d.]+/g).map(Number);
-  const linear = (value) => (value <= 10.31 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4);
-  const light = ([red, green, blue]) => 0.2126 * linear(red) + 0.7152 * linear(green) + 0.0722 * linear(blue);
-  function below(element) {
-    for (let one = element; one; one = one.parentElement) {
-      const colour = parts(getComputedStyle(one).backgroundColor);
-      if (colour.length < 4 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  }
-  const found = [];
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    const element = texts.currentNode.parentElement;
-    const hidden = !element.checkVisibility({ visibilityProperty: true }) || element.closest("option, :disabled");
-    if (hidden || !texts.currentNode.data.trim()) continue;
-    const style = getComputedStyle(element);
-    const size = parseFloat(style.fontSize);
-    const large = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700);
-    const [a, b] = [light(parts(style.color)), light(below(element))].sort((x, y) => y - x);
-    found.push([(a + 0.05) / (b + 0.05) / (large ? 3 : 4.5), texts.currentNode.data.trim().slice(0, 40)]);
-  }
-  return found.sort((x, y) => x[0] - y[0]);
-}"""
-
 
 @pytest.mark.parametrize(("file", "state"), PAGES, ids=IDS)
 def test_text_stands_out_controls_have_names_and_a_narrow_screen_is_enough(
-    open_page: Open, file: str, state: str
+    open_page: Open, contrast: Contrast, file: str, state: str
 ) -> None:
     page = open_page(file, state, color_scheme="light")
     nameless = page.evaluate(
@@ -69,7 +43,7 @@ def test_text_stands_out_controls_have_names_and_a_narrow_screen_is_enough(
     for scheme, painted in (("light", "rgb(246, 246, 243)"), ("dark", "rgb(19, 20, 22)")):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         expect(page.locator("body")).to_have_css("background-color", painted)
-        found = page.evaluate(CONTRAST)
+        found = contrast(page)
         assert len(found) > 20 or "gone" in state
         assert found[0][0] >= 1, found[:5]
     page.set_viewport_size({"width": 360, "height": 740})

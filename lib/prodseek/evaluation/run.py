@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from prodseek import files
-from prodseek.embedding.evaluation import ranking
+from prodseek.embedding.evaluation import Ranking, ranking
 from prodseek.embedding.facets import FACETS
 from prodseek.embedding.leakage import N_FOLDS, location_leakage
 from prodseek.errors import CatalogError, StoreError
@@ -28,11 +28,26 @@ MAX_QUERIES = 5000
 # The leakage compares all with all.
 MAX_LEAKAGE_ROWS = 3000
 LEVELS = {"fine": "group_id", "coarse": "coarse_group_id"}
-_BOX = ["x1_px", "y1_px", "x2_px", "y2_px"]
+BOX = ["x1_px", "y1_px", "x2_px", "y2_px"]
 
 
-def evaluate(run: Run, labels: Mapping[str, str], source: str, pairs: LabelledPairs | None = None) -> dict[str, Any]:
-    """What a run is worth by labels of its photos, as what becomes JSON.
+@dataclass(frozen=True)
+class Measured:
+    """What an evaluation was measured on.
+
+    regions: the primary region of each labelled photo, by detection_id: uri, label, box and the photo's size. vectors: facet, or
+    RAW_SLICE -> (N, d) float32 unit length, in the same order. found: what each of those asked finds by the first facet.
+    """
+
+    regions: pa.Table
+    vectors: dict[str, NDArray[np.float32]]
+    found: Ranking
+
+
+def evaluate(
+    run: Run, labels: Mapping[str, str], source: str, pairs: LabelledPairs | None = None
+) -> tuple[dict[str, Any], Measured]:
+    """What a run is worth by labels of its photos, as what becomes JSON; and what that was measured on.
 
     labels: photo URI -> label; source: the file they are from. One primary region stands for each photo; of photos with the same
     bytes the first that has a label. Raises CatalogError when fewer than KS[-1] + 1 photos of the run have one.
@@ -48,7 +63,7 @@ def evaluate(run: Run, labels: Mapping[str, str], source: str, pairs: LabelledPa
     vectors = _vectors(run, table)
     rankings = {way: ranking(matrix, names, KS, queries) for way, matrix in vectors.items()}
     index = run.summary("index")
-    return {
+    evaluation = {
         "run_id": run.run_id,
         "labels": {
             "file": source,
@@ -65,6 +80,7 @@ def evaluate(run: Run, labels: Mapping[str, str], source: str, pairs: LabelledPa
         "place_in_vectors": _leakage(vectors, table, names),
         "index": {} if index is None else {k: index.facts.get(k) for k in ("recall", "recall_k", "recall_target")},
     }
+    return evaluation, Measured(table, vectors, rankings[FACETS[0]])
 
 
 def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
@@ -103,15 +119,16 @@ def _flat(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _labelled_regions(run: Run, images: pa.Table, labels: Mapping[str, str]) -> pa.Table:
-    """The primary region of each labelled image, by detection_id: image_id, label, slice, box and the photo's size."""
-    label_of: dict[str, str] = {}
+    """The primary region of each labelled image, by detection_id: image_id, uri, label, slice, box and the photo's size."""
+    uri_of: dict[str, str] = {}
     for row in images.sort_by("uri").to_pylist():
         if row["uri"] in labels:
-            label_of.setdefault(row["image_id"], labels[row["uri"]])
-    named = pa.table({"image_id": list(label_of), "label": list(label_of.values())})
+            uri_of.setdefault(row["image_id"], row["uri"])
+    uris = list(uri_of.values())
+    named = pa.table({"image_id": list(uri_of), "uri": uris, "label": [labels[uri] for uri in uris]})
     sizes = images.group_by("image_id").aggregate([("width_px", "max"), ("height_px", "max")])
-    where = pc.field("is_primary") & pc.field("image_id").isin(list(label_of))
-    primary = read_columns(run, "detections", ["image_id", "detection_id", "slice", *_BOX], where)
+    where = pc.field("is_primary") & pc.field("image_id").isin(list(uri_of))
+    primary = read_columns(run, "detections", ["image_id", "detection_id", "slice", *BOX], where)
     return primary.join(named, "image_id", join_type="inner").join(sizes, "image_id").sort_by("detection_id")
 
 
@@ -162,7 +179,7 @@ def _duplicates(run: Run, labels: Mapping[str, str], pairs: LabelledPairs | None
 
 def _leakage(vectors: Mapping[str, NDArray[np.float32]], table: pa.Table, names: list[str]) -> dict[str, float]:
     """R squared of the primary box's place in its photo, read from vectors of other labels' photos; none where it has none."""
-    edges = np.stack([table.column(name).to_numpy() for name in _BOX], axis=1)
+    edges = np.stack([table.column(name).to_numpy() for name in BOX], axis=1)
     sizes = np.stack([table.column(f"{name}_max").to_numpy() for name in ("width_px", "height_px")], axis=1)
     centres = (edges[:, :2] + edges[:, 2:]) / 2 / sizes
     rows = _sampled(table.column("image_id").to_pylist(), MAX_LEAKAGE_ROWS)

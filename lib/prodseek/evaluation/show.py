@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -11,9 +11,11 @@ from rich.table import Table
 
 from prodseek import files
 from prodseek.errors import StoreError
+from prodseek.evaluation.figures import draw_figures
 from prodseek.evaluation.labels import read_labels, read_pairs
-from prodseek.evaluation.run import changes, evaluate, read_evaluation
-from prodseek.report.evaluation_page import render_evaluation
+from prodseek.evaluation.run import changes, evaluate, figures, read_evaluation
+from prodseek.report.evaluation_page import Figures, render_evaluation
+from prodseek.report.trends import Trend
 from prodseek.store import Store
 
 FOLDER = "evaluations"
@@ -27,10 +29,11 @@ def evaluate_run(
     label_column: str,
     pairs_uri: str | None,
     against: str | None,
+    with_figures: bool,
 ) -> None:
     """Evaluate a finished run, the newest where none is named, and write ROOT/evaluations/RUN_ID.json and .html.
 
-    It is compared with the last evaluation there of an earlier run, or with the JSON file `against`.
+    It is compared with the last evaluation there of an earlier run by the same column of labels, or with the JSON file `against`.
     """
     store = Store.at(root)
     run = store.latest() if run_id is None else store.run(run_id)
@@ -39,27 +42,43 @@ def evaluate_run(
         raise StoreError(f"{root} has no finished run {run_id}; its newest are {known}")
     labels = read_labels(labels_uri, uri_column, label_column)
     pairs = None if pairs_uri is None else read_pairs(pairs_uri)
-    evaluation = evaluate(run, labels, labels_uri, pairs)
-    before = read_evaluation(against) if against else _last(store.root, run.run_id)
+    evaluation, measured = evaluate(run, labels, labels_uri, pairs)
+    evaluation["labels"]["column"] = label_column
+    earlier = _earlier(store.root, run.run_id, label_column)
+    before = read_evaluation(against) if against else earlier[-1] if earlier else None
     changed = None if before is None else changes(evaluation, before)
     compared_with = None if before is None else str(before.get("run_id"))
     evaluation["compared_with"] = compared_with
     target = files.join(store.root, FOLDER, run.run_id)
     files.write_bytes(f"{target}.json", (json.dumps(evaluation, indent=2, ensure_ascii=False) + "\n").encode())
-    files.write_bytes(f"{target}.html", render_evaluation(evaluation, changed, compared_with))
-    _print(evaluation, changed, compared_with, f"{target}.html")
+    drawn = draw_figures(run, measured, evaluation["by_label"]) if with_figures else Figures()
+    page = render_evaluation(evaluation, changed, compared_with, trends_of([*earlier, evaluation]), drawn)
+    files.write_bytes(f"{target}.html", page)
+    _print(evaluation, changed, compared_with, drawn.missing, f"{target}.html")
 
 
-def _last(root: str, run_id: str) -> dict[str, Any] | None:
+def trends_of(evaluations: Sequence[Mapping[str, Any]]) -> list[Trend]:
+    """Every figure of the last evaluation that an earlier one has too. evaluations: the oldest first."""
+    values: dict[str, list[tuple[str, float]]] = {}
+    for evaluation in evaluations:
+        for name, value in figures(evaluation):
+            values.setdefault(name, []).append((str(evaluation["run_id"]), value))
+    return [Trend(name, tuple(values[name])) for name, _ in figures(evaluations[-1]) if len(values[name]) > 1]
+
+
+def _earlier(root: str, run_id: str, label_column: str) -> list[dict[str, Any]]:
+    """Evaluations of earlier runs by the same column of labels, the oldest first."""
     folder = files.join(root, FOLDER)
-    earlier = [name for name in files.list_names(folder) if name.endswith(".json") and name < f"{run_id}.json"]
-    return read_evaluation(files.join(folder, earlier[-1])) if earlier else None
+    names = [name for name in files.list_names(folder) if name.endswith(".json") and name < f"{run_id}.json"]
+    found = [read_evaluation(files.join(folder, name)) for name in names]
+    return [each for each in found if each.get("labels", {}).get("column", label_column) == label_column]
 
 
 def _print(
     evaluation: Mapping[str, Any],
     changed: Mapping[str, tuple[float, float]] | None,
     compared_with: str | None,
+    missing: Sequence[str],
     page_uri: str,
 ) -> None:
     console = Console()
@@ -87,4 +106,6 @@ def _print(
         largest = sorted(changed.items(), key=lambda item: -abs(item[1][1] - item[1][0]))[:5]
         listed = "; ".join(f"{name} {before:.3f} -> {now:.3f}" for name, (before, now) in largest) or "nothing"
         console.print(f"changed since {compared_with}: {listed}", highlight=False)
+    for sentence in missing:
+        console.print(sentence, highlight=False, markup=False)
     console.print(page_uri, highlight=False, soft_wrap=True)

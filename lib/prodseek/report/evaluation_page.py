@@ -1,14 +1,30 @@
-"""The page of an evaluation: how well each facet ranks, label by label, and what changed."""
+"""The page of an evaluation: how well each facet ranks, label by label, what changed, and pictures of what was measured."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
+from prodseek.report.location import Panel, render_location
+from prodseek.report.sliced_cells import SlicedObject, render_cells
 from prodseek.report.templating import environment, source
+from prodseek.report.trends import Trend, render_trends
+from prodseek.report.wording import counted
+
+# Figures that get a chart at once, by their names in `evaluation.run.figures`, in words.
+MAIN_FIGURES = {
+    "retrieval visual P@1": "nearest photo has the same label",
+    "retrieval visual mAP": "mean average precision",
+    "groups fine ami": "groups, mutual information",
+    "groups coarse ami": "coarse groups, mutual information",
+    "duplicates pairs recall": "labelled pairs found",
+    "duplicates pairs precision": "published pairs that are labelled",
+    "place_in_vectors visual": "place read from visual, 0 is best",
+    "index recall": "recall of the index",
+}
 
 
 @dataclass(frozen=True)
@@ -20,27 +36,82 @@ class Change:
     now: float
 
 
+@dataclass(frozen=True)
+class LabelledPhoto:
+    """A photo with its object marked. thumbnail: WebP, None where the photo cannot be read."""
+
+    uri: str
+    label: str
+    thumbnail: bytes | None
+
+
+@dataclass(frozen=True)
+class Example:
+    """What one photo finds. role: why it is shown, such as `the hardest label`. matches: the nearest first, with their cosine
+    similarity. mean_average_precision: of the target's label."""
+
+    role: str
+    target: LabelledPhoto
+    matches: tuple[tuple[LabelledPhoto, float], ...]
+    mean_average_precision: float
+
+
+@dataclass(frozen=True)
+class Location:
+    """Objects at many places. place_share: by panel, how much of all variance is within an object, 0..1."""
+
+    n_objects: int
+    n_along: int
+    panels: tuple[Panel, ...]
+    place_share: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What is shown beside the numbers. missing: a sentence for each kind of figure that could not be made."""
+
+    examples: tuple[Example, ...] = ()
+    sliced: tuple[SlicedObject, ...] = ()
+    location: Location | None = None
+    missing: tuple[str, ...] = ()
+
+
 def render_evaluation(
-    evaluation: Mapping[str, Any], changes: Mapping[str, tuple[float, float]] | None, compared_with: str | None
+    evaluation: Mapping[str, Any],
+    changes: Mapping[str, tuple[float, float]] | None,
+    compared_with: str | None,
+    trends: Sequence[Trend] = (),
+    drawn: Figures | None = None,
 ) -> bytes:
     """The page as UTF-8 HTML that needs nothing beside it; every string is escaped.
 
     evaluation: what `evaluation.run.evaluate` returned. changes: figure -> (before, now), None where there is nothing to compare
-    with; compared_with: the run they are compared with.
+    with; compared_with: the run they are compared with. trends: of figures that at least two runs have, this the last.
     """
+    drawn = drawn or Figures()
     scores = list(evaluation["retrieval"].values())
-    by_label = sorted(evaluation["by_label"].items(), key=lambda item: (item[1]["mAP"], item[0]))
+    askable = {label: scores for label, scores in evaluation["by_label"].items() if scores["photos"] > 1}
+    by_label = sorted(askable.items(), key=lambda item: (item[1]["mAP"], item[0]))
     largest = sorted(
         (Change(n, *v) for n, v in (changes or {}).items()), key=lambda c: (-abs(c.now - c.before), c.name)
     )
+    of_name = {trend.name: trend for trend in trends}
+    main = [Trend(words, of_name[name].values) for name, words in MAIN_FIGURES.items() if name in of_name]
+    other = [trend for trend in trends if trend.name not in MAIN_FIGURES]
     made = environment()
-    made.filters |= {"figure": _figure, "percent": _percent}
+    made.filters |= {"figure": _figure, "percent": _percent, "counted": counted}
     page = made.get_template("evaluation.html").render(
         evaluation=evaluation,
         measures=list(scores[0]) if scores else [],
         by_label=by_label,
+        n_single=len(evaluation["by_label"]) - len(askable),
         changes=None if changes is None else largest,
         compared_with=compared_with,
+        trends=render_trends(main) if main else None,
+        other_trends=render_trends(other) if other else None,
+        drawn=drawn,
+        cells=render_cells(drawn.sliced) if drawn.sliced else None,
+        location=render_location(drawn.location.panels) if drawn.location else None,
         style=Markup(source("page.css")),
         own_style=Markup(source("evaluation.css")),
     )

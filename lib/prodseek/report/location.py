@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 MAX_POINTS = 2000  # of a panel; evenly spaced ones of more
 _SIDE = 300  # of a plot, in units of the SVG
 _PAD = 12
-_GAP = 20
 _FOOT = 34
 # Viridis at even steps (van der Walt and Smith, 2015): as bright as it is far along, for colour-blind eyes too.
 _SHADES = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
 _AXES = (("left", "right"), ("top", "bottom"))
 _STYLE = """
-.location { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 19rem), 1fr)); gap: 1.5rem; margin: 0; }
+.location { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: 1.5rem; margin: 0; }
 .location p { margin: 0 0 0.5rem; display: flex; justify-content: space-between; gap: 0.75rem; align-items: baseline; }
 .location p span { white-space: nowrap; font-variant-numeric: tabular-nums; }
+.location div { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 12rem), 1fr)); gap: 1.25rem; }
 .location svg { display: block; width: 100%; height: auto; }
 .location text { font-size: 15px; fill: var(--muted, #5c6068); }
 .location rect.plot { fill: #ffffff; stroke: var(--line, #e2e2dc); }
@@ -80,27 +80,28 @@ def _figure(panel: Panel) -> Markup:
     from_middle = (plane - (lowest + highest) / 2) / ((highest - lowest).max() or 1.0)  # of one scale, within a half
     # y grows upwards, as in any plot.
     places = (_SIDE / 2 + (_SIDE - 2 * _PAD) * from_middle * (1, -1)).round().astype(int)
-    plots = Markup("").join(_plot(places, panel.centres[shown, axis], axis) for axis in (0, 1))
     r_squared = max(0.0, panel.r_squared)
     label = f"{panel.title}: R squared of the place {r_squared:.2f}"
+    plots = Markup("").join(_plot(places, panel.centres[shown, axis], axis, label) for axis in (0, 1))
     return Markup(
-        '<figure style="margin:0"><p><strong>{}</strong><span>R² {:.2f}</span></p>\n'
-        '<svg viewBox="-1 -1 {} {}" role="img" aria-label="{}">\n{}</svg></figure>\n'
-    ).format(panel.title, r_squared, 2 * _SIDE + _GAP + 2, _SIDE + _FOOT + 1, label, plots)
+        '<figure style="margin:0"><p><strong>{}</strong><span>R² {:.2f}</span></p>\n<div>\n{}</div></figure>\n'
+    ).format(panel.title, r_squared, plots)
 
 
-def _plot(places: NDArray[np.int64], values: NDArray[np.floating], axis: int) -> Markup:
+def _plot(places: NDArray[np.int64], values: NDArray[np.floating], axis: int, label: str) -> Markup:
     """places: (N, 2) in the plot. values: (N,), the least of them of the first shade and the largest of the last."""
     span = np.ptp(values) or 1.0
     shades = ((values - values.min()) / span * len(_SHADES)).astype(int).clip(max=len(_SHADES) - 1)
-    left = axis * (_SIDE + _GAP)
-    frame = Markup('<g transform="translate({} 0)"><rect class="plot" width="{}" height="{}" rx="8"/>\n')
-    lines = [frame.format(left, _SIDE, _SIDE)]
+    first, last = _AXES[axis]
+    head = Markup(
+        '<svg viewBox="-1 -1 {} {}" role="img" aria-label="{}, coloured from {} to {}">\n'
+        '<rect class="plot" width="{}" height="{}" rx="8"/>\n'
+    )
+    lines = [head.format(_SIDE + 2, _SIDE + _FOOT + 1, label, first, last, _SIDE, _SIDE)]
     for index, shade in enumerate(_SHADES):
         dots = "".join(f"M{x} {y}h0" for x, y in places[shades == index].tolist())
         if dots:
             lines.append(Markup('<path stroke="{}" d="{}"/>\n').format(shade, dots))
-    first, last = _AXES[axis]
     baseline, width = _SIDE + 22, 12
     bar_left = _SIDE / 2 - width * len(_SHADES) / 2
     for index, shade in enumerate(_SHADES):
@@ -111,6 +112,6 @@ def _plot(places: NDArray[np.int64], values: NDArray[np.floating], axis: int) ->
         )
     lines.append(Markup('<text x="{:g}" y="{}" text-anchor="end">{}</text>').format(bar_left - 8, baseline, first))
     lines.append(
-        Markup('<text x="{:g}" y="{}">{}</text></g>\n').format(bar_left + width * len(_SHADES) + 8, baseline, last)
+        Markup('<text x="{:g}" y="{}">{}</text></svg>\n').format(bar_left + width * len(_SHADES) + 8, baseline, last)
     )
     return Markup("").join(lines)

@@ -24,6 +24,8 @@ TINT = 0.06  # gain of a single colour channel
 JPEG_QUALITY = (25, 92)
 N_PLACES = 4
 OBJECT_SIDE = (0.3, 0.6)  # of the canvas; where only the place changes, there must be room to move
+GRID_OBJECT_SIDE = 0.4  # of the canvas
+GRID_LEVEL = 232  # of the canvas, a pale grey
 
 
 def slice_views(
@@ -53,6 +55,17 @@ def slice_places(
     return np.concatenate([_slice(detector, *view) for view in placed])
 
 
+def slice_grid_places(
+    detector: Detector, photo: DecodedImage, box: Box, n_along: int
+) -> tuple[NDArray[np.float16], NDArray[np.float64]]:
+    """The slices of an object at n_along x n_along places of one plain canvas, row by row, (n_along ** 2, slice_length) float16;
+    and its centre there, (n_along ** 2, 2) x y in 0..1. A forward pass each. Arguments as for `slice_views`."""
+    placed = grid_places(photo.pixels, _shown(photo, box), n_along)
+    boxes = np.array([of_object for _, of_object in placed])
+    centres = (boxes[:, :2] + boxes[:, 2:]) / 2 / CANVAS_PX
+    return np.concatenate([_slice(detector, *view) for view in placed]), centres
+
+
 def _shown(photo: DecodedImage, box: Box) -> Box:
     """A box in pixels of the photo at full size, in those of `photo.pixels`."""
     height, width = photo.pixels.shape[:2]
@@ -76,22 +89,39 @@ def object_places(
     Arguments as for `nuisance_view`. Returns the views, (CANVAS_PX, CANVAS_PX, 3) uint8, and where the object is in
     them.
     """
-    height, width = pixels.shape[:2]
     canvas = _canvas(backdrop, rng)
+    cut_out = _cut_out(pixels, box, rng.uniform(*OBJECT_SIDE))
+    corners = [tuple(int(rng.integers(0, CANVAS_PX - side + 1)) for side in cut_out.size) for _ in range(N_PLACES)]
+    return [_put(cut_out, canvas, left, top) for left, top in corners]
+
+
+def grid_places(pixels: NDArray[np.uint8], box: Box, n_along: int) -> list[tuple[NDArray[np.uint8], Box]]:
+    """The object in a box, alone and of one size, at n_along x n_along evenly spaced places of a plain canvas, row by row.
+
+    Arguments as for `nuisance_view`. Returns as `object_places`.
+    """
+    canvas = Image.new("RGB", (CANVAS_PX, CANVAS_PX), (GRID_LEVEL,) * 3)
+    cut_out = _cut_out(pixels, box, GRID_OBJECT_SIDE)
+    lefts, tops = (np.linspace(0, CANVAS_PX - side, n_along).round().astype(int).tolist() for side in cut_out.size)
+    return [_put(cut_out, canvas, left, top) for top in tops for left in lefts]
+
+
+def _cut_out(pixels: NDArray[np.uint8], box: Box, side: float) -> Image.Image:
+    """What a box shows, its longer side `side` of the canvas; cut out along its outline where the background is plain."""
+    height, width = pixels.shape[:2]
     cut_out = Image.fromarray(pixels)
     found = find_foreground(pixels)
     if found is not None:
         cut_out.putalpha(Image.fromarray(found.mask.astype(np.uint8) * 255).resize((width, height)))
-    scale = rng.uniform(*OBJECT_SIDE) * CANVAS_PX / max(box[2] - box[0], box[3] - box[1])
+    scale = side * CANVAS_PX / max(box[2] - box[0], box[3] - box[1])
     size = (max(8, round((box[2] - box[0]) * scale)), max(8, round((box[3] - box[1]) * scale)))
-    cut_out = cut_out.resize(size, Image.Resampling.BILINEAR, box=box)
-    views = []
-    for _ in range(N_PLACES):
-        left, top = (int(rng.integers(0, CANVAS_PX - side + 1)) for side in size)
-        view = canvas.copy()
-        view.paste(cut_out, (left, top), cut_out if found is not None else None)
-        views.append((np.asarray(view), (float(left), float(top), float(left + size[0]), float(top + size[1]))))
-    return views
+    return cut_out.resize(size, Image.Resampling.BILINEAR, box=box)
+
+
+def _put(cut_out: Image.Image, canvas: Image.Image, left: int, top: int) -> tuple[NDArray[np.uint8], Box]:
+    view = canvas.copy()
+    view.paste(cut_out, (left, top), cut_out if cut_out.mode == "RGBA" else None)
+    return np.asarray(view), (float(left), float(top), float(left + cut_out.width), float(top + cut_out.height))
 
 
 def nuisance_view(

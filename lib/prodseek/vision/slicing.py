@@ -17,16 +17,19 @@ from prodseek.slice_layout import (
     GRID_CHANNELS,
     GRID_MAP,
     GRID_ROWS,
+    MapReading,
     SlicePart,
     slice_length,
 )
-from prodseek.vision.box_pooling import align_boxes
+from prodseek.vision.box_pooling import align_boxes, read_cells
 from prodseek.vision.letterbox import Letterbox
 from prodseek.vision.network import FeatureMap
 from prodseek.vision.pixel_parts import pixel_parts
 
 GEM_POWER = 3.0
-GRID_SAMPLES = 2  # a side of a cell
+# Cells and samples a side: of the generalised means, the whole box and a sample a cell of the map; of the grid.
+_GEM_POOLING = (1, 0)
+_GRID_POOLING = (GRID_ROWS, 2)
 MIN_SIDE_PX = 1.0  # network-input pixels
 _PROJECTION_SEED = 20180408
 _FLOAT16_MAX = float(np.finfo(np.float16).max)
@@ -84,6 +87,20 @@ def slice_regions(
     return np.split(rounded, ends[:-1])
 
 
+def sliced_cells(placed: Letterbox, box: Sequence[float], feature_maps: Sequence[FeatureMap]) -> dict[str, MapReading]:
+    """What `slice_regions` reads of each feature map under one box: name -> MapReading, of the maps that are sliced.
+
+    box: x1 y1 x2 y2, source pixels. Raises ValueError as it does.
+    """
+    (inside,) = network_boxes(placed, np.array([box], np.float32))
+    pooling = dict.fromkeys(GEM_MAPS.values(), _GEM_POOLING) | {GRID_MAP: _GRID_POOLING}
+    return {
+        each.name: read_cells(inside, each.stride, *pooling[each.name], (placed.input_px // each.stride,) * 2)
+        for each in feature_maps
+        if each.name in pooling
+    }
+
+
 def network_boxes(placed: Letterbox, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Boxes in source pixels -> where they are sliced, (R, 4) float32 network-input pixels. Raises
     ValueError."""
@@ -118,7 +135,7 @@ def _generalised_mean(values: torch.Tensor, boxes: list[torch.Tensor], stride: i
     After Radenovic, Tolias and Chum, Fine-tuning CNN image retrieval with no human annotation, 2018, equation 3: what
     fires strongly on a part of the object counts more than what fires weakly all over it.
     """
-    powers = align_boxes(values.clamp(min=0) ** GEM_POWER, boxes, stride, 1, 0)
+    powers = align_boxes(values.clamp(min=0) ** GEM_POWER, boxes, stride, *_GEM_POOLING)
     means = powers.clamp(min=0) ** (1 / GEM_POWER)
     return _as_array(_reduce(means, limit))
 
@@ -126,7 +143,7 @@ def _generalised_mean(values: torch.Tensor, boxes: list[torch.Tensor], stride: i
 def _grid(values: torch.Tensor, boxes: list[torch.Tensor], stride: int) -> NDArray[np.float32]:
     """A map in 3 x 3 cells of every box, left and right folded onto each other: a product seen from the left and from
     the right is one product. (all boxes, GRID_ROWS x GRID_COLUMNS x at most GRID_CHANNELS)"""
-    cells = align_boxes(values, boxes, stride, GRID_ROWS, GRID_SAMPLES)
+    cells = align_boxes(values, boxes, stride, *_GRID_POOLING)
     square = cells.view(len(cells), GRID_ROWS, GRID_ROWS, -1)
     outer, middle = (square[:, :, 0] + square[:, :, 2]) / 2, square[:, :, 1]
     return _as_array(_reduce(torch.stack((outer, middle), 2).flatten(1, 2), GRID_CHANNELS))

@@ -1,7 +1,8 @@
 """Encodes the rendered photos, plants near-duplicates and bad files, and writes the CSV files that say so.
 
-catalog.csv, one row a photo: product_id, uri (relative to the CSV's folder), title, category, colour.
-Listings of another supplier (`nordhus-…`, `casabella-…`, `lagerhaus-…`) have a product id of their own.
+catalog.csv, one row a photo: product_id, uri (relative to the CSV's folder), title, category, colour, supplier,
+best_seller (`yes` or empty). Listings of another supplier (`nordhus-…`, `casabella-…`, `lagerhaus-…`) have a product id
+of their own.
 
 truth.csv, one row a planted thing:
   uri, product_id    the photo and the id it is listed under; for a `scene_object` the product that is seen
@@ -31,7 +32,7 @@ from models import shift_hue
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 from products import BASE, PRODUCTS, ROOMS
 
-CATALOG_FIELDS = ["product_id", "uri", "title", "category", "colour"]
+CATALOG_FIELDS = ["product_id", "uri", "title", "category", "colour", "supplier", "best_seller"]
 TRUTH_FIELDS = [
     "uri",
     "kind",
@@ -44,7 +45,9 @@ TRUTH_FIELDS = [
     "x2_px",
     "y2_px",
 ]
-SUPPLIERS = ("nordhus", "casabella", "lagerhaus")
+SUPPLIERS = ("nordhus", "casabella", "lagerhaus")  # those that list copies
+FIRST_SUPPLIERS = ("aurelia", "birkenhof", "hearthside")  # of the photos that copies are made from
+BEST_SELLER_SHARE = 0.12
 # photos whose names are as awkward as names in real catalogues
 AWKWARD_NAMES = {
     ("armchair-chesterfield", "three_quarter_left"): "fauteuil été 01.jpg",
@@ -116,6 +119,19 @@ class Photo:
 
 def seeded(name: str) -> np.random.Generator:
     return np.random.default_rng(zlib.crc32(name.encode()))
+
+
+def supplier_of(product_id: str) -> str:
+    """Who sells a product; nobody sells a room."""
+    if product_id.startswith("room-"):
+        return ""
+    other = next((name for name in SUPPLIERS if product_id.startswith(f"{name}-")), None)
+    return other or FIRST_SUPPLIERS[int(seeded(f"{product_id}/supplier").integers(len(FIRST_SUPPLIERS)))]
+
+
+def best_seller(product_id: str) -> str:
+    sells_well = supplier_of(product_id) and seeded(f"{product_id}/best-seller").random() < BEST_SELLER_SHARE
+    return "yes" if sells_well else ""
 
 
 def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
@@ -255,7 +271,8 @@ def write_sample(work: Path, out: Path, plans: dict[str, list]) -> None:
     photos: dict[tuple[str, str], Photo] = {}
 
     def sell(product_id: str, uri: str, title: str, category: str, colour: str) -> None:
-        catalog.append(dict(zip(CATALOG_FIELDS, (product_id, uri, title, category, colour), strict=True)))
+        sold = (product_id, uri, title, category, colour, supplier_of(product_id), best_seller(product_id))
+        catalog.append(dict(zip(CATALOG_FIELDS, sold, strict=True)))
 
     def say(
         uri: str,

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 from prodseek.images import DecodedImage
 from prodseek.slice_layout import slice_length
 from prodseek.vision.inference import DetectorSettings, load_detector
-from prodseek.vision.nuisance import CANVAS_PX, N_PLACES, Box, nuisance_view, object_places, slice_places, slice_views
+from prodseek.vision.nuisance import (
+    CANVAS_PX,
+    GRID_OBJECT_SIDE,
+    N_PLACES,
+    Box,
+    grid_places,
+    nuisance_view,
+    object_places,
+    slice_grid_places,
+    slice_places,
+    slice_views,
+)
 from prodseek.vision.weights import file_sha256
 
 BOX: Box = (60.0, 40.0, 140.0, 100.0)
@@ -110,3 +121,32 @@ def test_only_the_place_changes(is_plain: bool) -> None:
         assert view.shape == (CANVAS_PX, CANVAS_PX, 3)
         assert greenness(inside[4:-4, 4:-4]).all()
         np.testing.assert_array_equal(inside, cut[0])
+
+
+def test_a_grid_of_places_reaches_all_edges() -> None:
+    placed = grid_places(photo(), BOX, 3)
+
+    boxes = np.array([box for _, box in placed]).reshape(3, 3, 4)
+    sides = boxes[0, 0, 2:] - boxes[0, 0, :2]
+    assert sides.max() == round(GRID_OBJECT_SIDE * CANVAS_PX)
+    np.testing.assert_array_equal(boxes[..., 2:] - boxes[..., :2], np.broadcast_to(sides, (3, 3, 2)))
+    np.testing.assert_array_equal(boxes[0, :, 0], boxes[2, :, 0])
+    assert boxes.min() == 0 and (boxes[2, 2, 2:] == CANVAS_PX).all()
+    for view, (x1, y1, x2, y2) in placed:
+        green = greenness(view)
+        assert green[round(y1) : round(y2), round(x1) : round(x2)].mean() > 0.9
+        assert green.sum() == green[round(y1) : round(y2), round(x1) : round(x2)].sum()
+
+
+def test_slices_and_centres_of_a_grid_of_places_go_together(tiny_weights: Path) -> None:
+    detector = load_detector(DetectorSettings(tiny_weights, file_sha256(tiny_weights)))
+    image = DecodedImage(photo(), 400, 300, "JPEG")
+
+    slices, centres = slice_grid_places(detector, image, (120.0, 80.0, 280.0, 200.0), 2)
+
+    assert slices.shape == (4, slice_length(detector.layout)) and centres.shape == (4, 2)
+    view, box = grid_places(image.pixels, BOX, 2)[3]
+    np.testing.assert_array_equal(
+        slices[3:], detector.embed_boxes(DecodedImage(view, CANVAS_PX, CANVAS_PX, "JPEG"), [box])
+    )
+    np.testing.assert_allclose(centres[3], [(box[0] + box[2]) / 2 / CANVAS_PX, (box[1] + box[3]) / 2 / CANVAS_PX])

@@ -22,7 +22,7 @@ from prodseek.slice_layout import (
 )
 from prodseek.vision.letterbox import letterbox, place
 from prodseek.vision.network import FeatureMap
-from prodseek.vision.slicing import View, network_boxes, slice_regions
+from prodseek.vision.slicing import View, network_boxes, slice_regions, sliced_cells
 
 INPUT_PX = 96
 MAPS = (FeatureMap("stride8", 8, 4), FeatureMap("stride16", 16, 4), FeatureMap("stride32", 32, 6))
@@ -253,3 +253,35 @@ def test_a_mask_that_the_box_hardly_touches_is_not_used() -> None:
 
     np.testing.assert_array_equal(with_mask["colour"], without["colour"])
     np.testing.assert_array_equal(with_mask["shape"], without["shape"])
+
+
+@pytest.mark.parametrize(
+    "box",
+    [[30, 10, 150, 95], [0, 0, 200, 100], [99, 50, 100, 51], [190, 2, 200, 99], [40.5, 33.3, 77.7, 61.9]],
+    ids=str,
+)
+def test_the_cells_said_to_be_read_are_those_that_a_slice_depends_on(box: list[float]) -> None:
+    """One cell after another is raised in maps of zeros: the slice notices just those that are said to be read."""
+    seen = view([box])
+    readings = sliced_cells(seen.placed, box, MAPS)
+    for part, name in (("gem8", "stride8"), ("gem16", "stride16"), ("grid", "stride32")):
+        weights = readings[name].weights
+        maps = {m.name: torch.zeros(weights.size, m.channels, *(INPUT_PX // m.stride,) * 2) for m in MAPS}
+        for cell in range(weights.size):
+            maps[name][cell].view(-1, weights.size)[:, cell] = 1000.0
+
+        slices = slice_regions(maps, MAPS, [seen] * weights.size, LAYOUT)
+
+        noticed = np.array([(rows[0, LAYOUT[part].span] != 0).any() for rows in slices]).reshape(weights.shape)
+        np.testing.assert_array_equal(noticed, weights > 0)
+        assert weights.sum() == pytest.approx(1, abs=1e-5)
+        assert noticed.any()
+
+
+def test_samples_lie_in_the_middle_of_their_parts_of_the_box() -> None:
+    readings = sliced_cells(place(96, 96, INPUT_PX), [8, 16, 56, 64], MAPS)
+
+    np.testing.assert_allclose(readings["stride8"].x_px, np.arange(12, 56, 8))  # 48 px are six cells: one sample each
+    np.testing.assert_allclose(readings["stride16"].y_px, [24, 40, 56])
+    np.testing.assert_allclose(readings["stride32"].x_px, np.arange(12, 56, 8))  # two in each third
+    assert [readings[m.name].side for m in MAPS] == [1, 1, 3]
