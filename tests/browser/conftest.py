@@ -80,6 +80,7 @@ def contrast() -> Contrast:
 
 
 DRAWN = {
+    "index.html": "#find:not([hidden]), .failure",
     "duplicates.html": "#count:not(:text-is('Reading …')), .failure",
     "groups.html": "#count:not(:text-is('Reading …')), .failure",
     "map.html": "#map[data-drawn], .failure",

@@ -91,7 +91,7 @@ def test_controls_and_address_say_the_same(open_page: Open, report: Report) -> N
     expect(again.locator("#count")).to_have_text(f"{len(report.groups['colour']['fine'])} fine groups.")
 
 
-def test_a_broad_group_unfolds_to_its_finer_ones(open_page: Open, report: Report) -> None:
+def test_a_coarse_group_unfolds_to_its_finer_ones(open_page: Open, report: Report) -> None:
     groups = report.groups["visual"]
     page = open_page("groups.html")
     card = page.locator('[data-group="coarse-2"]')

@@ -10,7 +10,6 @@ prodseek.start(async function (about) {
   const FIRST_LOOK = 8;
   const FINER_AT_FIRST = 12;
   const NEWEST_FIRST = ["born", "split", "merged", "grown", "shrunk", "continued", ""];
-  const LEVELS = { coarse: "broad", fine: "fine" };
   const form = byId("filters");
   let drawing = 0;
 
@@ -38,7 +37,7 @@ prodseek.start(async function (about) {
     return group.text;
   }
 
-  // [level, number] of the groups that the filters leave, in order. Broad groups are also found by the titles of their finer ones.
+  // [level, number] of the groups that the filters leave, in order. Coarse groups are also found by the titles of their finer ones.
   function filtered(groups, state) {
     if (state.group) {
       const [level, number] = state.group.split("-");
@@ -211,7 +210,7 @@ prodseek.start(async function (about) {
     const n = level === "fine" ? groups.fine.length : groups.coarse.length + groups.fine.filter((one) => one.parent < 0).length;
     const one = left.length ? "One group, by its link." : "This report has no such group.";
     byId("count").textContent = n === 0 ? "No groups: no objects are alike enough, and many enough, to make one."
-      : alone ? one : filters ? words.matched(left.length, "group", n) : words.counted(n, LEVELS[level] + " group") + ".";
+      : alone ? one : filters ? words.matched(left.length, "group", n) : words.counted(n, level + " group") + ".";
     byId("all").hidden = !filters;
     byId("all").href = prodseek.stateLink({ facet: state.facet, level: state.level, sort: state.sort });
     const cards = left.slice((page - 1) * CARDS_PER_PAGE, page * CARDS_PER_PAGE).map((at) => card(groups, facet, at, alone));
@@ -234,7 +233,7 @@ prodseek.start(async function (about) {
       : "All groups of the last run are still there.";
     const rows = retired.slice((page - 1) * GONE_PER_PAGE, page * GONE_PER_PAGE).map((group) => make("li", null,
       make("span", { class: "text", dir: "auto" }, group.title), " ",
-      make("span", { class: "note text" }, (LEVELS[group.level] || group.level) + ", group " + group.group_id)));
+      make("span", { class: "note text" }, group.level + ", group " + group.group_id)));
     return [[make("ul", { class: "plain" }, rows)], Math.ceil(retired.length / GONE_PER_PAGE)];
   }
 
