@@ -108,6 +108,7 @@ def test_a_broad_group_unfolds_to_its_finer_ones(open_page: Open, report: Report
     assert numbers == first["members"][:n_first]
     expect(card.locator(".finer section").first).to_contain_text("3 objects more in the table curation_groups")
     headings.first.get_by_role("link").click()
+    expect(page.locator("#cards > article")).to_have_count(1)
     expect(page.locator("#cards > article")).to_have_attribute("data-group", f"fine-{finer[0]}")
     page.locator("header").get_by_role("link", name=groups["coarse"][2]["title"]).click()
     expect(page.locator("#cards > article")).to_have_attribute("data-group", "coarse-2")
@@ -143,7 +144,7 @@ def test_the_odd_ones_out(open_page: Open, report: Report) -> None:
     page = open_page("groups.html")
     page.get_by_role("link", name="The odd ones out").click()
     odd = report.groups["visual"]["odd"]
-    expect(page.locator("#count")).to_contain_text(f"{len(odd) + 2} objects in no group")
+    expect(page.locator("#count")).to_contain_text(f"{len(odd) + 2} objects in no fine group")
     expect(page.locator("#count")).to_contain_text(f"The report holds {len(odd)} of them")
     numbers = page.locator("#cards [data-object]").evaluate_all("(all) => all.map((one) => Number(one.dataset.object))")
     assert numbers == odd[:120]

@@ -38,12 +38,13 @@ prodseek.start(async function (about) {
     return shards.get(name);
   }
 
-  async function allCards(view, mine) {
+  // Stops with null when `stop()` says so.
+  async function allCards(view, stop) {
     const n_shards = Math.ceil(VIEWS[view].n / about.groups_per_shard);
     const progress = byId("progress");
     const all = [];
     for (let shard = 0; shard < n_shards; shard += 1) {
-      if (mine !== drawing) return null;
+      if (stop()) return null;
       all.push(...await cards(view, shard));
       progress.hidden = shard + 1 === n_shards;
       progress.max = n_shards;
@@ -70,21 +71,6 @@ prodseek.start(async function (about) {
     return card.text;
   }
 
-  // The cards that the filters leave, each with the links that they leave.
-  function filtered(all, state) {
-    const asked = words.wordsOf(state.find || "");
-    const verdicts = new Set((state.verdict || "").split(",").filter(Boolean));
-    const least = Number(state.min || 0) / 100;
-    return all.flatMap(function (card) {
-      if (state.group !== undefined && card.number !== Number(state.group)) return [];
-      if (asked.length && !words.holdsAll(textOf(card), asked)) return [];
-      if (state.across && productsOf(card).size < 2) return [];
-      const links = card.links.filter(({ likeness }) =>
-        likeness.confidence >= least && (!verdicts.size || verdicts.has(likeness.verdict)));
-      return links.length ? [{ ...card, links, n_left_out: card.links.length - links.length }] : [];
-    });
-  }
-
   const surest = (card) => Math.max(...card.links.map((link) => link.likeness.confidence));
   const least = (card) => Math.min(...card.links.map((link) => link.likeness.confidence));
   const ORDERS = {
@@ -92,6 +78,22 @@ prodseek.start(async function (about) {
     sure: (a, b) => least(b) - least(a) || surest(b) - surest(a),
     unsure: (a, b) => least(a) - least(b),
   };
+
+  // The cards that the filters leave, in order, each with the links that they leave.
+  function filtered(all, state) {
+    const asked = words.wordsOf(state.find || "");
+    const verdicts = new Set((state.verdict || "").split(",").filter(Boolean));
+    const min = Number(state.min || 0) / 100;
+    const left = all.flatMap(function (card) {
+      if (state.group !== undefined && card.number !== Number(state.group)) return [];
+      if (asked.length && !words.holdsAll(textOf(card), asked)) return [];
+      if (state.across && productsOf(card).size < 2) return [];
+      const links = card.links.filter(({ likeness }) =>
+        likeness.confidence >= min && (!verdicts.size || verdicts.has(likeness.verdict)));
+      return links.length ? [{ ...card, links, n_left_out: card.links.length - links.length }] : [];
+    });
+    return ORDERS[state.sort] ? left.sort(ORDERS[state.sort]) : left;
+  }
 
   // --- cards ---------------------------------------------------------------------------------------------------------
 
@@ -154,7 +156,7 @@ prodseek.start(async function (about) {
       return figure;
     });
     const n_more = card.n_photos - 1 - card.links.length - card.n_left_out;
-    const notes = [card.n_left_out > 0 && words.counted(card.n_left_out, "more copy").replace("copys", "copies") + " that the filters leave out",
+    const notes = [card.n_left_out > 0 && words.figure(card.n_left_out) + " that the filters leave out",
       n_more > 0 && words.figure(n_more) + " more in the table duplicate_groups"].filter(Boolean);
     return make("article", { class: "card group" + (card.links.length > 2 ? " wide" : ""), "data-objects": true,
       "data-number": card.number, "aria-labelledby": "group-" + card.number },
@@ -219,8 +221,6 @@ prodseek.start(async function (about) {
     };
   }
 
-  let left = []; // what the filters leave, to be exported
-
   async function draw() {
     drawing += 1;
     const mine = drawing;
@@ -229,32 +229,28 @@ prodseek.start(async function (about) {
     const { noun, n, n_all, table, order } = VIEWS[view];
     drawControls(state);
     const filters = state.verdict || state.min || state.find || state.across || state.group !== undefined;
-    const whole = filters || (state.sort && ORDERS[state.sort]);
     const page = Math.max(1, Number.parseInt(state.page || "1", 10) || 1);
     let n_found = n;
     let shown;
-    if (whole) {
-      const all = await allCards(view, mine);
-      if (!all || mine !== drawing) return;
-      left = filtered(all, state);
-      if (ORDERS[state.sort]) left.sort(ORDERS[state.sort]);
+    const [first, end] = [(page - 1) * CARDS_PER_PAGE, page * CARDS_PER_PAGE];
+    if (filters || ORDERS[state.sort]) {
+      const all = await allCards(view, () => mine !== drawing);
+      if (!all) return;
+      const left = filtered(all, state);
       n_found = left.length;
-      shown = left.slice((page - 1) * CARDS_PER_PAGE, page * CARDS_PER_PAGE);
+      shown = left.slice(first, end);
     } else {
-      left = null;
-      shown = filtered(await cardsBetween(view, Math.min(n, (page - 1) * CARDS_PER_PAGE), Math.min(n, page * CARDS_PER_PAGE)), {});
-      if (mine !== drawing) return;
+      shown = filtered(await cardsBetween(view, Math.min(n, first), Math.min(n, end)), {});
     }
+    if (mine !== drawing) return; // something else was asked for meanwhile
     const content = byId("cards");
     content.className = "cards " + (view === "copies" ? "groups" : "pairs");
     content.replaceChildren(...shown.map(view === "copies" ? copiesCard : pairCard));
     byId("pager").replaceChildren(prodseek.pager(page, Math.ceil(n_found / CARDS_PER_PAGE), state));
     const capped = n < n_all ? " The report holds the " + words.figure(n) + " " + order + " of " + words.figure(n_all) +
       "; all are in the table " + table + "." : "";
-    byId("count").textContent = (n === 0 ? (view === "copies" ? "No photo is a copy of another." : "None found.")
-      : filters ? (n_found === 1 ? "1 " + noun + " matches" : (n_found ? words.counted(n_found, noun) : "No " + noun) +
-        (n_found ? " match" : " matches")) + ", of " + words.figure(n) + "."
-        : words.counted(n, noun) + ".") + capped;
+    const nothing = view === "copies" ? "No photo is a copy of another." : "None found.";
+    byId("count").textContent = (n === 0 ? nothing : filters ? words.matched(n_found, noun, n) : words.counted(n, noun) + ".") + capped;
     byId("export").hidden = n_found === 0;
     byId("all").hidden = !filters;
     byId("all").href = prodseek.stateLink({ tab: state.tab, sort: state.sort });
@@ -263,7 +259,7 @@ prodseek.start(async function (about) {
   async function exported() {
     const state = prodseek.state();
     const view = viewOf(state);
-    const list = left || filtered(await allCards(view, drawing) || [], {});
+    const list = filtered(await allCards(view, () => false), state);
     const head = ["group_id", "verdict", "confidence", "product_id_a", "title_a", "uri_a", "width_a_px", "height_a_px",
       "product_id_b", "title_b", "uri_b", "width_b_px", "height_b_px", "evidence"];
     const photo = (one) => [one.product_id, one.title, one.uri, one.width_px, one.height_px];

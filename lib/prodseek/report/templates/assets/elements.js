@@ -24,9 +24,10 @@
     return button;
   };
 
-  // Says it to those who cannot see it change.
+  // Says for a while what has happened.
   prodseek.announce = function (text) {
     prodseek.byId("announce").textContent = text;
+    setTimeout(() => { prodseek.byId("announce").textContent = ""; }, 4000);
   };
 
   prodseek.debounced = function (wait_ms, run) {
@@ -82,7 +83,13 @@
       last = one;
     }
     parts.push(link(page + 1, "Next ›", "Next page"));
-    return prodseek.make("nav", { class: "pager", "aria-label": "Pages" }, parts);
+    const nav = prodseek.make("nav", { class: "pager", "aria-label": "Pages" }, parts);
+    nav.addEventListener("click", function (event) {
+      if (!event.target.closest("a") || event.ctrlKey || event.metaKey || event.shiftKey) return;
+      prodseek.byId("main").focus({ preventScroll: true }); // the link is about to go
+      prodseek.byId("count").scrollIntoView();
+    });
+    return nav;
   };
 
   document.addEventListener("click", function (event) {

@@ -3,6 +3,8 @@
 prodseek.start(async function (about) {
   const { make, words, byId } = prodseek;
   const CARDS_PER_PAGE = 24;
+  const ODD_PER_PAGE = 120;
+  const GONE_PER_PAGE = 500;
   const MEMBERS_AT_FIRST = 14;
   const MEMBERS_MORE = 60;
   const FIRST_LOOK = 8;
@@ -87,9 +89,10 @@ prodseek.start(async function (about) {
     return make("header", null,
       make("div", null,
         parent && heading === "h2" && make("p", { class: "small" }, "in ",
-          make("a", { class: "text", dir: "auto", href: prodseek.stateLink({ facet, group: "coarse-" + group.parent }) }, parent.title)),
+          make("a", { class: "text", dir: "auto", href: prodseek.groupLink(facet, "coarse", group.parent) }, parent.title)),
         make(heading, { id, class: "text", dir: "auto" },
-          make("a", { href: prodseek.stateLink({ facet, group: id }) }, group.title || "Group " + group.group_id), " ", lineage(group))),
+          make("a", { href: prodseek.groupLink(facet, level, number) }, group.title || "Group " + group.group_id),
+          " ", lineage(group))),
       make("p", { class: "small group-facts" }, facts(group)));
   }
 
@@ -110,13 +113,10 @@ prodseek.start(async function (about) {
     return [box, note];
   }
 
-  function leftOut(n, table) {
-    return n > 0 && make("span", { class: "note" }, " " + words.counted(n, "object") + " more in the table " + table + ".");
-  }
-
   function fineGallery(group) {
     const [box, note] = gallery(group, group.members, group.n_exemplars + MEMBERS_AT_FIRST);
-    note.append(leftOut(group.n_regions - group.members.length, "curation_groups") || "");
+    const n_more = group.n_regions - group.members.length;
+    if (n_more > 0) note.append(" " + words.counted(n_more, "object") + " more in the table curation_groups.");
     return [box, note];
   }
 
@@ -135,7 +135,8 @@ prodseek.start(async function (about) {
     let n_shown = 0;
     function extend() {
       list.append(...numbers.slice(n_shown, n_shown + FINER_AT_FIRST).map((one) =>
-        make("section", { "aria-labelledby": "fine-" + one }, header(groups, facet, "fine", one, "h3"), fineGallery(groups.fine[one]))));
+        make("section", { "aria-labelledby": "fine-" + one },
+          header(groups, facet, "fine", one, "h3"), fineGallery(groups.fine[one]))));
       n_shown = Math.min(numbers.length, n_shown + FINER_AT_FIRST);
       more.textContent = words.figure(numbers.length - n_shown) + " more finer groups";
       more.hidden = n_shown === numbers.length;
@@ -147,7 +148,8 @@ prodseek.start(async function (about) {
 
   function card(groups, facet, [level, number], alone) {
     const group = groups[level][number];
-    const article = make("article", { class: "card curation " + level, "aria-labelledby": level + "-" + number, "data-group": level + "-" + number },
+    const id = level + "-" + number;
+    const article = make("article", { class: "card curation " + level, "aria-labelledby": id, "data-group": id },
       header(groups, facet, level, number, "h2"));
     if (level === "fine") {
       article.append(...fineGallery(group));
@@ -207,32 +209,33 @@ prodseek.start(async function (about) {
     const filters = state.find || state.event || state.least || alone;
     const level = levelOf(state, groups);
     const n = level === "fine" ? groups.fine.length : groups.coarse.length + groups.fine.filter((one) => one.parent < 0).length;
+    const one = left.length ? "One group, by its link." : "This report has no such group.";
     byId("count").textContent = n === 0 ? "No groups: no objects are alike enough, and many enough, to make one."
-      : alone ? (left.length ? "One group, by its link." : "This report has no such group.")
-        : filters ? (left.length ? words.counted(left.length, "group") : "No group") + (left.length > 1 ? " match" : " matches") + ", of " + words.figure(n) + "."
-          : words.counted(n, LEVELS[level] + " group") + ".";
+      : alone ? one : filters ? words.matched(left.length, "group", n) : words.counted(n, LEVELS[level] + " group") + ".";
     byId("all").hidden = !filters;
     byId("all").href = prodseek.stateLink({ facet: state.facet, level: state.level, sort: state.sort });
-    const cards = left.slice((page - 1) * CARDS_PER_PAGE, page * CARDS_PER_PAGE).map((one) => card(groups, facet, one, alone));
-    return [cards, left.length];
+    const cards = left.slice((page - 1) * CARDS_PER_PAGE, page * CARDS_PER_PAGE).map((at) => card(groups, facet, at, alone));
+    return [cards, Math.ceil(left.length / CARDS_PER_PAGE)];
   }
 
-  function drawOdd(groups, state, page) {
-    const n_per_page = 120;
-    byId("count").textContent = words.counted(groups.n_ungrouped, "object") + " in no group, of " + words.figure(groups.n_regions) + "; the oddest first."
-      + (groups.odd.length < groups.n_ungrouped ? " The report holds " + words.figure(groups.odd.length) + " of them; all are in the table curation_groups." : "");
-    const tiles = groups.odd.slice((page - 1) * n_per_page, page * n_per_page).map((number) => prodseek.objectTile(number));
-    return [[make("div", { class: "gallery", "data-objects": true }, tiles)], Math.ceil(groups.odd.length / n_per_page) * CARDS_PER_PAGE];
+  function drawOdd(groups, page) {
+    const capped = groups.odd.length < groups.n_ungrouped
+      ? " The report holds " + words.figure(groups.odd.length) + " of them; all are in the table curation_groups." : "";
+    byId("count").textContent = words.counted(groups.n_ungrouped, "object") + " in no fine group, of " + words.figure(groups.n_regions) +
+      "; the oddest first." + capped;
+    const tiles = groups.odd.slice((page - 1) * ODD_PER_PAGE, page * ODD_PER_PAGE).map((number) => prodseek.objectTile(number));
+    return [[make("div", { class: "gallery", "data-objects": true }, tiles)], Math.ceil(groups.odd.length / ODD_PER_PAGE)];
   }
 
-  function drawGone(groups, state, page) {
-    const n_per_page = 500;
-    byId("count").textContent = groups.retired.length ? words.counted(groups.retired.length, "group") + " of the last run " + (groups.retired.length === 1 ? "is" : "are") + " no more."
+  function drawGone(groups, page) {
+    const { retired } = groups;
+    byId("count").textContent = retired.length
+      ? words.counted(retired.length, "group") + " of the last run " + (retired.length === 1 ? "is" : "are") + " no more."
       : "All groups of the last run are still there.";
-    const rows = groups.retired.slice((page - 1) * n_per_page, page * n_per_page).map((group) => make("li", null,
+    const rows = retired.slice((page - 1) * GONE_PER_PAGE, page * GONE_PER_PAGE).map((group) => make("li", null,
       make("span", { class: "text", dir: "auto" }, group.title), " ",
       make("span", { class: "note text" }, (LEVELS[group.level] || group.level) + ", group " + group.group_id)));
-    return [[make("ul", { class: "plain retired" }, rows)], Math.ceil(groups.retired.length / n_per_page) * CARDS_PER_PAGE];
+    return [[make("ul", { class: "plain" }, rows)], Math.ceil(retired.length / GONE_PER_PAGE)];
   }
 
   async function draw() {
@@ -245,10 +248,10 @@ prodseek.start(async function (about) {
     drawControls(state, facet, groups);
     byId("all").hidden = true;
     const page = Math.max(1, Number.parseInt(state.page || "1", 10) || 1);
-    const [parts, n] = state.tab === "odd" ? drawOdd(groups, state, page)
-      : state.tab === "gone" ? drawGone(groups, state, page) : drawGroups(groups, facet, state, page);
+    const [parts, n_pages] = state.tab === "odd" ? drawOdd(groups, page)
+      : state.tab === "gone" ? drawGone(groups, page) : drawGroups(groups, facet, state, page);
     byId("cards").replaceChildren(...parts);
-    byId("pager").replaceChildren(prodseek.pager(page, Math.ceil(n / CARDS_PER_PAGE), state));
+    byId("pager").replaceChildren(prodseek.pager(page, n_pages, state));
   }
 
   form.elements.facet.append(...about.group_facets.map((facet) => make("option", { value: facet }, facet)));

@@ -59,7 +59,10 @@
         const y = label.y * scale + down;
         const box = { left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2, x, y, label };
         if (!free(box)) continue;
-        for (const at of cellsOf(box)) cells.set(at, [...(cells.get(at) || []), box]);
+        for (const at of cellsOf(box)) {
+          if (cells.has(at)) cells.get(at).push(box);
+          else cells.set(at, [box]);
+        }
         placed.push(box);
         break;
       }

@@ -3,6 +3,7 @@
 (function () {
   const NONE = 0xFFFFFFFF;
   const FULL = 65535; // x and y over the map's longer side
+  const [MARGIN_x_px, MARGIN_y_px] = [50, 35]; // for the names of groups at the edge
   const GRID = 256; // cells a side, for finding the point under the pointer
   // Paul Tol's "muted" and "light" schemes: told apart with any colour vision (SRON/EPS/TN/09-002).
   const PALETTE = {
@@ -109,7 +110,8 @@
       bottom = Math.max(bottom, ys[i]);
     }
     if (right < left) return { x: 0.5, y: 0.5, scale: Math.min(width_px, height_px) };
-    const scale = 0.88 * Math.min(width_px / Math.max(right - left, 0.02), height_px / Math.max(bottom - top, 0.02));
+    const scale = Math.min((width_px - 2 * MARGIN_x_px) / Math.max(right - left, 0.02),
+      (height_px - 2 * MARGIN_y_px) / Math.max(bottom - top, 0.02));
     return { x: (left + right) / 2, y: (top + bottom) / 2, scale };
   }
 

@@ -8,7 +8,7 @@ prodseek.start(async function (about) {
   const FURTHEST = 0.6; // of the view that holds everything
   const NEAREST_px = 400000; // pixels a map unit
   const ENTRIES_AT_FIRST = 40;
-  const MAX_CIRCLES = 25000;
+  const MAX_SMOOTH = 5000; // points drawn with smooth edges; more are written pixel by pixel
   const DIM = { light: "#c9cac6", dark: "#44484e" };
   const OTHER = { light: "#8d9096", dark: "#868b93" };
 
@@ -20,7 +20,7 @@ prodseek.start(async function (about) {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const columns = new Map(map.columns.map((column) => [column.name, prepared(column)]));
   if (points.n === 0) {
-    byId("map-status").textContent = "There are no objects to show.";
+    canvas.replaceWith(make("p", { class: "gone" }, "There are no objects to show."));
     return;
   }
 
@@ -41,6 +41,12 @@ prodseek.start(async function (about) {
     return mapView.PALETTE[theme()][column.turn[value]] || OTHER[theme()];
   }
 
+  // The colour of what is highlighted: never the grey that many names share.
+  function lit(column, value) {
+    const colour = colourOf(column, value);
+    return colour === OTHER[theme()] ? mapView.PALETTE[theme()][0] : colour;
+  }
+
   const columnOf = (state) => columns.get(state.by) || columns.values().next().value;
 
   // Points colour by colour, so that the brush changes a dozen times a frame and not once a point.
@@ -48,12 +54,12 @@ prodseek.start(async function (about) {
   function layOut(state) {
     const column = columnOf(state);
     const on = state.on === undefined ? -1 : Number(state.on);
-    const byColour = new Map();
+    const byColour = new Map([[OTHER[theme()], []]]); // what has no colour of its own lies below what has
     const none = [];
     for (let i = 0; i < points.n; i += 1) {
       const value = column ? column.values[i] : mapView.NONE;
       if (value === mapView.NONE || (on >= 0 && value !== on)) { none.push(i); continue; }
-      const colour = colourOf(column, value);
+      const colour = on >= 0 ? lit(column, value) : colourOf(column, value);
       if (!byColour.has(colour)) byColour.set(colour, []);
       byColour.get(colour).push(i);
     }
@@ -79,7 +85,8 @@ prodseek.start(async function (about) {
   }
 
   let placed = { scale: 0, boxes: [] };
-  const font = (label) => (label.level === "coarse" ? "600 " : "500 ") + label.size_px + "px " + getComputedStyle(document.body).fontFamily;
+  const { fontFamily } = getComputedStyle(document.body);
+  const font = (label) => (label.level === "coarse" ? "600 " : "500 ") + label.size_px + "px " + fontFamily;
 
   function measure(label) {
     if (!label.width) {
@@ -144,27 +151,66 @@ prodseek.start(async function (about) {
     return sprite;
   }
 
+  // How many points lie in what is seen; counted no further than `enough`.
+  function n_seen(enough) {
+    const [reach_x, reach_y] = [width / 2 / view.scale, height / 2 / view.scale];
+    let n = 0;
+    for (let i = 0; i < points.n && n < enough; i += 1) {
+      if (Math.abs(points.xs[i] - view.x) < reach_x && Math.abs(points.ys[i] - view.y) < reach_y) n += 1;
+    }
+    return n;
+  }
+
+  function drawSmooth(radius, ratio) {
+    const [scale, left, top] = [view.scale, width / 2 - view.x * view.scale, height / 2 - view.y * view.scale];
+    const side = 2 * radius + 2;
+    for (const [colour, list] of layers) {
+      const sprite = circle(colour, radius, ratio);
+      for (const i of list) {
+        const x = points.xs[i] * scale + left;
+        const y = points.ys[i] * scale + top;
+        if (x < -9 || y < -9 || x > width + 9 || y > height + 9) continue;
+        context.drawImage(sprite, x - side / 2, y - side / 2, side, side);
+      }
+    }
+  }
+
+  // Several times faster than asking the canvas for each point.
+  function drawPixels(radius, ratio) {
+    const [across, down] = [canvas.width, canvas.height];
+    const image = context.createImageData(across, down);
+    const pixels = new DataView(image.data.buffer);
+    const side = Math.max(2, Math.round(2 * radius * ratio));
+    const spans = Array.from({ length: side }, function (_, row) { // of a disc: how far from its left edge each row begins
+      const off = (row + 0.5) / side * 2 - 1;
+      return side < 4 ? 0 : Math.round(side / 2 * (1 - Math.sqrt(1 - off * off)));
+    });
+    const scale = view.scale * ratio;
+    const [left, top] = [across / 2 - view.x * scale - side / 2, down / 2 - view.y * scale - side / 2];
+    for (const [colour, list] of layers) {
+      context.fillStyle = colour;
+      const rgba = (Number.parseInt(context.fillStyle.slice(1), 16) * 256 + 255) >>> 0;
+      for (const i of list) {
+        const x = Math.round(points.xs[i] * scale + left);
+        const y = Math.round(points.ys[i] * scale + top);
+        if (x < 0 || y < 0 || x + side > across || y + side > down) continue;
+        for (let row = 0; row < side; row += 1) {
+          const end = x + side - spans[row];
+          for (let column = x + spans[row]; column < end; column += 1) pixels.setUint32(4 * ((y + row) * across + column), rgba);
+        }
+      }
+    }
+    context.putImageData(image, 0, 0);
+  }
+
   function draw() {
     asked = false;
     const ratio = devicePixelRatio || 1;
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     context.clearRect(0, 0, width, height);
     const radius = radius_px();
-    const n_seen = points.n * Math.min(1, (whole.scale / view.scale) ** 2);
-    const circles = n_seen < MAX_CIRCLES;
-    const [scale, left, top] = [view.scale, width / 2 - view.x * view.scale, height / 2 - view.y * view.scale];
-    for (const [colour, list] of layers) {
-      const sprite = circles ? circle(colour, radius, ratio) : null;
-      const side = circles ? 2 * radius + 2 : 2 * radius;
-      context.fillStyle = colour;
-      for (const i of list) {
-        const x = points.xs[i] * scale + left;
-        const y = points.ys[i] * scale + top;
-        if (x < -9 || y < -9 || x > width + 9 || y > height + 9) continue;
-        if (sprite) context.drawImage(sprite, x - side / 2, y - side / 2, side, side);
-        else context.fillRect(x - radius, y - radius, side, side);
-      }
-    }
+    if (n_seen(MAX_SMOOTH) < MAX_SMOOTH) drawSmooth(radius, ratio);
+    else drawPixels(radius, ratio);
     drawLabels();
     if (focused >= 0) {
       const [x, y] = screen(focused);

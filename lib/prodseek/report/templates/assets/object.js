@@ -8,6 +8,7 @@
   prodseek.describeObject = async function (number) {
     const about = prodseek.about;
     if (!Number.isInteger(number) || number < 0 || number >= about.n_objects) {
+      if (about.n_objects === 0) throw new Error("This report has no objects.");
       throw new Error("This report has no object of this number. Its objects are 0 to " + (about.n_objects - 1) + ".");
     }
     const shown = await prodseek.object(number);

@@ -16,6 +16,12 @@
   const figure = (value) => value.toLocaleString("en-GB");
   const counted = (n, noun) => figure(n) + " " + (n === 1 ? noun : noun + "s");
 
+  // How many of all a filter leaves: "2 groups match, of 60."
+  function matched(n, noun, n_all) {
+    const found = n === 0 ? "No " + noun + " matches" : n === 1 ? "1 " + noun + " matches" : counted(n, noun) + " match";
+    return found + ", of " + figure(n_all) + ".";
+  }
+
   // A share 0..1; never rounded up to 100 or down to 0 %.
   function percent(share) {
     if (share > 0 && share < 0.01) return "under 1 %";
@@ -56,7 +62,7 @@
   const kind = (shown) => shown.class_name || KINDS[shown.kind] || shown.kind;
 
   prodseek.words = {
-    figure, counted, percent, relative, fileName, photoAlt, objectAlt, objectName, fold, wordsOf, holdsAll, verdict, size, kind,
+    figure, counted, matched, percent, relative, fileName, photoAlt, objectAlt, objectName, fold, wordsOf, holdsAll, verdict, size, kind,
     EVENTS,
   };
 })();
