@@ -20,8 +20,11 @@ _PHOTO = ("object", "image_id", "product_id", "uri", "title", "width_px", "heigh
 
 
 class ChosenCopies(NamedTuple):
-    """What is shown of copies. groups: number, group_id. members: the rows of `duplicate_groups` shown, with number and place in the
-    group. pairs: number and the row of `near_duplicates`. n_*: shown and all."""
+    """What is shown of copies. n_*: shown, and all.
+
+    groups: number, group_id. members: the rows of `duplicate_groups` shown, with the group's number and their place in it. pairs:
+    number and the row of `near_duplicates`.
+    """
 
     groups: DataFrame
     members: DataFrame

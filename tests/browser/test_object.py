@@ -49,6 +49,16 @@ def test_the_page_of_an_object_says_all(open_page: Open, report: Report) -> None
     expect(page.get_by_role("heading", name="Its group").locator("..")).to_contain_text(fine["title"])
 
 
+def test_an_object_without_a_title_has_no_line_for_it(open_page: Open, report: Report) -> None:
+    number = next(n for n, shown in enumerate(report.objects) if not any(row["title"] for row in shown["photos"]))
+    facts = open_page("object.html", str(number)).locator(".object-facts")
+    expect(facts.locator("dt").first).to_have_text("Product")
+    assert (
+        facts.evaluate("(one) => Array.from(one.childNodes, (node) => node.nodeName)")
+        == ["DIV"] * facts.locator(":scope > div").count()
+    )
+
+
 def test_the_box_lies_on_the_photo(open_page: Open, report: Report) -> None:
     number = next(
         n for n, shown in enumerate(report.objects) if shown["kind"] == "foreground" and n not in report.missing

@@ -32,7 +32,7 @@
   }
 
   function fact(name, ...values) {
-    return values.length && make("div", null, make("dt", null, name), values.map((value) => make("dd", null, value)));
+    return values.length > 0 && make("div", null, make("dt", null, name), values.map((value) => make("dd", null, value)));
   }
 
   function facts(shown) {
