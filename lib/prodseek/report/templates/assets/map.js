@@ -71,6 +71,7 @@ prodseek.start(async function (about) {
   const [coarse, fine] = [columns.get("coarse"), columns.get("fine")];
   let labels = [];
   let labelSize = 0;
+  let placed = { scale: 0, boxes: [] }; // where the labels are at a scale
 
   // Smaller letters on a narrow map.
   function makeLabels() {
@@ -84,7 +85,6 @@ prodseek.start(async function (about) {
     placed = { scale: 0, boxes: [] };
   }
 
-  let placed = { scale: 0, boxes: [] };
   const { fontFamily } = getComputedStyle(document.body);
   const font = (label) => (label.level === "coarse" ? "600 " : "500 ") + label.size_px + "px " + fontFamily;
 
