@@ -14,6 +14,7 @@ Open = Callable[..., Page]
 Contrast = Callable[[Page], list[tuple[float, str]]]
 
 PAGES = [
+    ("index.html", ""),
     ("duplicates.html", ""),
     ("duplicates.html", "tab=apart"),
     ("groups.html", ""),
