@@ -75,7 +75,9 @@ def make_overview(report: Report, n_runs: int = 31, seed: int = 3) -> Overview:
         history=History(
             tuple(runs[:-1]),
             tuple(
-                Evaluation(run.run_id, HOSTILE_FILES[0], {"precision_at_1": random.uniform(0.8, 0.9)})
+                Evaluation(
+                    run.run_id, HOSTILE_FILES[0], HOSTILE_TITLES[0], {"precision_at_1": random.uniform(0.8, 0.9)}
+                )
                 for run in runs[:-1:3]
             ),
             n_skipped=2,
