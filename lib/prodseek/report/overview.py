@@ -134,7 +134,6 @@ def render_overview(overview: Overview) -> bytes:
 def _environment(overview: Overview) -> Environment:
     made = environment()
     made.filters |= {
-        "cap": wording.cap_sentence,
         "counted": wording.counted,
         "duration": wording.duration,
         "figure": wording.figure,
