@@ -67,10 +67,11 @@ class RunFigures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What `prodseek evaluate` measured of a run by labels, 0..1 each. labels: the file that they are from."""
+    """What `prodseek evaluate` measured of a run by labels, 0..1 each. labels, column: the file and the column of it."""
 
     run_id: str
     labels: str
+    column: str
     figures: Mapping[str, float]
 
 
@@ -84,7 +85,8 @@ class History:
 
 
 def read_history(store: Store, run_id: str) -> History:
-    """The last MAX_RUNS finished runs before `run_id`, and as many evaluations by the labels that the newest of them used.
+    """The last MAX_RUNS finished runs before `run_id`, and as many evaluations by the labels that the newest of them used,
+    which are those in a column of the same name.
 
     A manifest that is damaged, or that a version with another notion of it wrote, is skipped and counted.
     """
@@ -145,17 +147,18 @@ def _evaluations(store: Store, run_id: str) -> tuple[Evaluation, ...]:
     names = [name for name in files.list_names(folder) if name.endswith(".json") and name <= f"{run_id}.json"]
     read = [_read_evaluation(files.join(folder, name)) for name in names[-MAX_RUNS:]]
     found = [evaluation for evaluation in read if evaluation is not None]
-    return tuple(evaluation for evaluation in found if evaluation.labels == found[-1].labels)
+    return tuple(evaluation for evaluation in found if evaluation.column == found[-1].column)
 
 
 def _read_evaluation(uri: str) -> Evaluation | None:
     try:
         values = json.loads(files.read_bytes(uri))
-        run_id, labels = str(values["run_id"]), str(values["labels"]["file"])
+        run_id, labels = str(values["run_id"]), values["labels"]
+        file, column = str(labels["file"]), str(labels["column"])
         figures = {name: values[section][way][measure] for name, (section, way, measure) in _MEASURED.items()}
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Evaluation(run_id, labels, {name: value for name, value in figures.items() if _is_number(value)})
+    return Evaluation(run_id, file, column, {name: value for name, value in figures.items() if _is_number(value)})
 
 
 def _is_number(value: Any) -> TypeGuard[float]:

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Request, sync_playwright
+from synthetic_overview import make_overview
 from synthetic_report import Report, make_report, write_report
+
+from prodseek.report.overview import render_overview
 
 Open = Callable[..., Page]
 Contrast = Callable[[Page], list[tuple[float, str]]]
@@ -35,6 +38,7 @@ def report() -> Report:
 def report_folder(report: Report, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("browser") / "a report #1?"
     write_report(report, folder)
+    (folder / "index.html").write_bytes(render_overview(make_overview(report)))
     return folder
 
 

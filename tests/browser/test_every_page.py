@@ -142,18 +142,3 @@ def test_a_report_of_nothing(open_page: Open, tmp_path: Path) -> None:
     expect(open_page("groups.html", folder=tmp_path).locator("#count")).to_contain_text("No groups")
     expect(open_page("map.html", folder=tmp_path).locator("#map")).to_be_visible()
     expect(open_page("object.html", "0", folder=tmp_path).locator(".object-facts")).to_be_visible()
-
-
-def test_the_overview_leads_to_what_is_new(open_page: Open, report: Report) -> None:
-    page = open_page("index.html")
-    page.locator("main [data-object]").nth(2).click()
-    panel = page.locator("dialog.panel")
-    expect(panel).to_contain_text(report.objects[2]["detection_id"])
-    page.keyboard.press("ArrowRight")
-    expect(panel).to_contain_text(report.objects[3]["detection_id"])
-    page.keyboard.press("Escape")
-    page.get_by_role("link", name=HOSTILE_TITLES[1], exact=True).first.click()
-    expect(page.locator("#cards > article").first).to_have_attribute("data-group", "fine-1")
-    page.go_back()
-    page.get_by_role("link", name=f"{report.duplicates[0]['n_photos']} photos").first.click()
-    expect(page.locator("#cards > article")).to_have_attribute("data-number", "0")

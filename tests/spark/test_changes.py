@@ -13,12 +13,15 @@ import pytest
 from prodseek.jobs import changes as stage
 from prodseek.jobs.changes import changes_since
 from prodseek.jobs.intake import intake
+from prodseek.jobs.overview import PAGE, write_overview
 from pyspark.sql import SparkSession
 
 from prodseek.report.overview_model import ChangedGroup, Found, NewCopy, NewDuplicateGroup, NewPair, RejectExample
-from prodseek.store import Run, Store
+from prodseek.report.records import About
+from prodseek.store import Run, Store, Summary
 from prodseek.tables import table_schema
 
+COUNTS = ("n_objects", "n_images", "n_duplicate_groups", "n_all_duplicate_groups", "n_pairs", "n_all_pairs")
 BEFORE, NOW = "20260101T000000Z-00000001", "20260102T000000Z-00000002"
 
 
@@ -33,9 +36,9 @@ def write(run: Run, table: str, rows: list[dict[str, Any]]) -> None:
 def _filler(field: pa.Field) -> object:
     if field.nullable:
         return None
-    if pa.types.is_list(field.type) or pa.types.is_map(field.type):
-        return []
-    return {} if pa.types.is_struct(field.type) else "" if pa.types.is_string(field.type) else 0
+    if pa.types.is_nested(field.type):
+        return {} if pa.types.is_struct(field.type) else []
+    return {pa.string(): "", pa.binary(): b""}.get(field.type, 0)
 
 
 def photo(product: str, uri: str, content: str, title: str | None = None) -> dict[str, Any]:
@@ -235,17 +238,6 @@ def intake_of(spark: SparkSession, run: Run) -> int:
     return found.n_images
 
 
-def test_a_run_is_no_news_to_itself(spark: SparkSession, nights: tuple[Run, Run]) -> None:
-    now, _ = nights
-    write(now, "group_lineage", [])
-    found = changes_since(spark, now, now)
-    assert found is not None
-    counts = [found.came, found.went, found.replaced, found.moved, found.repaired, found.copies, found.pairs_apart]
-    assert [one.n for one in (*counts, found.duplicate_groups)] == [0] * 8
-    assert found.n_new_rejects == found.n_lost == 0
-    assert [(one.n_fine, one.n_coarse, one.examples) for one in found.groups] == [(0, 0, ())] * 4
-
-
 def test_a_run_that_lost_a_table_is_not_compared_with(spark: SparkSession, nights: tuple[Run, Run]) -> None:
     now, before = nights
     shutil.rmtree(before.table_uri("near_duplicates"))
@@ -265,3 +257,39 @@ def test_intake_counts_and_shows_a_few(spark: SparkSession, nights: tuple[Run, R
     assert [(one.reason, one.n_rows) for one in found.rejects] == [("empty", 5), ("invalid_row", 1)]
     assert [one.uri for one in found.rejects[0].examples] == ["0.jpg", "1.jpg", "2.jpg"]
     assert found.rejects[1].examples == (RejectExample("", "so", ""),)
+
+
+def test_the_first_page_of_a_second_run(spark: SparkSession, nights: tuple[Run, Run], make_config, make_jpeg) -> None:  # type: ignore[no-untyped-def]
+    now, before = nights
+    for name in ("new.jpg", "copy of kept 1.jpg"):
+        Path(now.root, name).write_bytes(make_jpeg())
+    box = {"x1_px": 0.0, "y1_px": 0.0, "x2_px": 64.0, "y2_px": 48.0, "is_primary": True}
+    contents = {"c1": 1, "d2": 2, "d8": 8, "d9": 9, "c7": 7}
+    write(now, "detections", [{"detection_id": number, "image_id": name, **box} for name, number in contents.items()])
+    index = {"description": "Flat", "recall_k": 10, "recall": 1.0, "recall_target": 0.95, "recall_queries": 5}
+    for run in nights:
+        rows = {"images": 11, "rejects": 7}
+        facts = {"input_rows": 18, "base_uri": now.root, "catalog": now.root}
+        run.write_summary(Summary("ingest", rows, facts, seconds=3600.0))
+        run.write_summary(Summary("embed", {"detections": 5}, {"model_id": "tiny"}, seconds=0.5))
+        run.write_summary(Summary("index", facts=index))
+    manifest = {"run_id": before.run_id, "finished": "2026-01-01T01:00:00+00:00", "tables": {"images": 10}}
+    stages = {"embed": {"model_id": "other"}}
+    Store(now.root).publish(before, {**manifest, "seconds": {"ingest": 7.0}, "stages": stages})
+
+    about = About(
+        run_id=NOW,
+        finished="2026-01-02T01:00:00+00:00",
+        catalogue=now.root,
+        prodseek_version="0",
+        **dict.fromkeys(COUNTS, 0),
+    )  # type: ignore[typeddict-item]
+    objects = spark.createDataFrame([("c7", 41)], "image_id string, number long")
+    config = make_config(now.root, now.root, "report.price_per_core_hour=2")
+    n_bytes = write_overview(spark, config, now, about, objects)
+
+    page = Path(now.path(PAGE)).read_text(encoding="utf-8")
+    assert len(page.encode()) == n_bytes and "4 are new since the last run" in page
+    assert page.count("data:image/webp") == 2 and page.count("cannot be read any more") == 2
+    assert page.count('href="object.html#41"') == 1 and "&lt;b&gt;Cup" in page
+    assert "2.00 core hours, 4.00 EUR" in page and "another network" in page and "+1<" in page

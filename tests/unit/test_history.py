@@ -150,24 +150,24 @@ def test_an_empty_store_has_no_history(store: Store) -> None:
 
 
 def test_evaluations_by_the_newest_labels_are_compared(store: Store) -> None:
-    def evaluated(day: int, labels: str, ami: float | None) -> dict[str, Any]:
+    def evaluated(day: int, column: str, ami: float | None) -> dict[str, Any]:
         return {
             "run_id": f"202601{day:02d}T000000Z-{day:08d}",
-            "labels": {"file": labels},
+            "labels": {"file": f"{day}.csv", "column": column},
             "retrieval": {"visual": {"P@1": 0.9, "mAP": 0.5}},
             "groups": {"fine": {"ami": ami}},
         }
 
-    found = [evaluated(1, "a.csv", 0.5), evaluated(2, "b.csv", 0.6), evaluated(3, "a.csv", None), {"run_id": "old"}]
+    found = [evaluated(1, "kind", 0.5), evaluated(2, "colour", 0.6), evaluated(3, "kind", None), {"run_id": "old"}]
     for day, values in enumerate(found, 1):
         uri = files.join(store.root, EVALUATIONS, f"202601{day:02d}T000000Z-{day:08d}.json")
         files.write_bytes(uri, json.dumps(values).encode())
     files.write_bytes(files.join(store.root, EVALUATIONS, "20260105T000000Z-00000005.json"), b"{")
     files.write_bytes(files.join(store.root, EVALUATIONS, "20260103T000000Z-00000003.html"), b"<p>")
-    later = json.dumps(evaluated(9, "a.csv", 0.1)).encode()
+    later = json.dumps(evaluated(9, "kind", 0.1)).encode()
     files.write_bytes(files.join(store.root, EVALUATIONS, "20260209T000000Z-00000009.json"), later)
 
     evaluations = read_history(store, NOW).evaluations
-    assert [(one.run_id[:8], one.labels) for one in evaluations] == [("20260101", "a.csv"), ("20260103", "a.csv")]
+    assert [(one.run_id[:8], one.labels) for one in evaluations] == [("20260101", "1.csv"), ("20260103", "3.csv")]
     assert evaluations[0].figures == {"precision_at_1": 0.9, "mean_average_precision": 0.5, "mutual_information": 0.5}
     assert "mutual_information" not in evaluations[1].figures

@@ -14,11 +14,10 @@ from prodseek.errors import StoreError
 from prodseek.evaluation.figures import draw_figures
 from prodseek.evaluation.labels import read_labels, read_pairs
 from prodseek.evaluation.run import changes, evaluate, figures, read_evaluation
+from prodseek.history import EVALUATIONS
 from prodseek.report.evaluation_page import Figures, render_evaluation
 from prodseek.report.trends import Trend
 from prodseek.store import Store
-
-FOLDER = "evaluations"
 
 
 def evaluate_run(
@@ -49,7 +48,7 @@ def evaluate_run(
     changed = None if before is None else changes(evaluation, before)
     compared_with = None if before is None else str(before.get("run_id"))
     evaluation["compared_with"] = compared_with
-    target = files.join(store.root, FOLDER, run.run_id)
+    target = files.join(store.root, EVALUATIONS, run.run_id)
     files.write_bytes(f"{target}.json", (json.dumps(evaluation, indent=2, ensure_ascii=False) + "\n").encode())
     drawn = draw_figures(run, measured, evaluation["by_label"]) if with_figures else Figures()
     page = render_evaluation(evaluation, changed, compared_with, trends_of([*earlier, evaluation]), drawn)
@@ -68,7 +67,7 @@ def trends_of(evaluations: Sequence[Mapping[str, Any]]) -> list[Trend]:
 
 def _earlier(root: str, run_id: str, label_column: str) -> list[dict[str, Any]]:
     """Evaluations of earlier runs by the same column of labels, the oldest first."""
-    folder = files.join(root, FOLDER)
+    folder = files.join(root, EVALUATIONS)
     names = [name for name in files.list_names(folder) if name.endswith(".json") and name < f"{run_id}.json"]
     found = [read_evaluation(files.join(folder, name)) for name in names]
     return [each for each in found if each.get("labels", {}).get("column", label_column) == label_column]

@@ -185,7 +185,7 @@ def full() -> Overview:
         History(
             runs,
             tuple(
-                Evaluation(run.run_id, "labels.csv", {"precision_at_1": 0.8 + place / 50})
+                Evaluation(run.run_id, "labels.csv", "kind", {"precision_at_1": 0.8 + place / 50})
                 for place, run in enumerate(runs)
             ),
             n_skipped=1,
@@ -213,7 +213,7 @@ def page(full: Overview) -> _Page:
         "Photos read 1,208 +8 since the run before", "Recall of the index 0.972 no change", "reaches the target 0.95",
         "5 runs: 1,000 on 20 November, 1,208 on 24 November; lowest 1,000, highest 1,208.",
         "another network on 21 November; projection fitted again on 22 November",
-        "1 earlier run cannot be shown", "Measured by labels labels.csv", "86 % +2.0 points",
+        "1 earlier run cannot be shown", "Measured by labels kind in labels.csv", "86 % +2.0 points",
         "41 came", "1 gone", "gone.jpg", "now.jpg was then.jpg of P-0", "mended.jpg was truncated", "2 newly set aside",
         "1 new group of copies", "3 photos of Blue mug keep.jpg", "1 photo joined a group", "copy.jpg",
         "6 new pairs of look-alikes kept apart", "recoloured 70 % sure", "2 more of them",

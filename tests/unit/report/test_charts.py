@@ -2,7 +2,7 @@
 
 import pytest
 
-from prodseek.report.trend import COLUMNS_SIZE, LINE_SIZE, columns, line
+from prodseek.report.charts import COLUMNS_SIZE, LINE_SIZE, columns, line
 
 
 def points(text):
