@@ -18,9 +18,11 @@ from urllib.parse import unquote, urlparse
 from playwright.sync_api import Browser, Error, Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
+from synthetic_overview import make_overview
 from synthetic_report import Report, make_report, write_report
 
 from prodseek.images import decode_image
+from prodseek.report.overview import render_overview
 from prodseek.report.thumbnails import LARGE_SIDE_PX, SMALL_SIDE_PX, thumbnail
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "images"
@@ -41,6 +43,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         root = Path(folder)
         write_report(report, root, pictures)
+        (root / "index.html").write_bytes(render_overview(make_overview(report)))
         table = Table(title=f"{n:,} objects, {n // 5:,} groups, {n * 2 // 25:,} duplicate groups")
         for column in ("page", "first load, MiB", "opens, s", "then", "takes, s", "JS heap, MiB"):
             table.add_column(column, justify="left" if column in ("page", "then") else "right")

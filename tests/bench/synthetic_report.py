@@ -8,27 +8,11 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
-from prodseek.history import History, RunFigures
-from prodseek.report.overview import render_overview
-from prodseek.report.overview_model import (
-    ChangedGroup,
-    ChangedPhoto,
-    Changes,
-    Cost,
-    Found,
-    GroupChanges,
-    Intake,
-    NewDuplicateGroup,
-    Overview,
-    RejectedRows,
-    RejectExample,
-)
 from prodseek.report.pages import render_pages
 from prodseek.report.records import (
     About,
@@ -161,7 +145,6 @@ def write_report(report: Report, folder: Path, pictures: Sequence[tuple[str, str
     for name, content in render_pages(report.about).items():
         (folder / name).write_bytes(content)
     about = report.about
-    (folder / "index.html").write_bytes(render_overview(_overview(report)))
     (folder / "data" / "about.js").write_bytes(script("about", about))
     (folder / "data" / "map.js").write_bytes(script("map", report.map))
     for facet, groups in report.groups.items():
@@ -430,52 +413,6 @@ def _map(objects: list[ShownObject], groups: FacetGroups, x: np.ndarray, y: np.n
             column("category", "category", categories, [shown["group"] % 60 for shown in objects]),
         ],
     }
-
-
-def _overview(report: Report) -> Overview:
-    """The report's first page: some of what the others show is new since the last run."""
-    about = report.about
-    n = about["n_objects"]
-    runs = [
-        RunFigures(
-            f"2026112{day}T031200Z-0badcafe",
-            datetime(2026, 11, 20 + day, 3, 12, tzinfo=UTC),
-            "tiny",
-            "projection",
-            {"rows_in": n + 2 * day, "images": n + day, "rejected": day, "index_recall": 0.97},
-            {"ingest": 3.0, "embed": 60.0 + day},
-        )
-        for day in (2, 3, 4)
-    ]
-    came = tuple(
-        ChangedPhoto(shown["image_id"], row["product_id"], row["uri"], row["title"])
-        for shown in report.objects[:6]
-        for row in shown["photos"][:1]
-    )
-    groups = tuple(
-        ChangedGroup(group["group_id"], "fine", group["title"], group["n_regions"])
-        for group in report.groups["visual"]["fine"][:3]
-    )
-    copies = tuple(
-        NewDuplicateGroup(group["group_id"], group["n_photos"], kept["product_id"], kept["uri"], kept["title"])
-        for group in report.duplicates[:3]
-        for kept in (group["representative"],)
-    )
-    rejected = RejectedRows("truncated", 4, (RejectExample(HOSTILE_FILES[3], HOSTILE_TITLES[1], HOSTILE_TITLES[0]),))
-    return Overview(
-        about,
-        runs[-1],
-        Intake(n + 8, n + 4, n, 2 * n, (rejected,)),
-        Cost(2, 0.05, "EUR"),
-        History(tuple(runs[:-1]), (), 0),
-        Changes(
-            runs[-2].run_id,
-            came=Found(len(came) + 1, came),
-            duplicate_groups=Found(len(copies), copies),
-            groups=(GroupChanges("born", len(groups), 0, groups),),
-        ),
-        objects={shown["image_id"]: number for number, shown in enumerate(report.objects[:6])},
-    )
 
 
 def _base64(raw: bytes) -> str:

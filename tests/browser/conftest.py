@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 from synthetic_overview import make_overview
 from synthetic_report import Report, make_report, write_report
 
@@ -62,7 +62,7 @@ def open_page(browser: Browser, report_folder: Path, troubles: list[str]) -> Ite
         page.set_default_timeout(8000)
         page.on("console", lambda message: troubles.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: troubles.append(f"error: {error}"))
-        page.on("requestfailed", lambda request: troubles.append(f"failed: {request.url}"))
+        page.on("requestfailed", lambda request: _mind(request, troubles))
         page.goto((folder / file).as_uri() + ("#" + state if state else ""))
         if options.get("java_script_enabled", True):
             page.wait_for_selector(DRAWN.get(file, "main"), state="attached")
@@ -81,6 +81,11 @@ def open_page(browser: Browser, report_folder: Path, troubles: list[str]) -> Ite
 def contrast() -> Contrast:
     """What a page's texts have of the contrast that they need, 1 being enough, the worst first."""
     return lambda page: page.evaluate(CONTRAST)
+
+
+def _mind(request: Request, troubles: list[str]) -> None:
+    if request.failure != "net::ERR_ABORTED":  # a page that is left lets go of what it was still reading
+        troubles.append(f"failed: {request.url} {request.failure}")
 
 
 DRAWN = {

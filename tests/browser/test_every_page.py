@@ -99,12 +99,10 @@ def test_without_scripts_a_page_says_so(open_page: Open) -> None:
 @pytest.mark.parametrize(
     ("file", "missing"),
     [
-        ("duplicates.html", "data/duplicates-0000.js"),
         ("groups.html", "data/groups-visual.js"),
         ("groups.html", "data/about.js"),
         ("groups.html", "thumbs/regions-0000.js"),
         ("map.html", "data/map.js"),
-        ("object.html", "data/objects-0000.js"),
     ],
 )
 def test_a_missing_file_is_named(
@@ -113,7 +111,7 @@ def test_a_missing_file_is_named(
     folder = tmp_path / "report"
     shutil.copytree(report_folder, folder)
     (folder / missing).unlink()
-    page = open_page(file, "0" if file == "object.html" else "", folder=folder)
+    page = open_page(file, folder=folder)
     expect(page.get_by_role("alert").first).to_have_text(
         f"The file {missing} of this report cannot be read. Was the whole folder copied?"
     )

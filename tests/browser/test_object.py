@@ -88,7 +88,7 @@ def test_one_object_leads_to_the_next(open_page: Open, report: Report) -> None:
     expect(page.locator(".object-facts")).to_contain_text(report.objects[41]["detection_id"])
 
 
-@pytest.mark.parametrize("state", ["", "999999", "nonsense", "-1"])
+@pytest.mark.parametrize("state", ["", "999999"])
 def test_an_object_that_is_not_there(open_page: Open, report: Report, state: str) -> None:
     page = open_page("object.html", state)
     expect(page.get_by_role("alert")).to_contain_text(f"Its objects are 0 to {len(report.objects) - 1}.")
