@@ -55,7 +55,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     most = config.report.max_images
     copies = choose_copies(spark, store, most)
     chosen = choose_objects(spark, store, copies, most).cache()
-    summary = _rows(spark, store, "curation_summary")
+    summary = _summary_of(spark, store, chosen)
     objects, members = _numbered(spark, chosen, summary)
     n_objects = members.num_rows
     numbers = objects.select(F.col("number").alias("object"), "image_id")
@@ -74,7 +74,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     write_copies(spark, store, copies, numbers)
     _write_groups(spark, store, summary, objects, members)
     _write_map(spark, store, summary, objects, members, pictures, photos)
-    about = _about(spark, store, n_objects, copies)
+    about = _about(spark, store, n_objects, copies, _group_facets(summary))
     write_data(store, "about", about)
     for name, content in render_pages(about).items():
         files.write_bytes(store.path("report", name), content)
@@ -86,8 +86,17 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     )
 
 
-def _rows(spark: SparkSession, store: Run, table: str) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = read_table(spark, store, table).toArrow().to_pylist()
+def _summary_of(spark: SparkSession, store: Run, chosen: DataFrame) -> list[dict[str, Any]]:
+    """Rows of `curation_summary` of the groups that have a region among those shown."""
+    groups = read_table(spark, store, "curation_groups").join(
+        chosen.select("detection_id"), "detection_id", "left_semi"
+    )
+    shown = groups.select(F.explode(F.array("group_id", "coarse_group_id")).alias("group_id")).distinct()
+    return _rows(read_table(spark, store, "curation_summary").join(shown, "group_id", "left_semi"))
+
+
+def _rows(frame: DataFrame) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = frame.toArrow().to_pylist()
     return rows
 
 
@@ -121,8 +130,7 @@ def _numbered(spark: SparkSession, chosen: DataFrame, summary: list[dict[str, An
 def _write_groups(
     spark: SparkSession, store: Run, summary: list[dict[str, Any]], objects: DataFrame, members: pa.Table
 ) -> None:
-    lineage = _rows(spark, store, "group_lineage")
-    before = _titles_before(spark, store)
+    lineage, before = _since_the_last_run(spark, store, summary, members.num_rows)
     for facet in _group_facets(summary):
         groups = read_table(spark, store, "curation_groups").where(F.col("facet") == facet)
         counts = groups.agg(F.count(F.lit(1)).alias("n"), F.count_if(F.col("group_id").isNull()).alias("odd")).first()
@@ -147,13 +155,27 @@ def _group_facets(summary: list[dict[str, Any]]) -> list[str]:
     return [FACET, *(facet for facet in FACETS if facet in found and facet != FACET)]
 
 
-def _titles_before(spark: SparkSession, store: Run) -> dict[str, str]:
-    """Titles of the last run's groups; empty when there is none."""
+def _since_the_last_run(
+    spark: SparkSession, store: Run, summary: list[dict[str, Any]], most: int
+) -> tuple[list[dict[str, Any]], dict[str, str] | None]:
+    """What became of groups, and what those of the last run were called: None when there is no last run.
+
+    Of the groups in `summary`, and of `most` of those that are no more.
+    """
     before = Store(store.root).before(store)
     if before is None or not files.exists(before.table_uri("curation_summary")):
-        return {}
-    titles = read_table(spark, before, "curation_summary").select("group_id", "title")
-    return {row["group_id"]: row["title"] for row in titles.collect()}
+        return [], None
+    lineage = read_table(spark, store, "group_lineage")
+    shown = spark.createDataFrame([(row["group_id"],) for row in summary], "group_id string")
+    retired = lineage.where("event = 'retired'").orderBy("facet", "level", "previous_group_id").limit(most)
+    told = lineage.join(shown, "group_id", "left_semi").unionByName(retired).cache()
+    was = told.select(F.col("previous_group_id").alias("group_id")).distinct()
+    titles = (
+        read_table(spark, before, "curation_summary").join(was, "group_id", "left_semi").select("group_id", "title")
+    )
+    found = _rows(told), {row["group_id"]: row["title"] for row in titles.collect()}
+    told.unpersist()
+    return found
 
 
 def _write_map(
@@ -205,7 +227,7 @@ def _telling_attributes(rows: DataFrame) -> list[str]:
     return [row["name"] for row in few.collect()]
 
 
-def _about(spark: SparkSession, store: Run, n_objects: int, copies: ChosenCopies) -> About:
+def _about(spark: SparkSession, store: Run, n_objects: int, copies: ChosenCopies, group_facets: list[str]) -> About:
     ingest = store.summary("ingest")
     return About(
         run_id=store.run_id,
@@ -223,7 +245,7 @@ def _about(spark: SparkSession, store: Run, n_objects: int, copies: ChosenCopies
         region_thumbs_per_shard=REGION_THUMBS_PER_SHARD,
         photo_thumbs_per_shard=PHOTO_THUMBS_PER_SHARD,
         facets=list(FACETS),
-        group_facets=_group_facets(_rows(spark, store, "curation_summary")),
+        group_facets=group_facets,
         verdicts={
             name: VerdictWords(label=words.label, meaning=words.meaning, merges=name in {one.value for one in MERGING})
             for name, words in VERDICTS.items()

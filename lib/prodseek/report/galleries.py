@@ -55,14 +55,15 @@ def facet_groups(
     summary: Sequence[Mapping[str, Any]],
     members: pa.Table,
     lineage: Iterable[Mapping[str, Any]],
-    titles_before: Mapping[str, str],
+    titles_before: Mapping[str, str] | None,
     n_regions: int,
     n_ungrouped: int,
 ) -> FacetGroups:
     """The galleries of one facet.
 
     summary, lineage: its rows of `curation_summary` and `group_lineage`. members: the objects shown, with number, detection_id,
-    group_id, coarse_group_id, outlier_score, is_exemplar. titles_before: of the last run's groups. n_*: of the run.
+    group_id, coarse_group_id, outlier_score, is_exemplar. titles_before: of the last run's groups; None when there is no last
+    run. n_*: of the run.
     """
     fine_order, coarse_order = largest_first(summary, FINE), largest_first(summary, COARSE)
     fine, coarse = places(members["group_id"], fine_order), places(members["coarse_group_id"], coarse_order)
@@ -70,19 +71,21 @@ def facet_groups(
     number_of = dict(zip(members["detection_id"].to_pylist(), numbers.tolist(), strict=True))
     of_fine = _by_place(fine, numbers)
     of_coarse = _by_place(np.where(fine == NONE, coarse, NONE), numbers)
+    was_called = titles_before or {}
     parents = {row["group_id"]: place for place, row in enumerate(coarse_order)}
     changes: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
     retired = []
     for row in lineage:
         if row["event"] == "retired":
             name = row["previous_group_id"]
-            retired.append(RetiredGroup(group_id=name, title=titles_before.get(name, name), level=row["level"]))
+            retired.append(RetiredGroup(group_id=name, title=was_called.get(name, name), level=row["level"]))
         else:
             changes[row["group_id"]].append(row)
 
     def shown(row: Mapping[str, Any], members: list[int]) -> ShownGroup:
         exemplars = [number_of[one] for one in row["exemplar_ids"] if one in number_of]
-        event, before = _event(changes[row["group_id"]], row["group_id"]) if titles_before else ("", [])
+        is_first_run = titles_before is None
+        event, before = ("", []) if is_first_run else _event(changes[row["group_id"]], row["group_id"])
         return ShownGroup(
             group_id=row["group_id"],
             title=row["title"],
@@ -98,7 +101,7 @@ def facet_groups(
             n_exemplars=len(exemplars),
             members=exemplars + [number for number in members if number not in set(exemplars)],
             event=event,
-            previous_titles=[titles_before[name] for name in before if name in titles_before],
+            previous_titles=[was_called[name] for name in before if name in was_called],
         )
 
     odd = np.flatnonzero(fine == NONE)
