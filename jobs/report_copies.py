@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from prodseek.jobs.duplicates import is_merging
 from prodseek.jobs.report_shards import write_shards
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek.duplicates.verdicts import MERGING
 from prodseek.report.evidence import identical_bytes, likeness
 from prodseek.report.records import GROUPS_PER_SHARD, Copy, DuplicateGroup, PairApart, ShownPhoto
 from prodseek.spark.tables import read_table
@@ -54,8 +54,7 @@ def choose_copies(spark: SparkSession, store: Run, most: int) -> ChosenCopies:
     for side in ("a", "b"):
         of_side = in_groups.select(*(F.col(name).alias(f"{name}_{side}") for name in ("product_id", "uri", "group_id")))
         pairs = pairs.join(of_side, [f"product_id_{side}", f"uri_{side}"], "left")
-    merges = F.col("verdict").isin(*sorted(verdict.value for verdict in MERGING))
-    apart = pairs.where(~merges | ~F.coalesce(F.col("group_id_a") == F.col("group_id_b"), F.lit(False)))
+    apart = pairs.where(~is_merging("verdict") | ~F.coalesce(F.col("group_id_a") == F.col("group_id_b"), F.lit(False)))
     apart = apart.drop("group_id_a", "group_id_b").cache()
     order = [F.desc("confidence"), *(F.col(name) for name in ("uri_a", "uri_b", "product_id_a", "product_id_b"))]
     shown = _numbered(apart, most // 4, *order).cache()
