@@ -71,6 +71,8 @@ def run(
     run_named(stage.value, load_config(environment, config_files or (), settings or (), catalog, root))
 
 
+ReadRoot = Annotated[str, typer.Option("--root", help="Where runs are kept.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 FacetOrMix = Annotated[
     str, typer.Option(help="visual, colour, texture or shape, or a mix such as mix=visual:0.5,colour:0.5.")
 ]
@@ -86,11 +88,11 @@ def search(
     facet: FacetOrMix = "visual",
     k: Annotated[int, typer.Option("-k", help="How many products.")] = 20,
     exclude_same_product: Exclude = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
     html: Annotated[str | None, typer.Option(help="Write a page with the photos.")] = None,
     png: Annotated[str | None, typer.Option(help="Write a picture: the target, then the matches.")] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    root: Annotated[str, typer.Option(help="Where runs are kept.")] = "out",
+    root: ReadRoot = "out",
 ) -> None:
     """Find products that look like a part of a photo, or like a region of the catalogue, in the newest run.
 
@@ -151,12 +153,31 @@ def evaluate(
     pairs: Annotated[str | None, typer.Option(help="A CSV file of copies: uri_a, uri_b, perhaps verdict.")] = None,
     against: Annotated[str | None, typer.Option(help="An earlier evaluation's JSON, instead of the last one.")] = None,
     run_id: Annotated[str | None, typer.Option("--run", help="Another run than the newest.")] = None,
-    root: Annotated[str, typer.Option(help="Where runs are kept.")] = "out",
+    root: ReadRoot = "out",
 ) -> None:
     """Measure a run by labels: what each facet finds, groups, duplicates. Written beside the runs, as JSON and as a page."""
     from prodseek.evaluation.show import evaluate_run
 
     evaluate_run(root, run_id, labels, uri_column, label_column, pairs, against)
+
+
+@app.command()
+def verify(
+    run_id: Annotated[str | None, typer.Option("--run", help="Another run than the newest.")] = None,
+    photos: Annotated[int, typer.Option(min=0, help="How many photos go through the network again.")] = 8,
+    as_json: AsJson = False,
+    root: ReadRoot = "out",
+) -> None:
+    """Read a finished run again and say whether it is sound: tables, index, cache, some photos. Exit code 1 if it is not."""
+    from prodseek.store import Store
+    from prodseek.upkeep.show import show_checks
+    from prodseek.upkeep.verify import run_to_verify
+    from prodseek.upkeep.verify import verify as checks_of
+
+    store = Store.at(root)
+    run = run_to_verify(store) if run_id is None else store.run(run_id)
+    if not show_checks(run.run_id, checks_of(store, run, photos), as_json):
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -188,7 +209,7 @@ def weights(environment: Environment = "local", config_files: ConfigFiles = None
 @app.command()
 def export_index(
     file: Annotated[Path, typer.Argument(help="Where to write it.")],
-    root: Annotated[str, typer.Option(help="Where runs are kept.")] = "out",
+    root: ReadRoot = "out",
     facet: Annotated[Facet, typer.Option(help="Which index.")] = Facet.VISUAL,
 ) -> None:
     """Write the newest run's index as one file for plain faiss: `faiss.read_index(FILE)`, ids are detection_ids."""

@@ -180,16 +180,23 @@ class Store:
 
     def latest(self) -> Run:
         """The run that was published last. Raises StoreError when there is none, or LATEST does not lead to it."""
-        if not files.exists(files.join(self.root, LATEST)):
-            raise StoreError(f"no run has been published in {self.root}; start one with `prodseek run nightly`")
-        named = files.read_bytes(files.join(self.root, LATEST)).decode(errors="replace").strip()
-        if not _RUN_ID.fullmatch(named) or not self.run(named).is_finished:
-            what = "which is not there or has not finished" if _RUN_ID.fullmatch(named) else "which is no run"
-            raise StoreError(
-                f"{files.join(self.root, LATEST)} names {named!r}, {what}; the next `prodseek run nightly` mends it"
-            )
-        run = self.run(named)
+        run = self.named_by_latest()
         run.manifest()
+        return run
+
+    def named_by_latest(self) -> Run:
+        """`latest`, its manifest not looked at."""
+        uri = files.join(self.root, LATEST)
+        if not files.exists(uri):
+            raise StoreError(f"no run has been published in {self.root}; start one with `prodseek run nightly`")
+        name = files.read_bytes(uri).decode(errors="replace").strip()
+        if not _RUN_ID.fullmatch(name):
+            raise StoreError(f"{uri} names {name!r}, which is no run; the next `prodseek run nightly` mends it")
+        run = self.run(name)
+        if not run.is_finished:
+            raise StoreError(
+                f"{uri} names {name!r}, which is not there or has not finished; the next `prodseek run nightly` mends it"
+            )
         return run
 
     def mend_latest(self) -> str | None:
