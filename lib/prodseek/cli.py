@@ -1,5 +1,6 @@
-"""The command line: `prodseek run`, `prodseek search`, `prodseek search-batch`, `prodseek config`, `prodseek weights`,
-`prodseek export-index`, `prodseek java-home`."""
+"""The command line: `prodseek run`, `prodseek search`, `prodseek search-batch`, `prodseek evaluate`,
+`prodseek verify`, `prodseek status`, `prodseek gc`, `prodseek config`, `prodseek weights`, `prodseek export-index`,
+`prodseek java-home`."""
 
 from __future__ import annotations
 
@@ -178,6 +179,40 @@ def verify(
     run = run_to_verify(store) if run_id is None else store.run(run_id)
     if not show_checks(run.run_id, checks_of(store, run, photos), as_json):
         raise typer.Exit(1)
+
+
+@app.command()
+def status(as_json: AsJson = False, root: ReadRoot = "out") -> None:
+    """List runs, the newest first: how far they are, what came in, time, size; and who is at work."""
+    from prodseek.store import Store
+    from prodseek.upkeep.show import show_status
+    from prodseek.upkeep.survey import survey
+
+    show_status(survey(Store.at(root)), as_json)
+
+
+@app.command()
+def gc(
+    keep: Annotated[int, typer.Option(min=1, help="How many of the newest finished runs stay.")],
+    delete: Annotated[bool, typer.Option("--delete", help="Remove it, instead of saying what would go.")] = False,
+    root: ReadRoot = "out",
+) -> None:
+    """Remove old runs, and caches that no run left reads. Without --delete it says what would go."""
+    from prodseek.lock import hold_root
+    from prodseek.store import Store
+    from prodseek.upkeep.gc import choose_removals, remove
+    from prodseek.upkeep.show import show_removals
+    from prodseek.upkeep.survey import survey
+
+    store = Store.at(root)
+    found = survey(store)
+    if delete:
+        with hold_root(store.root):
+            removals = choose_removals(survey(store), keep)
+            remove(store, removals)
+    else:
+        removals = choose_removals(found, keep)
+    show_removals(store.root, removals, delete)
 
 
 @app.command()

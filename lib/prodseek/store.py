@@ -28,7 +28,7 @@ MANIFEST = "MANIFEST.json"
 LATEST = "LATEST"
 # What stages hand on to one another, in the run's folder until it is published.
 WORK = "_work"
-_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _RUN_TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -163,7 +163,7 @@ class Store:
 
     def run_ids(self) -> list[str]:
         """Ids of all runs, finished or not, oldest first."""
-        return [name for name in files.list_names(files.join(self.root, "runs")) if _RUN_ID.fullmatch(name)]
+        return [name for name in files.list_names(files.join(self.root, "runs")) if RUN_ID.fullmatch(name)]
 
     def current(self, fingerprint: str) -> Run | None:
         """The newest run, when it is of this very catalogue and configuration: finished or to be resumed."""
@@ -190,7 +190,7 @@ class Store:
         if not files.exists(uri):
             raise StoreError(f"no run has been published in {self.root}; start one with `prodseek run nightly`")
         name = files.read_bytes(uri).decode(errors="replace").strip()
-        if not _RUN_ID.fullmatch(name):
+        if not RUN_ID.fullmatch(name):
             raise StoreError(f"{uri} names {name!r}, which is no run; the next `prodseek run nightly` mends it")
         run = self.run(name)
         if not run.is_finished:
