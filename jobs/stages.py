@@ -20,6 +20,7 @@ from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
 from prodseek.lock import hold_root
 from prodseek.spark.session import start_session
+from prodseek.spark.tables import naming_damaged_files
 from prodseek.store import STAGES, Run, Store, Summary
 
 
@@ -77,14 +78,15 @@ def run_named(stage: str, config: Config) -> None:
         try:
             opened = open_run(spark, config)
             lock.name_run(opened.run.run_id)
-            if stage == "nightly":
-                from prodseek.jobs import nightly
+            with naming_damaged_files():
+                if stage == "nightly":
+                    from prodseek.jobs import nightly
 
-                nightly.run(spark, config, console, opened)
-            elif opened.run.is_finished:
-                console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
-            else:
-                run_stage(spark, config, opened.run, stage, console)
+                    nightly.run(spark, config, console, opened)
+                elif opened.run.is_finished:
+                    console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
+                else:
+                    run_stage(spark, config, opened.run, stage, console)
         finally:
             spark.stop()
 
