@@ -249,7 +249,7 @@ def naming_damage(run: Run, table: str) -> Iterator[None]:
     """Turn what pyarrow says of a table's missing or damaged files into a StoreError with the repair."""
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowInvalid) as error:
         raise StoreError(
             f"table {table} of run {run.run_id} cannot be read: {error}. `prodseek verify` says what else is damaged; "
             f"{run.how_to_make_again}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
@@ -71,7 +72,7 @@ def compare_photos(run: Run, manifest: dict[str, Any], n_photos: int) -> Compari
         except ImageRejected:
             continue
     columns = ["image_id", "kind", "class_name", *_BOX, "slice"]
-    there = pc.field("image_id").isin([image_id for image_id, _ in photos])
+    there = pc.field("image_id").isin(pa.array([image_id for image_id, _ in photos], pa.string()))
     stored = read_columns(run, "detections", columns, there).to_pylist()
     found = {
         image.image_id: [
