@@ -20,11 +20,11 @@ from prodseek.errors import CatalogError
 from prodseek.images import ImageLimits, ImageRejected, RejectReason, content_id, decode_image, pixel_hash
 from prodseek.pipeline import map_ahead
 from prodseek.spark.tables import computed_schema, write_table
-from prodseek.store import Run, Summary
+from prodseek.store import WORK, Run, Summary
 from prodseek.tables import table_schema
 
 # Rows of both tables, until embed has had its say about which photos can still be read.
-INGESTED = "_work/ingested"
+INGESTED = f"{WORK}/ingested"
 _REASON_COLUMNS = [("reason", pa.string()), ("detail", pa.string())]
 
 

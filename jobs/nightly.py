@@ -9,14 +9,14 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from prodseek.jobs.progress import Console
-from prodseek.jobs.stages import STAGES, open_run, run_stage
+from prodseek.jobs.stages import OpenedRun, open_run, run_stage
 from pyspark.sql import SparkSession
 
 from prodseek import __version__, files
 from prodseek.config import Config
-from prodseek.errors import ReconciliationError
+from prodseek.errors import ReconciliationError, StoreError
 from prodseek.spark.tables import read_table
-from prodseek.store import Run, Store, Summary
+from prodseek.store import STAGES, WORK, Run, Store, Summary
 from prodseek.tables import TABLES
 
 _LIBRARIES = (
@@ -33,26 +33,42 @@ _LIBRARIES = (
 )
 
 
-def run(spark: SparkSession, config: Config, console: Console) -> Run:
-    """Run or resume the night and publish it; a run that is finished is left as it is."""
+def run(spark: SparkSession, config: Config, console: Console, opened: OpenedRun | None = None) -> Run:
+    """Run or resume the night and publish it; a run that is finished is left as it is.
+
+    opened: the run, where it was opened before.
+    """
     started = time.monotonic()
-    opened = open_run(spark, config)
+    opened = opened or open_run(spark, config)
     current = opened.run
-    if current.is_finished:
+    fault = publication_fault(current) if current.is_finished else None
+    if fault is not None:
+        console.say(f"run {current.run_id} has done all its stages, but {fault}: it is published again")
+    elif current.is_finished:
         console.say(
             f"run {current.run_id} exists and is finished: the catalogue and the configuration have not changed"
         )
         console.say(f"nothing to do; its report is {current.path('report', 'index.html')}")
         return current
-    console.say(
-        f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}"
-    )
+    else:
+        console.say(
+            f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}"
+        )
     summaries = [run_stage(spark, config, current, stage, console) for stage in STAGES]
     manifest = build_manifest(spark, config, current, opened.fingerprint, summaries)
     Store(current.root).publish(current, manifest)
-    files.delete_dir(current.path("_work"))
+    files.delete_dir(current.path(WORK))
     print_summary(current, manifest, time.monotonic() - started)
     return current
+
+
+def publication_fault(run: Run) -> str | None:
+    """What a publication that was cut short, or a disk since, has left wrong; None when nothing is."""
+    try:
+        run.manifest()
+    except StoreError as error:
+        return str(error)
+    return "its publication was cut short" if files.exists(run.path(WORK)) else None
 
 
 def build_manifest(

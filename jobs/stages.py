@@ -18,10 +18,10 @@ from pyspark.sql import SparkSession
 from prodseek import __version__
 from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
+from prodseek.lock import hold_root
 from prodseek.spark.session import start_session
-from prodseek.store import Run, Store, Summary
-
-STAGES = ("ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "report")
+from prodseek.spark.tables import naming_damaged_files
+from prodseek.store import STAGES, Run, Store, Summary
 
 
 @dataclass(frozen=True)
@@ -64,23 +64,31 @@ def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console
 
 
 def run_named(stage: str, config: Config) -> None:
-    """Start Spark and run `stage`, or the whole night for "nightly"."""
+    """Hold the root, start Spark and run `stage`, or the whole night for "nightly"."""
     console = Console()
-    with console.starting():
-        spark = start_session(config.spark, f"prodseek {stage}")
-    try:
-        if stage == "nightly":
-            from prodseek.jobs import nightly
+    store = Store.at(config.store.root)
+    with hold_root(store.root) as lock:
+        if lock.taken_from is not None:
+            console.say(f"{store.root} was held by {lock.taken_from}, which is no longer at work: taken over")
+        mended = store.mend_latest()
+        if mended is not None:
+            console.say(mended)
+        with console.starting():
+            spark = start_session(config.spark, f"prodseek {stage}")
+        try:
+            opened = open_run(spark, config)
+            lock.name_run(opened.run.run_id)
+            with naming_damaged_files():
+                if stage == "nightly":
+                    from prodseek.jobs import nightly
 
-            nightly.run(spark, config, console)
-            return
-        opened = open_run(spark, config)
-        if opened.run.is_finished:
-            console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
-            return
-        run_stage(spark, config, opened.run, stage, console)
-    finally:
-        spark.stop()
+                    nightly.run(spark, config, console, opened)
+                elif opened.run.is_finished:
+                    console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
+                else:
+                    run_stage(spark, config, opened.run, stage, console)
+        finally:
+            spark.stop()
 
 
 def main(stage: str) -> None:

@@ -1,5 +1,6 @@
-"""The command line: `prodseek run`, `prodseek search`, `prodseek search-batch`, `prodseek config`, `prodseek weights`,
-`prodseek export-index`, `prodseek java-home`."""
+"""The command line: `prodseek run`, `prodseek search`, `prodseek search-batch`, `prodseek evaluate`,
+`prodseek verify`, `prodseek status`, `prodseek gc`, `prodseek config`, `prodseek weights`, `prodseek export-index`,
+`prodseek java-home`."""
 
 from __future__ import annotations
 
@@ -71,6 +72,8 @@ def run(
     run_named(stage.value, load_config(environment, config_files or (), settings or (), catalog, root))
 
 
+ReadRoot = Annotated[str, typer.Option("--root", help="Where runs are kept.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 FacetOrMix = Annotated[
     str, typer.Option(help="visual, colour, texture or shape, or a mix such as mix=visual:0.5,colour:0.5.")
 ]
@@ -86,11 +89,11 @@ def search(
     facet: FacetOrMix = "visual",
     k: Annotated[int, typer.Option("-k", help="How many products.")] = 20,
     exclude_same_product: Exclude = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    as_json: AsJson = False,
     html: Annotated[str | None, typer.Option(help="Write a page with the photos.")] = None,
     png: Annotated[str | None, typer.Option(help="Write a picture: the target, then the matches.")] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    root: Annotated[str, typer.Option(help="Where runs are kept.")] = "out",
+    root: ReadRoot = "out",
 ) -> None:
     """Find products that look like a part of a photo, or like a region of the catalogue, in the newest run.
 
@@ -154,12 +157,65 @@ def evaluate(
     figures: Annotated[
         bool, typer.Option("--figures/--no-figures", help="Pictures, made with photos and network.")
     ] = True,
-    root: Annotated[str, typer.Option(help="Where runs are kept.")] = "out",
+    root: ReadRoot = "out",
 ) -> None:
     """Measure a run by labels: what each facet finds, groups, duplicates. Written beside the runs, as JSON and as a page."""
     from prodseek.evaluation.show import evaluate_run
 
     evaluate_run(root, run_id, labels, uri_column, label_column, pairs, against, figures)
+
+
+@app.command()
+def verify(
+    run_id: Annotated[str | None, typer.Option("--run", help="Another run than the newest.")] = None,
+    photos: Annotated[int, typer.Option(min=0, help="How many photos go through the network again.")] = 8,
+    as_json: AsJson = False,
+    root: ReadRoot = "out",
+) -> None:
+    """Read a finished run again and say whether it is sound: tables, index, cache, some photos. Exit code 1 if it is not."""
+    from prodseek.store import Store
+    from prodseek.upkeep.show import show_checks
+    from prodseek.upkeep.verify import run_to_verify
+    from prodseek.upkeep.verify import verify as checks_of
+
+    store = Store.at(root)
+    run = run_to_verify(store) if run_id is None else store.run(run_id)
+    if not show_checks(run.run_id, checks_of(store, run, photos), as_json):
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(as_json: AsJson = False, root: ReadRoot = "out") -> None:
+    """List runs, the newest first: how far they are, what came in, time, size; and who is at work."""
+    from prodseek.store import Store
+    from prodseek.upkeep.show import show_status
+    from prodseek.upkeep.survey import survey
+
+    show_status(survey(Store.at(root)), as_json)
+
+
+@app.command()
+def gc(
+    keep: Annotated[int, typer.Option(min=1, help="How many of the newest finished runs stay.")],
+    delete: Annotated[bool, typer.Option("--delete", help="Remove it, instead of saying what would go.")] = False,
+    root: ReadRoot = "out",
+) -> None:
+    """Remove old runs, and caches that no run left reads. Without --delete it says what would go."""
+    from prodseek.lock import hold_root
+    from prodseek.store import Store
+    from prodseek.upkeep.gc import choose_removals, remove
+    from prodseek.upkeep.show import show_removals
+    from prodseek.upkeep.survey import survey
+
+    store = Store.at(root)
+    found = survey(store)
+    if delete:
+        with hold_root(store.root):
+            removals = choose_removals(survey(store), keep)
+            remove(store, removals)
+    else:
+        removals = choose_removals(found, keep)
+    show_removals(store.root, removals, delete)
 
 
 @app.command()
@@ -191,7 +247,7 @@ def weights(environment: Environment = "local", config_files: ConfigFiles = None
 @app.command()
 def export_index(
     file: Annotated[Path, typer.Argument(help="Where to write it.")],
-    root: Annotated[str, typer.Option(help="Where runs are kept.")] = "out",
+    root: ReadRoot = "out",
     facet: Annotated[Facet, typer.Option(help="Which index.")] = Facet.VISUAL,
 ) -> None:
     """Write the newest run's index as one file for plain faiss: `faiss.read_index(FILE)`, ids are detection_ids."""

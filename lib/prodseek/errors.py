@@ -31,6 +31,12 @@ class StoreError(ProdseekError):
     """A run, table or artefact is missing, unfinished, altered or from another run."""
 
 
+class RootLockedError(ProdseekError):
+    """Another run works on the root."""
+
+    exit_code = 3
+
+
 class TableError(ProdseekError):
     """Rows do not satisfy their table's schema."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import posixpath
 import re
@@ -108,6 +109,20 @@ def exists(uri: str) -> bool:
     """Whether a file or folder is there."""
     file_system, path = locate(uri)
     return bool(file_system.get_file_info(path).type != fs.FileType.NotFound)
+
+
+def mtime_seconds(uri: str) -> float | None:
+    """When a file was written last, by its storage's clock, in seconds since 1970; None when it is not there."""
+    file_system, path = locate(uri)
+    nanoseconds = file_system.get_file_info(path).mtime_ns
+    return None if nanoseconds is None else nanoseconds / 1e9
+
+
+def delete_file(uri: str) -> None:
+    """Remove a file; nothing happens when it is not there."""
+    file_system, path = locate(uri)
+    with contextlib.suppress(FileNotFoundError):
+        file_system.delete_file(path)
 
 
 def delete_dir(uri: str) -> None:

@@ -3,7 +3,7 @@
 <root>/cache/detections/model=<model_id>/batch=<run_id>-<n>/
 <root>/cache/thumbnails/region_px=<px>,photo_px=<px>/batch=<run_id>-<n>/
 <root>/runs/<run_id>/<table>/  index/  report/  stages/<stage>.json  MANIFEST.json
-<root>/LATEST
+<root>/LATEST  LOCK
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import datetime
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -21,9 +23,12 @@ import pyarrow.dataset as ds
 from prodseek import files
 from prodseek.errors import StoreError
 
+STAGES = ("ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "report")
 MANIFEST = "MANIFEST.json"
 LATEST = "LATEST"
-_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
+# What stages hand on to one another, in the run's folder until it is published.
+WORK = "_work"
+RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _RUN_TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -68,16 +73,41 @@ class Run:
     def is_finished(self) -> bool:
         return files.exists(self.path(MANIFEST))
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether the run has finished and its manifest can be read."""
+        try:
+            self.manifest()
+        except StoreError:
+            return False
+        return True
+
+    @property
+    def how_to_make_again(self) -> str:
+        """What a person does about a table that is damaged."""
+        return (
+            f"remove the folder {self.uri} and start the command again that made the run: no photo goes through the network "
+            "again. An older run that nobody asks for can simply be removed"
+        )
+
     def manifest(self) -> dict[str, Any]:
-        """The run's manifest. Raises StoreError when the run has not finished or the manifest is damaged."""
+        """The run's manifest. Raises StoreError when the run is gone, has not finished or the manifest is damaged."""
+        if not files.exists(self.uri):
+            raise StoreError(
+                f"there is no run {self.run_id} in {self.root}; `prodseek status` lists those that are there"
+            )
         if not self.is_finished:
             raise StoreError(
                 f"run {self.run_id} in {self.root} has no {MANIFEST}: it has not finished. "
                 "Start the same command again to resume it."
             )
-        manifest = self._read_json(MANIFEST)
+        again = "the command that made the run writes it again"
+        try:
+            manifest = self._read_json(MANIFEST)
+        except StoreError as error:
+            raise StoreError(f"{error}; {again}") from error
         if manifest.get("run_id") != self.run_id:
-            raise StoreError(f"{self.path(MANIFEST)} belongs to run {manifest.get('run_id')!r}")
+            raise StoreError(f"{self.path(MANIFEST)} belongs to run {manifest.get('run_id')!r}; {again}")
         return manifest
 
     def summary(self, stage: str) -> Summary | None:
@@ -133,7 +163,7 @@ class Store:
 
     def run_ids(self) -> list[str]:
         """Ids of all runs, finished or not, oldest first."""
-        return [name for name in files.list_names(files.join(self.root, "runs")) if _RUN_ID.fullmatch(name)]
+        return [name for name in files.list_names(files.join(self.root, "runs")) if RUN_ID.fullmatch(name)]
 
     def current(self, fingerprint: str) -> Run | None:
         """The newest run, when it is of this very catalogue and configuration: finished or to be resumed."""
@@ -149,41 +179,78 @@ class Store:
         return self.run(f"{now.strftime(_RUN_TIME)}-{fingerprint[:8]}")
 
     def latest(self) -> Run:
-        """The run that was published last. Raises StoreError when there is none."""
-        if not files.exists(files.join(self.root, LATEST)):
-            raise StoreError(f"no run has been published in {self.root}; start one with `prodseek run nightly`")
-        run = self.run(files.read_bytes(files.join(self.root, LATEST)).decode().strip())
+        """The run that was published last. Raises StoreError when there is none, or LATEST does not lead to it."""
+        run = self.named_by_latest()
         run.manifest()
         return run
+
+    def named_by_latest(self) -> Run:
+        """`latest`, its manifest not looked at."""
+        uri = files.join(self.root, LATEST)
+        if not files.exists(uri):
+            raise StoreError(f"no run has been published in {self.root}; start one with `prodseek run nightly`")
+        name = files.read_bytes(uri).decode(errors="replace").strip()
+        if not RUN_ID.fullmatch(name):
+            raise StoreError(f"{uri} names {name!r}, which is no run; the next `prodseek run nightly` mends it")
+        run = self.run(name)
+        if not run.is_finished:
+            raise StoreError(
+                f"{uri} names {name!r}, which is not there or has not finished; the next `prodseek run nightly` mends it"
+            )
+        return run
+
+    def mend_latest(self) -> str | None:
+        """Let LATEST name the newest sound run where it leads to none; what was done, for a person, or None."""
+        try:
+            self.latest()
+            return None
+        except StoreError as error:
+            fault = str(error)
+        newest = next((run for run in map(self.run, reversed(self.run_ids())) if run.is_sound), None)
+        if newest is None:
+            return None
+        self._name_latest(newest)
+        return f"{LATEST} names {newest.run_id} again, the newest run that can be read: {fault}"
 
     def before(self, run: Run) -> Run | None:
         """The newest finished run that is older than `run`; None when there is none with a manifest that can be read."""
         for run_id in reversed(self.run_ids()):
             earlier = self.run(run_id)
-            if run_id >= run.run_id or not earlier.is_finished:
-                continue
-            try:
-                earlier.manifest()
-            except StoreError:
-                continue
-            return earlier
+            if run_id < run.run_id and earlier.is_sound:
+                return earlier
         return None
 
     def publish(self, run: Run, manifest: dict[str, Any]) -> None:
         """Make a run exist: its manifest, then LATEST."""
         run.write_json(MANIFEST, manifest)
+        self._name_latest(run)
+
+    def _name_latest(self, run: Run) -> None:
         files.write_bytes(files.join(self.root, LATEST), f"{run.run_id}\n".encode())
 
 
 def read_columns(run: Run, table: str, columns: list[str], where: pc.Expression | None = None) -> pa.Table:
     """Some columns of a run's table, of the rows for which `where` holds, without Spark. Raises StoreError that names what
-    is missing when another version of prodseek wrote the table without one of them."""
+    is missing when another version of prodseek wrote the table without one of them, and names a file that is damaged."""
     file_system, path = files.locate(run.table_uri(table))
-    stored = ds.dataset(path, filesystem=file_system, format="parquet", partitioning=None)
-    missing = [name for name in columns if name not in stored.schema.names]
-    if missing:
+    with naming_damage(run, table):
+        stored = ds.dataset(path, filesystem=file_system, format="parquet", partitioning=None)
+        missing = [name for name in columns if name not in stored.schema.names]
+        if missing:
+            raise StoreError(
+                f"table {table} of run {run.run_id} has no column {', '.join(missing)}: another version of prodseek wrote "
+                "it; run the night again with this one"
+            )
+        return stored.to_table(columns=columns, filter=where)
+
+
+@contextmanager
+def naming_damage(run: Run, table: str) -> Iterator[None]:
+    """Turn what pyarrow says of a table's missing or damaged files into a StoreError with the repair."""
+    try:
+        yield
+    except (OSError, pa.ArrowInvalid) as error:
         raise StoreError(
-            f"table {table} of run {run.run_id} has no column {', '.join(missing)}: another version of prodseek wrote it; "
-            "run the night again with this one"
-        )
-    return stored.to_table(columns=columns, filter=where)
+            f"table {table} of run {run.run_id} cannot be read: {error}. `prodseek verify` says what else is damaged; "
+            f"{run.how_to_make_again}"
+        ) from error

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import faiss
@@ -29,6 +30,18 @@ def run(*command: object, **options: object) -> subprocess.CompletedProcess[str]
 
 def prodseek(*arguments: object) -> subprocess.CompletedProcess[str]:
     return run(BIN / "prodseek", *arguments)
+
+
+def background(*command: object) -> subprocess.Popen[str]:
+    return subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for(path: Path, text: str = "") -> None:
+    for _ in range(600):
+        if path.exists() and text in path.read_text(encoding="utf-8"):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path} did not come to hold {text!r}")
 
 
 @pytest.fixture(scope="module")
@@ -81,8 +94,28 @@ def test_a_resumed_night_gives_the_tables_of_a_cluster_and_is_not_run_again(
         settings = ["--set", f"spark.master={master}", "--set", conf]
         return prodseek("run", stage, "--catalog", small_catalog, "--root", roots[name], *settings)
 
-    first = start("ingest", "local", "local[2]", 8)
-    assert first.returncode == 0, first.stderr
+    arguments = [
+        "run",
+        "ingest",
+        "--catalog",
+        small_catalog,
+        "--root",
+        roots["local"],
+        "--set",
+        "spark.master=local[2]",
+    ]
+    killed = background(BIN / "prodseek", *arguments)
+    wait_for(roots["local"] / "LOCK")
+    killed.kill()
+    killed.communicate()
+    first = background(BIN / "prodseek", *arguments)
+    wait_for(roots["local"] / "LOCK", f'"process_id": {first.pid},')
+    second = prodseek(*arguments)
+    assert second.returncode == 3 and f"is in use by process {first.pid} on " in second.stderr, second.stderr
+    _, said = first.communicate(timeout=900)
+    assert first.returncode == 0, said
+    assert f"was held by process {killed.pid} on " in said and "taken over" in said
+    assert not (roots["local"] / "LOCK").exists()
     lacking = start("project", "local", "local[2]", 8)
     assert lacking.returncode == 1 and "needs embed first" in lacking.stderr
     (run_id,) = Store.at(str(roots["local"])).run_ids()

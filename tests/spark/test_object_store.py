@@ -36,6 +36,24 @@ files.write_bytes("s3://catalogue/store/LATEST", b"run")
 print(files.read_bytes("s3://catalogue/store/LATEST"), files.list_names("s3://catalogue/store"))
 """
 
+HOLD = """
+import sys
+from prodseek import lock
+from prodseek.errors import RootLockedError
+
+lock.SETTLE_SECONDS, lock.REFRESH_SECONDS = 0.3, 0.1
+for _ in range(3):
+    sys.stdin.readline()
+    try:
+        with lock.hold_root("s3://catalogue/store"):
+            print("held", flush=True)
+            sys.stdin.readline()
+    except RootLockedError as error:
+        print("refused", flush=True)
+        sys.stdin.readline()
+    print("free", flush=True)
+"""
+
 SEARCH = """
 import sys
 import numpy as np
@@ -106,3 +124,20 @@ def test_an_index_on_s3_is_fetched_once_and_mapped(s3: None, night: Run, in_cach
     assert "shard-00000.faiss is altered or of another index" in error
     assert answer == str(expected.tolist())
     assert len(list((in_cache / "index").iterdir())) == len(names) - 1  # all but the manifest
+
+
+def test_of_two_who_start_at_once_on_s3_one_has_the_root(s3: None) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    processes = [
+        subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for expected in (["held", "refused"], ["free", "free"]) * 3:
+        for process in processes:
+            process.stdin.write("\n")  # type: ignore[union-attr]
+            process.stdin.flush()  # type: ignore[union-attr]
+        assert sorted(process.stdout.readline().strip() for process in processes) == expected  # type: ignore[union-attr]
+    for process in processes:
+        assert process.wait(timeout=20) == 0
+    assert not [key for key in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()) if "LOCK" in key["Key"]]

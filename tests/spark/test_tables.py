@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 
 from prodseek.errors import StoreError, TableError
-from prodseek.spark.tables import read_table, spark_schema, write_table
+from prodseek.spark.tables import naming_damaged_files, read_table, spark_schema, write_table
 from prodseek.store import Run
 from prodseek.tables import TABLES, table_schema
 
@@ -79,3 +80,20 @@ def spark_float(type_name: str):  # type: ignore[no-untyped-def]
 def test_schemas_are_sparks_own_json() -> None:
     for name in TABLES:
         assert json.loads(spark_schema(name).json())["type"] == "struct"
+
+
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_damaged_file_is_named_with_the_repair(spark: SparkSession, empty_run: Run, is_gone: bool) -> None:
+    write_table(lineage(spark, ROW), empty_run, "group_lineage")
+    frame = read_table(spark, empty_run, "group_lineage")
+    for path in Path(empty_run.table_uri("group_lineage")).glob("*.parquet"):
+        path.unlink() if is_gone else path.write_bytes(path.read_bytes()[:-30])
+    with (
+        pytest.raises(
+            StoreError, match=r"/group_lineage/part-\S+\.parquet is damaged or gone: .*Remove the run's folder"
+        ),
+        naming_damaged_files(),
+    ):
+        frame.count()
+    with pytest.raises(ZeroDivisionError), naming_damaged_files():
+        raise ZeroDivisionError

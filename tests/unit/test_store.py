@@ -108,3 +108,56 @@ def test_the_run_before_is_the_newest_finished_older_one(tmp_path: Path) -> None
     assert store.before(runs[4]) == runs[3]
     assert store.before(runs[3]) == runs[0], "one has not finished, the other's manifest is damaged"
     assert store.before(runs[0]) is None
+
+
+def published(store: Store, *run_ids: str) -> list[Run]:
+    runs = [store.run(run_id) for run_id in run_ids]
+    for run in runs:
+        store.publish(run, {"run_id": run.run_id})
+    return runs
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"20260109T000000Z-00000009", "names '20260109T000000Z-00000009', which is not there or has not finished"),
+        (b"20260103T000000Z-00000003", "names '20260103T000000Z-00000003', which is not there or has not finished"),
+        (b"", "names '', which is no run"),
+        (b"../../etc\xff", "which is no run"),
+        (None, "no run has been published"),
+    ],
+)
+def test_latest_that_leads_to_no_run_is_named_and_mended(tmp_path: Path, content: bytes | None, said: str) -> None:
+    store = Store.at(str(tmp_path))
+    published(store, "20260101T000000Z-00000001", "20260102T000000Z-00000002", "20260104T000000Z-00000004")
+    store.run("20260103T000000Z-00000003").write_summary(Summary("ingest"))
+    files.write_bytes(store.run("20260104T000000Z-00000004").path("MANIFEST.json"), b"{")
+    (tmp_path / "LATEST").unlink()
+    if content is not None:
+        (tmp_path / "LATEST").write_bytes(content)
+    with pytest.raises(StoreError, match=said):
+        store.latest()
+    mended = store.mend_latest()
+    assert mended is not None and "names 20260102T000000Z-00000002 again" in mended and said in mended
+    assert store.latest().run_id == "20260102T000000Z-00000002"
+    assert store.mend_latest() is None
+
+
+def test_latest_is_left_alone_where_it_is_right_or_nothing_is_there(tmp_path: Path) -> None:
+    store = Store.at(str(tmp_path))
+    assert store.mend_latest() is None and not (tmp_path / "LATEST").exists()
+    older, _ = published(store, "20260101T000000Z-00000001", "20260102T000000Z-00000002")
+    files.write_bytes(files.join(str(tmp_path), "LATEST"), f"{older.run_id}\n".encode())
+    assert store.mend_latest() is None and store.latest() == older, "set back by a person"
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "gone"])
+def test_a_damaged_table_is_named_with_the_repair(tmp_path: Path, damage: str) -> None:
+    run = Store.at(str(tmp_path)).run("20260101T000000Z-00000000")
+    path = Path(run.table_uri("images")) / "part.parquet"
+    if damage != "gone":
+        path.parent.mkdir(parents=True)
+        pq.write_table(pa.table({"uri": ["a", "b"]}), path)
+        path.write_bytes(b"" if damage == "empty" else path.read_bytes()[:-7])
+    with pytest.raises(StoreError, match=r"table images of run 2026.* cannot be read.* remove the folder .*"):
+        read_columns(run, "images", ["uri"])

@@ -17,7 +17,7 @@ from prodseek import files
 from prodseek.embedding.facets import FACETS
 from prodseek.index.ivf import Probes
 from prodseek.index.probe import flat_cells, nearest_in_cells
-from prodseek.store import Run, read_columns
+from prodseek.store import Run, naming_damage, read_columns
 
 # Vectors that are kept for the next search: those of half a million regions.
 _KEPT_BYTES = 2**30
@@ -54,7 +54,8 @@ class Embeddings:
             self._kept.move_to_end(name)
             return self._kept[name]
         path, number = name
-        table = pq.ParquetFile(path, filesystem=self._file_system).read_row_group(number, columns=list(FACETS))
+        with naming_damage(self.run, "embeddings"):
+            table = pq.ParquetFile(path, filesystem=self._file_system).read_row_group(number, columns=list(FACETS))
         vectors = {facet: _matrix(table.column(facet)) for facet in FACETS}
         self._kept[name] = vectors
         self._kept_bytes += _n_bytes(vectors)
@@ -74,10 +75,11 @@ class Embeddings:
         row_groups: list[tuple[str, int]] = []
         ids: list[NDArray[np.int64]] = []
         for path in paths:
-            file = pq.ParquetFile(path, filesystem=self._file_system)
-            for number in range(file.num_row_groups):
-                row_groups.append((path, number))
-                ids.append(file.read_row_group(number, columns=["detection_id"]).column(0).to_numpy())
+            with naming_damage(self.run, "embeddings"):
+                file = pq.ParquetFile(path, filesystem=self._file_system)
+                for number in range(file.num_row_groups):
+                    row_groups.append((path, number))
+                    ids.append(file.read_row_group(number, columns=["detection_id"]).column(0).to_numpy())
         counts = [len(part) for part in ids]
         every = np.concatenate(ids)
         order = np.argsort(every)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
@@ -14,6 +19,33 @@ from prodseek.tables import TableSchema, table_schema
 
 if TYPE_CHECKING:
     from prodseek.store import Run
+
+
+# How Spark 4 says it, in its own exceptions and in those that py4j passes on.
+_UNREADABLE = re.compile(r"\[FAILED_READ_FILE\S*\] Encountered error while reading file (.+?)\.(?: +SQLSTATE| File )")
+
+
+@contextmanager
+def naming_damaged_files() -> Iterator[None]:
+    """Turn Spark's report of a file that it cannot read into a StoreError that says which and what to do."""
+    try:
+        yield
+    except (Py4JError, PySparkException) as error:
+        found = _UNREADABLE.search(str(error))
+        if found is None:
+            raise
+        uri = found[1].removeprefix("file://")
+        batch, _, _ = uri.rpartition("/")
+        if "/cache/" in uri:
+            repair = f"remove the folder {batch} and start again; what it held is computed anew"
+        elif "/runs/" in uri:
+            repair = (
+                "`prodseek verify` says what else is damaged in a finished run. Remove the run's folder and start again; "
+                "no photo goes through the network again"
+            )
+        else:
+            repair = "write it anew"
+        raise StoreError(f"{uri} is damaged or gone: {repair}") from error
 
 
 def spark_schema(table: str) -> StructType:

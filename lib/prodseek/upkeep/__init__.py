@@ -1,0 +1,1 @@
+"""Looking after a root: is a run sound, what is there, what can go."""

@@ -1,0 +1,76 @@
+"""Retention: which runs and cache folders can go, and removing those and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyarrow import fs
+
+from prodseek import files
+from prodseek.errors import StoreError
+from prodseek.store import MANIFEST, RUN_ID, Store
+from prodseek.upkeep.survey import CACHE_KEY, CACHE_KINDS, Survey
+
+
+@dataclass(frozen=True)
+class Removal:
+    """One folder that can go. path: relative to the root, `runs/<run id>` or `cache/<kind>/<key>`; why: for a person."""
+
+    path: str
+    n_bytes: int
+    why: str
+
+
+def choose_removals(found: Survey, keep: int) -> list[Removal]:
+    """What can go when the `keep` newest finished runs stay, oldest run first.
+
+    LATEST's run stays, the run that holds the root, and the newest run in any state, for it may be resumed. A damaged
+    run goes only when it is older than all that stay. A cache folder goes when no run that stays reads it; all caches
+    stay while a run that stays is not finished, for then it is not known what it reads. Raises ValueError for keep < 1.
+    """
+    if keep < 1:
+        raise ValueError(f"keep is {keep}; at least 1 run must stay")
+    finished = [run.run_id for run in found.runs if run.state == "finished"]
+    staying = set(finished[-keep:])
+    staying |= {run.run_id for run in found.runs if run.is_latest} | {run.run_id for run in found.runs[-1:]}
+    if found.holder is not None and found.holder.run_id is not None:
+        staying.add(found.holder.run_id)
+    oldest = min(staying, default="")
+    staying |= {run.run_id for run in found.runs if run.state == "damaged" and run.run_id > oldest}
+    why = {"finished": f"older than the newest {keep}", "unfinished": "never finished", "damaged": "damaged and old"}
+    removals = [
+        Removal(f"runs/{run.run_id}", run.n_bytes, why[run.state]) for run in found.runs if run.run_id not in staying
+    ]
+    kept = [run for run in found.runs if run.run_id in staying]
+    if kept and all(run.state == "finished" for run in kept):
+        read = {key for run in kept for key in run.cache_keys}
+        removals += [
+            Removal(f"cache/{cache.kind}/{cache.key}", cache.n_bytes, "no run that stays reads it")
+            for cache in found.caches
+            if (cache.kind, cache.key) not in read and staying.isdisjoint(cache.run_ids)
+        ]
+    return removals
+
+
+def remove(store: Store, removals: list[Removal]) -> None:
+    """Remove folders; whoever calls this holds the root. Raises StoreError for one that is not as `Removal.path` says."""
+    for removal in removals:
+        check_removable(store.root, removal.path)
+    for removal in removals:
+        uri = files.join(store.root, removal.path)
+        # First, so that a removal that is cut short leaves no run that looks finished.
+        files.delete_file(files.join(uri, MANIFEST))
+        files.delete_dir(uri)
+
+
+def check_removable(root: str, path: str) -> None:
+    """Raise StoreError unless this is a folder of a run or of a cache, itself and not by a link."""
+    parts = path.split("/")
+    is_run = len(parts) == 2 and parts[0] == "runs" and RUN_ID.fullmatch(parts[1])
+    is_cache = len(parts) == 3 and parts[0] == "cache" and parts[1] in CACHE_KINDS and CACHE_KEY.fullmatch(parts[2])
+    if not is_run and not is_cache:
+        raise StoreError(f"{path!r} is neither a run nor a folder of a cache in {root}; it is not removed")
+    file_system, target = files.locate(files.join(root, path))
+    if isinstance(file_system, fs.LocalFileSystem) and Path(target).is_symlink():
+        raise StoreError(f"{target} is a link to another place; remove the link by hand, nothing was removed")

@@ -1,0 +1,238 @@
+"""What stays, what goes, and that nothing else is ever touched."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prodseek.errors import StoreError
+from prodseek.lock import LOCK, Holder, hold_root
+from prodseek.store import STAGES, Run, Store, Summary
+from prodseek.upkeep.gc import Removal, choose_removals, remove
+from prodseek.upkeep.survey import Survey, SurveyedCache, SurveyedRun, survey
+
+STATES = ("finished", "unfinished", "damaged")
+
+
+def run_id(number: int) -> str:
+    return f"202601{number:02d}T000000Z-{number:08x}"
+
+
+def surveyed(states: str, latest: int | None = None, holder: Holder | None = None) -> Survey:
+    """Runs from 1 on, oldest first, by the first letters of their states; run n reads cache n."""
+    names = {name[0]: name for name in STATES}
+    runs = tuple(
+        SurveyedRun(
+            run_id(n),
+            names[letter],
+            100 * n,
+            is_latest=n == latest,
+            cache_keys=(("detections", f"model={n}"),) if letter == "f" else (),
+        )
+        for n, letter in enumerate(states, start=1)
+    )
+    caches = tuple(SurveyedCache("detections", f"model={n}", n, (run_id(n),)) for n in range(1, len(states) + 1))
+    return Survey("/root", runs, caches, None if latest is None else run_id(latest), None, holder)
+
+
+def gone(found: Survey, keep: int) -> tuple[list[int], list[int]]:
+    """Numbers of the runs and of the caches that go."""
+    paths = [removal.path for removal in choose_removals(found, keep)]
+    runs = [int(path.rpartition("-")[2], 16) for path in paths if path.startswith("runs/")]
+    return runs, [int(path.rpartition("=")[2]) for path in paths if path.startswith("cache/")]
+
+
+@pytest.mark.parametrize(
+    ("states", "latest", "keep", "expected"),
+    [
+        ("ffff", 4, 2, ([1, 2], [1, 2])),
+        ("ffff", 1, 2, ([2], [2])),  # set back by a person
+        ("fuff", 4, 2, ([1, 2], [1, 2])),
+        ("fffu", 3, 1, ([1, 2], [])),  # what the last one reads is not known yet
+        ("uuuf", 4, 9, ([1, 2, 3], [1, 2, 3])),
+        ("dfdf", 4, 2, ([1], [])),  # a damaged run among those that stay
+        ("dfdf", 4, 1, ([1, 2, 3], [1, 2, 3])),
+        ("ud", None, 1, ([1], [])),
+        ("", None, 1, ([], [])),
+    ],
+)
+def test_what_goes(states: str, latest: int | None, keep: int, expected: tuple[list[int], list[int]]) -> None:
+    assert gone(surveyed(states, latest), keep) == expected
+
+
+def test_the_run_at_work_stays() -> None:
+    holder = replace(Holder.this_process(), run_id=run_id(2))
+    assert gone(surveyed("uuff", 4, holder), 1) == ([1, 3], [])
+
+
+def test_at_least_one_run_stays() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        choose_removals(surveyed("f"), 0)
+
+
+@given(st.text("fud", max_size=12), st.integers(0, 12), st.integers(1, 12))
+def test_rules_hold_for_any_root(states: str, latest: int, keep: int) -> None:
+    found = surveyed(states, latest if 0 < latest <= len(states) and states[latest - 1] != "u" else None)
+    paths = {removal.path for removal in choose_removals(found, keep)}
+    staying = [run for run in found.runs if f"runs/{run.run_id}" not in paths]
+    finished = [run.run_id for run in found.runs if run.state == "finished"]
+    assert set(finished[-keep:]) <= {run.run_id for run in staying}
+    assert not any(run.is_latest for run in found.runs if run not in staying)
+    assert not found.runs or found.runs[-1] in staying
+    for run in staying:
+        for kind, key in run.cache_keys:
+            assert f"cache/{kind}/{key}" not in paths
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "runs",
+        "cache",
+        "cache/detections",
+        "LATEST",
+        "runs/../runs",
+        "runs/..",
+        "runs/20260101T000000Z-00000001/images",
+        "runs/latest",
+        "cache/detections/..",
+        "cache/detections/model=x/batch=1",
+        "cache/other/model=x",
+        "evaluations/20260101T000000Z-00000001.json",
+        "../runs/20260101T000000Z-00000001",
+        "cache/detections/model=..%2f/x",
+    ],
+)
+def test_nothing_else_is_removed_whatever_is_asked(tmp_path: Path, path: str) -> None:
+    (tmp_path / "runs" / run_id(1) / "images").mkdir(parents=True)
+    with pytest.raises(StoreError, match="is not removed"):
+        remove(Store.at(str(tmp_path)), [Removal(f"runs/{run_id(1)}", 0, ""), Removal(path, 0, "")])
+    assert (tmp_path / "runs" / run_id(1) / "images").is_dir()
+
+
+def make_root(root: Path, states: str, latest: int | None) -> Store:
+    """Runs as they lie in a root: run n was made by model n modulo 3."""
+    store = Store.at(str(root))
+    for n, letter in enumerate(states, start=1):
+        run = store.run(run_id(n))
+        model = f"m{n % 3}"
+        run.write_summary(Summary("ingest", {"images": 7, "rejects": 1}, {"input_rows": 8}, (), 1.5))
+        if letter == "f":
+            run.write_json("MANIFEST.json", manifest_of(run, model))
+        if letter == "d":
+            Path(run.path("MANIFEST.json")).write_bytes(b"{")
+        for cache in (run.cache_uri(model), run.thumbnails_uri(160, 256)):
+            batch = Path(cache) / f"batch={run.run_id}-0"
+            batch.mkdir(parents=True)
+            (batch / "part.parquet").write_bytes(b"x" * 10)
+    if latest is not None:
+        (root / "LATEST").write_text(run_id(latest))
+    return store
+
+
+def manifest_of(run: Run, model: str) -> dict[str, object]:
+    return {
+        "run_id": run.run_id,
+        "finished": "2026-01-01T00:00:00+00:00",
+        "reconciliation": {"input_rows": 8, "images": 7, "rejects": 1},
+        "seconds": dict.fromkeys(STAGES, 2.0),
+        "stages": {"embed": {"model_id": model}},
+        "config": {"report": {"region_px": 160, "photo_px": 256}},
+    }
+
+
+def all_files(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.text("fud", min_size=1, max_size=6), st.integers(1, 4))
+def test_on_a_disk_only_what_was_named_is_removed(
+    tmp_path_factory: pytest.TempPathFactory, states: str, keep: int
+) -> None:
+    outside = tmp_path_factory.mktemp("outside")
+    root = outside / "root"
+    numbers = [n for n, letter in enumerate(states, start=1) if letter == "f"]
+    store = make_root(root, states, numbers[-1] if numbers else None)
+    (outside / "photo.jpg").write_bytes(b"photo")
+    for name in (
+        "evaluations/x.json",
+        "runs/notes.txt",
+        "cache/other/model=m1/x",
+        "runs/my run/x",
+        "cache/detections/x",
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"mine")
+    (root / "runs" / run_id(1) / "photos").symlink_to(outside)
+    before = all_files(outside)
+    removals = choose_removals(survey(store), keep)
+    remove(store, removals)
+    named = tuple(f"root/{removal.path}/" for removal in removals)
+    assert all_files(outside) == {name for name in before if not name.startswith(named or ("\0",))}
+    assert [removal.path for removal in choose_removals(survey(store), keep)] == []
+    shutil.rmtree(outside)
+
+
+def test_a_run_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
+    store = make_root(tmp_path / "root", "ff", 2)
+    moved = tmp_path / "elsewhere"
+    (tmp_path / "root" / "runs" / run_id(1)).rename(moved)
+    (tmp_path / "root" / "runs" / run_id(1)).symlink_to(moved)
+    with pytest.raises(StoreError, match="is a link to another place"):
+        remove(store, choose_removals(survey(store), 1))
+    assert (moved / "MANIFEST.json").exists()
+
+
+def prodseek(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "prodseek.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+
+def test_commands(tmp_path: Path) -> None:
+    make_root(tmp_path, "fuff", 4)
+    before = all_files(tmp_path)
+    planned = prodseek("gc", "--keep", 2, "--root", tmp_path)
+    assert planned.returncode == 0 and all_files(tmp_path) == before
+    assert f"runs/{run_id(2)}" in planned.stdout and "never finished" in planned.stdout
+    assert "nothing was removed, --delete removes it" in planned.stdout
+    with hold_root(str(tmp_path)):
+        refused = prodseek("gc", "--keep", 2, "--delete", "--root", tmp_path)
+        assert refused.returncode == 3 and "is in use by process" in refused.stderr
+        listed = prodseek("status", "--root", tmp_path, "--json")
+    values = json.loads(listed.stdout)
+    assert not values["lock"]["is_dead"] and values["latest"] == run_id(4)
+    newest, _, unfinished, _ = values["runs"]
+    assert (newest["run_id"], newest["state"], newest["seconds"]) == (run_id(4), "finished", 2.0 * len(STAGES))
+    assert (newest["catalogue_rows"], newest["images"], newest["rejects"]) == (8, 7, 1) and newest["is_latest"]
+    assert (unfinished["state"], unfinished["next_stage"], unfinished["seconds"]) == ("unfinished", "embed", 1.5)
+    assert newest["n_bytes"] == sum(p.stat().st_size for p in (tmp_path / "runs" / run_id(4)).rglob("*") if p.is_file())
+
+    done = prodseek("gc", "--keep", 2, "--delete", "--root", tmp_path)
+    assert done.returncode == 0 and "removed" in done.stdout, done.stderr
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [run_id(3), run_id(4)]
+    assert sorted(path.name for path in (tmp_path / "cache" / "detections").iterdir()) == ["model=m0", "model=m1"]
+    assert len(list((tmp_path / "cache" / "detections" / "model=m1").iterdir())) == 2, "a cache in use stays whole"
+    (tmp_path / LOCK).write_bytes(replace(Holder.this_process(), process_start="1").to_bytes())
+    table = prodseek("status", "--root", tmp_path)
+    assert "finished, LATEST" in table.stdout and "which is dead; the next run takes over" in table.stdout
+
+
+def test_a_damaged_run_and_latest_are_shown(tmp_path: Path) -> None:
+    store = make_root(tmp_path, "fd", None)
+    (tmp_path / "LATEST").write_text(run_id(9))
+    found = survey(store)
+    assert [run.state for run in found.runs] == ["finished", "damaged"]
+    assert "MANIFEST.json is damaged" in str(found.runs[1].fault) and "which is not there" in str(found.latest_fault)
+    with pytest.raises(StoreError, match="there is no"):
+        survey(Store.at(str(tmp_path / "absent")))
