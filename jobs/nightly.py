@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from prodseek import __version__, files
 from prodseek.config import Config
-from prodseek.errors import ReconciliationError, StoreError
+from prodseek.errors import DamagedError, ReconciliationError
 from prodseek.spark.tables import read_table
 from prodseek.store import STAGES, WORK, Run, Store, Summary
 from prodseek.tables import TABLES
@@ -66,7 +66,7 @@ def publication_fault(run: Run) -> str | None:
     """What a publication that was cut short, or a disk since, has left wrong; None when nothing is."""
     try:
         run.manifest()
-    except StoreError as error:
+    except DamagedError as error:
         return str(error)
     return "its publication was cut short" if files.exists(run.path(WORK)) else None
 

@@ -208,13 +208,11 @@ def gc(
     from prodseek.upkeep.survey import survey
 
     store = Store.at(root)
-    found = survey(store)
+    removals = choose_removals(survey(store), keep)
     if delete:
         with hold_root(store.root):
-            removals = choose_removals(survey(store), keep)
+            removals = choose_removals(survey(store), keep)  # again, for until now others may have been at work
             remove(store, removals)
-    else:
-        removals = choose_removals(found, keep)
     show_removals(store.root, removals, delete)
 
 

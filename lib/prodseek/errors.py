@@ -31,6 +31,10 @@ class StoreError(ProdseekError):
     """A run, table or artefact is missing, unfinished, altered or from another run."""
 
 
+class DamagedError(StoreError):
+    """A file of a run is missing, cut short or altered; what merely cannot be read at the moment is a plain StoreError."""
+
+
 class RootLockedError(ProdseekError):
     """Another run works on the root."""
 

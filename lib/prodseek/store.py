@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from prodseek import files
-from prodseek.errors import StoreError
+from prodseek.errors import DamagedError, StoreError
 
 STAGES = ("ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "report")
 MANIFEST = "MANIFEST.json"
@@ -104,10 +104,10 @@ class Run:
         again = "the command that made the run writes it again"
         try:
             manifest = self._read_json(MANIFEST)
-        except StoreError as error:
-            raise StoreError(f"{error}; {again}") from error
+        except DamagedError as error:
+            raise DamagedError(f"{error}; {again}") from error
         if manifest.get("run_id") != self.run_id:
-            raise StoreError(f"{self.path(MANIFEST)} belongs to run {manifest.get('run_id')!r}; {again}")
+            raise DamagedError(f"{self.path(MANIFEST)} belongs to run {manifest.get('run_id')!r}; {again}")
         return manifest
 
     def summary(self, stage: str) -> Summary | None:
@@ -141,10 +141,12 @@ class Run:
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
             values = json.loads(files.read_bytes(self.path(name)))
-        except (ValueError, OSError) as error:
-            raise StoreError(f"{self.path(name)} is damaged or missing: {error}") from error
+        except (ValueError, FileNotFoundError) as error:
+            raise DamagedError(f"{self.path(name)} is damaged or missing: {error}") from error
+        except OSError as error:
+            raise StoreError(f"{self.path(name)} cannot be read: {error}") from error
         if not isinstance(values, dict):
-            raise StoreError(f"{self.path(name)} is damaged: it holds no JSON object")
+            raise DamagedError(f"{self.path(name)} is damaged: it holds no JSON object")
         return values
 
 
@@ -188,13 +190,13 @@ class Store:
         """`latest`, its manifest not looked at."""
         uri = files.join(self.root, LATEST)
         if not files.exists(uri):
-            raise StoreError(f"no run has been published in {self.root}; start one with `prodseek run nightly`")
+            raise DamagedError(f"no run has been published in {self.root}; start one with `prodseek run nightly`")
         name = files.read_bytes(uri).decode(errors="replace").strip()
         if not RUN_ID.fullmatch(name):
-            raise StoreError(f"{uri} names {name!r}, which is no run; the next `prodseek run nightly` mends it")
+            raise DamagedError(f"{uri} names {name!r}, which is no run; the next `prodseek run nightly` mends it")
         run = self.run(name)
         if not run.is_finished:
-            raise StoreError(
+            raise DamagedError(
                 f"{uri} names {name!r}, which is not there or has not finished; the next `prodseek run nightly` mends it"
             )
         return run
@@ -204,7 +206,7 @@ class Store:
         try:
             self.latest()
             return None
-        except StoreError as error:
+        except DamagedError as error:
             fault = str(error)
         newest = next((run for run in map(self.run, reversed(self.run_ids())) if run.is_sound), None)
         if newest is None:

@@ -14,6 +14,8 @@ from prodseek.jobs import nightly
 from prodseek.jobs.progress import Console
 from pyspark.sql import SparkSession
 
+from prodseek.errors import StoreError
+from prodseek.index.stored import open_index
 from prodseek.store import Run, Store
 from prodseek.upkeep.verify import Check, verify
 
@@ -107,6 +109,8 @@ def test_the_repair_of_an_index_and_of_a_publication_cut_short(
     shard = first(run.path("index"), "shard-*")
     content = shard.read_bytes()
     shard.write_bytes(content[:-1] + b"?")
+    with pytest.raises(StoreError, match=r"shard-00000.faiss is altered .* `prodseek verify --run \S+` says how"):
+        open_index(run)
     repair = bad(run)["index of visual"].repair
     for name in ("stages/index.json", "MANIFEST.json"):
         assert run.path(name) in repair

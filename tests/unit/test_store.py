@@ -161,3 +161,13 @@ def test_a_damaged_table_is_named_with_the_repair(tmp_path: Path, damage: str) -
         path.write_bytes(b"" if damage == "empty" else path.read_bytes()[:-7])
     with pytest.raises(StoreError, match=r"table images of run 2026.* cannot be read.* remove the folder .*"):
         read_columns(run, "images", ["uri"])
+
+
+def test_a_storage_that_fails_for_a_moment_does_not_move_latest(tmp_path: Path) -> None:
+    store = Store.at(str(tmp_path))
+    _, newest = published(store, "20260101T000000Z-00000001", "20260102T000000Z-00000002")
+    Path(newest.path("MANIFEST.json")).unlink()
+    Path(newest.path("MANIFEST.json")).mkdir()
+    with pytest.raises(StoreError, match=r"MANIFEST\.json cannot be read"):
+        store.mend_latest()
+    assert (tmp_path / "LATEST").read_text() == f"{newest.run_id}\n"

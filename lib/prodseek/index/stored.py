@@ -9,6 +9,7 @@ from pathlib import Path
 from pyarrow import fs
 
 from prodseek import files
+from prodseek.errors import StoreError
 from prodseek.index.search import Locate, ShardedIndex, check_digest, checked_bytes
 from prodseek.index.shards import FileEntry, IndexManifest, index_to_bytes
 from prodseek.store import Run
@@ -33,7 +34,11 @@ def write_manifest(run: Run, manifest: IndexManifest) -> None:
 
 def open_index(run: Run, facet: str = FACET) -> ShardedIndex:
     """The index of a run, memory-mapped. Raises StoreError that names a missing, truncated or altered file."""
-    return ShardedIndex.open(locate_in(run.path(index_folder(facet))), index_manifest(run, facet))
+    manifest = index_manifest(run, facet)
+    try:
+        return ShardedIndex.open(locate_in(run.path(index_folder(facet))), manifest)
+    except StoreError as error:
+        raise StoreError(f"{error}; `prodseek verify --run {run.run_id}` says how") from error
 
 
 def read_trained(run: Run, facet: str = FACET) -> tuple[bytes, IndexManifest]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
@@ -15,11 +14,8 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from prodseek import files
 from prodseek.errors import StoreError, TableError
+from prodseek.store import RUN_ID, Run
 from prodseek.tables import TableSchema, table_schema
-
-if TYPE_CHECKING:
-    from prodseek.store import Run
-
 
 # How Spark 4 says it, in its own exceptions and in those that py4j passes on.
 _UNREADABLE = re.compile(r"\[FAILED_READ_FILE\S*\] Encountered error while reading file (.+?)\.(?: +SQLSTATE| File )")
@@ -36,9 +32,9 @@ def naming_damaged_files() -> Iterator[None]:
             raise
         uri = found[1].removeprefix("file://")
         batch, _, _ = uri.rpartition("/")
-        if "/cache/" in uri:
+        if re.search(r"/cache/\w+/\w+=", uri):
             repair = f"remove the folder {batch} and start again; what it held is computed anew"
-        elif "/runs/" in uri:
+        elif re.search(rf"/runs/{RUN_ID.pattern}/", uri):
             repair = (
                 "`prodseek verify` says what else is damaged in a finished run. Remove the run's folder and start again; "
                 "no photo goes through the network again"
