@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from prodseek import __version__
 from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
+from prodseek.photo_source import PhotoSource
 from prodseek.spark.session import start_session
 from prodseek.store import Run, Store, Summary
 
@@ -37,7 +38,7 @@ def open_run(spark: SparkSession, config: Config) -> OpenedRun:
     """The run of this catalogue, configuration and version: the newest when it is of the same, else a new one."""
     source = open_catalog(config.catalog)
     rows = catalog_rows(spark, source, config.catalog)
-    catalog = catalog_fingerprint(rows, source.base_uri)
+    catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri))
     fingerprint = hashlib.sha256(f"{catalog}|{config.fingerprint}|{__version__}".encode()).hexdigest()
     store = Store.at(config.store.root)
     current = store.current(fingerprint)
