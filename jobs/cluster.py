@@ -127,6 +127,7 @@ def _group(
         "fitted_regions": len(fitted.detection_ids),
         "groups": sum(level == FINE for level, _ in ids),
         "coarse_groups": sum(level == COARSE for level, _ in ids),
+        "carried_on": known is not None,
         "how": "fitted" if known is None else f"carried on, {fit.changed_since} regions changed since the fit",
     }
     exemplars = {key: [int(fitted.detection_ids[row]) for row in one.exemplars] for key, one in quality.items()}

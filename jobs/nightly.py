@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from prodseek.jobs.gates import judge
 from prodseek.jobs.progress import Console
 from prodseek.jobs.stages import STAGES, open_run, run_stage
 from pyspark.sql import SparkSession
 
 from prodseek import __version__, files
 from prodseek.config import Config
-from prodseek.errors import ReconciliationError
+from prodseek.errors import GateError, ReconciliationError
+from prodseek.gates import Breach
 from prodseek.spark.tables import read_table
 from prodseek.store import Run, Store, Summary
 from prodseek.tables import TABLES
@@ -33,8 +35,11 @@ _LIBRARIES = (
 )
 
 
-def run(spark: SparkSession, config: Config, console: Console) -> Run:
-    """Run or resume the night and publish it; a run that is finished is left as it is."""
+def run(spark: SparkSession, config: Config, console: Console, accept: bool = False) -> Run:
+    """Run or resume the night and publish it; a run that is finished is left as it is.
+
+    accept: publish it whatever the gates say. Raises GateError where they say no.
+    """
     started = time.monotonic()
     opened = open_run(spark, config)
     current = opened.run
@@ -48,7 +53,13 @@ def run(spark: SparkSession, config: Config, console: Console) -> Run:
         f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}"
     )
     summaries = [run_stage(spark, config, current, stage, console) for stage in STAGES]
+    breaches = judge(config, current)
+    if breaches and not accept:
+        raise GateError(_refusal(config, current, breaches))
+    for breach in breaches:
+        console.say(f"published all the same, for --accept was given: {breach.sentence}")
     manifest = build_manifest(spark, config, current, opened.fingerprint, summaries)
+    manifest["accepted_breaches"] = [breach.gate for breach in breaches]
     Store(current.root).publish(current, manifest)
     files.delete_dir(current.path("_work"))
     print_summary(current, manifest, time.monotonic() - started)
@@ -82,6 +93,26 @@ def build_manifest(
         "config": config.model_dump(mode="json"),
         "libraries": _library_versions(),
     }
+
+
+def _refusal(config: Config, run: Run, breaches: tuple[Breach, ...]) -> str:
+    gates = "1 gate" if len(breaches) == 1 else f"{len(breaches)} gates"
+    lines = [f"run {run.run_id} is whole but not published, for it is beyond {gates}:"]
+    for breach in breaches:
+        lines += [f"  {breach.sentence}", *(f"    {_on_one_line(example)}" for example in breach.examples)]
+    before = Store(run.root).before(run)
+    lines += [
+        f"Readers still see {f'run {before.run_id}' if before else 'no run'}. The report of this one: "
+        f"{run.path('report', 'index.html')}",
+        f"If it is wrong, correct the catalogue ({config.catalog.uri}) and start the night again. If it is right, start the same "
+        f"command with --accept, which publishes this run, or with another limit, such as --set gates.{breaches[0].gate}=null.",
+    ]
+    return "\n".join(lines)
+
+
+def _on_one_line(text: str) -> str:
+    """Names come from the catalogue: what could steer a terminal is left out."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def print_summary(run: Run, manifest: dict[str, Any], seconds: float) -> None:

@@ -22,7 +22,7 @@ from prodseek.photo_source import PhotoSource
 from prodseek.spark.session import start_session
 from prodseek.store import Run, Store, Summary
 
-STAGES = ("ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "report")
+STAGES = ("ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "gates", "report")
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console
     return summary
 
 
-def run_named(stage: str, config: Config) -> None:
-    """Start Spark and run `stage`, or the whole night for "nightly"."""
+def run_named(stage: str, config: Config, accept: bool = False) -> None:
+    """Start Spark and run `stage`, or the whole night for "nightly". accept: publish the night whatever its gates say."""
     console = Console()
     with console.starting():
         spark = start_session(config.spark, f"prodseek {stage}")
@@ -73,7 +73,7 @@ def run_named(stage: str, config: Config) -> None:
         if stage == "nightly":
             from prodseek.jobs import nightly
 
-            nightly.run(spark, config, console)
+            nightly.run(spark, config, console, accept)
             return
         opened = open_run(spark, config)
         if opened.run.is_finished:
@@ -93,7 +93,8 @@ def main(stage: str) -> None:
         environment: Annotated[str, typer.Option("--env", help="local or cluster")] = "cluster",
         config: Annotated[list[Path] | None, typer.Option(help="YAML file laid over the defaults")] = None,
         settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value")] = None,
+        accept: Annotated[bool, typer.Option("--accept", help="publish the night though it is beyond a gate")] = False,
     ) -> None:
-        run_named(stage, load_config(environment, config or (), settings or (), catalog, root))
+        run_named(stage, load_config(environment, config or (), settings or (), catalog, root), accept)
 
     explain_errors(lambda: typer.run(command))

@@ -172,6 +172,17 @@ class ClusterConfig(_Section):
         return _visual_once(facets)
 
 
+class GatesConfig(_Section):
+    """Limits of a night's figures; None switches one off."""
+
+    max_reject_share: Fraction | None
+    min_regions_per_image: Annotated[float, Field(ge=0.0)] | None
+    max_regions_per_image: Annotated[float, Field(ge=0.0)] | None
+    max_missing_share: Fraction | None
+    max_embedding_drift: Annotated[float, Field(ge=0.0)] | None
+    max_group_churn: Fraction | None
+
+
 class ReportConfig(_Section):
     max_images: Count
     region_px: Annotated[int, Field(ge=32, le=1024)]
@@ -200,14 +211,18 @@ class Config(_Section):
     neighbours: NeighboursConfig
     duplicates: DuplicatesConfig
     cluster: ClusterConfig
+    gates: GatesConfig
     report: ReportConfig
     spark: SparkConfig
     seed: Annotated[int, Field(ge=0, lt=2**31)]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the settings that can change a result: where things lie and how Spark runs do not count."""
-        settings = self.model_dump(mode="json", exclude={"store": True, "spark": True, "catalog": {"uri"}})
+        """SHA-256 of the settings that can change a result: where things lie and how Spark runs do not count, nor do
+        limits that decide about publishing it."""
+        settings = self.model_dump(
+            mode="json", exclude={"store": True, "spark": True, "gates": True, "catalog": {"uri"}}
+        )
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

@@ -103,7 +103,9 @@ class _Photos:
         """A photo, its longer side perhaps reduced to enough_side_px; None where it is no longer there as it was."""
         try:
             data = self._source.read(self.uris[row])
-            return decode_image(data, self._source.limits, enough_side_px) if content_id(data) == self.ids[row] else None
+            return (
+                decode_image(data, self._source.limits, enough_side_px) if content_id(data) == self.ids[row] else None
+            )
         except ImageRejected:
             return None
 
