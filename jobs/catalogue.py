@@ -18,10 +18,10 @@ from prodseek.catalog import (
     list_photos,
     product_of,
     read_csv_manifest,
-    stamp,
 )
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogError, ConfigError
+from prodseek.photo_source import PhotoSource
 
 _FOLDER_SCHEMA = pa.schema([("product_id", pa.string()), ("uri", pa.string())])
 _STAMPED_SCHEMA = "product_id string, uri string, attributes string, n_bytes long, mtime_ns long"
@@ -47,10 +47,10 @@ def catalog_rows(spark: SparkSession, source: CatalogSource, config: CatalogConf
     return rows
 
 
-def catalog_fingerprint(rows: DataFrame, base_uri: str) -> str:
+def catalog_fingerprint(rows: DataFrame, photos: PhotoSource) -> str:
     """SHA-256 over all rows and their photos' sizes and times of change, whatever the rows' order."""
     flat = rows.select("product_id", "uri", F.to_json("attributes").alias("attributes"))
-    stamped = flat.mapInArrow(partial(_stamp_rows, base_uri=base_uri), _STAMPED_SCHEMA)
+    stamped = flat.mapInArrow(partial(_stamp_rows, photos=photos), _STAMPED_SCHEMA)
     # Equal rows cancel out in one exclusive or; the sum of the other half of the bits does not let them.
     digest = F.md5(F.concat_ws("\x1f", *(F.coalesce(F.col(c).cast("string"), F.lit("\x00")) for c in stamped.columns)))
     high, low = (F.conv(F.substring(digest, start, 15), 16, 10).cast("decimal(38,0)") for start in (1, 16))
@@ -102,9 +102,9 @@ def _text(column: str) -> Column:
     return F.nullif(F.trim(F.col(f"`{quoted}`").cast("string")), F.lit(""))
 
 
-def _stamp_rows(batches: Iterator[pa.RecordBatch], base_uri: str) -> Iterator[pa.RecordBatch]:
+def _stamp_rows(batches: Iterator[pa.RecordBatch], photos: PhotoSource) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        stamps = [stamp(uri, base_uri) if uri else None for uri in batch.column("uri").to_pylist()]
+        stamps = [photos.stamp(uri) if uri else None for uri in batch.column("uri").to_pylist()]
         yield pa.RecordBatch.from_arrays(
             [
                 *batch.columns,

@@ -14,7 +14,7 @@ import pyarrow as pa
 from prodseek.jobs.group_fit import FittedRegions, Nearest, collect, fit_groups
 from prodseek.jobs.group_names import GroupKey, largest_categories, member_facts
 from prodseek.jobs.index import facet_vectors
-from prodseek.jobs.photos import one_photo_an_image
+from prodseek.jobs.photos import one_photo_an_image, photos_of
 from prodseek.jobs.region_map import write_map
 from prodseek.jobs.vectors import ids_of
 from prodseek.jobs.votes import COARSE, FINE, LABELS, LEVELS, is_noise, nearest_fitted, voted_for
@@ -113,7 +113,7 @@ def _group(
     ids, lineage = _ids(long, before, facet, store.run_id, settings)
     unchanged = {row.group_id for _, row in lineage if row.is_unchanged}
     kept = {key: before.titles[name] for key, name in ids.items() if before is not None and name in unchanged}
-    titles = group_titles(member_facts(spark, store, long, config.images.limits), kept, taken)
+    titles = group_titles(member_facts(spark, store, long, photos_of(config, store)), kept, taken)
     quality = {
         (level, label): one
         for level, labels in ((FINE, fine), (COARSE, coarse))
@@ -127,6 +127,7 @@ def _group(
         "fitted_regions": len(fitted.detection_ids),
         "groups": sum(level == FINE for level, _ in ids),
         "coarse_groups": sum(level == COARSE for level, _ in ids),
+        "carried_on": known is not None,
         "how": "fitted" if known is None else f"carried on, {fit.changed_since} regions changed since the fit",
     }
     exemplars = {key: [int(fitted.detection_ids[row]) for row in one.exemplars] for key, one in quality.items()}

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prodseek.jobs.partitions import deal
-from prodseek.jobs.photos import base_uri, look, one_photo_an_image
+from prodseek.jobs.photos import look, one_photo_an_image, photos_of
 from prodseek.jobs.vectors import ids_of, on_group
 from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession, Window
@@ -32,7 +32,7 @@ from prodseek.duplicates.hashes import Orientation, best_orientation, hashes_fro
 from prodseek.duplicates.verdicts import MERGING, Evidence, PhotoFacts, Verdict, judge
 from prodseek.duplicates.verification import Comparison, View, at_working_size, measure_aligned, worth_measuring
 from prodseek.embedding.facets import FACETS
-from prodseek.images import ImageLimits
+from prodseek.photo_source import PhotoSource
 from prodseek.spark.tables import computed_schema, read_table, spark_schema, write_table
 from prodseek.store import Run, Summary
 from prodseek.tables import table_schema
@@ -100,7 +100,7 @@ def is_merging(column: str) -> Column:
 
 def _local_features(photos: DataFrame, store: Run, config: Config) -> DataFrame:
     """The local features of each photo that can still be read."""
-    read = _PhotoReader(base_uri(store), config.images.limits)
+    read = _PhotoReader(photos_of(config, store))
     rows_each = config.duplicates.photos_per_partition
     dealt = deal(photos.select("image_id", "uri"), "image_id", photos.count(), rows_each)
     return dealt.mapInArrow(partial(_feature_rows, read=read), _FEATURES)
@@ -201,11 +201,10 @@ def _photo_number(image_id: Column) -> Column:
 class _PhotoReader:
     """Reads photos of a catalogue at working size."""
 
-    folder_uri: str
-    limits: ImageLimits
+    photos: PhotoSource
 
     def __call__(self, uri: str) -> NDArray[np.uint8] | None:
-        image = look(uri, self.folder_uri, self.limits, WORKING_SIDE_PX)
+        image = look(uri, self.photos, WORKING_SIDE_PX)
         return None if image is None else at_working_size(image.pixels)
 
 
@@ -280,7 +279,7 @@ def _judge_all(
         described = described.join(features.select(*seen).repartition(n_partitions, key), key, "left")
     judge_pairs = partial(
         _judge_rows,
-        read=_PhotoReader(base_uri(store), config.images.limits),
+        read=_PhotoReader(photos_of(config, store)),
         max_pdq_hamming=settings.max_pdq_hamming,
         min_confidence=settings.min_confidence,
     )

@@ -13,24 +13,23 @@ from prodseek.jobs.batches import new_batch_uri, read_batches
 from prodseek.jobs.detector import load_shipped, ship
 from prodseek.jobs.ingest import write_images_and_rejects
 from prodseek.jobs.partitions import deal
-from prodseek.jobs.photos import base_uri
+from prodseek.jobs.photos import photos_of
 from pyspark import Accumulator, AccumulatorParam
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from prodseek import files
-from prodseek.catalog import read_photo
 from prodseek.config import Config
 from prodseek.detector_settings import detector_settings
 from prodseek.ids import detection_id
 from prodseek.images import (
-    ImageLimits,
     ImageRejected,
     RejectReason,
     content_id,
     decode_image,
 )
+from prodseek.photo_source import PhotoSource
 from prodseek.pipeline import map_ahead
 from prodseek.slice_layout import layout_to_dict
 from prodseek.spark.tables import computed_schema, read_table, write_table
@@ -50,7 +49,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     """Embed what is not in the cache, then publish the regions of this run's images."""
     settings = detector_settings(config)
     _say_device_once(config.embed.device)
-    folder_uri = base_uri(store)
+    photos = photos_of(config, store)
     images = read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
     cache_uri = store.cache_uri(model_id(settings))
     known = read_cache(spark, cache_uri).select("image_id").distinct()
@@ -62,8 +61,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         embed = partial(
             _embed_rows,
             settings=ship(spark, settings),
-            folder_uri=folder_uri,
-            limits=config.images.limits,
+            photos=photos,
             read_threads=config.embed.read_threads,
             seen=seen,
         )
@@ -126,15 +124,14 @@ class _Counts(AccumulatorParam[Counter[str]]):
 def _embed_rows(
     batches: Iterator[pa.RecordBatch],
     settings: DetectorSettings,
-    folder_uri: str,
-    limits: ImageLimits,
+    photos: PhotoSource,
     read_threads: int,
     seen: Accumulator[Counter[str]],
 ) -> Iterator[pa.RecordBatch]:
     detector = load_shipped(settings)
     n_halvings_before = detector.n_halvings
     rows = (row for batch in batches for row in batch.to_pylist())
-    read = partial(_read, folder_uri=folder_uri, limits=limits, detector=detector)
+    read = partial(_read, photos=photos, detector=detector)
     failed: list[tuple[str, ImageRejected]] = []
     n_embedded = 0
 
@@ -189,14 +186,12 @@ def _cached_arrow_schema() -> pa.Schema:
     return pa.schema([*fields, pa.field("reason", pa.string()), pa.field("detail", pa.string())])
 
 
-def _read(
-    row: dict[str, Any], folder_uri: str, limits: ImageLimits, detector: Detector
-) -> PreparedImage | tuple[str, ImageRejected]:
+def _read(row: dict[str, Any], photos: PhotoSource, detector: Detector) -> PreparedImage | tuple[str, ImageRejected]:
     try:
-        data = read_photo(row["uri"], folder_uri, limits.max_bytes)
+        data = photos.read(row["uri"])
         if content_id(data) != row["image_id"]:
             raise ImageRejected(RejectReason.CHANGED, "the file was replaced while the run went on")
-        image = decode_image(data, limits, enough_side_px=detector.enough_side_px)
+        image = decode_image(data, photos.limits, enough_side_px=detector.enough_side_px)
     except ImageRejected as rejected:
         return row["image_id"], rejected
     return detector.prepare(row["image_id"], image)

@@ -8,14 +8,14 @@ from functools import partial
 
 import pyarrow as pa
 from prodseek.jobs.partitions import deal
-from prodseek.jobs.photos import base_uri, look, shrunk_box
+from prodseek.jobs.photos import look, shrunk_box
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek.cluster.colours import dominant_colour
 from prodseek.cluster.textures import texture_word
 from prodseek.cluster.titles import MemberFacts
-from prodseek.images import ImageLimits
+from prodseek.photo_source import PhotoSource
 from prodseek.spark.tables import read_table
 from prodseek.store import Run
 
@@ -29,7 +29,7 @@ GroupKey = tuple[str, int]
 
 
 def member_facts(
-    spark: SparkSession, store: Run, long: DataFrame, limits: ImageLimits
+    spark: SparkSession, store: Run, long: DataFrame, photos: PhotoSource
 ) -> dict[GroupKey, list[MemberFacts]]:
     """Class, category, title, colour, texture and size of a few members of every group."""
     first = Window.partitionBy("level", "label").orderBy("detection_id")
@@ -42,7 +42,7 @@ def member_facts(
         .where("place = 1")
         .select("image_id", F.col("class_name").alias("detected"))
     )
-    see = partial(_looks, folder_uri=base_uri(store), limits=limits)
+    see = partial(_looks, photos=photos)
     columns = ["detection_id", "uri", "x1_px", "y1_px", "x2_px", "y2_px"]
     looked_at = members.where(F.col("place") <= _LOOKED_AT_MEMBERS).select(*columns).distinct()
     dealt = deal(looked_at, "detection_id", looked_at.count(), _PHOTOS_PER_PARTITION)
@@ -69,12 +69,12 @@ def member_facts(
     return facts
 
 
-def _looks(batches: Iterator[pa.RecordBatch], folder_uri: str, limits: ImageLimits) -> Iterator[pa.RecordBatch]:
+def _looks(batches: Iterator[pa.RecordBatch], photos: PhotoSource) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([("detection_id", pa.int64()), ("rgb", pa.list_(pa.int32())), ("texture", pa.string())])
     for batch in batches:
         seen = []
         for row in batch.to_pylist():
-            image = look(row["uri"], folder_uri, limits, _LOOK_SIDE_PX)
+            image = look(row["uri"], photos, _LOOK_SIDE_PX)
             if image is not None:
                 x1, y1, x2, y2 = shrunk_box(image, (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"]))
                 box = image.pixels[y1:y2, x1:x2]

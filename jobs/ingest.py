@@ -13,11 +13,12 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek import files
-from prodseek.catalog import FAULT, read_photo
+from prodseek.catalog import FAULT
 from prodseek.config import Config
 from prodseek.duplicates.hashes import pdq_hash
 from prodseek.errors import CatalogError
-from prodseek.images import ImageLimits, ImageRejected, RejectReason, content_id, decode_image, pixel_hash
+from prodseek.images import ImageRejected, RejectReason, content_id, decode_image, pixel_hash
+from prodseek.photo_source import PhotoSource
 from prodseek.pipeline import map_ahead
 from prodseek.spark.tables import computed_schema, write_table
 from prodseek.store import WORK, Run, Summary
@@ -35,20 +36,25 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     n_rows = rows.count()
     read = partial(
         _read_rows,
-        base_uri=source.base_uri,
-        limits=config.images.limits,
+        photos=PhotoSource.of(config, source.base_uri),
         read_threads=config.ingest.read_threads,
     )
     schema = computed_schema("images", "reason", "detail")
     dealt = deal(_checked(rows), "uri", n_rows, config.ingest.rows_per_partition)
     dealt.mapInArrow(read, schema).write.mode("overwrite").parquet(files.spark_uri(store.path(INGESTED)))
     counts = write_images_and_rejects(spark, store)
-    reasons = read_ingested(spark, store).where("reason is not null").groupBy("reason").count().collect()
-    rejected = {row["reason"]: row["count"] for row in sorted(reasons, key=lambda row: (-row["count"], row["reason"]))}
     if counts["images"] == 0:
+        told = (
+            read_ingested(spark, store)
+            .groupBy("reason")
+            .agg(F.count(F.lit(1)).alias("n"), F.min("detail").alias("detail"))
+        )
         raise CatalogError(
             f"none of the {n_rows} rows of the catalogue {source.uri!r} is a photo that can be used: "
-            + ", ".join(f"{count} {reason}" for reason, count in rejected.items())
+            + "; ".join(
+                f"{row['n']} {row['reason']}, such as: {row['detail']}"
+                for row in told.orderBy(F.desc("n"), "reason").collect()
+            )
         )
     return Summary(
         "ingest",
@@ -107,23 +113,21 @@ def _checked(rows: DataFrame) -> DataFrame:
     )
 
 
-def _read_rows(
-    batches: Iterator[pa.RecordBatch], base_uri: str, limits: ImageLimits, read_threads: int
-) -> Iterator[pa.RecordBatch]:
+def _read_rows(batches: Iterator[pa.RecordBatch], photos: PhotoSource, read_threads: int) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([field.with_nullable(True) for field in table_schema("images").arrow])
     for name, arrow_type in _REASON_COLUMNS:
         schema = schema.append(pa.field(name, arrow_type))
-    read = partial(_read_row, base_uri=base_uri, limits=limits)
+    read = partial(_read_row, photos=photos)
     for batch in batches:
         yield pa.RecordBatch.from_pylist(list(map_ahead(read, batch.to_pylist(), read_threads)), schema)
 
 
-def _read_row(row: dict[str, Any], base_uri: str, limits: ImageLimits) -> dict[str, Any]:
+def _read_row(row: dict[str, Any], photos: PhotoSource) -> dict[str, Any]:
     if row["reason"] is not None:
         return row
     try:
-        data = read_photo(row["uri"], base_uri, limits.max_bytes)
-        image = decode_image(data, limits)
+        data = photos.read(row["uri"])
+        image = decode_image(data, photos.limits)
     except ImageRejected as rejected:
         return {**row, "reason": rejected.reason.value, "detail": rejected.detail}
     pdq_hex, _ = pdq_hash(image.pixels)

@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from prodseek.jobs.gates import judge
 from prodseek.jobs.progress import Console
 from prodseek.jobs.stages import OpenedRun, open_run, run_stage
 from pyspark.sql import SparkSession
 
 from prodseek import __version__, files
 from prodseek.config import Config
-from prodseek.errors import DamagedError, ReconciliationError
+from prodseek.errors import DamagedError, GateError, ReconciliationError
+from prodseek.gates import Breach
 from prodseek.spark.tables import read_table
 from prodseek.store import STAGES, WORK, Run, Store, Summary
 from prodseek.tables import TABLES
@@ -33,10 +35,12 @@ _LIBRARIES = (
 )
 
 
-def run(spark: SparkSession, config: Config, console: Console, opened: OpenedRun | None = None) -> Run:
+def run(
+    spark: SparkSession, config: Config, console: Console, opened: OpenedRun | None = None, accept: bool = False
+) -> Run:
     """Run or resume the night and publish it; a run that is finished is left as it is.
 
-    opened: the run, where it was opened before.
+    opened: the run, where it was opened before. accept: publish it whatever the gates say. Raises GateError where they say no.
     """
     started = time.monotonic()
     opened = opened or open_run(spark, config)
@@ -55,7 +59,13 @@ def run(spark: SparkSession, config: Config, console: Console, opened: OpenedRun
             f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}"
         )
     summaries = [run_stage(spark, config, current, stage, console) for stage in STAGES]
+    breaches = judge(config, current)
+    if breaches and not accept:
+        raise GateError(_refusal(config, current, breaches))
+    for breach in breaches:
+        console.say(f"published all the same, for --accept was given: {breach.sentence}")
     manifest = build_manifest(spark, config, current, opened.fingerprint, summaries)
+    manifest["accepted_breaches"] = [breach.gate for breach in breaches]
     Store(current.root).publish(current, manifest)
     files.delete_dir(current.path(WORK))
     print_summary(current, manifest, time.monotonic() - started)
@@ -98,6 +108,26 @@ def build_manifest(
         "config": config.model_dump(mode="json"),
         "libraries": _library_versions(),
     }
+
+
+def _refusal(config: Config, run: Run, breaches: tuple[Breach, ...]) -> str:
+    gates = "1 gate" if len(breaches) == 1 else f"{len(breaches)} gates"
+    lines = [f"run {run.run_id} is whole but not published, for it is beyond {gates}:"]
+    for breach in breaches:
+        lines += [f"  {breach.sentence}", *(f"    {_on_one_line(example)}" for example in breach.examples)]
+    before = Store(run.root).before(run)
+    lines += [
+        f"Readers still see {f'run {before.run_id}' if before else 'no run'}. The report of this one: "
+        f"{run.path('report', 'index.html')}",
+        f"If it is wrong, correct the catalogue ({config.catalog.uri}) and start the night again. If it is right, start the same "
+        f"command with --accept, which publishes this run, or with another limit, such as --set gates.{breaches[0].gate}=null.",
+    ]
+    return "\n".join(lines)
+
+
+def _on_one_line(text: str) -> str:
+    """Names come from the catalogue: what could steer a terminal is left out."""
+    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def print_summary(run: Run, manifest: dict[str, Any], seconds: float) -> None:

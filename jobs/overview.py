@@ -7,7 +7,6 @@ from datetime import datetime
 from prodseek.jobs.changes import changes_since
 from prodseek.jobs.intake import intake
 from prodseek.jobs.photos import one_photo_an_image
-from prodseek.jobs.stages import STAGES
 from prodseek.jobs.thumbnails import thumbnails
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -19,7 +18,7 @@ from prodseek.report.overview import render_overview
 from prodseek.report.overview_model import Cost, IndexQuality, Overview, TableFile, wanted_photos
 from prodseek.report.records import About
 from prodseek.spark.tables import read_table
-from prodseek.store import Run, Store
+from prodseek.store import STAGES, Run, Store
 from prodseek.tables import TABLES, table_schema
 
 PAGE = "report/index.html"

@@ -5,25 +5,26 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek.catalog import read_photo
-from prodseek.images import DecodedImage, ImageLimits, ImageRejected, decode_image
+from prodseek.config import Config
+from prodseek.images import DecodedImage, ImageRejected, decode_image
+from prodseek.photo_source import PhotoSource
 from prodseek.spark.tables import read_table
 from prodseek.store import Run
 
 Box = tuple[float, float, float, float]
 
 
-def base_uri(store: Run) -> str:
-    """The folder that the run's relative photo URIs start from."""
+def photos_of(config: Config, store: Run) -> PhotoSource:
+    """Where the photos of the run's catalogue are read."""
     store.require("reading photos", "ingest")
     summary = store.summary("ingest")
-    return "" if summary is None else str(summary.facts["base_uri"])
+    return PhotoSource.of(config, "" if summary is None else str(summary.facts["base_uri"]))
 
 
-def look(uri: str, folder_uri: str, limits: ImageLimits, max_side_px: int) -> DecodedImage | None:
+def look(uri: str, photos: PhotoSource, max_side_px: int) -> DecodedImage | None:
     """A photo at bounded size; None when it can no longer be read."""
     try:
-        return decode_image(read_photo(uri, folder_uri, limits.max_bytes), limits, max_side_px)
+        return decode_image(photos.read(uri), photos.limits, max_side_px)
     except ImageRejected:
         return None
 

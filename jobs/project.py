@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from prodseek.jobs.detector import load_shipped, ship
 from prodseek.jobs.partitions import deal
-from prodseek.jobs.photos import base_uri, look, one_photo_an_image
+from prodseek.jobs.photos import look, one_photo_an_image, photos_of
 from prodseek.jobs.vectors import batch_of, ids_of, list_column, slices_of
 from pyspark.sql import DataFrame, SparkSession
 
@@ -27,7 +27,8 @@ from prodseek.embedding.facets import FACETS
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import PROJECTION, Projection, fit_projection, fit_recipe
 from prodseek.errors import StoreError
-from prodseek.images import DecodedImage, ImageLimits
+from prodseek.images import DecodedImage
+from prodseek.photo_source import PhotoSource
 from prodseek.slice_layout import lay_out
 from prodseek.spark.tables import computed_schema, read_table, write_table
 from prodseek.store import Run, Store, Summary
@@ -177,8 +178,7 @@ def _nuisances(spark: SparkSession, config: Config, store: Run, layout_lengths: 
     views = partial(
         _measure_views,
         settings=ship(spark, detector_settings(config)),
-        folder_uri=base_uri(store),
-        limits=config.images.limits,
+        photos=photos_of(config, store),
         n_views=config.project.nuisance_views,
         layout_lengths=layout_lengths,
     )
@@ -209,8 +209,7 @@ def _measure(batches: Iterator[pa.RecordBatch], layout_lengths: dict[str, int]) 
 def _measure_views(
     batches: Iterator[pa.RecordBatch],
     settings: DetectorSettings,
-    folder_uri: str,
-    limits: ImageLimits,
+    photos: PhotoSource,
     n_views: int,
     layout_lengths: dict[str, int],
 ) -> Iterator[pa.RecordBatch]:
@@ -219,7 +218,7 @@ def _measure_views(
     moments = Moments.empty(lay_out(layout_lengths))
     first_id, before = None, None
     for row in (row for batch in batches for row in batch.to_pylist()):
-        photo: DecodedImage | None = look(row["uri"], folder_uri, limits, _VIEWED_SIDE_PX)
+        photo: DecodedImage | None = look(row["uri"], photos, _VIEWED_SIDE_PX)
         if photo is None:
             continue
         box = (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"])

@@ -90,20 +90,30 @@ def search_batch(
             if prompts is None:
                 summary = similar_products(spark, latest, files.absolute(out), k)
             else:
-                summary = answer_prompts(spark, latest, prompts, files.absolute(out), k, facet, exclude_same_product)
+                roots = config.catalog.allowed_roots
+                summary = answer_prompts(
+                    spark, latest, prompts, files.absolute(out), k, facet, exclude_same_product, roots
+                )
         console.stage_done(replace(summary, seconds=time.monotonic() - started))
     finally:
         spark.stop()
 
 
 def answer_prompts(
-    spark: SparkSession, run: Run, prompts: str, out: str, k: int, facet: str, exclude_same_product: bool
+    spark: SparkSession,
+    run: Run,
+    prompts: str,
+    out: str,
+    k: int,
+    facet: str,
+    exclude_same_product: bool,
+    allowed_roots: tuple[str, ...] = (),
 ) -> Summary:
     """Answer every prompt, or say in `rejected_prompts` why not.
 
     prompts: CSV or Parquet with uri and x1_px, y1_px, x2_px, y2_px, or detection_id; query_id where the rows have names.
-    A relative uri starts from the catalogue's folder, as in `images`. Raises PromptError for a file that is no such
-    table.
+    A relative uri starts from the catalogue's folder, as in `images`. allowed_roots: where photos may lie beside those that
+    the run's catalogue could name. Raises PromptError for a file that is no such table.
     """
     given = read_prompts(spark, prompts)
     n_prompts = given.count()
@@ -120,6 +130,7 @@ def answer_prompts(
         k=k,
         facet=facet,
         exclude_same_product=exclude_same_product,
+        allowed_roots=allowed_roots,
     )
     # Prompts of one photo lie together: it is read once, and passes the network once.
     keyed = given.withColumn("key", F.coalesce("uri", "detection_id", F.lit("")))
@@ -259,12 +270,13 @@ def _answer(
     k: int,
     facet: str,
     exclude_same_product: bool,
+    allowed_roots: tuple[str, ...],
 ) -> Iterator[pa.RecordBatch]:
     """Answer the prompts of one partition, those of a photo one after another."""
     catalog = _opened(root, run_id, None if settings is None else arrived(settings))
     prompts = (row for batch in batches for row in batch.to_pylist())
     by_key = (sorted(rows, key=lambda row: row["query_id"]) for _, rows in groupby(prompts, key=itemgetter("key")))
-    for rows, photo in map_ahead(partial(_read, catalog), by_key, _READ_THREADS):
+    for rows, photo in map_ahead(partial(_read, catalog, allowed_roots), by_key, _READ_THREADS):
         answers: list[Row] = []
         own_image = catalog.regions.image_number(photo.image_id) if isinstance(photo, Photo) else None
         asked = [(row, _checked(row, photo)) for row in rows]
@@ -289,13 +301,15 @@ def _answer(
         yield pa.RecordBatch.from_pylist(answers, _ANSWERS_ARROW)
 
 
-def _read(catalog: Catalog, rows: list[Row]) -> tuple[list[Row], Photo | PromptError | None]:
+def _read(
+    catalog: Catalog, allowed_roots: tuple[str, ...], rows: list[Row]
+) -> tuple[list[Row], Photo | PromptError | None]:
     """The photo of prompts that share one; None where they name a region."""
     uri = rows[0]["uri"]
     if uri is None or not any(row["box"] and not row["fault"] for row in rows):
         return rows, None
     try:
-        return rows, catalog.read(catalog.photo_uri(uri))
+        return rows, catalog.read_named(uri, allowed_roots)
     except PromptError as error:
         return rows, error
 

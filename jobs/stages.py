@@ -19,6 +19,7 @@ from prodseek import __version__
 from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
 from prodseek.lock import hold_root
+from prodseek.photo_source import PhotoSource
 from prodseek.spark.session import start_session
 from prodseek.spark.tables import naming_damaged_files
 from prodseek.store import STAGES, Run, Store, Summary
@@ -37,7 +38,7 @@ def open_run(spark: SparkSession, config: Config) -> OpenedRun:
     """The run of this catalogue, configuration and version: the newest when it is of the same, else a new one."""
     source = open_catalog(config.catalog)
     rows = catalog_rows(spark, source, config.catalog)
-    catalog = catalog_fingerprint(rows, source.base_uri)
+    catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri))
     fingerprint = hashlib.sha256(f"{catalog}|{config.fingerprint}|{__version__}".encode()).hexdigest()
     store = Store.at(config.store.root)
     current = store.current(fingerprint)
@@ -63,8 +64,11 @@ def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console
     return summary
 
 
-def run_named(stage: str, config: Config) -> None:
-    """Hold the root, start Spark and run `stage`, or the whole night for "nightly"."""
+def run_named(stage: str, config: Config, accept: bool = False) -> None:
+    """Hold the root, start Spark and run `stage`, or the whole night for "nightly".
+
+    accept: publish the night whatever its gates say.
+    """
     console = Console()
     store = Store.at(config.store.root)
     with hold_root(store.root) as lock:
@@ -82,7 +86,7 @@ def run_named(stage: str, config: Config) -> None:
                 if stage == "nightly":
                     from prodseek.jobs import nightly
 
-                    nightly.run(spark, config, console, opened)
+                    nightly.run(spark, config, console, opened, accept)
                 elif opened.run.is_finished:
                     console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
                 else:
@@ -100,7 +104,8 @@ def main(stage: str) -> None:
         environment: Annotated[str, typer.Option("--env", help="local or cluster")] = "cluster",
         config: Annotated[list[Path] | None, typer.Option(help="YAML file laid over the defaults")] = None,
         settings: Annotated[list[str] | None, typer.Option("--set", help="section.key=value")] = None,
+        accept: Annotated[bool, typer.Option("--accept", help="publish the night though it is beyond a gate")] = False,
     ) -> None:
-        run_named(stage, load_config(environment, config or (), settings or (), catalog, root))
+        run_named(stage, load_config(environment, config or (), settings or (), catalog, root), accept)
 
     explain_errors(lambda: typer.run(command))

@@ -8,14 +8,14 @@ from functools import partial
 import pyarrow as pa
 from prodseek.jobs.batches import new_batch_uri, read_batches
 from prodseek.jobs.partitions import deal
-from prodseek.jobs.photos import base_uri, look, shrunk_box
+from prodseek.jobs.photos import look, photos_of, shrunk_box
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from prodseek import files
 from prodseek.cluster.colours import colour_name, dominant_colour
 from prodseek.config import Config
-from prodseek.images import ImageLimits
+from prodseek.photo_source import PhotoSource
 from prodseek.report.thumbnails import thumbnail
 from prodseek.store import Run
 
@@ -48,7 +48,7 @@ def thumbnails(spark: SparkSession, config: Config, store: Run, regions: DataFra
     todo = regions.join(known.select("detection_id"), "detection_id", "left_anti")
     n_todo = todo.count()
     if n_todo:
-        make = partial(_pictures, folder_uri=base_uri(store), limits=config.images.limits, sizes_px=sizes)
+        make = partial(_pictures, photos=photos_of(config, store), sizes_px=sizes)
         made = deal(todo, "detection_id", n_todo, _PHOTOS_PER_PARTITION).mapInArrow(make, _SCHEMA)
         made.write.parquet(files.spark_uri(new_batch_uri(cache_uri, store.run_id)))
         known = read_batches(spark, cache_uri, _SCHEMA)
@@ -58,13 +58,13 @@ def thumbnails(spark: SparkSession, config: Config, store: Run, regions: DataFra
 
 
 def _pictures(
-    batches: Iterator[pa.RecordBatch], folder_uri: str, limits: ImageLimits, sizes_px: tuple[int, int]
+    batches: Iterator[pa.RecordBatch], photos: PhotoSource, sizes_px: tuple[int, int]
 ) -> Iterator[pa.RecordBatch]:
     region_px, photo_px = sizes_px
     for batch in batches:
         made = []
         for row in batch.to_pylist():
-            image = look(row["uri"], folder_uri, limits, _DECODE_FACTOR * region_px)
+            image = look(row["uri"], photos, _DECODE_FACTOR * region_px)
             if image is None:
                 continue
             box = (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"])

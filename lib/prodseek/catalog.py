@@ -13,7 +13,6 @@ from pyarrow import fs
 
 from prodseek import files
 from prodseek.errors import CatalogError
-from prodseek.images import ImageRejected, RejectReason
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif",
@@ -31,14 +30,6 @@ class CatalogSource:
     kind: CatalogKind
     uri: str
     base_uri: str
-
-
-@dataclass(frozen=True)
-class FileStamp:
-    """Size and time of change of a photo, as the file system tells them; None where it cannot."""
-
-    n_bytes: int | None
-    mtime_ns: int | None
 
 
 def find_catalog(uri: str) -> CatalogSource:
@@ -112,25 +103,3 @@ def product_of(uri: str, product_id_from: Literal["file", "folder"]) -> str:
     if product_id_from == "folder" and parent:
         return parent
     return posixpath.splitext(uri)[0]
-
-
-def stamp(uri: str, base_uri: str) -> FileStamp:
-    """Size and time of change of a photo, without reading it."""
-    try:
-        file_system, path = files.locate(files.resolve(uri, base_uri))
-        info = file_system.get_file_info(path)
-    except (OSError, ValueError):
-        return FileStamp(None, None)
-    return FileStamp(info.size, info.mtime_ns)
-
-
-def read_photo(uri: str, base_uri: str, max_bytes: int) -> bytes:
-    """A photo's bytes; at most `max_bytes` + 1 of them. Raises ImageRejected."""
-    try:
-        return files.read_bytes(files.resolve(uri, base_uri), max_bytes)
-    except FileNotFoundError as error:
-        raise ImageRejected(RejectReason.MISSING, f"no file at {files.resolve(uri, base_uri)}") from error
-    except ValueError as error:
-        raise ImageRejected(RejectReason.UNSUPPORTED_URI, str(error)) from error
-    except OSError as error:
-        raise ImageRejected(RejectReason.UNREADABLE, str(error)) from error

@@ -38,6 +38,7 @@ class Stage(StrEnum):
     NEIGHBOURS = "neighbours"
     DUPLICATES = "duplicates"
     CLUSTER = "cluster"
+    GATES = "gates"
     REPORT = "report"
 
 
@@ -65,11 +66,12 @@ def run(
     environment: Environment = "local",
     config_files: ConfigFiles = None,
     settings: Settings = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Publish the night though it is beyond a gate.")] = False,
 ) -> None:
     """Run the night, or one stage of it. A run that died is resumed, one that finished is left alone."""
     from prodseek.jobs.stages import run_named
 
-    run_named(stage.value, load_config(environment, config_files or (), settings or (), catalog, root))
+    run_named(stage.value, load_config(environment, config_files or (), settings or (), catalog, root), accept)
 
 
 ReadRoot = Annotated[str, typer.Option("--root", help="Where runs are kept.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +23,8 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(min_length=1)]
 
+# An absolute path, or a URI with a host or bucket.
+_PLACE = re.compile(r"/|[A-Za-z0-9]+://[^/]|file:///")
 # How the weights file of each network ends.
 _WEIGHTS_ENDINGS = {
     "yolov3-tiny": (".weights",),
@@ -43,6 +46,19 @@ class CatalogConfig(_Section):
     uri_column: Name
     product_id_column: Name | None
     product_id_from: Literal["file", "folder"]
+    allowed_roots: tuple[Name, ...]
+
+    @field_validator("allowed_roots")
+    @classmethod
+    def _are_places(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
+        relative = [root for root in roots if not _PLACE.match(root)]
+        if relative:
+            raise PydanticCustomError(
+                "places",
+                "{root} must be an absolute path, or begin with a scheme and a name, such as s3://bucket",
+                {"root": repr(relative[0])},
+            )
+        return roots
 
 
 class StoreConfig(_Section):
@@ -156,6 +172,17 @@ class ClusterConfig(_Section):
         return _visual_once(facets)
 
 
+class GatesConfig(_Section):
+    """Limits of a night's figures; None switches one off."""
+
+    max_reject_share: Fraction | None
+    min_regions_per_image: Annotated[float, Field(ge=0.0)] | None
+    max_regions_per_image: Annotated[float, Field(ge=0.0)] | None
+    max_missing_share: Fraction | None
+    max_embedding_drift: Annotated[float, Field(ge=0.0)] | None
+    max_group_churn: Fraction | None
+
+
 class ReportConfig(_Section):
     max_images: Count
     region_px: Annotated[int, Field(ge=32, le=1024)]
@@ -184,14 +211,18 @@ class Config(_Section):
     neighbours: NeighboursConfig
     duplicates: DuplicatesConfig
     cluster: ClusterConfig
+    gates: GatesConfig
     report: ReportConfig
     spark: SparkConfig
     seed: Annotated[int, Field(ge=0, lt=2**31)]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the settings that can change a result: where things lie and how Spark runs do not count."""
-        settings = self.model_dump(mode="json", exclude={"store": True, "spark": True, "catalog": {"uri"}})
+        """SHA-256 of the settings that can change a result: where things lie and how Spark runs do not count, nor do
+        limits that decide about publishing it."""
+        settings = self.model_dump(
+            mode="json", exclude={"store": True, "spark": True, "gates": True, "catalog": {"uri"}}
+        )
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

@@ -49,6 +49,12 @@ class ReconciliationError(ProdseekError):
     """Images + rejects differ from the input rows."""
 
 
+class GateError(ProdseekError):
+    """A run is whole, but beyond a gate: it is not published."""
+
+    exit_code = 4
+
+
 class PromptError(ProdseekError):
     """A search cannot be answered as it was asked; `reason` is from the closed list of `rejected_prompts.reason`."""
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 import pyarrow as pa
 from pyarrow import fs
 
+SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 _SPARK_SCHEMES = {"s3": "s3a"}
 
 
@@ -38,6 +39,24 @@ def resolve(uri: str, base: str) -> str:
     return join(base, uri)
 
 
+def real(uri: str) -> str:
+    """The place that an absolute path or URI leads to: `..` taken out, local links followed. To compare places by, not to open.
+
+    Raises ValueError for an unknown scheme, and for a path that no file system takes.
+    """
+    scheme = _known_scheme(uri)
+    if scheme in ("", "file"):
+        return os.path.realpath(locate(uri)[1])
+    authority, _, path = uri[len(scheme) + 3 :].partition("/")
+    return f"{scheme}://{authority}{posixpath.normpath('/' + path.lstrip('/'))}"
+
+
+def is_within(place: str, folder: str) -> bool:
+    """Whether `place` is `folder` or lies below it; both as `real` gives them."""
+    folder = folder.rstrip("/")
+    return place == folder or place.startswith(f"{folder}/")
+
+
 def spark_uri(uri: str) -> str:
     """The same place as Hadoop's file systems name it, which take a path as it is, without percent-encoding."""
     scheme = _scheme(uri)
@@ -53,7 +72,7 @@ def spark_pattern(uri: str) -> str:
 
 def locate(uri: str) -> tuple[fs.FileSystem, str]:
     """The pyarrow file system that holds `uri` and the path in it. Raises ValueError for an unknown scheme."""
-    scheme = _scheme(uri)
+    scheme = _known_scheme(uri)
     if not scheme:
         return fs.LocalFileSystem(), uri
     if scheme == "file":
@@ -142,6 +161,13 @@ def list_names(uri: str) -> list[str]:
 def _scheme(uri: str) -> str:
     scheme, separator, _ = uri.partition("://")
     return scheme.lower() if separator and scheme.isalnum() else ""
+
+
+def _known_scheme(uri: str) -> str:
+    scheme = _scheme(uri)
+    if scheme and scheme not in SCHEMES:
+        raise ValueError(f"{uri} cannot be read: {scheme} is none of {', '.join(SCHEMES)}")
+    return scheme
 
 
 def user_cache_dir() -> Path:

@@ -35,6 +35,7 @@ class RejectReason(StrEnum):
     INVALID_ROW = "invalid_row"
     DUPLICATE_ROW = "duplicate_row"
     UNSUPPORTED_URI = "unsupported_uri"
+    NOT_ALLOWED = "not_allowed"
     MISSING = "missing"
     UNREADABLE = "unreadable"
     EMPTY = "empty"

@@ -23,7 +23,7 @@ import pyarrow.dataset as ds
 from prodseek import files
 from prodseek.errors import DamagedError, StoreError
 
-STAGES = ("ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "report")
+STAGES = ("ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "gates", "report")
 MANIFEST = "MANIFEST.json"
 LATEST = "LATEST"
 # What stages hand on to one another, in the run's folder until it is published.

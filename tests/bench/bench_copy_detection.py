@@ -30,7 +30,7 @@ from catalogue import rows_of
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from prodseek.jobs.progress import Console as Progress
-from prodseek.jobs.stages import STAGES, open_run, run_stage
+from prodseek.jobs.stages import open_run, run_stage
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
@@ -40,7 +40,7 @@ from prodseek.duplicates.alterations import ALTERATIONS, altered
 from prodseek.duplicates.hashes import dihedral_hashes, hamming, hashes_from_hex
 from prodseek.duplicates.train_confidence import expected_calibration_error, is_development
 from prodseek.spark.session import start_session
-from prodseek.store import Run
+from prodseek.store import STAGES, Run
 
 TARGET_PRECISION = 0.9
 N_DISTINCT = 1000

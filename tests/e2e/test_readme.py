@@ -12,11 +12,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from prodseek.jobs.stages import STAGES
 
 from prodseek.images import RejectReason
 from prodseek.report.wording import REASON_MEANINGS
-from prodseek.store import Run, Store
+from prodseek.store import STAGES, Run, Store
 from prodseek.tables import table_schema
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")

@@ -13,7 +13,9 @@ from prodseek.jobs import ingest
 from prodseek.jobs.catalogue import catalog_fingerprint, catalog_rows, open_catalog
 from pyspark.sql import SparkSession
 
+from prodseek.config import load_config
 from prodseek.errors import CatalogError, ConfigError
+from prodseek.photo_source import PhotoSource
 from prodseek.store import Run
 
 
@@ -34,6 +36,7 @@ def test_each_kind_of_bad_row_has_its_own_reason(
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "folder.jpg").mkdir()
     (tmp_path / "locked.jpg").write_bytes(good)
+    (tmp_path / "passwd.jpg").symlink_to("/etc/passwd")
     Image.new("RGB", (1, 1)).save(tmp_path / "dot.jpg")
     Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
     rows = [
@@ -41,6 +44,7 @@ def test_each_kind_of_bad_row_has_its_own_reason(
         "p1,good é #1?.jpg,again",
         "p2,cut.jpg,", "p3,page.jpg,", "p4,empty.jpg,", "p5,dot.jpg,", "p6,bomb.png,", "p7,absent.jpg,",
         "p8,folder.jpg,", "p11,good é #1?.jpg,a,b", "p9,gopher://host/x.jpg,", ",good é #1?.jpg,", "p10,,", ",,",
+        "p12,/etc/passwd,", "p13,passwd.jpg,", "p14,../x.jpg,", "p15,http://169.254.169.254/x.jpg,",
     ]  # fmt: skip
     catalog = tmp_path / "my [odd] catalog.csv"
     catalog.write_text("product_id,uri,title\n" + "\n".join(rows) + "\n", encoding="utf-8")
@@ -50,7 +54,7 @@ def test_each_kind_of_bad_row_has_its_own_reason(
     assert attributes in ({"title": 'one, "quoted"\nline'}, {"title": "again"})
     assert Counter(rejects.column("reason").to_pylist()) == {
         "duplicate_row": 1, "truncated": 1, "not_an_image": 1, "empty": 1, "too_small": 1, "too_many_pixels": 1,
-        "missing": 1, "unreadable": 1, "unsupported_uri": 1, "invalid_row": 4,
+        "missing": 1, "unreadable": 1, "unsupported_uri": 2, "not_allowed": 3, "invalid_row": 4,
     }  # fmt: skip
     assert all(rejects.column("detail").to_pylist())
 
@@ -106,7 +110,7 @@ def test_fingerprint_follows_rows_and_files_not_their_order(
         (tmp_path / "c.csv").write_text("product_id,uri\n" + "\n".join(lines) + "\n")
         config = make_config(tmp_path / "c.csv", tmp_path / "root").catalog
         source = open_catalog(config)
-        return catalog_fingerprint(catalog_rows(spark, source, config), source.base_uri)
+        return catalog_fingerprint(catalog_rows(spark, source, config), PhotoSource.of(load_config(), source.base_uri))
 
     (tmp_path / "a.jpg").write_bytes(make_jpeg())
     base = fingerprint(["p,a.jpg", "q,a.jpg"])
@@ -122,13 +126,15 @@ def test_no_catalogue(spark: SparkSession, empty_run: Run, tmp_path: Path, make_
     (tmp_path / "columns.csv").write_text("sku,image\n1,a.jpg\n")
     (tmp_path / "notes.txt").write_text("hello")
     (tmp_path / "bad.csv").write_text("product_id,uri\np,absent.jpg\n")
+    (tmp_path / "elsewhere.csv").write_text("product_id,uri\np,/else/a.jpg\n")
     cases = {
         "absent.csv": "there is no catalogue at",
         "empty": "has no photos",
         "no_rows.csv": "has no rows",
         "columns.csv": "has no column 'uri' .*and no column 'product_id' .*it has sku, image",
         "notes.txt": "neither a folder nor a .csv nor a .parquet",
-        "bad.csv": "none of the 1 rows .* 1 missing",
+        "bad.csv": "none of the 1 rows .* 1 missing, such as: no file at",
+        "elsewhere.csv": r"none of the 1 rows .* 1 not_allowed, such as: /else/a.jpg .* catalog\.allowed_roots",
     }
     for name, message in cases.items():
         with pytest.raises(CatalogError, match=message) as error:

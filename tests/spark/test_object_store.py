@@ -20,17 +20,20 @@ BUCKET = "catalogue"
 READ = """
 import sys
 from prodseek import files
-from prodseek.catalog import find_catalog, list_photos, read_csv_manifest, read_photo, stamp
-from prodseek.images import ImageRejected
+from prodseek.catalog import find_catalog, list_photos, read_csv_manifest
+from prodseek.images import ImageLimits, ImageRejected
+from prodseek.photo_source import PhotoSource
 
 manifest = find_catalog("s3://catalogue/night/products.csv")
 table = read_csv_manifest(manifest)
 uris = table.column("uri").to_pylist()
-print(len(read_photo(uris[0], manifest.base_uri, 10**6)), stamp(uris[0], manifest.base_uri).n_bytes)
-try:
-    read_photo(uris[1], manifest.base_uri, 10**6)
-except ImageRejected as rejected:
-    print(rejected.reason.value)
+photos = PhotoSource(manifest.base_uri, ("s3://other/photos",), ImageLimits())
+print(len(photos.read(uris[0])), photos.stamp(uris[0]).n_bytes)
+for uri in (*uris[1:], "s3://catalogue/nightly/x.jpg", "s3://other/x.jpg", "s3://other/photos/x.jpg"):
+    try:
+        photos.read(uri)
+    except ImageRejected as rejected:
+        print(rejected.reason.value)
 print(list_photos(find_catalog("s3://catalogue/night")))
 files.write_bytes("s3://catalogue/store/LATEST", b"run")
 print(files.read_bytes("s3://catalogue/store/LATEST"), files.list_names("s3://catalogue/store"))
@@ -98,6 +101,9 @@ def test_manifest_photos_and_store_on_s3(s3: None, make_jpeg, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
         f"{len(photo)} {len(photo)}",
+        "missing",
+        "not_allowed",
+        "not_allowed",
         "missing",
         "['photos/a b #1?.jpg']",
         "b'run' ['LATEST']",

@@ -12,13 +12,13 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from prodseek import files
-from prodseek.catalog import read_photo
 from prodseek.embedding.facets import FACETS
 from prodseek.embedding.leakage import N_FOLDS, location_leakage
 from prodseek.embedding.projection import PROJECTION, Projection
 from prodseek.errors import ConfigError, StoreError, WeightsError
 from prodseek.evaluation.run import BOX, RAW_SLICE, Measured
-from prodseek.images import DecodedImage, ImageLimits, ImageRejected, content_id, decode_image
+from prodseek.images import DecodedImage, ImageRejected, content_id, decode_image
+from prodseek.photo_source import PhotoSource
 from prodseek.pipeline import map_ahead
 from prodseek.report.evaluation_page import Example, Figures, LabelledPhoto, Location
 from prodseek.report.location import Panel
@@ -50,7 +50,7 @@ def draw_figures(run: Run, measured: Measured, by_label: Mapping[str, Mapping[st
     except StoreError as error:
         return Figures(missing=(f"There are no figures: {error}.",))
     base_uri = str(manifest["stages"]["ingest"]["base_uri"])
-    photos = _Photos(measured.regions, base_uri, config.images.limits)
+    photos = _Photos(measured.regions, PhotoSource.of(config, base_uri))
     targets = choose_targets(measured, by_label)
     examples = tuple(_example(photos, measured, role, row, by_label) for role, row in targets)
     shown = [photo for each in examples for photo in (each.target, *(match for match, _ in each.matches))]
@@ -90,21 +90,22 @@ def choose_targets(measured: Measured, by_label: Mapping[str, Mapping[str, float
 class _Photos:
     """The photos of labelled regions."""
 
-    def __init__(self, regions: pa.Table, base_uri: str, limits: ImageLimits) -> None:
+    def __init__(self, regions: pa.Table, source: PhotoSource) -> None:
         self.uris: list[str] = regions.column("uri").to_pylist()
         self.labels: list[str] = regions.column("label").to_pylist()
         self.boxes: list[tuple[float, float, float, float]] = list(
             zip(*(regions.column(name).to_pylist() for name in BOX), strict=True)
         )
         self.ids: list[str] = regions.column("image_id").to_pylist()
-        self._base_uri = base_uri
-        self._limits = limits
+        self._source = source
 
     def read(self, row: int, enough_side_px: int) -> DecodedImage | None:
         """A photo, its longer side perhaps reduced to enough_side_px; None where it is no longer there as it was."""
         try:
-            data = read_photo(files.resolve(self.uris[row], self._base_uri), "", self._limits.max_bytes)
-            return decode_image(data, self._limits, enough_side_px) if content_id(data) == self.ids[row] else None
+            data = self._source.read(self.uris[row])
+            return (
+                decode_image(data, self._source.limits, enough_side_px) if content_id(data) == self.ids[row] else None
+            )
         except ImageRejected:
             return None
 

@@ -6,7 +6,7 @@ The same code answers one prompt at a keyboard and a table of them in Spark (`jo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from prodseek import files
-from prodseek.catalog import read_photo
 from prodseek.config import Config
 from prodseek.detector_settings import detector_settings
 from prodseek.embedding.projection import FACETS, PROJECTION, Projection
@@ -26,6 +25,7 @@ from prodseek.ids import detection_id
 from prodseek.images import DecodedImage, ImageRejected, content_id, decode_image
 from prodseek.index.search import ShardedIndex
 from prodseek.index.stored import FACET, index_folder, open_index
+from prodseek.photo_source import PhotoSource, read_photo
 from prodseek.search.folding import fold
 from prodseek.search.likeness import Likeness, cosines_of
 from prodseek.search.prompts import Box, PromptFault, check_box
@@ -217,12 +217,22 @@ class Catalog:
         ]
 
     def read(self, image: Image) -> Photo:
-        """Read and decode a photo. Raises PromptError that says what is wrong with it."""
-        limits = self.config.images.limits
-        name = "the photo" if isinstance(image, bytes) else f"the photo {str(image)!r}"
+        """Read and decode a photo, wherever its caller has it. Raises PromptError that says what is wrong with it."""
+        if isinstance(image, bytes):
+            return self._decoded("the photo", lambda: image)
+        location = files.absolute(str(image))
+        return self._decoded(f"the photo {str(image)!r}", lambda: read_photo(location, self.config.images.max_bytes))
+
+    def read_named(self, uri: str, allowed_roots: Sequence[str] = ()) -> Photo:
+        """`read` for a photo that a table names as the catalogue does: only from where the catalogue's photos may lie, and
+        from `allowed_roots`."""
+        photos = replace(self.photos, allowed_roots=(*self.photos.allowed_roots, *allowed_roots))
+        return self._decoded(f"the photo {uri!r}", lambda: photos.read(uri))
+
+    def _decoded(self, name: str, read: Callable[[], bytes]) -> Photo:
         try:
-            data = image if isinstance(image, bytes) else read_photo(files.absolute(str(image)), "", limits.max_bytes)
-            decoded = decode_image(data, limits, enough_side_px=self.detector.enough_side_px)
+            data = read()
+            decoded = decode_image(data, self.config.images.limits, enough_side_px=self.detector.enough_side_px)
             return Photo(content_id(data), decoded)
         except ImageRejected as rejected:
             raise PromptError(
@@ -269,7 +279,16 @@ class Catalog:
 
     def photo_uri(self, uri: str) -> str:
         """Where a photo lies that the catalogue names `uri`."""
-        return files.resolve(uri, str(self.manifest["stages"]["ingest"]["base_uri"]))
+        return files.resolve(uri, self._base_uri)
+
+    @cached_property
+    def photos(self) -> PhotoSource:
+        """Where the photos of the run's catalogue are read."""
+        return PhotoSource.of(self.config, self._base_uri)
+
+    @property
+    def _base_uri(self) -> str:
+        return str(self.manifest["stages"]["ingest"]["base_uri"])
 
     @cached_property
     def config(self) -> Config:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import rich.console
 from rich.markup import escape
 from rich.table import Column, Table
 
 from prodseek import files
-from prodseek.catalog import read_photo
 from prodseek.embedding.facets import FACETS
 from prodseek.errors import PromptError
-from prodseek.images import DecodedImage, ImageRejected, decode_image
+from prodseek.images import DecodedImage, ImageLimits, ImageRejected, decode_image
+from prodseek.photo_source import read_photo
 from prodseek.pipeline import map_ahead
 from prodseek.report.search_page import Match, SearchResult, Target, render_search
 from prodseek.report.search_sheet import TILE_PX, render_sheet
@@ -151,8 +152,12 @@ def write_pictures(catalog: Catalog, found: Answer, html: str | None, png: str |
     """Write the page and the picture that are asked for, with the photos in them."""
     if not html and not png:
         return
-    wanted = [(found.photo_uri, found.box_px), *((catalog.photo_uri(hit.uri), hit.box_px) for hit in found.hits)]
-    target, *others = map_ahead(lambda each: _marked(catalog, *each), wanted, _DECODE_THREADS)
+    limits = catalog.config.images.limits
+    wanted = [
+        (partial(read_photo, found.photo_uri, limits.max_bytes), found.box_px),
+        *((partial(catalog.photos.read, hit.uri), hit.box_px) for hit in found.hits),
+    ]
+    target, *others = map_ahead(lambda each: _marked(*each, limits), wanted, _DECODE_THREADS)
     result = SearchResult(
         found.run_id,
         found.facet,
@@ -177,11 +182,10 @@ def write_pictures(catalog: Catalog, found: Answer, html: str | None, png: str |
         files.write_bytes(files.absolute(png), render_sheet(result))
 
 
-def _marked(catalog: Catalog, uri: str, box: Box) -> bytes | None:
+def _marked(read: Callable[[], bytes], box: Box, limits: ImageLimits) -> bytes | None:
     """A photo's thumbnail with a box drawn; None where the photo can no longer be read."""
-    limits = catalog.config.images.limits
     try:
-        image: DecodedImage = decode_image(read_photo(uri, "", limits.max_bytes), limits, _THUMBNAIL_PX)
+        image: DecodedImage = decode_image(read(), limits, _THUMBNAIL_PX)
     except ImageRejected:
         return None
     return thumbnail(image.pixels, _THUMBNAIL_PX, box, "draw", (image.width_px, image.height_px))

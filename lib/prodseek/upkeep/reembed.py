@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from prodseek.catalog import read_photo
 from prodseek.images import DecodedImage, ImageRejected, content_id, decode_image
+from prodseek.photo_source import PhotoSource
 from prodseek.search.catalog import config_of, settings_of
 from prodseek.store import Run, read_columns
 
@@ -54,7 +54,7 @@ def compare_photos(run: Run, manifest: dict[str, Any], n_photos: int) -> Compari
     Raises WeightsError, ConfigError or StoreError where the run's network is not at hand.
     """
     settings = settings_of(run, manifest)
-    limits = config_of(run, manifest).images.limits
+    source = PhotoSource.of(config_of(run, manifest), str(manifest["stages"]["ingest"]["base_uri"]))
     # torch takes seconds to import, and only this check needs it.
     from prodseek.vision.inference import load_detector
 
@@ -62,13 +62,12 @@ def compare_photos(run: Run, manifest: dict[str, Any], n_photos: int) -> Compari
     images = read_columns(run, "images", ["image_id", "uri"]).sort_by([("image_id", "ascending"), ("uri", "ascending")])
     chosen = sorted(random.Random(run.run_id).sample(range(images.num_rows), min(n_photos, images.num_rows)))
     uris = {images["image_id"][row].as_py(): images["uri"][row].as_py() for row in chosen}
-    base_uri = str(manifest["stages"]["ingest"]["base_uri"])
     photos: list[tuple[str, DecodedImage]] = []
     for image_id, uri in uris.items():
         try:
-            data = read_photo(uri, base_uri, limits.max_bytes)
+            data = source.read(uri)
             if content_id(data) == image_id:
-                photos.append((image_id, decode_image(data, limits, enough_side_px=detector.enough_side_px)))
+                photos.append((image_id, decode_image(data, source.limits, enough_side_px=detector.enough_side_px)))
         except ImageRejected:
             continue
     columns = ["image_id", "kind", "class_name", *_BOX, "slice"]

@@ -99,6 +99,22 @@ def test_a_search_finds_what_full_comparison_finds(catalog: Catalog, truth: Trut
             assert hit.uri == f"images/{truth.images[place]}.jpg"
 
 
+def test_photos_that_a_table_names_are_read_from_allowed_places_only(catalog: Catalog, tmp_path: Path) -> None:
+    for uri, roots, reason in (
+        (f"{tmp_path}/a.jpg", (), "not_allowed"),
+        (f"{tmp_path}/a.jpg", (f"{tmp_path}/x",), "not_allowed"),
+        (f"{tmp_path}/a.jpg", (str(tmp_path),), "missing"),
+        ("../etc/passwd", (), "not_allowed"),
+        ("a.jpg", (), "missing"),
+    ):
+        with pytest.raises(PromptError) as refused:
+            catalog.read_named(uri, roots)
+        assert refused.value.reason == reason
+    with pytest.raises(PromptError) as refused:
+        catalog.read(tmp_path / "a.jpg")
+    assert refused.value.reason == "missing", "who searches by a file of their own may read it"
+
+
 def test_a_mix_ranks_by_the_weighted_mean(catalog: Catalog, truth: Truth) -> None:
     for row in range(0, N, 40):
         hits = catalog.search_region(int(truth.ids[row]), 10, "mix=visual:1,colour:3", True)
