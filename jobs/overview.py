@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from prodseek.jobs.changes import changes_since
+from prodseek.jobs.gates import BREACHES
 from prodseek.jobs.intake import intake
 from prodseek.jobs.photos import one_photo_an_image
 from prodseek.jobs.thumbnails import thumbnails
@@ -13,6 +14,7 @@ from pyspark.sql import functions as F
 
 from prodseek import files
 from prodseek.config import Config
+from prodseek.gates import Breach
 from prodseek.history import figures_of, read_history
 from prodseek.report.overview import render_overview
 from prodseek.report.overview_model import Cost, IndexQuality, Overview, TableFile, wanted_photos
@@ -60,10 +62,17 @@ def write_overview(spark: SparkSession, config: Config, store: Run, about: About
                 for name in TABLES
                 if name in rows
             ),
+            breaches=_breaches(store),
         )
     )
     files.write_bytes(store.path(PAGE), page)
     return len(page)
+
+
+def _breaches(store: Run) -> tuple[Breach, ...]:
+    if not files.exists(store.path(BREACHES)):
+        return ()
+    return tuple(Breach(**{**row, "examples": tuple(row["examples"])}) for row in store.read_json(BREACHES)["breaches"])
 
 
 def _thumbnails(spark: SparkSession, config: Config, store: Run, image_ids: list[str]) -> dict[str, bytes]:

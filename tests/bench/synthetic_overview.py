@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from synthetic_report import HOSTILE_FILES, HOSTILE_TITLES, Report
 
+from prodseek.gates import Breach
 from prodseek.history import Evaluation, History, RunFigures
 from prodseek.images import RejectReason
 from prodseek.report.overview_model import (
@@ -87,6 +88,7 @@ def make_overview(report: Report, n_runs: int = 31, seed: int = 3) -> Overview:
         objects={photo.image_id: number for number, photo in enumerate(photos)},
         index=IndexQuality("Flat", 10, 0.98, 0.95, 1000),
         tables=tuple(TableFile(name, 100, f"/out/runs/{name}", table_schema(name).grain) for name in TABLES),
+        breaches=(Breach("max_reject_share", 0.4, 0.3, f"40.0 %: {HOSTILE_TITLES[0]}", tuple(HOSTILE_FILES[:3])),),
     )
 
 

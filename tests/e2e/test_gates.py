@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from prodseek.jobs import nightly
+from prodseek.jobs import nightly, report
 from prodseek.jobs.progress import Console
 
 from prodseek.errors import GateError, StoreError
@@ -47,6 +47,10 @@ def test_a_night_beyond_a_gate_is_not_published_until_it_is_accepted(
     with pytest.raises(StoreError, match="no run has been published"):
         store.latest()
     assert [breach["gate"] for breach in run.read_json("breaches.json")["breaches"]] == ["max_reject_share"]
+
+    report.run(spark, strict, run)
+    page = Path(run.path("report", "index.html")).read_text(encoding="utf-8")
+    assert "Beyond a limit" in page and "gates.max_reject_share: 2.4 %" in page
 
     before = {path: path.stat().st_mtime_ns for path in Path(run.uri).rglob("*") if path.name != "breaches.json"}
     with pytest.raises(GateError) as again:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from prodseek.gates import Breach
 from prodseek.history import History, RunFigures
 from prodseek.report.records import About
 
@@ -210,7 +211,7 @@ class Overview:
 
     figures: this run's. changes: None in a first run, and where the last run is no longer complete. thumbnails: image_id -> WebP,
     of `wanted_photos`; one that could not be made is missing. objects: image_id -> number of its object, of those that the other
-    pages show.
+    pages show. breaches: figures beyond a gate, which keep the night from being published.
     """
 
     about: About
@@ -223,3 +224,4 @@ class Overview:
     objects: Mapping[str, int] = field(default_factory=dict)
     index: IndexQuality | None = None
     tables: tuple[TableFile, ...] = ()
+    breaches: tuple[Breach, ...] = ()

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from prodseek.errors import ReconciliationError
+from prodseek.gates import Breach
 from prodseek.history import Evaluation, History, RunFigures
 from prodseek.report.overview import EXAMPLES_AT_FIRST, render_overview
 from prodseek.report.overview_model import (
@@ -195,6 +196,7 @@ def full() -> Overview:
         {CAME[1].image_id: 77},
         IndexQuality("IVF64,Flat, nprobe 8", 10, 0.9721, 0.95, 200),
         (TableFile("images", 1208, "/out/runs/r1/images", "one row a photo"),),
+        (Breach("max_reject_share", 0.4, 0.3, "40.0 % of rows were rejected, at most 30.0 %", ("a.jpg: missing",)),),
     )
 
 
@@ -223,11 +225,16 @@ def page(full: Overview) -> _Page:
         "truncated 2 2 new", "The file ends too early", "new half.jpg product P-9 3 bytes missing", "(no uri)", "and 1 more",
         "1 min 04 s, 0.036 core hours, 0.02 EUR", "2 cores reserved, at 0.500 EUR an hour each",
         "embed 40 photos seen by the network, 1,163 known from earlier runs 1 min 00 s 94 % 20 0.033 0.02",
+        "Beyond a limit This night is not published unless", "40.0 % of rows were rejected, at most 30.0 % a.jpg: missing",
         "20 November 2026, 03:14 UTC: 1 min 08 s", "/out/runs/r1/images", "one row a photo",
     ],
 )  # fmt: skip
 def test_the_page_says(page: _Page, text: str) -> None:
     assert text in page.text
+
+
+def test_a_run_within_its_limits_says_nothing_of_them() -> None:
+    assert "Beyond a limit" not in _Page(render_overview(FIRST)).text
 
 
 def test_a_first_run_says_so() -> None:
