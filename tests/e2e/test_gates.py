@@ -64,6 +64,10 @@ def test_a_night_beyond_a_gate_is_not_published_until_it_is_accepted(
     assert accepted.manifest()["accepted_breaches"] == ["max_reject_share"]
     assert "published all the same, for --accept was given: gates.max_reject_share: 2.4 %" in capsys.readouterr().err
 
+    Path(run.path(MANIFEST)).write_bytes(b"{")
+    assert nightly.run(spark, strict, Console()) == store.latest(), "what was published once is mended without --accept"
+    assert "published all the same, for it was before: gates.max_reject_share" in capsys.readouterr().err
+
     for name in (f"runs/{run.run_id}/{MANIFEST}", LATEST):
         (Path(run.root) / name).unlink()
     looser = nightly.run(spark, make_config(catalog, run.root, "gates.max_reject_share=0.03"), Console())
