@@ -17,8 +17,9 @@ from prodseek import files
 from prodseek.catalog import FAULT
 from prodseek.config import Config
 from prodseek.duplicates.hashes import pdq_hash
-from prodseek.errors import CatalogError
+from prodseek.errors import CatalogError, StoreError
 from prodseek.images import ImageLimits, ImageRejected, RejectReason, content_id, decode_image, decoder, pixel_hash
+from prodseek.patience import n_retries
 from prodseek.photo_source import PhotoSource
 from prodseek.pipeline import map_ahead
 from prodseek.spark.tables import computed_schema, read_table, write_table
@@ -39,11 +40,12 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     source = open_catalog(config.catalog)
     rows = catalog_rows(spark, source, config.catalog)
     n_rows = rows.count()
-    n_decoded = spark.sparkContext.accumulator(0)
+    n_decoded, n_retried = spark.sparkContext.accumulator(0), spark.sparkContext.accumulator(0)
     read = partial(
         _read_rows,
         photos=PhotoSource.of(config, source.base_uri),
         read_threads=config.ingest.read_threads,
+        n_retried=n_retried,
     )
     schema = computed_schema("images", "reason", "detail")
     todo = deal(_checked(rows), "uri", n_rows, config.ingest.rows_per_partition)
@@ -70,6 +72,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
                 for row in told.orderBy(F.desc("n"), "reason").collect()
             )
         )
+    refuse_failing_storage(spark, config, store, counts)
     changes = _changes(spark, store, before) if before is not None else {}
     facts: dict[str, Any] = {
         "input_rows": n_rows,
@@ -78,6 +81,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         "decoder": decoder(),
         # A task that Spark ran again counts again.
         "decoded_photos": n_decoded.value,
+        "retried_reads": n_retried.value,
         "compared_with": before and before.run_id,
         "changes": changes,
     }
@@ -86,8 +90,10 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     else:
         told = ", ".join(f"{n} {change}" for change, n in changes.items())
         incremental = f"{n_decoded.value} photos decoded; since run {before.run_id}: {told}"
-    line = f"{n_rows} rows in, {counts['images']} images, {counts['rejects']} rejected"
-    return Summary("ingest", rows=counts, facts=facts, lines=(line, incremental))
+    lines = [f"{n_rows} rows in, {counts['images']} images, {counts['rejects']} rejected", incremental]
+    if n_retried.value:
+        lines.append(f"the storage failed {n_retried.value} times and was asked again")
+    return Summary("ingest", rows=counts, facts=facts, lines=tuple(lines))
 
 
 def read_ingested(spark: SparkSession, store: Run) -> DataFrame:
@@ -112,6 +118,25 @@ def write_images_and_rejects(spark: SparkSession, store: Run, failures: DataFram
     n_images = write_table(images, store, "images")
     n_rejects = write_table(rejects.select(*table_schema("rejects").column_names), store, "rejects")
     return {"images": n_images, "rejects": n_rejects}
+
+
+def refuse_failing_storage(spark: SparkSession, config: Config, store: Run, counts: dict[str, int]) -> None:
+    """Stop a stage that found more photos unreadable than a night may have rejects, before it counts as done.
+
+    It is the storage's fault, not the catalogue's: the same command is to try again. counts: rows of `images` and
+    `rejects`. Raises StoreError.
+    """
+    limit = config.gates.max_reject_share
+    if limit is None or not counts["rejects"]:
+        return
+    unreadable = read_table(spark, store, "rejects").where(F.col("reason") == RejectReason.UNREADABLE.value)
+    n_unreadable, example = unreadable.agg(F.count(F.lit(1)), F.min(F.concat_ws(": ", "uri", "detail"))).first()
+    n_rows = counts["images"] + counts["rejects"]
+    if n_unreadable > limit * n_rows:
+        raise StoreError(
+            f"{n_unreadable} of {n_rows} photos cannot be read, more than gates.max_reject_share = {limit:g} allows; their "
+            f"storage seems to fail, such as: {example}. Start the same command again when it works"
+        )
 
 
 def _last_run(store: Run) -> tuple[Run | None, str]:
@@ -194,9 +219,11 @@ def _read_rows(
     batches: Iterator[pa.RecordBatch],
     photos: PhotoSource,
     read_threads: int,
+    n_retried: Accumulator[int],
     n_decoded: Accumulator[int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Read and hash the rows' photos; decode them too, and count them, where `n_decoded` is given."""
+    n_retries_before = n_retries()
     schema = pa.schema([field.with_nullable(True) for field in table_schema("images").arrow])
     for name, arrow_type in _REASON_COLUMNS:
         schema = schema.append(pa.field(name, arrow_type))
@@ -204,6 +231,7 @@ def _read_rows(
     read = partial(_read_row, photos=photos, decoded=decoded)
     for batch in batches:
         yield pa.RecordBatch.from_pylist(list(map_ahead(read, batch.to_pylist(), read_threads)), schema)
+    n_retried.add(n_retries() - n_retries_before)
     if n_decoded is not None and decoded:
         n_decoded.add(len(decoded))
 
