@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from prodseek.jobs.batches import new_batch_uri, read_batches
 from prodseek.jobs.detector import load_shipped, ship
-from prodseek.jobs.ingest import write_images_and_rejects
+from prodseek.jobs.ingest import refuse_failing_storage, write_images_and_rejects
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import photos_of
 from pyspark import Accumulator, AccumulatorParam
@@ -72,6 +72,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         failures = batch.where("reason is not null").select("image_id", "reason", "detail")
     n_failed = failures.count() if failures is not None else 0
     counts = write_images_and_rejects(spark, store, failures if n_failed else None)
+    refuse_failing_storage(spark, config, store, counts)
     published = read_table(spark, store, "images").select("image_id").distinct()
     regions = read_cache(spark, cache_uri).join(published, "image_id", "left_semi").drop("reason", "detail")
     counts["detections"] = write_table(

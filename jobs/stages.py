@@ -38,7 +38,7 @@ def open_run(spark: SparkSession, config: Config) -> OpenedRun:
     """The run of this catalogue, configuration and version: the newest when it is of the same, else a new one."""
     source = open_catalog(config.catalog)
     rows = catalog_rows(spark, source, config.catalog)
-    catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri))
+    catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri), config.ingest.read_threads)
     fingerprint = hashlib.sha256(f"{catalog}|{config.fingerprint}|{__version__}".encode()).hexdigest()
     store = Store.at(config.store.root)
     current = store.current(fingerprint)

@@ -47,6 +47,8 @@ class CatalogConfig(_Section):
     product_id_column: Name | None
     product_id_from: Literal["file", "folder"]
     allowed_roots: tuple[Name, ...]
+    read_attempts: Count
+    read_timeout_seconds: Annotated[float, Field(gt=0.0)]
 
     @field_validator("allowed_roots")
     @classmethod
