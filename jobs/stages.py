@@ -19,6 +19,7 @@ from prodseek import __version__
 from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
 from prodseek.lock import hold_root
+from prodseek.logs import kept_log
 from prodseek.photo_source import PhotoSource
 from prodseek.spark.session import start_session
 from prodseek.spark.tables import naming_damaged_files
@@ -51,7 +52,9 @@ def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console
     """Run one stage of a run, or tell that it is done; its summary marks it as done."""
     done = run.summary(stage)
     if done is not None:
-        console.say(f"{stage}: done in {done.seconds:.1f} s by an earlier attempt")
+        console.say(
+            f"{stage}: done in {done.seconds:.1f} s by an earlier attempt", "stage_kept", {"seconds": done.seconds}
+        )
         return done
     run.require(stage, *STAGES[: STAGES.index(stage)])
     module = import_module(f"prodseek.jobs.{stage}")
@@ -69,19 +72,22 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
 
     accept: publish the night whatever its gates say.
     """
-    console = Console()
     store = Store.at(config.store.root)
-    with hold_root(store.root) as lock:
+    with kept_log(store.root, as_json=config.logs.format == "json") as log, hold_root(store.root) as lock:
+        console = Console(log)
         if lock.taken_from is not None:
-            console.say(f"{store.root} was held by {lock.taken_from}, which is no longer at work: taken over")
+            console.say(
+                f"{store.root} was held by {lock.taken_from}, which is no longer at work: taken over", level="warning"
+            )
         mended = store.mend_latest()
         if mended is not None:
-            console.say(mended)
+            console.say(mended, level="warning")
         with console.starting():
             spark = start_session(config.spark, f"prodseek {stage}")
         try:
             opened = open_run(spark, config)
             lock.name_run(opened.run.run_id)
+            console.name_run(opened.run.run_id)
             with naming_damaged_files():
                 if stage == "nightly":
                     from prodseek.jobs import nightly
@@ -90,6 +96,7 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
                 elif opened.run.is_finished:
                     console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
                 else:
+                    console.tell("run_opened", f"{stage} alone, of {config.catalog.uri}", {})
                     run_stage(spark, config, opened.run, stage, console)
         finally:
             spark.stop()

@@ -57,6 +57,20 @@ for _ in range(3):
     print("free", flush=True)
 """
 
+LOG = """
+import json
+from prodseek import files
+from prodseek.logs import kept_log, log_uri
+
+for attempt in range(2):
+    with kept_log("s3://catalogue/store", as_json=False) as log:
+        log.write("early", "")
+        log.name_run("20260101T000000Z-00000001")
+        log.write("late", "")
+kept = files.read_bytes(log_uri("s3://catalogue/store", log.run_id)).decode().splitlines()
+print([json.loads(line)["event"] for line in kept])
+"""
+
 SEARCH = """
 import sys
 import numpy as np
@@ -147,3 +161,10 @@ def test_of_two_who_start_at_once_on_s3_one_has_the_root(s3: None) -> None:
     for process in processes:
         assert process.wait(timeout=20) == 0
     assert not [key for key in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()) if "LOCK" in key["Key"]]
+
+
+def test_the_log_of_two_attempts_on_s3(s3: None) -> None:
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    done = subprocess.run([sys.executable, "-c", LOG], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{['early', 'late', 'ended'] * 2}\n" and done.stderr == ""
