@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import rich.console
@@ -14,10 +15,11 @@ from pyspark.sql import SparkSession
 from rich.markup import escape
 
 from prodseek.logs import RunLog
+from prodseek.pace import Pace, about, seconds_left
 from prodseek.store import Summary
 
-_TERMINAL_SECONDS = 0.5
-_LOG_SECONDS = 15.0
+_LOOK_SECONDS = 0.5
+_TELL_SECONDS = 15.0
 
 
 class Console:
@@ -56,12 +58,17 @@ class Console:
             yield
 
     @contextmanager
-    def stage(self, spark: SparkSession, stage: str) -> Iterator[None]:
-        """Show how far Spark is with `stage` until the block ends."""
+    def stage(
+        self, spark: SparkSession, stage: str, pace: Pace | None = None, n_rows: int | None = None
+    ) -> Iterator[None]:
+        """Show how far Spark is with `stage`, and how long it has to go, until the block ends.
+
+        pace: of an earlier run; n_rows: of tonight's catalogue, where it is known.
+        """
         ended = threading.Event()
         self._log.stage = stage
         self._log.write("stage_started", f"stage {stage} starts")
-        follower = threading.Thread(target=self._follow, args=(spark, stage, ended), daemon=True)
+        follower = threading.Thread(target=self._follow, args=(_Work(spark, stage, pace, n_rows), ended), daemon=True)
         follower.start()
         try:
             yield
@@ -82,28 +89,64 @@ class Console:
         self._log.keep()
         self._log.stage = None
 
-    def _follow(self, spark: SparkSession, stage: str, ended: threading.Event) -> None:
-        started = told = time.monotonic()
+    def _follow(self, work: _Work, ended: threading.Event) -> None:
         is_live = self._console.is_terminal and not self._log.is_shown
         if not is_live:
-            self._console.print(f"  {stage} ...")
-        with self._console.status(stage) as status:
-            while not ended.wait(_TERMINAL_SECONDS if is_live else _LOG_SECONDS):
-                now = time.monotonic()
-                done, total = _tasks(spark)
-                far = f"{done} of {total} tasks" if total else "on the driver"
-                if is_live:
-                    status.update(f"{stage:<11}{now - started:>5.0f} s  {far}")
-                else:
-                    self._console.print(f"  {stage} {now - started:.0f} s  {far}")
-                if now - told >= _LOG_SECONDS - _TERMINAL_SECONDS:
-                    told = now
-                    figures = {"elapsed_seconds": round(now - started, 1), "tasks_done": done, "tasks_total": total}
-                    self._log.write("progress", far, figures)
+            self._console.print(f"  {work.stage} ...")
+        kept = time.monotonic()
+        with self._console.status(work.stage) as status:
+            while not ended.wait(_LOOK_SECONDS):
+                at = work.look()
+                status.update(f"{work.stage:<11}{at.elapsed_seconds:>5.0f} s  {at}")
+                if time.monotonic() - kept < _TELL_SECONDS:
+                    continue
+                kept = time.monotonic()
+                if not is_live:
+                    self._console.print(f"  {work.stage} {at.elapsed_seconds:.0f} s  {at}", soft_wrap=True)
+                self._log.write("progress", str(at), at.figures)
 
 
-def _tasks(spark: SparkSession) -> tuple[int, int]:
-    """Tasks done and tasks in all of what Spark is at now; no task where it is at nothing."""
-    tracker = spark.sparkContext.statusTracker()
-    infos = [tracker.getStageInfo(stage_id) for stage_id in tracker.getActiveStageIds()]
-    return sum(info.numCompletedTasks for info in infos if info), sum(info.numTasks for info in infos if info)
+@dataclass(frozen=True)
+class _Progress:
+    """How far a stage is. tasks_done, tasks_total: of what Spark is at, both 0 where it is at nothing."""
+
+    elapsed_seconds: float
+    tasks_done: int
+    tasks_total: int
+    stage_left_seconds: float | None
+    night_left_seconds: float | None
+
+    def __str__(self) -> str:
+        far = f"{self.tasks_done} of {self.tasks_total} tasks" if self.tasks_total else "on the driver"
+        if self.stage_left_seconds is None:
+            return far
+        night = "" if self.night_left_seconds is None else f", {about(self.night_left_seconds)} of the night"
+        return f"{far}, about {about(self.stage_left_seconds)} left{night}"
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        return {name: round(value, 1) for name, value in asdict(self).items() if value is not None}
+
+
+class _Work:
+    """A stage at work, looked at from time to time."""
+
+    def __init__(self, spark: SparkSession, stage: str, pace: Pace | None, n_rows: int | None) -> None:
+        self.stage = stage
+        self._tracker = spark.sparkContext.statusTracker()
+        self._started = time.monotonic()
+        self._busy_since: dict[int, float] = {}  # when a stage of Spark's was first seen
+        self._expected_seconds = pace.expected_seconds(stage, n_rows) if pace else None
+        self._seconds_after = pace.seconds_after(stage, n_rows) if pace else None
+
+    def look(self) -> _Progress:
+        now = time.monotonic()
+        infos = {stage_id: self._tracker.getStageInfo(stage_id) for stage_id in self._tracker.getActiveStageIds()}
+        self._busy_since = {stage_id: self._busy_since.get(stage_id, now) for stage_id in infos}
+        done = sum(info.numCompletedTasks for info in infos.values() if info)
+        total = sum(info.numTasks for info in infos.values() if info)
+        busy_seconds = now - min(self._busy_since.values(), default=now)
+        elapsed_seconds = now - self._started
+        left = seconds_left(elapsed_seconds, self._expected_seconds, busy_seconds, done, total)
+        after = self._seconds_after
+        return _Progress(elapsed_seconds, done, total, left, None if left is None or after is None else left + after)

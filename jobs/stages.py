@@ -20,6 +20,7 @@ from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
 from prodseek.lock import hold_root
 from prodseek.logs import kept_log
+from prodseek.pace import pace_before
 from prodseek.photo_source import PhotoSource
 from prodseek.spark.session import start_session
 from prodseek.spark.tables import naming_damaged_files
@@ -59,12 +60,17 @@ def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console
     run.require(stage, *STAGES[: STAGES.index(stage)])
     module = import_module(f"prodseek.jobs.{stage}")
     started = time.monotonic()
-    with console.stage(spark, stage):
+    with console.stage(spark, stage, pace_before(run), _catalogue_rows(run)):
         summary: Summary = module.run(spark, config, run)
     summary = replace(summary, seconds=round(time.monotonic() - started, 2))
     run.write_summary(summary)
     console.stage_done(summary)
     return summary
+
+
+def _catalogue_rows(run: Run) -> int | None:
+    ingested = run.summary("ingest")
+    return None if ingested is None else int(ingested.facts["input_rows"])
 
 
 def run_named(stage: str, config: Config, accept: bool = False) -> None:
