@@ -15,21 +15,23 @@ from pyspark.sql import SparkSession
 from rich.markup import escape
 
 from prodseek.logs import RunLog
+from prodseek.metrics import Metrics
 from prodseek.pace import Pace, about, seconds_left
-from prodseek.store import Summary
+from prodseek.store import Run, Summary
 
 _LOOK_SECONDS = 0.5
 _TELL_SECONDS = 15.0
 
 
 class Console:
-    """Progress and results for a person, on standard error, and events for the run's log.
+    """Progress and results for a person, on standard error, events for the run's log, and figures for Prometheus.
 
     A log that is itself shown on standard error has it alone.
     """
 
-    def __init__(self, log: RunLog | None = None) -> None:
+    def __init__(self, log: RunLog | None = None, metrics: Metrics | None = None) -> None:
         self._log = log or RunLog()
+        self._metrics = metrics
         self._console = rich.console.Console(stderr=True, highlight=False, quiet=self._log.is_shown)
 
     def say(
@@ -48,9 +50,12 @@ class Console:
             print(text)
         self._log.write(event, message, figures)
 
-    def name_run(self, run_id: str) -> None:
+    def name_run(self, run: Run) -> None:
         """Say which run everything from now on is of."""
-        self._log.name_run(run_id)
+        self._log.name_run(run.run_id)
+        if self._metrics is not None:
+            self._metrics.run = run
+            self._metrics.write()
 
     @contextmanager
     def starting(self) -> Iterator[None]:
@@ -60,7 +65,7 @@ class Console:
     @contextmanager
     def stage(
         self, spark: SparkSession, stage: str, pace: Pace | None = None, n_rows: int | None = None
-    ) -> Iterator[None]:
+    ) -> Iterator[Work]:
         """Show how far Spark is with `stage`, and how long it has to go, until the block ends.
 
         pace: of an earlier run; n_rows: of tonight's catalogue, where it is known.
@@ -68,10 +73,11 @@ class Console:
         ended = threading.Event()
         self._log.stage = stage
         self._log.write("stage_started", f"stage {stage} starts")
-        follower = threading.Thread(target=self._follow, args=(_Work(spark, stage, pace, n_rows), ended), daemon=True)
+        work = Work(spark, stage, pace, n_rows)
+        follower = threading.Thread(target=self._follow, args=(work, ended), daemon=True)
         follower.start()
         try:
-            yield
+            yield work
         finally:
             ended.set()
             follower.join()
@@ -88,8 +94,10 @@ class Console:
         self._log.write("stage_done", "; ".join(summary.lines), figures)
         self._log.keep()
         self._log.stage = None
+        if self._metrics is not None:
+            self._metrics.write()
 
-    def _follow(self, work: _Work, ended: threading.Event) -> None:
+    def _follow(self, work: Work, ended: threading.Event) -> None:
         is_live = self._console.is_terminal and not self._log.is_shown
         if not is_live:
             self._console.print(f"  {work.stage} ...")
@@ -128,7 +136,7 @@ class _Progress:
         return {name: round(value, 1) for name, value in asdict(self).items() if value is not None}
 
 
-class _Work:
+class Work:
     """A stage at work, looked at from time to time."""
 
     def __init__(self, spark: SparkSession, stage: str, pace: Pace | None, n_rows: int | None) -> None:
@@ -136,12 +144,20 @@ class _Work:
         self._tracker = spark.sparkContext.statusTracker()
         self._started = time.monotonic()
         self._busy_since: dict[int, float] = {}  # when a stage of Spark's was first seen
+        self._seen: set[int] = set()
         self._expected_seconds = pace.expected_seconds(stage, n_rows) if pace else None
         self._seconds_after = pace.seconds_after(stage, n_rows) if pace else None
+
+    @property
+    def failed_tasks(self) -> int:
+        """Tasks that have failed so far, those that Spark tried again and that went well then too."""
+        infos = (self._tracker.getStageInfo(stage_id) for stage_id in self._seen)
+        return sum(info.numFailedTasks for info in infos if info)
 
     def look(self) -> _Progress:
         now = time.monotonic()
         infos = {stage_id: self._tracker.getStageInfo(stage_id) for stage_id in self._tracker.getActiveStageIds()}
+        self._seen |= infos.keys()
         self._busy_since = {stage_id: self._busy_since.get(stage_id, now) for stage_id in infos}
         done = sum(info.numCompletedTasks for info in infos.values() if info)
         total = sum(info.numTasks for info in infos.values() if info)

@@ -20,6 +20,7 @@ from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
 from prodseek.lock import hold_root
 from prodseek.logs import kept_log
+from prodseek.metrics import exported
 from prodseek.pace import pace_before
 from prodseek.photo_source import PhotoSource
 from prodseek.spark.session import start_session
@@ -60,9 +61,13 @@ def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console
     run.require(stage, *STAGES[: STAGES.index(stage)])
     module = import_module(f"prodseek.jobs.{stage}")
     started = time.monotonic()
-    with console.stage(spark, stage, pace_before(run), _catalogue_rows(run)):
+    with console.stage(spark, stage, pace_before(run), _catalogue_rows(run)) as work:
         summary: Summary = module.run(spark, config, run)
-    summary = replace(summary, seconds=round(time.monotonic() - started, 2))
+    summary = replace(
+        summary,
+        seconds=round(time.monotonic() - started, 2),
+        facts={**summary.facts, "failed_tasks": work.failed_tasks},
+    )
     run.write_summary(summary)
     console.stage_done(summary)
     return summary
@@ -79,8 +84,12 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
     accept: publish the night whatever its gates say.
     """
     store = Store.at(config.store.root)
-    with kept_log(store.root, as_json=config.logs.format == "json") as log, hold_root(store.root) as lock:
-        console = Console(log)
+    with (
+        kept_log(store.root, as_json=config.logs.format == "json") as log,
+        exported(config, store, is_night=stage == "nightly") as metrics,
+        hold_root(store.root) as lock,
+    ):
+        console = Console(log, metrics)
         if lock.taken_from is not None:
             console.say(
                 f"{store.root} was held by {lock.taken_from}, which is no longer at work: taken over", level="warning"
@@ -93,7 +102,7 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
         try:
             opened = open_run(spark, config)
             lock.name_run(opened.run.run_id)
-            console.name_run(opened.run.run_id)
+            console.name_run(opened.run)
             with naming_damaged_files():
                 if stage == "nightly":
                     from prodseek.jobs import nightly

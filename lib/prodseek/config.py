@@ -197,6 +197,10 @@ class LogsConfig(_Section):
     format: Literal["console", "json"]
 
 
+class MetricsConfig(_Section):
+    prometheus_file: Name | None
+
+
 class SparkConfig(_Section):
     master: Name | None
     driver_memory: Annotated[str, StringConstraints(pattern=r"^\d+[kmgt]$")]
@@ -220,6 +224,7 @@ class Config(_Section):
     gates: GatesConfig
     report: ReportConfig
     logs: LogsConfig
+    metrics: MetricsConfig
     spark: SparkConfig
     seed: Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -227,7 +232,7 @@ class Config(_Section):
     def fingerprint(self) -> str:
         """SHA-256 of the settings that can change a result: where things lie, how Spark runs and what is told of it
         do not count, nor do limits that decide about publishing it."""
-        aside = dict.fromkeys(("store", "spark", "gates", "logs"), True)
+        aside = dict.fromkeys(("store", "spark", "gates", "logs", "metrics"), True)
         settings = self.model_dump(mode="json", exclude={**aside, "catalog": {"uri"}})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
