@@ -36,13 +36,18 @@ class PhotoSource:
     def locate(self, uri: str) -> str:
         """Where the photo lies that the catalogue names `uri`. Nothing is opened. Raises ImageRejected where it may not be
         read."""
+        return self._checked(uri)[0]
+
+    def _checked(self, uri: str) -> tuple[str, str]:
+        """What `locate` answers, and the folder, as `files.real` gives it, that makes it allowed."""
         try:
             located = files.resolve(uri, self.base_uri)
             real = files.real(located)
         except ValueError as error:
             raise ImageRejected(RejectReason.UNSUPPORTED_URI, str(error)) from error
-        if any(files.is_within(real, files.real(root)) for root in (self.base_uri, *self.allowed_roots)):
-            return located
+        for root in map(files.real, (self.base_uri, *self.allowed_roots)):
+            if files.is_within(real, root):
+                return located, root
         raise ImageRejected(
             RejectReason.NOT_ALLOWED,
             f"{real} lies neither in the catalogue's folder {self.base_uri} nor in one of catalog.allowed_roots; if it may "
@@ -51,7 +56,8 @@ class PhotoSource:
 
     def read(self, uri: str) -> bytes:
         """A photo's bytes; at most `limits.max_bytes` + 1 of them. Raises ImageRejected."""
-        return read_photo(self.locate(uri), self.limits.max_bytes)
+        located, root = self._checked(uri)
+        return read_photo(located, self.limits.max_bytes, root)
 
     def stamp(self, uri: str) -> FileStamp:
         """Size and time of change of a photo, without reading it."""
@@ -63,10 +69,13 @@ class PhotoSource:
         return FileStamp(info.size, info.mtime_ns)
 
 
-def read_photo(uri: str, max_bytes: int) -> bytes:
-    """The bytes of a photo at a place that its reader chose; at most `max_bytes` + 1 of them. Raises ImageRejected."""
+def read_photo(uri: str, max_bytes: int, within: str | None = None) -> bytes:
+    """The bytes of a photo; at most `max_bytes` + 1 of them. Raises ImageRejected.
+
+    within: a folder as `files.real` gives it, for a name that is not trusted; None for a place that its reader chose.
+    """
     try:
-        return files.read_bytes(uri, max_bytes)
+        return files.read_bytes(uri, max_bytes, within)
     except FileNotFoundError as error:
         raise ImageRejected(RejectReason.MISSING, f"no file at {uri}") from error
     except ValueError as error:
