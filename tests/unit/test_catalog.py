@@ -37,7 +37,7 @@ def test_what_cannot_be_read_is_listed_to_be_rejected(tmp_path: Path) -> None:
     found = photos_in(tmp_path)
     assert found == ["dead.jpg", "loop.jpg", "pipe.jpg", "\N{REPLACEMENT CHARACTER}.jpg"]
     for uri in found:
-        with pytest.raises(ImageRejected, match="missing|unreadable"):
+        with pytest.raises(ImageRejected, match=r"missing|unreadable"):
             PhotoSource(str(tmp_path), (), ImageLimits()).read(uri)
 
 
