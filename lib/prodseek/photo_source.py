@@ -43,13 +43,18 @@ class PhotoSource:
     def locate(self, uri: str) -> str:
         """Where the photo lies that the catalogue names `uri`. Nothing is opened. Raises ImageRejected where it may not be
         read."""
+        return self._checked(uri)[0]
+
+    def _checked(self, uri: str) -> tuple[str, str]:
+        """What `locate` answers, and the folder, as `files.real` gives it, that makes it allowed."""
         try:
             located = files.resolve(uri, self.base_uri)
             real = files.real(located)
         except ValueError as error:
             raise ImageRejected(RejectReason.UNSUPPORTED_URI, str(error)) from error
-        if any(files.is_within(real, files.real(root)) for root in (self.base_uri, *self.allowed_roots)):
-            return located
+        for root in map(files.real, (self.base_uri, *self.allowed_roots)):
+            if files.is_within(real, root):
+                return located, root
         raise ImageRejected(
             RejectReason.NOT_ALLOWED,
             f"{real} lies neither in the catalogue's folder {self.base_uri} nor in one of catalog.allowed_roots; if it may "
@@ -58,12 +63,13 @@ class PhotoSource:
 
     def read(self, uri: str) -> bytes:
         """A photo's bytes; at most `limits.max_bytes` + 1 of them. Raises ImageRejected."""
-        return _read_patiently(
+
+        def read() -> bytes:
             # A mount may hang where its links are followed as well as where the photo is read.
-            lambda: files.read_bytes(self.locate(uri), self.limits.max_bytes),
-            files.resolve(uri, self.base_uri),
-            self.patience,
-        )
+            located, root = self._checked(uri)
+            return files.read_bytes(located, self.limits.max_bytes, root)
+
+        return _read_patiently(read, files.resolve(uri, self.base_uri), self.patience)
 
     def stamp(self, uri: str) -> FileStamp:
         """Size and time of change of a photo, without reading it."""
