@@ -54,7 +54,8 @@ REASON_MEANINGS = {
     RejectReason.INVALID_ROW: "The row names no photo or no product. Complete it in the catalogue.",
     RejectReason.DUPLICATE_ROW: "The same product and photo stand in an earlier row. Remove one of the two.",
     RejectReason.UNSUPPORTED_URI: "The photo lies on a kind of storage that is not read. Copy it to a disk or bucket.",
-    RejectReason.NOT_ALLOWED: "The photo lies outside the places that may be read. Add its folder to catalog.allowed_roots.",
+    RejectReason.NOT_ALLOWED: "The photo lies outside the places that may be read. Add its folder to catalog.allowed_roots, "
+    "or its web server to catalog.http_hosts.",
     RejectReason.MISSING: "There is no file of this name. Upload it, or correct the name.",
     RejectReason.UNREADABLE: "The file is there but cannot be read. Check its permissions and the storage.",
     RejectReason.EMPTY: "The file has no content. Upload it again.",
