@@ -43,7 +43,7 @@ def member_facts(
         .select("image_id", F.col("class_name").alias("detected"))
     )
     see = partial(_looks, photos=photos)
-    columns = ["detection_id", "uri", "x1_px", "y1_px", "x2_px", "y2_px"]
+    columns = ["detection_id", "image_id", "uri", "x1_px", "y1_px", "x2_px", "y2_px"]
     looked_at = members.where(F.col("place") <= _LOOKED_AT_MEMBERS).select(*columns).distinct()
     dealt = deal(looked_at, "detection_id", looked_at.count(), _PHOTOS_PER_PARTITION)
     looks = {
@@ -74,7 +74,7 @@ def _looks(batches: Iterator[pa.RecordBatch], photos: PhotoSource) -> Iterator[p
     for batch in batches:
         seen = []
         for row in batch.to_pylist():
-            image = look(row["uri"], photos, _LOOK_SIDE_PX)
+            image = look(row["uri"], row["image_id"], photos, _LOOK_SIDE_PX)
             if image is not None:
                 x1, y1, x2, y2 = shrunk_box(image, (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"]))
                 box = image.pixels[y1:y2, x1:x2]

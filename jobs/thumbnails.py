@@ -64,7 +64,7 @@ def _pictures(
     for batch in batches:
         made = []
         for row in batch.to_pylist():
-            image = look(row["uri"], photos, _DECODE_FACTOR * region_px)
+            image = look(row["uri"], row["image_id"], photos, _DECODE_FACTOR * region_px)
             if image is None:
                 continue
             box = (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"])

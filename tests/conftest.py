@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from nights import make_catalogue
 from PIL import Image
 
 from prodseek.config import Config, load_config
@@ -129,6 +130,12 @@ def give_weights(model) -> None:  # type: ignore[no-untyped-def]
 @pytest.fixture(scope="session")
 def sample_folder() -> Path:
     return SAMPLE
+
+
+@pytest.fixture(scope="session")
+def tiny_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve rows of the sample: see tests/cluster/nights.py."""
+    return make_catalogue(SAMPLE, tmp_path_factory.mktemp("tiny") / "catalogue é")
 
 
 @pytest.fixture(scope="session")
