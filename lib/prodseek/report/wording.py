@@ -67,6 +67,7 @@ REASON_MEANINGS = {
     RejectReason.TOO_SMALL: "The photo has fewer pixels a side than images.min_side_px; often a tracking pixel.",
     RejectReason.TOO_MANY_PIXELS: "The photo has more pixels than images.max_pixels. Shrink it, or raise the limit.",
     RejectReason.CHANGED: "The file was replaced while the run went on. The next run takes it.",
+    RejectReason.CRASHED: "Decoding the photo ended the process that did it. Save it again with another program.",
 }
 
 
