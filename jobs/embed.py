@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from prodseek.jobs.batches import new_batch_uri, read_batches
-from prodseek.jobs.detector import load_shipped, ship
+from prodseek.jobs.detector import load_shipped, runs_on_gpus, ship
 from prodseek.jobs.ingest import write_images_and_rejects
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import photos_of
@@ -32,6 +32,7 @@ from prodseek.images import (
 from prodseek.photo_source import PhotoSource
 from prodseek.pipeline import map_ahead
 from prodseek.slice_layout import layout_to_dict
+from prodseek.spark.gpus import held_gpu, no_gpus, task_profile
 from prodseek.spark.tables import computed_schema, read_table, write_table
 from prodseek.store import Run, Summary
 from prodseek.tables import table_schema
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from prodseek.vision.inference import Detector, PreparedImage
 
 _HALVINGS = "batches halved for lack of memory"
+_ON_GPU = "in tasks that hold GPU "
 
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ _logger = logging.getLogger(__name__)
 def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     """Embed what is not in the cache, then publish the regions of this run's images."""
     settings = detector_settings(config)
-    _say_device_once(config.embed.device)
+    _say_device(spark, config.embed.device)
     photos = photos_of(config, store)
     images = read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
     cache_uri = store.cache_uri(model_id(settings))
@@ -67,7 +69,8 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         )
         batch_uri = new_batch_uri(cache_uri, store.run_id)
         dealt = deal(todo, "image_id", n_todo, config.embed.images_per_partition)
-        dealt.mapInArrow(embed, _cached_schema()).write.parquet(files.spark_uri(batch_uri))
+        embedded = dealt.mapInArrow(embed, _cached_schema(), profile=task_profile(spark))
+        embedded.write.parquet(files.spark_uri(batch_uri))
         batch = spark.read.schema(_cached_schema()).parquet(files.spark_uri(batch_uri))
         failures = batch.where("reason is not null").select("image_id", "reason", "detail")
     n_failed = failures.count() if failures is not None else 0
@@ -84,7 +87,10 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         "embedded_images": n_todo - n_failed,
         "cached_images": n_images - n_todo,
         # Photos by where and in what the network computed; a task that Spark ran again counts again.
-        "computed_in": {name: count for name, count in sorted(seen.value.items()) if name != _HALVINGS},
+        "computed_in": {
+            n: count for n, count in sorted(seen.value.items()) if n != _HALVINGS and not n.startswith(_ON_GPU)
+        },
+        "on_gpu": {n.removeprefix(_ON_GPU): count for n, count in sorted(seen.value.items()) if n.startswith(_ON_GPU)},
         "batches_halved": seen.value[_HALVINGS],
         "rejected": {row["reason"]: row["count"] for row in sorted(rejected, key=lambda r: (-r["count"], r["reason"]))},
     }
@@ -105,11 +111,9 @@ def _cached_schema() -> StructType:
     return computed_schema("detections", "reason", "detail")
 
 
-def _say_device_once(device: str) -> None:
-    import torch
-
-    if device == "auto" and not torch.cuda.is_available():
-        _logger.warning("no GPU found: the network runs on the CPU")
+def _say_device(spark: SparkSession, device: str) -> None:
+    if device == "auto" and not runs_on_gpus(spark, device):
+        _logger.warning("%s: the network runs on the CPU", no_gpus(spark))
 
 
 class _Counts(AccumulatorParam[Counter[str]]):
@@ -171,6 +175,9 @@ def _embed_rows(
     seen.add(
         Counter({f"{place}, {detector.precision}": n_embedded, _HALVINGS: detector.n_halvings - n_halvings_before})
     )
+    gpu = held_gpu()
+    if gpu is not None:
+        seen.add(Counter({f"{_ON_GPU}{gpu}": n_embedded}))
     if failed:
         yield pa.RecordBatch.from_pylist(
             [

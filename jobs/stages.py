@@ -20,8 +20,8 @@ from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
 from prodseek.lock import hold_root
 from prodseek.photo_source import PhotoSource
+from prodseek.spark.failures import explaining_failures
 from prodseek.spark.session import start_session
-from prodseek.spark.tables import naming_damaged_files
 from prodseek.store import STAGES, Run, Store, Summary
 
 
@@ -56,6 +56,7 @@ def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console
     run.require(stage, *STAGES[: STAGES.index(stage)])
     module = import_module(f"prodseek.jobs.{stage}")
     started = time.monotonic()
+    spark.sparkContext.setJobDescription(stage)
     with console.stage(spark, stage):
         summary: Summary = module.run(spark, config, run)
     summary = replace(summary, seconds=round(time.monotonic() - started, 2))
@@ -71,7 +72,8 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
     """
     console = Console()
     store = Store.at(config.store.root)
-    with hold_root(store.root) as lock:
+    local_dirs = config.spark.conf.get("spark.local.dir")
+    with hold_root(store.root) as lock, explaining_failures(store.root, local_dirs):
         if lock.taken_from is not None:
             console.say(f"{store.root} was held by {lock.taken_from}, which is no longer at work: taken over")
         mended = store.mend_latest()
@@ -82,15 +84,14 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
         try:
             opened = open_run(spark, config)
             lock.name_run(opened.run.run_id)
-            with naming_damaged_files():
-                if stage == "nightly":
-                    from prodseek.jobs import nightly
+            if stage == "nightly":
+                from prodseek.jobs import nightly
 
-                    nightly.run(spark, config, console, opened, accept)
-                elif opened.run.is_finished:
-                    console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
-                else:
-                    run_stage(spark, config, opened.run, stage, console)
+                nightly.run(spark, config, console, opened, accept)
+            elif opened.run.is_finished:
+                console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
+            else:
+                run_stage(spark, config, opened.run, stage, console)
         finally:
             spark.stop()
 

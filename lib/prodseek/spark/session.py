@@ -39,7 +39,7 @@ def start_session(settings: SparkConfig, app_name: str = "prodseek") -> SparkSes
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         _prepare_environment()
         options |= _LOCAL_SETTINGS | {"spark.driver.memory": settings.driver_memory}
-        builder = builder.master(settings.master or "local[*]")
+        builder = builder.master(settings.master or "local[*,4]")
     for key, value in {**options, **settings.conf}.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
