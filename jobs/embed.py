@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from prodseek.jobs.batches import new_batch_uri, read_batches
 from prodseek.jobs.detector import load_shipped, runs_on_gpus, ship
-from prodseek.jobs.ingest import write_images_and_rejects
+from prodseek.jobs.ingest import refuse_failing_storage, write_images_and_rejects
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import photos_of
-from pyspark import Accumulator, AccumulatorParam
+from prodseek.jobs.tally import Stopwatch, Tally
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
 _HALVINGS = "batches halved for lack of memory"
 _ON_GPU = "in tasks that hold GPU "
+_SECONDS = ("decode_seconds", "device_seconds", "wait_seconds")
 
 _logger = logging.getLogger(__name__)
 
@@ -58,40 +60,50 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     todo = images.join(known, "image_id", "left_anti")
     n_images, n_todo = images.count(), todo.count()
     failures = None
-    seen: Accumulator[Counter[str]] = spark.sparkContext.accumulator(Counter(), _Counts())
+    tally, pass_seconds = Tally.of(spark), 0.0
     if n_todo:
         embed = partial(
             _embed_rows,
             settings=ship(spark, settings),
             photos=photos,
             read_threads=config.embed.read_threads,
-            seen=seen,
+            tally=tally,
         )
         batch_uri = new_batch_uri(cache_uri, store.run_id)
         dealt = deal(todo, "image_id", n_todo, config.embed.images_per_partition)
+        started = time.monotonic()
         embedded = dealt.mapInArrow(embed, _cached_schema(), profile=task_profile(spark))
         embedded.write.parquet(files.spark_uri(batch_uri))
+        pass_seconds = time.monotonic() - started
+        tally.pass_on()
         batch = spark.read.schema(_cached_schema()).parquet(files.spark_uri(batch_uri))
         failures = batch.where("reason is not null").select("image_id", "reason", "detail")
     n_failed = failures.count() if failures is not None else 0
     counts = write_images_and_rejects(spark, store, failures if n_failed else None)
+    refuse_failing_storage(spark, config, store, counts)
     published = read_table(spark, store, "images").select("image_id").distinct()
     regions = read_cache(spark, cache_uri).join(published, "image_id", "left_semi").drop("reason", "detail")
     counts["detections"] = write_table(
         deal(regions, "image_id", n_images, 16 * config.embed.images_per_partition), store, "detections"
     )
     rejected = read_table(spark, store, "rejects").groupBy("reason").count().collect()
+    seen = tally.counts.value
     facts: dict[str, Any] = {
         "model_id": model_id(settings),
         "slice_layout": layout_to_dict(network_layout(settings)),
         "embedded_images": n_todo - n_failed,
         "cached_images": n_images - n_todo,
-        # Photos by where and in what the network computed; a task that Spark ran again counts again.
+        "images_per_second": round((n_todo - n_failed) / pass_seconds, 2) if pass_seconds else None,
+        # Photos by where and in what the network computed; a task that Spark ran again counts again, here and below.
         "computed_in": {
-            n: count for n, count in sorted(seen.value.items()) if n != _HALVINGS and not n.startswith(_ON_GPU)
+            name: int(n)
+            for name, n in sorted(seen.items())
+            if name not in (_HALVINGS, *_SECONDS) and not name.startswith(_ON_GPU)
         },
-        "on_gpu": {n.removeprefix(_ON_GPU): count for n, count in sorted(seen.value.items()) if n.startswith(_ON_GPU)},
-        "batches_halved": seen.value[_HALVINGS],
+        "on_gpu": {name.removeprefix(_ON_GPU): int(n) for name, n in sorted(seen.items()) if name.startswith(_ON_GPU)},
+        "batches_halved": int(seen[_HALVINGS]),
+        # Of all threads that read and decode; of all tasks in the network, and waiting for photos.
+        **{name: round(seen[name], 2) for name in _SECONDS},
         "rejected": {row["reason"]: row["count"] for row in sorted(rejected, key=lambda r: (-r["count"], r["reason"]))},
     }
     computed_in = f" ({', '.join(facts['computed_in'])})" if facts["computed_in"] else ""
@@ -116,26 +128,29 @@ def _say_device(spark: SparkSession, device: str) -> None:
         _logger.warning("%s: the network runs on the CPU", no_gpus(spark))
 
 
-class _Counts(AccumulatorParam[Counter[str]]):
-    def zero(self, value: Counter[str]) -> Counter[str]:
-        return Counter()
-
-    def addInPlace(self, value1: Counter[str], value2: Counter[str]) -> Counter[str]:  # noqa: N802
-        value1.update(value2)
-        return value1
-
-
 def _embed_rows(
     batches: Iterator[pa.RecordBatch],
     settings: DetectorSettings,
     photos: PhotoSource,
     read_threads: int,
-    seen: Accumulator[Counter[str]],
+    tally: Tally,
 ) -> Iterator[pa.RecordBatch]:
+    with tally.listening():
+        yield from _embedded(batches, settings, photos, read_threads, tally)
+
+
+def _embedded(
+    batches: Iterator[pa.RecordBatch],
+    settings: DetectorSettings,
+    photos: PhotoSource,
+    read_threads: int,
+    tally: Tally,
+) -> Iterator[pa.RecordBatch]:
+    decoding, waiting, passing = Stopwatch(), Stopwatch(), Stopwatch()
     detector = load_shipped(settings)
     n_halvings_before = detector.n_halvings
     rows = (row for batch in batches for row in batch.to_pylist())
-    read = partial(_read, photos=photos, detector=detector)
+    read = decoding.around(partial(_read, photos=photos, detector=detector))
     failed: list[tuple[str, ImageRejected]] = []
     n_embedded = 0
 
@@ -147,8 +162,8 @@ def _embed_rows(
                 yield photo
 
     schema = _cached_arrow_schema()
-    prepared = readable(map_ahead(read, rows, read_threads, ahead=settings.batch_size))
-    for image in detector.embed_prepared(prepared):
+    prepared = readable(waiting.through(map_ahead(read, rows, read_threads, ahead=settings.batch_size)))
+    for image in passing.through(detector.embed_prepared(prepared)):
         n_embedded += 1
         yield pa.RecordBatch.from_pylist(
             [
@@ -172,12 +187,12 @@ def _embed_rows(
             schema,
         )
     place = "GPU" if detector.device.type == "cuda" else "CPU"
-    seen.add(
-        Counter({f"{place}, {detector.precision}": n_embedded, _HALVINGS: detector.n_halvings - n_halvings_before})
-    )
+    counts = {f"{place}, {detector.precision}": n_embedded, _HALVINGS: detector.n_halvings - n_halvings_before}
     gpu = held_gpu()
     if gpu is not None:
-        seen.add(Counter({f"{_ON_GPU}{gpu}": n_embedded}))
+        counts[f"{_ON_GPU}{gpu}"] = n_embedded
+    seconds = (decoding.seconds, passing.seconds - waiting.seconds, waiting.seconds)
+    tally.counts.add(Counter(counts | dict(zip(_SECONDS, seconds, strict=True))))
     if failed:
         yield pa.RecordBatch.from_pylist(
             [

@@ -219,7 +219,7 @@ def _measure_views(
     moments = Moments.empty(lay_out(layout_lengths))
     first_id, before = None, None
     for row in (row for batch in batches for row in batch.to_pylist()):
-        photo: DecodedImage | None = look(row["uri"], photos, _VIEWED_SIDE_PX)
+        photo: DecodedImage | None = look(row["uri"], row["image_id"], photos, _VIEWED_SIDE_PX)
         if photo is None:
             continue
         box = (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"])

@@ -30,14 +30,13 @@ TINY = (
     "images/bad-missing.jpg",
 )
 
-# A partition for every few photos, so that there is something to share out in every stage. Java starts sooner so.
+# A partition for every few photos, so that there is something to share out in every stage.
 TINY_SETTINGS = (
     "ingest.rows_per_partition=3",
     "embed.images_per_partition=3",
     "duplicates.photos_per_partition=3",
     "duplicates.pairs_per_partition=3",
     "cluster.min_cluster_size=2",
-    "spark.conf={spark.driver.extraJavaOptions: -XX:TieredStopAtLevel=1}",
 )
 
 
