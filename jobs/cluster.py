@@ -26,7 +26,7 @@ from prodseek.cluster.labels import Graph, Labels, carried, nested, settled, vot
 from prodseek.cluster.quality import GroupQuality, group_quality
 from prodseek.cluster.stable_ids import Content, LineageRow, match_groups
 from prodseek.cluster.titles import GroupTitle, group_titles
-from prodseek.config import ClusterConfig, Config
+from prodseek.config import ClusterConfig, Config, changed_settings
 from prodseek.errors import StoreError
 from prodseek.index.stored import FACET
 from prodseek.spark.tables import read_table, spark_schema, write_table
@@ -103,7 +103,7 @@ def _group(
     fitted = collect(spark, store, regions, facet, settings)
     graph, groups, nearest = fit_groups(spark, config, store, fitted, facet)
     before = _before(spark, store, facet)
-    fit, known = _taken_over(config, store, regions, fitted, before, facet)
+    fit, known, why = _taken_over(config, store, regions, fitted, before, facet)
     last = None if known is None else _last_labels(fitted, known)
     fine, coarse = _labels(graph, groups, last, settings)
     labelled = _label_all(
@@ -128,7 +128,7 @@ def _group(
         "groups": sum(level == FINE for level, _ in ids),
         "coarse_groups": sum(level == COARSE for level, _ in ids),
         "carried_on": known is not None,
-        "how": "fitted" if known is None else f"carried on, {fit.changed_since} regions changed since the fit",
+        "how": f"fitted, {why}" if known is None else f"carried on, {fit.changed_since} regions changed since the fit",
     }
     exemplars = {key: [int(fitted.detection_ids[row]) for row in one.exemplars] for key, one in quality.items()}
     parents = {int(a): int(b) for a, b in zip(fine, coarse, strict=True) if a != NOISE}
@@ -203,8 +203,9 @@ def _before(spark: SparkSession, store: Run, facet: str) -> _Before | None:
 
 def _taken_over(
     config: Config, store: Run, regions: DataFrame, fitted: FittedRegions, before: _Before | None, facet: str
-) -> tuple[_Fit, DataFrame | None]:
-    """The fit that this night's groups go back to, and the regions of the last night with their labels, if groups go on.
+) -> tuple[_Fit, DataFrame | None, str]:
+    """The fit that this night's groups go back to, and the regions of the last night with their labels if groups go on; if
+    not, why.
 
     A fit of the whole catalogue moves groups about that nothing happened to. So groups go on, like the projection that their
     vectors come from, until the catalogue has become another.
@@ -214,13 +215,20 @@ def _taken_over(
     projection_id = None if projected is None else projected.facts.get("projection_id")
     recipe = {**settings, "k": config.neighbours.k, "seed": config.seed, "projection_id": projection_id}
     fresh = _Fit(recipe, len(fitted.detection_ids), 0)
-    if before is None or before.facts["recipe"] != recipe:
-        return fresh, None
+    if before is None:
+        return fresh, None, "for there are no earlier ones"
+    changed = changed_settings(before.facts["recipe"], recipe)
+    if changed:
+        return fresh, None, f"for {', '.join(changed)}"
     n_new = regions.join(before.regions, "detection_id", "left_anti").count()
     n_gone = before.regions.join(regions, "detection_id", "left_anti").count()
     fit = _Fit(recipe, before.facts["fitted_for"], before.facts["changed_since"] + n_new + n_gone)
     if fit.changed_since > config.cluster.refit_change * fit.fitted_for:
-        return fresh, None
+        return (
+            fresh,
+            None,
+            f"for {fit.changed_since} regions changed since {fit.fitted_for} were fitted (cluster.refit_change)",
+        )
     standing = regions.where("image_id = standing_image_id").select("detection_id")
     there = before.regions.join(standing, "detection_id", "left_semi").cache()
     fine = _numbered(there, "group_id", fitted, config.cluster.min_cluster_size)
@@ -232,7 +240,7 @@ def _taken_over(
         .fillna(NOISE, [*LEVELS, "nearest"])
     )
     # A region whose group is no more is as good as new.
-    return fit, known.where(F.col("group_id").isNull() | ~is_noise(FINE)).select(*LABELS)
+    return fit, known.where(F.col("group_id").isNull() | ~is_noise(FINE)).select(*LABELS), ""
 
 
 def _numbered(there: DataFrame, column: str, fitted: FittedRegions, min_size: int) -> DataFrame:

@@ -17,7 +17,7 @@ from prodseek.duplicates.grouping import GroupRow, Photo, VerifiedPair, group_du
 from prodseek.duplicates.hashes import Orientation, hashes_from_hex, pdq_pairs
 from prodseek.duplicates.verdicts import MERGING, Verdict
 from prodseek.spark.tables import read_table, spark_schema, write_table
-from prodseek.store import Run, Summary
+from prodseek.store import Run, Store, Summary
 from prodseek.tables import table_schema
 
 _PAIRS = "image_id_a string, image_id_b string"
@@ -68,7 +68,23 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         f"{n_candidates} candidate pairs, {n_looked_at} of them new; {counts['near_duplicates']} verified, "
         f"{n_groups} groups of {len(groups)} photos"
     )
-    return Summary("duplicates", rows=counts, facts=facts, lines=(line,))
+    return Summary("duplicates", rows=counts, facts=facts, lines=(line, *_why_anew(store, facts["caches"])))
+
+
+def _why_anew(store: Run, caches: list[tuple[str, str]]) -> tuple[str, ...]:
+    """Why photos or pairs of the last run were looked at again, if that is so."""
+    before = Store(store.root).before(store)
+    summary = None if before is None else before.summary("duplicates")
+    if before is None or summary is None:
+        return ()
+    known = {tuple(cache) for cache in summary.facts.get("caches", ())}
+    reasons = {
+        "photo_codes": "local features are coded anew, for OpenCV, the code or the length that the catalogue's size asks for",
+        "pair_verdicts": "pairs are judged anew, for OpenCV, the code, the confidence model or duplicates.max_pdq_hamming",
+    }
+    return tuple(
+        f"{reasons[kind]} has changed since run {before.run_id}" for kind, key in caches if (kind, key) not in known
+    )
 
 
 def is_merging(column: str) -> Column:

@@ -36,7 +36,7 @@ from prodseek.pipeline import map_ahead
 from prodseek.slice_layout import layout_to_dict
 from prodseek.spark.gpus import held_gpu, no_gpus, task_profile
 from prodseek.spark.tables import computed_schema, read_table, write_table
-from prodseek.store import Run, Summary
+from prodseek.store import Run, Store, Summary
 from prodseek.tables import table_schema
 from prodseek.vision.settings import DetectorSettings, model_id, network_layout
 
@@ -112,7 +112,16 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         f"{n_todo} photos through {config.network.name}{computed_in}, {n_images - n_todo} known; "
         f"{counts['detections']} regions"
     )
-    return Summary("embed", rows=counts, facts=facts, lines=(line,))
+    return Summary("embed", rows=counts, facts=facts, lines=(line, *_why_all(store, facts["model_id"])))
+
+
+def _why_all(store: Run, model_id: str) -> tuple[str, ...]:
+    """Why no photo of the last run was known, if that is so."""
+    before = Store(store.root).before(store)
+    embedded = None if before is None else before.summary("embed")
+    if before is None or embedded is None or embedded.facts["model_id"] == model_id:
+        return ()
+    return (f"the model is {model_id}, that of run {before.run_id} was {embedded.facts['model_id']}",)
 
 
 def read_cache(spark: SparkSession, cache_uri: str) -> DataFrame:

@@ -23,7 +23,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from prodseek import files
-from prodseek.config import Config, NeighboursConfig
+from prodseek.config import Config, NeighboursConfig, changed_settings
 from prodseek.index.graph import Answers, GraphPlan, Part, Rows, deal, merge_answers, plan_graph
 from prodseek.index.ivf import assign_cells
 from prodseek.index.shards import quantizer_from_bytes
@@ -109,9 +109,8 @@ def _last_graph(store: Run, recipe: dict[str, Any]) -> tuple[Run | None, str]:
     if gone:
         return None, f"for run {before.run_id} has no table {gone[0]}"
     summary = before.summary("neighbours")
-    was = {} if summary is None else summary.facts.get("recipe", {})
-    other = [f"{name} was {was.get(name)}, now {value}" for name, value in recipe.items() if was.get(name) != value]
-    return (None, f"since run {before.run_id}: {', '.join(other)}") if other else (before, "")
+    changed = changed_settings({} if summary is None else summary.facts.get("recipe", {}), recipe)
+    return (None, f"for since run {before.run_id} {', '.join(changed)}") if changed else (before, "")
 
 
 def _marked(spark: SparkSession, regions: DataFrame, before: Run | None) -> DataFrame:

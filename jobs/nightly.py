@@ -15,7 +15,7 @@ from prodseek.jobs.stages import OpenedRun, open_run, run_stage
 from pyspark.sql import SparkSession
 
 from prodseek import __version__, files
-from prodseek.config import Config
+from prodseek.config import Config, changed_settings, deciding_settings
 from prodseek.errors import DamagedError, GateError, ReconciliationError
 from prodseek.gates import Breach
 from prodseek.spark.tables import read_table
@@ -60,6 +60,8 @@ def run(
             f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}",
             "run_opened" if opened.is_new else "run_resumed",
         )
+        for change in _changes(config, current):
+            console.say(f"  {change}", "changed")
     check_device(spark, config.embed.device)  # now, not when ingest has taken hours
     summaries = [run_stage(spark, config, current, stage, console) for stage in STAGES]
     breaches = judge(config, current)
@@ -84,6 +86,20 @@ def run(
         {"rows": manifest["tables"], **manifest["reconciliation"]},
     )
     return current
+
+
+def _changes(config: Config, run: Run) -> list[str]:
+    """What is another version or setting than that of the run before: why stages may compute what they could have kept."""
+    before = Store(run.root).before(run)
+    if before is None:
+        return []
+    then = before.manifest()
+    changes = changed_settings(
+        deciding_settings(then.get("config", {})), deciding_settings(config.model_dump(mode="json"))
+    )
+    if then.get("prodseek_version") != __version__:
+        changes.insert(0, f"prodseek was {then.get('prodseek_version')}, now {__version__}")
+    return [f"since run {before.run_id} {change}" for change in changes]
 
 
 def publication_fault(run: Run) -> str | None:

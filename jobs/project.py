@@ -78,7 +78,8 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     detections = read_table(spark, store, "detections")
     primary = detections.where("is_primary").select("detection_id", "image_id", "slice")
     recipe = _recipe(config, store)
-    fit = _previous_fit(spark, config, store, primary, recipe) or _fit(spark, config, store, primary, recipe)
+    fit, why = _previous_fit(spark, config, store, primary, recipe)
+    fit = fit or _fit(spark, config, store, primary, recipe)
     data = fit.projection.to_bytes()
     files.write_bytes(store.path(PROJECTION), data)
     n_regions = detections.count()
@@ -88,7 +89,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     )
     n_written = write_table(embeddings, store, "embeddings")
     if fit.fitted_in == store.run_id:
-        how = f"fitted on {fit.projection.n_slices} primary regions and {fit.projection.n_views} views"
+        how = f"fitted on {fit.projection.n_slices} primary regions and {fit.projection.n_views} views, {why}"
     else:
         how = f"of run {fit.fitted_in}, {fit.new_since} of its {fit.fitted_for} regions new since"
     return Summary(
@@ -112,28 +113,31 @@ def _embed_facts(store: Run) -> dict[str, Any]:
     return {} if embedded is None else embedded.facts
 
 
-def _previous_fit(spark: SparkSession, config: Config, store: Run, primary: DataFrame, recipe: str) -> _Fit | None:
-    """The published projection, when it was made in the same way and the catalogue has not outgrown it.
+def _previous_fit(
+    spark: SparkSession, config: Config, store: Run, primary: DataFrame, recipe: str
+) -> tuple[_Fit | None, str]:
+    """The published projection, when it was made in the same way and the catalogue has not outgrown it, or why there is none.
 
     Embeddings of one projection can be compared from night to night; those of two cannot.
     """
     try:
         latest = Store(store.root).latest()
     except StoreError:
-        return None
+        return None, "for there is no earlier one"
     before = latest.summary("project")
     if before is None or before.facts.get("recipe") != recipe:
-        return None
+        return None, f"for that of run {latest.run_id} is of another model or was fitted with other settings"
     known = read_table(spark, latest, "embeddings").select("detection_id")
     new_since = before.facts["new_since"] + primary.join(known, "detection_id", "left_anti").count()
-    if new_since > config.project.refit_growth * before.facts["fitted_for"]:
-        return None
+    fitted_for = before.facts["fitted_for"]
+    if new_since > config.project.refit_growth * fitted_for:
+        return None, f"for {new_since} regions came in since one was fitted for {fitted_for} (project.refit_growth)"
     try:
         projection = Projection.from_bytes(files.read_bytes(latest.path(PROJECTION)))
     except (StoreError, OSError) as error:
         _logger.warning("the projection of run %s cannot be taken over, another is fitted: %s", latest.run_id, error)
-        return None
-    return _Fit(projection, recipe, before.facts["fitted_for"], new_since, before.facts["fitted_in"])
+        return None, f"for that of run {latest.run_id} cannot be read"
+    return _Fit(projection, recipe, fitted_for, new_since, before.facts["fitted_in"]), ""
 
 
 def _fit(spark: SparkSession, config: Config, store: Run, primary: DataFrame, recipe: str) -> _Fit:

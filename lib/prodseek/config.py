@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -26,6 +26,8 @@ Name = Annotated[str, StringConstraints(min_length=1)]
 
 # An absolute path, or a URI with a host or bucket.
 _PLACE = re.compile(r"/|[A-Za-z0-9]+://[^/]|file:///")
+# Sections that say where things lie, how Spark runs, what is told, and what is published.
+_ASIDE = ("store", "spark", "gates", "logs", "metrics")
 _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 # How the weights file of each network ends.
 _WEIGHTS_ENDINGS = {
@@ -251,9 +253,28 @@ class Config(_Section):
     def fingerprint(self) -> str:
         """SHA-256 of the settings that can change a result: where things lie, how Spark runs and what is told of it
         do not count, nor do limits that decide about publishing it."""
-        aside = dict.fromkeys(("store", "spark", "gates", "logs", "metrics"), True)
-        settings = self.model_dump(mode="json", exclude={**aside, "catalog": {"uri"}})
-        return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(
+            json.dumps(deciding_settings(self.model_dump(mode="json")), sort_keys=True).encode()
+        ).hexdigest()
+
+
+def deciding_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a configuration as manifests hold it what can change a result."""
+    deciding = {name: value for name, value in settings.items() if name not in _ASIDE}
+    deciding["catalog"] = {name: value for name, value in deciding.get("catalog", {}).items() if name != "uri"}
+    return deciding
+
+
+def changed_settings(then: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> list[str]:
+    """The settings that two configurations, as manifests hold them, do not agree in: `section.key was this, now that`."""
+    changes: list[str] = []
+    for name in (*now, *(name for name in then if name not in now)):
+        old, new, key = then.get(name), now.get(name), f"{within}{name}"
+        if isinstance(old, Mapping) and isinstance(new, Mapping):
+            changes += changed_settings(old, new, f"{key}.")
+        elif old != new:
+            changes.append(f"{key} was {json.dumps(old)}, now {json.dumps(new)}")
+    return changes
 
 
 def load_config(

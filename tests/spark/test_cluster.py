@@ -139,7 +139,7 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
         }
 
     other, summary = night_of(4, new_ids, new_vectors)
-    assert summary.facts["how"] == "fitted" and summary.facts["changed_since"] == 0
+    assert summary.facts["how"].startswith("fitted, for ") and summary.facts["changed_since"] == 0
     assert {"born", "retired"} <= {row["event"] for row in contents(spark, other, "group_lineage")}
 
 
