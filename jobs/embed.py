@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -15,7 +16,7 @@ from prodseek.jobs.detector import load_shipped, ship
 from prodseek.jobs.ingest import refuse_failing_storage, write_images_and_rejects
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import photos_of
-from pyspark import Accumulator, AccumulatorParam
+from prodseek.jobs.tally import Stopwatch, Tally
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from prodseek.vision.inference import Detector, PreparedImage
 
 _HALVINGS = "batches halved for lack of memory"
+_SECONDS = ("decode_seconds", "device_seconds", "wait_seconds")
 
 _logger = logging.getLogger(__name__)
 
@@ -57,18 +59,21 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     todo = images.join(known, "image_id", "left_anti")
     n_images, n_todo = images.count(), todo.count()
     failures = None
-    seen: Accumulator[Counter[str]] = spark.sparkContext.accumulator(Counter(), _Counts())
+    tally, pass_seconds = Tally.of(spark), 0.0
     if n_todo:
         embed = partial(
             _embed_rows,
             settings=ship(spark, settings),
             photos=photos,
             read_threads=config.embed.read_threads,
-            seen=seen,
+            tally=tally,
         )
         batch_uri = new_batch_uri(cache_uri, store.run_id)
         dealt = deal(todo, "image_id", n_todo, config.embed.images_per_partition)
+        started = time.monotonic()
         dealt.mapInArrow(embed, _cached_schema()).write.parquet(files.spark_uri(batch_uri))
+        pass_seconds = time.monotonic() - started
+        tally.pass_on()
         batch = spark.read.schema(_cached_schema()).parquet(files.spark_uri(batch_uri))
         failures = batch.where("reason is not null").select("image_id", "reason", "detail")
     n_failed = failures.count() if failures is not None else 0
@@ -80,14 +85,18 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         deal(regions, "image_id", n_images, 16 * config.embed.images_per_partition), store, "detections"
     )
     rejected = read_table(spark, store, "rejects").groupBy("reason").count().collect()
+    seen = tally.counts.value
     facts: dict[str, Any] = {
         "model_id": model_id(settings),
         "slice_layout": layout_to_dict(network_layout(settings)),
         "embedded_images": n_todo - n_failed,
         "cached_images": n_images - n_todo,
-        # Photos by where and in what the network computed; a task that Spark ran again counts again.
-        "computed_in": {name: count for name, count in sorted(seen.value.items()) if name != _HALVINGS},
-        "batches_halved": seen.value[_HALVINGS],
+        "images_per_second": round((n_todo - n_failed) / pass_seconds, 2) if pass_seconds else None,
+        # Photos by where and in what the network computed; a task that Spark ran again counts again, here and below.
+        "computed_in": {name: int(n) for name, n in sorted(seen.items()) if name not in (_HALVINGS, *_SECONDS)},
+        "batches_halved": int(seen[_HALVINGS]),
+        # Of all threads that read and decode; of all tasks in the network, and waiting for photos.
+        **{name: round(seen[name], 2) for name in _SECONDS},
         "rejected": {row["reason"]: row["count"] for row in sorted(rejected, key=lambda r: (-r["count"], r["reason"]))},
     }
     computed_in = f" ({', '.join(facts['computed_in'])})" if facts["computed_in"] else ""
@@ -114,22 +123,25 @@ def _say_device_once(device: str) -> None:
         _logger.warning("no GPU found: the network runs on the CPU")
 
 
-class _Counts(AccumulatorParam[Counter[str]]):
-    def zero(self, value: Counter[str]) -> Counter[str]:
-        return Counter()
-
-    def addInPlace(self, value1: Counter[str], value2: Counter[str]) -> Counter[str]:  # noqa: N802
-        value1.update(value2)
-        return value1
-
-
 def _embed_rows(
     batches: Iterator[pa.RecordBatch],
     settings: DetectorSettings,
     photos: PhotoSource,
     read_threads: int,
-    seen: Accumulator[Counter[str]],
+    tally: Tally,
 ) -> Iterator[pa.RecordBatch]:
+    with tally.listening():
+        yield from _embedded(batches, settings, photos, read_threads, tally)
+
+
+def _embedded(
+    batches: Iterator[pa.RecordBatch],
+    settings: DetectorSettings,
+    photos: PhotoSource,
+    read_threads: int,
+    tally: Tally,
+) -> Iterator[pa.RecordBatch]:
+    decoding, waiting, passing = Stopwatch(), Stopwatch(), Stopwatch()
     detector = load_shipped(settings)
     n_halvings_before = detector.n_halvings
     rows = (row for batch in batches for row in batch.to_pylist())
@@ -144,10 +156,10 @@ def _embed_rows(
                 yield photo
 
     schema = _cached_arrow_schema()
-    with surviving_poison(photos.limits, detector.enough_side_px) as decoding:
-        read = partial(_read, photos=photos, detector=detector, decoding=decoding)
-        prepared = readable(map_ahead(read, rows, read_threads, ahead=settings.batch_size))
-        for image in detector.embed_prepared(prepared):
+    with surviving_poison(photos.limits, detector.enough_side_px) as guarded:
+        read = decoding.around(partial(_read, photos=photos, detector=detector, decoding=guarded))
+        prepared = readable(waiting.through(map_ahead(read, rows, read_threads, ahead=settings.batch_size)))
+        for image in passing.through(detector.embed_prepared(prepared)):
             n_embedded += 1
             yield pa.RecordBatch.from_pylist(
                 [
@@ -171,9 +183,9 @@ def _embed_rows(
                 schema,
             )
     place = "GPU" if detector.device.type == "cuda" else "CPU"
-    seen.add(
-        Counter({f"{place}, {detector.precision}": n_embedded, _HALVINGS: detector.n_halvings - n_halvings_before})
-    )
+    counts = {f"{place}, {detector.precision}": n_embedded, _HALVINGS: detector.n_halvings - n_halvings_before}
+    seconds = (decoding.seconds, passing.seconds - waiting.seconds, waiting.seconds)
+    tally.counts.add(Counter(counts | dict(zip(_SECONDS, seconds, strict=True))))
     if failed:
         yield pa.RecordBatch.from_pylist(
             [

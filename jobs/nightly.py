@@ -56,21 +56,31 @@ def run(
         return current
     else:
         console.say(
-            f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}"
+            f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}",
+            "run_opened" if opened.is_new else "run_resumed",
         )
     summaries = [run_stage(spark, config, current, stage, console) for stage in STAGES]
     breaches = judge(config, current)
     # What is only published again has passed the gates, or was accepted.
     if breaches and not accept and fault is None:
+        for breach in breaches:
+            console.tell("gate_breached", breach.sentence, _of_breach(breach), "error")
         raise GateError(_refusal(config, current, breaches))
     for breach in breaches:
         why = "--accept was given" if accept else "it was before"
-        console.say(f"published all the same, for {why}: {breach.sentence}")
+        console.say(
+            f"published all the same, for {why}: {breach.sentence}", "gate_accepted", _of_breach(breach), "warning"
+        )
     manifest = build_manifest(spark, config, current, opened.fingerprint, summaries)
     manifest["accepted_breaches"] = [breach.gate for breach in breaches]
     Store(current.root).publish(current, manifest)
     files.delete_dir(current.path(WORK))
-    print_summary(current, manifest, time.monotonic() - started)
+    console.result(
+        summary_text(current, manifest, time.monotonic() - started),
+        "published",
+        f"run {current.run_id} is published",
+        {"rows": manifest["tables"], **manifest["reconciliation"]},
+    )
     return current
 
 
@@ -127,13 +137,17 @@ def _refusal(config: Config, run: Run, breaches: tuple[Breach, ...]) -> str:
     return "\n".join(lines)
 
 
+def _of_breach(breach: Breach) -> dict[str, Any]:
+    return {"gate": breach.gate, "value": breach.value, "limit": breach.limit}
+
+
 def _on_one_line(text: str) -> str:
     """Names come from the catalogue: what could steer a terminal is left out."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def print_summary(run: Run, manifest: dict[str, Any], seconds: float) -> None:
-    """Tell a person what the night brought, on standard output."""
+def summary_text(run: Run, manifest: dict[str, Any], seconds: float) -> str:
+    """What the night brought, for a person."""
     tables, stages = manifest["tables"], manifest["stages"]
     reasons = stages["embed"]["rejected"]
     rejected = f" ({', '.join(f'{n} {reason}' for reason, n in reasons.items())})" if reasons else ""
@@ -158,7 +172,7 @@ def print_summary(run: Run, manifest: dict[str, Any], seconds: float) -> None:
         ("report", run.path("report", "index.html")),
         ("Parquet", run.uri),
     ]
-    print("\n" + "\n".join(f"{name:<18}{value}" for name, value in lines))
+    return "\n" + "\n".join(f"{name:<18}{value}" for name, value in lines)
 
 
 def _library_versions() -> dict[str, str]:

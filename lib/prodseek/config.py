@@ -210,6 +210,16 @@ class ReportConfig(_Section):
     currency: Name
 
 
+class LogsConfig(_Section):
+    """format: what standard error gets; the root gets JSON in any case."""
+
+    format: Literal["console", "json"]
+
+
+class MetricsConfig(_Section):
+    prometheus_file: Name | None
+
+
 class SparkConfig(_Section):
     master: Name | None
     driver_memory: Annotated[str, StringConstraints(pattern=r"^\d+[kmgt]$")]
@@ -232,16 +242,17 @@ class Config(_Section):
     cluster: ClusterConfig
     gates: GatesConfig
     report: ReportConfig
+    logs: LogsConfig
+    metrics: MetricsConfig
     spark: SparkConfig
     seed: Annotated[int, Field(ge=0, lt=2**31)]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the settings that can change a result: where things lie and how Spark runs do not count, nor do
-        limits that decide about publishing it."""
-        settings = self.model_dump(
-            mode="json", exclude={"store": True, "spark": True, "gates": True, "catalog": {"uri"}}
-        )
+        """SHA-256 of the settings that can change a result: where things lie, how Spark runs and what is told of it
+        do not count, nor do limits that decide about publishing it."""
+        aside = dict.fromkeys(("store", "spark", "gates", "logs", "metrics"), True)
+        settings = self.model_dump(mode="json", exclude={**aside, "catalog": {"uri"}})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

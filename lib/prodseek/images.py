@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+import struct
 import warnings
 from dataclasses import dataclass
 from enum import StrEnum
@@ -33,6 +35,23 @@ _UPRIGHT = {
     7: _T.TRANSVERSE,
     8: _T.ROTATE_90,
 }
+
+
+# What Pillow's decoders raise on damaged data.
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+)
+# Encoders make ten or so. The decoder goes over the whole photo for each, even for one of nine bytes.
+_MAX_SCANS = 256
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 class RejectReason(StrEnum):
@@ -131,16 +150,15 @@ def decode_image(
         raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{len(data)} bytes, at most {limits.max_bytes} are read")
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large images; our own limit, below, decides.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of large images, where our own limit decides, and of every odd tag in a file.
+            warnings.simplefilter("ignore")
             image = _open(data)
             _check_header(image, limits)
             upright, width_px, height_px = _load_upright(image, max_side_px, enough_side_px)
             return DecodedImage(np.asarray(upright), width_px, height_px, str(image.format))
     except Image.DecompressionBombError as error:
         raise ImageRejected(RejectReason.TOO_MANY_PIXELS, str(error)) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError) as error:
-        # Pillow's decoders raise any of these on damaged data.
+    except _DAMAGED as error:
         message = str(error) or type(error).__name__
         reason = RejectReason.TRUNCATED if _says_truncated(message) else RejectReason.CORRUPT
         raise ImageRejected(reason, message) from error
@@ -154,20 +172,39 @@ def _open(data: bytes) -> Image.Image:
         import pillow_heif
 
         pillow_heif.register_heif_opener()
+    Image.init()
     try:
-        return Image.open(io.BytesIO(data))
+        # No other format's reader sees the data.
+        image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
     except UnidentifiedImageError as error:
+        for name, (_, accepts) in Image.OPEN.items():
+            if name not in FORMATS and accepts is not None and accepts(data[:16]) is True:
+                raise ImageRejected(
+                    RejectReason.UNSUPPORTED_FORMAT, f"{name}; supported are {', '.join(FORMATS)}"
+                ) from error
         head = data[:64].lstrip().lower()
         if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"{")):
             detail = f"the file holds text, it begins with {head[:24].decode('latin-1')!r}"
         else:
             detail = f"no known image format, it begins with the bytes {data[:8].hex(' ')}"
         raise ImageRejected(RejectReason.NOT_AN_IMAGE, detail) from error
+    if image.format in ("JPEG", "MPO") and _has_too_many_scans(data):
+        raise ImageRejected(RejectReason.CORRUPT, f"a JPEG of more than {_MAX_SCANS} scans, which would take hours")
+    return image
+
+
+def _has_too_many_scans(jpeg: bytes) -> bool:
+    """Whether more than _MAX_SCANS scans stand before the end of the (first) picture."""
+    n_scans, at = 0, 2
+    while (marker := _JPEG_MARKER.search(jpeg, at)) and jpeg[marker.end() - 1] != 0xD9:  # its end
+        n_scans += jpeg[marker.end() - 1] == 0xDA
+        if n_scans > _MAX_SCANS:
+            return True
+        at = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+    return False
 
 
 def _check_header(image: Image.Image, limits: ImageLimits) -> None:
-    if image.format not in FORMATS:
-        raise ImageRejected(RejectReason.UNSUPPORTED_FORMAT, f"{image.format}; supported are {', '.join(FORMATS)}")
     width_px, height_px = image.size
     if width_px * height_px > limits.max_pixels:
         raise ImageRejected(

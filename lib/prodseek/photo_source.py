@@ -49,20 +49,28 @@ class PhotoSource:
         """Where the photo lies that the catalogue names `uri`. Nothing is opened. Raises ImageRejected where it may not be
         read."""
         if is_web(uri):
-            if not self.web.hosts:
-                raise ImageRejected(
-                    RejectReason.UNSUPPORTED_URI,
-                    f"{uri} lies on a web server; if photos may be fetched from there, name its host in catalog.http_hosts",
-                )
-            check_host(uri, self.web)
+            self._check_web(uri)
             return uri
+        return self._checked(uri)[0]
+
+    def _check_web(self, uri: str) -> None:
+        if not self.web.hosts:
+            raise ImageRejected(
+                RejectReason.UNSUPPORTED_URI,
+                f"{uri} lies on a web server; if photos may be fetched from there, name its host in catalog.http_hosts",
+            )
+        check_host(uri, self.web)
+
+    def _checked(self, uri: str) -> tuple[str, str]:
+        """What `locate` answers of a file, and the folder, as `files.real` gives it, that makes it allowed."""
         try:
             located = files.resolve(uri, self.base_uri)
             real = files.real(located)
         except ValueError as error:
             raise ImageRejected(RejectReason.UNSUPPORTED_URI, str(error)) from error
-        if any(files.is_within(real, files.real(root)) for root in (self.base_uri, *self.allowed_roots)):
-            return located
+        for root in map(files.real, (self.base_uri, *self.allowed_roots)):
+            if files.is_within(real, root):
+                return located, root
         raise ImageRejected(
             RejectReason.NOT_ALLOWED,
             f"{real} lies neither in the catalogue's folder {self.base_uri} nor in one of catalog.allowed_roots; if it may "
@@ -71,17 +79,16 @@ class PhotoSource:
 
     def read(self, uri: str) -> bytes:
         """A photo's bytes; at most `limits.max_bytes` + 1 of them. Raises ImageRejected."""
-        return _read_patiently(
-            # A mount may hang where its links are followed as well as where the photo is read.
-            lambda: self._read_once(self.locate(uri)),
-            files.resolve(uri, self.base_uri),
-            self.patience,
-        )
 
-    def _read_once(self, located: str) -> bytes:
-        if is_web(located):
-            return fetch(located, self.web, self.limits.max_bytes)
-        return files.read_bytes(located, self.limits.max_bytes)
+        def read() -> bytes:
+            if is_web(uri):
+                self._check_web(uri)
+                return fetch(uri, self.web, self.limits.max_bytes)
+            # A mount may hang where its links are followed as well as where the photo is read.
+            located, root = self._checked(uri)
+            return files.read_bytes(located, self.limits.max_bytes, root)
+
+        return _read_patiently(read, files.resolve(uri, self.base_uri), self.patience)
 
     def stamp(self, uri: str) -> FileStamp:
         """Size and time of change of a photo, without reading it."""

@@ -2,8 +2,10 @@
 
 <root>/cache/detections/model=<model_id>/batch=<run_id>-<n>/
 <root>/cache/{photo_codes,pair_verdicts}/recipe=<hash>/batch=<run_id>-<n>/
+<root>/cache/looks/version=<n>,side_px=<px>/batch=<run_id>-<n>/
 <root>/cache/thumbnails/region_px=<px>,photo_px=<px>/batch=<run_id>-<n>/
 <root>/runs/<run_id>/<table>/  index/  report/  stages/<stage>.json  MANIFEST.json
+<root>/logs/<run_id>.jsonl
 <root>/LATEST  LOCK
 """
 

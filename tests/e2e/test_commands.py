@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -166,6 +167,10 @@ def test_a_catalogue_of_rejects_only_exits_2(tmp_path: Path) -> None:
     done = prodseek("run", "--catalog", tmp_path / "photos", "--root", tmp_path / "root")
     assert done.returncode == 2
     assert "none of the 1 rows" in done.stderr and "1 not_an_image" in done.stderr and "Traceback" not in done.stderr
+    (log,) = (tmp_path / "root" / "logs").iterdir()
+    last = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+    assert (last["event"], last["stage"], last["run_id"]) == ("failed", "ingest", log.stem)
+    assert last["figures"]["exit_code"] == 2 and "none of the 1 rows" in last["message"]
 
 
 def test_config_is_shown() -> None:
@@ -201,3 +206,6 @@ def test_spark_submit_with_the_wheel(small_catalog: Path, tmp_path: Path, tiny_w
     store = Store.at(str(tmp_path / "root"))
     summary = store.run(store.run_ids()[0]).summary("ingest")
     assert summary is not None and summary.rows["images"] == SMALL - 6
+    kept = (tmp_path / "root" / "logs" / f"{store.run_ids()[0]}.jsonl").read_text(encoding="utf-8")
+    events = {line["event"]: line for line in map(json.loads, kept.splitlines())}
+    assert events["stage_done"]["figures"]["rows"] == summary.rows and events["ended"]["figures"]["exit_code"] == 0

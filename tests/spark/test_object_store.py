@@ -74,6 +74,20 @@ read = list(map_ahead(photos.read, [f"{number}.jpg" for number in range(60)], 4)
 print([data.decode() for data in read] == [str(number) for number in range(60)])
 """
 
+LOG = """
+import json
+from prodseek import files
+from prodseek.logs import kept_log, log_uri
+
+for attempt in range(2):
+    with kept_log("s3://catalogue/store", as_json=False) as log:
+        log.write("early", "")
+        log.name_run("20260101T000000Z-00000001")
+        log.write("late", "")
+kept = files.read_bytes(log_uri("s3://catalogue/store", log.run_id)).decode().splitlines()
+print([json.loads(line)["event"] for line in kept])
+"""
+
 SEARCH = """
 import sys
 import numpy as np
@@ -189,3 +203,10 @@ def test_ingest_from_an_s3_server_that_fails_loses_no_row() -> None:
     (found,) = json.loads(done.stdout)
     assert found["faults"] >= 20 and found["requests"] >= 400
     assert found["rows"] == 200 and found["images"] == 200 and found["rejects"] == 0
+
+
+def test_the_log_of_two_attempts_on_s3(s3: None) -> None:
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    done = subprocess.run([sys.executable, "-c", LOG], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{['early', 'late', 'ended'] * 2}\n" and done.stderr == ""
