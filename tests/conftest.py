@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from nights import make_catalogue
+from nights import TINY_SETTINGS, make_catalogue
 from PIL import Image
 
 from prodseek.config import Config, load_config
@@ -175,6 +175,21 @@ def night(spark_session, tiny_weights: Path, tmp_path_factory: pytest.TempPathFa
 
     root = tmp_path_factory.mktemp("night")
     return nightly.run(spark_session, night_config(SAMPLE / "catalog.csv", root), Console())
+
+
+@pytest.fixture(scope="session")
+def undisturbed_tiny_night(
+    spark_session,  # type: ignore[no-untyped-def]
+    tiny_catalogue: Path,
+    tiny_weights: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Run:
+    """One whole night over the tiny catalogue, in local[2], with the settings that its disturbed likes have."""
+    from prodseek.jobs import nightly
+    from prodseek.jobs.progress import Console
+
+    root = tmp_path_factory.mktemp("undisturbed")
+    return nightly.run(spark_session, night_config(tiny_catalogue, root, *TINY_SETTINGS), Console())
 
 
 @pytest.fixture(scope="session")

@@ -49,20 +49,17 @@ class PhotoSource:
         """Where the photo lies that the catalogue names `uri`. Nothing is opened. Raises ImageRejected where it may not be
         read."""
         if is_web(uri):
-            self._check_web(uri)
+            if not self.web.hosts:
+                raise ImageRejected(
+                    RejectReason.UNSUPPORTED_URI,
+                    f"{uri} lies on a web server; if photos may be fetched from there, name its host in catalog.http_hosts",
+                )
+            check_host(uri, self.web)
             return uri
         return self._checked(uri)[0]
 
-    def _check_web(self, uri: str) -> None:
-        if not self.web.hosts:
-            raise ImageRejected(
-                RejectReason.UNSUPPORTED_URI,
-                f"{uri} lies on a web server; if photos may be fetched from there, name its host in catalog.http_hosts",
-            )
-        check_host(uri, self.web)
-
     def _checked(self, uri: str) -> tuple[str, str]:
-        """What `locate` answers of a file, and the folder, as `files.real` gives it, that makes it allowed."""
+        """What `locate` answers, and the folder, as `files.real` gives it, that makes it allowed."""
         try:
             located = files.resolve(uri, self.base_uri)
             real = files.real(located)
@@ -81,10 +78,9 @@ class PhotoSource:
         """A photo's bytes; at most `limits.max_bytes` + 1 of them. Raises ImageRejected."""
 
         def read() -> bytes:
-            if is_web(uri):
-                self._check_web(uri)
-                return fetch(uri, self.web, self.limits.max_bytes)
             # A mount may hang where its links are followed as well as where the photo is read.
+            if is_web(uri):
+                return fetch(self.locate(uri), self.web, self.limits.max_bytes)
             located, root = self._checked(uri)
             return files.read_bytes(located, self.limits.max_bytes, root)
 

@@ -30,6 +30,15 @@ TINY = (
     "images/bad-missing.jpg",
 )
 
+# A partition for every few photos, so that there is something to share out in every stage.
+TINY_SETTINGS = (
+    "ingest.rows_per_partition=3",
+    "embed.images_per_partition=3",
+    "duplicates.photos_per_partition=3",
+    "duplicates.pairs_per_partition=3",
+    "cluster.min_cluster_size=2",
+)
+
 
 def make_catalogue(sample: Path, folder: Path, uris: tuple[str, ...] = TINY) -> Path:
     """A manifest of those rows of the sample, with their photos."""

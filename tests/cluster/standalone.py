@@ -8,10 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from prodseek.spark.java import find_java_home
 
@@ -52,28 +53,36 @@ class Standalone:
         return [worker for executor in self.executors() for worker in python_workers_of(executor)]
 
     def submit(
-        self, shipped: Shipped, catalogue: Path, root: Path, *options: str, conf: dict[str, str] | None = None
+        self,
+        shipped: Shipped,
+        catalogue: Path,
+        root: Path,
+        out: IO[str],
+        settings: Sequence[str],
+        conf: dict[str, str],
     ) -> subprocess.Popen[str]:
-        """spark-submit jobs/nightly.py, as the README says, with two executors. options: of prodseek; conf: Spark's."""
-        settings = {
+        """spark-submit jobs/nightly.py, as the README says, with two executors. settings: prodseek's; conf: Spark's."""
+        of_spark = {
             "spark.pyspark.python": "./environment/bin/python",
             "spark.pyspark.driver.python": str(shipped.python),
             "spark.executor.memory": "1g",
             "spark.executor.cores": "1",
+            "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
             "spark.ui.enabled": "false",
-            **(conf or {}),
+            **conf,
         }
         command = [
             *(BIN / "spark-submit", "--master", self.url, "--deploy-mode", "client"),
             *("--properties-file", REPO / "conf" / "spark-defaults.conf"),
             *("--py-files", shipped.wheel, "--archives", f"{shipped.environment}#environment"),
-            *(part for key, value in settings.items() for part in ("--conf", f"{key}={value}")),
-            *(REPO / "jobs" / "nightly.py", catalogue, "--root", root, "--env", "local", *options),
+            *(part for key, value in of_spark.items() for part in ("--conf", f"{key}={value}")),
+            *(REPO / "jobs" / "nightly.py", catalogue, "--root", root, "--env", "local"),
+            *(part for setting in settings for part in ("--set", setting)),
         ]
         return subprocess.Popen(
             [str(part) for part in command],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=out,
+            stderr=out,
             text=True,
             cwd="/",
             env=spark_environment(),
@@ -118,7 +127,9 @@ def spark_environment(**more: object) -> dict[str, str]:
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         **more,
     }
-    return {**os.environ, **{name: str(value) for name, value in named.items()}}
+    # What a session in this very process has set, such as where its log settings lie, is not theirs.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
+    return {**inherited, **{name: str(value) for name, value in named.items()}}
 
 
 def children_of(process: int) -> list[int]:
