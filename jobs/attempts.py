@@ -5,7 +5,7 @@ from __future__ import annotations
 import faulthandler
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from pyspark import TaskContext
 
@@ -24,9 +24,13 @@ def surviving_poison(limits: ImageLimits, enough_side_px: int | None = None) -> 
     In a task's first attempt a photo that takes more than two minutes ends this worker, as one does that crashes it or
     takes all memory; Spark then tries the task again. In later attempts each photo is decoded in another process first,
     which costs as much again; one that it does not survive is rejected as `crashed`, and the others of its batch go on.
+    Outside of tasks nothing of this happens.
     """
     context = TaskContext.get()
-    if context is None or context.attemptNumber() == 0:
+    if context is None:
+        yield lambda _: nullcontext()
+        return
+    if context.attemptNumber() == 0:
         yield _Watch()
         return
     # Imported here, for most tasks never need it.

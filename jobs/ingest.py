@@ -50,9 +50,9 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     )
     schema = computed_schema("images", "reason", "detail")
     todo = deal(_checked(rows), "uri", n_rows, config.ingest.rows_per_partition)
-    before, why_none = _last_run(store)
+    before, why_unknown = _last_run(store)
     done = None
-    if before is not None:
+    if before is not None and not why_unknown:
         todo.mapInArrow(read, schema).write.mode("overwrite").parquet(files.spark_uri(store.path(_HASHED)))
         done, todo = _divided(spark, store, before, config.images.limits)
         todo = deal(todo, "uri", todo.count(), config.ingest.rows_per_partition)
@@ -86,12 +86,12 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         "compared_with": before and before.run_id,
         "changes": changes,
     }
-    if before is None:
-        incremental = f"every photo was decoded: {why_none}"
-    else:
-        told = ", ".join(f"{n} {change}" for change, n in changes.items())
-        incremental = f"{n_decoded.value} photos decoded; since run {before.run_id}: {told}"
-    lines = [f"{n_rows} rows in, {counts['images']} images, {counts['rejects']} rejected", incremental]
+    lines = [
+        f"{n_rows} rows in, {counts['images']} images, {counts['rejects']} rejected",
+        f"every photo was decoded: {why_unknown}" if why_unknown else f"{n_decoded.value} photos decoded",
+    ]
+    if before is not None:
+        lines.append(f"since run {before.run_id}: " + ", ".join(f"{n} {change}" for change, n in changes.items()))
     if n_retried.value:
         lines.append(f"the storage failed {n_retried.value} times and was asked again")
     return Summary("ingest", rows=counts, facts=facts, lines=tuple(lines))
@@ -141,7 +141,7 @@ def refuse_failing_storage(spark: SparkSession, config: Config, store: Run, coun
 
 
 def _last_run(store: Run) -> tuple[Run | None, str]:
-    """The last published run, if it decoded photos as this one does, else why there is none to take anything from."""
+    """The last published run that still has its images, and why nothing that it decoded can be taken over; empty if it can."""
     before = Store(store.root).before(store)
     if before is None:
         return None, "there is no earlier run"
@@ -155,7 +155,7 @@ def _last_run(store: Run) -> tuple[Run | None, str]:
         if then.get(name) != now.get(name)
     ]
     if changed:
-        return None, f"the decoder is another one than that of run {before.run_id}: {', '.join(changed)}"
+        return before, f"the decoder is another one than that of run {before.run_id}: {', '.join(changed)}"
     return before, ""
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 import urllib3
-from urllib3.exceptions import HTTPError, LocationParseError, SSLError
+from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError, SSLError
 from urllib3.util import Timeout, Url, parse_url
 
 from prodseek import __version__
@@ -27,6 +27,7 @@ _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _GONE = (404, 410)
 _CHUNK_BYTES = 65536
+_HEADERS = {"User-Agent": f"prodseek/{__version__}", "Accept": "image/*, */*;q=0.1"}
 
 
 @dataclass(frozen=True)
@@ -124,23 +125,25 @@ def _one_answer(method: str, uri: str, access: WebAccess, ends: float) -> Iterat
     url = check_host(uri, access)
     host, scheme = (url.host or "").strip("[]"), url.scheme or ""
     port = url.port or _PORTS[scheme]
-    address = _checked_address(host, port, access)
-    seconds = max(ends - time.monotonic(), 0.001)
+    addresses = _checked_addresses(host, port, access)
     try:
-        answer = _pool(scheme, host, address, port).urlopen(
-            method,
-            url.request_uri,
-            headers={
-                "Host": url.netloc or host,
-                "User-Agent": f"prodseek/{__version__}",
-                "Accept": "image/*, */*;q=0.1",
-            },
-            redirect=False,
-            retries=False,
-            preload_content=False,
-            decode_content=False,
-            timeout=Timeout(connect=seconds, read=seconds),
-        )
+        for place, address in enumerate(addresses, start=1):
+            seconds = max(ends - time.monotonic(), 0.001)
+            try:
+                answer = _pool(scheme, host, address, port).urlopen(
+                    method,
+                    url.request_uri,
+                    headers={"Host": url.netloc or host, **_HEADERS},
+                    redirect=False,
+                    retries=False,
+                    preload_content=False,
+                    decode_content=False,
+                    timeout=Timeout(connect=seconds, read=seconds),
+                )
+                break
+            except NewConnectionError:
+                if place == len(addresses):
+                    raise
         try:
             yield answer
         finally:
@@ -152,8 +155,8 @@ def _one_answer(method: str, uri: str, access: WebAccess, ends: float) -> Iterat
         raise OSError(f"{uri}: {error}") from error
 
 
-def _checked_address(host: str, port: int, access: WebAccess) -> str:
-    """The address to connect to, which is the one that was looked at: a name may lead elsewhere the next time it is asked."""
+def _checked_addresses(host: str, port: int, access: WebAccess) -> list[str]:
+    """The addresses to connect to, which are those that were looked at: a name may lead elsewhere the next time it is asked."""
     listed = [network_of(each) for each in access.hosts]
     try:
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
@@ -167,7 +170,7 @@ def _checked_address(host: str, port: int, access: WebAccess) -> str:
                 f"{host} leads to {text}, which is no public address; if photos may be fetched from there, add the address or "
                 "its network to catalog.http_hosts",
             )
-    return found[0]
+    return found
 
 
 def _is_public(address: Address) -> bool:

@@ -1,4 +1,7 @@
-"""A Pillow plug-in for photos that harm whoever decodes them; as sitecustomize.py it is in every process of a job."""
+"""A Pillow plug-in for photos that harm whoever decodes them; as sitecustomize.py it is in every process of a job.
+
+It takes the place of the one for BMP, for others than those of the formats that prodseek reads see no photo.
+"""
 
 import ctypes
 import io
@@ -32,4 +35,5 @@ def _open(handle: io.BytesIO, filename: str) -> Image.Image:
         time.sleep(1)
 
 
-Image.register_open("POISON", _open, lambda prefix: prefix.startswith(MAGIC))
+Image.init()
+Image.register_open("BMP", _open, lambda prefix: prefix.startswith(MAGIC))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import socket
 import threading
 from collections import Counter
 from functools import partial
@@ -152,25 +152,30 @@ def test_no_catalogue(spark: SparkSession, empty_run: Run, tmp_path: Path, make_
 def test_storage_that_fails_ends_the_stage_with_an_error_and_not_with_rejects(
     spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg, make_config
 ) -> None:  # type: ignore[no-untyped-def]
-    """Reading address 0 of a process fails as a bad sector does; a pipe nobody writes to stalls as a dead mount does."""
+    """Reading address 0 of a process fails as a bad sector does; a server that never answers stalls as a dead mount does."""
     catalog = tmp_path / "catalog.csv"
 
     def run(names: list[str], *settings: str) -> dict[str, int]:
-        catalog.write_text(
-            "product_id,uri\n" + "\n".join(f"{name},{name} {n}.jpg" for name in names for n in range(12))
-        )
-        always = ["catalog.allowed_roots=[/proc]", "catalog.read_attempts=2", "catalog.read_timeout_seconds=0.2"]
-        return ingest.run(spark, make_config(catalog, tmp_path / "root", *always, *settings), empty_run).rows
+        rows = [f"p,{name.format(number=number)}" for name in names for number in range(12)]
+        catalog.write_text("\n".join(["product_id,uri", *rows]) + "\n")
+        places = ["catalog.allowed_roots=[/proc]", "catalog.http_hosts=[127.0.0.1]"]
+        patience = ["catalog.read_attempts=2", "catalog.read_timeout_seconds=0.2"]
+        config = make_config(catalog, tmp_path / "root", *places, *patience, *settings)
+        return ingest.run(spark, config, empty_run).rows
 
     for number in range(12):
         (tmp_path / f"broken {number}.jpg").symlink_to("/proc/self/mem")
         (tmp_path / f"good {number}.jpg").write_bytes(make_jpeg())
-        os.mkfifo(tmp_path / f"stalls {number}.jpg")
     with pytest.raises(CatalogError, match=r"none of the 12 rows .* 12 unreadable, such as: .*Input/output error"):
-        run(["broken"])
-    with pytest.raises(StoreError, match=r"12 of 24 photos cannot be read, .* such as: stalls .*: no"):
-        run(["stalls", "good"])
-    assert run(["good", "broken"], "gates.max_reject_share=0.5") == {"images": 12, "rejects": 12}
+        run(["broken {number}.jpg"])
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stalls = f"http://127.0.0.1:{silent.getsockname()[1]}/{{number}}.jpg"
+        with pytest.raises(StoreError, match=r"12 of 24 photos cannot be read, .* such as: http.*: no"):
+            run([stalls, "good {number}.jpg"])
+    assert run(["good {number}.jpg", "broken {number}.jpg"], "gates.max_reject_share=0.5") == {
+        "images": 12,
+        "rejects": 12,
+    }
 
 
 def test_photos_of_a_web_server(

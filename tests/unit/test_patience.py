@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +14,7 @@ from prodseek import patience
 from prodseek.images import ImageLimits, ImageRejected
 from prodseek.patience import GivenUpError, Patience, may_pass, n_retries, persistently
 from prodseek.photo_source import PhotoSource
+from prodseek.web import WebAccess
 
 QUICK = Patience(attempts=4, seconds=5.0)
 
@@ -88,13 +89,13 @@ def test_a_dead_storage_is_tried_once_a_read_until_it_lives_again() -> None:
 
 
 def test_a_storage_that_stalls_does_not_hold_up_the_rest(tmp_path: Path) -> None:
-    """Opening a pipe that nobody writes to is a read that never returns, as on a mount whose server is gone."""
-    os.mkfifo(tmp_path / "stalls.jpg")
     (tmp_path / "a.jpg").write_bytes(b"photo")
-    photos = PhotoSource(str(tmp_path), (), ImageLimits(), Patience(3, 0.05))
-    for _ in range(8):
-        with pytest.raises(ImageRejected, match=r"unreadable: no answer in 0 s; tried once in 0\.\d s"):
-            photos.read("stalls.jpg")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        stalls = f"http://127.0.0.1:{silent.getsockname()[1]}/stalls.jpg"
+        photos = PhotoSource(str(tmp_path), (), ImageLimits(), Patience(3, 0.05), WebAccess(("127.0.0.1",), 5.0))
+        for _ in range(8):
+            with pytest.raises(ImageRejected, match=r"unreadable: no answer in 0 s; tried once in 0\.\d s"):
+                photos.read(stalls)
     # One waits, the others do not.
     answers, told = threading.Event(), []
     waiting = threading.Thread(target=lambda: told.append(persistently(answers.wait, QUICK)))

@@ -177,6 +177,16 @@ def test_the_address_that_was_checked_is_the_one_connected_to(server: Server, mo
     assert len(server.asked) == 1
 
 
+def test_each_address_of_a_name_is_tried(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.says("/a.jpg", b"photo")
+    found = [(0, 0, 0, "", (address, 0)) for address in ("127.0.0.2", "127.0.0.1")]
+    real = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest, **more: found if host == "localhost" else real(host, *rest, **more)
+    )
+    assert photos("localhost", "127.0.0.0/8").read(server.url("/a.jpg")) == b"photo"
+
+
 def test_each_redirect_is_checked(server: Server) -> None:
     def to(path: str, location: str) -> None:
         server.answers[path] = lambda request: request.answer(302, Location=location)
