@@ -50,6 +50,7 @@ setup(
         "pillow-heif>=0.20",
         "pydantic>=2.8",
         "pyyaml>=6",
+        "urllib3>=2.2",
         "typer>=0.15",
         "rich>=13",
         "jinja2>=3.1",

@@ -25,7 +25,7 @@ from prodseek.photo_source import FileStamp, PhotoSource
 from prodseek.pipeline import map_ahead
 
 _FOLDER_SCHEMA = pa.schema([("product_id", pa.string()), ("uri", pa.string())])
-_STAMPED_SCHEMA = "product_id string, uri string, attributes string, n_bytes long, mtime_ns long"
+_STAMPED_SCHEMA = "product_id string, uri string, attributes string, n_bytes long, mtime_ns long, tag string"
 
 
 def open_catalog(config: CatalogConfig) -> CatalogSource:
@@ -51,6 +51,7 @@ def catalog_rows(spark: SparkSession, source: CatalogSource, config: CatalogConf
 def catalog_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: int) -> str:
     """SHA-256 over all rows and their photos' sizes and times of change, whatever the rows' order.
 
+    Of a photo on a web server a HEAD request tells size, time and ETag, a fraction of what reading it takes.
     read_threads: photos that a task asks about at a time.
     """
     flat = rows.select("product_id", "uri", F.to_json("attributes").alias("attributes"))
@@ -118,6 +119,7 @@ def _stamp_rows(batches: Iterator[pa.RecordBatch], photos: PhotoSource, read_thr
                 *batch.columns,
                 pa.array([s and s.n_bytes for s in stamps], pa.int64()),
                 pa.array([s and s.mtime_ns for s in stamps], pa.int64()),
+                pa.array([s and s.tag for s in stamps], pa.string()),
             ],
-            names=[*batch.schema.names, "n_bytes", "mtime_ns"],
+            names=[*batch.schema.names, "n_bytes", "mtime_ns", "tag"],
         )

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from prodseek.jobs.attempts import Decoding, surviving_poison
 from prodseek.jobs.batches import new_batch_uri, read_batches
 from prodseek.jobs.detector import load_shipped, runs_on_gpus, ship
 from prodseek.jobs.ingest import refuse_failing_storage, write_images_and_rejects
@@ -150,7 +151,6 @@ def _embedded(
     detector = load_shipped(settings)
     n_halvings_before = detector.n_halvings
     rows = (row for batch in batches for row in batch.to_pylist())
-    read = decoding.around(partial(_read, photos=photos, detector=detector))
     failed: list[tuple[str, ImageRejected]] = []
     n_embedded = 0
 
@@ -162,30 +162,32 @@ def _embedded(
                 yield photo
 
     schema = _cached_arrow_schema()
-    prepared = readable(waiting.through(map_ahead(read, rows, read_threads, ahead=settings.batch_size)))
-    for image in passing.through(detector.embed_prepared(prepared)):
-        n_embedded += 1
-        yield pa.RecordBatch.from_pylist(
-            [
-                {
-                    "detection_id": detection_id(image.image_id, region.kind, region.class_name, region.box),
-                    "image_id": image.image_id,
-                    "kind": region.kind,
-                    "class_name": region.class_name,
-                    "score": region.score,
-                    "x1_px": region.x1_px,
-                    "y1_px": region.y1_px,
-                    "x2_px": region.x2_px,
-                    "y2_px": region.y2_px,
-                    "area_fraction": region.area_fraction,
-                    "is_primary": region.is_primary,
-                    "model_id": detector.model_id,
-                    "slice": values.astype("<f2").tobytes(),
-                }
-                for region, values in zip(image.regions, image.slices, strict=True)
-            ],
-            schema,
-        )
+    with surviving_poison(photos.limits, detector.enough_side_px) as decode:
+        read = decoding.around(partial(_read, photos=photos, detector=detector, decoding=decode))
+        prepared = readable(waiting.through(map_ahead(read, rows, read_threads, ahead=settings.batch_size)))
+        for image in passing.through(detector.embed_prepared(prepared)):
+            n_embedded += 1
+            yield pa.RecordBatch.from_pylist(
+                [
+                    {
+                        "detection_id": detection_id(image.image_id, region.kind, region.class_name, region.box),
+                        "image_id": image.image_id,
+                        "kind": region.kind,
+                        "class_name": region.class_name,
+                        "score": region.score,
+                        "x1_px": region.x1_px,
+                        "y1_px": region.y1_px,
+                        "x2_px": region.x2_px,
+                        "y2_px": region.y2_px,
+                        "area_fraction": region.area_fraction,
+                        "is_primary": region.is_primary,
+                        "model_id": detector.model_id,
+                        "slice": values.astype("<f2").tobytes(),
+                    }
+                    for region, values in zip(image.regions, image.slices, strict=True)
+                ],
+                schema,
+            )
     place = "GPU" if detector.device.type == "cuda" else "CPU"
     counts = {f"{place}, {detector.precision}": n_embedded, _HALVINGS: detector.n_halvings - n_halvings_before}
     gpu = held_gpu()
@@ -208,12 +210,15 @@ def _cached_arrow_schema() -> pa.Schema:
     return pa.schema([*fields, pa.field("reason", pa.string()), pa.field("detail", pa.string())])
 
 
-def _read(row: dict[str, Any], photos: PhotoSource, detector: Detector) -> PreparedImage | tuple[str, ImageRejected]:
+def _read(
+    row: dict[str, Any], photos: PhotoSource, detector: Detector, decoding: Decoding
+) -> PreparedImage | tuple[str, ImageRejected]:
     try:
         data = photos.read(row["uri"])
         if content_id(data) != row["image_id"]:
             raise ImageRejected(RejectReason.CHANGED, "the file was replaced while the run went on")
-        image = decode_image(data, photos.limits, enough_side_px=detector.enough_side_px)
+        with decoding(data):
+            image = decode_image(data, photos.limits, enough_side_px=detector.enough_side_px)
     except ImageRejected as rejected:
         return row["image_id"], rejected
     return detector.prepare(row["image_id"], image)

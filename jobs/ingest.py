@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+from prodseek.jobs.attempts import Decoding, surviving_poison
 from prodseek.jobs.catalogue import catalog_rows, open_catalog
 from prodseek.jobs.partitions import deal
 from pyspark import Accumulator
@@ -228,15 +229,18 @@ def _read_rows(
     for name, arrow_type in _REASON_COLUMNS:
         schema = schema.append(pa.field(name, arrow_type))
     decoded: list[str] | None = None if n_decoded is None else []
-    read = partial(_read_row, photos=photos, decoded=decoded)
-    for batch in batches:
-        yield pa.RecordBatch.from_pylist(list(map_ahead(read, batch.to_pylist(), read_threads)), schema)
+    with surviving_poison(photos.limits) as decoding:
+        read = partial(_read_row, photos=photos, decoding=decoding, decoded=decoded)
+        for batch in batches:
+            yield pa.RecordBatch.from_pylist(list(map_ahead(read, batch.to_pylist(), read_threads)), schema)
     n_retried.add(n_retries() - n_retries_before)
     if n_decoded is not None and decoded:
         n_decoded.add(len(decoded))
 
 
-def _read_row(row: dict[str, Any], photos: PhotoSource, decoded: list[str] | None) -> dict[str, Any]:
+def _read_row(
+    row: dict[str, Any], photos: PhotoSource, decoding: Decoding, decoded: list[str] | None
+) -> dict[str, Any]:
     """A row with what its photo gives; the id of one that is decoded joins `decoded`, and without that none is."""
     if row["reason"] is not None:
         return row
@@ -246,10 +250,11 @@ def _read_row(row: dict[str, Any], photos: PhotoSource, decoded: list[str] | Non
         if decoded is None:
             return read
         decoded.append(read["image_id"])
-        image = decode_image(data, photos.limits)
+        with decoding(data):
+            image = decode_image(data, photos.limits)
+            pdq_hex, _ = pdq_hash(image.pixels)
     except ImageRejected as rejected:
         return {**row, "reason": rejected.reason.value, "detail": rejected.detail}
-    pdq_hex, _ = pdq_hash(image.pixels)
     return {
         **read,
         "width_px": image.width_px,

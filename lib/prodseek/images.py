@@ -72,6 +72,7 @@ class RejectReason(StrEnum):
     TOO_SMALL = "too_small"
     TOO_MANY_PIXELS = "too_many_pixels"
     CHANGED = "changed"
+    CRASHED = "crashed"
 
 
 class ImageRejected(Exception):  # noqa: N818

@@ -33,8 +33,18 @@ class Pace:
 def pace_before(run: Run) -> Pace | None:
     """The pace of the newest finished run that is older than `run`; None when there is none that tells."""
     before = Store(run.root).before(run)
-    if before is None:
+    return None if before is None else _pace(before)
+
+
+def pace_of_newest(store: Store) -> Pace | None:
+    """The pace of the run that readers see; None when there is none that tells."""
+    try:
+        return _pace(store.latest())
+    except StoreError:
         return None
+
+
+def _pace(before: Run) -> Pace | None:
     try:
         manifest = before.manifest()
         seconds = {str(stage): float(spent) for stage, spent in manifest["seconds"].items()}

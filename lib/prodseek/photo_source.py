@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import partial
 
 from prodseek import files
 from prodseek.config import Config
 from prodseek.images import ImageLimits, ImageRejected, RejectReason
 from prodseek.patience import Patience, persistently
+from prodseek.web import WebAccess, check_host, fetch, head, is_web
 
 
 @dataclass(frozen=True)
 class FileStamp:
-    """Size and time of change of a photo, as the file system tells them; None where it cannot."""
+    """Size and time of change of a photo, as its storage tells them, and a web server's ETag; None where it cannot."""
 
     n_bytes: int | None
     mtime_ns: int | None
+    tag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -25,24 +28,34 @@ class PhotoSource:
     """Where the photos of a catalogue lie. Whoever wrote the catalogue chose their names, so each is checked first.
 
     base_uri: the folder that relative URIs start from; it may be read with all below it. allowed_roots: what else may be.
-    patience: how long storage that fails or does not answer is asked again.
+    patience: how long storage that fails or does not answer is asked again. web: hosts that may be asked for photos.
     """
 
     base_uri: str
     allowed_roots: tuple[str, ...]
     limits: ImageLimits
     patience: Patience = Patience()
+    web: WebAccess = WebAccess()
 
     @classmethod
     def of(cls, config: Config, base_uri: str) -> PhotoSource:
         """The photos of a catalogue whose relative URIs start from `base_uri`."""
         catalog = config.catalog
         patience = Patience(catalog.read_attempts, catalog.read_timeout_seconds)
-        return cls(base_uri, catalog.allowed_roots, config.images.limits, patience)
+        web = WebAccess(catalog.http_hosts, catalog.http_timeout_seconds)
+        return cls(base_uri, catalog.allowed_roots, config.images.limits, patience, web)
 
     def locate(self, uri: str) -> str:
         """Where the photo lies that the catalogue names `uri`. Nothing is opened. Raises ImageRejected where it may not be
         read."""
+        if is_web(uri):
+            if not self.web.hosts:
+                raise ImageRejected(
+                    RejectReason.UNSUPPORTED_URI,
+                    f"{uri} lies on a web server; if photos may be fetched from there, name its host in catalog.http_hosts",
+                )
+            check_host(uri, self.web)
+            return uri
         return self._checked(uri)[0]
 
     def _checked(self, uri: str) -> tuple[str, str]:
@@ -66,6 +79,8 @@ class PhotoSource:
 
         def read() -> bytes:
             # A mount may hang where its links are followed as well as where the photo is read.
+            if is_web(uri):
+                return fetch(self.locate(uri), self.web, self.limits.max_bytes)
             located, root = self._checked(uri)
             return files.read_bytes(located, self.limits.max_bytes, root)
 
@@ -75,7 +90,10 @@ class PhotoSource:
         """Size and time of change of a photo, without reading it."""
 
         def look() -> FileStamp:
-            file_system, path = files.locate(self.locate(uri))
+            located = self.locate(uri)
+            if is_web(located):
+                return _web_stamp(head(located, self.web))
+            file_system, path = files.locate(located)
             info = file_system.get_file_info(path)
             return FileStamp(info.size, info.mtime_ns)
 
@@ -83,6 +101,15 @@ class PhotoSource:
             return persistently(look, self.patience, files.is_remote(files.resolve(uri, self.base_uri)))
         except (ImageRejected, OSError, ValueError):
             return FileStamp(None, None)
+
+
+def _web_stamp(headers: dict[str, str]) -> FileStamp:
+    n_bytes, changed = headers.get("content-length", ""), headers.get("last-modified")
+    try:
+        mtime_ns = None if changed is None else int(parsedate_to_datetime(changed).timestamp()) * 10**9
+    except ValueError:
+        mtime_ns = None
+    return FileStamp(int(n_bytes) if n_bytes.isdecimal() else None, mtime_ns, headers.get("etag"))
 
 
 def read_photo(uri: str, max_bytes: int, patience: Patience = Patience()) -> bytes:

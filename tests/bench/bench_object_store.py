@@ -50,13 +50,14 @@ def main(n_objects: int, threads: list[int], every: list[int | None], stall_at: 
         "faults",
         "photos/s",
         "requests",
-        "answered 503 or 500",
-        "never answered",
-        "tried again by us",
+        "5xx",
+        "stalled",
+        "our retries",
         "images",
         "rejects",
         title=f"ingest of {n_objects} photos on S3, two tasks at a time, {1000 * DELAY_SECONDS:.0f} ms a request",
-        caption="The S3 client asks again itself, up to three times; we do when it gives up.",
+        caption="5xx: answered 500 or 503. stalled: never answered. "
+        "The S3 client asks again by itself as far as its quota reaches, and we do when it has given up.",
     )
     for one in found:
         faults = f"every {one['every']}th" if one["every"] else "none"

@@ -9,7 +9,9 @@ from __future__ import annotations
 import resource
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
@@ -143,11 +145,52 @@ def _name(error: BaseException) -> str:
     return f"{type(error).__name__} at {place.filename.rpartition('/')[2]}:{place.lineno}"
 
 
-def refuse_to_run_anything(refused: Sequence[str]) -> None:
-    """Let no audited event of these names happen in this process any more; there is no way back."""
+Watch = Callable[[str, tuple[Any, ...]], None]
 
+
+@contextmanager
+def watching(watch: Watch) -> Iterator[None]:
+    """In this block `watch` is called with every audited event and its values; one that it raises for is not carried out."""
+    _install_hook()
+    _watches.append(watch)
+    try:
+        yield
+    finally:
+        _watches.pop()
+        seen, _seen[:] = list(_seen), []
+        # Whatever a library made of what `watch` raised.
+        assert not seen, seen[0]
+
+
+@contextmanager
+def nothing_happens(events: frozenset[str]) -> Iterator[None]:
+    """In this block no audited event of these names may happen, and none is carried out."""
+
+    def watch(event: str, values: tuple[Any, ...]) -> None:
+        assert event not in events or _is_import(event, values), f"{event} {values!r:.200}"
+
+    with watching(watch):
+        yield
+
+
+_watches: list[Watch] = []
+_seen: list[str] = []
+
+
+@cache
+def _install_hook() -> None:
     def hook(event: str, values: tuple[Any, ...]) -> None:
-        if event in refused:
-            raise AssertionError(f"{event} {values!r:.200}")
+        if _watches:
+            try:
+                _watches[-1](event, values)
+            except AssertionError as error:
+                _seen.append(str(error))
+                raise
 
     sys.addaudithook(hook)
+
+
+def _is_import(event: str, values: tuple[Any, ...]) -> bool:
+    """Whether a library reads its own code."""
+    file = getattr(values[0], "co_filename", "") if event == "exec" else values[1] if event == "compile" else ""
+    return str(file).startswith((sys.prefix, sys.base_prefix))

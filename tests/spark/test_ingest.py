@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import Counter
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -168,3 +171,30 @@ def test_storage_that_fails_ends_the_stage_with_an_error_and_not_with_rejects(
     with pytest.raises(StoreError, match=r"12 of 24 photos cannot be read, .* such as: stalls .*: no"):
         run(["stalls", "good"])
     assert run(["good", "broken"], "gates.max_reject_share=0.5") == {"images": 12, "rejects": 12}
+
+
+def test_photos_of_a_web_server(
+    spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg, make_config, tables
+) -> None:  # type: ignore[no-untyped-def]
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "a.jpg").write_bytes(make_jpeg())
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "web"))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        web = f"http://127.0.0.1:{server.server_port}"
+        (tmp_path / "c.csv").write_text(
+            f"product_id,uri\np,{web}/a.jpg\nq,{web}/absent.jpg\nr,http://localhost/a.jpg\n"
+        )
+        config = make_config(tmp_path / "c.csv", tmp_path / "root", "catalog.http_hosts=[127.0.0.1]")
+        images, rejects = ingested(spark, empty_run, config, tables)
+        assert images.column("uri").to_pylist() == [f"{web}/a.jpg"]
+        assert sorted(rejects.column("reason").to_pylist()) == ["missing", "not_allowed"]
+        source = open_catalog(config.catalog)
+        photos, rows = PhotoSource.of(config, source.base_uri), catalog_rows(spark, source, config.catalog)
+        before = catalog_fingerprint(rows, photos, read_threads=2)
+        (tmp_path / "web" / "a.jpg").write_bytes(make_jpeg(size=(65, 48)))
+        assert catalog_fingerprint(rows, photos, read_threads=2) != before
+        server.shutdown()

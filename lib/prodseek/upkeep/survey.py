@@ -134,12 +134,13 @@ def _unfinished(run: Run, n_bytes: int) -> SurveyedRun:
         if summary is not None:
             summaries[stage] = summary
     counts = {name: count for summary in summaries.values() for name, count in summary.rows.items()}
+    input_rows = summaries["ingest"].facts["input_rows"] if "ingest" in summaries else None
     return SurveyedRun(
         run.run_id,
         "unfinished",
         n_bytes,
         next_stage=next((stage for stage in STAGES if stage not in summaries), None),
-        catalogue_rows=summaries["ingest"].facts["input_rows"] if "ingest" in summaries else None,
+        catalogue_rows=input_rows if isinstance(input_rows, int) else None,
         images=counts.get("images"),
         rejects=counts.get("rejects"),
         seconds=sum(summary.seconds for summary in summaries.values()) if summaries else None,
