@@ -102,3 +102,18 @@ def test_a_night_that_is_killed_time_and_again(
     again = prodseek(*night_arguments(tiny_catalogue, root))
     assert again.returncode == 0 and "exists and is finished" in again.stderr
     assert Store.at(str(root)).run_ids() == run_ids
+
+
+def test_a_java_that_is_killed_ends_the_run_with_a_message(
+    tiny_catalogue: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    night = Night(tiny_catalogue, tmp_path, tmp_path / "night.log")
+    assert when_stage_writes(tmp_path, night.log, "ingest", night.is_over), night.said()
+    kill(night.java())
+    assert night.process.wait(120) == 1
+    said = night.said()
+    assert "prodseek: Spark's Java process on this machine ended" in said and "start the same command again" in said, (
+        said
+    )
+    assert "Traceback" not in said, said
+    assert not (tmp_path / "LOCK").exists()
