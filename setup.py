@@ -27,7 +27,7 @@ setup(
     package_data={
         "prodseek": ["py.typed"],
         "prodseek.schemas": ["*.json"],
-        "prodseek.conf": ["*.yaml", "*.conf", "*.properties"],
+        "prodseek.conf": ["*.yaml", "*.conf", "*.properties", "*.cron", "*.service", "*.timer"],
         "prodseek.duplicates": ["confidence.json"],
         "prodseek.vision": ["cfg/*"],
         "prodseek.report": ["templates/*", "templates/pages/*", "templates/assets/*"],
