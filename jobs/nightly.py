@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from prodseek.jobs.detector import check_device
 from prodseek.jobs.gates import judge
 from prodseek.jobs.progress import Console
 from prodseek.jobs.stages import OpenedRun, open_run, run_stage
@@ -59,6 +60,7 @@ def run(
             f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}",
             "run_opened" if opened.is_new else "run_resumed",
         )
+    check_device(spark, config.embed.device)  # now, not when ingest has taken hours
     summaries = [run_stage(spark, config, current, stage, console) for stage in STAGES]
     breaches = judge(config, current)
     # What is only published again has passed the gates, or was accepted.

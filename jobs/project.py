@@ -30,6 +30,7 @@ from prodseek.errors import StoreError
 from prodseek.images import DecodedImage
 from prodseek.photo_source import PhotoSource
 from prodseek.slice_layout import lay_out
+from prodseek.spark.gpus import task_profile
 from prodseek.spark.tables import computed_schema, read_table, write_table
 from prodseek.store import Run, Store, Summary
 from prodseek.vision.settings import NUISANCE_VERSION, DetectorSettings
@@ -183,7 +184,7 @@ def _nuisances(spark: SparkSession, config: Config, store: Run, layout_lengths: 
         layout_lengths=layout_lengths,
     )
     dealt = deal(chosen, "image_id", n_images, _IMAGES_PER_PARTITION)
-    return _merged(dealt.mapInArrow(views, _MOMENTS_SCHEMA), layout_lengths)
+    return _merged(dealt.mapInArrow(views, _MOMENTS_SCHEMA, profile=task_profile(spark)), layout_lengths)
 
 
 def _merged(measured: DataFrame, layout_lengths: dict[str, int]) -> Moments:

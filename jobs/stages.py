@@ -23,8 +23,8 @@ from prodseek.logs import kept_log
 from prodseek.metrics import exported
 from prodseek.pace import pace_before
 from prodseek.photo_source import PhotoSource
+from prodseek.spark.failures import explaining_failures
 from prodseek.spark.session import start_session
-from prodseek.spark.tables import naming_damaged_files
 from prodseek.store import STAGES, Run, Store, Summary
 
 
@@ -41,7 +41,7 @@ def open_run(spark: SparkSession, config: Config) -> OpenedRun:
     """The run of this catalogue, configuration and version: the newest when it is of the same, else a new one."""
     source = open_catalog(config.catalog)
     rows = catalog_rows(spark, source, config.catalog)
-    catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri))
+    catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri), config.ingest.read_threads)
     fingerprint = hashlib.sha256(f"{catalog}|{config.fingerprint}|{__version__}".encode()).hexdigest()
     store = Store.at(config.store.root)
     current = store.current(fingerprint)
@@ -61,6 +61,7 @@ def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console
     run.require(stage, *STAGES[: STAGES.index(stage)])
     module = import_module(f"prodseek.jobs.{stage}")
     started = time.monotonic()
+    spark.sparkContext.setJobDescription(stage)
     with console.stage(spark, stage, pace_before(run), _catalogue_rows(run)) as work:
         summary: Summary = module.run(spark, config, run)
     summary = replace(
@@ -84,10 +85,12 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
     accept: publish the night whatever its gates say.
     """
     store = Store.at(config.store.root)
+    local_dirs = config.spark.conf.get("spark.local.dir")
     with (
         kept_log(store.root, as_json=config.logs.format == "json") as log,
         exported(config, store, is_night=stage == "nightly") as metrics,
         hold_root(store.root) as lock,
+        explaining_failures(store.root, local_dirs),
     ):
         console = Console(log, metrics)
         if lock.taken_from is not None:
@@ -103,16 +106,15 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
             opened = open_run(spark, config)
             lock.name_run(opened.run.run_id)
             console.name_run(opened.run)
-            with naming_damaged_files():
-                if stage == "nightly":
-                    from prodseek.jobs import nightly
+            if stage == "nightly":
+                from prodseek.jobs import nightly
 
-                    nightly.run(spark, config, console, opened, accept)
-                elif opened.run.is_finished:
-                    console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
-                else:
-                    console.tell("run_opened", f"{stage} alone, of {config.catalog.uri}", {})
-                    run_stage(spark, config, opened.run, stage, console)
+                nightly.run(spark, config, console, opened, accept)
+            elif opened.run.is_finished:
+                console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
+            else:
+                console.tell("run_opened", f"{stage} alone, of {config.catalog.uri}", {})
+                run_stage(spark, config, opened.run, stage, console)
         finally:
             spark.stop()
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import posixpath
+from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
@@ -58,15 +60,50 @@ def find_catalog(uri: str) -> CatalogSource:
 
 
 def list_photos(source: CatalogSource) -> list[str]:
-    """URIs of the photos under a folder, relative to it, sorted; hidden files and folders are passed over."""
-    file_system, path = files.locate(source.base_uri)
-    infos = file_system.get_file_info(fs.FileSelector(path, recursive=True))
-    relative = (posixpath.relpath(info.path, path) for info in infos if info.type == fs.FileType.File)
+    """URIs of the photos under a folder, relative to it, sorted; hidden files and folders are passed over.
+
+    Links are followed, but no folder is listed twice, so that those which go round do not matter. A name that is not UTF-8
+    is listed with marks in it, under which no photo will be found. Raises CatalogError.
+    """
+    try:
+        file_system, path = files.locate(source.base_uri)
+        if isinstance(file_system, fs.LocalFileSystem):
+            names = _local_names(path)
+        else:
+            infos = file_system.get_file_info(fs.FileSelector(path, recursive=True))
+            names = [posixpath.relpath(info.path, path) for info in infos if info.type == fs.FileType.File]
+    except OSError as error:
+        raise CatalogError(f"the catalogue {source.uri!r} cannot be listed: {error}") from error
     return sorted(
         name
-        for name in relative
+        for name in names
         if name.lower().endswith(IMAGE_SUFFIXES) and not any(p.startswith(".") for p in name.split("/"))
     )
+
+
+def _local_names(folder: str) -> list[str]:
+    """All that lies below a local folder and is no folder, relative to it; hidden names are passed over."""
+    names: list[str] = []
+    entered: set[str] = set()
+    pending = deque([""])
+    while pending:
+        below = pending.popleft()
+        real = os.path.realpath(os.path.join(folder, below))
+        if real in entered:
+            continue
+        entered.add(real)
+        with os.scandir(real) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.name.startswith("."):
+                    continue
+                name = posixpath.join(below, entry.name)
+                if not os.path.isdir(entry.path):
+                    names.append(os.fsencode(name).decode(errors="replace"))
+                elif entry.is_symlink():
+                    pending.append(name)  # last, so that a folder is listed by its own name where it has one here
+                else:
+                    pending.appendleft(name)
+    return names
 
 
 def read_csv_manifest(source: CatalogSource) -> pa.Table:

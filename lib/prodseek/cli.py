@@ -299,12 +299,19 @@ def main() -> None:
 
 
 def explain_errors(command: Callable[[], object]) -> None:
-    """Call `command`; an error that prodseek explains becomes one message and its exit code, without a traceback."""
+    """Call `command`; an error that prodseek explains, or the system, becomes one message and its exit code, without a
+    traceback."""
     try:
         command()
     except ProdseekError as error:
         print(f"prodseek: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
+    except OSError as error:
+        print(
+            f"prodseek: storage fails: {error}. See that the place can be read and written, then start again",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

@@ -48,6 +48,10 @@ class DamagedError(StoreError):
     """A file of a run is missing, cut short or altered; what merely cannot be read at the moment is a plain StoreError."""
 
 
+class MachineError(ProdseekError):
+    """A disk, memory or a process failed under a run; what is done stays done, and the same command resumes the run."""
+
+
 class RootLockedError(ProdseekError):
     """Another run works on the root."""
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import posixpath
 import re
+import stat
 import uuid
 from functools import cache
 from pathlib import Path
@@ -16,6 +17,10 @@ from pyarrow import fs
 
 SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 _SPARK_SCHEMES = {"s3": "s3a"}
+# An S3 server that sends nothing for this long is asked again, by the client itself; what it answers with 429 or 5xx too.
+S3_CONNECT_SECONDS = 10.0
+S3_REQUEST_SECONDS = 15.0
+S3_ATTEMPTS = 3
 
 
 def join(base: str, *parts: str) -> str:
@@ -46,7 +51,10 @@ def real(uri: str) -> str:
     """
     scheme = _known_scheme(uri)
     if scheme in ("", "file"):
-        return os.path.realpath(locate(uri)[1])
+        try:
+            return os.path.realpath(locate(uri)[1])
+        except RecursionError:
+            raise ValueError(f"{uri} leads through too many links") from None
     authority, _, path = uri[len(scheme) + 3 :].partition("/")
     return f"{scheme}://{authority}{posixpath.normpath('/' + path.lstrip('/'))}"
 
@@ -89,14 +97,63 @@ def _file_system(authority_uri: str) -> tuple[fs.FileSystem, str]:
         file_system, prefix = fs.FileSystem.from_uri(authority_uri)
     except pa.ArrowInvalid as error:
         raise ValueError(f"cannot read {authority_uri}: {error}") from error
+    if isinstance(file_system, fs.S3FileSystem):
+        # A URI has no place for these, and the constructor alone reads neither the endpoint nor the bucket's region.
+        _, (options,) = file_system.__reduce__()
+        file_system = fs.S3FileSystem(
+            **{
+                **options,
+                "region": file_system.region,
+                "connect_timeout": S3_CONNECT_SECONDS,
+                "request_timeout": S3_REQUEST_SECONDS,
+                "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=S3_ATTEMPTS),
+            }
+        )
     return file_system, prefix
 
 
-def read_bytes(uri: str, max_bytes: int | None = None) -> bytes:
-    """The content of a file; at most `max_bytes` + 1 bytes of it. Raises OSError, or ValueError for the scheme."""
+def is_remote(uri: str) -> bool:
+    """Whether `uri` names something behind a network protocol, not in the machine's own file system."""
+    return _scheme(uri) not in ("", "file")
+
+
+def read_bytes(uri: str, max_bytes: int | None = None, within: str | None = None) -> bytes:
+    """The content of a file; at most `max_bytes` + 1 bytes of it. Raises OSError, or ValueError for the scheme.
+
+    within: a folder as `real` gives it. What the local file system holds is then read from there alone, whatever links are
+    put in the way meanwhile, and only if it is a regular file.
+    """
     file_system, path = locate(uri)
+    if within is not None and isinstance(file_system, fs.LocalFileSystem):
+        return _read_within(real(uri), within, max_bytes)
     with file_system.open_input_stream(path) as stream:
         return bytes(stream.read(None if max_bytes is None else max_bytes + 1))
+
+
+def _read_within(path: str, folder: str, max_bytes: int | None) -> bytes:
+    """Read `path` by way of its folders, from `folder` on without following a link: since `real` looked, there are none."""
+    if not is_within(path, folder):
+        raise PermissionError(f"{path} does not lie in {folder}")
+    if path == folder:
+        folder = posixpath.dirname(folder)
+    *parents, name = path[len(folder) :].strip("/").split("/")
+    way = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW
+    with contextlib.ExitStack() as stack:
+
+        def opened(part: str, flags: int, at: int | None) -> int:
+            descriptor = os.open(part, flags, dir_fd=at)
+            stack.callback(os.close, descriptor)
+            return descriptor
+
+        at = opened(folder, way, None)
+        for parent in parents:
+            at = opened(parent, way, at)
+        # Not to wait for whoever writes into a pipe.
+        descriptor = opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, at)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"{path} is no file")
+        with open(descriptor, "rb", closefd=False) as handle:
+            return handle.read(-1 if max_bytes is None else max_bytes + 1)
 
 
 def write_bytes(uri: str, data: bytes, is_lasting: bool = True) -> None:

@@ -6,12 +6,13 @@ its runs.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeGuard
+
+from pydantic_core import from_json
 
 from prodseek import files
 from prodseek.errors import StoreError
@@ -152,7 +153,7 @@ def _evaluations(store: Store, run_id: str) -> tuple[Evaluation, ...]:
 
 def _read_evaluation(uri: str) -> Evaluation | None:
     try:
-        values = json.loads(files.read_bytes(uri))
+        values = from_json(files.read_bytes(uri))
         run_id, labels = str(values["run_id"]), values["labels"]
         file, column = str(labels["file"]), str(labels["column"])
         figures = {name: values[section][way][measure] for name, (section, way, measure) in _MEASURED.items()}

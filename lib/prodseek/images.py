@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+import struct
 import warnings
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 
+# To be raised when `decode_image`, `pixel_hash` or the PDQ hash comes to give something else for the same bytes.
+DECODER_VERSION = 1
+_DECODER_PACKAGES = ("pillow", "pillow-heif", "pdqhash")
+# A Pillow of the same version may be built with another one of these.
+_DECODER_LIBRARIES = ("libjpeg_turbo", "jpg", "webp", "avif", "libtiff")
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 WHITE = (255, 255, 255)
 
@@ -27,6 +35,23 @@ _UPRIGHT = {
     7: _T.TRANSVERSE,
     8: _T.ROTATE_90,
 }
+
+
+# What Pillow's decoders raise on damaged data.
+_DAMAGED = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    EOFError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+)
+# Encoders make ten or so. The decoder goes over the whole photo for each, even for one of nine bytes.
+_MAX_SCANS = 256
+_JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 class RejectReason(StrEnum):
@@ -47,6 +72,7 @@ class RejectReason(StrEnum):
     TOO_SMALL = "too_small"
     TOO_MANY_PIXELS = "too_many_pixels"
     CHANGED = "changed"
+    CRASHED = "crashed"
 
 
 class ImageRejected(Exception):  # noqa: N818
@@ -79,6 +105,16 @@ class DecodedImage:
     width_px: int
     height_px: int
     format: str
+
+
+def decoder() -> dict[str, str]:
+    """What decides how bytes become pixels and hashes, with versions: photos decoded with an equal one need not be again."""
+    built_with = {name: features.version(name) or "none" for name in _DECODER_LIBRARIES}
+    return {
+        "decode_image": str(DECODER_VERSION),
+        **{name: version(name) for name in _DECODER_PACKAGES},
+        **built_with,
+    }
 
 
 def content_id(data: bytes) -> str:
@@ -114,16 +150,15 @@ def decode_image(
         raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{len(data)} bytes, at most {limits.max_bytes} are read")
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large images; our own limit, below, decides.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            # Pillow warns of large images, where our own limit decides, and of every odd tag in a file.
+            warnings.simplefilter("ignore")
             image = _open(data)
             _check_header(image, limits)
             upright, width_px, height_px = _load_upright(image, max_side_px, enough_side_px)
             return DecodedImage(np.asarray(upright), width_px, height_px, str(image.format))
     except Image.DecompressionBombError as error:
         raise ImageRejected(RejectReason.TOO_MANY_PIXELS, str(error)) from error
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, OverflowError) as error:
-        # Pillow's decoders raise any of these on damaged data.
+    except _DAMAGED as error:
         message = str(error) or type(error).__name__
         reason = RejectReason.TRUNCATED if _says_truncated(message) else RejectReason.CORRUPT
         raise ImageRejected(reason, message) from error
@@ -137,20 +172,39 @@ def _open(data: bytes) -> Image.Image:
         import pillow_heif
 
         pillow_heif.register_heif_opener()
+    Image.init()
     try:
-        return Image.open(io.BytesIO(data))
+        # No other format's reader sees the data.
+        image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
     except UnidentifiedImageError as error:
+        for name, (_, accepts) in Image.OPEN.items():
+            if name not in FORMATS and accepts is not None and accepts(data[:16]) is True:
+                raise ImageRejected(
+                    RejectReason.UNSUPPORTED_FORMAT, f"{name}; supported are {', '.join(FORMATS)}"
+                ) from error
         head = data[:64].lstrip().lower()
         if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"{")):
             detail = f"the file holds text, it begins with {head[:24].decode('latin-1')!r}"
         else:
             detail = f"no known image format, it begins with the bytes {data[:8].hex(' ')}"
         raise ImageRejected(RejectReason.NOT_AN_IMAGE, detail) from error
+    if image.format in ("JPEG", "MPO") and _has_too_many_scans(data):
+        raise ImageRejected(RejectReason.CORRUPT, f"a JPEG of more than {_MAX_SCANS} scans, which would take hours")
+    return image
+
+
+def _has_too_many_scans(jpeg: bytes) -> bool:
+    """Whether more than _MAX_SCANS scans stand before the end of the (first) picture."""
+    n_scans, at = 0, 2
+    while (marker := _JPEG_MARKER.search(jpeg, at)) and jpeg[marker.end() - 1] != 0xD9:  # its end
+        n_scans += jpeg[marker.end() - 1] == 0xDA
+        if n_scans > _MAX_SCANS:
+            return True
+        at = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+    return False
 
 
 def _check_header(image: Image.Image, limits: ImageLimits) -> None:
-    if image.format not in FORMATS:
-        raise ImageRejected(RejectReason.UNSUPPORTED_FORMAT, f"{image.format}; supported are {', '.join(FORMATS)}")
     width_px, height_px = image.size
     if width_px * height_px > limits.max_pixels:
         raise ImageRejected(

@@ -28,6 +28,7 @@ from types import FrameType
 from typing import IO
 
 from pyarrow import fs
+from pydantic import TypeAdapter, ValidationError
 
 from prodseek import files
 from prodseek.errors import RootLockedError, StoreError
@@ -89,9 +90,12 @@ class Holder:
     def from_bytes(cls, data: bytes) -> Holder:
         """What `to_bytes` wrote; of a file that is only being written, someone of whom nothing is known."""
         try:
-            return cls(**json.loads(data))
-        except (ValueError, TypeError):
+            return _HOLDER.validate_json(data)
+        except ValidationError:
             return cls("an unknown host", 0, "an unknown time", None, "", "", "")
+
+
+_HOLDER = TypeAdapter(Holder)
 
 
 class RootLock:

@@ -2,6 +2,7 @@
 
 <root>/cache/detections/model=<model_id>/batch=<run_id>-<n>/
 <root>/cache/{photo_codes,pair_verdicts}/recipe=<hash>/batch=<run_id>-<n>/
+<root>/cache/looks/version=<n>,side_px=<px>/batch=<run_id>-<n>/
 <root>/cache/thumbnails/region_px=<px>,photo_px=<px>/batch=<run_id>-<n>/
 <root>/runs/<run_id>/<table>/  index/  report/  stages/<stage>.json  MANIFEST.json
 <root>/logs/<run_id>.jsonl
@@ -21,6 +22,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+from typing_extensions import TypedDict
 
 from prodseek import files
 from prodseek.errors import DamagedError, StoreError
@@ -43,6 +47,28 @@ class Summary:
     facts: dict[str, Any] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
     seconds: float = 0.0
+
+
+class _Manifest(TypedDict, total=False):
+    """What is used here of a manifest; another version may have written it without some of these."""
+
+    finished: str
+    tables: dict[str, Any]
+    reconciliation: dict[str, int]
+    stages: dict[str, dict[str, Any]]
+    seconds: dict[str, float]
+    config: dict[str, Any]
+
+
+_MANIFEST = TypeAdapter(_Manifest)
+_SUMMARY = TypeAdapter(Summary)
+_START_AGAIN = "start the command again that made the run"
+
+
+def first_fault(error: ValidationError) -> str:
+    """What pydantic found first, in one line."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, fault['loc']))[:100]}: {fault['msg']}"
 
 
 @dataclass(frozen=True)
@@ -113,7 +139,11 @@ class Run:
         except DamagedError as error:
             raise DamagedError(f"{error}; {again}") from error
         if manifest.get("run_id") != self.run_id:
-            raise DamagedError(f"{self.path(MANIFEST)} belongs to run {manifest.get('run_id')!r}; {again}")
+            raise DamagedError(f"{self.path(MANIFEST)} belongs to run {manifest.get('run_id')!r:.100}; {again}")
+        try:
+            _MANIFEST.validate_python(manifest)
+        except ValidationError as error:
+            raise DamagedError(f"{self.path(MANIFEST)} is damaged: {first_fault(error)}; {again}") from error
         return manifest
 
     def summary(self, stage: str) -> Summary | None:
@@ -121,8 +151,12 @@ class Run:
         name = f"stages/{stage}.json"
         if not files.exists(self.path(name)):
             return None
-        values = self._read_json(name)
-        return Summary(**{**values, "lines": tuple(values["lines"])})
+        try:
+            return _SUMMARY.validate_python(self._read_json(name))
+        except ValidationError as error:
+            raise DamagedError(
+                f"{self.path(name)} is damaged: {first_fault(error)}; remove it and {_START_AGAIN}"
+            ) from error
 
     def write_summary(self, summary: Summary) -> None:
         """Mark a stage as done."""
@@ -146,7 +180,7 @@ class Run:
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
-            values = json.loads(files.read_bytes(self.path(name)))
+            values = from_json(files.read_bytes(self.path(name)))
         except (ValueError, FileNotFoundError) as error:
             raise DamagedError(f"{self.path(name)} is damaged or missing: {error}") from error
         except OSError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,9 @@ def test_names_that_lead_out_are_refused_unopened_and_the_setting_is_named(
         ("loop.jpg", "unreadable"),
         ("~/x.jpg", "missing"),
         ("photos", "unreadable"),
+        ("chain-1999.jpg", "unsupported_uri"),
+        ("pipe.jpg", "unreadable"),
+        ("/dev/zero", "unreadable"),
         ("photos/\0.jpg", "unsupported_uri"),
         ("http://169.254.169.254/latest/meta-data", "unsupported_uri"),
         ("hf://datasets/x.jpg", "unsupported_uri"),
@@ -104,9 +109,59 @@ def test_names_that_lead_out_are_refused_unopened_and_the_setting_is_named(
     ],
 )
 def test_what_cannot_be_read_at_all_is_refused_too(places: Path, uri: str, reason: str) -> None:
+    os.mkfifo(places / "catalogue" / "pipe.jpg")
+    for number in range(2000 if uri.startswith("chain") else 0):  # longer than Python's stack is deep
+        (places / "catalogue" / f"chain-{number}.jpg").symlink_to(f"chain-{number - 1}.jpg")
     with pytest.raises(ImageRejected) as rejected:
         source(places / "catalogue", "/").read(uri)
     assert rejected.value.reason == reason
+
+
+@pytest.mark.parametrize(("uri", "swapped"), [("swapped/a.jpg", "swapped"), ("a.jpg", "a.jpg")])
+def test_links_swapped_between_check_and_opening_lead_nowhere(tmp_path: Path, uri: str, swapped: str) -> None:
+    for name in ("catalogue/photos", "secret"):
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "a.jpg").write_text(name)
+    part = "" if swapped == "swapped" else "/a.jpg"
+    for name, target in (("in", f"photos{part}"), ("out", f"../secret{part}")):
+        (tmp_path / "catalogue" / name).symlink_to(target)
+    photos, link, ended = source(tmp_path / "catalogue"), tmp_path / "catalogue" / swapped, threading.Event()
+
+    def swap() -> None:
+        while not ended.is_set():
+            for name in ("in", "out"):
+                new = tmp_path / "catalogue" / f"new-{name}"
+                os.symlink(os.readlink(tmp_path / "catalogue" / name), new)
+                os.replace(new, link)
+
+    swapping = threading.Thread(target=swap)
+    swapping.start()
+    read: list[bytes] = []
+    try:
+        for _ in range(3000):
+            try:
+                read.append(photos.read(uri))
+            except ImageRejected:
+                read.append(b"refused")
+    finally:
+        ended.set()
+        swapping.join()
+    assert {b"catalogue/photos", b"refused"} <= set(read)
+    assert b"secret" not in read
+
+
+def test_a_folder_that_became_a_link_is_not_followed(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_of = files.real
+
+    def swapped_after(uri: str) -> str:
+        found = real_of(uri)
+        (places / "catalogue" / "photos").rename(places / "before")
+        (places / "catalogue" / "photos").symlink_to(places / "catalogue-old")
+        return found
+
+    monkeypatch.setattr(files, "real", swapped_after)
+    with pytest.raises(NotADirectoryError):
+        files.read_bytes(str(places / "catalogue/photos/a é #1?.jpg"), None, real_of(str(places / "catalogue")))
 
 
 @pytest.mark.parametrize(

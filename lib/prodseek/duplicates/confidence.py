@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from prodseek.duplicates.verification import Comparison
 
@@ -75,19 +75,17 @@ def confidence_of(comparison: Comparison, pdq_hamming: int | None) -> float:
 
 
 def model_from_json(text: str) -> ConfidenceModel:
-    """Raises ValueError when the model was trained on other features, or a list is too short or too long."""
-    values = json.loads(text)
+    """Raises ValueError when it is no model, or one that was trained on other features, or a list is too short or too long."""
+    model = TypeAdapter(ConfidenceModel).validate_json(text)
     for name in ("features", "mean", "scale", "weights"):
-        values[name] = tuple(values[name])
-        if len(values[name]) != len(FEATURES):
-            raise ValueError(
-                f"{MODEL_FILE}: {name} has {len(values[name])} values for {len(FEATURES)} features; train again"
-            )
-    if values["features"] != FEATURES:
+        n_values = len(getattr(model, name))
+        if n_values != len(FEATURES):
+            raise ValueError(f"{MODEL_FILE}: {name} has {n_values} values for {len(FEATURES)} features; train again")
+    if model.features != FEATURES:
         raise ValueError(
-            f"{MODEL_FILE}: trained on {', '.join(values['features'])}, not on {', '.join(FEATURES)}; train again"
+            f"{MODEL_FILE}: trained on {', '.join(model.features)}, not on {', '.join(FEATURES)}; train again"
         )
-    return ConfidenceModel(**values)
+    return model
 
 
 def model_json() -> str:

@@ -48,10 +48,13 @@ class LocalFeatures:
 
     @classmethod
     def from_bytes(cls, points: bytes, histograms: bytes) -> LocalFeatures:
-        """What `to_bytes` gave."""
-        return cls(
+        """What `to_bytes` gave. Raises ValueError for anything else."""
+        found = cls(
             np.frombuffer(points, np.float32).reshape(-1, 2), np.frombuffer(histograms, np.uint8).reshape(-1, 128)
         )
+        if len(found.points_px) != len(found.histograms):
+            raise ValueError(f"{len(found.points_px)} points of local features have {len(found.histograms)} histograms")
+        return found
 
 
 def extract_features(pixels: NDArray[np.uint8]) -> LocalFeatures:

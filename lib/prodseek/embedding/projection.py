@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +37,23 @@ PROJECTION = "projection.npz"  # its file in a run's folder
 AGREEMENT_POWER = 4  # of a component's agreement with the others, in its weight
 _FORMAT = 3
 _MIN_NORM = 1e-9  # a vector shorter than this is rounding, not a direction
+
+# What numpy and zipfile raise on damaged archives.
+_DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    SyntaxError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -160,7 +179,7 @@ class Projection:
                     stored["rotation"],
                 )
                 expected = str(stored["projection_id"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except _DAMAGED as error:
             raise StoreError(f"the projection is damaged: {error}; fit it again") from error
         if found.projection_id != expected:
             raise StoreError(

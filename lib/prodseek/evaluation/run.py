@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 from prodseek import files
 from prodseek.embedding.evaluation import Ranking, ranking
@@ -96,13 +96,15 @@ def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, tupl
 def figures(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Every figure of an evaluation but those by label, by a name such as `retrieval visual P@1`."""
     for section in ("retrieval", "groups", "duplicates", "place_in_vectors", "index"):
-        yield from _flat(section, evaluation.get(section) or {})
+        values = evaluation.get(section)
+        if isinstance(values, Mapping):
+            yield from _flat(section, values)
 
 
 def read_evaluation(uri: str) -> dict[str, Any]:
     """An evaluation that was written before. Raises StoreError when it cannot be read."""
     try:
-        values = json.loads(files.read_bytes(uri))
+        values = from_json(files.read_bytes(uri))
     except (OSError, ValueError) as error:
         raise StoreError(f"{uri} is no evaluation that can be read: {error}") from error
     if not isinstance(values, dict) or "retrieval" not in values:

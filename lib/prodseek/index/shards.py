@@ -11,6 +11,7 @@ from typing import Any
 import faiss
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from prodseek.errors import StoreError
 from prodseek.index.ivf import centroid_index, centroids_of, check_vectors
@@ -99,8 +100,12 @@ class IndexManifest:
             fields["trained"] = FileEntry(**values["trained"])
             fields["shards"] = tuple(ShardEntry(**shard) for shard in values["shards"])
             fields["recall_curve"] = tuple(RecallPoint(**point) for point in values["recall_curve"])
-            manifest = IndexManifest(**fields)
-        except (KeyError, TypeError) as error:
+            IndexManifest(**fields)  # knows no more keys, and needs them
+            manifest = TypeAdapter(IndexManifest).validate_python(dict(values))
+            for entry in (manifest.trained, *manifest.shards):
+                if "/" in entry.file or entry.file in ("", ".", ".."):
+                    raise ValueError(f"{entry.file!r:.100} is not the name of a file beside it")
+        except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"the index manifest is malformed ({error}); build the index again") from error
         edges = [0, *(shard.stop_cell for shard in manifest.shards)]
         if [shard.first_cell for shard in manifest.shards] != edges[:-1] or edges[-1] != manifest.nlist:

@@ -14,7 +14,7 @@ from prodseek.lock import Holder, read_holder
 from prodseek.store import LATEST, STAGES, Run, Store, Summary
 
 # What prodseek keeps under cache/, each kind with a folder for what it was made with.
-CACHE_KINDS = ("detections", "photo_codes", "pair_verdicts", "thumbnails")
+CACHE_KINDS = ("detections", "photo_codes", "pair_verdicts", "looks", "thumbnails")
 CACHE_KEY = re.compile(r"\w+=[\w=,.-]+")
 
 
@@ -112,8 +112,7 @@ def _finished(run: Run, manifest: dict[str, Any], n_bytes: int, is_latest: bool)
     uris = [run.cache_uri(manifest["stages"]["embed"]["model_id"])]
     if {"region_px", "photo_px"} <= report.keys():  # an older version kept no thumbnails
         uris.append(run.thumbnails_uri(report["region_px"], report["photo_px"]))
-    kept = manifest["stages"].get("duplicates", {}).get("caches", [])
-    uris += [run.cache_folder(kind, key) for kind, key in kept]
+    uris += [run.cache_folder(*cache) for facts in manifest["stages"].values() for cache in facts.get("caches", ())]
     return SurveyedRun(
         run.run_id,
         "finished",
@@ -135,12 +134,13 @@ def _unfinished(run: Run, n_bytes: int) -> SurveyedRun:
         if summary is not None:
             summaries[stage] = summary
     counts = {name: count for summary in summaries.values() for name, count in summary.rows.items()}
+    input_rows = summaries["ingest"].facts["input_rows"] if "ingest" in summaries else None
     return SurveyedRun(
         run.run_id,
         "unfinished",
         n_bytes,
         next_stage=next((stage for stage in STAGES if stage not in summaries), None),
-        catalogue_rows=summaries["ingest"].facts["input_rows"] if "ingest" in summaries else None,
+        catalogue_rows=input_rows if isinstance(input_rows, int) else None,
         images=counts.get("images"),
         rejects=counts.get("rejects"),
         seconds=sum(summary.seconds for summary in summaries.values()) if summaries else None,

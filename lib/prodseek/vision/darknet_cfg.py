@@ -20,6 +20,18 @@ _KNOWN_OPTIONS = {
     "upsample": {"stride"},
 }
 
+# What a number may be, so that no description asks for more memory than a network has, or for maps that do not fit.
+_RANGES = {
+    "channels": (3, 3),  # RGB
+    "filters": (1, 65536),
+    "classes": (1, 65536),
+    "num": (1, 100),
+    "size": (1, 100),
+    "stride": (1, 32),
+    "pad": (0, 1),
+    "batch_normalize": (0, 1),
+}
+
 
 @dataclass(frozen=True)
 class Section:
@@ -30,8 +42,13 @@ class Section:
     line: int
 
     def integer(self, key: str, default: int | None = None) -> int:
-        """Option `key` as a whole number."""
-        return self.integers(key, None if default is None else (default,))[0]
+        """Option `key` as one whole number that this option may have."""
+        values = self.integers(key, None if default is None else (default,))
+        low, high = _RANGES.get(key, (values[0], values[0]))
+        if len(values) > 1 or not low <= values[0] <= high:
+            expected = f"a whole number from {low} to {high}" if key in _RANGES else "one whole number"
+            raise self.fault(f"{key}={self.options.get(key, default)} is not {expected}")
+        return values[0]
 
     def integers(self, key: str, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
         """Option `key` as whole numbers separated by commas."""
@@ -46,7 +63,7 @@ class Section:
 
     def fault(self, what: str) -> WeightsError:
         """The error that says where in the .cfg something is wrong."""
-        return WeightsError(f"network description: [{self.kind}] at line {self.line}: {what}")
+        return WeightsError(f"network description: [{self.kind:.40}] at line {self.line}: {what:.200}")
 
 
 @dataclass(frozen=True)
@@ -133,7 +150,7 @@ def parse_cfg(text: str) -> list[Section]:
             continue
         key, equals, value = line.partition("=")
         if not equals or not sections:
-            raise WeightsError(f"network description: line {number} is not `[section]` or `key=value`: {line!r}")
+            raise WeightsError(f"network description: line {number} is not `[section]` or `key=value`: {line!r:.200}")
         sections[-1].options[key.strip()] = value.strip()
     return sections
 
@@ -151,7 +168,11 @@ def _layer(section: Section, layers: list[Layer], input_channels: int) -> Layer:
         if section.options.get("activation") not in ("leaky", "linear"):
             raise section.fault(f"activation={section.options.get('activation')} is not leaky or linear")
         channels, stride = section.integer("filters"), stride * section.integer("stride", 1)
+        size, padded, _ = section.integer("size"), section.integer("pad", 0), section.integer("batch_normalize", 0)
+        if size % 2 == 0 or (size > 1 and not padded):
+            raise section.fault("a map would not keep its size; an odd size and pad=1 are needed")
     elif section.kind == "maxpool":
+        section.integer("size", 2)
         stride *= section.integer("stride", 1)
     elif section.kind == "upsample":
         factor = section.integer("stride", 2)

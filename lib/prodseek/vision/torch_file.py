@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -12,6 +13,21 @@ import torch
 
 from prodseek.errors import WeightsError
 from prodseek.vision.weights import PinnedFile
+
+# What torch's reader raises on damaged files.
+DAMAGED = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+)
 
 
 def foreign_globals(weights: PinnedFile, data: bytes) -> frozenset[str]:
@@ -22,7 +38,7 @@ def foreign_globals(weights: PinnedFile, data: bytes) -> frozenset[str]:
     try:
         with _allowing({}):
             return frozenset(torch.serialization.get_unsafe_globals_in_checkpoint(io.BytesIO(data)))
-    except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+    except (*DAMAGED, pickle.UnpicklingError) as error:
         raise _not_torch(weights, error) from error
 
 
@@ -42,15 +58,23 @@ def load_torch(weights: PinnedFile, data: bytes, allowed: Mapping[str, Any] | No
             f"weights file {weights.path} is not loaded, for it is damaged or more than weights: "
             f"{(found or [type(error).__name__])[0].split(' Please')[0]}"
         ) from error
-    except (RuntimeError, EOFError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except DAMAGED as error:
         raise _not_torch(weights, error) from error
 
 
 def check_finite(weights: PinnedFile, values: Mapping[str, torch.Tensor]) -> None:
     """Raises WeightsError where a tensor of a state_dict holds a value that is not finite."""
+    check_size(weights, values)
     for key, tensor in values.items():
         if not bool(torch.isfinite(tensor).all()):
             raise WeightsError(f"weights file {weights.path}: {key} holds values that are not finite; it is damaged")
+
+
+def check_size(weights: PinnedFile, values: Mapping[str, torch.Tensor]) -> None:
+    """Raises WeightsError where a tensor has more values than the file: one value may stand for any number of them."""
+    for key, tensor in values.items():
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise WeightsError(f"weights file {weights.path}: {key} has more values than the file holds; it is damaged")
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Of the package only the layers are used: its loader, its predictor and all that 
 from __future__ import annotations
 
 import os
+import reprlib
 import sys
 import tempfile
 import warnings
@@ -22,7 +23,7 @@ from torch import nn
 
 from prodseek.errors import ConfigError, WeightsError
 from prodseek.vision.network import SLICED_STRIDES, FeatureMap, NetworkDescription, NetworkOutput
-from prodseek.vision.torch_file import check_finite, foreign_globals, load_torch
+from prodseek.vision.torch_file import DAMAGED, check_finite, check_size, foreign_globals, load_torch
 from prodseek.vision.weights import PinnedFile
 
 # What a detection checkpoint is made of: every layer of the detectors that ultralytics ships a description of.
@@ -140,14 +141,16 @@ def load(network: str, weights: PinnedFile) -> UltralyticsNetwork:
     Raises WeightsError unless the file has its SHA-256 and is a detection checkpoint made of known layers, and
     ConfigError where the package ultralytics is missing.
     """
-    model = read_checkpoint(weights)
     try:
-        return UltralyticsNetwork(model).eval()
-    except WeightsError as error:
-        raise WeightsError(f"weights file {weights.path}: {error}") from error
-    except (AttributeError, IndexError, RuntimeError, TypeError) as error:
+        model = read_checkpoint(weights)
+        try:
+            return UltralyticsNetwork(model).eval()
+        except WeightsError as error:
+            raise WeightsError(f"weights file {weights.path}: {error}") from error
+    except DAMAGED as error:
+        version = import_module("ultralytics").__version__
         raise WeightsError(
-            f"weights file {weights.path} does not run with ultralytics {import_module('ultralytics').__version__}: {error}"
+            f"weights file {weights.path} does not run with ultralytics {version}: {error!s:.300}"
         ) from error
 
 
@@ -190,6 +193,7 @@ def read_checkpoint(weights: PinnedFile) -> Any:
     model = tasks.DetectionModel.__new__(tasks.DetectionModel)
     model.__dict__.update(saved.__dict__)
     _check_model(weights, model)
+    check_size(weights, model.state_dict())
     model.end2end = False  # of two heads the one for NMS, as `predict` takes it
     model = model.float().eval().fuse(verbose=False).requires_grad_(False)
     check_finite(weights, model.state_dict())
@@ -289,7 +293,11 @@ def _check_model(weights: PinnedFile, model: Any) -> None:
     if type(head) not in (heads.Detect, heads.v10Detect):
         raise WeightsError(f"weights file {weights.path} ends in {type(head).__name__}, not in a Detect layer")
     if not isinstance(names, dict) or set(names) != set(range(head.nc)):
-        raise WeightsError(f"weights file {weights.path} scores {head.nc} classes, but names others: {names!r:.200}")
+        raise WeightsError(
+            f"weights file {weights.path} scores {head.nc} classes, but names others: {reprlib.repr(names)}"
+        )
+    if not all(isinstance(name, str | int) for name in names.values()):
+        raise WeightsError(f"weights file {weights.path} has names of classes that are no text: {reprlib.repr(names)}")
     if "backbone" not in getattr(model, "yaml", {}):
         raise WeightsError(f"weights file {weights.path} does not say which of its layers are the backbone")
     first = next(iter(model.parameters()))
