@@ -118,7 +118,7 @@ def _previous_fit(spark: SparkSession, config: Config, store: Run, primary: Data
     Embeddings of one projection can be compared from night to night; those of two cannot.
     """
     try:
-        latest = Store(store.root).latest()
+        latest = Store(store.root).latest_readable()
     except StoreError:
         return None
     before = latest.summary("project")
