@@ -27,7 +27,7 @@ setup(
     package_data={
         "prodseek": ["py.typed"],
         "prodseek.schemas": ["*.json"],
-        "prodseek.conf": ["*.yaml", "*.conf", "*.properties", "*.sh"],
+        "prodseek.conf": ["*.yaml", "*.conf", "*.properties", "*.sh", "*.cron", "*.service", "*.timer"],
         "prodseek.duplicates": ["confidence.json"],
         "prodseek.vision": ["cfg/*"],
         "prodseek.report": ["templates/*", "templates/pages/*", "templates/assets/*"],

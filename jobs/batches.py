@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from prodseek import files
 
+_logger = logging.getLogger(__name__)
+
 
 def read_batches(spark: SparkSession, cache_uri: str, schema: StructType) -> DataFrame:
-    """What all runs have put into a cache; batches that a dying run left half-written are passed over."""
+    """What all runs have put into a cache; batches that a dying run left half-written are passed over, and those of a version
+    that did not know all columns yet: they would be read as null."""
     batches = [files.join(cache_uri, name) for name in files.list_names(cache_uri)]
-    whole = [files.spark_uri(uri) for uri in batches if files.exists(files.join(uri, "_SUCCESS"))]
+    whole = [uri for uri in batches if files.exists(files.join(uri, "_SUCCESS"))]
+    # They are named after their runs: the first that has all columns is followed by others that have.
+    while whole and (lacking := _lacking(whole[0], schema)):
+        _logger.warning("%s is passed over and made anew: it has no column %s", whole.pop(0), ", ".join(lacking))
     if not whole:
         return spark.createDataFrame([], schema)
-    return spark.read.schema(schema).parquet(*whole)
+    return spark.read.schema(schema).parquet(*map(files.spark_uri, whole))
+
+
+def _lacking(batch_uri: str, schema: StructType) -> list[str]:
+    names = [name for name in files.list_names(batch_uri) if name.endswith(".parquet")]
+    if not names:
+        return []
+    file_system, path = files.locate(files.join(batch_uri, names[0]))
+    try:
+        there = pq.read_schema(path, filesystem=file_system).names
+    except (OSError, pa.ArrowException):  # Spark is about to name it
+        return []
+    return [name for name in schema.names if name not in there]
 
 
 def new_batch_uri(cache_uri: str, run_id: str) -> str:

@@ -184,7 +184,7 @@ def _labels(
 
 def _before(spark: SparkSession, store: Run, facet: str) -> _Before | None:
     try:
-        latest = Store(store.root).latest()
+        latest = Store(store.root).latest_readable()
     except StoreError:
         return None
     summary = latest.summary("cluster")

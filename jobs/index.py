@@ -137,7 +137,7 @@ def _facet(spark: SparkSession, config: Config, store: Run, name: str) -> _Facet
 def _grow_or_build(spark: SparkSession, config: Config, store: Run, facet: _Facet) -> tuple[IndexManifest, str]:
     """The finished manifest and, for a person, how the index came about."""
     try:
-        latest = Store(store.root).latest()
+        latest = Store(store.root).latest_readable()
         before = index_manifest(latest, facet.name)
     except StoreError:
         return _build(spark, config, facet, "trained")

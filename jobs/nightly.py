@@ -20,7 +20,7 @@ from prodseek.errors import DamagedError, GateError, ReconciliationError
 from prodseek.gates import Breach
 from prodseek.spark.tables import read_table
 from prodseek.store import STAGES, WORK, Run, Store, Summary
-from prodseek.tables import TABLES
+from prodseek.tables import TABLES, schema_versions
 
 _LIBRARIES = (
     "pyspark",
@@ -130,6 +130,7 @@ def build_manifest(
         "fingerprint": fingerprint,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "prodseek_version": __version__,
+        "schema_versions": {name: version for name, version in schema_versions().items() if name in tables},
         "tables": {name: tables[name] for name in TABLES if name in tables},
         "reconciliation": reconciliation,
         "seconds": {summary.stage: summary.seconds for summary in summaries},

@@ -121,7 +121,7 @@ def _previous_fit(
     Embeddings of one projection can be compared from night to night; those of two cannot.
     """
     try:
-        latest = Store(store.root).latest()
+        latest = Store(store.root).latest_readable()
     except StoreError:
         return None, "for there is no earlier one"
     before = latest.summary("project")

@@ -57,7 +57,7 @@ def write_map(
 def _before(spark: SparkSession, store: Run) -> DataFrame | None:
     """The last night's map; None when there is none."""
     try:
-        latest = Store(store.root).latest()
+        latest = Store(store.root).latest_readable()
     except StoreError:
         return None
     return read_table(spark, latest, _TABLE) if files.exists(latest.table_uri(_TABLE)) else None

@@ -18,6 +18,7 @@ from pyspark.sql import SparkSession
 from prodseek import __version__
 from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
+from prodseek.errors import StoreError
 from prodseek.lock import hold_root
 from prodseek.logs import kept_log
 from prodseek.metrics import exported
@@ -26,6 +27,7 @@ from prodseek.photo_source import PhotoSource
 from prodseek.spark.failures import explaining_failures
 from prodseek.spark.session import start_session
 from prodseek.store import STAGES, Run, Store, Summary
+from prodseek.tables import schema_versions
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,9 @@ def open_run(spark: SparkSession, config: Config) -> OpenedRun:
     source = open_catalog(config.catalog)
     rows = catalog_rows(spark, source, config.catalog)
     catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri), config.ingest.read_threads)
-    fingerprint = hashlib.sha256(f"{catalog}|{config.fingerprint}|{__version__}".encode()).hexdigest()
+    fingerprint = hashlib.sha256(
+        f"{catalog}|{config.fingerprint}|{__version__}|{schema_versions()}".encode()
+    ).hexdigest()
     store = Store.at(config.store.root)
     current = store.current(fingerprint)
     if current is not None:
@@ -72,6 +76,18 @@ def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console
     run.write_summary(summary)
     console.stage_done(summary)
     return summary
+
+
+def _say_schemas(store: Store, console: Console) -> None:
+    """Say why nothing is taken over from the run that readers see, where that is so for its schemas."""
+    try:
+        latest = store.latest()
+    except StoreError:
+        return
+    try:
+        latest.require_schemas()
+    except StoreError as error:
+        console.say(f"nothing is taken over: {error}", level="warning")
 
 
 def _catalogue_rows(run: Run) -> int | None:
@@ -106,6 +122,7 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
             opened = open_run(spark, config)
             lock.name_run(opened.run.run_id)
             console.name_run(opened.run)
+            _say_schemas(store, console)
             if stage == "nightly":
                 from prodseek.jobs import nightly
 

@@ -28,6 +28,7 @@ from typing_extensions import TypedDict
 
 from prodseek import files
 from prodseek.errors import DamagedError, StoreError
+from prodseek.tables import schema_versions
 
 STAGES = ("ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "gates", "report")
 MANIFEST = "MANIFEST.json"
@@ -113,6 +114,35 @@ class Run:
         except StoreError:
             return False
         return True
+
+    @property
+    def has_these_schemas(self) -> bool:
+        try:
+            self.require_schemas()
+        except StoreError:
+            return False
+        return True
+
+    def require_schemas(self, *tables: str) -> None:
+        """Raise StoreError where this finished run's tables (all of them where none is named) were written with other schemas.
+
+        Columns that a schema got since would be read as null, and others might mean something else. A manifest that says
+        nothing of schemas is of their first versions.
+        """
+        manifest = self.manifest()
+        stored, now = manifest.get("schema_versions"), schema_versions()
+        stored = stored if isinstance(stored, dict) else {}
+        others = [
+            f"{table} has version {stored.get(table, 1)}, this prodseek reads {now[table]}"
+            for table in (tables or manifest.get("tables", ()))
+            if table in now and stored.get(table, 1) != now[table]
+        ]
+        if others:
+            raise StoreError(
+                f"run {self.run_id} was written by prodseek {manifest.get('prodseek_version')} with other schemas: "
+                f"{'; '.join(others)}. `prodseek run nightly --root {self.root} --catalog ...`, as it was started then, writes "
+                "a run that can be read; no photo goes through the network again"
+            )
 
     @property
     def how_to_make_again(self) -> str:
@@ -205,7 +235,7 @@ class Store:
 
     def run_ids(self) -> list[str]:
         """Ids of all runs, finished or not, oldest first."""
-        return [name for name in files.list_names(files.join(self.root, "runs")) if RUN_ID.fullmatch(name)]
+        return [name for name in files.list_names(files.join(self.root, "runs")) if _started(name) is not None]
 
     def current(self, fingerprint: str) -> Run | None:
         """The newest run, when it is of this very catalogue and configuration: finished or to be resumed."""
@@ -213,17 +243,30 @@ class Store:
         return self.run(ids[-1]) if ids and ids[-1].endswith(f"-{fingerprint[:8]}") else None
 
     def new_run(self, fingerprint: str, now: datetime.datetime) -> Run:
-        """A run that is younger than all others by its id, whatever the clock says. now: in UTC."""
+        """A run that is younger than all others by its id, whatever the clock says. now: with a time zone, any.
+
+        Raises StoreError where no later id can be had.
+        """
+        now = now.astimezone(datetime.UTC)
         ids = self.run_ids()
-        if ids:
-            newest = datetime.datetime.strptime(ids[-1][:16], _RUN_TIME).replace(tzinfo=datetime.UTC)
-            now = max(now, newest + datetime.timedelta(seconds=1))
+        newest = _started(ids[-1]) if ids else None
+        if newest is not None:
+            try:
+                now = max(now, newest + datetime.timedelta(seconds=1))
+            except OverflowError as error:
+                raise StoreError(f"run {ids[-1]} in {self.root} is dated at the end of time; remove it") from error
         return self.run(f"{now.strftime(_RUN_TIME)}-{fingerprint[:8]}")
 
     def latest(self) -> Run:
         """The run that was published last. Raises StoreError when there is none, or LATEST does not lead to it."""
         run = self.named_by_latest()
         run.manifest()
+        return run
+
+    def latest_readable(self) -> Run:
+        """`latest`, where its tables are of these schemas: what a night may take something over from. Raises StoreError."""
+        run = self.latest()
+        run.require_schemas()
         return run
 
     def named_by_latest(self) -> Run:
@@ -255,11 +298,11 @@ class Store:
         return f"{LATEST} names {newest.run_id} again, the newest run that can be read: {fault}"
 
     def before(self, run: Run) -> Run | None:
-        """The newest finished run that is older than `run`; None when there is none with a manifest that can be read."""
+        """The newest finished run with a readable manifest that is older than `run`, if its tables are of these schemas."""
         for run_id in reversed(self.run_ids()):
             earlier = self.run(run_id)
             if run_id < run.run_id and earlier.is_sound:
-                return earlier
+                return earlier if earlier.has_these_schemas else None
         return None
 
     def publish(self, run: Run, manifest: dict[str, Any]) -> None:
@@ -271,9 +314,21 @@ class Store:
         files.write_bytes(files.join(self.root, LATEST), f"{run.run_id}\n".encode())
 
 
+def _started(run_id: str) -> datetime.datetime | None:
+    """When a run was started, by its id; None for a name that is none."""
+    if not RUN_ID.fullmatch(run_id):
+        return None
+    try:
+        return datetime.datetime.strptime(run_id[:16], _RUN_TIME).replace(tzinfo=datetime.UTC)
+    except ValueError:
+        return None
+
+
 def read_columns(run: Run, table: str, columns: list[str], where: pc.Expression | None = None) -> pa.Table:
     """Some columns of a run's table, of the rows for which `where` holds, without Spark. Raises StoreError that names what
     is missing when another version of prodseek wrote the table without one of them, and names a file that is damaged."""
+    if run.is_finished:
+        run.require_schemas(table)
     file_system, path = files.locate(run.table_uri(table))
     with naming_damage(run, table):
         stored = ds.dataset(path, filesystem=file_system, format="parquet", partitioning=None)

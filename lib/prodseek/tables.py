@@ -54,9 +54,13 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSchema:
-    """One table. spark_json: the same columns in Spark's own StructType JSON."""
+    """One table. version: goes up whenever a reader of the table before would misread it, see `schema_versions`.
+
+    spark_json: the same columns in Spark's own StructType JSON.
+    """
 
     name: str
+    version: int
     grain: str
     key: tuple[str, ...]
     columns: tuple[Column, ...]
@@ -88,7 +92,12 @@ def table_schema(name: str) -> TableSchema:
         for field in definition["fields"]
     )
     spark_json = {"type": "struct", "fields": definition["fields"]}
-    return TableSchema(name, definition["grain"], tuple(definition["key"]), columns, spark_json)
+    return TableSchema(name, definition["version"], definition["grain"], tuple(definition["key"]), columns, spark_json)
+
+
+def schema_versions() -> dict[str, int]:
+    """table -> version. A manifest keeps those that it was written with, and a run with others is not read."""
+    return {name: table_schema(name).version for name in TABLES}
 
 
 def _arrow_type(spark_type: str | dict[str, Any]) -> pa.DataType:

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from prodseek.jobs.batches import read_batches
 from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
 
 from prodseek.errors import StoreError, TableError
 from prodseek.spark.tables import naming_damaged_files, read_table, spark_schema, write_table
@@ -97,3 +99,27 @@ def test_a_damaged_file_is_named_with_the_repair(spark: SparkSession, empty_run:
         frame.count()
     with pytest.raises(ZeroDivisionError), naming_damaged_files():
         raise ZeroDivisionError
+
+
+def test_a_finished_runs_table_of_another_schema_is_not_read_as_null(
+    spark: SparkSession, empty_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(lineage(spark, ROW), empty_run, "group_lineage")
+    versions = {"group_lineage": table_schema("group_lineage").version}
+    empty_run.write_json("MANIFEST.json", {"run_id": empty_run.run_id, "schema_versions": versions})
+    assert read_table(spark, empty_run, "group_lineage").count() == 1
+    empty_run.write_json("MANIFEST.json", {"run_id": empty_run.run_id, "schema_versions": {"group_lineage": 0}})
+    with pytest.raises(StoreError, match=r"group_lineage has version 0, this prodseek reads 1\. `prodseek run nightly"):
+        read_table(spark, empty_run, "group_lineage")
+
+
+def test_batches_that_lack_a_column_are_made_anew(
+    spark: SparkSession, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    old, new = spark.range(3).selectExpr("id", "id AS colour"), spark.range(3, 5).selectExpr("id", "id AS hue")
+    for number, frame in enumerate((old, old, new)):
+        frame.write.parquet(str(tmp_path / f"batch={number}"))
+    schema = StructType().add("id", "long").add("hue", "long")
+    assert sorted(row["id"] for row in read_batches(spark, str(tmp_path), schema).collect()) == [3, 4]
+    assert caplog.text.count("is passed over and made anew: it has no column hue") == 2
+    assert read_batches(spark, str(tmp_path), StructType().add("id", "long").add("size", "long")).count() == 0

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import time
+from collections.abc import Iterator
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from prodseek import files
 from prodseek.errors import StoreError
 from prodseek.store import Run, Store, Summary, read_columns
+from prodseek.tables import schema_versions
 
 NIGHT = datetime.datetime(2026, 3, 1, 2, 0, tzinfo=datetime.UTC)
 
@@ -171,3 +177,107 @@ def test_a_storage_that_fails_for_a_moment_does_not_move_latest(tmp_path: Path) 
     with pytest.raises(StoreError, match=r"MANIFEST\.json cannot be read"):
         store.mend_latest()
     assert (tmp_path / "LATEST").read_text() == f"{newest.run_id}\n"
+
+
+ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Pacific/Kiritimati", "Pacific/Niue")
+
+
+@pytest.fixture(params=ZONES)
+def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[ZoneInfo]:
+    """The process in a time zone."""
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield ZoneInfo(request.param)
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    "instants",
+    [
+        # Clocks go back in Berlin, and forward; in New York; over midnight; over a new year.
+        ["2026-10-24T23:30Z", "2026-10-25T00:30Z", "2026-10-25T01:30Z"],
+        ["2026-03-29T00:30Z", "2026-03-29T01:30Z"],
+        ["2026-11-01T05:30Z", "2026-11-01T06:30Z"],
+        ["2026-05-01T23:59:59Z", "2026-05-02T00:00:00Z"],
+        ["2026-12-31T23:59:59Z", "2027-01-01T00:00:01Z"],
+    ],
+)
+def test_run_ids_are_the_same_in_every_zone_and_ordered_over_every_change(
+    tmp_path: Path, zone: ZoneInfo, instants: list[str]
+) -> None:
+    store = Store.at(str(tmp_path))
+    ids = []
+    for number, instant in enumerate(instants):
+        now = datetime.datetime.fromisoformat(instant)
+        run = store.new_run(f"{number:08x}", now.astimezone(zone))
+        run.write_summary(Summary("ingest"))
+        ids.append(run.run_id)
+        assert run.run_id == f"{now:%Y%m%dT%H%M%SZ}-{number:08x}"
+    assert ids == sorted(ids) == store.run_ids()
+
+
+@given(
+    st.lists(
+        st.datetimes(
+            datetime.datetime(2001, 1, 1), datetime.datetime(2099, 1, 1), timezones=st.sampled_from(ZONES).map(ZoneInfo)
+        ),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_whatever_the_clock_says_the_next_run_is_the_newest(
+    tmp_path_factory: pytest.TempPathFactory, clock: list[datetime.datetime]
+) -> None:
+    store = Store.at(str(tmp_path_factory.mktemp("root")))
+    ids = []
+    for number, now in enumerate(clock):
+        run = store.new_run(f"{number:08x}", now)
+        Path(run.uri).mkdir(parents=True)
+        ids.append(run.run_id)
+    assert ids == sorted(set(ids)) == store.run_ids()
+
+
+def test_names_that_are_no_time_are_no_runs_and_the_end_of_time_is_named(tmp_path: Path) -> None:
+    store = Store.at(str(tmp_path))
+    Path(store.run("20261341T250000Z-00000001").uri).mkdir(parents=True)
+    assert store.run_ids() == [] and store.new_run("ab" * 4, NIGHT).run_id == "20260301T020000Z-abababab"
+    Path(store.run("99991231T235959Z-00000001").uri).mkdir()
+    with pytest.raises(StoreError, match=r"99991231T235959Z-00000001 .* is dated at the end of time; remove it"):
+        store.new_run("ab" * 4, NIGHT)
+
+
+def with_versions(store: Store, run_id: str, **versions: int) -> Run:
+    run = store.run(run_id)
+    manifest = {"run_id": run_id, "prodseek_version": "0.0.9", "tables": {"images": 1, "rejects": 0}}
+    store.publish(run, manifest | ({"schema_versions": versions} if versions else {}))
+    return run
+
+
+def test_tables_of_other_schemas_are_refused_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store.at(str(tmp_path))
+    first = with_versions(store, "20260101T000000Z-00000001")
+    second = with_versions(store, "20260102T000000Z-00000002", images=1, rejects=1)
+    tonight = store.run("20260103T000000Z-00000003")
+    for run in (first, second):
+        run.require_schemas()
+        Path(run.table_uri("images")).mkdir()
+        pq.write_table(pa.table({"uri": ["a"]}), run.path("images", "part.parquet"))
+        assert read_columns(run, "images", ["uri"]).num_rows == 1
+    assert store.before(tonight) == second == store.latest_readable()
+
+    now = {**schema_versions(), "images": 2}
+    monkeypatch.setattr("prodseek.store.schema_versions", lambda: now)
+    said = (
+        r"by prodseek 0\.0\.9 with other schemas: images has version 1, this prodseek reads 2\. `prodseek run nightly"
+    )
+    for run in (first, second):
+        with pytest.raises(StoreError, match=said):
+            read_columns(run, "images", ["uri"])
+        run.require_schemas("rejects")
+    with pytest.raises(StoreError, match=said):
+        store.latest_readable()
+    assert store.latest() == second and store.before(tonight) is None, "readers are told; the night starts afresh"
+    third = with_versions(store, "20260102T000001Z-00000003", images=3, rejects=1)
+    with pytest.raises(StoreError, match="images has version 3, this prodseek reads 2"):
+        third.require_schemas()

@@ -59,10 +59,12 @@ def computed_schema(table: str, *more: str) -> StructType:
 
 
 def read_table(spark: SparkSession, run: Run, table: str) -> DataFrame:
-    """A table of a run. Raises StoreError when the run does not hold it."""
+    """A table of a run. Raises StoreError when the run does not hold it, or has it with another schema."""
     uri = run.table_uri(table)
     if not files.exists(uri):
         raise StoreError(f"run {run.run_id} has no table {table} at {uri}; run the stage that writes it first")
+    if run.is_finished:
+        run.require_schemas(table)
     return spark.read.schema(spark_schema(table)).parquet(files.spark_uri(uri))
 
 

@@ -84,6 +84,11 @@ def verify(store: Store, run: Run, n_photos: int) -> Iterator[Check]:
     if lacking:
         yield Check(MANIFEST, "bad", f"it lacks {', '.join(lacking)}: another version wrote it", run.how_to_make_again)
         return
+    try:
+        run.require_schemas()
+    except StoreError as error:
+        yield Check("schemas", "bad", str(error), "start the night again, with this version of prodseek")
+        return
     if files.exists(run.path(WORK)):
         yield Check(MANIFEST, "bad", "the publication was cut short", f"{_START_AGAIN}: it is completed")
     else:
