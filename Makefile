@@ -5,6 +5,9 @@ OUT     ?= out
 IMAGE   ?= tests/data/sample/images/room-02.jpg
 BOX     ?=
 ARGS    ?=
+DIST    ?= dist
+# What executors need; prodseek itself is among it, but a wheel given to --py-files goes before it.
+PACKAGES ?= '.[$(FAISS)]'
 
 VENV    := .venv
 BIN     := $(VENV)/bin
@@ -12,11 +15,11 @@ FAISS   := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu
 PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar on -c conf/constraints.txt
 SETUP   := setup.py conf/constraints.txt
 
-.PHONY: help cluster search config test lint bench wheel clean
+.PHONY: help cluster search config test lint bench wheel env-archive clean
 .DEFAULT_GOAL := help
 
 help:  ## this text
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 	@echo "  CATALOG=folder-or-manifest and OUT=store choose what 'make cluster' reads and where it writes;"
 	@echo "  ARGS='--set catalog.uri_column=image' passes settings on, see 'prodseek config --show'"
 
@@ -42,7 +45,16 @@ bench: $(VENV)/weights $(VENV)/test  ## measure speed against a baseline, one ta
 	@for benchmark in tests/bench/bench_*.py; do echo "== $$benchmark"; $(BIN)/python $$benchmark || exit 1; done
 
 wheel: $(VENV)/dev  ## build dist/prodseek-*.whl for spark-submit --py-files
-	$(BIN)/python -m build --wheel --outdir dist .
+	$(BIN)/python -m build --wheel --outdir '$(DIST)' .
+
+# An executor starts bin/python of this alone, which finds its libraries by where it lies: packing is all there is to do.
+# It is a link to the Python that made it, and Spark brings its own jars.
+env-archive:  ## pack the Python environment of executors for spark-submit --archives
+	@rm -rf '$(DIST)/environment' && $(PYTHON) -m venv '$(DIST)/environment'
+	@'$(DIST)/environment/bin/python' -m pip --disable-pip-version-check install --quiet -c conf/constraints.txt $(PACKAGES)
+	@tar -C '$(DIST)/environment' --exclude=pyspark/jars -I 'gzip -1' -cf '$(DIST)/environment.tar.gz.partial' .
+	@rm -rf '$(DIST)/environment' && mv '$(DIST)/environment.tar.gz.partial' '$(DIST)/environment.tar.gz'
+	@ls -lh '$(DIST)/environment.tar.gz'
 
 clean:  ## remove the environment and everything built; OUT stays
 	rm -rf $(VENV) build dist lib/prodseek.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis spark-warehouse

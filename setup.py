@@ -27,7 +27,7 @@ setup(
     package_data={
         "prodseek": ["py.typed"],
         "prodseek.schemas": ["*.json"],
-        "prodseek.conf": ["*.yaml", "*.conf", "*.properties"],
+        "prodseek.conf": ["*.yaml", "*.conf", "*.properties", "*.sh"],
         "prodseek.duplicates": ["confidence.json"],
         "prodseek.vision": ["cfg/*"],
         "prodseek.report": ["templates/*", "templates/pages/*", "templates/assets/*"],
@@ -50,6 +50,7 @@ setup(
         "pillow-heif>=0.20",
         "pydantic>=2.8",
         "pyyaml>=6",
+        "urllib3>=2.2",
         "typer>=0.15",
         "rich>=13",
         "jinja2>=3.1",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
@@ -21,3 +23,26 @@ def new_batch_uri(cache_uri: str, run_id: str) -> str:
     """The folder of a run's next batch."""
     n_before = sum(name.startswith(f"batch={run_id}") for name in files.list_names(cache_uri))
     return files.join(cache_uri, f"batch={run_id}-{n_before}")
+
+
+def kept(
+    spark: SparkSession,
+    cache_uri: str,
+    run_id: str,
+    schema: StructType,
+    wanted: DataFrame,
+    key: str,
+    make: Callable[[DataFrame, int], DataFrame],
+) -> DataFrame:
+    """The rows of a cache for what is wanted, those that no earlier night has made added to it.
+
+    wanted: `key`, once each, and what `make` needs to make rows of `schema`; it is given what is missing and its number.
+    """
+    known = read_batches(spark, cache_uri, schema)
+    todo = wanted.join(known.select(key), key, "left_anti")
+    n_todo = todo.count()
+    if n_todo:
+        make(todo, n_todo).write.parquet(files.spark_uri(new_batch_uri(cache_uri, run_id)))
+        known = read_batches(spark, cache_uri, schema)
+    # An attempt that died after its batch was whole has made some twice, the same.
+    return known.join(wanted.select(key), key, "left_semi").dropDuplicates([key])

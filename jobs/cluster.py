@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 from prodseek.jobs.group_fit import FittedRegions, Nearest, collect, fit_groups
-from prodseek.jobs.group_names import GroupKey, largest_categories, member_facts
+from prodseek.jobs.group_names import LOOKS_CACHE, GroupKey, largest_categories, member_facts
 from prodseek.jobs.index import facet_vectors
 from prodseek.jobs.photos import one_photo_an_image, photos_of
 from prodseek.jobs.region_map import write_map
@@ -93,7 +93,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         for one in grouped
     )
     facts = {one.facet: one.facts for one in grouped}
-    return Summary("cluster", rows=rows, facts={**facts[FACET], "facets": facts}, lines=lines)
+    return Summary("cluster", rows=rows, facts={**facts[FACET], "facets": facts, "caches": [LOOKS_CACHE]}, lines=lines)
 
 
 def _group(

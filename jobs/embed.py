@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from prodseek.jobs.attempts import Decoding, surviving_poison
 from prodseek.jobs.batches import new_batch_uri, read_batches
-from prodseek.jobs.detector import load_shipped, ship
-from prodseek.jobs.ingest import write_images_and_rejects
+from prodseek.jobs.detector import load_shipped, runs_on_gpus, ship
+from prodseek.jobs.ingest import refuse_failing_storage, write_images_and_rejects
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import photos_of
-from pyspark import Accumulator, AccumulatorParam
+from prodseek.jobs.tally import Stopwatch, Tally
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -32,6 +34,7 @@ from prodseek.images import (
 from prodseek.photo_source import PhotoSource
 from prodseek.pipeline import map_ahead
 from prodseek.slice_layout import layout_to_dict
+from prodseek.spark.gpus import held_gpu, no_gpus, task_profile
 from prodseek.spark.tables import computed_schema, read_table, write_table
 from prodseek.store import Run, Summary
 from prodseek.tables import table_schema
@@ -41,6 +44,8 @@ if TYPE_CHECKING:
     from prodseek.vision.inference import Detector, PreparedImage
 
 _HALVINGS = "batches halved for lack of memory"
+_ON_GPU = "in tasks that hold GPU "
+_SECONDS = ("decode_seconds", "device_seconds", "wait_seconds")
 
 _logger = logging.getLogger(__name__)
 
@@ -48,7 +53,7 @@ _logger = logging.getLogger(__name__)
 def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     """Embed what is not in the cache, then publish the regions of this run's images."""
     settings = detector_settings(config)
-    _say_device_once(config.embed.device)
+    _say_device(spark, config.embed.device)
     photos = photos_of(config, store)
     images = read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
     cache_uri = store.cache_uri(model_id(settings))
@@ -56,36 +61,50 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     todo = images.join(known, "image_id", "left_anti")
     n_images, n_todo = images.count(), todo.count()
     failures = None
-    seen: Accumulator[Counter[str]] = spark.sparkContext.accumulator(Counter(), _Counts())
+    tally, pass_seconds = Tally.of(spark), 0.0
     if n_todo:
         embed = partial(
             _embed_rows,
             settings=ship(spark, settings),
             photos=photos,
             read_threads=config.embed.read_threads,
-            seen=seen,
+            tally=tally,
         )
         batch_uri = new_batch_uri(cache_uri, store.run_id)
         dealt = deal(todo, "image_id", n_todo, config.embed.images_per_partition)
-        dealt.mapInArrow(embed, _cached_schema()).write.parquet(files.spark_uri(batch_uri))
+        started = time.monotonic()
+        embedded = dealt.mapInArrow(embed, _cached_schema(), profile=task_profile(spark))
+        embedded.write.parquet(files.spark_uri(batch_uri))
+        pass_seconds = time.monotonic() - started
+        tally.pass_on()
         batch = spark.read.schema(_cached_schema()).parquet(files.spark_uri(batch_uri))
         failures = batch.where("reason is not null").select("image_id", "reason", "detail")
     n_failed = failures.count() if failures is not None else 0
     counts = write_images_and_rejects(spark, store, failures if n_failed else None)
+    refuse_failing_storage(spark, config, store, counts)
     published = read_table(spark, store, "images").select("image_id").distinct()
     regions = read_cache(spark, cache_uri).join(published, "image_id", "left_semi").drop("reason", "detail")
     counts["detections"] = write_table(
         deal(regions, "image_id", n_images, 16 * config.embed.images_per_partition), store, "detections"
     )
     rejected = read_table(spark, store, "rejects").groupBy("reason").count().collect()
+    seen = tally.counts.value
     facts: dict[str, Any] = {
         "model_id": model_id(settings),
         "slice_layout": layout_to_dict(network_layout(settings)),
         "embedded_images": n_todo - n_failed,
         "cached_images": n_images - n_todo,
-        # Photos by where and in what the network computed; a task that Spark ran again counts again.
-        "computed_in": {name: count for name, count in sorted(seen.value.items()) if name != _HALVINGS},
-        "batches_halved": seen.value[_HALVINGS],
+        "images_per_second": round((n_todo - n_failed) / pass_seconds, 2) if pass_seconds else None,
+        # Photos by where and in what the network computed; a task that Spark ran again counts again, here and below.
+        "computed_in": {
+            name: int(n)
+            for name, n in sorted(seen.items())
+            if name not in (_HALVINGS, *_SECONDS) and not name.startswith(_ON_GPU)
+        },
+        "on_gpu": {name.removeprefix(_ON_GPU): int(n) for name, n in sorted(seen.items()) if name.startswith(_ON_GPU)},
+        "batches_halved": int(seen[_HALVINGS]),
+        # Of all threads that read and decode; of all tasks in the network, and waiting for photos.
+        **{name: round(seen[name], 2) for name in _SECONDS},
         "rejected": {row["reason"]: row["count"] for row in sorted(rejected, key=lambda r: (-r["count"], r["reason"]))},
     }
     computed_in = f" ({', '.join(facts['computed_in'])})" if facts["computed_in"] else ""
@@ -105,20 +124,9 @@ def _cached_schema() -> StructType:
     return computed_schema("detections", "reason", "detail")
 
 
-def _say_device_once(device: str) -> None:
-    import torch
-
-    if device == "auto" and not torch.cuda.is_available():
-        _logger.warning("no GPU found: the network runs on the CPU")
-
-
-class _Counts(AccumulatorParam[Counter[str]]):
-    def zero(self, value: Counter[str]) -> Counter[str]:
-        return Counter()
-
-    def addInPlace(self, value1: Counter[str], value2: Counter[str]) -> Counter[str]:  # noqa: N802
-        value1.update(value2)
-        return value1
+def _say_device(spark: SparkSession, device: str) -> None:
+    if device == "auto" and not runs_on_gpus(spark, device):
+        _logger.warning("%s: the network runs on the CPU", no_gpus(spark))
 
 
 def _embed_rows(
@@ -126,12 +134,23 @@ def _embed_rows(
     settings: DetectorSettings,
     photos: PhotoSource,
     read_threads: int,
-    seen: Accumulator[Counter[str]],
+    tally: Tally,
 ) -> Iterator[pa.RecordBatch]:
+    with tally.listening():
+        yield from _embedded(batches, settings, photos, read_threads, tally)
+
+
+def _embedded(
+    batches: Iterator[pa.RecordBatch],
+    settings: DetectorSettings,
+    photos: PhotoSource,
+    read_threads: int,
+    tally: Tally,
+) -> Iterator[pa.RecordBatch]:
+    decoding, waiting, passing = Stopwatch(), Stopwatch(), Stopwatch()
     detector = load_shipped(settings)
     n_halvings_before = detector.n_halvings
     rows = (row for batch in batches for row in batch.to_pylist())
-    read = partial(_read, photos=photos, detector=detector)
     failed: list[tuple[str, ImageRejected]] = []
     n_embedded = 0
 
@@ -143,34 +162,39 @@ def _embed_rows(
                 yield photo
 
     schema = _cached_arrow_schema()
-    prepared = readable(map_ahead(read, rows, read_threads, ahead=settings.batch_size))
-    for image in detector.embed_prepared(prepared):
-        n_embedded += 1
-        yield pa.RecordBatch.from_pylist(
-            [
-                {
-                    "detection_id": detection_id(image.image_id, region.kind, region.class_name, region.box),
-                    "image_id": image.image_id,
-                    "kind": region.kind,
-                    "class_name": region.class_name,
-                    "score": region.score,
-                    "x1_px": region.x1_px,
-                    "y1_px": region.y1_px,
-                    "x2_px": region.x2_px,
-                    "y2_px": region.y2_px,
-                    "area_fraction": region.area_fraction,
-                    "is_primary": region.is_primary,
-                    "model_id": detector.model_id,
-                    "slice": values.astype("<f2").tobytes(),
-                }
-                for region, values in zip(image.regions, image.slices, strict=True)
-            ],
-            schema,
-        )
+    with surviving_poison(photos.limits, detector.enough_side_px) as decode:
+        read = decoding.around(partial(_read, photos=photos, detector=detector, decoding=decode))
+        prepared = readable(waiting.through(map_ahead(read, rows, read_threads, ahead=settings.batch_size)))
+        for image in passing.through(detector.embed_prepared(prepared)):
+            n_embedded += 1
+            yield pa.RecordBatch.from_pylist(
+                [
+                    {
+                        "detection_id": detection_id(image.image_id, region.kind, region.class_name, region.box),
+                        "image_id": image.image_id,
+                        "kind": region.kind,
+                        "class_name": region.class_name,
+                        "score": region.score,
+                        "x1_px": region.x1_px,
+                        "y1_px": region.y1_px,
+                        "x2_px": region.x2_px,
+                        "y2_px": region.y2_px,
+                        "area_fraction": region.area_fraction,
+                        "is_primary": region.is_primary,
+                        "model_id": detector.model_id,
+                        "slice": values.astype("<f2").tobytes(),
+                    }
+                    for region, values in zip(image.regions, image.slices, strict=True)
+                ],
+                schema,
+            )
     place = "GPU" if detector.device.type == "cuda" else "CPU"
-    seen.add(
-        Counter({f"{place}, {detector.precision}": n_embedded, _HALVINGS: detector.n_halvings - n_halvings_before})
-    )
+    counts = {f"{place}, {detector.precision}": n_embedded, _HALVINGS: detector.n_halvings - n_halvings_before}
+    gpu = held_gpu()
+    if gpu is not None:
+        counts[f"{_ON_GPU}{gpu}"] = n_embedded
+    seconds = (decoding.seconds, passing.seconds - waiting.seconds, waiting.seconds)
+    tally.counts.add(Counter(counts | dict(zip(_SECONDS, seconds, strict=True))))
     if failed:
         yield pa.RecordBatch.from_pylist(
             [
@@ -186,12 +210,15 @@ def _cached_arrow_schema() -> pa.Schema:
     return pa.schema([*fields, pa.field("reason", pa.string()), pa.field("detail", pa.string())])
 
 
-def _read(row: dict[str, Any], photos: PhotoSource, detector: Detector) -> PreparedImage | tuple[str, ImageRejected]:
+def _read(
+    row: dict[str, Any], photos: PhotoSource, detector: Detector, decoding: Decoding
+) -> PreparedImage | tuple[str, ImageRejected]:
     try:
         data = photos.read(row["uri"])
         if content_id(data) != row["image_id"]:
             raise ImageRejected(RejectReason.CHANGED, "the file was replaced while the run went on")
-        image = decode_image(data, photos.limits, enough_side_px=detector.enough_side_px)
+        with decoding(data):
+            image = decode_image(data, photos.limits, enough_side_px=detector.enough_side_px)
     except ImageRejected as rejected:
         return row["image_id"], rejected
     return detector.prepare(row["image_id"], image)

@@ -7,10 +7,12 @@ from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
+from prodseek.jobs.batches import kept
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import look, shrunk_box
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, IntegerType, StructType
 
 from prodseek.cluster.colours import dominant_colour
 from prodseek.cluster.textures import texture_word
@@ -24,6 +26,11 @@ _NAMED_MEMBERS = 12
 _LOOKED_AT_MEMBERS = 6
 _LOOK_SIDE_PX = 96
 _PHOTOS_PER_PARTITION = 256
+
+# Raise it when a region would be seen as of another colour or texture: what was kept of earlier nights is then seen anew.
+_LOOKS_VERSION = 1
+LOOKS_CACHE = ("looks", f"version={_LOOKS_VERSION},side_px={_LOOK_SIDE_PX}")
+_LOOKS = StructType().add("detection_id", "long").add("rgb", ArrayType(IntegerType())).add("texture", "string")
 
 GroupKey = tuple[str, int]
 
@@ -42,14 +49,15 @@ def member_facts(
         .where("place = 1")
         .select("image_id", F.col("class_name").alias("detected"))
     )
-    see = partial(_looks, photos=photos)
-    columns = ["detection_id", "uri", "x1_px", "y1_px", "x2_px", "y2_px"]
+    columns = ["detection_id", "image_id", "uri", "x1_px", "y1_px", "x2_px", "y2_px"]
     looked_at = members.where(F.col("place") <= _LOOKED_AT_MEMBERS).select(*columns).distinct()
-    dealt = deal(looked_at, "detection_id", looked_at.count(), _PHOTOS_PER_PARTITION)
-    looks = {
-        row["detection_id"]: (tuple(row["rgb"]), row["texture"])
-        for row in dealt.mapInArrow(see, "detection_id long, rgb array<int>, texture string").collect()
-    }
+
+    def look_at(todo: DataFrame, n_todo: int) -> DataFrame:
+        dealt = deal(todo, "detection_id", n_todo, _PHOTOS_PER_PARTITION)
+        return dealt.mapInArrow(partial(_looks, photos=photos), _LOOKS)
+
+    seen = kept(spark, store.cache_folder(*LOOKS_CACHE), store.run_id, _LOOKS, looked_at, "detection_id", look_at)
+    looks = {row["detection_id"]: (tuple(row["rgb"]), row["texture"]) for row in seen.collect()}
     facts: dict[GroupKey, list[MemberFacts]] = defaultdict(list)
     described = members.join(detected, "image_id", "left").select(
         "level",
@@ -74,7 +82,7 @@ def _looks(batches: Iterator[pa.RecordBatch], photos: PhotoSource) -> Iterator[p
     for batch in batches:
         seen = []
         for row in batch.to_pylist():
-            image = look(row["uri"], photos, _LOOK_SIDE_PX)
+            image = look(row["uri"], row["image_id"], photos, _LOOK_SIDE_PX)
             if image is not None:
                 x1, y1, x2, y2 = shrunk_box(image, (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"]))
                 box = image.pixels[y1:y2, x1:x2]

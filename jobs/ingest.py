@@ -7,8 +7,10 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
+from prodseek.jobs.attempts import Decoding, surviving_poison
 from prodseek.jobs.catalogue import catalog_rows, open_catalog
 from prodseek.jobs.partitions import deal
+from pyspark import Accumulator
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
@@ -16,32 +18,47 @@ from prodseek import files
 from prodseek.catalog import FAULT
 from prodseek.config import Config
 from prodseek.duplicates.hashes import pdq_hash
-from prodseek.errors import CatalogError
-from prodseek.images import ImageRejected, RejectReason, content_id, decode_image, pixel_hash
+from prodseek.errors import CatalogError, StoreError
+from prodseek.images import ImageLimits, ImageRejected, RejectReason, content_id, decode_image, decoder, pixel_hash
+from prodseek.patience import n_retries
 from prodseek.photo_source import PhotoSource
 from prodseek.pipeline import map_ahead
-from prodseek.spark.tables import computed_schema, write_table
-from prodseek.store import WORK, Run, Summary
+from prodseek.spark.tables import computed_schema, read_table, write_table
+from prodseek.store import WORK, Run, Store, Summary
 from prodseek.tables import table_schema
 
 # Rows of both tables, until embed has had its say about which photos can still be read.
 INGESTED = f"{WORK}/ingested"
+# The same before decoding: rows that cannot be used, and those whose photo has its content's hash and nothing else yet.
+_HASHED = f"{WORK}/hashed"
 _REASON_COLUMNS = [("reason", pa.string()), ("detail", pa.string())]
+# What decoding a photo gives, beside its place among the rows: the same for the same bytes and decoder.
+_DECODED_COLUMNS = ("width_px", "height_px", "format", "pdq_hash", "pixel_hash")
 
 
 def run(spark: SparkSession, config: Config, store: Run) -> Summary:
-    """Read, check, decode and hash every photo of the catalogue."""
+    """Read, check and hash every photo of the catalogue; decode those whose content the last run did not have."""
     source = open_catalog(config.catalog)
     rows = catalog_rows(spark, source, config.catalog)
     n_rows = rows.count()
+    n_decoded, n_retried = spark.sparkContext.accumulator(0), spark.sparkContext.accumulator(0)
     read = partial(
         _read_rows,
         photos=PhotoSource.of(config, source.base_uri),
         read_threads=config.ingest.read_threads,
+        n_retried=n_retried,
     )
     schema = computed_schema("images", "reason", "detail")
-    dealt = deal(_checked(rows), "uri", n_rows, config.ingest.rows_per_partition)
-    dealt.mapInArrow(read, schema).write.mode("overwrite").parquet(files.spark_uri(store.path(INGESTED)))
+    todo = deal(_checked(rows), "uri", n_rows, config.ingest.rows_per_partition)
+    before, why_none = _last_run(store)
+    done = None
+    if before is not None:
+        todo.mapInArrow(read, schema).write.mode("overwrite").parquet(files.spark_uri(store.path(_HASHED)))
+        done, todo = _divided(spark, store, before, config.images.limits)
+        todo = deal(todo, "uri", todo.count(), config.ingest.rows_per_partition)
+    decoded = todo.mapInArrow(partial(read, n_decoded=n_decoded), schema)
+    ingested = decoded if done is None else done.unionByName(decoded)
+    ingested.write.mode("overwrite").parquet(files.spark_uri(store.path(INGESTED)))
     counts = write_images_and_rejects(spark, store)
     if counts["images"] == 0:
         told = (
@@ -56,12 +73,28 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
                 for row in told.orderBy(F.desc("n"), "reason").collect()
             )
         )
-    return Summary(
-        "ingest",
-        rows=counts,
-        facts={"input_rows": n_rows, "catalog": source.uri, "base_uri": source.base_uri},
-        lines=(f"{n_rows} rows in, {counts['images']} images, {counts['rejects']} rejected",),
-    )
+    refuse_failing_storage(spark, config, store, counts)
+    changes = _changes(spark, store, before) if before is not None else {}
+    facts: dict[str, Any] = {
+        "input_rows": n_rows,
+        "catalog": source.uri,
+        "base_uri": source.base_uri,
+        "decoder": decoder(),
+        # A task that Spark ran again counts again.
+        "decoded_photos": n_decoded.value,
+        "retried_reads": n_retried.value,
+        "compared_with": before and before.run_id,
+        "changes": changes,
+    }
+    if before is None:
+        incremental = f"every photo was decoded: {why_none}"
+    else:
+        told = ", ".join(f"{n} {change}" for change, n in changes.items())
+        incremental = f"{n_decoded.value} photos decoded; since run {before.run_id}: {told}"
+    lines = [f"{n_rows} rows in, {counts['images']} images, {counts['rejects']} rejected", incremental]
+    if n_retried.value:
+        lines.append(f"the storage failed {n_retried.value} times and was asked again")
+    return Summary("ingest", rows=counts, facts=facts, lines=tuple(lines))
 
 
 def read_ingested(spark: SparkSession, store: Run) -> DataFrame:
@@ -86,6 +119,76 @@ def write_images_and_rejects(spark: SparkSession, store: Run, failures: DataFram
     n_images = write_table(images, store, "images")
     n_rejects = write_table(rejects.select(*table_schema("rejects").column_names), store, "rejects")
     return {"images": n_images, "rejects": n_rejects}
+
+
+def refuse_failing_storage(spark: SparkSession, config: Config, store: Run, counts: dict[str, int]) -> None:
+    """Stop a stage that found more photos unreadable than a night may have rejects, before it counts as done.
+
+    It is the storage's fault, not the catalogue's: the same command is to try again. counts: rows of `images` and
+    `rejects`. Raises StoreError.
+    """
+    limit = config.gates.max_reject_share
+    if limit is None or not counts["rejects"]:
+        return
+    unreadable = read_table(spark, store, "rejects").where(F.col("reason") == RejectReason.UNREADABLE.value)
+    n_unreadable, example = unreadable.agg(F.count(F.lit(1)), F.min(F.concat_ws(": ", "uri", "detail"))).first()
+    n_rows = counts["images"] + counts["rejects"]
+    if n_unreadable > limit * n_rows:
+        raise StoreError(
+            f"{n_unreadable} of {n_rows} photos cannot be read, more than gates.max_reject_share = {limit:g} allows; their "
+            f"storage seems to fail, such as: {example}. Start the same command again when it works"
+        )
+
+
+def _last_run(store: Run) -> tuple[Run | None, str]:
+    """The last published run, if it decoded photos as this one does, else why there is none to take anything from."""
+    before = Store(store.root).before(store)
+    if before is None:
+        return None, "there is no earlier run"
+    if not files.exists(before.table_uri("images")):
+        return None, f"run {before.run_id} has no table images any more"
+    then = before.manifest()["stages"]["ingest"].get("decoder", {})
+    now = decoder()
+    changed = [
+        f"{name} was {then.get(name, 'not noted')} and is {now.get(name, 'gone')}"
+        for name in sorted({*then, *now})
+        if then.get(name) != now.get(name)
+    ]
+    if changed:
+        return None, f"the decoder is another one than that of run {before.run_id}: {', '.join(changed)}"
+    return before, ""
+
+
+def _divided(spark: SparkSession, store: Run, before: Run, limits: ImageLimits) -> tuple[DataFrame, DataFrame]:
+    """The hashed rows that need no decoding, complete, and those that do, to be read again.
+
+    What is beyond tonight's limits is left to the decoder, which says so before it decodes anything.
+    """
+    pixels = F.col("width_px").cast("long") * F.col("height_px")
+    is_within = (pixels <= limits.max_pixels) & (F.least("width_px", "height_px") >= limits.min_side_px)
+    images = read_table(spark, before, "images").where(is_within)
+    known = images.select("image_id", *_DECODED_COLUMNS).dropDuplicates(["image_id"])
+    hashed = spark.read.parquet(files.spark_uri(store.path(_HASHED)))
+    joined = hashed.drop(*_DECODED_COLUMNS).join(known, "image_id", "left").select(*hashed.columns)
+    is_done = F.col("reason").isNotNull() | F.col("pixel_hash").isNotNull()
+    return joined.where(is_done), joined.where(~is_done)
+
+
+def _changes(spark: SparkSession, store: Run, before: Run) -> dict[str, int]:
+    """Rows of `images` by what became of the photo since the run before, and those of that run whose name is gone."""
+    now, then = (read_table(spark, one, "images").select("uri", "image_id") for one in (store, before))
+    contents = then.select(F.col("image_id").alias("was_image_id")).distinct()
+    by_name = then.groupBy("uri").agg(F.collect_set("image_id").alias("were"))
+    change = (
+        F.when(F.array_contains("were", F.col("image_id")), "unchanged")
+        .when(F.col("were").isNotNull(), "changed")
+        .when(F.col("was_image_id").isNotNull(), "moved")
+        .otherwise("new")
+    )
+    rows = now.join(by_name, "uri", "left").join(contents, F.col("image_id") == F.col("was_image_id"), "left")
+    found = {row["change"]: row["count"] for row in rows.groupBy(change.alias("change")).count().collect()}
+    found["gone"] = then.join(now, "uri", "left_anti").count()
+    return {name: found.get(name, 0) for name in ("unchanged", "new", "changed", "moved", "gone")}
 
 
 def _checked(rows: DataFrame) -> DataFrame:
@@ -113,30 +216,49 @@ def _checked(rows: DataFrame) -> DataFrame:
     )
 
 
-def _read_rows(batches: Iterator[pa.RecordBatch], photos: PhotoSource, read_threads: int) -> Iterator[pa.RecordBatch]:
+def _read_rows(
+    batches: Iterator[pa.RecordBatch],
+    photos: PhotoSource,
+    read_threads: int,
+    n_retried: Accumulator[int],
+    n_decoded: Accumulator[int] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Read and hash the rows' photos; decode them too, and count them, where `n_decoded` is given."""
+    n_retries_before = n_retries()
     schema = pa.schema([field.with_nullable(True) for field in table_schema("images").arrow])
     for name, arrow_type in _REASON_COLUMNS:
         schema = schema.append(pa.field(name, arrow_type))
-    read = partial(_read_row, photos=photos)
-    for batch in batches:
-        yield pa.RecordBatch.from_pylist(list(map_ahead(read, batch.to_pylist(), read_threads)), schema)
+    decoded: list[str] | None = None if n_decoded is None else []
+    with surviving_poison(photos.limits) as decoding:
+        read = partial(_read_row, photos=photos, decoding=decoding, decoded=decoded)
+        for batch in batches:
+            yield pa.RecordBatch.from_pylist(list(map_ahead(read, batch.to_pylist(), read_threads)), schema)
+    n_retried.add(n_retries() - n_retries_before)
+    if n_decoded is not None and decoded:
+        n_decoded.add(len(decoded))
 
 
-def _read_row(row: dict[str, Any], photos: PhotoSource) -> dict[str, Any]:
+def _read_row(
+    row: dict[str, Any], photos: PhotoSource, decoding: Decoding, decoded: list[str] | None
+) -> dict[str, Any]:
+    """A row with what its photo gives; the id of one that is decoded joins `decoded`, and without that none is."""
     if row["reason"] is not None:
         return row
     try:
         data = photos.read(row["uri"])
-        image = decode_image(data, photos.limits)
+        read = {**row, "image_id": content_id(data), "n_bytes": len(data)}
+        if decoded is None:
+            return read
+        decoded.append(read["image_id"])
+        with decoding(data):
+            image = decode_image(data, photos.limits)
+            pdq_hex, _ = pdq_hash(image.pixels)
     except ImageRejected as rejected:
         return {**row, "reason": rejected.reason.value, "detail": rejected.detail}
-    pdq_hex, _ = pdq_hash(image.pixels)
     return {
-        **row,
-        "image_id": content_id(data),
+        **read,
         "width_px": image.width_px,
         "height_px": image.height_px,
-        "n_bytes": len(data),
         "format": image.format,
         "pdq_hash": pdq_hex,
         "pixel_hash": pixel_hash(image.pixels),

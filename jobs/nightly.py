@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from prodseek.jobs.detector import check_device
 from prodseek.jobs.gates import judge
 from prodseek.jobs.progress import Console
 from prodseek.jobs.stages import OpenedRun, open_run, run_stage
@@ -56,21 +57,32 @@ def run(
         return current
     else:
         console.say(
-            f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}"
+            f"{'run' if opened.is_new else 'resuming run'} {current.run_id} of {config.catalog.uri} in {current.root}",
+            "run_opened" if opened.is_new else "run_resumed",
         )
+    check_device(spark, config.embed.device)  # now, not when ingest has taken hours
     summaries = [run_stage(spark, config, current, stage, console) for stage in STAGES]
     breaches = judge(config, current)
     # What is only published again has passed the gates, or was accepted.
     if breaches and not accept and fault is None:
+        for breach in breaches:
+            console.tell("gate_breached", breach.sentence, _of_breach(breach), "error")
         raise GateError(_refusal(config, current, breaches))
     for breach in breaches:
         why = "--accept was given" if accept else "it was before"
-        console.say(f"published all the same, for {why}: {breach.sentence}")
+        console.say(
+            f"published all the same, for {why}: {breach.sentence}", "gate_accepted", _of_breach(breach), "warning"
+        )
     manifest = build_manifest(spark, config, current, opened.fingerprint, summaries)
     manifest["accepted_breaches"] = [breach.gate for breach in breaches]
     Store(current.root).publish(current, manifest)
     files.delete_dir(current.path(WORK))
-    print_summary(current, manifest, time.monotonic() - started)
+    console.result(
+        summary_text(current, manifest, time.monotonic() - started),
+        "published",
+        f"run {current.run_id} is published",
+        {"rows": manifest["tables"], **manifest["reconciliation"]},
+    )
     return current
 
 
@@ -127,13 +139,17 @@ def _refusal(config: Config, run: Run, breaches: tuple[Breach, ...]) -> str:
     return "\n".join(lines)
 
 
+def _of_breach(breach: Breach) -> dict[str, Any]:
+    return {"gate": breach.gate, "value": breach.value, "limit": breach.limit}
+
+
 def _on_one_line(text: str) -> str:
     """Names come from the catalogue: what could steer a terminal is left out."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def print_summary(run: Run, manifest: dict[str, Any], seconds: float) -> None:
-    """Tell a person what the night brought, on standard output."""
+def summary_text(run: Run, manifest: dict[str, Any], seconds: float) -> str:
+    """What the night brought, for a person."""
     tables, stages = manifest["tables"], manifest["stages"]
     reasons = stages["embed"]["rejected"]
     rejected = f" ({', '.join(f'{n} {reason}' for reason, n in reasons.items())})" if reasons else ""
@@ -158,7 +174,7 @@ def print_summary(run: Run, manifest: dict[str, Any], seconds: float) -> None:
         ("report", run.path("report", "index.html")),
         ("Parquet", run.uri),
     ]
-    print("\n" + "\n".join(f"{name:<18}{value}" for name, value in lines))
+    return "\n" + "\n".join(f"{name:<18}{value}" for name, value in lines)
 
 
 def _library_versions() -> dict[str, str]:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek.config import Config
-from prodseek.images import DecodedImage, ImageRejected, decode_image
+from prodseek.duplicates.features import WORKING_SIDE_PX
+from prodseek.duplicates.verification import at_working_size
+from prodseek.images import DecodedImage, ImageRejected, content_id, decode_image
 from prodseek.photo_source import PhotoSource
 from prodseek.spark.tables import read_table
 from prodseek.store import Run
@@ -21,12 +27,24 @@ def photos_of(config: Config, store: Run) -> PhotoSource:
     return PhotoSource.of(config, "" if summary is None else str(summary.facts["base_uri"]))
 
 
-def look(uri: str, photos: PhotoSource, max_side_px: int) -> DecodedImage | None:
-    """A photo at bounded size; None when it can no longer be read."""
+def look(uri: str, image_id: str, photos: PhotoSource, max_side_px: int) -> DecodedImage | None:
+    """A photo at bounded size; None when it can no longer be read, or another lies there now."""
     try:
-        return decode_image(photos.read(uri), photos.limits, max_side_px)
+        data = photos.read(uri)
+        return decode_image(data, photos.limits, max_side_px) if content_id(data) == image_id else None
     except ImageRejected:
         return None
+
+
+@dataclass(frozen=True)
+class WorkingPhotos:
+    """Reads photos at the size that copies are found at."""
+
+    photos: PhotoSource
+
+    def __call__(self, uri: str, image_id: str) -> NDArray[np.uint8] | None:
+        image = look(uri, image_id, self.photos, WORKING_SIDE_PX)
+        return None if image is None else at_working_size(image.pixels)
 
 
 def shrunk_box(image: DecodedImage, box_px: Box) -> tuple[int, int, int, int]:

@@ -30,6 +30,7 @@ from prodseek.errors import StoreError
 from prodseek.images import DecodedImage
 from prodseek.photo_source import PhotoSource
 from prodseek.slice_layout import lay_out
+from prodseek.spark.gpus import task_profile
 from prodseek.spark.tables import computed_schema, read_table, write_table
 from prodseek.store import Run, Store, Summary
 from prodseek.vision.settings import NUISANCE_VERSION, DetectorSettings
@@ -183,7 +184,7 @@ def _nuisances(spark: SparkSession, config: Config, store: Run, layout_lengths: 
         layout_lengths=layout_lengths,
     )
     dealt = deal(chosen, "image_id", n_images, _IMAGES_PER_PARTITION)
-    return _merged(dealt.mapInArrow(views, _MOMENTS_SCHEMA), layout_lengths)
+    return _merged(dealt.mapInArrow(views, _MOMENTS_SCHEMA, profile=task_profile(spark)), layout_lengths)
 
 
 def _merged(measured: DataFrame, layout_lengths: dict[str, int]) -> Moments:
@@ -218,7 +219,7 @@ def _measure_views(
     moments = Moments.empty(lay_out(layout_lengths))
     first_id, before = None, None
     for row in (row for batch in batches for row in batch.to_pylist()):
-        photo: DecodedImage | None = look(row["uri"], photos, _VIEWED_SIDE_PX)
+        photo: DecodedImage | None = look(row["uri"], row["image_id"], photos, _VIEWED_SIDE_PX)
         if photo is None:
             continue
         box = (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"])

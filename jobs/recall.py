@@ -73,6 +73,10 @@ def tune_recall(
         max_nprobe = min(manifest.nlist, 4 * max_nprobe)
     nprobe, recall, curve = tune_nprobe(candidates, of_all[:, :RECALL_K], max_nprobe, settings.recall_target)
     graph_nprobe, graph_recall, _ = tune_nprobe(candidates, of_all[:, :graph_k], max_nprobe, settings.recall_target)
+    if added is not None and manifest.graph_k == graph_k and graph_nprobe < manifest.graph_nprobe <= max_nprobe:
+        # Edges found with another nprobe cannot be carried on: while an index grows, it does not become less.
+        graph_nprobe = manifest.graph_nprobe
+        graph_recall = recall_at(candidates, graph_nprobe, of_all[:, :graph_k])
     tuned = replace(
         manifest,
         nprobe=nprobe,

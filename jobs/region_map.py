@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 from prodseek.jobs.group_fit import FittedRegions, Nearest
 from prodseek.jobs.vectors import ids_of
+from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -24,6 +25,8 @@ _ROUNDS = 4
 # How far a region is put from the one that it is put beside, and how far out those without any: in parts of the map's radius.
 _BESIDE, _RIM = 0.004, 1.08
 _TURN_STEPS = 3600
+# A lost executor takes its part of a local checkpoint with it, and nothing can make that again.
+_TWO_COPIES = StorageLevel.MEMORY_AND_DISK_2
 
 
 def write_map(
@@ -109,7 +112,7 @@ def _all_placed(edges: DataFrame, standing: DataFrame, known: DataFrame) -> Data
                 (F.col("best.x") + _BESIDE * radius * F.cos(angle)).cast("float").alias("x"),
                 (F.col("best.y") + _BESIDE * radius * F.sin(angle)).cast("float").alias("y"),
             )
-            .localCheckpoint()
+            .localCheckpoint(storageLevel=_TWO_COPIES)
         )
         n_placed = beside.count()
         if not n_placed:

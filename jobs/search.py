@@ -35,6 +35,7 @@ from prodseek.search.catalog import DEFAULT_K, Catalog, Hit, Photo, check_questi
 from prodseek.search.folding import fold
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
+from prodseek.spark.gpus import task_profile
 from prodseek.spark.session import start_session
 from prodseek.spark.tables import computed_schema, read_table, spark_schema, write_table_at
 from prodseek.store import MANIFEST, Run, Store, Summary
@@ -136,7 +137,8 @@ def answer_prompts(
     keyed = given.withColumn("key", F.coalesce("uri", "detection_id", F.lit("")))
     work = files.join(out, _WORK)
     dealt = deal(keyed, "key", n_prompts, _PROMPTS_PER_PARTITION)
-    dealt.mapInArrow(answer, _ANSWERS).write.mode("overwrite").parquet(files.spark_uri(work))
+    profile = None if settings is None else task_profile(spark)
+    dealt.mapInArrow(answer, _ANSWERS, profile=profile).write.mode("overwrite").parquet(files.spark_uri(work))
     answers = spark.read.schema(_ANSWERS).parquet(files.spark_uri(work))
     rejected = answers.where("reason is not null").select(
         "query_id",

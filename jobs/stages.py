@@ -19,9 +19,12 @@ from prodseek import __version__
 from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
 from prodseek.lock import hold_root
+from prodseek.logs import kept_log
+from prodseek.metrics import exported
+from prodseek.pace import pace_before
 from prodseek.photo_source import PhotoSource
+from prodseek.spark.failures import explaining_failures
 from prodseek.spark.session import start_session
-from prodseek.spark.tables import naming_damaged_files
 from prodseek.store import STAGES, Run, Store, Summary
 
 
@@ -38,7 +41,7 @@ def open_run(spark: SparkSession, config: Config) -> OpenedRun:
     """The run of this catalogue, configuration and version: the newest when it is of the same, else a new one."""
     source = open_catalog(config.catalog)
     rows = catalog_rows(spark, source, config.catalog)
-    catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri))
+    catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri), config.ingest.read_threads)
     fingerprint = hashlib.sha256(f"{catalog}|{config.fingerprint}|{__version__}".encode()).hexdigest()
     store = Store.at(config.store.root)
     current = store.current(fingerprint)
@@ -51,17 +54,29 @@ def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console
     """Run one stage of a run, or tell that it is done; its summary marks it as done."""
     done = run.summary(stage)
     if done is not None:
-        console.say(f"{stage}: done in {done.seconds:.1f} s by an earlier attempt")
+        console.say(
+            f"{stage}: done in {done.seconds:.1f} s by an earlier attempt", "stage_kept", {"seconds": done.seconds}
+        )
         return done
     run.require(stage, *STAGES[: STAGES.index(stage)])
     module = import_module(f"prodseek.jobs.{stage}")
     started = time.monotonic()
-    with console.stage(spark, stage):
+    spark.sparkContext.setJobDescription(stage)
+    with console.stage(spark, stage, pace_before(run), _catalogue_rows(run)) as work:
         summary: Summary = module.run(spark, config, run)
-    summary = replace(summary, seconds=round(time.monotonic() - started, 2))
+    summary = replace(
+        summary,
+        seconds=round(time.monotonic() - started, 2),
+        facts={**summary.facts, "failed_tasks": work.failed_tasks},
+    )
     run.write_summary(summary)
     console.stage_done(summary)
     return summary
+
+
+def _catalogue_rows(run: Run) -> int | None:
+    ingested = run.summary("ingest")
+    return None if ingested is None else int(ingested.facts["input_rows"])
 
 
 def run_named(stage: str, config: Config, accept: bool = False) -> None:
@@ -69,28 +84,37 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
 
     accept: publish the night whatever its gates say.
     """
-    console = Console()
     store = Store.at(config.store.root)
-    with hold_root(store.root) as lock:
+    local_dirs = config.spark.conf.get("spark.local.dir")
+    with (
+        kept_log(store.root, as_json=config.logs.format == "json") as log,
+        exported(config, store, is_night=stage == "nightly") as metrics,
+        hold_root(store.root) as lock,
+        explaining_failures(store.root, local_dirs),
+    ):
+        console = Console(log, metrics)
         if lock.taken_from is not None:
-            console.say(f"{store.root} was held by {lock.taken_from}, which is no longer at work: taken over")
+            console.say(
+                f"{store.root} was held by {lock.taken_from}, which is no longer at work: taken over", level="warning"
+            )
         mended = store.mend_latest()
         if mended is not None:
-            console.say(mended)
+            console.say(mended, level="warning")
         with console.starting():
             spark = start_session(config.spark, f"prodseek {stage}")
         try:
             opened = open_run(spark, config)
             lock.name_run(opened.run.run_id)
-            with naming_damaged_files():
-                if stage == "nightly":
-                    from prodseek.jobs import nightly
+            console.name_run(opened.run)
+            if stage == "nightly":
+                from prodseek.jobs import nightly
 
-                    nightly.run(spark, config, console, opened, accept)
-                elif opened.run.is_finished:
-                    console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
-                else:
-                    run_stage(spark, config, opened.run, stage, console)
+                nightly.run(spark, config, console, opened, accept)
+            elif opened.run.is_finished:
+                console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
+            else:
+                console.tell("run_opened", f"{stage} alone, of {config.catalog.uri}", {})
+                run_stage(spark, config, opened.run, stage, console)
         finally:
             spark.stop()
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
-from prodseek.jobs.batches import new_batch_uri, read_batches
+from prodseek.jobs.batches import kept
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import look, photos_of, shrunk_box
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from prodseek import files
 from prodseek.cluster.colours import colour_name, dominant_colour
 from prodseek.config import Config
 from prodseek.photo_source import PhotoSource
@@ -43,18 +42,13 @@ def thumbnails(spark: SparkSession, config: Config, store: Run, regions: DataFra
     read has no row.
     """
     sizes = config.report.region_px, config.report.photo_px
-    cache_uri = store.thumbnails_uri(*sizes)
-    known = read_batches(spark, cache_uri, _SCHEMA)
-    todo = regions.join(known.select("detection_id"), "detection_id", "left_anti")
-    n_todo = todo.count()
-    if n_todo:
-        make = partial(_pictures, photos=photos_of(config, store), sizes_px=sizes)
-        made = deal(todo, "detection_id", n_todo, _PHOTOS_PER_PARTITION).mapInArrow(make, _SCHEMA)
-        made.write.parquet(files.spark_uri(new_batch_uri(cache_uri, store.run_id)))
-        known = read_batches(spark, cache_uri, _SCHEMA)
-    wanted = regions.select("detection_id")
-    # An attempt that died after its batch was whole has made some twice, the same.
-    return known.join(wanted, "detection_id", "left_semi").dropDuplicates(["detection_id"]).select(*_COLUMNS)
+    pictures = partial(_pictures, photos=photos_of(config, store), sizes_px=sizes)
+
+    def make(todo: DataFrame, n_todo: int) -> DataFrame:
+        return deal(todo, "detection_id", n_todo, _PHOTOS_PER_PARTITION).mapInArrow(pictures, _SCHEMA)
+
+    made = kept(spark, store.thumbnails_uri(*sizes), store.run_id, _SCHEMA, regions, "detection_id", make)
+    return made.select(*_COLUMNS)
 
 
 def _pictures(
@@ -64,7 +58,7 @@ def _pictures(
     for batch in batches:
         made = []
         for row in batch.to_pylist():
-            image = look(row["uri"], photos, _DECODE_FACTOR * region_px)
+            image = look(row["uri"], row["image_id"], photos, _DECODE_FACTOR * region_px)
             if image is None:
                 continue
             box = (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"])

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prodseek.jobs.vectors import batch_of, ids_of, vectors_of
+from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -22,6 +23,8 @@ _VOTE_ROUNDS = 4
 _ASKED_AT_ONCE = 1024
 # Of a cosine similarity when votes are added up: whole numbers have the same sum in any order.
 _VOTE_UNITS = 1_000_000
+# A lost executor takes its part of a local checkpoint with it, and nothing can make that again.
+_TWO_COPIES = StorageLevel.MEMORY_AND_DISK_2
 
 
 def voted_for(
@@ -58,7 +61,7 @@ def voted_for(
             decided.withColumnRenamed("detection_id", "neighbour_id"), "neighbour_id"
         )
         of_coarse = _winners(cast, COARSE).select("detection_id", COARSE)
-        won = in_parent(_winners(cast, FINE).join(of_coarse, "detection_id")).localCheckpoint()
+        won = in_parent(_winners(cast, FINE).join(of_coarse, "detection_id")).localCheckpoint(storageLevel=_TWO_COPIES)
         n_won = won.count()
         if not n_won:
             break

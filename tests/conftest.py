@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from nights import TINY_SETTINGS, make_catalogue
 from PIL import Image
 
 from prodseek.config import Config, load_config
@@ -132,6 +133,12 @@ def sample_folder() -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve rows of the sample: see tests/cluster/nights.py."""
+    return make_catalogue(SAMPLE, tmp_path_factory.mktemp("tiny") / "catalogue é")
+
+
+@pytest.fixture(scope="session")
 def spark_session():  # type: ignore[no-untyped-def]
     from prodseek.spark.session import start_session
 
@@ -168,6 +175,21 @@ def night(spark_session, tiny_weights: Path, tmp_path_factory: pytest.TempPathFa
 
     root = tmp_path_factory.mktemp("night")
     return nightly.run(spark_session, night_config(SAMPLE / "catalog.csv", root), Console())
+
+
+@pytest.fixture(scope="session")
+def undisturbed_tiny_night(
+    spark_session,  # type: ignore[no-untyped-def]
+    tiny_catalogue: Path,
+    tiny_weights: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Run:
+    """One whole night over the tiny catalogue, in local[2], with the settings that its disturbed likes have."""
+    from prodseek.jobs import nightly
+    from prodseek.jobs.progress import Console
+
+    root = tmp_path_factory.mktemp("undisturbed")
+    return nightly.run(spark_session, night_config(tiny_catalogue, root, *TINY_SETTINGS), Console())
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The command line: `prodseek run`, `prodseek search`, `prodseek search-batch`, `prodseek evaluate`,
+"""The command line: `prodseek run`, `prodseek plan`, `prodseek search`, `prodseek search-batch`, `prodseek evaluate`,
 `prodseek verify`, `prodseek status`, `prodseek gc`, `prodseek config`, `prodseek weights`, `prodseek export-index`,
 `prodseek java-home`."""
 
@@ -72,6 +72,33 @@ def run(
     from prodseek.jobs.stages import run_named
 
     run_named(stage.value, load_config(environment, config_files or (), settings or (), catalog, root), accept)
+
+
+@app.command()
+def plan(
+    catalog: Annotated[str, typer.Argument(help="A folder of photos, or a CSV or Parquet manifest.")],
+    executors: Annotated[
+        int | None, typer.Option(min=1, help="Executors of the cluster; this machine without.")
+    ] = None,
+    cores: Annotated[int | None, typer.Option(min=1, help="Task slots of each.")] = None,
+    memory: Annotated[str | None, typer.Option(help="Memory of each, all processes together, such as 16g.")] = None,
+    gpus: Annotated[int, typer.Option(min=0, help="GPUs of each.")] = 0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long to measure, loading not counted.")] = 30.0,
+    costs: Annotated[bool, typer.Option("--costs", help="Print every cost and where it comes from.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
+    root: Root = None,
+    environment: Environment = "local",
+    config_files: ConfigFiles = None,
+    settings: Settings = None,
+) -> None:
+    """Say what a night over CATALOG will take: time, memory, storage and price by stage, and what will not fit.
+
+    Some of its photos are measured; where the root has a finished run and the machine is the same, that run's pace counts.
+    """
+    from prodseek.planning.show import plan_night
+
+    loaded = load_config(environment, config_files or (), settings or (), catalog, root)
+    plan_night(loaded, executors, cores, memory, gpus, seconds, as_json, costs)
 
 
 ReadRoot = Annotated[str, typer.Option("--root", help="Where runs are kept.")]
@@ -272,12 +299,19 @@ def main() -> None:
 
 
 def explain_errors(command: Callable[[], object]) -> None:
-    """Call `command`; an error that prodseek explains becomes one message and its exit code, without a traceback."""
+    """Call `command`; an error that prodseek explains, or the system, becomes one message and its exit code, without a
+    traceback."""
     try:
         command()
     except ProdseekError as error:
         print(f"prodseek: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
+    except OSError as error:
+        print(
+            f"prodseek: storage fails: {error}. See that the place can be read and written, then start again",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

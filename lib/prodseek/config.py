@@ -17,6 +17,7 @@ from pydantic_core import PydanticCustomError
 from prodseek.errors import ConfigError
 from prodseek.files import user_cache_dir
 from prodseek.images import ImageLimits
+from prodseek.web import network_of
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -25,6 +26,7 @@ Name = Annotated[str, StringConstraints(min_length=1)]
 
 # An absolute path, or a URI with a host or bucket.
 _PLACE = re.compile(r"/|[A-Za-z0-9]+://[^/]|file:///")
+_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 # How the weights file of each network ends.
 _WEIGHTS_ENDINGS = {
     "yolov3-tiny": (".weights",),
@@ -47,6 +49,10 @@ class CatalogConfig(_Section):
     product_id_column: Name | None
     product_id_from: Literal["file", "folder"]
     allowed_roots: tuple[Name, ...]
+    read_attempts: Count
+    read_timeout_seconds: Annotated[float, Field(gt=0.0)]
+    http_hosts: tuple[Name, ...]
+    http_timeout_seconds: Annotated[float, Field(gt=0.0)]
 
     @field_validator("allowed_roots")
     @classmethod
@@ -59,6 +65,19 @@ class CatalogConfig(_Section):
                 {"root": repr(relative[0])},
             )
         return roots
+
+    @field_validator("http_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [host for host in hosts if not _HOST.fullmatch(host) and network_of(host) is None]
+        if wrong:
+            raise PydanticCustomError(
+                "hosts",
+                "{host} must be a host's name without scheme, port and wildcard, such as img.example.com, or an address or "
+                "network, such as 10.0.0.0/8",
+                {"host": repr(wrong[0])},
+            )
+        return hosts
 
 
 class StoreConfig(_Section):
@@ -191,6 +210,16 @@ class ReportConfig(_Section):
     currency: Name
 
 
+class LogsConfig(_Section):
+    """format: what standard error gets; the root gets JSON in any case."""
+
+    format: Literal["console", "json"]
+
+
+class MetricsConfig(_Section):
+    prometheus_file: Name | None
+
+
 class SparkConfig(_Section):
     master: Name | None
     driver_memory: Annotated[str, StringConstraints(pattern=r"^\d+[kmgt]$")]
@@ -213,16 +242,17 @@ class Config(_Section):
     cluster: ClusterConfig
     gates: GatesConfig
     report: ReportConfig
+    logs: LogsConfig
+    metrics: MetricsConfig
     spark: SparkConfig
     seed: Annotated[int, Field(ge=0, lt=2**31)]
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the settings that can change a result: where things lie and how Spark runs do not count, nor do
-        limits that decide about publishing it."""
-        settings = self.model_dump(
-            mode="json", exclude={"store": True, "spark": True, "gates": True, "catalog": {"uri"}}
-        )
+        """SHA-256 of the settings that can change a result: where things lie, how Spark runs and what is told of it
+        do not count, nor do limits that decide about publishing it."""
+        aside = dict.fromkeys(("store", "spark", "gates", "logs", "metrics"), True)
+        settings = self.model_dump(mode="json", exclude={**aside, "catalog": {"uri"}})
         return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 

@@ -9,6 +9,19 @@ class ProdseekError(Exception):
     exit_code = 1
 
 
+def exit_code_of(error: BaseException | None) -> int:
+    """What a process ends with that this error ends; 0 for None."""
+    if error is None:
+        return 0
+    if isinstance(error, ProdseekError):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return 130
+    if isinstance(error, SystemExit):
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    return 1
+
+
 class ConfigError(ProdseekError):
     """The configuration cannot be used; the message lists every fault, one a line."""
 
@@ -33,6 +46,10 @@ class StoreError(ProdseekError):
 
 class DamagedError(StoreError):
     """A file of a run is missing, cut short or altered; what merely cannot be read at the moment is a plain StoreError."""
+
+
+class MachineError(ProdseekError):
+    """A disk, memory or a process failed under a run; what is done stays done, and the same command resumes the run."""
 
 
 class RootLockedError(ProdseekError):

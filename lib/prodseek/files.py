@@ -17,6 +17,10 @@ from pyarrow import fs
 
 SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 _SPARK_SCHEMES = {"s3": "s3a"}
+# An S3 server that sends nothing for this long is asked again, by the client itself; what it answers with 429 or 5xx too.
+S3_CONNECT_SECONDS = 10.0
+S3_REQUEST_SECONDS = 15.0
+S3_ATTEMPTS = 3
 
 
 def join(base: str, *parts: str) -> str:
@@ -93,7 +97,24 @@ def _file_system(authority_uri: str) -> tuple[fs.FileSystem, str]:
         file_system, prefix = fs.FileSystem.from_uri(authority_uri)
     except pa.ArrowInvalid as error:
         raise ValueError(f"cannot read {authority_uri}: {error}") from error
+    if isinstance(file_system, fs.S3FileSystem):
+        # A URI has no place for these, and the constructor alone reads neither the endpoint nor the bucket's region.
+        _, (options,) = file_system.__reduce__()
+        file_system = fs.S3FileSystem(
+            **{
+                **options,
+                "region": file_system.region,
+                "connect_timeout": S3_CONNECT_SECONDS,
+                "request_timeout": S3_REQUEST_SECONDS,
+                "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=S3_ATTEMPTS),
+            }
+        )
     return file_system, prefix
+
+
+def is_remote(uri: str) -> bool:
+    """Whether `uri` names something behind a network protocol, not in the machine's own file system."""
+    return _scheme(uri) not in ("", "file")
 
 
 def read_bytes(uri: str, max_bytes: int | None = None, within: str | None = None) -> bytes:

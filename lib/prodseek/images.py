@@ -9,12 +9,18 @@ import struct
 import warnings
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError, features
 
+# To be raised when `decode_image`, `pixel_hash` or the PDQ hash comes to give something else for the same bytes.
+DECODER_VERSION = 1
+_DECODER_PACKAGES = ("pillow", "pillow-heif", "pdqhash")
+# A Pillow of the same version may be built with another one of these.
+_DECODER_LIBRARIES = ("libjpeg_turbo", "jpg", "webp", "avif", "libtiff")
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 WHITE = (255, 255, 255)
 
@@ -66,6 +72,7 @@ class RejectReason(StrEnum):
     TOO_SMALL = "too_small"
     TOO_MANY_PIXELS = "too_many_pixels"
     CHANGED = "changed"
+    CRASHED = "crashed"
 
 
 class ImageRejected(Exception):  # noqa: N818
@@ -98,6 +105,16 @@ class DecodedImage:
     width_px: int
     height_px: int
     format: str
+
+
+def decoder() -> dict[str, str]:
+    """What decides how bytes become pixels and hashes, with versions: photos decoded with an equal one need not be again."""
+    built_with = {name: features.version(name) or "none" for name in _DECODER_LIBRARIES}
+    return {
+        "decode_image": str(DECODER_VERSION),
+        **{name: version(name) for name in _DECODER_PACKAGES},
+        **built_with,
+    }
 
 
 def content_id(data: bytes) -> str:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import partial
 
 from prodseek import files
 from prodseek.config import Config
 from prodseek.images import ImageLimits, ImageRejected, RejectReason
+from prodseek.patience import Patience, persistently
+from prodseek.web import WebAccess, check_host, fetch, head, is_web
 
 
 @dataclass(frozen=True)
 class FileStamp:
-    """Size and time of change of a photo, as the file system tells them; None where it cannot."""
+    """Size and time of change of a photo, as its storage tells them, and a web server's ETag; None where it cannot."""
 
     n_bytes: int | None
     mtime_ns: int | None
+    tag: str | None = None
 
 
 @dataclass(frozen=True)
@@ -22,20 +28,34 @@ class PhotoSource:
     """Where the photos of a catalogue lie. Whoever wrote the catalogue chose their names, so each is checked first.
 
     base_uri: the folder that relative URIs start from; it may be read with all below it. allowed_roots: what else may be.
+    patience: how long storage that fails or does not answer is asked again. web: hosts that may be asked for photos.
     """
 
     base_uri: str
     allowed_roots: tuple[str, ...]
     limits: ImageLimits
+    patience: Patience = Patience()
+    web: WebAccess = WebAccess()
 
     @classmethod
     def of(cls, config: Config, base_uri: str) -> PhotoSource:
         """The photos of a catalogue whose relative URIs start from `base_uri`."""
-        return cls(base_uri, config.catalog.allowed_roots, config.images.limits)
+        catalog = config.catalog
+        patience = Patience(catalog.read_attempts, catalog.read_timeout_seconds)
+        web = WebAccess(catalog.http_hosts, catalog.http_timeout_seconds)
+        return cls(base_uri, catalog.allowed_roots, config.images.limits, patience, web)
 
     def locate(self, uri: str) -> str:
         """Where the photo lies that the catalogue names `uri`. Nothing is opened. Raises ImageRejected where it may not be
         read."""
+        if is_web(uri):
+            if not self.web.hosts:
+                raise ImageRejected(
+                    RejectReason.UNSUPPORTED_URI,
+                    f"{uri} lies on a web server; if photos may be fetched from there, name its host in catalog.http_hosts",
+                )
+            check_host(uri, self.web)
+            return uri
         return self._checked(uri)[0]
 
     def _checked(self, uri: str) -> tuple[str, str]:
@@ -56,26 +76,50 @@ class PhotoSource:
 
     def read(self, uri: str) -> bytes:
         """A photo's bytes; at most `limits.max_bytes` + 1 of them. Raises ImageRejected."""
-        located, root = self._checked(uri)
-        return read_photo(located, self.limits.max_bytes, root)
+
+        def read() -> bytes:
+            # A mount may hang where its links are followed as well as where the photo is read.
+            if is_web(uri):
+                return fetch(self.locate(uri), self.web, self.limits.max_bytes)
+            located, root = self._checked(uri)
+            return files.read_bytes(located, self.limits.max_bytes, root)
+
+        return _read_patiently(read, files.resolve(uri, self.base_uri), self.patience)
 
     def stamp(self, uri: str) -> FileStamp:
         """Size and time of change of a photo, without reading it."""
-        try:
-            file_system, path = files.locate(self.locate(uri))
+
+        def look() -> FileStamp:
+            located = self.locate(uri)
+            if is_web(located):
+                return _web_stamp(head(located, self.web))
+            file_system, path = files.locate(located)
             info = file_system.get_file_info(path)
+            return FileStamp(info.size, info.mtime_ns)
+
+        try:
+            return persistently(look, self.patience, files.is_remote(files.resolve(uri, self.base_uri)))
         except (ImageRejected, OSError, ValueError):
             return FileStamp(None, None)
-        return FileStamp(info.size, info.mtime_ns)
 
 
-def read_photo(uri: str, max_bytes: int, within: str | None = None) -> bytes:
-    """The bytes of a photo; at most `max_bytes` + 1 of them. Raises ImageRejected.
-
-    within: a folder as `files.real` gives it, for a name that is not trusted; None for a place that its reader chose.
-    """
+def _web_stamp(headers: dict[str, str]) -> FileStamp:
+    n_bytes, changed = headers.get("content-length", ""), headers.get("last-modified")
     try:
-        return files.read_bytes(uri, max_bytes, within)
+        mtime_ns = None if changed is None else int(parsedate_to_datetime(changed).timestamp()) * 10**9
+    except ValueError:
+        mtime_ns = None
+    return FileStamp(int(n_bytes) if n_bytes.isdecimal() else None, mtime_ns, headers.get("etag"))
+
+
+def read_photo(uri: str, max_bytes: int, patience: Patience = Patience()) -> bytes:
+    """The bytes of a photo at a place that its reader chose; at most `max_bytes` + 1 of them. Raises ImageRejected."""
+    return _read_patiently(partial(files.read_bytes, uri, max_bytes), uri, patience)
+
+
+def _read_patiently(read: Callable[[], bytes], uri: str, patience: Patience) -> bytes:
+    try:
+        return persistently(read, patience, files.is_remote(uri))
     except FileNotFoundError as error:
         raise ImageRejected(RejectReason.MISSING, f"no file at {uri}") from error
     except ValueError as error:

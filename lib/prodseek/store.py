@@ -1,8 +1,11 @@
 """What runs leave behind, and the rule that decides whether a run exists: its MANIFEST.json, written last.
 
 <root>/cache/detections/model=<model_id>/batch=<run_id>-<n>/
+<root>/cache/{photo_codes,pair_verdicts}/recipe=<hash>/batch=<run_id>-<n>/
+<root>/cache/looks/version=<n>,side_px=<px>/batch=<run_id>-<n>/
 <root>/cache/thumbnails/region_px=<px>,photo_px=<px>/batch=<run_id>-<n>/
 <root>/runs/<run_id>/<table>/  index/  report/  stages/<stage>.json  MANIFEST.json
+<root>/logs/<run_id>.jsonl
 <root>/LATEST  LOCK
 """
 
@@ -86,13 +89,17 @@ class Run:
     def table_uri(self, table: str) -> str:
         return self.path(table)
 
+    def cache_folder(self, kind: str, key: str) -> str:
+        """A folder of what this run and all before it have kept for those to come."""
+        return files.join(self.root, "cache", kind, key)
+
     def cache_uri(self, model_id: str) -> str:
         """The folder of regions that `model_id` has found, in this run and all before it."""
-        return files.join(self.root, "cache", "detections", f"model={model_id}")
+        return self.cache_folder("detections", f"model={model_id}")
 
     def thumbnails_uri(self, region_px: int, photo_px: int) -> str:
         """The folder of thumbnails of these sizes that this run and all before it have made."""
-        return files.join(self.root, "cache", "thumbnails", f"region_px={region_px},photo_px={photo_px}")
+        return self.cache_folder("thumbnails", f"region_px={region_px},photo_px={photo_px}")
 
     @property
     def is_finished(self) -> bool:

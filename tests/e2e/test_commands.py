@@ -1,8 +1,9 @@
-"""The command line as a person uses it: exit codes, one clear sentence, no-op, resume, spark-submit."""
+"""The command line as a person uses it: exit codes, one clear sentence, one run at a time, spark-submit."""
 
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,6 @@ import pytest
 
 from prodseek.index.stored import open_index
 from prodseek.store import Run, Store
-from prodseek.tables import TABLES
 
 REPO = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -63,85 +63,26 @@ def small_catalog(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory)
     return folder / "catalog.csv"
 
 
-def tables_of(root: Path) -> dict[str, list[dict[str, object]]]:
-    """Every table of the latest run, order aside."""
-    latest = Store.at(str(root)).latest()
-    found = {}
-    for name in TABLES:
-        if Path(latest.table_uri(name)).exists():
-            found[name] = pq.read_table(latest.table_uri(name)).to_pylist()
-    for row in found["near_duplicates"]:
-        row["evidence"].pop("verification_ms")
-    for rows in found.values():
-        rows.sort(key=repr)
-    # A new group's id holds the run's, which holds the time.
-    names = {row["group_id"]: row["title"] for row in found["curation_summary"]}
-    for name in ("curation_groups", "curation_summary", "group_lineage"):
-        for row in found[name]:
-            for column in {"group_id", "coarse_group_id", "nearest_group_id"} & row.keys():
-                row[column] = names.get(row[column])
-        found[name].sort(key=repr)
-    return found
-
-
-def test_a_resumed_night_gives_the_tables_of_a_cluster_and_is_not_run_again(
+def test_one_run_at_a_time_and_one_stage_after_the_other(
     small_catalog: Path, tmp_path: Path, tiny_weights: Path
 ) -> None:
-    roots = {name: tmp_path / name for name in ("local", "cluster")}
-
-    def start(stage: str, name: str, master: str, partitions: int) -> subprocess.CompletedProcess[str]:
-        conf = f"spark.conf={{spark.sql.shuffle.partitions: '{partitions}'}}"
-        settings = ["--set", f"spark.master={master}", "--set", conf]
-        return prodseek("run", stage, "--catalog", small_catalog, "--root", roots[name], *settings)
-
-    arguments = [
-        "run",
-        "ingest",
-        "--catalog",
-        small_catalog,
-        "--root",
-        roots["local"],
-        "--set",
-        "spark.master=local[2]",
-    ]
-    killed = background(BIN / "prodseek", *arguments)
-    wait_for(roots["local"] / "LOCK")
+    root = tmp_path / "root"
+    options = ("--catalog", small_catalog, "--root", root, "--set", "spark.master=local[2]")
+    ingest = (BIN / "prodseek", "run", "ingest", *options)
+    killed = background(*ingest)
+    wait_for(root / "LOCK")
     killed.kill()
     killed.communicate()
-    first = background(BIN / "prodseek", *arguments)
-    wait_for(roots["local"] / "LOCK", f'"process_id": {first.pid},')
-    second = prodseek(*arguments)
+    first = background(*ingest)
+    wait_for(root / "LOCK", f'"process_id": {first.pid},')
+    second = run(*ingest)
     assert second.returncode == 3 and f"is in use by process {first.pid} on " in second.stderr, second.stderr
     _, said = first.communicate(timeout=900)
     assert first.returncode == 0, said
     assert f"was held by process {killed.pid} on " in said and "taken over" in said
-    assert not (roots["local"] / "LOCK").exists()
-    lacking = start("project", "local", "local[2]", 8)
+    assert not (root / "LOCK").exists()
+    lacking = prodseek("run", "project", *options)
     assert lacking.returncode == 1 and "needs embed first" in lacking.stderr
-    (run_id,) = Store.at(str(roots["local"])).run_ids()
-    done = start("nightly", "local", "local[2]", 8)
-    assert done.returncode == 0, done.stderr
-    assert "resuming run" in done.stderr and "ingest: done" in done.stderr
-    for line in (
-        "rows in",
-        "rejected          6 (2 truncated",
-        "duplicate groups",
-        "curation groups",
-        "report",
-        "Parquet",
-    ):
-        assert line in done.stdout
-    assert Store.at(str(roots["local"])).latest().run_id == run_id
-    again = start("nightly", "local", "local[2]", 8)
-    assert again.returncode == 0 and "exists and is finished" in again.stderr
-    assert Store.at(str(roots["local"])).run_ids() == [run_id]
-
-    done = start("nightly", "cluster", "local-cluster[2,1,2048]", 1)
-    assert done.returncode == 0, done.stderr
-    local, cluster = (tables_of(root) for root in roots.values())
-    assert set(local) == set(TABLES) - {"search_results", "rejected_prompts"}
-    for name in local:
-        assert local[name] == cluster[name], name
 
 
 @pytest.mark.parametrize(
@@ -166,6 +107,10 @@ def test_a_catalogue_of_rejects_only_exits_2(tmp_path: Path) -> None:
     done = prodseek("run", "--catalog", tmp_path / "photos", "--root", tmp_path / "root")
     assert done.returncode == 2
     assert "none of the 1 rows" in done.stderr and "1 not_an_image" in done.stderr and "Traceback" not in done.stderr
+    (log,) = (tmp_path / "root" / "logs").iterdir()
+    last = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
+    assert (last["event"], last["stage"], last["run_id"]) == ("failed", "ingest", log.stem)
+    assert last["figures"]["exit_code"] == 2 and "none of the 1 rows" in last["message"]
 
 
 def test_config_is_shown() -> None:
@@ -201,3 +146,6 @@ def test_spark_submit_with_the_wheel(small_catalog: Path, tmp_path: Path, tiny_w
     store = Store.at(str(tmp_path / "root"))
     summary = store.run(store.run_ids()[0]).summary("ingest")
     assert summary is not None and summary.rows["images"] == SMALL - 6
+    kept = (tmp_path / "root" / "logs" / f"{store.run_ids()[0]}.jsonl").read_text(encoding="utf-8")
+    events = {line["event"]: line for line in map(json.loads, kept.splitlines())}
+    assert events["stage_done"]["figures"]["rows"] == summary.rows and events["ended"]["figures"]["exit_code"] == 0

@@ -268,3 +268,32 @@ def test_killed_workers_leave_the_same_files(night_of, tmp_path: Path) -> None: 
         for r in (killed, undisturbed)
     ]
     assert tables[0] == tables[1]
+
+
+def changed_catalogue(rng: np.random.Generator, ids, vectors, seed: int, n_gone: int, n_new: int):  # type: ignore[no-untyped-def]
+    """The catalogue without some of its regions and with some others."""
+    more_ids, more = catalogue(n_new, seed)
+    kept = rng.permutation(len(ids))[n_gone:]
+    return np.r_[ids[kept], more_ids], np.r_[vectors[kept], more]
+
+
+@pytest.mark.parametrize("n", [600, N_IVF])
+def test_edges_carried_on_are_those_of_a_graph_that_is_searched_anew(  # type: ignore[no-untyped-def]
+    spark: SparkSession, night_of, make_config, tmp_path: Path, n: int
+) -> None:
+    rng = np.random.default_rng(5)
+    ids, vectors = catalogue(n)
+    vectors[: n // 20] = vectors[0]  # some are equal, and their edges are ordered by id
+    night_of(1, ids, vectors, graph=True, images=ids // 3, is_primary=ids % 2 == 0)
+    for day, (n_gone, n_new) in enumerate([(n // 50, n // 40), (0, 5), (7, 0), (0, 0)], start=2):
+        ids, vectors = changed_catalogue(rng, ids, vectors, day, n_gone, n_new)
+        run, _ = night_of(day, ids, vectors, graph=True, images=ids // 3, is_primary=ids % 2 == 0)
+        carried, facts = edges_of(spark, run), run.summary("neighbours").facts
+        assert facts["carried_on_from"] and n_new <= facts["searched_regions"] < n / 2
+        before = Store(run.root).before(run)
+        hidden = Path(before.table_uri("neighbours"))
+        hidden.rename(hidden.with_name("hidden"))
+        anew = neighbours.run(spark, make_config(tmp_path, run.root), run)
+        assert anew.facts["searched_regions"] == len(ids) and "has no table neighbours" in anew.lines[1]
+        assert carried.equals(edges_of(spark, run))
+        hidden.with_name("hidden").rename(hidden)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import Counter
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,7 +18,7 @@ from prodseek.jobs.catalogue import catalog_fingerprint, catalog_rows, open_cata
 from pyspark.sql import SparkSession
 
 from prodseek.config import load_config
-from prodseek.errors import CatalogError, ConfigError
+from prodseek.errors import CatalogError, ConfigError, StoreError
 from prodseek.photo_source import PhotoSource
 from prodseek.store import Run
 
@@ -110,7 +114,8 @@ def test_fingerprint_follows_rows_and_files_not_their_order(
         (tmp_path / "c.csv").write_text("product_id,uri\n" + "\n".join(lines) + "\n")
         config = make_config(tmp_path / "c.csv", tmp_path / "root").catalog
         source = open_catalog(config)
-        return catalog_fingerprint(catalog_rows(spark, source, config), PhotoSource.of(load_config(), source.base_uri))
+        photos = PhotoSource.of(load_config(), source.base_uri)
+        return catalog_fingerprint(catalog_rows(spark, source, config), photos, read_threads=2)
 
     (tmp_path / "a.jpg").write_bytes(make_jpeg())
     base = fingerprint(["p,a.jpg", "q,a.jpg"])
@@ -142,3 +147,54 @@ def test_no_catalogue(spark: SparkSession, empty_run: Run, tmp_path: Path, make_
         assert error.value.exit_code == 2
     with pytest.raises(ConfigError, match=r"catalog\.uri: missing"):
         open_catalog(make_config("x", "y").catalog.model_copy(update={"uri": None}))
+
+
+def test_storage_that_fails_ends_the_stage_with_an_error_and_not_with_rejects(
+    spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg, make_config
+) -> None:  # type: ignore[no-untyped-def]
+    """Reading address 0 of a process fails as a bad sector does; a pipe nobody writes to stalls as a dead mount does."""
+    catalog = tmp_path / "catalog.csv"
+
+    def run(names: list[str], *settings: str) -> dict[str, int]:
+        catalog.write_text(
+            "product_id,uri\n" + "\n".join(f"{name},{name} {n}.jpg" for name in names for n in range(12))
+        )
+        always = ["catalog.allowed_roots=[/proc]", "catalog.read_attempts=2", "catalog.read_timeout_seconds=0.2"]
+        return ingest.run(spark, make_config(catalog, tmp_path / "root", *always, *settings), empty_run).rows
+
+    for number in range(12):
+        (tmp_path / f"broken {number}.jpg").symlink_to("/proc/self/mem")
+        (tmp_path / f"good {number}.jpg").write_bytes(make_jpeg())
+        os.mkfifo(tmp_path / f"stalls {number}.jpg")
+    with pytest.raises(CatalogError, match=r"none of the 12 rows .* 12 unreadable, such as: .*Input/output error"):
+        run(["broken"])
+    with pytest.raises(StoreError, match=r"12 of 24 photos cannot be read, .* such as: stalls .*: no"):
+        run(["stalls", "good"])
+    assert run(["good", "broken"], "gates.max_reject_share=0.5") == {"images": 12, "rejects": 12}
+
+
+def test_photos_of_a_web_server(
+    spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg, make_config, tables
+) -> None:  # type: ignore[no-untyped-def]
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    (tmp_path / "web").mkdir()
+    (tmp_path / "web" / "a.jpg").write_bytes(make_jpeg())
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path / "web"))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        web = f"http://127.0.0.1:{server.server_port}"
+        (tmp_path / "c.csv").write_text(
+            f"product_id,uri\np,{web}/a.jpg\nq,{web}/absent.jpg\nr,http://localhost/a.jpg\n"
+        )
+        config = make_config(tmp_path / "c.csv", tmp_path / "root", "catalog.http_hosts=[127.0.0.1]")
+        images, rejects = ingested(spark, empty_run, config, tables)
+        assert images.column("uri").to_pylist() == [f"{web}/a.jpg"]
+        assert sorted(rejects.column("reason").to_pylist()) == ["missing", "not_allowed"]
+        source = open_catalog(config.catalog)
+        photos, rows = PhotoSource.of(config, source.base_uri), catalog_rows(spark, source, config.catalog)
+        before = catalog_fingerprint(rows, photos, read_threads=2)
+        (tmp_path / "web" / "a.jpg").write_bytes(make_jpeg(size=(65, 48)))
+        assert catalog_fingerprint(rows, photos, read_threads=2) != before
+        server.shutdown()

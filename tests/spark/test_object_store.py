@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ import boto3
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from faulty_proxy import FaultyProxy
 from moto.server import ThreadedMotoServer
 
 from prodseek.index.stored import open_index
@@ -55,6 +58,34 @@ for _ in range(3):
         print("refused", flush=True)
         sys.stdin.readline()
     print("free", flush=True)
+"""
+
+PATIENT = """
+import sys
+from prodseek import files
+from prodseek.images import ImageLimits
+from prodseek.patience import Patience
+from prodseek.photo_source import PhotoSource
+from prodseek.pipeline import map_ahead
+
+files.S3_REQUEST_SECONDS = 1.0
+photos = PhotoSource("s3://catalogue/night", (), ImageLimits(), Patience(5, 20.0))
+read = list(map_ahead(photos.read, [f"{number}.jpg" for number in range(60)], 4))
+print([data.decode() for data in read] == [str(number) for number in range(60)])
+"""
+
+LOG = """
+import json
+from prodseek import files
+from prodseek.logs import kept_log, log_uri
+
+for attempt in range(2):
+    with kept_log("s3://catalogue/store", as_json=False) as log:
+        log.write("early", "")
+        log.name_run("20260101T000000Z-00000001")
+        log.write("late", "")
+kept = files.read_bytes(log_uri("s3://catalogue/store", log.run_id)).decode().splitlines()
+print([json.loads(line)["event"] for line in kept])
 """
 
 SEARCH = """
@@ -147,3 +178,35 @@ def test_of_two_who_start_at_once_on_s3_one_has_the_root(s3: None) -> None:
     for process in processes:
         assert process.wait(timeout=20) == 0
     assert not [key for key in client.list_objects_v2(Bucket=BUCKET).get("Contents", ()) if "LOCK" in key["Key"]]
+
+
+def test_an_s3_server_that_fails_and_stalls_is_asked_again(s3: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    for number in range(60):
+        client.put_object(Bucket=BUCKET, Key=f"night/{number}.jpg", Body=str(number).encode())
+    proxy = FaultyProxy(int(os.environ["AWS_ENDPOINT_URL"].rpartition(":")[2]))
+    proxy.set_faults(every=20, stall_at=33)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+    done = subprocess.run([sys.executable, "-c", PATIENT], capture_output=True, text=True, timeout=120)
+    proxy.close()
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "True"
+    assert proxy.n_faults >= 6 and proxy.n_stalls == 1
+
+
+def test_ingest_from_an_s3_server_that_fails_loses_no_row() -> None:
+    bench = Path(__file__).parents[1] / "bench" / "bench_object_store.py"
+    arguments = ["--objects", "200", "--threads", "4", "--every", "20", "--stall-at", "0", "--json"]
+    done = subprocess.run([sys.executable, str(bench), *arguments], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    assert found["faults"] >= 20 and found["requests"] >= 400
+    assert found["rows"] == 200 and found["images"] == 200 and found["rejects"] == 0
+
+
+def test_the_log_of_two_attempts_on_s3(s3: None) -> None:
+    boto3.client("s3").create_bucket(Bucket=BUCKET)
+    done = subprocess.run([sys.executable, "-c", LOG], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{['early', 'late', 'ended'] * 2}\n" and done.stderr == ""

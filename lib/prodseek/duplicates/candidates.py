@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 MAX_PHOTOS_A_CODE = 8
 # Weights are whole numbers of this fraction, so that their sums do not depend on their order.
 _WEIGHT_STEP = 0.1
+_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 class CodePairs(NamedTuple):
@@ -42,6 +43,9 @@ def pairs_by_codes(
     distinct[1:] = (np.diff(codes) != 0) | (np.diff(rows) != 0)
     rows, codes = rows[distinct], codes[distinct]
     known, first, count = np.unique(codes, return_index=True, return_counts=True)
+    # Most of what is asked for nobody has: seeing that takes a tenth of looking it up.
+    hopeful = _may_be_among(asked_codes, known)
+    asking_rows, asked_codes = asking_rows[hopeful], asked_codes[hopeful]
     place = np.searchsorted(known, asked_codes)
     place[place == len(known)] = 0
     found = (known[place] == asked_codes) & (count[place] <= MAX_PHOTOS_A_CODE) if len(known) else place > 0
@@ -64,6 +68,25 @@ def heaviest_pairs(pairs: CodePairs, n_partners: int) -> CodePairs:
     place[order] = np.arange(len(order)) - np.searchsorted(left[order], left[order])
     kept = (place < n_partners).reshape(2, -1).any(axis=0)
     return CodePairs(*(values[kept] for values in pairs))
+
+
+def buckets_of(codes: NDArray[np.int64], n_buckets: int) -> NDArray[np.int64]:
+    """(N,) which of n_buckets each code belongs to, about as many to each."""
+    return ((_mixed(codes) >> np.uint64(32)) % np.uint64(n_buckets)).astype(np.int64)
+
+
+def _may_be_among(asked: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Whether each code may be a known one: a few of the others pass too (Bloom 1970, with a single hash)."""
+    n_bits = max(16, min(27, len(known).bit_length() + 4))
+    seen = np.zeros(2**n_bits, np.bool_)
+    seen[_mixed(known) >> np.uint64(64 - n_bits)] = True
+    found: NDArray[np.bool_] = seen[_mixed(asked) >> np.uint64(64 - n_bits)]
+    return found
+
+
+def _mixed(codes: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Codes as numbers whose higher bits depend on all of theirs (Knuth, TAOCP 3, section 6.4)."""
+    return codes.astype(np.uint64) * _HASH_FACTOR
 
 
 def _summed(low: NDArray[np.int64], high: NDArray[np.int64], weight: NDArray[np.int64]) -> CodePairs:

@@ -88,6 +88,11 @@ def model_from_json(text: str) -> ConfidenceModel:
     return model
 
 
+def model_json() -> str:
+    """The shipped model as it is stored."""
+    return files("prodseek.duplicates").joinpath(MODEL_FILE).read_text(encoding="utf-8")
+
+
 @cache
 def _shipped_model() -> ConfidenceModel:
-    return model_from_json(files("prodseek.duplicates").joinpath(MODEL_FILE).read_text(encoding="utf-8"))
+    return model_from_json(model_json())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -22,6 +23,8 @@ _CODE_BITS = 28
 _CODE_PHOTOS = 4096
 _MAX_CODE_BITS = 60
 PROBED_BITS = 4
+# Raise it when the features or codes of a photo change: what was kept of earlier nights is then made again.
+_FEATURES_VERSION = 1
 _DESCRIPTOR_SHAPE = (4, 4, 8)  # rows and columns of cells, directions of gradients
 _CODE_SEED = 0
 
@@ -79,20 +82,57 @@ def mirrored_descriptors(descriptors: NDArray[np.float32]) -> NDArray[np.float32
     return np.ascontiguousarray(cells[:, ::-1, :, directions].reshape(len(descriptors), -1))
 
 
-def feature_codes(descriptors: NDArray[np.float32], n_photos: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Codes that alike descriptors share: (N,) that a photo is found under, (N, 2 ** PROBED_BITS) that it asks for.
+@dataclass(frozen=True)
+class FeatureCodes:
+    """Codes that alike descriptors share. codes: (N,) int64; nearest_bits: (N, PROBED_BITS) uint8, those nearest to changing."""
+
+    codes: NDArray[np.int64]
+    nearest_bits: NDArray[np.uint8]
+
+    @property
+    def asked(self) -> NDArray[np.int64]:
+        """(N, 2 ** PROBED_BITS) int64: what a photo asks others for, its codes with the nearest bits either way."""
+        flips = np.arange(2**PROBED_BITS)[:, None] >> np.arange(PROBED_BITS) & 1
+        return self.codes[:, None] ^ ((np.int64(1) << self.nearest_bits.astype(np.int64)) @ flips.T)
+
+    def to_bytes(self) -> tuple[bytes, bytes]:
+        """Codes and nearest bits; 12 bytes a feature."""
+        return self.codes.astype("<i8").tobytes(), self.nearest_bits.tobytes()
+
+    @classmethod
+    def from_bytes(cls, codes: bytes, nearest_bits: bytes) -> FeatureCodes:
+        """What `to_bytes` gave."""
+        return cls(np.frombuffer(codes, "<i8"), np.frombuffer(nearest_bits, np.uint8).reshape(-1, PROBED_BITS))
+
+
+def code_bits(n_photos: int) -> int:
+    """Bits of a code in a catalogue of n_photos: more photos need longer codes for a code to stay as rare."""
+    return min(_MAX_CODE_BITS, _CODE_BITS + max(0, math.ceil(math.log2(max(1, n_photos) / _CODE_PHOTOS))))
+
+
+def feature_codes(descriptors: NDArray[np.float32], n_bits: int) -> FeatureCodes:
+    """Codes of descriptors, (N, 128) float32.
 
     A bit says on which side of a random plane a descriptor lies; whoever asks also tries the other side of the planes
-    that it lies nearest to. descriptors: (N, 128) float32; n_photos: in the whole catalogue. Sources: Charikar,
-    "Similarity Estimation Techniques from Rounding Algorithms", 2002; Lv et al., "Multi-Probe LSH", 2007.
+    that it lies nearest to. Sources: Charikar, "Similarity Estimation Techniques from Rounding Algorithms", 2002; Lv et
+    al., "Multi-Probe LSH", 2007.
     """
-    n_bits = min(_MAX_CODE_BITS, _CODE_BITS + max(0, math.ceil(math.log2(max(1, n_photos) / _CODE_PHOTOS))))
     distance = descriptors @ _planes()[:, :n_bits]
-    weights = np.int64(1) << np.arange(n_bits, dtype=np.int64)
-    codes: NDArray[np.int64] = (distance > 0) @ weights
-    nearest = weights[np.argsort(np.abs(distance), axis=1, kind="stable")[:, :PROBED_BITS]]
-    flips = np.arange(2**PROBED_BITS)[:, None] >> np.arange(PROBED_BITS) & 1
-    return codes, codes[:, None] ^ (nearest @ flips.T)
+    codes = (distance > 0) @ (np.int64(1) << np.arange(n_bits, dtype=np.int64))
+    nearest = np.argsort(np.abs(distance), axis=1, kind="stable")[:, :PROBED_BITS]
+    return FeatureCodes(codes, nearest.astype(np.uint8))
+
+
+def features_recipe() -> str:
+    """16 hex digits that change whenever a photo would get other local features."""
+    settings = (_FEATURES_VERSION, cv2.__version__, WORKING_SIDE_PX, MAX_FEATURES, _LEAST_CONTRAST)
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+
+
+def codes_recipe(n_bits: int) -> str:
+    """Likewise for its codes of n_bits."""
+    settings = (features_recipe(), _CODE_SEED, PROBED_BITS, n_bits)
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 
 @cache

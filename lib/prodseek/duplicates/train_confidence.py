@@ -25,7 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from prodseek.duplicates.alterations import ALTERATIONS, altered, jpeg, with_badge
 from prodseek.duplicates.candidates import pairs_by_codes
 from prodseek.duplicates.confidence import FEATURES, MODEL_FILE, ConfidenceModel, feature_values
-from prodseek.duplicates.features import feature_codes
+from prodseek.duplicates.features import code_bits, feature_codes
 from prodseek.duplicates.geometry import align
 from prodseek.duplicates.hashes import best_orientation, hashes_from_hex, pdq_hash, pdq_pairs
 from prodseek.duplicates.verification import View, measure_aligned, view
@@ -155,10 +155,10 @@ def _made(photos: Sequence[bytes]) -> list[_Made]:
 
 
 def _by_codes(views: Sequence[View]) -> set[tuple[int, int]]:
-    found = [feature_codes(one.features.descriptors, len(views)) for one in views]
-    counts = np.array([len(codes) for codes, _ in found])
+    found = [feature_codes(one.features.descriptors, code_bits(len(views))) for one in views]
+    counts = np.array([len(one.codes) for one in found])
     rows = np.repeat(np.arange(len(views)), counts)
-    codes, asked = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    codes, asked = (np.concatenate(parts) for parts in zip(*((one.codes, one.asked) for one in found), strict=True))
     pairs = pairs_by_codes(rows, codes, np.repeat(rows, asked.shape[1]), asked.ravel(), len(views))
     likeness = pairs.weight / np.sqrt(counts[pairs.row_a] * counts[pairs.row_b])
     left, right = np.r_[pairs.row_a, pairs.row_b], np.r_[pairs.row_b, pairs.row_a]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from prodseek.duplicates.confidence import confidence_of
+from prodseek.duplicates.confidence import confidence_of, model_json
 from prodseek.duplicates.difference import Box, Difference
+from prodseek.duplicates.features import features_recipe
 from prodseek.duplicates.hashes import Orientation
 from prodseek.duplicates.verification import LEAST_MATCHES, WHOLE, Comparison
 
@@ -32,6 +34,10 @@ class Verdict(StrEnum):
 
 # The rest are variants or other photos: reported, never merged.
 MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.EMBEDDED, Verdict.SAME_OBJECT}
+
+# Raise it when two photos may be judged otherwise than before, here or in the modules that measure them: verdicts that were
+# kept of earlier nights are then passed anew. The confidence model is told apart by what it holds.
+VERDICTS_VERSION = 1
 
 # The bounds below were chosen on the sample catalogue and on the development half of the photos that
 # tests/bench/bench_copy_detection.py measures with.
@@ -110,13 +116,11 @@ class Evidence:
     """What a verdict rests on; None where it was not measured.
 
     pdq_hamming: bits of 256, in the best of eight orientations. comparison: None where equal hashes made one needless,
-    or where nothing says that the two show the same. cosines: of the primary regions, by facet. verification_ms: what
-    the comparison took.
+    or where nothing says that the two show the same. verification_ms: what the comparison took.
     """
 
     pdq_hamming: int | None = None
     comparison: Comparison | None = None
-    cosines: dict[str, float] | None = None
     verification_ms: float | None = None
 
     @property
@@ -133,7 +137,6 @@ class Evidence:
             "pdq_hamming": self.pdq_hamming,
             "orientation": Orientation.IDENTITY.value,
             "verification_ms": self.verification_ms,
-            **{f"cosine_{facet}": cosine for facet, cosine in (self.cosines or {}).items()},
         }
         if self.comparison is not None:
             values |= vars(self.comparison) | vars(self.comparison.difference)
@@ -148,6 +151,15 @@ class Judgement:
 
     verdict: Verdict
     confidence: float
+
+
+def verdicts_recipe(max_pdq_hamming: int) -> str:
+    """16 hex digits that change whenever two photos might be judged otherwise.
+
+    max_pdq_hamming: bits in which the hashes of two photos may differ and still say how one was turned.
+    """
+    settings = (VERDICTS_VERSION, features_recipe(), model_json(), max_pdq_hamming)
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 
 def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judgement | None:

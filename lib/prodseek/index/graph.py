@@ -121,19 +121,23 @@ def plan_graph(
     return GraphPlan(first_part, shares, np.append(0, np.cumsum(lanes)).astype(np.int32))
 
 
-def deal(ids: NDArray[np.int64], cells: NDArray[np.int32], plan: GraphPlan) -> Dealt:
+def deal(
+    ids: NDArray[np.int64], cells: NDArray[np.int32], plan: GraphPlan, asks: NDArray[np.bool_] | None = None
+) -> Dealt:
     """Send each vector to every lane of its part, and as a query to one lane of each part that it asks in.
 
-    ids: (N,). cells: (N, nprobe) the cells that each asks in, the first of which is its home.
+    ids: (N,). cells: (N, nprobe) the nearest cells of each, the first of which is its home. asks: (N, nprobe) in which of
+    them it asks; None for all.
     """
     n, nprobe = cells.shape
+    asks = np.ones(cells.shape, np.bool_) if asks is None else asks
     salt = _mixed(ids)
     lanes = np.diff(plan.first_task)
     # As queries: once for each (row, part) with the cells that lie there; a crowded cell lies in several parts.
     most_parts = int(plan.n_parts[cells].max()) if n else 1
     asked_row, asked_part, asked_slot = [], [], []
     for share in range(most_parts):
-        row, slot = np.nonzero(plan.n_parts[cells] > share)
+        row, slot = np.nonzero((plan.n_parts[cells] > share) & asks)
         asked_row.append(row)
         asked_slot.append(slot)
         asked_part.append(plan.first_part[cells[row, slot]] + share)

@@ -54,7 +54,8 @@ REASON_MEANINGS = {
     RejectReason.INVALID_ROW: "The row names no photo or no product. Complete it in the catalogue.",
     RejectReason.DUPLICATE_ROW: "The same product and photo stand in an earlier row. Remove one of the two.",
     RejectReason.UNSUPPORTED_URI: "The photo lies on a kind of storage that is not read. Copy it to a disk or bucket.",
-    RejectReason.NOT_ALLOWED: "The photo lies outside the places that may be read. Add its folder to catalog.allowed_roots.",
+    RejectReason.NOT_ALLOWED: "The photo lies outside the places that may be read. Add its folder to catalog.allowed_roots, "
+    "or its web server to catalog.http_hosts.",
     RejectReason.MISSING: "There is no file of this name. Upload it, or correct the name.",
     RejectReason.UNREADABLE: "The file is there but cannot be read. Check its permissions and the storage.",
     RejectReason.EMPTY: "The file has no content. Upload it again.",
@@ -66,6 +67,7 @@ REASON_MEANINGS = {
     RejectReason.TOO_SMALL: "The photo has fewer pixels a side than images.min_side_px; often a tracking pixel.",
     RejectReason.TOO_MANY_PIXELS: "The photo has more pixels than images.max_pixels. Shrink it, or raise the limit.",
     RejectReason.CHANGED: "The file was replaced while the run went on. The next run takes it.",
+    RejectReason.CRASHED: "Decoding the photo ended the process that did it. Save it again with another program.",
 }
 
 

@@ -23,6 +23,7 @@ from prodseek.report.thumbnails import thumbnail
 from prodseek.search.catalog import Catalog, FoundObject, Hit, check_question
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
+from prodseek.web import is_web
 
 _THUMBNAIL_PX = 2 * TILE_PX  # sharp where a screen has two pixels for one
 _DECODE_THREADS = 4
@@ -153,8 +154,10 @@ def write_pictures(catalog: Catalog, found: Answer, html: str | None, png: str |
     if not html and not png:
         return
     limits = catalog.config.images.limits
+    # A file of the caller's own may lie anywhere; what lies on a web server is the catalogue's.
+    read = catalog.photos.read if is_web(found.photo_uri) else partial(read_photo, max_bytes=limits.max_bytes)
     wanted = [
-        (partial(read_photo, found.photo_uri, limits.max_bytes), found.box_px),
+        (partial(read, found.photo_uri), found.box_px),
         *((partial(catalog.photos.read, hit.uri), hit.box_px) for hit in found.hits),
     ]
     target, *others = map_ahead(lambda each: _marked(*each, limits), wanted, _DECODE_THREADS)

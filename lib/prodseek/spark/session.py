@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from importlib.resources import files as resources
 from pathlib import Path
 
+from pyspark import SparkContext, SparkFiles
 from pyspark.sql import SparkSession
 
 from prodseek.config import SparkConfig
@@ -27,6 +29,8 @@ _LOCAL_SETTINGS = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.sql.shuffle.partitions": "8",
+    # Many short queries: compiling their code well takes longer than running it.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
 }
 
 
@@ -37,12 +41,24 @@ def start_session(settings: SparkConfig, app_name: str = "prodseek") -> SparkSes
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         _prepare_environment()
         options |= _LOCAL_SETTINGS | {"spark.driver.memory": settings.driver_memory}
-        builder = builder.master(settings.master or "local[*]")
+        builder = builder.master(settings.master or "local[*,4]")
     for key, value in {**options, **settings.conf}.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    _let_workers_import_wheels(session.sparkContext)
     return session
+
+
+def _let_workers_import_wheels(context: SparkContext) -> None:
+    """Spark sends the wheels of --py-files to executors, but imports from files that end in .zip, .egg or .jar alone."""
+    for path in context.getConf().get("spark.submit.pyFiles", "").split(","):
+        wheel = Path(SparkFiles.get(Path(path).name))
+        if wheel.suffix == ".whl":
+            archive = wheel.parent / "wheels" / wheel.with_suffix(".zip").name
+            archive.parent.mkdir(exist_ok=True)
+            shutil.copyfile(wheel, archive)
+            context.addPyFile(str(archive))
 
 
 def _prepare_environment() -> None:

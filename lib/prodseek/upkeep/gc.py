@@ -9,6 +9,7 @@ from pyarrow import fs
 
 from prodseek import files
 from prodseek.errors import StoreError
+from prodseek.logs import log_uri
 from prodseek.store import MANIFEST, RUN_ID, Store
 from prodseek.upkeep.survey import CACHE_KEY, CACHE_KINDS, Survey
 
@@ -54,13 +55,18 @@ def choose_removals(found: Survey, keep: int) -> list[Removal]:
 
 
 def remove(store: Store, removals: list[Removal]) -> None:
-    """Remove folders; whoever calls this holds the root. Raises StoreError for one that is not as `Removal.path` says."""
+    """Remove folders, and the logs of runs that go; whoever calls this holds the root.
+
+    Raises StoreError for one that is not as `Removal.path` says.
+    """
     for removal in removals:
         check_removable(store.root, removal.path)
     for removal in removals:
         uri = files.join(store.root, removal.path)
         # First, so that a removal that is cut short leaves no run that looks finished.
         files.delete_file(files.join(uri, MANIFEST))
+        if removal.path.startswith("runs/"):
+            files.delete_file(log_uri(store.root, removal.path.removeprefix("runs/")))
         files.delete_dir(uri)
 
 

@@ -14,7 +14,7 @@ from prodseek.lock import Holder, read_holder
 from prodseek.store import LATEST, STAGES, Run, Store, Summary
 
 # What prodseek keeps under cache/, each kind with a folder for what it was made with.
-CACHE_KINDS = ("detections", "thumbnails")
+CACHE_KINDS = ("detections", "photo_codes", "pair_verdicts", "looks", "thumbnails")
 CACHE_KEY = re.compile(r"\w+=[\w=,.-]+")
 
 
@@ -112,6 +112,7 @@ def _finished(run: Run, manifest: dict[str, Any], n_bytes: int, is_latest: bool)
     uris = [run.cache_uri(manifest["stages"]["embed"]["model_id"])]
     if {"region_px", "photo_px"} <= report.keys():  # an older version kept no thumbnails
         uris.append(run.thumbnails_uri(report["region_px"], report["photo_px"]))
+    uris += [run.cache_folder(*cache) for facts in manifest["stages"].values() for cache in facts.get("caches", ())]
     return SurveyedRun(
         run.run_id,
         "finished",

@@ -212,7 +212,7 @@ def load_detector(settings: DetectorSettings) -> Detector:
     The network's precision is chosen here, see `precision.fit_network`.
     """
     describe(settings)  # raises what can be found out without loading
-    device = _device(settings.device)
+    device = _device(settings.device, settings.gpu)
     if settings.torch_threads > 0:
         torch.set_num_threads(settings.torch_threads)
     if device.type == "cuda":
@@ -227,10 +227,15 @@ def _view(image: PreparedImage, boxes: NDArray[np.float32]) -> View:
     return View(image.canvas, image.placed, mask, boxes)
 
 
-def _device(wanted: str) -> torch.device:
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("device is cuda, but torch finds no CUDA device; use auto or cpu")
-    return torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+def _device(wanted: str, gpu: int) -> torch.device:
+    n_gpus = 0 if wanted == "cpu" else torch.cuda.device_count()
+    if n_gpus == 0:
+        if wanted == "cuda":
+            raise ConfigError("device is cuda, but torch finds no CUDA device; use auto or cpu")
+        return torch.device("cpu")
+    if gpu >= n_gpus:
+        raise ConfigError(f"GPU {gpu} was asked for, but torch finds {n_gpus}, counted from 0; see conf/find-gpus.sh")
+    return torch.device("cuda", gpu)
 
 
 def _as_box(values: NDArray[np.float32]) -> tuple[float, float, float, float]:

@@ -28,7 +28,8 @@ class DetectorSettings:
     square input, a multiple of its largest stride. score_threshold, nms_iou_threshold: in 0..1.
     max_detections: the best that many of an image are kept. min_box_px: detections with a shorter side, in
     source pixels, are left out. torch_threads: CPU threads of the network, 0 to leave torch's own number.
-    precision: see `precision.fit_network`. batch_size, torch_threads and device change the speed only, and precision
+    gpu: which one of the machine's, where it is one. precision: see `precision.fit_network`. batch_size, torch_threads,
+    device and gpu change the speed only, and precision
     changes results within a tolerance: none of them is part of the model id.
     """
 
@@ -43,6 +44,7 @@ class DetectorSettings:
     min_box_px: float = 8.0
     torch_threads: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    gpu: int = 0
     precision: Precision = "auto"
 
 

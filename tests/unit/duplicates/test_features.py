@@ -7,7 +7,9 @@ from prodseek.duplicates.candidates import MAX_PHOTOS_A_CODE, heaviest_pairs, pa
 from prodseek.duplicates.features import (
     MAX_FEATURES,
     PROBED_BITS,
+    FeatureCodes,
     LocalFeatures,
+    code_bits,
     extract_features,
     feature_codes,
     mirrored_descriptors,
@@ -57,12 +59,14 @@ def test_mirrored_descriptors_are_those_of_the_mirrored_photo():
 def test_a_photo_without_details_has_no_features(shape):
     features = extract_features(np.full((*shape, 3), 200, np.uint8))
     assert features.points_px.shape == (0, 2) and features.descriptors.shape == (0, 128)
-    assert feature_codes(features.descriptors, 10)[0].shape == (0,)
+    assert feature_codes(features.descriptors, code_bits(10)).asked.shape == (0, 2**PROBED_BITS)
 
 
 def test_a_descriptor_asks_for_its_own_code_and_those_beside_it():
     descriptors = extract_features(pixels(textured_photo(3))).descriptors
-    codes, asked = feature_codes(descriptors, 1000)
+    found = feature_codes(descriptors, code_bits(1000))
+    codes, asked = found.codes, found.asked
+    assert (FeatureCodes.from_bytes(*found.to_bytes()).asked == asked).all()
     assert asked.shape == (len(descriptors), 2**PROBED_BITS)
     assert (asked[:, 0] == codes).all()
     assert all(len(set(row)) == 2**PROBED_BITS for row in asked.tolist())
@@ -71,9 +75,9 @@ def test_a_descriptor_asks_for_its_own_code_and_those_beside_it():
 
 def test_codes_grow_with_the_catalogue_so_that_they_stay_rare():
     descriptors = extract_features(pixels(textured_photo(4))).descriptors
-    small, large = (int(feature_codes(descriptors, n)[0].max()) for n in (1000, 4_000_000))
+    small, large = (int(feature_codes(descriptors, code_bits(n)).codes.max()) for n in (1000, 4_000_000))
     assert small < 2**28 <= large < 2**38
-    assert feature_codes(descriptors, 10**15)[0].max() < 2**60
+    assert feature_codes(descriptors, code_bits(10**15)).codes.max() < 2**60
 
 
 def test_pairs_are_those_that_share_codes():

@@ -171,6 +171,8 @@ def test_on_a_disk_only_what_was_named_is_removed(
         "cache/other/model=m1/x",
         "runs/my run/x",
         "cache/detections/x",
+        "logs/unopened.jsonl",
+        *(f"logs/{run_id(n)}.jsonl" for n in range(1, len(states) + 1)),
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(b"mine")
@@ -178,8 +180,9 @@ def test_on_a_disk_only_what_was_named_is_removed(
     before = all_files(outside)
     removals = choose_removals(survey(store), keep)
     remove(store, removals)
-    named = tuple(f"root/{removal.path}/" for removal in removals)
-    assert all_files(outside) == {name for name in before if not name.startswith(named or ("\0",))}
+    named = [f"root/{removal.path}/" for removal in removals]
+    named += [f"root/{removal.path.replace('runs', 'logs')}.jsonl" for removal in removals if "runs" in removal.path]
+    assert all_files(outside) == {name for name in before if not name.startswith(tuple(named) or ("\0",))}
     assert [removal.path for removal in choose_removals(survey(store), keep)] == []
     shutil.rmtree(outside)
 

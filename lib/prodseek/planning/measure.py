@@ -1,0 +1,284 @@
+"""What a catalogue's photos cost on this machine, measured on some of them: everything that a night does to each photo.
+
+Seconds are of a core (CPU time), so that what else the machine does counts little; only reading is measured by the clock.
+As many processes measure at a time as a night would have tasks here, for cores that share a cache are slower together.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import random
+import resource
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from multiprocessing import get_context
+
+from PIL import Image
+
+from prodseek import files
+from prodseek.catalog import CatalogSource, find_catalog, list_photos, read_csv_manifest
+from prodseek.config import Config
+from prodseek.detector_settings import detector_settings
+from prodseek.errors import CatalogError, ConfigError
+from prodseek.images import ImageRejected, content_id, decode_image, pixel_hash
+from prodseek.photo_source import PhotoSource
+from prodseek.slice_layout import slice_length
+from prodseek.vision.settings import DetectorSettings
+
+# Photos that one process looks at, at most, and between two looks at the clock.
+_MAX_PHOTOS = 256
+_AT_A_TIME = 8
+_MAX_PROCESSES = 8
+# Pictures of regions are decoded at so many times their size, see jobs/thumbnails.py.
+_DECODE_FACTOR = 4
+_VIEWED_SIDE_PX = 832
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A catalogue's size. uris: of some rows, in random order."""
+
+    source: CatalogSource
+    n_rows: int
+    uris: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Means over the photos that were measured.
+
+    read_seconds: by the clock, a photo; decode_, pass_, prepare_, features_, picture_seconds: of a core, a photo; view_seconds:
+    of a core, for a photo whose views the projection is fitted on; pair_seconds: of a core, for a pair of photos. pass_seconds is
+    by the clock where the network runs on a GPU. pictures_bytes, features_bytes: what is kept of a photo; peak_bytes: memory of
+    one process.
+    """
+
+    n_photos: int
+    n_unreadable: int
+    n_processes: int
+    device: str
+    read_seconds: float
+    decode_seconds: float
+    prepare_seconds: float
+    pass_seconds: float
+    features_seconds: float
+    picture_seconds: float
+    view_seconds: float
+    pair_seconds: float
+    photo_bytes: float
+    pictures_bytes: float
+    features_bytes: float
+    regions: float
+    slice_bytes: int
+    peak_bytes: int
+
+    @property
+    def reject_share(self) -> float:
+        return self.n_unreadable / (self.n_photos + self.n_unreadable)
+
+
+def list_catalog(config: Config, seed: int = 0) -> Listing:
+    """How many rows a catalogue has, and the photos of some. Raises CatalogError and ConfigError."""
+    if config.catalog.uri is None:
+        raise ConfigError("catalog.uri: missing; name a folder of photos, or a CSV or Parquet manifest")
+    source = find_catalog(config.catalog.uri)
+    column = config.catalog.uri_column
+    if source.kind == "folder":
+        uris = list_photos(source)
+        n_rows = len(uris)
+    elif source.kind == "csv":
+        table = read_csv_manifest(source)
+        if column not in table.column_names:
+            raise CatalogError(f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.uri_column")
+        uris = [uri for uri in table.column(column).to_pylist() if uri]
+        n_rows = table.num_rows
+    else:
+        uris, n_rows = _of_parquet(source, column)
+    if not uris:
+        raise CatalogError(f"the catalogue {source.uri!r} names no photo; there is nothing to plan")
+    random.Random(seed).shuffle(uris)
+    return Listing(source, n_rows, tuple(uris[: _MAX_PHOTOS * _MAX_PROCESSES]))
+
+
+def _of_parquet(source: CatalogSource, column: str) -> tuple[list[str], int]:
+    import pyarrow.dataset as ds
+
+    file_system, path = files.locate(source.uri)
+    try:
+        stored = ds.dataset(path, filesystem=file_system, format="parquet")
+        if column not in stored.schema.names:
+            raise CatalogError(f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.uri_column")
+        # Names of the first rows alone: a large manifest is not read for a sample.
+        some = stored.head(100 * _MAX_PHOTOS * _MAX_PROCESSES, columns=[column]).column(column).to_pylist()
+        return [str(uri) for uri in some if uri], stored.count_rows()
+    except OSError as error:
+        raise CatalogError(f"the manifest {source.uri!r} cannot be read: {error}") from error
+
+
+def measure(config: Config, listing: Listing, seconds: float) -> Measured:
+    """Measure for about `seconds`, loading of the network not counted. Raises CatalogError where no photo can be read."""
+    n_processes = min(_MAX_PROCESSES, os.cpu_count() or 1, len(listing.uris))
+    settings = detector_settings(config)
+    photos = PhotoSource.of(config, listing.source.base_uri)
+    sizes = config.report.region_px, config.report.photo_px
+    shares = [listing.uris[number::n_processes][:_MAX_PHOTOS] for number in range(n_processes)]
+    context = get_context("spawn")
+    with ProcessPoolExecutor(n_processes, mp_context=context) as pool:
+        views = config.project.nuisance_views
+        found = [
+            pool.submit(measure_photos, settings, photos, share, sizes, views, seconds, n_processes) for share in shares
+        ]
+        parts = [part for future in found if (part := future.result()) is not None]
+    if not parts:
+        raise CatalogError(f"none of {sum(map(len, shares))} photos of {listing.source.uri!r} can be read")
+    return _mean(parts)
+
+
+def measure_photos(
+    settings: DetectorSettings,
+    photos: PhotoSource,
+    uris: Sequence[str],
+    sizes_px: tuple[int, int],
+    n_views: int,
+    seconds: float,
+    n_processes: int = 1,
+) -> Measured | None:
+    """Do to some photos what a night does, in this process; None where none can be read."""
+    import cv2
+    import torch
+
+    from prodseek.duplicates.features import WORKING_SIDE_PX, code_bits, extract_features, feature_codes
+    from prodseek.duplicates.geometry import align
+    from prodseek.duplicates.hashes import pdq_hash
+    from prodseek.duplicates.verification import at_working_size
+    from prodseek.report.thumbnails import thumbnail
+    from prodseek.vision.inference import load_detector
+    from prodseek.vision.nuisance import slice_places, slice_views
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    detector = load_detector(settings)
+    on_gpu = detector.device.type == "cuda"
+    spent = _Seconds()
+    counts = dict.fromkeys(("bytes", "pictures", "features", "regions", "views", "pairs", "photos", "unreadable"), 0)
+    list(
+        detector.embed([("", decode_image(_grey_photo(), photos.limits))])
+    )  # the first pass of all prepares the others
+    started = time.perf_counter()
+    for first in range(0, len(uris), _AT_A_TIME):
+        if first and time.perf_counter() - started > seconds:
+            break
+        read: list[bytes] = []
+        for uri in uris[first : first + _AT_A_TIME]:
+            try:
+                with spent.on("read", by_clock=True):
+                    data = photos.read(uri)
+                with spent.on("decode"):
+                    image = decode_image(data, photos.limits)
+                    content_id(data)
+                    pdq_hash(image.pixels)
+                    pixel_hash(image.pixels)
+            except ImageRejected:
+                counts["unreadable"] += 1
+                continue
+            counts["bytes"] += len(data)
+            read.append(data)
+        if not read:
+            continue
+        with spent.on("prepare"):
+            images = [decode_image(data, photos.limits, enough_side_px=detector.enough_side_px) for data in read]
+            prepared = [detector.prepare("", image) for image in images]
+        with spent.on("pass", by_clock=on_gpu):
+            found = list(detector.embed_prepared(prepared))
+        with spent.on("features"):
+            working = [at_working_size(decode_image(data, photos.limits, WORKING_SIDE_PX).pixels) for data in read]
+            features = [extract_features(pixels) for pixels in working]
+        with spent.on("features"):
+            codes = [feature_codes(one.descriptors, code_bits(len(uris))).to_bytes() for one in features]
+        counts["features"] += sum(len(part) for code in codes for part in code)
+        with spent.on("pair"):
+            for one, other in pairwise(features):
+                align(one, other)
+        counts["pairs"] += len(features) - 1
+        boxes = [next(region for region in one.regions if region.is_primary).box for one in found]
+        with spent.on("picture"):
+            for data, box in zip(read, boxes, strict=True):
+                image = decode_image(data, photos.limits, _DECODE_FACTOR * sizes_px[0])
+                size_px = (image.width_px, image.height_px)
+                region = thumbnail(image.pixels, sizes_px[0], box, "crop", photo_size_px=size_px)
+                counts["pictures"] += len(region) + len(thumbnail(image.pixels, sizes_px[1]))
+        with spent.on("view", by_clock=on_gpu):
+            image = decode_image(read[0], photos.limits, _VIEWED_SIDE_PX)
+            slice_views(detector, image, boxes[0], n_views, None, 0)
+            slice_places(detector, image, boxes[0], None, 0)
+        counts["views"] += 1
+        counts["photos"] += len(read)
+        counts["regions"] += sum(len(one.regions) for one in found)
+    n = counts["photos"]
+    if not n:
+        return None
+    return Measured(
+        n_photos=n,
+        n_unreadable=counts["unreadable"],
+        n_processes=n_processes,
+        device=f"{'GPU' if on_gpu else 'CPU'}, {detector.precision}",
+        read_seconds=spent["read"] / n,
+        decode_seconds=spent["decode"] / n,
+        prepare_seconds=spent["prepare"] / n,
+        pass_seconds=spent["pass"] / n,
+        features_seconds=spent["features"] / n,
+        picture_seconds=spent["picture"] / n,
+        view_seconds=spent["view"] / counts["views"],
+        pair_seconds=spent["pair"] / max(1, counts["pairs"]),
+        photo_bytes=counts["bytes"] / n,
+        pictures_bytes=counts["pictures"] / n,
+        features_bytes=counts["features"] / n,
+        regions=counts["regions"] / n,
+        slice_bytes=2 * slice_length(detector.layout),
+        peak_bytes=1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+    )
+
+
+class _Seconds(Counter[str]):
+    """Seconds by what was done in them: of a core, or by the clock."""
+
+    @contextmanager
+    def on(self, name: str, by_clock: bool = False) -> Iterator[None]:
+        clock = time.perf_counter if by_clock else time.process_time
+        before = clock()
+        try:
+            yield
+        finally:
+            self[name] += clock() - before  # type: ignore[assignment]
+
+
+def _grey_photo() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (320, 320), (128, 128, 128)).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+def _mean(parts: Sequence[Measured]) -> Measured:
+    """All parts as one, each photo counted once."""
+    n_photos = sum(part.n_photos for part in parts)
+
+    def mean(name: str) -> float:
+        return float(sum(getattr(part, name) * part.n_photos for part in parts)) / n_photos
+
+    means = {name for name, kind in Measured.__annotations__.items() if kind == "float"}
+    first = parts[0]
+    return Measured(
+        n_photos=n_photos,
+        n_unreadable=sum(part.n_unreadable for part in parts),
+        n_processes=first.n_processes,
+        device=first.device,
+        slice_bytes=first.slice_bytes,
+        peak_bytes=max(part.peak_bytes for part in parts),
+        **{name: mean(name) for name in means},
+    )

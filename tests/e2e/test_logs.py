@@ -1,0 +1,27 @@
+"""A real run with JSON asked for: standard error holds nothing else of ours."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+
+def test_a_night_with_json_that_fails(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "page.jpg").write_bytes(b"<html></html>")
+    command = ["run", "nightly", "--catalog", tmp_path / "photos", "--root", tmp_path / "root"]
+    settings = ["--set", "logs.format=json", "--set", "spark.master=local[1]"]
+    done = subprocess.run(
+        [sys.executable, "-m", "prodseek.cli", *map(str, command), *settings],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 2 and done.stdout == ""
+    # Java says a word of its own when it starts.
+    shown = [json.loads(line) for line in done.stderr.splitlines() if not line.startswith("WARNING")]
+    assert [line["event"] for line in shown] == ["run_opened", "stage_started", "failed"]
+    (kept,) = (tmp_path / "root" / "logs").iterdir()
+    assert [json.loads(line) for line in kept.read_text().splitlines()] == shown

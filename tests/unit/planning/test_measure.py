@@ -1,0 +1,61 @@
+"""A catalogue's size without Spark, and what some of its photos cost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from prodseek.config import load_config
+from prodseek.detector_settings import detector_settings
+from prodseek.errors import CatalogError, ConfigError
+from prodseek.images import ImageLimits
+from prodseek.photo_source import PhotoSource
+from prodseek.planning.measure import list_catalog, measure_photos
+
+
+def test_rows_are_counted_in_every_kind_of_catalogue(tmp_path: Path, make_jpeg) -> None:  # type: ignore[no-untyped-def]
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (tmp_path / name).write_bytes(make_jpeg())
+    (tmp_path / "m.csv").write_text("product_id,uri\np,a.jpg\nq,\nr,b.jpg\n")
+    pq.write_table(pa.table({"uri": ["a.jpg", None, "b.jpg"], "product_id": ["p"] * 3}), tmp_path / "m.parquet")
+    for catalog, n_uris in ((tmp_path, 3), (tmp_path / "m.csv", 2), (tmp_path / "m.parquet", 2)):
+        listing = list_catalog(load_config(catalog=str(catalog)))
+        assert (listing.n_rows, len(listing.uris)) == (3, n_uris), catalog
+    for name in ("m.csv", "m.parquet"):
+        with pytest.raises(CatalogError, match="has no column 'photo'"):
+            list_catalog(load_config(settings=["catalog.uri_column=photo"], catalog=str(tmp_path / name)))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(CatalogError, match="names no photo"):
+        list_catalog(load_config(catalog=str(tmp_path / "empty")))
+    with pytest.raises(ConfigError, match=r"catalog\.uri: missing"):
+        list_catalog(load_config())
+
+
+def test_photos_are_measured(sample_folder: Path, tiny_weights: Path) -> None:
+    photos = PhotoSource(str(sample_folder), (), ImageLimits())
+    settings = detector_settings(load_config())
+    uris = ["images/bad-empty.jpg", "images/absent.jpg", *(f"images/beanbag-{n}.jpg" for n in (1, 2))]
+    found = measure_photos(settings, photos, uris, (160, 256), 1, 60.0)
+    assert found is not None
+    assert (found.n_photos, found.n_unreadable) == (2, 2) and found.reject_share == 0.5
+    assert found.regions >= 1 and found.slice_bytes == 3970
+    assert all(value > 0 for value in asdict(found).values() if isinstance(value, float))
+    assert measure_photos(settings, photos, uris[:2], (160, 256), 1, 60.0) is None
+
+
+def test_the_command(sample_folder: Path, tiny_weights: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "prodseek.cli", "plan", str(sample_folder / "catalog.csv"), "--seconds", "1"]
+    options = ["--executors", "20", "--cores", "4", "--memory", "2g", "--json", "--root", str(tmp_path / "root")]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    plan = json.loads(done.stdout)
+    assert plan["n_rows"] == 246 and len(plan["stages"]) == 9 and plan["cluster"]["executors"] == 20
+    assert any("fewer cores an executor" in warning for warning in plan["warnings"])
+    assert not (tmp_path / "root").exists(), "planning leaves nothing behind"
