@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import torch
 from PIL import Image
@@ -21,6 +22,7 @@ from prodseek.evaluation.run import figures
 from prodseek.images import ImageRejected, decode_image
 from prodseek.index.shards import IndexManifest
 from prodseek.lock import Holder
+from prodseek.photo_source import _web_stamp
 from prodseek.store import MANIFEST, Store
 from prodseek.upkeep.survey import survey
 from prodseek.vision.darknet_cfg import describe
@@ -198,3 +200,10 @@ def test_a_confidence_model_of_other_types(change: dict[str, Any]) -> None:
 def test_local_features_of_unequal_length() -> None:
     with pytest.raises(ValueError, match="2 points of local features have 1 histograms"):
         LocalFeatures.from_bytes(bytes(16), bytes(128))
+
+
+@pytest.mark.parametrize("length", ["9" * 30, "9" * 5000, "-1", "x"])
+@pytest.mark.parametrize("changed", ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 1000 00:00:00 GMT", "x", ""])
+def test_what_a_server_says_of_a_photo_fits_into_a_table(length: str, changed: str) -> None:
+    stamp = _web_stamp({"content-length": length, "last-modified": changed})
+    assert pa.array([stamp.n_bytes, stamp.mtime_ns], pa.int64()).null_count == 2
