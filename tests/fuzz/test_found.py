@@ -9,15 +9,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from prodseek.jobs.catalogue import catalog_rows
 from target_darknet import small_network
 
+from prodseek.catalog import find_catalog
+from prodseek.config import load_config
 from prodseek.duplicates.confidence import MODEL_FILE, model_from_json
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.embedding.projection import Projection
-from prodseek.errors import DamagedError, StoreError, WeightsError
+from prodseek.errors import CatalogError, DamagedError, StoreError, WeightsError
 from prodseek.evaluation.run import figures
 from prodseek.images import ImageRejected, decode_image
 from prodseek.index.shards import IndexManifest
@@ -207,3 +211,25 @@ def test_local_features_of_unequal_length() -> None:
 def test_what_a_server_says_of_a_photo_fits_into_a_table(length: str, changed: str) -> None:
     stamp = _web_stamp({"content-length": length, "last-modified": changed})
     assert pa.array([stamp.n_bytes, stamp.mtime_ns], pa.int64()).null_count == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "message"),
+    [
+        ("parquet", b"PAR1", "manifest.parquet is damaged or gone: write it anew"),
+        ("parquet", b"", "manifest.parquet' cannot be read: "),
+        ("parquet", {"uri": ["a.jpg"], "URI": ["b.jpg"], "product_id": ["p"]}, "The column `uri` already exists"),
+        ("csv", b"uri,product_id,URI\na.jpg,p,b.jpg\n", "names a column twice: uri, product_id, URI"),
+    ],
+)
+def test_manifests_that_spark_cannot_read_are_named(
+    spark: Any, kind: str, data: Any, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"manifest.{kind}"
+    if isinstance(data, dict):
+        pq.write_table(pa.table(data), path)
+    else:
+        path.write_bytes(data)
+    with pytest.raises(CatalogError) as error:
+        catalog_rows(spark, find_catalog(str(path)), load_config().catalog)
+    assert message in str(error.value)
