@@ -58,16 +58,13 @@ def test_damaged_photos_are_rejected(data: bytes, reason: str) -> None:
     assert rejected.value.reason == reason
 
 
-def test_a_jpeg_of_thousands_of_empty_scans_is_not_decoded() -> None:
+@pytest.mark.parametrize("between", [b"", b"\xff\x01", b"\xff\xff", b"\xff\xfe\x00\x04\xff\xd9"])
+def test_a_jpeg_of_thousands_of_empty_scans_is_not_decoded(between: bytes) -> None:
     photo = picture("JPEG", progressive=True)
-    scan = photo[photo.rindex(b"\xff\xda") :][:10] + b"\0"
-    for n_scans, is_read in ((200, True), (1000, False)):
-        data = photo[:-2] + scan * n_scans + photo[-2:]
-        if is_read:
-            assert decode_image(data).width_px == 64
-        else:
-            with pytest.raises(ImageRejected, match="more than 256 scans"):
-                decode_image(data)
+    scan = between + photo[photo.rindex(b"\xff\xda") :][:10] + b"\0"
+    assert decode_image(photo[:-2] + scan * 200 + photo[-2:]).width_px == 64
+    with pytest.raises(ImageRejected, match="more than 256 scans"):
+        decode_image(photo[:-2] + scan * 1000 + photo[-2:])
 
 
 @pytest.mark.parametrize(
