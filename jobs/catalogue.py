@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -20,9 +21,10 @@ from prodseek.catalog import (
     read_csv_manifest,
 )
 from prodseek.config import CatalogConfig
-from prodseek.errors import CatalogError, ConfigError
+from prodseek.errors import CatalogError, ConfigError, StoreError
 from prodseek.photo_source import FileStamp, PhotoSource
 from prodseek.pipeline import map_ahead
+from prodseek.spark.tables import naming_damaged_files
 
 _FOLDER_SCHEMA = pa.schema([("product_id", pa.string()), ("uri", pa.string())])
 _STAMPED_SCHEMA = "product_id string, uri string, attributes string, n_bytes long, mtime_ns long, tag string"
@@ -38,11 +40,18 @@ def open_catalog(config: CatalogConfig) -> CatalogSource:
 def catalog_rows(spark: SparkSession, source: CatalogSource, config: CatalogConfig) -> DataFrame:
     """product_id, uri, attributes (map of strings), _fault; one row for each row of the catalogue.
 
-    Values that are absent in a manifest are null. Raises CatalogError for a catalogue without rows or without the
-    columns that the configuration names.
+    Values that are absent in a manifest are null. Raises CatalogError for a catalogue that is damaged, without rows
+    or without the columns that the configuration names.
     """
-    rows = _folder_rows(spark, source, config) if source.kind == "folder" else _manifest_rows(spark, source, config)
-    if rows.isEmpty():
+    try:
+        with naming_damaged_files():
+            rows = (_folder_rows if source.kind == "folder" else _manifest_rows)(spark, source, config)
+            is_empty = rows.isEmpty()
+    except StoreError as error:
+        raise CatalogError(str(error)) from error
+    except AnalysisException as error:
+        raise CatalogError(f"the manifest {source.uri!r} cannot be read: {str(error).splitlines()[0]}") from error
+    if is_empty:
         what = "no photos (files ending in .jpg, .png, .webp ...)" if source.kind == "folder" else "no rows"
         raise CatalogError(f"the catalogue {source.uri!r} has {what}; there is nothing to do")
     return rows

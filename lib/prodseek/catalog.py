@@ -120,7 +120,7 @@ def read_csv_manifest(source: CatalogSource) -> pa.Table:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise CatalogError(f"the manifest {source.uri!r} is no CSV in UTF-8: {error}") from error
     header = rows[0] if rows else []
-    if len(set(header)) != len(header):
+    if len({name.lower() for name in header}) != len(header):  # Spark tells no case apart
         raise CatalogError(f"the manifest {source.uri!r} names a column twice: {', '.join(header)}")
     body = rows[1:]
     faults = [

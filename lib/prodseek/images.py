@@ -196,11 +196,16 @@ def _open(data: bytes) -> Image.Image:
 def _has_too_many_scans(jpeg: bytes) -> bool:
     """Whether more than _MAX_SCANS scans stand before the end of the (first) picture."""
     n_scans, at = 0, 2
-    while (marker := _JPEG_MARKER.search(jpeg, at)) and jpeg[marker.end() - 1] != 0xD9:  # its end
-        n_scans += jpeg[marker.end() - 1] == 0xDA
+    while marker := _JPEG_MARKER.search(jpeg, at):
+        at = marker.end()
+        kind = jpeg[at - 1]
+        if kind == 0xD9:  # end of image
+            return False
+        n_scans += kind == 0xDA
         if n_scans > _MAX_SCANS:
             return True
-        at = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
+        if kind not in (0x01, 0xD8):  # which nothing follows
+            at += int.from_bytes(jpeg[at : at + 2], "big")
     return False
 
 

@@ -104,12 +104,14 @@ class PhotoSource:
 
 
 def _web_stamp(headers: dict[str, str]) -> FileStamp:
+    """What a server says of a photo, as far as it makes sense; numbers that no table holds are none."""
     n_bytes, changed = headers.get("content-length", ""), headers.get("last-modified")
     try:
         mtime_ns = None if changed is None else int(parsedate_to_datetime(changed).timestamp()) * 10**9
-    except ValueError:
+    except (ValueError, OverflowError):
         mtime_ns = None
-    return FileStamp(int(n_bytes) if n_bytes.isdecimal() else None, mtime_ns, headers.get("etag"))
+    size = int(n_bytes) if n_bytes.isdecimal() and len(n_bytes) < 19 else None
+    return FileStamp(size, mtime_ns if mtime_ns is None or abs(mtime_ns) < 2**63 else None, headers.get("etag"))
 
 
 def read_photo(uri: str, max_bytes: int, patience: Patience = Patience()) -> bytes:

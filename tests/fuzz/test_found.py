@@ -8,19 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
+from prodseek.jobs.catalogue import catalog_rows
 from target_darknet import small_network
 
+from prodseek.catalog import find_catalog
+from prodseek.config import load_config
 from prodseek.duplicates.confidence import MODEL_FILE, model_from_json
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.embedding.projection import Projection
-from prodseek.errors import DamagedError, StoreError, WeightsError
+from prodseek.errors import CatalogError, DamagedError, StoreError, WeightsError
 from prodseek.evaluation.run import figures
 from prodseek.images import ImageRejected, decode_image
 from prodseek.index.shards import IndexManifest
 from prodseek.lock import Holder
+from prodseek.photo_source import _web_stamp
 from prodseek.store import MANIFEST, Store
 from prodseek.upkeep.survey import survey
 from prodseek.vision.darknet_cfg import describe
@@ -52,16 +58,13 @@ def test_damaged_photos_are_rejected(data: bytes, reason: str) -> None:
     assert rejected.value.reason == reason
 
 
-def test_a_jpeg_of_thousands_of_empty_scans_is_not_decoded() -> None:
+@pytest.mark.parametrize("between", [b"", b"\xff\x01", b"\xff\xff", b"\xff\xfe\x00\x04\xff\xd9"])
+def test_a_jpeg_of_thousands_of_empty_scans_is_not_decoded(between: bytes) -> None:
     photo = picture("JPEG", progressive=True)
-    scan = photo[photo.rindex(b"\xff\xda") :][:10] + b"\0"
-    for n_scans, is_read in ((200, True), (1000, False)):
-        data = photo[:-2] + scan * n_scans + photo[-2:]
-        if is_read:
-            assert decode_image(data).width_px == 64
-        else:
-            with pytest.raises(ImageRejected, match="more than 256 scans"):
-                decode_image(data)
+    scan = between + photo[photo.rindex(b"\xff\xda") :][:10] + b"\0"
+    assert decode_image(photo[:-2] + scan * 200 + photo[-2:]).width_px == 64
+    with pytest.raises(ImageRejected, match="more than 256 scans"):
+        decode_image(photo[:-2] + scan * 1000 + photo[-2:])
 
 
 @pytest.mark.parametrize(
@@ -198,3 +201,32 @@ def test_a_confidence_model_of_other_types(change: dict[str, Any]) -> None:
 def test_local_features_of_unequal_length() -> None:
     with pytest.raises(ValueError, match="2 points of local features have 1 histograms"):
         LocalFeatures.from_bytes(bytes(16), bytes(128))
+
+
+@pytest.mark.parametrize("length", ["9" * 30, "9" * 5000, "-1", "x"])
+@pytest.mark.parametrize("changed", ["Fri, 31 Dec 9999 23:59:59 GMT", "Mon, 01 Jan 1000 00:00:00 GMT", "x", ""])
+def test_what_a_server_says_of_a_photo_fits_into_a_table(length: str, changed: str) -> None:
+    stamp = _web_stamp({"content-length": length, "last-modified": changed})
+    assert pa.array([stamp.n_bytes, stamp.mtime_ns], pa.int64()).null_count == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "message"),
+    [
+        ("parquet", b"PAR1", "manifest.parquet is damaged or gone: write it anew"),
+        ("parquet", b"", "manifest.parquet' cannot be read: "),
+        ("parquet", {"uri": ["a.jpg"], "URI": ["b.jpg"], "product_id": ["p"]}, "The column `uri` already exists"),
+        ("csv", b"uri,product_id,URI\na.jpg,p,b.jpg\n", "names a column twice: uri, product_id, URI"),
+    ],
+)
+def test_manifests_that_spark_cannot_read_are_named(
+    spark: Any, kind: str, data: Any, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"manifest.{kind}"
+    if isinstance(data, dict):
+        pq.write_table(pa.table(data), path)
+    else:
+        path.write_bytes(data)
+    with pytest.raises(CatalogError) as error:
+        catalog_rows(spark, find_catalog(str(path)), load_config().catalog)
+    assert message in str(error.value)

@@ -18,7 +18,9 @@ from prodseek.store import RUN_ID, Run
 from prodseek.tables import TableSchema, table_schema
 
 # How Spark 4 says it, in its own exceptions and in those that py4j passes on.
-_UNREADABLE = re.compile(r"\[FAILED_READ_FILE\S*\] Encountered error while reading file (.+?)\.(?: +SQLSTATE| File )")
+_UNREADABLE = re.compile(
+    r"\[FAILED_READ_FILE\S*\] Encountered error while reading file (.+?)\.(?: +SQLSTATE| File | Could not )"
+)
 
 
 @contextmanager
@@ -30,7 +32,7 @@ def naming_damaged_files() -> Iterator[None]:
         found = _UNREADABLE.search(str(error))
         if found is None:
             raise
-        uri = found[1].removeprefix("file://")
+        uri = re.sub(r"^file:(?://)?(?=/)", "", found[1])
         batch, _, _ = uri.rpartition("/")
         if re.search(r"/cache/\w+/\w+=", uri):
             repair = f"remove the folder {batch} and start again; what it held is computed anew"
