@@ -28,7 +28,7 @@ from prodseek.duplicates.verification import View, measure_aligned, worth_measur
 from prodseek.embedding.facets import FACETS
 from prodseek.spark.tables import computed_schema, read_table
 from prodseek.store import Run
-from prodseek.tables import table_schema
+from prodseek.tables import schema_versions, table_schema
 
 SIDES = ("a", "b")
 _PAIR = ["image_id_a", "image_id_b"]
@@ -55,7 +55,8 @@ class Judges:
     @property
     def cache(self) -> tuple[str, str]:
         """Kind and key of the cache's folder."""
-        return "pair_verdicts", f"recipe={verdicts_recipe(self.settings.max_pdq_hamming)}"
+        recipe, schema = verdicts_recipe(self.settings.max_pdq_hamming), schema_versions()["near_duplicates"]
+        return "pair_verdicts", f"recipe={recipe},schema={schema}"
 
     def judge(self, pairs: DataFrame) -> tuple[DataFrame, int]:
         """The pairs on which a verdict is passed, as rows of `near_duplicates` with overlaid_side; and how many were new.
