@@ -144,7 +144,7 @@ def _last_run(store: Run) -> tuple[Run | None, str]:
     """The last published run that still has its images, and why nothing that it decoded can be taken over; empty if it can."""
     before = Store(store.root).before(store)
     if before is None:
-        return None, "there is no earlier run"
+        return None, "there is no earlier run with tables of the same schemas"
     if not files.exists(before.table_uri("images")):
         return None, f"run {before.run_id} has no table images any more"
     then = before.manifest()["stages"]["ingest"].get("decoder", {})

@@ -86,7 +86,7 @@ def test_only_new_content_is_decoded_and_tables_are_those_of_a_full_run(
     assert tables(first, "images").num_rows == n_images
     # One row more than there are images: the page that is no image is opened too.
     assert summary.facts["decoded_photos"] == n_images + 1
-    assert summary.lines[1] == "every photo was decoded: there is no earlier run"
+    assert summary.lines[1] == "every photo was decoded: there is no earlier run with tables of the same schemas"
 
     _, summary = night("root")
     assert summary.facts["decoded_photos"] == 1
