@@ -169,4 +169,4 @@ def test_the_evidence_is_plain_values():
     assert values["transform"] == [1.0, 0.0, 0.0, 0.0, 1.0, 0.0] and values["verification_ms"] == 2.5
     evidence = next(c for c in table_schema("near_duplicates").arrow if c.name == "evidence")
     names = {field.name for field in evidence.type}
-    assert names <= set(values) | {"cosine_colour", "cosine_texture", "cosine_shape"}
+    assert names <= set(values) | {"cosine_visual", "cosine_colour", "cosine_texture", "cosine_shape"}
