@@ -65,8 +65,9 @@ def _explained(error: Exception, root: str, local_dirs: str | None) -> str | Non
             "short (see the system's log). Use fewer task slots (--set 'spark.master=local[2,4]', or fewer "
             f"spark.executor.cores) or smaller batches (embed.batch_size, *_per_partition), {_AGAIN}"
         )
-    if _EXECUTOR_DIED.search(text):
-        return f"executors were lost: {_shortened(text)}. See their logs, {_AGAIN}"
+    found = _EXECUTOR_DIED.search(text)
+    if found is not None:
+        return f"executors were lost: {_shortened(found[0])}. See their logs, {_AGAIN}"
     if isinstance(error, (Py4JNetworkError, ConnectionError)):
         return (
             "Spark's Java process on this machine ended; the system kills it when memory is short (see the system's log). "
