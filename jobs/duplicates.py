@@ -16,6 +16,7 @@ from prodseek.config import Config, DuplicatesConfig
 from prodseek.duplicates.grouping import GroupRow, Photo, VerifiedPair, group_duplicates, missing_pairs
 from prodseek.duplicates.hashes import Orientation, hashes_from_hex, pdq_pairs
 from prodseek.duplicates.verdicts import MERGING, Verdict
+from prodseek.errors import StoreError
 from prodseek.spark.tables import read_table, spark_schema, write_table
 from prodseek.store import Run, Store, Summary
 from prodseek.tables import table_schema
@@ -30,6 +31,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     n_photos = photos.count()
     read = WorkingPhotos(photos_of(config, store))
     codes = photo_codes(spark, store, photos, n_photos, read, settings.photos_per_partition)
+    _refuse_failing_storage(config, codes.n_unread, n_photos)
     candidates = _candidates(spark, store, photos, n_photos, codes, settings).cache()
     judges = Judges(spark, store, settings, photos, codes.fresh, read)
     judged, n_looked_at = judges.judge(candidates)
@@ -59,6 +61,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         "candidates": n_candidates,
         "pairs_looked_at": n_looked_at,
         "photos_looked_at": codes.n_fresh,
+        "photos_unread": codes.n_unread,
         "pairs_judged_copies": judged.count(),
         "pairs_kept_apart": judged.where(~is_merging("verdict")).count(),
         "groups": n_groups,
@@ -68,7 +71,20 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         f"{n_candidates} candidate pairs, {n_looked_at} of them new; {counts['near_duplicates']} verified, "
         f"{n_groups} groups of {len(groups)} photos"
     )
-    return Summary("duplicates", rows=counts, facts=facts, lines=(line, *_why_anew(store, facts["caches"])))
+    lines = [line, *_why_anew(store, facts["caches"])]
+    if codes.n_unread:
+        lines.append(f"{codes.n_unread} photos could no longer be read: only their hashes and regions were compared")
+    return Summary("duplicates", rows=counts, facts=facts, lines=tuple(lines))
+
+
+def _refuse_failing_storage(config: Config, n_unread: int, n_photos: int) -> None:
+    """Stop a night whose photos went away while it ran, before what it did not see is taken for no copy."""
+    limit = config.gates.max_reject_share
+    if limit is not None and n_unread > limit * n_photos:
+        raise StoreError(
+            f"{n_unread} of {n_photos} photos can no longer be read, more than gates.max_reject_share = {limit:g} allows; their "
+            "storage seems to fail. Start the same command again when it works"
+        )
 
 
 def _why_anew(store: Run, caches: list[tuple[str, str]]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import WorkingPhotos
 from prodseek.jobs.vectors import ids_of, on_group, unpacked
 from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, Observation, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -49,12 +49,14 @@ _CODE_PAIRS = "photo_a long, photo_b long, n_a int, n_b int, n_shared long, weig
 class PhotoCodes(NamedTuple):
     """Codes of all photos that can be read: image_id, codes, nearest_bits. fresh: features of those that had none yet.
 
-    fresh: image_id, points, histograms, on the executors' disks. cache: the folder's kind and key.
+    fresh: image_id, points, histograms, on the executors' disks. n_unread: of those that had none, how many could not be read.
+    cache: the folder's kind and key.
     """
 
     stored: DataFrame
     fresh: DataFrame
     n_fresh: int
+    n_unread: int
     cache: tuple[str, str]
 
 
@@ -75,14 +77,18 @@ def photo_codes(
     todo = photos.join(known.select("image_id"), "image_id", "left_anti").cache()
     n_todo = todo.count()
     fresh = local_features(todo, n_todo, read, photos_per_partition).persist(StorageLevel.DISK_ONLY)
+    n_unread = 0
     if n_todo:
+        observed = Observation()
         coded = fresh.mapInArrow(partial(_stored_rows, n_bits=n_bits), _STORED)
+        coded = coded.observe(observed, F.count(F.lit(1)).alias("n"))
         coded.write.parquet(files.spark_uri(new_batch_uri(cache_uri, store.run_id)))
+        n_unread = n_todo - observed.get["n"]
         known = read_batches(spark, cache_uri, _STORED)
     todo.unpersist()
     # An attempt that died after its batch was whole has kept some twice, the same.
     stored = known.join(photos.select("image_id"), "image_id", "left_semi").dropDuplicates(["image_id"])
-    return PhotoCodes(stored, fresh, n_todo, cache)
+    return PhotoCodes(stored, fresh, n_todo - n_unread, n_unread, cache)
 
 
 def pairs_sharing_codes(codes: DataFrame, photos: DataFrame, n_photos: int, max_partners: int) -> DataFrame:

@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 from scipy import ndimage
 
 from prodseek.duplicates.hashes import pdq_hash
+from prodseek.errors import StoreError
 from prodseek.images import content_id, decode_image, pixel_hash
 from prodseek.spark.tables import read_table, spark_schema, write_table
 from prodseek.store import Run, Store, Summary
@@ -47,9 +48,11 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  # type: ignore[no-untyped-def]
     """Run the stage after made-up stages before it; returns its tables as sorted rows, without the time it took."""
 
-    def run(name: str, n_partitions: int, *settings: str) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
+    def run(
+        name: str, n_partitions: int, *settings: str, folder: Path = catalogue
+    ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
         store: Run = Store.at(str(tmp_path / name)).run("20260101T000000Z-00000000")
-        store.write_summary(Summary("ingest", facts={"base_uri": str(catalogue)}))
+        store.write_summary(Summary("ingest", facts={"base_uri": str(folder)}))
         images, detections, embeddings = [], [], []
         for number, path in enumerate(sorted(catalogue.iterdir())):
             data = path.read_bytes()
@@ -116,3 +119,10 @@ def test_tables_are_the_same_at_any_number_of_partitions_and_chains_are_broken(j
     for group in groups:
         pair = frozenset((group["uri"], heads[group["group_id"]]))
         assert len(pair) == 1 or verdicts[pair] not in ("embedded", "same_object", "recoloured")
+
+
+def test_storage_that_fails_meanwhile_stops_the_night(judged, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(
+        StoreError, match=r"13 of 13 photos can no longer be read, more than gates\.max_reject_share = 0\.3"
+    ):
+        judged("gone", 2, folder=tmp_path / "nowhere")
