@@ -18,13 +18,12 @@ from prodseek import files
 from prodseek.errors import CatalogError
 from prodseek.images import ImageLimits, ImageRejected
 from prodseek.photo_source import PhotoSource
+from prodseek.tar import SUFFIX as TAR_SUFFIX
 from prodseek.tar import split_member
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif",
 )  # fmt: skip
-
-TAR_SUFFIX = ".tar"
 
 FAULT = "_fault"
 

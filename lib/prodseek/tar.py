@@ -23,7 +23,8 @@ from prodseek import files
 from prodseek.images import ImageRejected, RejectReason
 from prodseek.web import is_web
 
-_MARK = re.compile(r"\.tar#", re.IGNORECASE)
+SUFFIX = ".tar"
+_MARK = re.compile(rf"{re.escape(SUFFIX)}#", re.IGNORECASE)
 # Of a server that takes 20 ms to answer, this much arrives in the time that one more request takes.
 _REMOTE_READ_BYTES = 256 * 1024
 # What the headers of one member may take; a long name needs 2 KiB. Beyond that it is memory that somebody wants to fill.
@@ -110,7 +111,7 @@ def read_member(uri: str, member: str, max_bytes: int, within: str | None = None
         place = index.place(_plain(member))
         if place is None and index.damage:
             raise ImageRejected(
-                RejectReason.CORRUPT, f"{uri} is damaged after {len(index.names)} members ({index.damage})"
+                RejectReason.CORRUPT, f"{uri} cannot be read beyond {len(index.names)} of its members: {index.damage}"
             )
         if place is None:
             raise ImageRejected(RejectReason.MISSING, f"no member {member!r} in {uri}")

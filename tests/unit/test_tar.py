@@ -166,7 +166,10 @@ def test_a_damaged_header_costs_the_photos_after_it_and_is_told(tmp_path: Path, 
     for number in range(at):
         assert photos.read(f"x.tar#{number}.jpg") == GOOD[number][1]
     for uri in ("x.tar#", f"x.tar#{at}.jpg"):
-        assert f"is damaged after {at} members (no header at byte {at * MEMBER_BYTES})" in refusal(photos, uri).detail
+        assert (
+            f"cannot be read beyond {at} of its members: no header at byte {at * MEMBER_BYTES}"
+            in refusal(photos, uri).detail
+        )
         assert refusal(photos, uri).reason == "corrupt"
 
 
