@@ -74,7 +74,7 @@ def catalog_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: int)
 
 
 def _folder_rows(spark: SparkSession, source: CatalogSource, config: CatalogConfig) -> DataFrame:
-    uris = list_photos(source)
+    uris = list_photos(source, config.allowed_roots)
     products = [product_of(uri, config.product_id_from) for uri in uris]
     listed = spark.createDataFrame(pa.table([products, uris], schema=_FOLDER_SCHEMA))
     return listed.withColumn("attributes", _no_attributes()).withColumn(FAULT, F.lit(None).cast("string"))

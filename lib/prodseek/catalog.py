@@ -1,4 +1,4 @@
-"""What a catalogue is: a folder of photos, or a CSV or Parquet manifest that names them."""
+"""What a catalogue is: a folder of photos or of tars of photos, or a CSV or Parquet manifest that names them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import io
 import os
 import posixpath
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,10 @@ from pyarrow import fs
 
 from prodseek import files
 from prodseek.errors import CatalogError
+from prodseek.images import ImageLimits, ImageRejected
+from prodseek.photo_source import PhotoSource
+from prodseek.tar import SUFFIX as TAR_SUFFIX
+from prodseek.tar import split_member
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif",
@@ -59,11 +64,13 @@ def find_catalog(uri: str) -> CatalogSource:
     )
 
 
-def list_photos(source: CatalogSource) -> list[str]:
-    """URIs of the photos under a folder, relative to it, sorted; hidden files and folders are passed over.
+def list_photos(source: CatalogSource, allowed_roots: Sequence[str] = ()) -> list[str]:
+    """URIs of the photos under a folder and in tars there, relative to it, sorted; hidden files and folders are passed over.
 
-    Links are followed, but no folder is listed twice, so that those which go round do not matter. A name that is not UTF-8
-    is listed with marks in it, under which no photo will be found. Raises CatalogError.
+    A tar that cannot be read to its end is listed too, as `NAME.tar#`, under which no photo will be found. Links are
+    followed, but no folder is listed twice, so that those which go round do not matter. A name that is not UTF-8 is listed
+    with marks in it, under which no photo will be found. allowed_roots: where tars may lie beside the folder, which links
+    lead to. Raises CatalogError.
     """
     try:
         file_system, path = files.locate(source.base_uri)
@@ -74,11 +81,26 @@ def list_photos(source: CatalogSource) -> list[str]:
             names = [posixpath.relpath(info.path, path) for info in infos if info.type == fs.FileType.File]
     except OSError as error:
         raise CatalogError(f"the catalogue {source.uri!r} cannot be listed: {error}") from error
-    return sorted(
-        name
-        for name in names
-        if name.lower().endswith(IMAGE_SUFFIXES) and not any(p.startswith(".") for p in name.split("/"))
-    )
+    photos = PhotoSource(source.base_uri, tuple(allowed_roots), ImageLimits())
+    tars = (name for name in names if name.lower().endswith(TAR_SUFFIX) and not _is_hidden(name))
+    members = (member for tar in tars for member in _in_tar(tar, photos))
+    return sorted([*filter(_is_photo, names), *members])
+
+
+def _in_tar(name: str, photos: PhotoSource) -> list[str]:
+    try:
+        members, damage = photos.members(name)
+    except ImageRejected:
+        return [f"{name}#"]
+    return [f"{name}#{member}" for member in [*filter(_is_photo, members), *([""] if damage else [])]]
+
+
+def _is_photo(name: str) -> bool:
+    return name.lower().endswith(IMAGE_SUFFIXES) and not _is_hidden(name)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") and part != ".." for part in name.split("/"))
 
 
 def _local_names(folder: str) -> list[str]:
@@ -135,7 +157,13 @@ def read_csv_manifest(source: CatalogSource) -> pa.Table:
 
 
 def product_of(uri: str, product_id_from: Literal["file", "folder"]) -> str:
-    """The product of a photo that no column names: its path without the ending, or the folder it lies in."""
+    """The product of a photo that no column names: its path without the ending, or the folder it lies in.
+
+    A tar counts as the folder that it would be unpacked to, without its ending.
+    """
+    tar, member = split_member(uri)
+    if member is not None:
+        uri = f"{tar[: -len(TAR_SUFFIX)]}/{member}"
     parent = posixpath.dirname(uri)
     if product_id_from == "folder" and parent:
         return parent

@@ -8,8 +8,10 @@ import posixpath
 import re
 import stat
 import uuid
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO, cast
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -35,6 +37,11 @@ def absolute(uri: str) -> str:
     elif _scheme(uri):
         return uri.rstrip("/")
     return str(Path(uri).expanduser().resolve())
+
+
+def decoded(uri: str, part: str) -> str:
+    """What a part of `uri` says: percent-encoding is taken off where it has the scheme `file`, which alone has any."""
+    return unquote(part) if _scheme(uri) == "file" else part
 
 
 def resolve(uri: str, base: str) -> str:
@@ -125,13 +132,32 @@ def read_bytes(uri: str, max_bytes: int | None = None, within: str | None = None
     """
     file_system, path = locate(uri)
     if within is not None and isinstance(file_system, fs.LocalFileSystem):
-        return _read_within(real(uri), within, max_bytes)
+        with _opened_within(real(uri), within) as handle:
+            return handle.read(-1 if max_bytes is None else max_bytes + 1)
     with file_system.open_input_stream(path) as stream:
         return bytes(stream.read(None if max_bytes is None else max_bytes + 1))
 
 
-def _read_within(path: str, folder: str, max_bytes: int | None) -> bytes:
-    """Read `path` by way of its folders, from `folder` on without following a link: since `real` looked, there are none."""
+@contextlib.contextmanager
+def open_seekable(uri: str, within: str | None = None) -> Iterator[tuple[BinaryIO, int, int]]:
+    """A file to read parts of, its size in bytes, and when it was changed, in nanoseconds. within: see `read_bytes`.
+
+    Raises OSError, or ValueError for the scheme.
+    """
+    file_system, path = locate(uri)
+    if not isinstance(file_system, fs.LocalFileSystem):
+        info = file_system.get_file_info(path)
+        with file_system.open_input_file(path) as remote:
+            yield cast(BinaryIO, remote), remote.size(), info.mtime_ns or 0
+        return
+    with open(path, "rb") if within is None else _opened_within(real(uri), within) as handle:
+        found = os.fstat(handle.fileno())
+        yield handle, found.st_size, found.st_mtime_ns
+
+
+@contextlib.contextmanager
+def _opened_within(path: str, folder: str) -> Iterator[BinaryIO]:
+    """Open `path` by way of its folders, from `folder` on without following a link: since `real` looked, there are none."""
     if not is_within(path, folder):
         raise PermissionError(f"{path} does not lie in {folder}")
     if path == folder:
@@ -153,7 +179,7 @@ def _read_within(path: str, folder: str, max_bytes: int | None) -> bytes:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(f"{path} is no file")
         with open(descriptor, "rb", closefd=False) as handle:
-            return handle.read(-1 if max_bytes is None else max_bytes + 1)
+            yield handle
 
 
 def write_bytes(uri: str, data: bytes, is_lasting: bool = True) -> None:

@@ -6,17 +6,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from functools import partial
+from typing import TypeVar
 
 from prodseek import files
 from prodseek.config import Config
 from prodseek.images import ImageLimits, ImageRejected, RejectReason
 from prodseek.patience import Patience, persistently
+from prodseek.tar import list_members, read_member, split_member
 from prodseek.web import WebAccess, check_host, fetch, head, is_web
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class FileStamp:
-    """Size and time of change of a photo, as its storage tells them, and a web server's ETag; None where it cannot."""
+    """Size and time of change of a photo, as its storage tells them, and a web server's ETag; None where it cannot.
+
+    Of a photo inside a tar they are the tar's.
+    """
 
     n_bytes: int | None
     mtime_ns: int | None
@@ -46,8 +53,8 @@ class PhotoSource:
         return cls(base_uri, catalog.allowed_roots, config.images.limits, patience, web)
 
     def locate(self, uri: str) -> str:
-        """Where the photo lies that the catalogue names `uri`. Nothing is opened. Raises ImageRejected where it may not be
-        read."""
+        """Where the photo lies that the catalogue names `uri`, or the tar that it is in. Nothing is opened. Raises
+        ImageRejected where it may not be read."""
         if is_web(uri):
             if not self.web.hosts:
                 raise ImageRejected(
@@ -56,7 +63,7 @@ class PhotoSource:
                 )
             check_host(uri, self.web)
             return uri
-        return self._checked(uri)[0]
+        return self._checked(split_member(uri)[0])[0]
 
     def _checked(self, uri: str) -> tuple[str, str]:
         """What `locate` answers, and the folder, as `files.real` gives it, that makes it allowed."""
@@ -81,10 +88,17 @@ class PhotoSource:
             # A mount may hang where its links are followed as well as where the photo is read.
             if is_web(uri):
                 return fetch(self.locate(uri), self.web, self.limits.max_bytes)
-            located, root = self._checked(uri)
-            return files.read_bytes(located, self.limits.max_bytes, root)
+            file, member = split_member(uri)
+            located, root = self._checked(file)
+            return _read_at(located, member, self.limits.max_bytes, root)
 
         return _read_patiently(read, files.resolve(uri, self.base_uri), self.patience)
+
+    def members(self, uri: str) -> tuple[list[str], str | None]:
+        """What `list_members` answers, for a tar that the catalogue names `uri`. Raises ImageRejected."""
+        return _read_patiently(
+            lambda: list_members(*self._checked(uri)), files.resolve(uri, self.base_uri), self.patience
+        )
 
     def stamp(self, uri: str) -> FileStamp:
         """Size and time of change of a photo, without reading it."""
@@ -116,14 +130,20 @@ def _web_stamp(headers: dict[str, str]) -> FileStamp:
 
 def read_photo(uri: str, max_bytes: int, patience: Patience = Patience()) -> bytes:
     """The bytes of a photo at a place that its reader chose; at most `max_bytes` + 1 of them. Raises ImageRejected."""
-    return _read_patiently(partial(files.read_bytes, uri, max_bytes), uri, patience)
+    return _read_patiently(partial(_read_at, *split_member(uri), max_bytes), uri, patience)
 
 
-def _read_patiently(read: Callable[[], bytes], uri: str, patience: Patience) -> bytes:
+def _read_at(located: str, member: str | None, max_bytes: int, within: str | None = None) -> bytes:
+    if member is None:
+        return files.read_bytes(located, max_bytes, within)
+    return read_member(located, member, max_bytes, within)
+
+
+def _read_patiently(read: Callable[[], T], uri: str, patience: Patience) -> T:
     try:
         return persistently(read, patience, files.is_remote(uri))
     except FileNotFoundError as error:
-        raise ImageRejected(RejectReason.MISSING, f"no file at {uri}") from error
+        raise ImageRejected(RejectReason.MISSING, f"no file at {split_member(uri)[0]}") from error
     except ValueError as error:
         raise ImageRejected(RejectReason.UNSUPPORTED_URI, str(error)) from error
     except OSError as error:

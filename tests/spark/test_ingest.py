@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import os
 import socket
+import tarfile
 import threading
 from collections import Counter
 from functools import partial
@@ -105,6 +108,40 @@ def test_folder_of_products(
     config = make_config(tmp_path / "cat", tmp_path / "root", "catalog.product_id_from=folder")
     images, _ = ingested(spark, empty_run, config, tables)
     assert Counter(images.column("product_id").to_pylist()) == {"chair": 2, "sofa": 1}
+
+
+def test_photos_in_tars(spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg, make_config, tables) -> None:  # type: ignore[no-untyped-def]
+    folder = tmp_path / "catalogue"
+    for shard, products in {"0001": ["chair", "sofa"], "0002": ["lamp", "desk"]}.items():
+        (folder / "shards").mkdir(parents=True, exist_ok=True)
+        with tarfile.open(folder / "shards" / f"{shard}.tar", "w") as packed:
+            for name in [f"{product}/{number} é.jpg" for product in products for number in range(3)]:
+                photo = make_jpeg(colour=(len(name) * 9, 90, int(shard)))
+                member = tarfile.TarInfo(name)
+                member.size = len(photo)
+                packed.addfile(member, io.BytesIO(photo))
+    config = make_config(folder, tmp_path / "root", "catalog.product_id_from=folder", "gates.max_reject_share=0.5")
+    source = open_catalog(config.catalog)
+    photos, whole = PhotoSource.of(config, source.base_uri), catalog_rows(spark, source, config.catalog)
+    before = catalog_fingerprint(whole, photos, read_threads=2)
+    with tarfile.open(folder / "shards" / "0002.tar") as packed:
+        ends = packed.getmembers()[2].offset_data + 10
+    os.truncate(folder / "shards" / "0002.tar", ends)
+    assert catalog_fingerprint(whole, photos, read_threads=2) != before
+
+    images, rejects = ingested(spark, empty_run, config, tables)
+    assert Counter(images.column("product_id").to_pylist()) == {
+        "shards/0001/chair": 3,
+        "shards/0001/sofa": 3,
+        "shards/0002/lamp": 2,
+    }
+    told = dict(zip(rejects.column("uri").to_pylist(), rejects.column("reason").to_pylist(), strict=True))
+    assert told == {"shards/0002.tar#": "corrupt", "shards/0002.tar#lamp/2 é.jpg": "truncated"}
+    names = [*(row["uri"] for row in whole.collect()), "shards/0001.tar#../../../etc/passwd"]
+    (folder / "c.csv").write_text("\n".join(["product_id,uri", *(f"p,{name}" for name in names)]))
+    images, rejects = ingested(spark, empty_run, make_config(folder / "c.csv", tmp_path / "root"), tables)
+    assert images.num_rows == 8
+    assert Counter(rejects.column("reason").to_pylist()) == {"truncated": 1, "corrupt": 3, "missing": 1}
 
 
 def test_fingerprint_follows_rows_and_files_not_their_order(

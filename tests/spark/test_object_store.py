@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,6 +40,7 @@ for uri in (*uris[1:], "s3://catalogue/nightly/x.jpg", "s3://other/x.jpg", "s3:/
     except ImageRejected as rejected:
         print(rejected.reason.value)
 print(list_photos(find_catalog("s3://catalogue/night")))
+print(len(photos.read("photos/1.tar#a b #1?.jpg")))
 files.write_bytes("s3://catalogue/store/LATEST", b"run")
 print(files.read_bytes("s3://catalogue/store/LATEST"), files.list_names("s3://catalogue/store"))
 """
@@ -124,6 +127,12 @@ def test_manifest_photos_and_store_on_s3(s3: None, make_jpeg, tmp_path: Path) ->
     client.create_bucket(Bucket=BUCKET)
     photo = make_jpeg()
     client.put_object(Bucket=BUCKET, Key="night/photos/a b #1?.jpg", Body=photo)
+    shard = io.BytesIO()
+    with tarfile.open(fileobj=shard, mode="w") as packed:
+        member = tarfile.TarInfo("a b #1?.jpg")
+        member.size = len(photo)
+        packed.addfile(member, io.BytesIO(photo))
+    client.put_object(Bucket=BUCKET, Key="night/photos/1.tar", Body=shard.getvalue())
     client.put_object(
         Bucket=BUCKET, Key="night/products.csv", Body=b"product_id,uri\np,photos/a b #1?.jpg\nq,photos/absent.jpg\n"
     )
@@ -136,7 +145,8 @@ def test_manifest_photos_and_store_on_s3(s3: None, make_jpeg, tmp_path: Path) ->
         "not_allowed",
         "not_allowed",
         "missing",
-        "['photos/a b #1?.jpg']",
+        "['photos/1.tar#a b #1?.jpg', 'photos/a b #1?.jpg']",
+        f"{len(photo)}",
         "b'run' ['LATEST']",
     ]
 

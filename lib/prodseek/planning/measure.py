@@ -90,7 +90,7 @@ def list_catalog(config: Config, seed: int = 0) -> Listing:
     source = find_catalog(config.catalog.uri)
     column = config.catalog.uri_column
     if source.kind == "folder":
-        uris = list_photos(source)
+        uris = list_photos(source, config.catalog.allowed_roots)
         n_rows = len(uris)
     elif source.kind == "csv":
         table = read_csv_manifest(source)
