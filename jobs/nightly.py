@@ -19,7 +19,7 @@ from prodseek.config import Config, changed_settings, deciding_settings
 from prodseek.errors import DamagedError, GateError, ReconciliationError
 from prodseek.gates import Breach
 from prodseek.spark.tables import read_table
-from prodseek.store import STAGES, WORK, Run, Store, Summary
+from prodseek.store import MANIFEST, STAGES, WORK, Run, Store, Summary
 from prodseek.tables import TABLES, schema_versions
 
 _LIBRARIES = (
@@ -49,6 +49,9 @@ def run(
     fault = publication_fault(current) if current.is_finished else None
     if fault is not None:
         console.say(f"run {current.run_id} has done all its stages, but {fault}: it is published again")
+        if not current.is_sound:
+            # Its tables are those of this version, whatever the manifest can no longer say.
+            files.delete_file(current.path(MANIFEST))
     elif current.is_finished:
         console.say(
             f"run {current.run_id} exists and is finished: the catalogue and the configuration have not changed"

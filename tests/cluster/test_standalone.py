@@ -16,7 +16,7 @@ from prodseek.store import STAGES, Run, Store
 from prodseek.tables import TABLES
 
 # Executors that die with broadcasts, with cached tables, and with local checkpoints. The other stages take minutes more.
-_KILLED_IN = STAGES if os.environ.get("PRODSEEK_KILL_IN_EVERY_STAGE") else ("embed", "duplicates", "cluster")
+_KILLED_IN = STAGES if os.environ.get("PRODSEEK_FAULTS_IN_EVERY_STAGE") else ("embed", "cluster")
 _GPU = 7
 
 

@@ -20,6 +20,9 @@ from prodseek.lock import Holder, hold_root
 from prodseek.spark.failures import explaining_failures
 from prodseek.store import LATEST, MANIFEST, STAGES, Run, Store
 
+# One that writes tables, one that writes files of an index, one that writes pages. The others take a minute more.
+_FULL_IN = STAGES if os.environ.get("PRODSEEK_FAULTS_IN_EVERY_STAGE") else ("ingest", "index", "report")
+
 
 class Disk:
     """A small disk of the test's own: a tmpfs."""
@@ -71,6 +74,9 @@ def test_each_stage_on_a_full_disk(
     store, opened = Store.at(str(root)), open_run(spark, config)
     (root / "runs").mkdir(parents=True)
     for stage in STAGES:
+        if stage not in _FULL_IN:
+            run_stage(spark, config, opened.run, stage, Console())
+            continue
         # Full to the last byte; or, for those that write more than that, so that their first files still fit.
         disk.fill(leave_bytes=8192 if stage in ("embed", "index", "duplicates") else 0)
         with (

@@ -16,7 +16,7 @@ from standalone import children_of, kill, python_workers_of
 from prodseek.store import STAGES, Run, Store
 
 # One of those that write tables, fill a cache, write files of an index, write pages. The others take minutes more.
-_KILLED_IN = STAGES if os.environ.get("PRODSEEK_KILL_IN_EVERY_STAGE") else ("ingest", "embed", "index", "report")
+_KILLED_IN = STAGES if os.environ.get("PRODSEEK_FAULTS_IN_EVERY_STAGE") else ("ingest", "embed", "report")
 # Fewer than a task of local[2,4] is tried.
 _WORKERS_KILLED = 3
 

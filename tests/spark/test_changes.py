@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -10,18 +11,31 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 from prodseek.jobs import changes as stage
 from prodseek.jobs.changes import changes_since
 from prodseek.jobs.intake import intake
 from prodseek.jobs.overview import PAGE, write_overview
 from pyspark.sql import SparkSession
 
+from prodseek.images import content_id
 from prodseek.report.overview_model import ChangedGroup, Found, NewCopy, NewDuplicateGroup, NewPair, RejectExample
 from prodseek.report.records import About
 from prodseek.store import Run, Store, Summary
 from prodseek.tables import table_schema
 
 COUNTS = ("n_objects", "n_images", "n_duplicate_groups", "n_all_duplicate_groups", "n_pairs", "n_all_pairs")
+
+
+def jpeg(colour: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 48), colour).save(buffer, "JPEG")
+    return buffer.getvalue()
+
+
+# Photos that are looked at: only what has the content that its id says is shown.
+KEPT, NEW = jpeg("grey"), jpeg("white")
+C7, D8 = content_id(KEPT), content_id(NEW)
 BEFORE, NOW = "20260101T000000Z-00000001", "20260102T000000Z-00000002"
 
 
@@ -91,7 +105,7 @@ def nights(tmp_path: Path) -> tuple[Run, Run]:
             # Two copies of one file, of which one goes and one moves.
             photo("p4", "a.jpg", "c6"),
             photo("p4", "b.jpg", "c6"),
-            photo("p5", "kept 1.jpg", "c7"),
+            photo("p5", "kept 1.jpg", C7),
             photo("p5", "kept 2.jpg", "c8"),
             photo("p6", "twice.jpg", "c9"),
         ],
@@ -106,7 +120,7 @@ def nights(tmp_path: Path) -> tuple[Run, Run]:
             *in_group("g-moves", 2, ("p1", "same.jpg"), ("p2", "old name.jpg")),
             *in_group("g-grows", 2, ("p5", "kept 1.jpg"), ("p5", "kept 2.jpg")),
         ],
-        near_duplicates=[pair("c1", "c7", "recoloured", 0.7), pair("c1", "c8", "cropped", 0.9)],
+        near_duplicates=[pair("c1", C7, "recoloured", 0.7), pair("c1", "c8", "cropped", 0.9)],
         curation_summary=[
             group("f-one", "fine", "Red mugs", 5),
             group("f-lost", "fine", "Blue mugs", 4),
@@ -122,13 +136,13 @@ def nights(tmp_path: Path) -> tuple[Run, Run]:
             photo("p1", "replaced.jpg", "d2", "New picture"),
             photo("p2", "new name #1?.jpg", "c3", "Mug"),
             photo("p4", "c.jpg", "c6"),
-            photo("p5", "kept 1.jpg", "c7"),
+            photo("p5", "kept 1.jpg", C7),
             photo("p5", "kept 2.jpg", "c8"),
             photo("p6", "twice.jpg", "c9"),
             photo("p7", "repaired.jpg", "d7"),
-            photo("p10", "new.jpg", "d8", "<b>Cup"),
+            photo("p10", "new.jpg", D8, "<b>Cup"),
             photo("p11", "also new.jpg", "d9"),
-            photo("p10", "copy of kept 1.jpg", "c7"),
+            photo("p10", "copy of kept 1.jpg", C7),
         ],
         rejects=[
             reject("p3", "lost.jpg", "missing"),
@@ -146,10 +160,10 @@ def nights(tmp_path: Path) -> tuple[Run, Run]:
             *in_group("g-new", 2, ("p10", "new.jpg"), ("p4", "c.jpg")),
         ],
         near_duplicates=[
-            pair("c1", "c7", "recoloured", 0.7),
+            pair("c1", C7, "recoloured", 0.7),
             pair("c1", "c8", "same_object", 0.6),
-            pair("c1", "d8", "embedded", 0.8),
-            pair("c6", "d8", "cropped", 0.99),
+            pair("c1", D8, "embedded", 0.8),
+            pair("c6", D8, "cropped", 0.99),
         ],
         curation_summary=[
             group("f-one", "fine", "Red mugs", 8),
@@ -209,7 +223,7 @@ def test_every_change_is_found(spark: SparkSession, nights: tuple[Run, Run], mon
     assert found.duplicate_groups.examples == (NewDuplicateGroup("g-new", 2, "p10", "new.jpg", "<b>Cup"),)
     assert found.copies.examples == (NewCopy("g-grows", "p10", "copy of kept 1.jpg"),)
     assert [(one.verdict, one.uri_a, one.uri_b) for one in found.pairs_apart.examples] == [
-        ("embedded", "c1", "d8"),
+        ("embedded", "c1", D8),
         ("same_object", "c1", "c8"),
     ]
     assert isinstance(found.pairs_apart.examples[0], NewPair)
@@ -259,12 +273,12 @@ def test_intake_counts_and_shows_a_few(spark: SparkSession, nights: tuple[Run, R
     assert found.rejects[1].examples == (RejectExample("", "so", ""),)
 
 
-def test_the_first_page_of_a_second_run(spark: SparkSession, nights: tuple[Run, Run], make_config, make_jpeg) -> None:  # type: ignore[no-untyped-def]
+def test_the_first_page_of_a_second_run(spark: SparkSession, nights: tuple[Run, Run], make_config) -> None:  # type: ignore[no-untyped-def]
     now, before = nights
-    for name in ("new.jpg", "copy of kept 1.jpg"):
-        Path(now.root, name).write_bytes(make_jpeg())
+    for name, content in (("new.jpg", NEW), ("copy of kept 1.jpg", KEPT)):
+        Path(now.root, name).write_bytes(content)
     box = {"x1_px": 0.0, "y1_px": 0.0, "x2_px": 64.0, "y2_px": 48.0, "is_primary": True}
-    contents = {"c1": 1, "d2": 2, "d8": 8, "d9": 9, "c7": 7}
+    contents = {"c1": 1, "d2": 2, D8: 8, "d9": 9, C7: 7}
     write(now, "detections", [{"detection_id": number, "image_id": name, **box} for name, number in contents.items()])
     index = {"description": "Flat", "recall_k": 10, "recall": 1.0, "recall_target": 0.95, "recall_queries": 5}
     for run in nights:
@@ -284,7 +298,7 @@ def test_the_first_page_of_a_second_run(spark: SparkSession, nights: tuple[Run, 
         prodseek_version="0",
         **dict.fromkeys(COUNTS, 0),
     )  # type: ignore[typeddict-item]
-    objects = spark.createDataFrame([("c7", 41)], "image_id string, number long")
+    objects = spark.createDataFrame([(C7, 41)], "image_id string, number long")
     config = make_config(now.root, now.root, "report.price_per_core_hour=2")
     n_bytes = write_overview(spark, config, now, about, objects)
 
