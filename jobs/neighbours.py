@@ -109,7 +109,10 @@ def _last_graph(store: Run, recipe: dict[str, Any]) -> tuple[Run | None, str]:
     if gone:
         return None, f"for run {before.run_id} has no table {gone[0]}"
     summary = before.summary("neighbours")
-    changed = changed_settings({} if summary is None else summary.facts.get("recipe", {}), recipe)
+    was = None if summary is None else summary.facts.get("recipe")
+    if was is None:
+        return None, f"for run {before.run_id} does not say how it found its edges"
+    changed = changed_settings(was, recipe)
     return (None, f"for since run {before.run_id} {', '.join(changed)}") if changed else (before, "")
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from prodseek.jobs.batches import new_batch_uri, read_batches
 from prodseek.jobs.photo_codes import local_features
 from prodseek.jobs.photos import WorkingPhotos
+from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
@@ -68,16 +69,19 @@ class Judges:
         todo = pairs.join(known.select(*_PAIR), _PAIR, "left_anti").cache()
         n_todo = todo.count()
         if n_todo:
-            judged = self._look_at(todo, n_todo)
+            # Both sides of a pair ask for them.
+            features = self._features(todo).persist(StorageLevel.DISK_ONLY)
+            judged = self._look_at(todo, n_todo, features)
             judged.write.parquet(files.spark_uri(new_batch_uri(cache_uri, self.store.run_id)))
+            features.unpersist()
             known = read_batches(self.spark, cache_uri, _stored_schema())
         todo.unpersist()
         found = known.join(pairs, _PAIR, "left_semi").where(F.col("confidence") >= self.settings.min_confidence)
         return self._named(found), n_todo
 
-    def _look_at(self, pairs: DataFrame, n_pairs: int) -> DataFrame:
+    def _look_at(self, pairs: DataFrame, n_pairs: int, features: DataFrame) -> DataFrame:
         n_partitions = max(1, -(-n_pairs // self.settings.pairs_per_partition))
-        described, features = pairs, self._features(pairs)
+        described = pairs
         for side in SIDES:
             facts = [F.col(name).alias(f"{name}_{side}") for name in self.photos.columns if name != "attributes"]
             seen = [F.col(name).alias(f"{name}_{side}") for name in features.columns]

@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import pytest
 from kills import Reader, is_done, stage_has_begun, when_stage_writes
 from nights import TINY_SETTINGS, prodseek, tables_of
 from standalone import children_of, kill, python_workers_of
@@ -16,7 +17,8 @@ from standalone import children_of, kill, python_workers_of
 from prodseek.store import STAGES, Run, Store
 
 # One of those that write tables, fill a cache, write files of an index, write pages. The others take minutes more.
-_KILLED_IN = STAGES if os.environ.get("PRODSEEK_FAULTS_IN_EVERY_STAGE") else ("ingest", "embed", "report")
+_EVERY_FAULT = bool(os.environ.get("PRODSEEK_FAULTS_IN_EVERY_STAGE"))
+_KILLED_IN = STAGES if _EVERY_FAULT else ("ingest", "embed", "report")
 # Fewer than a task of local[2,4] is tried.
 _WORKERS_KILLED = 3
 
@@ -104,6 +106,7 @@ def test_a_night_that_is_killed_time_and_again(
     assert Store.at(str(root)).run_ids() == run_ids
 
 
+@pytest.mark.skipif(not _EVERY_FAULT, reason="takes long: PRODSEEK_FAULTS_IN_EVERY_STAGE=1")
 def test_a_java_that_is_killed_ends_the_run_with_a_message(
     tiny_catalogue: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:
