@@ -119,9 +119,12 @@ def _file_system(authority_uri: str) -> tuple[fs.FileSystem, str]:
     return file_system, prefix
 
 
-def is_remote(uri: str) -> bool:
-    """Whether `uri` names something behind a network protocol, not in the machine's own file system."""
-    return _scheme(uri) not in ("", "file")
+def storage_of(uri: str) -> str:
+    """The server or bucket behind a network protocol that `uri` lies on; empty for the machine's own file system."""
+    scheme = _scheme(uri)
+    if scheme in ("", "file"):
+        return ""
+    return f"{scheme}://{uri[len(scheme) + 3 :].partition('/')[0]}"
 
 
 def read_bytes(uri: str, max_bytes: int | None = None, within: str | None = None) -> bytes:

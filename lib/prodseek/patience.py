@@ -7,6 +7,7 @@ import random
 import re
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ class GivenUpError(OSError):
 
 @dataclass
 class _Health:
-    """What this process has seen of its storage."""
+    """What this process has seen of one storage."""
 
     n_retries: int = 0
     n_given_up_in_a_row: int = 0
@@ -53,12 +54,13 @@ class _Health:
     probe: threading.Lock = field(default_factory=threading.Lock)
 
 
-_health = _Health()
+# By the server or bucket, for one that is dead says nothing of another; "" for the machine's own file system.
+_healths: defaultdict[str, _Health] = defaultdict(_Health)
 
 
 def n_retries() -> int:
     """How often this process has tried a read again."""
-    return _health.n_retries
+    return sum(health.n_retries for health in list(_healths.values()))
 
 
 def may_pass(error: OSError, is_remote: bool) -> bool:
@@ -70,27 +72,28 @@ def may_pass(error: OSError, is_remote: bool) -> bool:
     return is_remote and not _REFUSED.search(str(error))
 
 
-def persistently(read: Callable[[], T], patience: Patience, is_remote: bool = False) -> T:
+def persistently(read: Callable[[], T], patience: Patience, storage: str = "") -> T:
     """What `read` returns; it is called again, after a pause that doubles each time, while its OSErrors may pass.
 
-    A call that does not return in time is left behind in a thread of its own: nothing can end one that waits for a disk.
-    When eight reads were given up in a row the storage is taken for dead until one succeeds: reads that fail are tried
-    once, and while they stall one at a time is tried and all others are given up at once. Raises GivenUpError, and
-    whatever `read` raises that will not pass.
+    storage: what it reads from, as `files.storage_of` names it. A call that does not return in time is left behind in a
+    thread of its own: nothing can end one that waits for a disk. When eight reads of a storage were given up in a row it is
+    taken for dead until one succeeds: reads that fail are tried once, and while they stall one at a time is tried and all
+    others are given up at once. Raises GivenUpError, and whatever `read` raises that will not pass.
     """
-    with _health.lock:
-        is_dead, stalls = _health.n_given_up_in_a_row >= _DEAD_AFTER, _health.stalls
+    health = _healths[storage]
+    with health.lock:
+        is_dead, stalls = health.n_given_up_in_a_row >= _DEAD_AFTER, health.stalls
     if not (is_dead and stalls):
-        return _tried(read, Patience(1, patience.seconds) if is_dead else patience, is_remote)
-    if not _health.probe.acquire(blocking=False):
+        return _tried(read, Patience(1, patience.seconds) if is_dead else patience, health, bool(storage))
+    if not health.probe.acquire(blocking=False):
         raise GivenUpError("not tried: the storage does not answer, the reads before this one all stalled")
     try:
-        return _tried(read, Patience(1, patience.seconds), is_remote)
+        return _tried(read, Patience(1, patience.seconds), health, bool(storage))
     finally:
-        _health.probe.release()
+        health.probe.release()
 
 
-def _tried(read: Callable[[], T], patience: Patience, is_remote: bool) -> T:
+def _tried(read: Callable[[], T], patience: Patience, health: _Health, is_remote: bool) -> T:
     started, attempt = time.monotonic(), 0
     while True:
         attempt += 1
@@ -98,28 +101,28 @@ def _tried(read: Callable[[], T], patience: Patience, is_remote: bool) -> T:
             value = _within(patience.seconds - (time.monotonic() - started), read)
         except OSError as error:
             if not may_pass(error, is_remote):
-                _note_answer()
+                _note_answer(health)
                 raise
             # Jitter keeps many readers from coming back to an overloaded server at once.
             pause = random.uniform(0.5, 1.0) * min(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1), _MAX_PAUSE_SECONDS)
             spent = time.monotonic() - started
             if attempt < patience.attempts and spent + pause < patience.seconds:
-                with _health.lock:
-                    _health.n_retries += 1
+                with health.lock:
+                    health.n_retries += 1
                 time.sleep(pause)
                 continue
-            with _health.lock:
-                _health.n_given_up_in_a_row += 1
-                _health.stalls = isinstance(error, TimeoutError)
+            with health.lock:
+                health.n_given_up_in_a_row += 1
+                health.stalls = isinstance(error, TimeoutError)
             tried = "once" if attempt == 1 else f"{attempt} times"
             raise GivenUpError(f"{error}; tried {tried} in {spent:.1f} s") from error
-        _note_answer()
+        _note_answer(health)
         return value
 
 
-def _note_answer() -> None:
-    with _health.lock:
-        _health.n_given_up_in_a_row = 0
+def _note_answer(health: _Health) -> None:
+    with health.lock:
+        health.n_given_up_in_a_row = 0
 
 
 def _within(seconds: float, read: Callable[[], T]) -> T:

@@ -112,7 +112,7 @@ class PhotoSource:
             return FileStamp(info.size, info.mtime_ns)
 
         try:
-            return persistently(look, self.patience, files.is_remote(files.resolve(uri, self.base_uri)))
+            return persistently(look, self.patience, files.storage_of(files.resolve(uri, self.base_uri)))
         except (ImageRejected, OSError, ValueError):
             return FileStamp(None, None)
 
@@ -141,7 +141,7 @@ def _read_at(located: str, member: str | None, max_bytes: int, within: str | Non
 
 def _read_patiently(read: Callable[[], T], uri: str, patience: Patience) -> T:
     try:
-        return persistently(read, patience, files.is_remote(uri))
+        return persistently(read, patience, files.storage_of(uri))
     except FileNotFoundError as error:
         raise ImageRejected(RejectReason.MISSING, f"no file at {split_member(uri)[0]}") from error
     except ValueError as error:

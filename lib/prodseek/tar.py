@@ -143,7 +143,7 @@ def _plain(name: str) -> str:
 
 def _index(uri: str, handle: BinaryIO, n_bytes: int, mtime_ns: int) -> TarIndex:
     def read() -> TarIndex:
-        if not files.is_remote(uri):
+        if not files.storage_of(uri):
             return _read_index(handle, n_bytes)
         ahead = io.BufferedReader(cast(io.RawIOBase, handle), _REMOTE_READ_BYTES)
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import socket
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from prodseek import patience
+from prodseek import files, patience
 from prodseek.images import ImageLimits, ImageRejected
 from prodseek.patience import GivenUpError, Patience, may_pass, n_retries, persistently
 from prodseek.photo_source import PhotoSource
@@ -22,7 +24,7 @@ QUICK = Patience(attempts=4, seconds=5.0)
 @pytest.fixture(autouse=True)
 def healthy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A process that has seen nothing fail yet, and pauses for a moment only."""
-    monkeypatch.setattr(patience, "_health", patience._Health())
+    monkeypatch.setattr(patience, "_healths", defaultdict(patience._Health))
     monkeypatch.setattr(patience, "_FIRST_PAUSE_SECONDS", 0.001)
     yield
 
@@ -60,10 +62,10 @@ def failing(n_times: int, error: OSError) -> Callable[[], str]:
 def test_only_what_may_pass_is_tried_again(error: OSError, is_remote: bool, is_tried_again: bool) -> None:
     assert may_pass(error, is_remote) == is_tried_again
     if is_tried_again:
-        assert persistently(failing(3, error), QUICK, is_remote) == "read" and n_retries() == 3
+        assert persistently(failing(3, error), QUICK, "s3://bucket" if is_remote else "") == "read" and n_retries() == 3
     else:
         with pytest.raises(type(error)):
-            persistently(failing(1, error), QUICK, is_remote)
+            persistently(failing(1, error), QUICK, "s3://bucket" if is_remote else "")
         assert n_retries() == 0
 
 
@@ -84,6 +86,8 @@ def test_a_dead_storage_is_tried_once_a_read_until_it_lives_again() -> None:
     for _ in range(2):
         with pytest.raises(GivenUpError, match="tried once"):
             persistently(dead, Patience(2, 5.0))
+    elsewhere = failing(1, error)
+    assert persistently(elsewhere, QUICK, "s3://bucket") == "read", "another storage is as good as before"
     assert persistently(dead, QUICK) == "read"
     assert persistently(failing(1, error), QUICK) == "read"
 
@@ -96,17 +100,19 @@ def test_a_storage_that_stalls_does_not_hold_up_the_rest(tmp_path: Path) -> None
         for _ in range(8):
             with pytest.raises(ImageRejected, match=r"unreadable: no answer in 0 s; tried once in 0\.\d s"):
                 photos.read(stalls)
-    # One waits, the others do not.
-    answers, told = threading.Event(), []
-    waiting = threading.Thread(target=lambda: told.append(persistently(answers.wait, QUICK)))
+    # One waits, the others do not; and what lies elsewhere is read as before.
+    answers, told, server = threading.Event(), [], files.storage_of(stalls)
+    waiting = threading.Thread(target=lambda: told.append(persistently(answers.wait, QUICK, server)))
     waiting.start()
-    while not patience._health.probe.locked():
-        pass
+    until = time.monotonic() + 5
+    while not patience._healths[server].probe.locked() and time.monotonic() < until:
+        time.sleep(0.01)
     with pytest.raises(ImageRejected, match="not tried: the storage does not answer"):
-        photos.read("a.jpg")
+        photos.read(stalls)
+    assert photos.read("a.jpg") == b"photo"
     answers.set()
     waiting.join()
-    assert told == [True] and photos.read("a.jpg") == b"photo"
+    assert told == [True] and persistently(lambda: "read", QUICK, server) == "read"
 
 
 def test_what_a_file_system_cannot_read_is_rejected_and_said_how_often_it_was_tried(tmp_path: Path) -> None:

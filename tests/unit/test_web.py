@@ -6,6 +6,7 @@ import datetime
 import socket
 import ssl
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -74,7 +75,7 @@ class Server(ThreadingHTTPServer):
 
 @pytest.fixture(autouse=True)
 def healthy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "_health", patience._Health())
+    monkeypatch.setattr(patience, "_healths", defaultdict(patience._Health))
     monkeypatch.setattr(patience, "_FIRST_PAUSE_SECONDS", 0.001)
     # A machine whose localhost has an IPv6 address too would be asked there first.
     real = socket.getaddrinfo
