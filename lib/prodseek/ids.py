@@ -5,6 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
+_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+
 
 def detection_id(image_id: str, kind: str, class_name: str | None, box_px: Sequence[float]) -> int:
     """The id of a region: 63 bits of the SHA-256 of its image, kind, class and box.
@@ -15,3 +20,9 @@ def detection_id(image_id: str, kind: str, class_name: str | None, box_px: Seque
     corners = ",".join(str(round(corner)) for corner in box_px)
     digest = hashlib.sha256(f"{image_id}|{kind}|{class_name or ''}|{corners}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def mixed(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Numbers whose remainders and higher bits are spread evenly, whatever those given are (Knuth, TAOCP 3, section 6.4)."""
+    product = numbers.astype(np.uint64) * _HASH_FACTOR
+    return product ^ (product >> np.uint64(32))

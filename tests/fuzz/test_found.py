@@ -46,10 +46,8 @@ def picture(kind: str, mode: str = "RGB", **options: object) -> bytes:
     [
         (picture("AVIF").replace(b"pitm\0\0\0\0\0\1", b"pitm\0\0\0\0\0\7"), "corrupt"),  # RuntimeError when opened
         (picture("AVIF")[:-20] + bytes(20), "corrupt"),  # RuntimeError when decoded
-        (
-            b"DDS " + picture("DDS")[5:],
-            "unsupported_format",
-        ),  # NotImplementedError, of a format that is not read at all
+        # NotImplementedError, of a format that is not read at all
+        (b"DDS " + picture("DDS")[5:], "unsupported_format"),
     ],
 )
 def test_damaged_photos_are_rejected(data: bytes, reason: str) -> None:

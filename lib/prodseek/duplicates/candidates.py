@@ -7,11 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.ids import mixed
+
 # A code that more photos have says little, and pairing them all would be quadratic.
 MAX_PHOTOS_A_CODE = 8
 # Weights are whole numbers of this fraction, so that their sums do not depend on their order.
 _WEIGHT_STEP = 0.1
-_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 class CodePairs(NamedTuple):
@@ -72,21 +73,16 @@ def heaviest_pairs(pairs: CodePairs, n_partners: int) -> CodePairs:
 
 def buckets_of(codes: NDArray[np.int64], n_buckets: int) -> NDArray[np.int64]:
     """(N,) which of n_buckets each code belongs to, about as many to each."""
-    return ((_mixed(codes) >> np.uint64(32)) % np.uint64(n_buckets)).astype(np.int64)
+    return ((mixed(codes) >> np.uint64(32)) % np.uint64(n_buckets)).astype(np.int64)
 
 
 def _may_be_among(asked: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Whether each code may be a known one: a few of the others pass too (Bloom 1970, with a single hash)."""
     n_bits = max(16, min(27, len(known).bit_length() + 4))
     seen = np.zeros(2**n_bits, np.bool_)
-    seen[_mixed(known) >> np.uint64(64 - n_bits)] = True
-    found: NDArray[np.bool_] = seen[_mixed(asked) >> np.uint64(64 - n_bits)]
+    seen[mixed(known) >> np.uint64(64 - n_bits)] = True
+    found: NDArray[np.bool_] = seen[mixed(asked) >> np.uint64(64 - n_bits)]
     return found
-
-
-def _mixed(codes: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Codes as numbers whose higher bits depend on all of theirs (Knuth, TAOCP 3, section 6.4)."""
-    return codes.astype(np.uint64) * _HASH_FACTOR
 
 
 def _summed(low: NDArray[np.int64], high: NDArray[np.int64], weight: NDArray[np.int64]) -> CodePairs:

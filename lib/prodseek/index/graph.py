@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.ids import mixed
 from prodseek.index.ivf import Probes
 from prodseek.index.probe import Found, flat_cells, nearest_in_cells, on_gpu
-
-_HASH_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Rows(NamedTuple):
@@ -131,7 +130,7 @@ def deal(
     """
     n, nprobe = cells.shape
     asks = np.ones(cells.shape, np.bool_) if asks is None else asks
-    salt = _mixed(ids)
+    salt = mixed(ids)
     lanes = np.diff(plan.first_task)
     # As queries: once for each (row, part) with the cells that lie there; a crowded cell lies in several parts.
     most_parts = int(plan.n_parts[cells].max()) if n else 1
@@ -293,9 +292,3 @@ def _first_of_equal(vectors: NDArray[np.float32], n_kept: int) -> NDArray[np.int
 
 def _most_of_one(images: NDArray[np.int64]) -> int:
     return int(np.unique(images, return_counts=True)[1].max()) if len(images) else 1
-
-
-def _mixed(ids: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Ids as numbers whose remainders are even, whatever the ids are (Knuth, TAOCP 3, section 6.4)."""
-    mixed = ids.astype(np.uint64) * _HASH_FACTOR
-    return mixed ^ (mixed >> np.uint64(32))
