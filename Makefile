@@ -33,7 +33,7 @@ search: $(VENV)/weights  ## products like what is in BOX=x1,y1,x2,y2 of IMAGE; w
 config: $(VENV)/runtime  ## show the configuration
 	@$(BIN)/prodseek config --show $(ARGS)
 
-test: $(VENV)/weights $(VENV)/test  ## run all tests
+test: $(VENV)/weights $(VENV)/test  ## run the tests; PRODSEEK_SLOW_TESTS=1 also the slow ones
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/test $(VENV)/dev  ## ruff, and mypy --strict on the library

@@ -20,6 +20,13 @@ REPO = Path(__file__).parent.parent
 SAMPLE = REPO / "tests" / "data" / "sample"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The whole suite is to take less than twenty minutes on two cores."""
+    for item in items:
+        if item.get_closest_marker("slow") and not os.environ.get("PRODSEEK_SLOW_TESTS"):
+            item.add_marker(pytest.mark.skip(reason="slow: PRODSEEK_SLOW_TESTS=1 runs it"))
+
+
 @pytest.fixture(scope="session")
 def tiny_weights() -> Path:
     """The published yolov3-tiny weights, fetched once into the user's cache."""

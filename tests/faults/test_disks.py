@@ -20,10 +20,6 @@ from prodseek.lock import Holder, hold_root
 from prodseek.spark.failures import explaining_failures
 from prodseek.store import LATEST, MANIFEST, STAGES, Run, Store
 
-# One that writes tables, one that writes files of an index, one that writes pages. The others take a minute more.
-_EVERY_FAULT = bool(os.environ.get("PRODSEEK_FAULTS_IN_EVERY_STAGE"))
-_FULL_IN = STAGES if _EVERY_FAULT else ("ingest", "index", "report")
-
 
 class Disk:
     """A small disk of the test's own: a tmpfs."""
@@ -63,6 +59,7 @@ def settings(*more: str) -> list[str]:
     return [part for setting in (*TINY_SETTINGS, "spark.master=local[2,4]", *more) for part in ("--set", setting)]
 
 
+@pytest.mark.slow
 def test_each_stage_on_a_full_disk(
     spark,  # type: ignore[no-untyped-def]
     undisturbed_tiny_night: Run,
@@ -75,9 +72,6 @@ def test_each_stage_on_a_full_disk(
     store, opened = Store.at(str(root)), open_run(spark, config)
     (root / "runs").mkdir(parents=True)
     for stage in STAGES:
-        if stage not in _FULL_IN:
-            run_stage(spark, config, opened.run, stage, Console())
-            continue
         # Full to the last byte; or, for those that write more than that, so that their first files still fit.
         disk.fill(leave_bytes=8192 if stage in ("embed", "index", "duplicates") else 0)
         with (
@@ -110,7 +104,7 @@ def test_a_full_or_read_only_root_is_refused_at_the_start(tiny_catalogue: Path, 
     disk.remount("rw")
 
 
-@pytest.mark.skipif(not _EVERY_FAULT, reason="takes long: PRODSEEK_FAULTS_IN_EVERY_STAGE=1")
+@pytest.mark.slow
 def test_no_room_for_shuffles(tiny_catalogue: Path, tmp_path: Path, disk: Disk) -> None:
     """With none at all Spark does not even start; with little a stage fails. The same command goes on when there is room."""
     run = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import threading
@@ -16,9 +15,6 @@ from standalone import children_of, kill, python_workers_of
 
 from prodseek.store import STAGES, Run, Store
 
-# One of those that write tables, fill a cache, write files of an index, write pages. The others take minutes more.
-_EVERY_FAULT = bool(os.environ.get("PRODSEEK_FAULTS_IN_EVERY_STAGE"))
-_KILLED_IN = STAGES if _EVERY_FAULT else ("ingest", "embed", "report")
 # Fewer than a task of local[2,4] is tried.
 _WORKERS_KILLED = 3
 
@@ -58,6 +54,7 @@ def kill_workers(night: Night, stage: str, killed: dict[str, int]) -> None:
         time.sleep(0.3)
 
 
+@pytest.mark.slow
 def test_a_night_that_is_killed_time_and_again(
     undisturbed_tiny_night: Run, tiny_catalogue: Path, tmp_path: Path
 ) -> None:
@@ -67,7 +64,7 @@ def test_a_night_that_is_killed_time_and_again(
     killed_in, workers = [], {}
     with Reader(root) as reader:
         resumed = None
-        for number, stage in enumerate(_KILLED_IN):
+        for number, stage in enumerate(STAGES):
             night = Night(tiny_catalogue, root, tmp_path / f"{number}.log")
             killer = threading.Thread(target=kill_workers, args=(night, resumed, workers)) if resumed else None
             if killer is not None:
@@ -86,7 +83,7 @@ def test_a_night_that_is_killed_time_and_again(
         last = Night(tiny_catalogue, root, tmp_path / "last.log")
         assert last.process.wait(600) == 0, last.said()[-4000:]
     print(f"killed in {killed_in}; workers {workers}; {reader.n_looks} looks, {reader.n_read} found a run")
-    assert killed_in == list(_KILLED_IN)
+    assert killed_in == list(STAGES)
     assert workers["ingest"] > 0 and workers["embed"] > 0
     assert reader.faults == [] and reader.n_read > 0
     assert "resuming run" in last.said() and "ingest: done" in last.said() and "taken over" in last.said()
@@ -106,7 +103,7 @@ def test_a_night_that_is_killed_time_and_again(
     assert Store.at(str(root)).run_ids() == run_ids
 
 
-@pytest.mark.skipif(not _EVERY_FAULT, reason="takes long: PRODSEEK_FAULTS_IN_EVERY_STAGE=1")
+@pytest.mark.slow
 def test_a_java_that_is_killed_ends_the_run_with_a_message(
     tiny_catalogue: Path, tiny_weights: Path, tmp_path: Path
 ) -> None:

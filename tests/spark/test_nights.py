@@ -21,7 +21,7 @@ from prodseek.store import STAGES, Run, Store
 from prodseek.tables import TABLES, table_schema
 
 # More nights or another walk: PRODSEEK_NIGHTS=8 PRODSEEK_SEED=3.
-N_NIGHTS = int(os.environ.get("PRODSEEK_NIGHTS", "2"))
+N_NIGHTS = int(os.environ.get("PRODSEEK_NIGHTS", "3" if os.environ.get("PRODSEEK_SLOW_TESTS") else "1"))
 SEED = int(os.environ.get("PRODSEEK_SEED", "0"))
 N_PHOTOS = 14
 N_CHANGES = 4

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from prodseek.jobs import embed, ingest
 from pyspark.sql import SparkSession
 
@@ -16,6 +17,7 @@ RUN_ID = "20260101T000000Z-00000000"
 HOSTILE_DECODER = Path(__file__).parents[1] / "data" / "hostile_decoder.py"
 
 
+@pytest.mark.slow
 def test_poison_is_rejected_and_its_batch_survives(
     spark: SparkSession, tmp_path: Path, tiny_weights: Path, make_jpeg, make_config, tables
 ) -> None:  # type: ignore[no-untyped-def]
