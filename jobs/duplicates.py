@@ -1,13 +1,13 @@
 """Stage duplicates: candidate pairs, a verdict on each from the pixels, groups of copies.
 
-Candidates share their pixels, nearly their PDQ hash, codes of local features, or a likeness of regions. Codes and verdicts are
+Candidates share their pixels, nearly their PDQ hash, codes of local features, or a likeness of regions. Features and verdicts are
 kept from night to night: photos are looked at when they are new, and pairs when one of the two is.
 """
 
 from __future__ import annotations
 
+from prodseek.jobs.local_features import KeptFeatures, kept_features, pairs_sharing_codes
 from prodseek.jobs.pair_verdicts import SIDES, Judges
-from prodseek.jobs.photo_codes import PhotoCodes, pairs_sharing_codes, photo_codes
 from prodseek.jobs.photos import WorkingPhotos, one_photo_an_image, photos_of
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -30,10 +30,10 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     photos = one_photo_an_image(spark, store).cache()
     n_photos = photos.count()
     read = WorkingPhotos(photos_of(config, store))
-    codes = photo_codes(spark, store, photos, n_photos, read, settings.photos_per_partition)
-    _refuse_failing_storage(config, codes.n_unread, n_photos)
-    candidates = _candidates(spark, store, photos, n_photos, codes, settings).cache()
-    judges = Judges(spark, store, settings, photos, codes.fresh, read)
+    kept = kept_features(spark, store, photos, n_photos, read, settings.photos_per_partition)
+    _refuse_failing_storage(config, kept.n_unread, n_photos)
+    candidates = _candidates(spark, store, photos, n_photos, kept, settings).cache()
+    judges = Judges(spark, store, settings, photos, kept, read)
     judged, n_looked_at = judges.judge(candidates)
     judged = judged.cache()
     same_bytes = _identical_bytes(spark, store)
@@ -54,26 +54,25 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         ),
         "duplicate_groups": _write_groups(spark, store, members, groups),
     }
-    codes.fresh.unpersist()
     n_groups = len({row.group_id for row in groups})
     n_candidates = candidates.count() + len(missing)
     facts = {
         "candidates": n_candidates,
         "pairs_looked_at": n_looked_at,
-        "photos_looked_at": codes.n_fresh,
-        "photos_unread": codes.n_unread,
+        "photos_looked_at": kept.n_fresh,
+        "photos_unread": kept.n_unread,
         "pairs_judged_copies": judged.count(),
         "pairs_kept_apart": judged.where(~is_merging("verdict")).count(),
         "groups": n_groups,
-        "caches": [codes.cache, judges.cache],
+        "caches": [kept.cache, judges.cache],
     }
     line = (
         f"{n_candidates} candidate pairs, {n_looked_at} of them new; {counts['near_duplicates']} verified, "
         f"{n_groups} groups of {len(groups)} photos"
     )
     lines = [line, *_why_anew(store, facts["caches"])]
-    if codes.n_unread:
-        lines.append(f"{codes.n_unread} photos could no longer be read: only their hashes and regions were compared")
+    if kept.n_unread:
+        lines.append(f"{kept.n_unread} photos could no longer be read: only their hashes and regions were compared")
     return Summary("duplicates", rows=counts, facts=facts, lines=tuple(lines))
 
 
@@ -95,7 +94,7 @@ def _why_anew(store: Run, caches: list[tuple[str, str]]) -> tuple[str, ...]:
         return ()
     known = {tuple(cache) for cache in summary.facts.get("caches", ())}
     reasons = {
-        "photo_codes": "local features are coded anew, for OpenCV, the code or the length that the catalogue's size asks for",
+        "local_features": "local features are made anew, for OpenCV, the code or the length that the catalogue's size asks for",
         "pair_verdicts": "pairs are judged anew, for OpenCV, the code, the confidence model or duplicates.max_pdq_hamming",
     }
     return tuple(
@@ -109,12 +108,12 @@ def is_merging(column: str) -> Column:
 
 
 def _candidates(
-    spark: SparkSession, store: Run, photos: DataFrame, n_photos: int, codes: PhotoCodes, settings: DuplicatesConfig
+    spark: SparkSession, store: Run, photos: DataFrame, n_photos: int, kept: KeptFeatures, settings: DuplicatesConfig
 ) -> DataFrame:
     """Pairs of different images that may be copies."""
     by_pixels = _with_first(photos, "pixel_hash", ["image_id"])
     found = by_pixels.select(F.col("first.image_id").alias("image_id_a"), F.col("image_id").alias("image_id_b"))
-    by_codes = pairs_sharing_codes(codes.stored, photos, n_photos, settings.max_code_partners)
+    by_codes = pairs_sharing_codes(kept.codes(photos), photos, n_photos, settings.max_code_partners)
     for more in (
         _near_hashes(spark, photos, settings.max_pdq_hamming),
         _near_regions(spark, store, settings),

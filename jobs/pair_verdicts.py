@@ -12,9 +12,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 from prodseek.jobs.batches import new_batch_uri, read_batches
-from prodseek.jobs.photo_codes import local_features
+from prodseek.jobs.local_features import KeptFeatures
 from prodseek.jobs.photos import WorkingPhotos
-from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
@@ -43,14 +42,14 @@ _KEPT_PHOTOS = 128
 class Judges:
     """Judges pairs of this night's photos.
 
-    photos: one row of `images` for each image_id. fresh: features that were extracted this night, as `local_features` gives them.
+    photos: one row of `images` for each image_id. kept: their local features.
     """
 
     spark: SparkSession
     store: Run
     settings: DuplicatesConfig
     photos: DataFrame
-    fresh: DataFrame
+    kept: KeptFeatures
     read: WorkingPhotos
 
     @property
@@ -69,19 +68,17 @@ class Judges:
         todo = pairs.join(known.select(*_PAIR), _PAIR, "left_anti").cache()
         n_todo = todo.count()
         if n_todo:
-            # Both sides of a pair ask for them.
-            features = self._features(todo).persist(StorageLevel.DISK_ONLY)
-            judged = self._look_at(todo, n_todo, features)
+            judged = self._look_at(todo, n_todo)
             judged.write.parquet(files.spark_uri(new_batch_uri(cache_uri, self.store.run_id)))
-            features.unpersist()
             known = read_batches(self.spark, cache_uri, _stored_schema())
         todo.unpersist()
         found = known.join(pairs, _PAIR, "left_semi").where(F.col("confidence") >= self.settings.min_confidence)
         return self._named(found), n_todo
 
-    def _look_at(self, pairs: DataFrame, n_pairs: int, features: DataFrame) -> DataFrame:
+    def _look_at(self, pairs: DataFrame, n_pairs: int) -> DataFrame:
         n_partitions = max(1, -(-n_pairs // self.settings.pairs_per_partition))
         described = pairs
+        features = self.kept.features(pairs.select(F.explode(F.array(*_PAIR)).alias("image_id")).distinct())
         for side in SIDES:
             facts = [F.col(name).alias(f"{name}_{side}") for name in self.photos.columns if name != "attributes"]
             seen = [F.col(name).alias(f"{name}_{side}") for name in features.columns]
@@ -91,16 +88,6 @@ class Judges:
             described = described.join(features.select(*seen).repartition(n_partitions, key), key)
         judge_pairs = partial(_judge_rows, read=self.read, max_pdq_hamming=self.settings.max_pdq_hamming)
         return described.mapInArrow(judge_pairs, _stored_schema())
-
-    def _features(self, pairs: DataFrame) -> DataFrame:
-        """Local features of the photos in these pairs: those of this night, and others extracted again."""
-        asked = pairs.select(F.explode(F.array(*_PAIR)).alias("image_id")).distinct()
-        others = asked.join(self.fresh.select("image_id"), "image_id", "left_anti").cache()
-        n_others = others.count()
-        photos = self.photos.select("image_id", "uri").join(others, "image_id", "left_semi")
-        return self.fresh.unionByName(
-            local_features(photos, n_others, self.read, self.settings.photos_per_partition)
-        ).join(asked, "image_id", "left_semi")
 
     def _named(self, judged: DataFrame) -> DataFrame:
         named = judged

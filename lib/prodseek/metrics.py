@@ -124,7 +124,7 @@ def _add_stages(page: _Page, done: Mapping[str, Summary]) -> None:
     n_images = _total(embed, "cached_images", "embedded_images")
     caches = {
         "detections": (embed.get("cached_images"), embed.get("embedded_images")),
-        "photo_codes": _hits(n_images, duplicates.get("photos_looked_at")),
+        "local_features": _hits(n_images, duplicates.get("photos_looked_at")),
         "pair_verdicts": _hits(duplicates.get("candidates"), duplicates.get("pairs_looked_at")),
     }
     for at, name, text in ((0, "cache_hits", "Things found in"), (1, "cache_misses", "Things made anew for")):

@@ -1,7 +1,7 @@
 """What runs leave behind, and the rule that decides whether a run exists: its MANIFEST.json, written last.
 
 <root>/cache/detections/model=<model_id>/batch=<run_id>-<n>/
-<root>/cache/photo_codes/recipe=<hash>/batch=<run_id>-<n>/
+<root>/cache/local_features/recipe=<hash>/batch=<run_id>-<n>/
 <root>/cache/pair_verdicts/recipe=<hash>,schema=<version>/batch=<run_id>-<n>/
 <root>/cache/looks/version=<n>,side_px=<px>/batch=<run_id>-<n>/
 <root>/cache/thumbnails/region_px=<px>,photo_px=<px>/batch=<run_id>-<n>/

@@ -1,14 +1,14 @@
-"""From a neighbour graph to groups: UMAP coordinates, and HDBSCAN on them at two levels."""
+"""From a neighbour graph to groups: UMAP coordinates, and HDBSCAN on them at two levels.
+
+umap and hdbscan are imported where they are called: that takes seconds, and most who need this module need its constants.
+"""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
 
-import hdbscan
 import numpy as np
-import umap
-from hdbscan.hdbscan_ import _tree_to_labels
 from numpy.typing import NDArray
 
 NOISE = -1
@@ -96,6 +96,8 @@ def fit_umap(
     seed: int,
 ) -> NDArray[np.float32]:
     """`umap_coordinates` where `has_umap`; a row that no edge reaches is NaN."""
+    import umap
+
     n_rows = len(vectors)
     k = min(n_neighbors, n_rows - 1, knn_indices.shape[1])
     reducer = umap.UMAP(
@@ -122,6 +124,8 @@ def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> tuple[NDArray
     """
     k, n_rows = min(k, len(vectors)), len(vectors)
     if n_rows > EXACT_ROWS:
+        import umap
+
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             indices, distances, _ = umap.umap_.nearest_neighbors(
@@ -157,6 +161,9 @@ def hdbscan_groups(
         return Groups(whole, whole, np.zeros(n_rows, np.float32))
     if n_rows < max(MIN_ROWS, min_cluster_size + 1, min_samples + 1):
         return Groups(noise, noise, np.zeros(n_rows, np.float32))
+    import hdbscan
+    from hdbscan.hdbscan_ import _tree_to_labels
+
     points = coordinates.astype(np.float64)
     fitted = hdbscan.HDBSCAN(
         min_cluster_size=min_cluster_size, min_samples=min_samples, core_dist_n_jobs=1, approx_min_span_tree=False

@@ -9,7 +9,6 @@ from itertools import count
 from typing import TypeVar
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from prodseek.cluster.colours import colour_name
 
@@ -114,6 +113,9 @@ def _most_common(categories: Iterable[str | None]) -> str | None:
 
 def _telling_words(groups: Mapping[Key, Sequence[MemberFacts]]) -> dict[Key, list[str]]:
     """Words that at least a third of a group's titles hold and other groups' titles do not (TF-IDF), best first."""
+    # Here, for importing it takes seconds.
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
     labels = sorted(groups)
     texts = [" ".join(member.title or "" for member in groups[label]) for label in labels]
     vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b[^\W\d]{3,}\b", stop_words="english", sublinear_tf=True)

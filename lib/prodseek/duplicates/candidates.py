@@ -61,12 +61,18 @@ def pairs_by_codes(
 
 
 def heaviest_pairs(pairs: CodePairs, n_partners: int) -> CodePairs:
-    """Of each photo the pairs of most weight, at most n_partners; a pair stays where it is among those of one of its two."""
-    left, right = np.r_[pairs.row_a, pairs.row_b], np.r_[pairs.row_b, pairs.row_a]
+    """Of each photo the pairs of most weight, at most n_partners; a pair stays where it is among those of one of its two.
+
+    pairs: ordered by row_a and row_b, as `pairs_by_codes` gives them; of equal weight those with lower rows stay.
+    """
+    # In this order each photo's partners ascend already, so that one stable sort by one number is enough.
+    left = np.r_[pairs.row_b, pairs.row_a]
     weight = np.r_[pairs.weight, pairs.weight]
-    order = np.lexsort((right, -weight, left))
+    heaviest = int(weight.max(initial=0))
+    order = np.argsort(left << heaviest.bit_length() | (heaviest - weight), kind="stable")
+    starts = np.flatnonzero(np.diff(left[order], prepend=-1))
     place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order)) - np.searchsorted(left[order], left[order])
+    place[order] = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
     kept = (place < n_partners).reshape(2, -1).any(axis=0)
     return CodePairs(*(values[kept] for values in pairs))
 

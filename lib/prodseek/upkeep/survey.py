@@ -14,7 +14,7 @@ from prodseek.lock import Holder, read_holder
 from prodseek.store import LATEST, STAGES, Run, Store, Summary
 
 # What prodseek keeps under cache/, each kind with a folder for what it was made with.
-CACHE_KINDS = ("detections", "photo_codes", "pair_verdicts", "looks", "thumbnails")
+CACHE_KINDS = ("detections", "local_features", "pair_verdicts", "looks", "thumbnails")
 CACHE_KEY = re.compile(r"\w+=[\w=,.-]+")
 
 

@@ -1,4 +1,4 @@
-"""Local features of photos, and the pairs that share codes of them. Codes are kept: a photo is looked at once for all nights."""
+"""Local features of photos, and the pairs that share codes of them. Both are kept: a photo is looked at once for all nights."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import pyarrow as pa
 from prodseek.jobs.batches import new_batch_uri, read_batches
 from prodseek.jobs.partitions import deal
 from prodseek.jobs.photos import WorkingPhotos
-from prodseek.jobs.vectors import ids_of, on_group, unpacked
-from pyspark import StorageLevel
+from prodseek.jobs.vectors import batch_of, ids_of, packed_runs, unpacked
 from pyspark.sql import Column, DataFrame, Observation, SparkSession, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.pandas.types import from_arrow_type
+from pyspark.sql.types import StructField, StructType
 
 from prodseek import files
 from prodseek.duplicates.candidates import buckets_of, heaviest_pairs, pairs_by_codes
 from prodseek.duplicates.features import (
     PROBED_BITS,
     FeatureCodes,
-    LocalFeatures,
     code_bits,
     codes_recipe,
     extract_features,
@@ -39,68 +38,76 @@ _PHOTOS_A_BUCKET = 2048
 # Of a photo's pairs in one bucket, those that are handed on; each bucket sees a share of its codes.
 _PARTNERS_A_BUCKET = 64
 
-_FEATURES = "image_id string, points binary, histograms binary"
-_STORED = StructType().add("image_id", "string").add("codes", "binary").add("nearest_bits", "binary")
-_STORED_ARROW = pa.schema([("image_id", pa.string()), ("codes", pa.binary()), ("nearest_bits", pa.binary())])
-_DEALT = "bucket int, photo long, n_features int, codes array<long>, asked array<long>"
+# Codes are the few bytes of a photo that every night reads; points and histograms, the many, are read for photos in new pairs.
+_CODES = ("image_id", "codes", "nearest_bits")
+_FEATURES = ("image_id", "points", "histograms")
+_STORED_ARROW = pa.schema([("image_id", pa.string()), *((name, pa.binary()) for name in (*_CODES[1:], *_FEATURES[1:]))])
+_STORED = StructType([StructField(field.name, from_arrow_type(field.type)) for field in _STORED_ARROW])
+_DEALT = "bucket int, photo long, n_features int, codes binary, asked binary"
 _CODE_PAIRS = "photo_a long, photo_b long, n_a int, n_b int, n_shared long, weight long"
 
 
-class PhotoCodes(NamedTuple):
-    """Codes of all photos that can be read: image_id, codes, nearest_bits. fresh: features of those that had none yet.
+class KeptFeatures(NamedTuple):
+    """Local features of the photos that can be read.
 
-    fresh: image_id, points, histograms, on the executors' disks. n_unread: of those that had none, how many could not be read.
-    cache: the folder's kind and key.
+    stored: image_id, codes, nearest_bits, points, histograms of these photos and others, some twice. n_fresh: photos they were
+    extracted from this night. n_unread: those that had none yet and could not be read. cache: the folder's kind and key.
     """
 
     stored: DataFrame
-    fresh: DataFrame
     n_fresh: int
     n_unread: int
     cache: tuple[str, str]
 
+    def codes(self, image_ids: DataFrame) -> DataFrame:
+        """image_id, codes, nearest_bits of the photos that have some. image_ids: image_id."""
+        return self._of(image_ids, _CODES)
 
-def local_features(photos: DataFrame, n_photos: int, read: WorkingPhotos, photos_per_partition: int) -> DataFrame:
-    """The local features of each photo that can still be read: image_id, points, histograms. photos: image_id, uri."""
-    dealt = deal(photos.select("image_id", "uri"), "image_id", n_photos, photos_per_partition)
-    return dealt.mapInArrow(partial(_feature_rows, read=read), _FEATURES)
+    def features(self, image_ids: DataFrame) -> DataFrame:
+        """Likewise image_id, points, histograms."""
+        return self._of(image_ids, _FEATURES)
+
+    def _of(self, image_ids: DataFrame, columns: tuple[str, ...]) -> DataFrame:
+        # An attempt that died after its batch was whole has kept some twice, the same.
+        there = self.stored.select(*columns).join(image_ids.select("image_id"), "image_id", "left_semi")
+        return there.dropDuplicates(["image_id"])
 
 
-def photo_codes(
+def kept_features(
     spark: SparkSession, store: Run, photos: DataFrame, n_photos: int, read: WorkingPhotos, photos_per_partition: int
-) -> PhotoCodes:
-    """Codes of the photos, made and kept for those that no earlier night has seen. photos: image_id, uri."""
+) -> KeptFeatures:
+    """Features and codes of the photos, made and kept for those that no earlier night has seen. photos: image_id, uri."""
     n_bits = code_bits(n_photos)
-    cache = ("photo_codes", f"recipe={codes_recipe(n_bits)}")
+    cache = ("local_features", f"recipe={codes_recipe(n_bits)}")
     cache_uri = store.cache_folder(*cache)
     known = read_batches(spark, cache_uri, _STORED)
-    todo = photos.join(known.select("image_id"), "image_id", "left_anti").cache()
+    todo = photos.select("image_id", "uri").join(known.select("image_id"), "image_id", "left_anti").cache()
     n_todo = todo.count()
-    fresh = local_features(todo, n_todo, read, photos_per_partition).persist(StorageLevel.DISK_ONLY)
     n_unread = 0
     if n_todo:
         observed = Observation()
-        coded = fresh.mapInArrow(partial(_stored_rows, n_bits=n_bits), _STORED)
-        coded = coded.observe(observed, F.count(F.lit(1)).alias("n"))
-        coded.write.parquet(files.spark_uri(new_batch_uri(cache_uri, store.run_id)))
+        made = deal(todo, "image_id", n_todo, photos_per_partition).mapInArrow(
+            partial(_stored_rows, read=read, n_bits=n_bits), _STORED
+        )
+        made = made.observe(observed, F.count(F.lit(1)).alias("n"))
+        made.write.parquet(files.spark_uri(new_batch_uri(cache_uri, store.run_id)))
         n_unread = n_todo - observed.get["n"]
         known = read_batches(spark, cache_uri, _STORED)
     todo.unpersist()
-    # An attempt that died after its batch was whole has kept some twice, the same.
-    stored = known.join(photos.select("image_id"), "image_id", "left_semi").dropDuplicates(["image_id"])
-    return PhotoCodes(stored, fresh, n_todo - n_unread, n_unread, cache)
+
+    return KeptFeatures(known, n_todo - n_unread, n_unread, cache)
 
 
 def pairs_sharing_codes(codes: DataFrame, photos: DataFrame, n_photos: int, max_partners: int) -> DataFrame:
     """The images that share most codes with each: left, right. An object in another scene is found by them.
 
-    codes: as `PhotoCodes.stored`. photos: image_id.
+    codes: as `KeptFeatures.codes` gives them. photos: image_id.
     """
     n_buckets = -(-n_photos // _PHOTOS_A_BUCKET)
     shared = (
         codes.mapInArrow(partial(_dealt_rows, n_buckets=n_buckets), _DEALT)
-        .groupBy("bucket")
-        .applyInArrow(on_group(_code_pairs, n_photos=n_photos), _CODE_PAIRS)
+        .repartitionById(n_buckets, F.col("bucket"))
+        .mapInArrow(partial(_code_pairs, n_photos=n_photos), _CODE_PAIRS)
         .groupBy("photo_a", "photo_b", "n_a", "n_b")
         .agg(F.sum("n_shared").alias("n_shared"), F.sum("weight").alias("weight"))
         .where(F.col("n_shared") >= _MIN_SHARED_CODES)
@@ -133,25 +140,15 @@ def _photo_number(image_id: Column) -> Column:
     return F.conv(F.substring(image_id, 1, 15), 16, 10).cast("long")
 
 
-def _feature_rows(batches: Iterator[pa.RecordBatch], read: WorkingPhotos) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([("image_id", pa.string()), ("points", pa.binary()), ("histograms", pa.binary())])
+def _stored_rows(batches: Iterator[pa.RecordBatch], read: WorkingPhotos, n_bits: int) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         rows = []
         for photo in batch.to_pylist():
             pixels = read(photo["uri"], photo["image_id"])
             if pixels is not None:
-                points, histograms = extract_features(pixels).to_bytes()
-                rows.append({"image_id": photo["image_id"], "points": points, "histograms": histograms})
-        yield pa.RecordBatch.from_pylist(rows, schema)
-
-
-def _stored_rows(batches: Iterator[pa.RecordBatch], n_bits: int) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        rows = []
-        for photo in batch.to_pylist():
-            features = LocalFeatures.from_bytes(photo["points"], photo["histograms"])
-            codes, nearest_bits = feature_codes(features.descriptors, n_bits).to_bytes()
-            rows.append({"image_id": photo["image_id"], "codes": codes, "nearest_bits": nearest_bits})
+                found = extract_features(pixels)
+                values = (*feature_codes(found.descriptors, n_bits).to_bytes(), *found.to_bytes())
+                rows.append(dict(zip(_STORED_ARROW.names, (photo["image_id"], *values), strict=True)))
         yield pa.RecordBatch.from_pylist(rows, _STORED_ARROW)
 
 
@@ -184,27 +181,29 @@ def _dealt_rows(batches: Iterator[pa.RecordBatch], n_buckets: int) -> Iterator[p
 
 
 def _lists(values: np.ndarray, lengths: np.ndarray) -> pa.Array:
-    return pa.ListArray.from_arrays(np.r_[0, np.cumsum(lengths)].astype(np.int32), np.asarray(values, np.int64))
+    """Whole numbers, so many a row, as binary values: Spark moves those whole, lists value by value."""
+    return packed_runs(np.asarray(values, np.int64), np.r_[0, np.cumsum(lengths)] * np.int64().nbytes)
 
 
-def _code_pairs(table: pa.Table, n_photos: int) -> pa.Table:
+def _code_pairs(batches: Iterator[pa.RecordBatch], n_photos: int) -> Iterator[pa.RecordBatch]:
     """The pairs of one bucket: of each photo those that share most."""
-    table = table.combine_chunks().sort_by("photo")
+    gathered = [batch for batch in batches if batch.num_rows]
+    if not gathered:
+        return
+    table = pa.Table.from_batches(gathered).combine_chunks().sort_by("photo").combine_chunks()
     photos, n_features = ids_of(table.column("photo")), ids_of(table.column("n_features"))
     owners, codes = [], []
     for name in ("codes", "asked"):
-        lists = table.column(name).combine_chunks()
-        owners.append(np.repeat(np.arange(len(photos)), np.diff(lists.offsets.to_numpy())))
-        codes.append(lists.flatten().to_numpy())
+        values, n_bytes = unpacked(table.column(name).chunk(0), np.int64)
+        owners.append(np.repeat(np.arange(len(photos)), n_bytes // np.int64().nbytes))
+        codes.append(values)
     pairs = pairs_by_codes(owners[0], codes[0], owners[1], codes[1], n_photos)
     pairs = heaviest_pairs(pairs, _PARTNERS_A_BUCKET)
-    return pa.table(
-        {
-            "photo_a": photos[pairs.row_a],
-            "photo_b": photos[pairs.row_b],
-            "n_a": n_features[pairs.row_a].astype(np.int32),
-            "n_b": n_features[pairs.row_b].astype(np.int32),
-            "n_shared": pairs.n_shared,
-            "weight": pairs.weight,
-        }
+    yield batch_of(
+        photo_a=photos[pairs.row_a],
+        photo_b=photos[pairs.row_b],
+        n_a=n_features[pairs.row_a].astype(np.int32),
+        n_b=n_features[pairs.row_b].astype(np.int32),
+        n_shared=pairs.n_shared,
+        weight=pairs.weight,
     )
