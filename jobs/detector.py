@@ -10,7 +10,7 @@ from pyspark import SparkFiles
 from pyspark.sql import SparkSession
 
 from prodseek.errors import ConfigError
-from prodseek.spark.gpus import check_slots, executors_have_gpus, held_gpu, is_local, no_gpus
+from prodseek.spark.gpus import check_slots, executors_have_gpus, held_gpu, is_local, may_have_gpu, no_gpus
 from prodseek.vision.settings import DetectorSettings
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def runs_on_gpus(spark: SparkSession, device: str) -> bool:
         return False
     if not is_local(spark):
         return executors_have_gpus(spark)
+    if not may_have_gpu():
+        return False
     import torch
 
     return torch.cuda.is_available()

@@ -201,7 +201,8 @@ def measure_photos(
             features = [extract_features(pixels) for pixels in working]
         with spent.on("features"):
             codes = [feature_codes(one.descriptors, code_bits(len(uris))).to_bytes() for one in features]
-        counts["features"] += sum(len(part) for code in codes for part in code)
+        kept = (*codes, *(one.to_bytes() for one in features))
+        counts["features"] += sum(len(part) for parts in kept for part in parts)
         with spent.on("pair"):
             for one, other in pairwise(features):
                 align(one, other)

@@ -8,6 +8,8 @@ Kubernetes. Local mode knows no resources: there all tasks share the machine's G
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 
 from pyspark import TaskContext
 from pyspark.resource import ResourceProfile, ResourceProfileBuilder, TaskResourceRequests
@@ -16,6 +18,8 @@ from pyspark.sql import SparkSession
 from prodseek.errors import ConfigError
 
 _GPU = "gpu"
+# Of NVIDIA's driver, of Windows' for Linux, and of AMD's.
+_GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 _AMOUNT = f"spark.executor.resource.{_GPU}.amount"
 # A process needs CUDA's context and libraries, the weights and a batch of one image; larger batches are halved until they fit.
 _PROCESS_BYTES = 2 * 2**30
@@ -39,6 +43,11 @@ def is_local(spark: SparkSession) -> bool:
     """Whether tasks run in the driver's own process."""
     master = str(spark.sparkContext.master)
     return master.startswith("local") and not master.startswith("local-cluster")
+
+
+def may_have_gpu() -> bool:
+    """Whether this machine has the device file of a GPU's driver; without one torch, seconds to import, would find no GPU."""
+    return sys.platform != "linux" or any(Path(device).exists() for device in _GPU_DEVICES)
 
 
 def held_gpu() -> int | None:
