@@ -226,9 +226,9 @@ def _checked(rows: DataFrame) -> DataFrame:
             .when(~is_usable, F.col("reason"))
             .when(F.col("repeats"), RejectReason.DUPLICATE_ROW.value)
             .alias("reason"),
-            F.coalesce(
-                "fault", "detail", F.when(F.col("repeats"), "product_id and uri stand in an earlier row")
-            ).alias("detail"),
+            F.coalesce("fault", "detail", F.when(F.col("repeats"), "product_id and uri stand in an earlier row")).alias(
+                "detail"
+            ),
         )
     )
 
@@ -267,7 +267,9 @@ def _read_row(
         if decoded is None:
             return read
         if photos.copies is not None and read["image_id"] != row["image_id"]:
-            raise ImageRejected(RejectReason.CHANGED, f"its copy in {photos.copies} is damaged; `prodseek verify` names it")
+            raise ImageRejected(
+                RejectReason.CHANGED, f"its copy in {photos.copies} is damaged; `prodseek verify` names it"
+            )
         decoded.append(read["image_id"])
         with decoding(data):
             image = decode_image(data, photos.limits)

@@ -6,12 +6,15 @@ No row of a Parquet file can be had without reading those around it. So each pho
 
 from __future__ import annotations
 
+import random
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -19,8 +22,12 @@ from prodseek import files
 from prodseek.errors import CatalogError
 
 COPIES = "cache/photos"
+# A copy, or what a process that died has left of one.
+_NAME = re.compile(r"([0-9a-f]{2})/(?:\1[0-9a-f]{62}|\.\1[0-9a-f]{62}\.[0-9a-f]{32}\.partial)")
 # A column is read through a window of this size, not in row groups, which may be of any size.
 _WINDOW_BYTES = 1 << 20
+# Photos that stand beside each other may be of one product; but each row group costs a start.
+_SAMPLED_IN_A_ROW = 8
 
 
 def copies_folder(root: str) -> str:
@@ -28,9 +35,19 @@ def copies_folder(root: str) -> str:
     return files.join(root, COPIES)
 
 
+def copy_name(image_id: str) -> str:
+    """The path of a photo's copy in that folder."""
+    return f"{image_id[:2]}/{image_id}"
+
+
 def copy_uri(folder: str, image_id: str) -> str:
     """Where the copy of a photo lies, or would."""
-    return files.join(folder, image_id[:2], image_id)
+    return files.join(folder, copy_name(image_id))
+
+
+def is_copy(name: str) -> bool:
+    """Whether a path in that folder is one of a copy, whole or in the making."""
+    return _NAME.fullmatch(name) is not None
 
 
 def keep_copy(folder: str, image_id: str, photo: bytes) -> bool:
@@ -45,10 +62,11 @@ def keep_copy(folder: str, image_id: str, photo: bytes) -> bool:
 
 
 def list_copies(folder: str) -> dict[str, int]:
-    """Everything that lies there, by its path in the folder -> bytes."""
+    """The copies that lie there, whole or in the making: path in the folder -> bytes."""
     file_system, path = files.locate(folder)
     infos = file_system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
-    return {info.path[len(path) :].lstrip("/"): info.size for info in infos if info.type == fs.FileType.File}
+    sizes = {info.path[len(path) :].lstrip("/"): info.size for info in infos if info.type == fs.FileType.File}
+    return {name: size for name, size in sizes.items() if is_copy(name)}
 
 
 def held_photos(uri: str, column: str, first_row: int = 0) -> Iterator[bytes | None]:
@@ -72,6 +90,26 @@ def held_photos(uri: str, column: str, first_row: int = 0) -> Iterator[bytes | N
                     yield _photo(batch, column)
     except (OSError, pa.ArrowException) as error:
         raise CatalogError(f"the manifest's file {uri} cannot be read: {error}; write it anew") from error
+
+
+def sample_photos(uri: str, column: str, n_photos: int, seed: int) -> Iterator[bytes]:
+    """About `n_photos` of those that a Parquet manifest holds, from row groups all over it, in random order of these.
+
+    Raises CatalogError for a manifest that is damaged.
+    """
+    file_system, path = files.locate(uri)
+    starts: list[tuple[str, int]] = []
+    try:
+        for file in ds.dataset(path, filesystem=file_system, format="parquet").get_fragments():
+            name = file.path[len(path) :].strip("/")
+            sizes = [group.num_rows for group in file.row_groups]
+            starts += [(files.join(uri, name) if name else uri, start) for start in accumulate([0, *sizes[:-1]])]
+    except (OSError, pa.ArrowException) as error:
+        raise CatalogError(f"the manifest {uri!r} cannot be read: {error}") from error
+    random.Random(seed).shuffle(starts)
+    of_each = max(_SAMPLED_IN_A_ROW, -(-n_photos // max(1, len(starts))))
+    for file_uri, start in starts:
+        yield from filter(None, islice(held_photos(file_uri, column, start), of_each))
 
 
 def _photo(batch: pa.RecordBatch, column: str) -> bytes | None:

@@ -57,6 +57,10 @@ class PhotoSource:
         copies = None if catalog.bytes_column is None else copies_folder(root)
         return cls(base_uri, catalog.allowed_roots, config.images.limits, patience, web, copies)
 
+    def place(self, uri: str, image_id: str) -> str:
+        """Where a photo lies, or is thought to. Whether it may be read is not looked at."""
+        return files.resolve(uri, self.base_uri) if self.copies is None else copy_uri(self.copies, image_id)
+
     def locate(self, uri: str) -> str:
         """Where the photo lies that the catalogue names `uri`, or the tar that it is in. Nothing is opened. Raises
         ImageRejected where it may not be read."""
@@ -91,7 +95,7 @@ class PhotoSource:
         if self.copies is not None:
             if image_id is None:
                 raise ImageRejected(RejectReason.MISSING, f"the manifest holds no photo {uri}")
-            copy = copy_uri(self.copies, image_id)
+            copy = self.place(uri, image_id)
             return _read_patiently(partial(_read_at, copy, None, self.limits.max_bytes), copy, self.patience)
 
         def read() -> bytes:

@@ -56,7 +56,9 @@ def draw_figures(run: Run, measured: Measured, by_label: Mapping[str, Mapping[st
     examples = tuple(_example(photos, measured, role, row, by_label) for role, row in targets)
     shown = [photo for each in examples for photo in (each.target, *(match for match, _ in each.matches))]
     if shown and not any(photo.thumbnail for photo in shown):
-        return Figures(missing=(f"There are no figures: the photos cannot be read any more from {source.copies or base_uri}.",))
+        return Figures(
+            missing=(f"There are no figures: the photos cannot be read any more from {source.copies or base_uri}.",)
+        )
     try:
         settings = settings_of(run, manifest)
         # Imported here, for torch takes seconds.
