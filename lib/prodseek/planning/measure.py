@@ -94,11 +94,9 @@ def list_catalog(config: Config, seed: int = 0) -> Listing:
     if config.catalog.uri is None:
         raise ConfigError("catalog.uri: missing; name a folder of photos, or a CSV or Parquet manifest")
     source = find_catalog(config.catalog.uri)
-    column = config.catalog.uri_column
     if config.catalog.bytes_column is not None:
         return Listing(source, _held_rows(source, config.catalog.bytes_column), ())
-    if column is None:
-        raise ConfigError("catalog.uri_column: missing; name the manifest's column that names the photo")
+    column = str(config.catalog.uri_column)  # which is null only beside bytes_column
     if source.kind == "folder":
         uris = list_photos(source, config.catalog.allowed_roots)
         n_rows = len(uris)
