@@ -98,11 +98,12 @@ def _manifest_rows(spark: SparkSession, source: CatalogSource, config: CatalogCo
     else:
         manifest = spark.createDataFrame(read_csv_manifest(source))
     schema = manifest.schema
-    wanted = {
-        f"catalog.{key}": getattr(config, key)
-        for key in ("uri_column", "product_id_column", "bytes_column")
-        if getattr(config, key)
+    columns = {
+        "catalog.uri_column": config.uri_column,
+        "catalog.product_id_column": config.product_id_column,
+        "catalog.bytes_column": config.bytes_column,
     }
+    wanted = {key: name for key, name in columns.items() if name}
     absent = [f"{name!r} ({key})" for key, name in wanted.items() if _type_of(schema, name) is None]
     if absent:
         raise CatalogError(

@@ -51,9 +51,10 @@ def copy_held_photos(
         threads=config.ingest.read_threads,
         n_copied=n_copied,
     )
+    placed = rows.withColumn(PLACE, F.struct(f"{PLACE}.file_path", f"{PLACE}.row_index"))
     uri = files.spark_uri(store.path(_HELD))
     try:
-        rows.mapInArrow(copy, computed_schema("images", *_TEXTS)).write.mode("overwrite").parquet(uri)
+        placed.mapInArrow(copy, computed_schema("images", *_TEXTS)).write.mode("overwrite").parquet(uri)
     except PySparkException as error:
         damaged = re.search(rf"{CatalogError.__name__}: (.+)", str(error))
         if damaged is None:
