@@ -25,7 +25,7 @@ COPIES = "cache/photos"
 # A copy, or what a process that died has left of one.
 _NAME = re.compile(r"([0-9a-f]{2})/(?:\1[0-9a-f]{62}|\.\1[0-9a-f]{62}\.[0-9a-f]{32}\.partial)")
 # A column is read through a window of this size, not in row groups, which may be of any size.
-_WINDOW_BYTES = 1 << 20
+_WINDOW_BYTES = 1 << 23
 # Photos that stand beside each other may be of one product; but each row group costs a start.
 _SAMPLED_IN_A_ROW = 8
 
