@@ -98,18 +98,19 @@ def sample_photos(uri: str, column: str, n_photos: int, seed: int) -> Iterator[b
     Raises CatalogError for a manifest that is damaged.
     """
     file_system, path = files.locate(uri)
-    starts: list[tuple[str, int]] = []
+    groups: list[tuple[str, int, int]] = []
     try:
         for file in ds.dataset(path, filesystem=file_system, format="parquet").get_fragments():
             name = file.path[len(path) :].strip("/")
             sizes = [group.num_rows for group in file.row_groups]
-            starts += [(files.join(uri, name) if name else uri, start) for start in accumulate([0, *sizes[:-1]])]
+            file_uri = files.join(uri, name) if name else uri
+            groups += [(file_uri, end - size, size) for end, size in zip(accumulate(sizes), sizes, strict=True)]
     except (OSError, pa.ArrowException) as error:
         raise CatalogError(f"the manifest {uri!r} cannot be read: {error}") from error
-    random.Random(seed).shuffle(starts)
-    of_each = max(_SAMPLED_IN_A_ROW, -(-n_photos // max(1, len(starts))))
-    for file_uri, start in starts:
-        yield from filter(None, islice(held_photos(file_uri, column, start), of_each))
+    random.Random(seed).shuffle(groups)
+    of_each = max(_SAMPLED_IN_A_ROW, -(-n_photos // max(1, len(groups))))
+    for file_uri, start, n_rows in groups:
+        yield from filter(None, islice(held_photos(file_uri, column, start), min(of_each, n_rows)))
 
 
 def _photo(batch: pa.RecordBatch, column: str) -> bytes | None:
