@@ -19,8 +19,10 @@ from prodseek.jobs.progress import Console
 from pyspark.sql import SparkSession
 
 from prodseek.errors import CatalogError
+from prodseek.evaluation.figures import _Photos
 from prodseek.photo_copies import copies_folder, copy_uri, list_copies
 from prodseek.photo_source import PhotoSource
+from prodseek.search.catalog import Catalog
 from prodseek.store import Run, Store, Summary
 
 HELD = "catalog.bytes_column=bytes"
@@ -134,6 +136,7 @@ def test_photos_without_a_column_of_names_are_called_like_their_products(
 @pytest.fixture
 def night(spark: SparkSession, tmp_path: Path, make_config) -> Iterator[Callable[..., tuple[Run, Summary]]]:  # type: ignore[no-untyped-def]
     """Ingest rows as the next night of a root, and publish it."""
+    spark.conf.set("spark.sql.shuffle.partitions", "2")
     n_nights = 0
 
     def run(rows: Rows) -> tuple[Run, Summary]:
@@ -236,10 +239,10 @@ def test_a_night_and_all_that_reads_it(
     assert page.read_text().count("data:image/") >= 1 + len(answer["hits"])
     done = prodseek("search", "--root", root, "--region", answer["hits"][0]["detection_id"], "--html", page)
     assert done.returncode == 0 and "data:image/" in page.read_text(), done.stderr
-    labels = tmp_path / "labels.csv"
-    labels.write_text("uri,label\n" + "\n".join(f"{row['uri']},{n % 2}" for n, row in enumerate(found["images"])))
-    done = prodseek("evaluate", "--root", root, "--labels", labels)
-    assert done.returncode == 0 and "There are no figures" not in done.stdout, done.stdout + done.stderr
+    names = {row["image_id"]: row["uri"] for row in found["images"]}
+    labelled = [{**row, "uri": names[row["image_id"]], "label": "x"} for row in found["detections"]]
+    shown = _Photos(pa.Table.from_pylist(labelled), Catalog.open(root).photos)  # as `prodseek evaluate` reads them
+    assert all(shown.shown(row, 64).thumbnail for row in range(len(labelled)))
     prompts = tmp_path / "prompts.csv"
     prompts.write_text(f"uri,x1_px,y1_px,x2_px,y2_px\n{name},2,2,60,60\n/etc/passwd,2,2,60,60\n")
     done = prodseek("search-batch", prompts, "--root", root, "--out", tmp_path / "found")
