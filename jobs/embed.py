@@ -223,7 +223,7 @@ def _read(
     row: dict[str, Any], photos: PhotoSource, detector: Detector, decoding: Decoding
 ) -> PreparedImage | tuple[str, ImageRejected]:
     try:
-        data = photos.read(row["uri"])
+        data = photos.read(row["uri"], row["image_id"])
         if content_id(data) != row["image_id"]:
             raise ImageRejected(RejectReason.CHANGED, "the file was replaced while the run went on")
         with decoding(data):

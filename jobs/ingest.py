@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 from prodseek.jobs.attempts import Decoding, surviving_poison
 from prodseek.jobs.catalogue import catalog_rows, open_catalog
+from prodseek.jobs.held_photos import copy_held_photos
 from prodseek.jobs.partitions import deal
 from pyspark import Accumulator
 from pyspark.sql import DataFrame, SparkSession, Window
@@ -31,6 +32,8 @@ from prodseek.tables import table_schema
 INGESTED = f"{WORK}/ingested"
 # The same before decoding: rows that cannot be used, and those whose photo has its content's hash and nothing else yet.
 _HASHED = f"{WORK}/hashed"
+# What copying has found of a photo that the manifest holds; of others nothing is known before they are read.
+_COPIED_COLUMNS = {"image_id": "string", "n_bytes": "long", "reason": "string", "detail": "string"}
 _REASON_COLUMNS = [("reason", pa.string()), ("detail", pa.string())]
 # What decoding a photo gives, beside its place among the rows: the same for the same bytes and decoder.
 _DECODED_COLUMNS = ("width_px", "height_px", "format", "pdq_hash", "pixel_hash")
@@ -41,10 +44,13 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     source = open_catalog(config.catalog)
     rows = catalog_rows(spark, source, config.catalog)
     n_rows = rows.count()
-    n_decoded, n_retried = spark.sparkContext.accumulator(0), spark.sparkContext.accumulator(0)
+    n_copied, n_decoded, n_retried = (spark.sparkContext.accumulator(0) for _ in range(3))
+    photos = PhotoSource.of(config, source.base_uri, store.root)
+    if photos.copies is not None:
+        rows = copy_held_photos(spark, rows, config, store, n_copied)
     read = partial(
         _read_rows,
-        photos=PhotoSource.of(config, source.base_uri),
+        photos=photos,
         read_threads=config.ingest.read_threads,
         n_retried=n_retried,
     )
@@ -81,6 +87,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         "base_uri": source.base_uri,
         "decoder": decoder(),
         # A task that Spark ran again counts again.
+        "copied_photos": n_copied.value,
         "decoded_photos": n_decoded.value,
         "retried_reads": n_retried.value,
         "compared_with": before and before.run_id,
@@ -90,6 +97,8 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         f"{n_rows} rows in, {counts['images']} images, {counts['rejects']} rejected",
         f"every photo was decoded: {why_unknown}" if why_unknown else f"{n_decoded.value} photos decoded",
     ]
+    if photos.copies is not None:
+        lines.append(f"{n_copied.value} photos copied out of the manifest to {photos.copies}")
     if before is not None:
         lines.append(f"since run {before.run_id}: " + ", ".join(f"{n} {change}" for change, n in changes.items()))
     if n_retried.value:
@@ -193,7 +202,10 @@ def _changes(spark: SparkSession, store: Run, before: Run) -> dict[str, int]:
 
 def _checked(rows: DataFrame) -> DataFrame:
     """Add reason and detail where a row cannot be used whatever its photo holds."""
-    same_row = Window.partitionBy("product_id", "uri").orderBy(F.to_json("attributes"))
+    if not _COPIED_COLUMNS.keys() <= set(rows.columns):
+        rows = rows.withColumns({name: F.lit(None).cast(kind) for name, kind in _COPIED_COLUMNS.items()})
+    is_usable = F.col("reason").isNull()
+    same_row = Window.partitionBy("product_id", "uri", is_usable).orderBy(F.to_json("attributes"), "image_id")
     faults = (
         F.when(F.col(FAULT).isNotNull(), F.col(FAULT))
         .when(F.col("uri").isNull() & F.col("product_id").isNull(), "the row names neither uri nor product_id")
@@ -208,10 +220,15 @@ def _checked(rows: DataFrame) -> DataFrame:
             "product_id",
             "uri",
             "attributes",
+            "image_id",
+            "n_bytes",
             F.when(F.col("fault").isNotNull(), RejectReason.INVALID_ROW.value)
+            .when(~is_usable, F.col("reason"))
             .when(F.col("repeats"), RejectReason.DUPLICATE_ROW.value)
             .alias("reason"),
-            F.coalesce("fault", F.when(F.col("repeats"), "product_id and uri stand in an earlier row")).alias("detail"),
+            F.coalesce("fault", "detail", F.when(F.col("repeats"), "product_id and uri stand in an earlier row")).alias(
+                "detail"
+            ),
         )
     )
 
@@ -242,13 +259,17 @@ def _read_row(
     row: dict[str, Any], photos: PhotoSource, decoding: Decoding, decoded: list[str] | None
 ) -> dict[str, Any]:
     """A row with what its photo gives; the id of one that is decoded joins `decoded`, and without that none is."""
-    if row["reason"] is not None:
+    if row["reason"] is not None or (decoded is None and row["image_id"] is not None):
         return row
     try:
-        data = photos.read(row["uri"])
+        data = photos.read(row["uri"], row["image_id"])
         read = {**row, "image_id": content_id(data), "n_bytes": len(data)}
         if decoded is None:
             return read
+        if photos.copies is not None and read["image_id"] != row["image_id"]:
+            raise ImageRejected(
+                RejectReason.CHANGED, f"its copy in {photos.copies} is damaged; `prodseek verify` names it"
+            )
         decoded.append(read["image_id"])
         with decoding(data):
             image = decode_image(data, photos.limits)

@@ -24,13 +24,13 @@ def photos_of(config: Config, store: Run) -> PhotoSource:
     """Where the photos of the run's catalogue are read."""
     store.require("reading photos", "ingest")
     summary = store.summary("ingest")
-    return PhotoSource.of(config, "" if summary is None else str(summary.facts["base_uri"]))
+    return PhotoSource.of(config, "" if summary is None else str(summary.facts["base_uri"]), store.root)
 
 
 def look(uri: str, image_id: str, photos: PhotoSource, max_side_px: int) -> DecodedImage | None:
     """A photo at bounded size; None when it can no longer be read, or another lies there now."""
     try:
-        data = photos.read(uri)
+        data = photos.read(uri, image_id)
         return decode_image(data, photos.limits, max_side_px) if content_id(data) == image_id else None
     except ImageRejected:
         return None

@@ -42,12 +42,12 @@ class OpenedRun:
 def open_run(spark: SparkSession, config: Config) -> OpenedRun:
     """The run of this catalogue, configuration and version: the newest when it is of the same, else a new one."""
     source = open_catalog(config.catalog)
+    store = Store.at(config.store.root)
     rows = catalog_rows(spark, source, config.catalog)
-    catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri), config.ingest.read_threads)
+    catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri, store.root), config.ingest.read_threads)
     fingerprint = hashlib.sha256(
         f"{catalog}|{config.fingerprint}|{__version__}|{schema_versions()}".encode()
     ).hexdigest()
-    store = Store.at(config.store.root)
     current = store.current(fingerprint)
     if current is not None:
         return OpenedRun(current, fingerprint, is_new=False)

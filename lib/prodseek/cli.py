@@ -229,18 +229,17 @@ def gc(
     delete: Annotated[bool, typer.Option("--delete", help="Remove it, instead of saying what would go.")] = False,
     root: ReadRoot = "out",
 ) -> None:
-    """Remove old runs, and caches that no run left reads. Without --delete it says what would go."""
+    """Remove old runs, and caches and copies of photos that no run left reads. Without --delete it says what would go."""
     from prodseek.lock import hold_root
     from prodseek.store import Store
-    from prodseek.upkeep.gc import choose_removals, remove
+    from prodseek.upkeep.gc import find_removals, remove
     from prodseek.upkeep.show import show_removals
-    from prodseek.upkeep.survey import survey
 
     store = Store.at(root)
-    removals = choose_removals(survey(store), keep)
+    removals = find_removals(store, keep)
     if delete:
         with hold_root(store.root):
-            removals = choose_removals(survey(store), keep)  # again, for until now others may have been at work
+            removals = find_removals(store, keep)  # again, for until now others may have been at work
             remove(store, removals)
     show_removals(store.root, removals, delete)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from prodseek.errors import ConfigError
@@ -44,17 +44,30 @@ class _Section(BaseModel):
 
 
 class CatalogConfig(_Section):
-    """Where the catalogue is, and which columns of a manifest name photo and product."""
+    """Where the catalogue is, and which columns of a manifest name photo and product, or hold the photos themselves."""
 
     uri: Name | None
-    uri_column: Name
+    uri_column: Name | None
     product_id_column: Name | None
+    bytes_column: Name | None
     product_id_from: Literal["file", "folder"]
     allowed_roots: tuple[Name, ...]
     read_attempts: Count
     read_timeout_seconds: Annotated[float, Field(gt=0.0)]
     http_hosts: tuple[Name, ...]
     http_timeout_seconds: Annotated[float, Field(gt=0.0)]
+
+    @field_validator("bytes_column")
+    @classmethod
+    def _leaves_photos_a_name(cls, column: str | None, info: ValidationInfo) -> str | None:
+        if info.data.get("uri_column", "") is None:
+            if column is None:
+                raise PydanticCustomError("photos", "must name a column of photos, for catalog.uri_column is null")
+            if info.data.get("product_id_column", "") is None:
+                raise PydanticCustomError(
+                    "names", "catalog.uri_column and catalog.product_id_column are both null, and photos need a name"
+                )
+        return column
 
     @field_validator("allowed_roots")
     @classmethod

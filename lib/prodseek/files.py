@@ -85,6 +85,15 @@ def spark_pattern(uri: str) -> str:
     return re.sub(r"([*?\[\]{}\\])", r"\\\1", spark_uri(uri))
 
 
+def from_spark(path: str) -> str:
+    """What `locate` takes for a file as Spark writes it in `_metadata.file_path`, where all is percent-encoded."""
+    path = unquote(path)
+    if path.startswith("file:/"):
+        return "/" + path.removeprefix("file:").lstrip("/")
+    scheme = _scheme(path)
+    return {spark: own for own, spark in _SPARK_SCHEMES.items()}.get(scheme, scheme) + path[len(scheme) :]
+
+
 def locate(uri: str) -> tuple[fs.FileSystem, str]:
     """The pyarrow file system that holds `uri` and the path in it. Raises ValueError for an unknown scheme."""
     scheme = _known_scheme(uri)

@@ -132,6 +132,14 @@ def pixel_hash(pixels: NDArray[np.uint8]) -> str:
     return digest.hexdigest()
 
 
+def check_size(n_bytes: int, limits: ImageLimits) -> None:
+    """Raise ImageRejected for a file without content, and for one that is too large."""
+    if not n_bytes:
+        raise ImageRejected(RejectReason.EMPTY, "0 bytes")
+    if n_bytes > limits.max_bytes:
+        raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{n_bytes} bytes, at most {limits.max_bytes} are read")
+
+
 def decode_image(
     data: bytes,
     limits: ImageLimits = ImageLimits(),
@@ -144,10 +152,7 @@ def decode_image(
     is several times faster for large photos. enough_side_px: only that, a JPEG decoded at the smallest DCT scale that
     leaves its longer side this or more, for a caller who shrinks the rest of the way. Raises ImageRejected.
     """
-    if not data:
-        raise ImageRejected(RejectReason.EMPTY, "0 bytes")
-    if len(data) > limits.max_bytes:
-        raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{len(data)} bytes, at most {limits.max_bytes} are read")
+    check_size(len(data), limits)
     try:
         with warnings.catch_warnings():
             # Pillow warns of large images, where our own limit decides, and of every odd tag in a file.

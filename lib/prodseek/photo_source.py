@@ -12,6 +12,7 @@ from prodseek import files
 from prodseek.config import Config
 from prodseek.images import ImageLimits, ImageRejected, RejectReason
 from prodseek.patience import Patience, persistently
+from prodseek.photo_copies import copies_folder, copy_uri
 from prodseek.tar import list_members, read_member, split_member
 from prodseek.web import WebAccess, check_host, fetch, head, is_web
 
@@ -36,6 +37,8 @@ class PhotoSource:
 
     base_uri: the folder that relative URIs start from; it may be read with all below it. allowed_roots: what else may be.
     patience: how long storage that fails or does not answer is asked again. web: hosts that may be asked for photos.
+    copies: where the photos of a manifest that holds them itself were copied to. They are read from there by their content,
+    whatever their names say.
     """
 
     base_uri: str
@@ -43,14 +46,20 @@ class PhotoSource:
     limits: ImageLimits
     patience: Patience = Patience()
     web: WebAccess = WebAccess()
+    copies: str | None = None
 
     @classmethod
-    def of(cls, config: Config, base_uri: str) -> PhotoSource:
-        """The photos of a catalogue whose relative URIs start from `base_uri`."""
+    def of(cls, config: Config, base_uri: str, root: str) -> PhotoSource:
+        """The photos of a catalogue whose relative URIs start from `base_uri`. root: where its runs are kept."""
         catalog = config.catalog
         patience = Patience(catalog.read_attempts, catalog.read_timeout_seconds)
         web = WebAccess(catalog.http_hosts, catalog.http_timeout_seconds)
-        return cls(base_uri, catalog.allowed_roots, config.images.limits, patience, web)
+        copies = None if catalog.bytes_column is None else copies_folder(root)
+        return cls(base_uri, catalog.allowed_roots, config.images.limits, patience, web, copies)
+
+    def place(self, uri: str, image_id: str) -> str:
+        """Where a photo lies, or is thought to. Whether it may be read is not looked at."""
+        return files.resolve(uri, self.base_uri) if self.copies is None else copy_uri(self.copies, image_id)
 
     def locate(self, uri: str) -> str:
         """Where the photo lies that the catalogue names `uri`, or the tar that it is in. Nothing is opened. Raises
@@ -81,8 +90,13 @@ class PhotoSource:
             "be read, add its folder to that setting",
         )
 
-    def read(self, uri: str) -> bytes:
-        """A photo's bytes; at most `limits.max_bytes` + 1 of them. Raises ImageRejected."""
+    def read(self, uri: str, image_id: str | None = None) -> bytes:
+        """A photo's bytes; at most `limits.max_bytes` + 1 of them. image_id: where it is known. Raises ImageRejected."""
+        if self.copies is not None:
+            if image_id is None:
+                raise ImageRejected(RejectReason.MISSING, f"the manifest holds no photo {uri}")
+            copy = self.place(uri, image_id)
+            return _read_patiently(partial(_read_at, copy, None, self.limits.max_bytes), copy, self.patience)
 
         def read() -> bytes:
             # A mount may hang where its links are followed as well as where the photo is read.
@@ -102,6 +116,8 @@ class PhotoSource:
 
     def stamp(self, uri: str) -> FileStamp:
         """Size and time of change of a photo, without reading it."""
+        if self.copies is not None:
+            return FileStamp(None, None)
 
         def look() -> FileStamp:
             located = self.locate(uri)

@@ -122,7 +122,10 @@ def test_photos_in_tars(spark: SparkSession, empty_run: Run, tmp_path: Path, mak
                 packed.addfile(member, io.BytesIO(photo))
     config = make_config(folder, tmp_path / "root", "catalog.product_id_from=folder", "gates.max_reject_share=0.5")
     source = open_catalog(config.catalog)
-    photos, whole = PhotoSource.of(config, source.base_uri), catalog_rows(spark, source, config.catalog)
+    photos, whole = (
+        PhotoSource.of(config, source.base_uri, config.store.root),
+        catalog_rows(spark, source, config.catalog),
+    )
     before = catalog_fingerprint(whole, photos, read_threads=2)
     with tarfile.open(folder / "shards" / "0002.tar") as packed:
         ends = packed.getmembers()[2].offset_data + 10
@@ -151,7 +154,7 @@ def test_fingerprint_follows_rows_and_files_not_their_order(
         (tmp_path / "c.csv").write_text("product_id,uri\n" + "\n".join(lines) + "\n")
         config = make_config(tmp_path / "c.csv", tmp_path / "root").catalog
         source = open_catalog(config)
-        photos = PhotoSource.of(load_config(), source.base_uri)
+        photos = PhotoSource.of(load_config(), source.base_uri, "out")
         return catalog_fingerprint(catalog_rows(spark, source, config), photos, read_threads=2)
 
     (tmp_path / "a.jpg").write_bytes(make_jpeg())
@@ -235,7 +238,10 @@ def test_photos_of_a_web_server(
         assert images.column("uri").to_pylist() == [f"{web}/a.jpg"]
         assert sorted(rejects.column("reason").to_pylist()) == ["missing", "not_allowed"]
         source = open_catalog(config.catalog)
-        photos, rows = PhotoSource.of(config, source.base_uri), catalog_rows(spark, source, config.catalog)
+        photos, rows = (
+            PhotoSource.of(config, source.base_uri, config.store.root),
+            catalog_rows(spark, source, config.catalog),
+        )
         before = catalog_fingerprint(rows, photos, read_threads=2)
         (tmp_path / "web" / "a.jpg").write_bytes(make_jpeg(size=(65, 48)))
         assert catalog_fingerprint(rows, photos, read_threads=2) != before

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import boto3
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from faulty_proxy import FaultyProxy
@@ -26,7 +27,8 @@ READ = """
 import sys
 from prodseek import files
 from prodseek.catalog import find_catalog, list_photos, read_csv_manifest
-from prodseek.images import ImageLimits, ImageRejected
+from prodseek.images import ImageLimits, ImageRejected, content_id
+from prodseek.photo_copies import copies_folder, copy_name, held_photos, keep_copy, list_copies, sample_photos
 from prodseek.photo_source import PhotoSource
 
 manifest = find_catalog("s3://catalogue/night/products.csv")
@@ -43,6 +45,14 @@ print(list_photos(find_catalog("s3://catalogue/night")))
 print(len(photos.read("photos/1.tar#a b #1?.jpg")))
 files.write_bytes("s3://catalogue/store/LATEST", b"run")
 print(files.read_bytes("s3://catalogue/store/LATEST"), files.list_names("s3://catalogue/store"))
+
+held = "s3://catalogue/night/held é #1.parquet"
+(photo,) = held_photos(held, "image.bytes")
+print(len(photo), list(sample_photos(held, "image.bytes", 9, seed=0)) == [photo])
+folder, image_id = copies_folder("s3://catalogue/store"), content_id(photo)
+print(keep_copy(folder, image_id, photo), keep_copy(folder, image_id, photo))
+print(list_copies(folder) == {copy_name(image_id): len(photo)})
+print(PhotoSource("/", (), ImageLimits(), copies=folder).read("/etc/passwd", image_id) == photo)
 """
 
 HOLD = """
@@ -136,6 +146,9 @@ def test_manifest_photos_and_store_on_s3(s3: None, make_jpeg, tmp_path: Path) ->
     client.put_object(
         Bucket=BUCKET, Key="night/products.csv", Body=b"product_id,uri\np,photos/a b #1?.jpg\nq,photos/absent.jpg\n"
     )
+    holding = io.BytesIO()
+    pq.write_table(pa.table({"image": [{"bytes": photo}]}), holding)
+    client.put_object(Bucket=BUCKET, Key="night/held é #1.parquet", Body=holding.getvalue())
     # pyarrow reads the endpoint once a process.
     done = subprocess.run([sys.executable, "-c", READ], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -148,6 +161,10 @@ def test_manifest_photos_and_store_on_s3(s3: None, make_jpeg, tmp_path: Path) ->
         "['photos/1.tar#a b #1?.jpg', 'photos/a b #1?.jpg']",
         f"{len(photo)}",
         "b'run' ['LATEST']",
+        f"{len(photo)} True",
+        "True False",
+        "True",
+        "True",
     ]
 
 

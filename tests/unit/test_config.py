@@ -60,6 +60,27 @@ def test_a_network_without_its_weights_is_reported_with_all_else(name: str, endi
     assert f"file_name: 'yolov3-tiny.weights' is not allowed: the weights of {name} end in {ending}; " in text
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["catalog.uri_column=null"], "catalog.bytes_column: None is not allowed: must name a column of photos"),
+        (
+            ["catalog.uri_column=null", "catalog.product_id_column=null", "catalog.bytes_column=bytes"],
+            "catalog.bytes_column: 'bytes' is not allowed: .* are both null, and photos need a name",
+        ),
+        (
+            ["catalog.bytes_column=''"],
+            "catalog.bytes_column: '' is not allowed: string should have at least 1 character",
+        ),
+    ],
+)
+def test_photos_in_a_manifest_need_a_name(settings: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(settings=settings)
+    assert load_config(settings=["catalog.bytes_column=bytes", "catalog.uri_column=null"]).catalog.uri_column is None
+    assert load_config(settings=["catalog.bytes_column=bytes", "catalog.product_id_column=null"]).catalog.uri_column
+
+
 def test_unknown_environment() -> None:
     with pytest.raises(ConfigError, match="'mars' is unknown; allowed: local, cluster"):
         load_config("mars")

@@ -199,7 +199,7 @@ def test_a_whole_bucket_and_a_whole_machine_can_be_allowed() -> None:
 
 def test_allowed_roots_are_absolute() -> None:
     config = load_config(settings=["catalog.allowed_roots=[/data/photos, 's3://bucket/x', 'file:///data']"])
-    assert PhotoSource.of(config, "/base").allowed_roots == ("/data/photos", "s3://bucket/x", "file:///data")
+    assert PhotoSource.of(config, "/base", "/root").allowed_roots == ("/data/photos", "s3://bucket/x", "file:///data")
     for root in ("photos", "../photos", "~/photos", "''", "'s3://'", "'s3:///x'", "'*'"):
         with pytest.raises(ConfigError, match=r"catalog\.allowed_roots"):
             load_config(settings=[f"catalog.allowed_roots=[/data, {root}]"])

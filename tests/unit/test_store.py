@@ -88,6 +88,9 @@ def test_places_as_hadoop_names_them() -> None:
     assert files.spark_uri("/a b/model=x") == "file:///a b/model=x"
     assert files.spark_uri("s3://bucket/key") == "s3a://bucket/key"
     assert files.spark_pattern("/a[1]/b") == "file:///a\\[1\\]/b"
+    assert files.from_spark("file:/a%20b/%2541%23.parquet") == "/a b/%41#.parquet"
+    assert files.from_spark("s3a://bucket/k%C3%A9y") == "s3://bucket/kéy"
+    assert files.from_spark("hdfs://host:8020/a%20b") == "hdfs://host:8020/a b"
 
 
 def test_some_columns_and_rows_of_a_table_are_read_and_missing_columns_named(tmp_path):

@@ -318,7 +318,7 @@ def test_https_checks_the_certificate_of_the_host_not_of_the_address(
 
 def test_settings() -> None:
     config = load_config(settings=["catalog.http_hosts=[img.example.com, 10.0.0.0/8, '::1']"])
-    assert PhotoSource.of(config, "/base").web == WebAccess(("img.example.com", "10.0.0.0/8", "::1"), 30.0)
+    assert PhotoSource.of(config, "/base", "/root").web == WebAccess(("img.example.com", "10.0.0.0/8", "::1"), 30.0)
     for host in ("http://img.example.com", "img.example.com:80", "'*.example.com'", "'*'", "a b"):
         with pytest.raises(ConfigError, match=r"catalog\.http_hosts: .* must be a host's name without scheme, port"):
             load_config(settings=[f"catalog.http_hosts=[{host}]"])

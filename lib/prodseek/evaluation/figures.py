@@ -50,12 +50,15 @@ def draw_figures(run: Run, measured: Measured, by_label: Mapping[str, Mapping[st
     except StoreError as error:
         return Figures(missing=(f"There are no figures: {error}.",))
     base_uri = str(manifest["stages"]["ingest"]["base_uri"])
-    photos = _Photos(measured.regions, PhotoSource.of(config, base_uri))
+    source = PhotoSource.of(config, base_uri, run.root)
+    photos = _Photos(measured.regions, source)
     targets = choose_targets(measured, by_label)
     examples = tuple(_example(photos, measured, role, row, by_label) for role, row in targets)
     shown = [photo for each in examples for photo in (each.target, *(match for match, _ in each.matches))]
     if shown and not any(photo.thumbnail for photo in shown):
-        return Figures(missing=(f"There are no figures: the photos cannot be read any more from {base_uri}.",))
+        return Figures(
+            missing=(f"There are no figures: the photos cannot be read any more from {source.copies or base_uri}.",)
+        )
     try:
         settings = settings_of(run, manifest)
         # Imported here, for torch takes seconds.
@@ -102,7 +105,7 @@ class _Photos:
     def read(self, row: int, enough_side_px: int) -> DecodedImage | None:
         """A photo, its longer side perhaps reduced to enough_side_px; None where it is no longer there as it was."""
         try:
-            data = self._source.read(self.uris[row])
+            data = self._source.read(self.uris[row], self.ids[row])
             return (
                 decode_image(data, self._source.limits, enough_side_px) if content_id(data) == self.ids[row] else None
             )

@@ -18,7 +18,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
 from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import pyarrow as pa
 from PIL import Image
 
 from prodseek import files
@@ -27,6 +30,7 @@ from prodseek.config import Config
 from prodseek.detector_settings import detector_settings
 from prodseek.errors import CatalogError, ConfigError
 from prodseek.images import ImageRejected, content_id, decode_image, pixel_hash
+from prodseek.photo_copies import sample_photos
 from prodseek.photo_source import PhotoSource
 from prodseek.slice_layout import slice_length
 from prodseek.vision.settings import DetectorSettings
@@ -35,6 +39,8 @@ from prodseek.vision.settings import DetectorSettings
 _MAX_PHOTOS = 256
 _AT_A_TIME = 8
 _MAX_PROCESSES = 8
+# Of photos that are taken out of a manifest to be measured.
+_SAMPLED_BYTES = 256 * 2**20
 # Pictures of regions are decoded at so many times their size, see jobs/thumbnails.py.
 _DECODE_FACTOR = 4
 _VIEWED_SIDE_PX = 832
@@ -42,7 +48,7 @@ _VIEWED_SIDE_PX = 832
 
 @dataclass(frozen=True)
 class Listing:
-    """A catalogue's size. uris: of some rows, in random order."""
+    """A catalogue's size. uris: of some rows, in random order; none where its manifest holds the photos."""
 
     source: CatalogSource
     n_rows: int
@@ -88,7 +94,9 @@ def list_catalog(config: Config, seed: int = 0) -> Listing:
     if config.catalog.uri is None:
         raise ConfigError("catalog.uri: missing; name a folder of photos, or a CSV or Parquet manifest")
     source = find_catalog(config.catalog.uri)
-    column = config.catalog.uri_column
+    if config.catalog.bytes_column is not None:
+        return Listing(source, _held_rows(source, config.catalog.bytes_column), ())
+    column = str(config.catalog.uri_column)  # which is null only beside bytes_column
     if source.kind == "folder":
         uris = list_photos(source, config.catalog.allowed_roots)
         n_rows = len(uris)
@@ -121,13 +129,60 @@ def _of_parquet(source: CatalogSource, column: str) -> tuple[list[str], int]:
         raise CatalogError(f"the manifest {source.uri!r} cannot be read: {error}") from error
 
 
+def _held_rows(source: CatalogSource, column: str) -> int:
+    """The rows of a manifest that holds the photos. Raises CatalogError where it has none or no such column."""
+    import pyarrow.dataset as ds
+
+    if source.kind != "parquet":
+        raise CatalogError(f"the catalogue {source.uri!r} is no Parquet manifest; set catalog.bytes_column to null")
+    file_system, path = files.locate(source.uri)
+    try:
+        stored = ds.dataset(path, filesystem=file_system, format="parquet")
+        n_rows: int = stored.count_rows()
+    except (OSError, pa.ArrowException) as error:
+        raise CatalogError(f"the manifest {source.uri!r} cannot be read: {error}") from error
+    if column not in stored.schema.names and column.partition(".")[0] not in stored.schema.names:
+        raise CatalogError(f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.bytes_column")
+    if not n_rows:
+        raise CatalogError(f"the catalogue {source.uri!r} has no rows; there is nothing to plan")
+    return n_rows
+
+
+@contextmanager
+def _sampled(config: Config, listing: Listing, n_photos: int) -> Iterator[tuple[PhotoSource, Sequence[str]]]:
+    """Where the photos to measure are read, and their names. Those that a manifest holds lie in a folder for that long."""
+    column = config.catalog.bytes_column
+    if column is None:
+        yield PhotoSource.of(config, listing.source.base_uri, config.store.root), listing.uris[:n_photos]
+        return
+    with TemporaryDirectory(prefix="prodseek-plan-") as folder:
+        names: list[str] = []
+        n_bytes = 0
+        for photo in sample_photos(listing.source.uri, column, n_photos, seed=0):
+            names.append(str(len(names)))
+            (Path(folder) / names[-1]).write_bytes(photo)
+            n_bytes += len(photo)
+            if len(names) == n_photos or n_bytes > _SAMPLED_BYTES:
+                break
+        if not names:
+            raise CatalogError(f"the manifest {listing.source.uri!r} holds no photo; there is nothing to plan")
+        yield PhotoSource(folder, (), config.images.limits), names
+
+
 def measure(config: Config, listing: Listing, seconds: float) -> Measured:
     """Measure for about `seconds`, loading of the network not counted. Raises CatalogError where no photo can be read."""
-    n_processes = min(_MAX_PROCESSES, os.cpu_count() or 1, len(listing.uris))
+    n_processes = min(_MAX_PROCESSES, os.cpu_count() or 1, listing.n_rows)
+    with _sampled(config, listing, _MAX_PHOTOS * n_processes) as (photos, names):
+        return _measured(config, listing, photos, names, n_processes, seconds)
+
+
+def _measured(
+    config: Config, listing: Listing, photos: PhotoSource, names: Sequence[str], n_processes: int, seconds: float
+) -> Measured:
     settings = detector_settings(config)
-    photos = PhotoSource.of(config, listing.source.base_uri)
     sizes = config.report.region_px, config.report.photo_px
-    shares = [listing.uris[number::n_processes][:_MAX_PHOTOS] for number in range(n_processes)]
+    n_processes = min(n_processes, len(names))
+    shares = [names[number::n_processes] for number in range(n_processes)]
     context = get_context("spawn")
     with ProcessPoolExecutor(n_processes, mp_context=context) as pool:
         views = config.project.nuisance_views

@@ -258,7 +258,8 @@ def _storage(config: Config, measured: Measured, units: Mapping[str, float]) -> 
     photos, regions = units["photo"], units["region"]
     shown = min(photos, config.report.max_images)
     sizes = {
-        "ingest": photos * _PARQUET_ROW_BYTES,
+        # Photos that a manifest holds are copied out of it.
+        "ingest": photos * (_PARQUET_ROW_BYTES + (measured.photo_bytes if config.catalog.bytes_column else 0)),
         "embed": regions * 2 * measured.slice_bytes,
         "project": regions * 4 * _VECTOR_DIMS,
         "neighbours": regions * config.neighbours.k * _EDGE_BYTES,

@@ -56,7 +56,7 @@ REASON_MEANINGS = {
     RejectReason.UNSUPPORTED_URI: "The photo lies on a kind of storage that is not read. Copy it to a disk or bucket.",
     RejectReason.NOT_ALLOWED: "The photo lies outside the places that may be read. Add its folder to catalog.allowed_roots, "
     "or its web server to catalog.http_hosts.",
-    RejectReason.MISSING: "There is no file of this name. Upload it, or correct the name.",
+    RejectReason.MISSING: "There is no file of this name, or no photo in the manifest's row. Upload it, or correct the name.",
     RejectReason.UNREADABLE: "The file is there but cannot be read. Check its permissions and the storage.",
     RejectReason.EMPTY: "The file has no content. Upload it again.",
     RejectReason.TOO_MANY_BYTES: "The file is larger than images.max_bytes. Shrink it, or raise the limit.",

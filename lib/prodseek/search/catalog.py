@@ -6,6 +6,7 @@ The same code answers one prompt at a keyboard and a table of them in Spark (`jo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -220,14 +221,28 @@ class Catalog:
         """Read and decode a photo, wherever its caller has it. Raises PromptError that says what is wrong with it."""
         if isinstance(image, bytes):
             return self._decoded("the photo", lambda: image)
-        location = files.absolute(str(image))
+        location = self.location(str(image))
         return self._decoded(f"the photo {str(image)!r}", lambda: read_photo(location, self.config.images.max_bytes))
 
     def read_named(self, uri: str, allowed_roots: Sequence[str] = ()) -> Photo:
         """`read` for a photo that a table names as the catalogue does: only from where the catalogue's photos may lie, and
         from `allowed_roots`."""
-        photos = replace(self.photos, allowed_roots=(*self.photos.allowed_roots, *allowed_roots))
+        image_id = self._copied(uri)
+        if image_id is not None:
+            return self._decoded(f"the photo {uri!r}", lambda: self.photos.read(uri, image_id))
+        photos = replace(self.photos, copies=None, allowed_roots=(*self.photos.allowed_roots, *allowed_roots))
         return self._decoded(f"the photo {uri!r}", lambda: photos.read(uri))
+
+    def location(self, image: str) -> str:
+        """Where a photo lies that a person names: a file, or the copy of a photo in the manifest that is named so there."""
+        image_id = self._copied(image)
+        if image_id is None or os.path.isfile(image):
+            return files.absolute(image)
+        return self.photos.place(image, image_id)
+
+    def _copied(self, uri: str) -> str | None:
+        """The image_id of a photo that the catalogue names `uri` where its manifest holds the photos, else None."""
+        return None if self.photos.copies is None else self.regions.image_named(uri)
 
     def _decoded(self, name: str, read: Callable[[], bytes]) -> Photo:
         try:
@@ -277,18 +292,10 @@ class Catalog:
             )
         return place
 
-    def photo_uri(self, uri: str) -> str:
-        """Where a photo lies that the catalogue names `uri`."""
-        return files.resolve(uri, self._base_uri)
-
     @cached_property
     def photos(self) -> PhotoSource:
         """Where the photos of the run's catalogue are read."""
-        return PhotoSource.of(self.config, self._base_uri)
-
-    @property
-    def _base_uri(self) -> str:
-        return str(self.manifest["stages"]["ingest"]["base_uri"])
+        return PhotoSource.of(self.config, str(self.manifest["stages"]["ingest"]["base_uri"]), self.run.root)
 
     @cached_property
     def config(self) -> Config:

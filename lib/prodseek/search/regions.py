@@ -68,6 +68,14 @@ class Regions:
         found: int = pc.index(self.image_ids, image_id).as_py()
         return None if found < 0 else found
 
+    def image_named(self, uri: str) -> str | None:
+        """The image_id of a photo that the catalogue names `uri`; None where it names none so."""
+        row = pc.index(self.photos.column("uri"), uri).as_py()
+        if row < 0:
+            return None
+        image_id: str = self.image_ids[int(np.searchsorted(self.starts, row, side="right")) - 1].as_py()
+        return image_id
+
     def rows_of(self, image: int) -> range:
         """The rows of `photos` of an image: bytes that several products show have several."""
         return range(int(self.starts[image]), int(self.starts[image + 1]))

@@ -80,16 +80,17 @@ def answer(catalog: Catalog, question: Question) -> Answer:
     options = (question.k, question.facet, question.exclude_same_product)
     if question.region is not None:
         place = catalog.place(question.region)
-        row = catalog.regions.rows_of(int(catalog.regions.images[place]))[0]
-        photo = catalog.regions.photos["uri"][row].as_py()
+        number = int(catalog.regions.images[place])
+        photo = catalog.regions.photos["uri"][catalog.regions.rows_of(number)[0]].as_py()
+        photo_uri = catalog.photos.place(photo, catalog.regions.image_ids[number].as_py())
         hits = catalog.search_region(question.region, *options)
-        return Answer(catalog.run.run_id, photo, catalog.photo_uri(photo), catalog.regions.box_px(place), facet, hits)
+        return Answer(catalog.run.run_id, photo, photo_uri, catalog.regions.box_px(place), facet, hits)
     image = str(question.image)
     box = parse_box(question.box) if question.box else _object(catalog, image, question.object_number).box_px
     decoded = catalog.read(image).image
     inside = check_box(box, decoded.width_px, decoded.height_px)
     hits = catalog.search(image, inside, *options)
-    return Answer(catalog.run.run_id, image, files.absolute(image), inside, facet, hits)
+    return Answer(catalog.run.run_id, image, catalog.location(image), inside, facet, hits)
 
 
 def _object(catalog: Catalog, image: str, number: int | None) -> FoundObject:
@@ -158,7 +159,7 @@ def write_pictures(catalog: Catalog, found: Answer, html: str | None, png: str |
     read = catalog.photos.read if is_web(found.photo_uri) else partial(read_photo, max_bytes=limits.max_bytes)
     wanted = [
         (partial(read, found.photo_uri), found.box_px),
-        *((partial(catalog.photos.read, hit.uri), hit.box_px) for hit in found.hits),
+        *((partial(catalog.photos.read, hit.uri, hit.image_id), hit.box_px) for hit in found.hits),
     ]
     target, *others = map_ahead(lambda each: _marked(*each, limits), wanted, _DECODE_THREADS)
     result = SearchResult(

@@ -1,7 +1,8 @@
-"""Retention: which runs and cache folders can go, and removing those and nothing else."""
+"""Retention: which runs, cache folders and copies of photos can go, and removing those and nothing else."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,17 +11,32 @@ from pyarrow import fs
 from prodseek import files
 from prodseek.errors import StoreError
 from prodseek.logs import log_uri
-from prodseek.store import MANIFEST, RUN_ID, Store
-from prodseek.upkeep.survey import CACHE_KEY, CACHE_KINDS, Survey
+from prodseek.photo_copies import COPIES, copy_name, is_copy
+from prodseek.pipeline import map_ahead
+from prodseek.store import MANIFEST, RUN_ID, Store, read_columns
+from prodseek.upkeep.survey import CACHE_KEY, CACHE_KINDS, Survey, survey
+
+_DELETE_THREADS = 8
 
 
 @dataclass(frozen=True)
 class Removal:
-    """One folder that can go. path: relative to the root, `runs/<run id>` or `cache/<kind>/<key>`; why: for a person."""
+    """One folder that can go. path: relative to the root, `runs/<run id>` or `cache/<kind>/<key>`; why: for a person.
+
+    copies: where path is `cache/photos`, the files in it that can go, and nothing else does.
+    """
 
     path: str
     n_bytes: int
     why: str
+    copies: tuple[str, ...] = ()
+
+
+def find_removals(store: Store, keep: int) -> list[Removal]:
+    """All that can go of a root when the `keep` newest finished runs stay. Raises as `survey` and `choose_removals`."""
+    found = survey(store)
+    removals = choose_removals(found, keep)
+    return removals + choose_copies(store, found, removals)
 
 
 def choose_removals(found: Survey, keep: int) -> list[Removal]:
@@ -54,15 +70,42 @@ def choose_removals(found: Survey, keep: int) -> list[Removal]:
     return removals
 
 
+def choose_copies(store: Store, found: Survey, removals: Sequence[Removal]) -> list[Removal]:
+    """The copies of photos that no run that stays names. removals: the runs among them go.
+
+    All copies stay while a run that stays is not finished or its photos cannot be read, for then it is not known what it names.
+    """
+    going = {removal.path for removal in removals}
+    kept = [run for run in found.runs if f"runs/{run.run_id}" not in going]
+    if not found.copies or not kept or any(run.state != "finished" for run in kept):
+        return []
+    unnamed = set(found.copies)
+    for run in kept:
+        try:
+            named = read_columns(store.run(run.run_id), "images", ["image_id"]).column("image_id")
+        except StoreError:
+            return []
+        for chunk in named.chunks:
+            unnamed.difference_update(map(copy_name, chunk.to_pylist()))
+    if not unnamed:
+        return []
+    n_bytes = sum(found.copies[name] for name in unnamed)
+    return [Removal(COPIES, n_bytes, f"{len(unnamed)} photos that no run that stays names", tuple(sorted(unnamed)))]
+
+
 def remove(store: Store, removals: list[Removal]) -> None:
-    """Remove folders, and the logs of runs that go; whoever calls this holds the root.
+    """Remove folders, the logs of runs that go, and copies of photos; whoever calls this holds the root.
 
     Raises StoreError for one that is not as `Removal.path` says.
     """
     for removal in removals:
-        check_removable(store.root, removal.path)
+        check_removable(store.root, removal)
     for removal in removals:
         uri = files.join(store.root, removal.path)
+        if removal.copies:
+            copies = (files.join(uri, name) for name in removal.copies)
+            list(map_ahead(files.delete_file, copies, _DELETE_THREADS))
+            continue
         # First, so that a removal that is cut short leaves no run that looks finished.
         files.delete_file(files.join(uri, MANIFEST))
         if removal.path.startswith("runs/"):
@@ -70,12 +113,14 @@ def remove(store: Store, removals: list[Removal]) -> None:
         files.delete_dir(uri)
 
 
-def check_removable(root: str, path: str) -> None:
-    """Raise StoreError unless this is a folder of a run or of a cache, itself and not by a link."""
+def check_removable(root: str, removal: Removal) -> None:
+    """Raise StoreError unless this is a folder of a run or of a cache, or copies of photos, themselves and not by a link."""
+    path = removal.path
     parts = path.split("/")
     is_run = len(parts) == 2 and parts[0] == "runs" and RUN_ID.fullmatch(parts[1])
     is_cache = len(parts) == 3 and parts[0] == "cache" and parts[1] in CACHE_KINDS and CACHE_KEY.fullmatch(parts[2])
-    if not is_run and not is_cache:
+    are_copies = path == COPIES and all(map(is_copy, removal.copies))
+    if not (are_copies if removal.copies else is_run or is_cache):
         raise StoreError(f"{path!r} is neither a run nor a folder of a cache in {root}; it is not removed")
     file_system, target = files.locate(files.join(root, path))
     if isinstance(file_system, fs.LocalFileSystem) and Path(target).is_symlink():

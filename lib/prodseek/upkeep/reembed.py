@@ -54,7 +54,7 @@ def compare_photos(run: Run, manifest: dict[str, Any], n_photos: int) -> Compari
     Raises WeightsError, ConfigError or StoreError where the run's network is not at hand.
     """
     settings = settings_of(run, manifest)
-    source = PhotoSource.of(config_of(run, manifest), str(manifest["stages"]["ingest"]["base_uri"]))
+    source = PhotoSource.of(config_of(run, manifest), str(manifest["stages"]["ingest"]["base_uri"]), run.root)
     # torch takes seconds to import, and only this check needs it.
     from prodseek.vision.inference import load_detector
 
@@ -65,7 +65,7 @@ def compare_photos(run: Run, manifest: dict[str, Any], n_photos: int) -> Compari
     photos: list[tuple[str, DecodedImage]] = []
     for image_id, uri in uris.items():
         try:
-            data = source.read(uri)
+            data = source.read(uri, image_id)
             if content_id(data) == image_id:
                 photos.append((image_id, decode_image(data, source.limits, enough_side_px=detector.enough_side_px)))
         except ImageRejected:

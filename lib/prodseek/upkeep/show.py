@@ -52,6 +52,7 @@ def show_status(found: Survey, as_json: bool) -> None:
             "lock": None if holder is None else {**asdict(holder), "is_dead": holder.is_dead},
             "runs": [_without_keys(run) for run in reversed(found.runs)],
             "caches": [asdict(cache) for cache in found.caches],
+            "copies": {"n_photos": len(found.copies), "n_bytes": sum(found.copies.values())},
         }
         print(json.dumps(values, indent=2))
         return
@@ -81,6 +82,8 @@ def show_status(found: Survey, as_json: bool) -> None:
             console.print(f"{run.run_id}: {escape(run.fault)}", soft_wrap=True)
     for cache in found.caches:
         console.print(f"cache {cache.kind}, {escape(cache.key)}: {_size(cache.n_bytes)}", soft_wrap=True)
+    if found.copies:
+        console.print(f"copies of photos, {len(found.copies)}: {_size(sum(found.copies.values()))}", soft_wrap=True)
     if found.latest_fault:
         console.print(escape(found.latest_fault), soft_wrap=True)
     if holder is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyarrow import fs
@@ -11,6 +12,7 @@ from pyarrow import fs
 from prodseek import files
 from prodseek.errors import StoreError
 from prodseek.lock import Holder, read_holder
+from prodseek.photo_copies import copies_folder, list_copies
 from prodseek.store import LATEST, STAGES, Run, Store, Summary
 
 # What prodseek keeps under cache/, each kind with a folder for what it was made with.
@@ -52,7 +54,10 @@ class SurveyedCache:
 
 @dataclass(frozen=True)
 class Survey:
-    """A whole root; runs and caches by name. holder: who holds the root, perhaps dead."""
+    """A whole root; runs and caches by name. holder: who holds the root, perhaps dead.
+
+    copies: path in cache/photos -> bytes, of the photos that manifests held.
+    """
 
     root: str
     runs: tuple[SurveyedRun, ...]
@@ -60,10 +65,12 @@ class Survey:
     latest: str | None
     latest_fault: str | None
     holder: Holder | None
+    copies: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def n_bytes(self) -> int:
-        return sum(run.n_bytes for run in self.runs) + sum(cache.n_bytes for cache in self.caches)
+        kept = sum(cache.n_bytes for cache in self.caches) + sum(self.copies.values())
+        return sum(run.n_bytes for run in self.runs) + kept
 
 
 def survey(store: Store) -> Survey:
@@ -84,7 +91,8 @@ def survey(store: Store) -> Survey:
         for key in files.list_names(files.join(store.root, "cache", kind))
         if CACHE_KEY.fullmatch(key)
     )
-    return Survey(store.root, runs, caches, latest, fault, read_holder(store.root))
+    copies = list_copies(copies_folder(store.root))
+    return Survey(store.root, runs, caches, latest, fault, read_holder(store.root), copies)
 
 
 def size_bytes(uri: str) -> int:

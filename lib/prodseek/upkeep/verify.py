@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,16 +16,19 @@ from pyarrow import fs
 from prodseek import files
 from prodseek.embedding.projection import PROJECTION, Projection
 from prodseek.errors import ConfigError, StoreError, WeightsError
+from prodseek.images import content_id
 from prodseek.index.shards import FileEntry
 from prodseek.index.stored import index_folder, index_manifest
+from prodseek.photo_copies import copies_folder, copy_name, copy_uri, list_copies
 from prodseek.pipeline import map_ahead
-from prodseek.store import LATEST, MANIFEST, WORK, Run, Store
+from prodseek.store import LATEST, MANIFEST, WORK, Run, Store, read_columns
 from prodseek.tables import TABLES, TableSchema, table_schema
 from prodseek.upkeep.reembed import compare_photos
 
 # Keys of larger tables are not compared: they would have to be held in memory.
 _KEY_ROWS = 20_000_000
 _READ_THREADS = 4
+_LISTED = 5
 _CHUNK_BYTES = 1 << 22
 _START_AGAIN = "start the command again that made the run"
 # What is used here of a manifest.
@@ -107,6 +111,8 @@ def verify(store: Store, run: Run, n_photos: int) -> Iterator[Check]:
         yield _index(run, facet, counted.get("embeddings", 0))
     yield _report(run)
     yield _cache(run, manifest)
+    if _holds(manifest, "config.catalog.bytes_column") and manifest["config"]["catalog"]["bytes_column"] is not None:
+        yield _copies(run, n_photos)
     yield _photos(run, manifest, n_photos)
 
 
@@ -297,6 +303,37 @@ def _cache(run: Run, manifest: dict[str, Any]) -> Check:
         repair = "remove the folders named; the next night shows their photos to the network again"
         return Check("cache of regions", "bad", "; ".join(damaged), repair)
     return Check("cache of regions", "good", f"{n_rows} rows in {len(whole)} batches")
+
+
+def _copies(run: Run, n_photos: int) -> Check:
+    """All copies by their sizes, `n_photos` of them by their content."""
+    name, folder = "copies of photos", copies_folder(run.root)
+    try:
+        table = read_columns(run, "images", ["image_id", "n_bytes"])
+    except StoreError as error:
+        return Check(name, "skipped", str(error))
+    wanted = dict(zip(table["image_id"].to_pylist(), table["n_bytes"].to_pylist(), strict=True))
+    there = list_copies(folder)
+    damaged = {image_id for image_id, n_bytes in wanted.items() if there.get(copy_name(image_id)) != n_bytes}
+    whole = sorted(wanted.keys() - damaged)
+    hashed = random.Random(run.run_id).sample(whole, min(n_photos, len(whole)))
+    damaged |= {image_id for image_id in hashed if _sha256(copy_uri(folder, image_id)) != image_id}
+    if not damaged:
+        return Check(name, "good", f"{len(wanted)} of the right size, {len(hashed)} of them read")
+    listed = ", ".join(copy_name(image_id) for image_id in sorted(damaged)[:_LISTED])
+    more = f" and {len(damaged) - _LISTED} more" if len(damaged) > _LISTED else ""
+    repair = (
+        f"remove those that are there from {folder}; the next night of a changed manifest copies them out of it again"
+    )
+    return Check(name, "bad", f"{len(damaged)} of {len(wanted)} are gone or damaged: {listed}{more}", repair)
+
+
+def _sha256(uri: str) -> str | None:
+    """Of a file's content; None where it cannot be read."""
+    try:
+        return content_id(files.read_bytes(uri))
+    except OSError:
+        return None
 
 
 def _photos(run: Run, manifest: dict[str, Any], n_photos: int) -> Check:

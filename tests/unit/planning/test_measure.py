@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from prodseek.config import load_config
+from prodseek.config import Config, load_config
 from prodseek.detector_settings import detector_settings
 from prodseek.errors import CatalogError, ConfigError
 from prodseek.images import ImageLimits
 from prodseek.photo_source import PhotoSource
-from prodseek.planning.measure import list_catalog, measure_photos
+from prodseek.planning.measure import _sampled, list_catalog, measure_photos
 
 
 def test_rows_are_counted_in_every_kind_of_catalogue(tmp_path: Path, make_jpeg) -> None:  # type: ignore[no-untyped-def]
@@ -36,6 +36,23 @@ def test_rows_are_counted_in_every_kind_of_catalogue(tmp_path: Path, make_jpeg) 
         list_catalog(load_config(catalog=str(tmp_path / "empty")))
     with pytest.raises(ConfigError, match=r"catalog\.uri: missing"):
         list_catalog(load_config())
+
+
+def test_photos_that_a_manifest_holds_are_sampled(tmp_path: Path, make_jpeg) -> None:  # type: ignore[no-untyped-def]
+    photos = [{"bytes": make_jpeg((60 + n, 48))} for n in range(4)]
+    pq.write_table(pa.table({"product_id": list("abcde"), "image": [*photos, None]}), tmp_path / "m.parquet")
+
+    def config(*settings: str) -> Config:
+        return load_config(settings=settings, catalog=str(tmp_path / "m.parquet"), root=str(tmp_path / "root"))
+
+    held = config("catalog.bytes_column=image.bytes", "catalog.uri_column=null")
+    listing = list_catalog(held)
+    assert (listing.n_rows, listing.uris) == (5, ())
+    with _sampled(held, listing, 3) as (source, names):
+        assert {source.read(name) for name in names} < {photo["bytes"] for photo in photos} and len(names) == 3
+    assert not (tmp_path / "root").exists()
+    with pytest.raises(CatalogError, match="has no column 'photo'"):
+        list_catalog(config("catalog.bytes_column=photo"))
 
 
 def test_photos_are_measured(sample_folder: Path, tiny_weights: Path) -> None:

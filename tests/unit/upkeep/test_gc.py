@@ -9,14 +9,18 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodseek.errors import StoreError
+from prodseek.images import content_id
 from prodseek.lock import LOCK, Holder, hold_root
+from prodseek.photo_copies import copies_folder, copy_name, keep_copy
 from prodseek.store import STAGES, Run, Store, Summary
-from prodseek.upkeep.gc import Removal, choose_removals, remove
+from prodseek.upkeep.gc import Removal, choose_removals, find_removals, remove
 from prodseek.upkeep.survey import Survey, SurveyedCache, SurveyedRun, survey
 
 STATES = ("finished", "unfinished", "damaged")
@@ -100,6 +104,8 @@ def test_rules_hold_for_any_root(states: str, latest: int, keep: int) -> None:
         "runs",
         "cache",
         "cache/detections",
+        "cache/photos",
+        "cache/photos/00",
         "LATEST",
         "runs/../runs",
         "runs/..",
@@ -185,6 +191,67 @@ def test_on_a_disk_only_what_was_named_is_removed(
     assert all_files(outside) == {name for name in before if not name.startswith(tuple(named) or ("\0",))}
     assert [removal.path for removal in choose_removals(survey(store), keep)] == []
     shutil.rmtree(outside)
+
+
+def name_photos(run: Run, photos: set[int]) -> None:
+    """The table `images` of a run, as far as it matters here."""
+    Path(run.table_uri("images")).mkdir(parents=True)
+    pq.write_table(
+        pa.table({"image_id": pa.array(map(photo_id, photos), pa.string())}), run.path("images", "part.parquet")
+    )
+
+
+def photo_id(number: int) -> str:
+    return content_id(b"%d" % number)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.sets(st.integers(0, 5)), min_size=1, max_size=5), st.integers(1, 3), st.sampled_from("fffud"))
+def test_a_copy_of_a_photo_goes_when_no_run_that_stays_names_it(
+    tmp_path_factory: pytest.TempPathFactory, named: list[set[int]], keep: int, last: str
+) -> None:
+    root = tmp_path_factory.mktemp("root")
+    store = make_root(root, "f" * (len(named) - 1) + last, None)
+    for n, photos in enumerate(named, start=1):
+        name_photos(store.run(run_id(n)), photos)
+    folder = copies_folder(store.root)
+    for number in range(6):
+        keep_copy(folder, photo_id(number), b"%d" % number)
+    (Path(folder) / "00").mkdir(exist_ok=True)
+    partial = f"00/.00{'a' * 62}.{'0' * 32}.partial"
+    for foreign in (partial, "notes.txt", "00/photo.jpg", f"01/00{'a' * 62}"):
+        (Path(folder) / foreign).parent.mkdir(exist_ok=True)
+        (Path(folder) / foreign).write_bytes(b"mine")
+    before, removals = all_files(Path(folder)), find_removals(store, keep)
+    assert all_files(Path(folder)) == before, "nothing goes before it is asked for"
+    remove(store, removals)
+    n_finished = len(named) - (last != "f")
+    kept = range(max(0, n_finished - keep), n_finished)
+    staying = set().union(*(named[n] for n in kept)) if last == "f" else set(range(6))
+    gone = {copy_name(photo_id(number)) for number in range(6) if number not in staying}
+    if last == "f":
+        gone.add(partial)
+    assert all_files(Path(folder)) == before - gone
+    (found,) = [removal for removal in removals if removal.copies] or [Removal("", 0, "0 photos")]
+    assert found.why.startswith(f"{len(gone)} photos")
+    assert found.n_bytes == sum(4 if name == partial else 1 for name in gone)
+    assert not [removal for removal in find_removals(store, keep) if removal.copies]
+    shutil.rmtree(root)
+
+
+def test_all_copies_stay_while_a_run_cannot_say_what_it_names(tmp_path: Path) -> None:
+    store = make_root(tmp_path, "ff", 2)
+    keep_copy(copies_folder(store.root), photo_id(1), b"1")
+    assert [removal.path for removal in find_removals(store, 1) if removal.copies] == []
+    name_photos(store.run(run_id(2)), set())
+    assert [removal.path for removal in find_removals(store, 1) if removal.copies] == ["cache/photos"]
+
+
+@pytest.mark.parametrize("copies", [("../../LATEST",), ("notes.txt",), (copy_name(photo_id(1)), "00/..")])
+def test_nothing_but_copies_is_removed_as_one(tmp_path: Path, copies: tuple[str, ...]) -> None:
+    for path in ("cache/photos", f"runs/{run_id(1)}", "cache"):
+        with pytest.raises(StoreError, match="is not removed"):
+            remove(Store.at(str(tmp_path)), [Removal(path, 0, "", copies)])
 
 
 def test_a_run_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
