@@ -113,9 +113,9 @@ def pairs_sharing_codes(codes: DataFrame, photos: DataFrame, n_photos: int, max_
         .where(F.col("n_shared") >= _MIN_SHARED_CODES)
         .withColumn("likeness", F.col("weight") / F.sqrt(F.col("n_a") * F.col("n_b")))
     )
-    # Each pair is looked at from both sides.
+    # Each pair is looked at from both sides; a union of the two would find all pairs twice.
     sides = [
-        shared.select(F.col(f"photo_{one}").alias("left"), F.col(f"photo_{other}").alias("right"), "likeness")
+        F.struct(F.col(f"photo_{one}").alias("left"), F.col(f"photo_{other}").alias("right"), "likeness")
         for one, other in (("a", "b"), ("b", "a"))
     ]
     nearest = Window.partitionBy("left").orderBy(F.desc("likeness"), "right")
@@ -123,8 +123,7 @@ def pairs_sharing_codes(codes: DataFrame, photos: DataFrame, n_photos: int, max_
         nearest.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     )
     chosen = (
-        sides[0]
-        .unionByName(sides[1])
+        shared.select(F.inline(F.array(*sides)))
         .withColumns({"place": F.row_number().over(nearest), "next_best": next_best})
         .where(F.col("place") <= max_partners)
         .where(F.col("likeness") >= _MIN_LEAD * F.coalesce("next_best", F.lit(0.0)))

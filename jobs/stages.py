@@ -25,7 +25,7 @@ from prodseek.metrics import exported
 from prodseek.pace import pace_before
 from prodseek.photo_source import PhotoSource
 from prodseek.spark.failures import explaining_failures
-from prodseek.spark.session import start_session
+from prodseek.spark.session import start_session, suit_catalogue
 from prodseek.store import STAGES, Run, Store, Summary
 from prodseek.tables import schema_versions
 
@@ -66,7 +66,10 @@ def run_stage(spark: SparkSession, config: Config, run: Run, stage: str, console
     module = import_module(f"prodseek.jobs.{stage}")
     started = time.monotonic()
     spark.sparkContext.setJobDescription(stage)
-    with console.stage(spark, stage, pace_before(run), _catalogue_rows(run)) as work:
+    pace, n_rows = pace_before(run), _catalogue_rows(run)
+    if n_rows is not None or pace is not None:
+        suit_catalogue(spark, pace.n_rows if n_rows is None else n_rows)
+    with console.stage(spark, stage, pace, n_rows) as work:
         summary: Summary = module.run(spark, config, run)
     summary = replace(
         summary,

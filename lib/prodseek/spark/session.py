@@ -29,6 +29,15 @@ _LOCAL_SETTINGS = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
     "spark.sql.shuffle.partitions": "8",
+    # Nobody looks at the plans that are written out for Spark's UI, a tenth of the driver's work.
+    "spark.sql.ui.explainMode": "simple",
+}
+# For few rows, compiling a query and planning it anew while it runs takes longer than running it as it stands.
+_FEW_ROWS = 10_000
+_FOR_FEW_ROWS = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
 
 
@@ -46,6 +55,18 @@ def start_session(settings: SparkConfig, app_name: str = "prodseek") -> SparkSes
     session.sparkContext.setLogLevel("ERROR")
     _let_workers_import_wheels(session.sparkContext)
     return session
+
+
+def suit_catalogue(session: SparkSession, n_rows: int) -> None:
+    """Let Spark run queries in the way that suits a catalogue of so many rows, where its configuration says nothing of it."""
+    given = session.sparkContext.getConf()
+    for key, value in _FOR_FEW_ROWS.items():
+        if given.contains(key):
+            continue
+        if n_rows <= _FEW_ROWS:
+            session.conf.set(key, value)
+        else:
+            session.conf.unset(key)
 
 
 def _let_workers_import_wheels(context: SparkContext) -> None:
