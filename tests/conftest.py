@@ -157,7 +157,10 @@ def spark_session():  # type: ignore[no-untyped-def]
 
 @pytest.fixture
 def spark(spark_session):  # type: ignore[no-untyped-def]
-    """The one session; what a test has cached or set is undone after it."""
+    """The one session, as a small catalogue's night has it; what a test has cached or set is undone after it."""
+    from prodseek.spark.session import suit_catalogue
+
+    suit_catalogue(spark_session, 1)
     yield spark_session
     spark_session.catalog.clearCache()
     spark_session.conf.set("spark.sql.shuffle.partitions", "8")

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 from prodseek.jobs import report
 
+from prodseek.spark.session import suit_catalogue
 from prodseek.store import Run
 
 REPORT = "report"
@@ -185,6 +186,7 @@ def test_again_on_other_partitions_and_with_a_cap(
     cache = sorted(Path(night.root, "cache", "thumbnails").rglob("*.parquet"))
     before = contents(night)
     spark.conf.set("spark.sql.shuffle.partitions", "1")
+    suit_catalogue(spark, 10**6)
     report.run(spark, config, night)
     assert contents(night) == before
     assert sorted(Path(night.root, "cache", "thumbnails").rglob("*.parquet")) == cache

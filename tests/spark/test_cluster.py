@@ -16,6 +16,7 @@ from synthetic_run import write_run
 from prodseek.index.ivf import assign_cells
 from prodseek.index.shards import quantizer_from_bytes
 from prodseek.index.stored import index_manifest, read_trained
+from prodseek.spark.session import suit_catalogue
 from prodseek.spark.tables import read_table
 from prodseek.store import Run, Store, Summary
 
@@ -106,8 +107,10 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
     assert len(np.unique(places_of(spark, first, odd), axis=0)) == 1
 
     spark.conf.set("spark.sql.shuffle.partitions", 1)
+    suit_catalogue(spark, 10**6)
     cut, _ = night_of(1, *rows, copies=copies, root="cut otherwise", n_files=7)
     spark.conf.set("spark.sql.shuffle.partitions", 8)
+    suit_catalogue(spark, 1)
     assert all(contents(spark, first, name) == contents(spark, cut, name) for name in TABLES)
 
     same, summary = night_of(2, *rows, copies=copies)

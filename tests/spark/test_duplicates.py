@@ -14,6 +14,7 @@ from scipy import ndimage
 from prodseek.duplicates.hashes import pdq_hash
 from prodseek.errors import StoreError
 from prodseek.images import content_id, decode_image, pixel_hash
+from prodseek.spark.session import suit_catalogue
 from prodseek.spark.tables import read_table, spark_schema, write_table
 from prodseek.store import Run, Store, Summary
 
@@ -83,6 +84,7 @@ def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  
             frame = spark.createDataFrame(rows, spark_schema(table))  # type: ignore[type-var]
             write_table(frame.repartition(n_partitions), store, table)
         spark.conf.set("spark.sql.shuffle.partitions", str(n_partitions))
+        suit_catalogue(spark, 10**6 if n_partitions == 8 else 1)
         config = make_config(catalogue, tmp_path / name, *settings)
         duplicates.run(spark, config, store)
         pairs = [row.asDict(recursive=True) for row in read_table(spark, store, "near_duplicates").collect()]

@@ -21,6 +21,7 @@ from prodseek.config import Config
 from prodseek.errors import StoreError
 from prodseek.index.recall import exact_topk
 from prodseek.index.stored import index_manifest, open_index, read_trained
+from prodseek.spark.session import suit_catalogue
 from prodseek.spark.tables import read_table
 from prodseek.store import Run, Store, Summary
 
@@ -75,6 +76,7 @@ def test_the_same_at_1_8_and_64_partitions_and_twice(spark: SparkSession, night_
     runs = {}
     for root, n_files, shuffle_partitions in (("1", 1, 1), ("8", 8, 8), ("64", 64, 64), ("again", 64, 64)):
         spark.conf.set("spark.sql.shuffle.partitions", str(shuffle_partitions))
+        suit_catalogue(spark, 10**6 if shuffle_partitions == 8 else 1)
         order = np.random.default_rng(n_files).permutation(N_IVF)
         columns = {"images": images[order], "is_primary": is_primary[order]}
         runs[root], _ = night_of(1, ids[order], vectors[order], root=root, graph=True, n_files=n_files, **columns)
