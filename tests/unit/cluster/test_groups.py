@@ -54,6 +54,7 @@ def test_searched_neighbours_are_the_nearest() -> None:
     assert search_knn(vectors[:1], 6, 0)[0].tolist() == [[0]] and len(search_knn(vectors[:3], 6, 0)[0][0]) == 3
 
 
+@pytest.mark.slow
 def test_more_rows_are_searched_by_descent_and_the_same_twice() -> None:
     vectors, truth = planted(EXACT_ROWS // 40 + 1, 40)
     first, second = search_knn(vectors, 9, 3), search_knn(vectors, 9, 3)
