@@ -138,6 +138,23 @@ def content(run: Run) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def are_alike(one: Any, other: Any) -> bool:
+    """Whether values are equal, those that come from the network as nearly as its batches leave them.
+
+    A new photo goes through it with other photos than in a full night, and on processors without AVX-512 the last bits of a
+    convolution depend on that. Elsewhere all values are the same.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(are_alike(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(are_alike, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return one == pytest.approx(other, rel=1e-3, abs=1e-3)
+    if isinstance(one, bytes) and isinstance(other, bytes) and len(one) == len(other):
+        return one == other or np.allclose(np.frombuffer(one, "<f2"), np.frombuffer(other, "<f2"), rtol=1e-2, atol=1e-2)
+    return bool(one == other)
+
+
 def test_any_sequence_of_nights_ends_where_a_full_night_does(night_of, sample_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     photos = sorted((sample_folder / "images").glob("*.jpg"))
     np.random.default_rng(SEED).shuffle(photos)  # type: ignore[arg-type]
@@ -169,4 +186,4 @@ def test_any_sequence_of_nights_ends_where_a_full_night_does(night_of, sample_fo
         carried, anew = content(run), content(full)
         assert carried.keys() == anew.keys() >= {"images", "near_duplicates", "curation_groups", "group_lineage"}
         for table in carried:
-            assert carried[table] == anew[table], (table, happened)
+            assert are_alike(carried[table], anew[table]), (table, happened)
