@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -69,11 +69,3 @@ def batch_of(**columns: Sequence[object] | NDArray[np.generic] | pa.Array) -> pa
     return pa.RecordBatch.from_arrays(
         [pa.array(c) if not isinstance(c, pa.Array) else c for c in columns.values()], names=list(columns)
     )
-
-
-def on_group(function: Callable[..., pa.Table], **settings: object) -> Callable[[pa.Table], pa.Table]:
-    """`function` with its settings filled in, for applyInArrow.
-
-    A lambda, because Spark 4.3 looks for type hints on what it is given and fails on functools.partial.
-    """
-    return lambda table: function(table, **settings)

@@ -216,8 +216,8 @@ def test_views_of_a_product_are_together(night: Run, tables, truth) -> None:  # 
     assert len(several) >= 60
     # Of each product's photos, those in the group that holds most of them.
     together = [max((found.count(group) for group in found if group), default=0) for found in several]
-    # The last bits of the network's results differ from processor to processor, and UMAP makes much of them: .89 on one without
-    # AVX-512, above .9 on one with it.
+    # The last bits of the network's results differ from processor to processor, and UMAP makes much of them: .89 on one,
+    # above .9 on another.
     assert sum(together) / sum(map(len, several)) >= 0.85
 
 

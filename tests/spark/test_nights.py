@@ -113,7 +113,7 @@ def night_of(spark: SparkSession, make_config, tiny_weights: Path):  # type: ign
             "cluster.refit_change=9",
             "cluster.min_cluster_size=2",
             "project.nuisance_images=8",
-            # On processors without AVX-512 the last bits of a convolution depend on the batch, which in a full night is another.
+            # On some processors the last bits of a convolution depend on the batch, which in a full night is another.
             "embed.batch_size=1",
         )
         config = make_config(catalogue, root, *settings)
