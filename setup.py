@@ -64,6 +64,7 @@ setup(
         "ultralytics": ["ultralytics-opencv-headless>=8.4.190", "torch>=2.6"],
         "test": [
             "pytest>=8",
+            "pytest-xdist>=3.6",
             "hypothesis>=6",
             "networkx>=3",
             "duckdb>=1.1",

@@ -119,6 +119,7 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
         mended = store.mend_latest()
         if mended is not None:
             console.say(mended, level="warning")
+        open_catalog(config.catalog)  # one that is not there is said before Spark has started
         with console.starting():
             spark = start_session(config.spark, f"prodseek {stage}")
         try:

@@ -21,8 +21,12 @@ SAMPLE = REPO / "tests" / "data" / "sample"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The whole suite is to take less than twenty minutes on two cores."""
+    """The whole suite is to take less than twenty minutes on two cores.
+
+    Two processes share it file by file; the tests that read the one night all go to the same, which makes it once.
+    """
     for item in items:
+        item.add_marker(pytest.mark.xdist_group("night" if "night" in item.fixturenames else str(item.path)))
         if item.get_closest_marker("slow") and not os.environ.get("PRODSEEK_SLOW_TESTS"):
             item.add_marker(pytest.mark.skip(reason="slow: PRODSEEK_SLOW_TESTS=1 runs it"))
 
@@ -179,12 +183,13 @@ def night_config(catalog: Path | str, root: Path | str, *settings: str) -> Confi
 
 @pytest.fixture(scope="session")
 def night(spark_session, tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:  # type: ignore[no-untyped-def]
-    """One whole night over the sample catalogue, in local[2]."""
+    """One whole night over the sample catalogue, in local[2]; views, each a pass of the network, of a few photos alone."""
     from prodseek.jobs import nightly
     from prodseek.jobs.progress import Console
 
     root = tmp_path_factory.mktemp("night")
-    return nightly.run(spark_session, night_config(SAMPLE / "catalog.csv", root), Console())
+    config = night_config(SAMPLE / "catalog.csv", root, "project.nuisance_images=40")
+    return nightly.run(spark_session, config, Console())
 
 
 @pytest.fixture(scope="session")

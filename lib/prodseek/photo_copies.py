@@ -11,6 +11,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate, islice
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -87,7 +88,12 @@ def held_photos(uri: str, column: str, first_row: int = 0) -> Iterator[bytes | N
             batches = stored.iter_batches(1, row_groups=groups, columns=[column], use_threads=False)
             for number, batch in enumerate(batches, start=starts[group]):
                 if number >= first_row:
-                    yield _photo(batch, column)
+                    photo = _photo(batch, column)
+                    if not isinstance(photo, bytes | None):
+                        raise CatalogError(
+                            f"{uri} holds {type(photo).__name__} in the column {column!r}, not bytes as the manifest's other files"
+                        )
+                    yield photo
     except (OSError, pa.ArrowException) as error:
         raise CatalogError(f"{uri} is damaged or gone, write it anew: {error}") from error
 
@@ -113,7 +119,7 @@ def sample_photos(uri: str, column: str, n_photos: int, seed: int) -> Iterator[b
         yield from filter(None, islice(held_photos(file_uri, column, start), min(of_each, n_rows)))
 
 
-def _photo(batch: pa.RecordBatch, column: str) -> bytes | None:
+def _photo(batch: pa.RecordBatch, column: str) -> Any:
     if batch.num_columns == 0:  # of a manifest in many files this one lacks it
         return None
     if column in batch.schema.names:
@@ -122,5 +128,4 @@ def _photo(batch: pa.RecordBatch, column: str) -> bytes | None:
         values = batch.column(0)
         for name in column.split(".")[1:]:
             values = pc.struct_field(values, [name])
-    photo: bytes | None = values[0].as_py()
-    return photo
+    return values[0].as_py()

@@ -37,6 +37,7 @@ TINY_SETTINGS = (
     "duplicates.photos_per_partition=3",
     "duplicates.pairs_per_partition=3",
     "cluster.min_cluster_size=2",
+    "project.nuisance_images=4",
 )
 
 

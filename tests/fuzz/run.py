@@ -17,7 +17,17 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-TARGETS = ("images", "manifests", "catalogues", "darknet", "checkpoints", "artefacts")
+TARGETS = (
+    "images",
+    "tars",
+    "web",
+    "manifests",
+    "held_photos",
+    "catalogues",
+    "darknet",
+    "checkpoints",
+    "artefacts",
+)
 HANG_SECONDS = 60
 MEMORY_BYTES = 6 * 1024**3
 

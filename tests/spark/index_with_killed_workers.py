@@ -48,8 +48,8 @@ def kill_some(stopped: threading.Event, killed: list[int]) -> None:
             killed.append(process)
 
 
-def main(root: str, run_id: str) -> None:
-    config = load_config("local", settings=["index.n_shards=8"], root=root)
+def main(root: str, run_id: str, *settings: str) -> None:
+    config = load_config("local", settings=settings, root=root)
     # Eight attempts a task, where a local session gives one.
     spark = start_session(config.spark.model_copy(update={"master": "local[2,8]"}))
     run = Store.at(root).run(run_id)

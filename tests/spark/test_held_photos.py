@@ -134,7 +134,7 @@ def test_photos_without_a_column_of_names_are_called_like_their_products(
 
 
 @pytest.fixture
-def night(spark: SparkSession, tmp_path: Path, make_config) -> Iterator[Callable[..., tuple[Run, Summary]]]:  # type: ignore[no-untyped-def]
+def night_of(spark: SparkSession, tmp_path: Path, make_config) -> Iterator[Callable[..., tuple[Run, Summary]]]:  # type: ignore[no-untyped-def]
     """Ingest rows as the next night of a root, and publish it."""
     spark.conf.set("spark.sql.shuffle.partitions", "2")
     n_nights = 0
@@ -153,9 +153,9 @@ def night(spark: SparkSession, tmp_path: Path, make_config) -> Iterator[Callable
     yield run
 
 
-def test_a_night_copies_and_decodes_what_changed(night, make_jpeg, tables) -> None:  # type: ignore[no-untyped-def]
+def test_a_night_copies_and_decodes_what_changed(night_of, make_jpeg, tables) -> None:  # type: ignore[no-untyped-def]
     rows: Rows = [(f"p{n}", f"{n}.jpg", make_jpeg((60 + n, 48))) for n in range(8)]
-    first, summary = night(rows)
+    first, summary = night_of(rows)
     assert (summary.facts["copied_photos"], summary.facts["decoded_photos"]) == (8, 8)
     rows[0] = ("p0", "0.jpg", make_jpeg((99, 48)))  # changed
     rows[1] = ("p1", "moved.jpg", rows[1][2])
@@ -165,7 +165,7 @@ def test_a_night_copies_and_decodes_what_changed(night, make_jpeg, tables) -> No
     torn = copies / sorted(list_copies(str(copies)))[0]
     torn.write_bytes(torn.read_bytes()[:100])
     (torn.parent / f".{torn.name}.{'0' * 32}.partial").write_bytes(b"half")
-    tonight, summary = night(rows)
+    tonight, summary = night_of(rows)
     assert summary.facts["changes"] == {"unchanged": 5, "new": 1, "changed": 1, "moved": 1, "gone": 2}
     is_mended = torn.name in tables(tonight, "images")["image_id"].to_pylist()
     assert (summary.facts["copied_photos"], summary.facts["decoded_photos"]) == (2 + is_mended, 2)

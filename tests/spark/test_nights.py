@@ -112,7 +112,7 @@ def night_of(spark: SparkSession, make_config, tiny_weights: Path):  # type: ign
             "project.refit_growth=9",
             "cluster.refit_change=9",
             "cluster.min_cluster_size=2",
-            "project.nuisance_images=8",
+            "project.nuisance_images=4",
             # On some processors the last bits of a convolution depend on the batch, which in a full night is another.
             "embed.batch_size=1",
         )
