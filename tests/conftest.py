@@ -20,6 +20,7 @@ REPO = Path(__file__).parent.parent
 SAMPLE = REPO / "tests" / "data" / "sample"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The whole suite is to take less than twenty minutes on two cores.
 

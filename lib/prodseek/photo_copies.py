@@ -91,7 +91,7 @@ def held_photos(uri: str, column: str, first_row: int = 0) -> Iterator[bytes | N
                     photo = _photo(batch, column)
                     if not isinstance(photo, bytes | None):
                         raise CatalogError(
-                            f"{uri} holds {type(photo).__name__} in the column {column!r}, not bytes as the manifest's other files"
+                            f"{uri} holds {type(photo).__name__} in its column {column!r}, not bytes; write the manifest anew"
                         )
                     yield photo
     except (OSError, pa.ArrowException) as error:

@@ -1,4 +1,4 @@
-"""Manifests as Spark reads them, CSV and Parquet: rows with a product and a photo each, or a CatalogError."""
+"""Manifests as Spark reads them, CSV and Parquet, some holding photos: rows with product and photo each, or a CatalogError."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fuzzing import mutated
 from hypothesis import strategies as st
-from prodseek.jobs.catalogue import catalog_rows
+from prodseek.jobs.catalogue import PLACE, catalog_rows
+from prodseek.jobs.held_photos import copy_held_photos
 from pyspark.sql import SparkSession
 
 from prodseek.catalog import find_catalog
 from prodseek.config import load_config
 from prodseek.errors import CatalogError, StoreError
 from prodseek.spark.tables import naming_damaged_files
+from prodseek.store import Store
 
 MEMORY_BYTES = -1  # Java reserves what it likes
 _NAMES = (
@@ -55,10 +57,11 @@ _TYPED: tuple[pa.Array, ...] = (
 
 
 class Case(NamedTuple):
-    """A manifest. kind: its ending."""
+    """A manifest. kind: its ending. held: the column that is said to hold its photos."""
 
     kind: str
     data: bytes
+    held: str | None = None
 
 
 @cache
@@ -107,10 +110,15 @@ def cases() -> st.SearchStrategy[Case]:
     whole = _parquet(
         {"uri": pa.array(["a.jpg"] * 50), "product_id": pa.array(list("abcde") * 10), "n": pa.array(range(50))}
     )
+    photos = pa.array([b"x" * n if n % 9 else None for n in range(50)], pa.binary())
+    holding = _parquet({"uri": pa.array(["a.jpg"] * 50), "product_id": pa.array(list("abcde") * 10), "bytes": photos})
+    nested = _parquet({"uri": pa.array(["a.jpg", None]), "image": pa.array([{"bytes": b"x", "path": "y"}, None])})
+    held = st.sampled_from(("bytes", "image.bytes", "image", "uri", "a.b", "`", "_metadata", PLACE))
     return st.one_of(
         st.builds(Case, st.just("csv"), st.builds(_csv, names, rows)),
-        st.builds(Case, st.just("parquet"), st.builds(_parquet, columns)),
+        st.builds(Case, st.just("parquet"), st.builds(_parquet, columns), st.one_of(st.none(), held)),
         st.builds(Case, st.just("parquet"), mutated([whole], (b"PAR1",))),
+        st.builds(Case, st.just("parquet"), mutated([holding, nested], (b"PAR1",)), held),
     )
 
 
@@ -119,12 +127,21 @@ def check(case: Case) -> None:
     path.write_bytes(case.data)
     (path.parent / f".{path.name}.crc").unlink(missing_ok=True)
     try:
-        rows = catalog_rows(spark(), find_catalog(str(path)), load_config().catalog)
-        with naming_damaged_files():
-            found = rows.collect()
+        found = _rows(case, path)
     except (CatalogError, StoreError) as error:
         assert len(str(error)) < 5000
         return
     assert found
     for row in found:
-        assert row.uri is None or (row.uri.strip() and isinstance(row.attributes, dict))
+        assert row.uri is None or (row.uri.strip() and isinstance(row.attributes, dict | list))
+        assert case.held is None or (row.image_id is None) != (row.reason is None)
+
+
+def _rows(case: Case, path: Path) -> list[Any]:
+    config = load_config(settings=() if case.held is None else (f"catalog.bytes_column={case.held!r}",))
+    rows = catalog_rows(spark(), find_catalog(str(path)), config.catalog)
+    with naming_damaged_files():
+        if case.held is not None:
+            run = Store.at(str(_folder() / "root")).run("20260101T000000Z-00000000")
+            rows = copy_held_photos(spark(), rows, config, run, spark().sparkContext.accumulator(0))
+        return rows.collect()

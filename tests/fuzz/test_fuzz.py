@@ -9,7 +9,17 @@ from hypothesis import HealthCheck, given, settings
 
 
 @pytest.mark.parametrize(
-    ("name", "n_cases"), [("images", 400), ("manifests", 200), ("darknet", 150), ("checkpoints", 30), ("artefacts", 40)]
+    ("name", "n_cases"),
+    [
+        ("images", 400),
+        ("tars", 200),
+        ("web", 150),
+        ("manifests", 200),
+        ("held_photos", 200),
+        ("darknet", 150),
+        ("checkpoints", 30),
+        ("artefacts", 40),
+    ],
 )
 def test_a_short_search_finds_nothing(name: str, n_cases: int) -> None:
     target = import_module(f"target_{name}")

@@ -50,6 +50,12 @@ def test_a_file_of_many_may_lack_the_column_and_a_damaged_one_is_named(manifest:
             list(held_photos(str(manifest), "bytes"))
 
 
+def test_a_file_of_many_may_hold_text_in_the_column_and_is_named(manifest: Path) -> None:
+    pq.write_table(pa.table({"bytes": [None, "text"]}), manifest)
+    with pytest.raises(CatalogError, match=r"m é #1.parquet holds str in its column 'bytes', not bytes"):
+        list(held_photos(str(manifest), "bytes"))
+
+
 def test_a_sample_comes_from_all_row_groups(manifest: Path) -> None:
     assert sorted(sample_photos(str(manifest), "bytes", 5, seed=0)) == sorted(filter(None, PHOTOS))
     assert len(set(islice(sample_photos(str(manifest.parent), "image.bytes", 100, seed=1), 9))) == 9
