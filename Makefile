@@ -34,7 +34,7 @@ config: $(VENV)/runtime  ## show the configuration
 	@$(BIN)/prodseek config --show $(ARGS)
 
 test: $(VENV)/weights $(VENV)/test  ## run the tests; PRODSEEK_SLOW_TESTS=1 also the slow ones
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/test $(VENV)/dev  ## ruff, and mypy --strict on the library
 	$(BIN)/ruff check .

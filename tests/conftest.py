@@ -6,6 +6,7 @@ import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -18,18 +19,26 @@ from prodseek.vision.weights import obtain_weights
 
 REPO = Path(__file__).parent.parent
 SAMPLE = REPO / "tests" / "data" / "sample"
+READING_THE_NIGHT = ("tests/browser/", "tests/e2e/", "tests/spark/test_object_store.py")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The whole suite is to take less than twenty minutes on two cores.
-
-    Two processes share it file by file; the tests that read the one night all go to the same, which makes it once.
-    """
+    """The whole suite is to take less than twenty minutes on two cores."""
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("night" if "night" in item.fixturenames else str(item.path)))
         if item.get_closest_marker("slow") and not os.environ.get("PRODSEEK_SLOW_TESTS"):
             item.add_marker(pytest.mark.skip(reason="slow: PRODSEEK_SLOW_TESTS=1 runs it"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`-n 2`: each process takes file after file; all that read the one night go to the same, which makes it once."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "night" if nodeid.startswith(READING_THE_NIGHT) else nodeid.partition("::")[0]
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
