@@ -19,7 +19,10 @@ from prodseek.vision.weights import obtain_weights
 
 REPO = Path(__file__).parent.parent
 SAMPLE = REPO / "tests" / "data" / "sample"
-READING_THE_NIGHT = ("tests/browser/", "tests/e2e/", "tests/spark/test_object_store.py")
+# What shares a Spark session, whose code is quick once it has run for a while.
+ON_SPARK = tuple(
+    f"tests/{name}" for name in ("browser/", "cluster/", "e2e/", "faults/", "spark/", "fuzz/test_found.py")
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,14 +34,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """`-n 2`: each process takes file after file; all that read the one night go to the same, which makes it once."""
+    """`-n 2`: one process has all that is done with Spark, which leaves a quarter of two cores idle, another the other files."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+    class SparkTogether(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return "night" if nodeid.startswith(READING_THE_NIGHT) else nodeid.partition("::")[0]
+            return "spark" if nodeid.startswith(ON_SPARK) else nodeid.partition("::")[0]
 
-    return ByFile(config, log)
+    return SparkTogether(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -101,18 +101,6 @@ def test_errors_are_one_message_and_exit_code_2(arguments: list[str], message: s
     assert message in done.stderr and "Traceback" not in done.stderr
 
 
-def test_a_catalogue_of_rejects_only_exits_2(tmp_path: Path) -> None:
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "page.jpg").write_bytes(b"<html></html>")
-    done = prodseek("run", "--catalog", tmp_path / "photos", "--root", tmp_path / "root")
-    assert done.returncode == 2
-    assert "none of the 1 rows" in done.stderr and "1 not_an_image" in done.stderr and "Traceback" not in done.stderr
-    (log,) = (tmp_path / "root" / "logs").iterdir()
-    last = json.loads(log.read_text(encoding="utf-8").splitlines()[-1])
-    assert (last["event"], last["stage"], last["run_id"]) == ("failed", "ingest", log.stem)
-    assert last["figures"]["exit_code"] == 2 and "none of the 1 rows" in last["message"]
-
-
 def test_config_is_shown() -> None:
     done = prodseek("config", "--show", "--set", "neighbours.k=9")
     assert done.returncode == 0 and "  k: 9\n" in done.stdout and "yolov3-tiny" in done.stdout
@@ -132,6 +120,7 @@ def test_the_index_is_exported_for_plain_faiss(night: Run, tmp_path: Path) -> No
     assert missing.returncode == 1 and "index/colour/MANIFEST.json is damaged or missing" in missing.stderr
 
 
+@pytest.mark.slow  # tests/cluster does it too
 def test_spark_submit_with_the_wheel(small_catalog: Path, tmp_path: Path, tiny_weights: Path) -> None:
     built = run(
         sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, REPO

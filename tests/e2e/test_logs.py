@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 
-def test_a_night_with_json_that_fails(tmp_path: Path) -> None:
+def test_a_catalogue_of_rejects_only_exits_2_and_says_so_in_json(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "page.jpg").write_bytes(b"<html></html>")
     command = ["run", "nightly", "--catalog", tmp_path / "photos", "--root", tmp_path / "root"]
@@ -23,5 +23,9 @@ def test_a_night_with_json_that_fails(tmp_path: Path) -> None:
     # Java says a word of its own when it starts.
     shown = [json.loads(line) for line in done.stderr.splitlines() if not line.startswith("WARNING")]
     assert [line["event"] for line in shown] == ["run_opened", "stage_started", "failed"]
+    last = shown[-1]
+    assert last["stage"] == "ingest" and last["figures"]["exit_code"] == 2
+    assert "none of the 1 rows" in last["message"] and "1 not_an_image" in last["message"]
     (kept,) = (tmp_path / "root" / "logs").iterdir()
+    assert kept.stem == last["run_id"]
     assert [json.loads(line) for line in kept.read_text().splitlines()] == shown
