@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from nights import TINY_SETTINGS, make_catalogue
+from nights import SAMPLE_SETTINGS, TINY_SETTINGS, make_catalogue
 from PIL import Image
 
 from prodseek.config import Config, load_config
@@ -196,12 +196,12 @@ def night_config(catalog: Path | str, root: Path | str, *settings: str) -> Confi
 
 @pytest.fixture(scope="session")
 def night(spark_session, tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:  # type: ignore[no-untyped-def]
-    """One whole night over the sample catalogue, in local[2]; views, each a pass of the network, of a few photos alone."""
+    """One whole night over the sample catalogue, in local[2]."""
     from prodseek.jobs import nightly
     from prodseek.jobs.progress import Console
 
     root = tmp_path_factory.mktemp("night")
-    config = night_config(SAMPLE / "catalog.csv", root, "project.nuisance_images=40")
+    config = night_config(SAMPLE / "catalog.csv", root, *SAMPLE_SETTINGS)
     return nightly.run(spark_session, config, Console())
 
 

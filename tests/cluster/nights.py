@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,10 @@ TINY = (
     "images/bad-truncated-half.jpg",
     "images/bad-missing.jpg",
 )
+
+# Views of photos, each a pass of the network, of fewer of them than a night takes: figures that depend on it have a lower floor.
+IS_SLOW = bool(os.environ.get("PRODSEEK_SLOW_TESTS"))
+SAMPLE_SETTINGS = () if IS_SLOW else ("project.nuisance_images=40",)
 
 # A partition for every few photos, so that there is something to share out in every stage.
 TINY_SETTINGS = (

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from nights import SAMPLE_SETTINGS
 from prodseek.jobs import nightly, report
 from prodseek.jobs.progress import Console
 
@@ -27,7 +28,7 @@ def test_a_night_beyond_a_gate_is_not_published_until_it_is_accepted(
 ) -> None:  # type: ignore[no-untyped-def]
     run, store = unpublished, Store(unpublished.root)
     catalog = sample_folder / "catalog.csv"
-    strict = make_config(catalog, run.root, "gates.max_reject_share=0.02")
+    strict = make_config(catalog, run.root, *SAMPLE_SETTINGS, "gates.max_reject_share=0.02")
     with pytest.raises(GateError) as refused:
         nightly.run(spark, strict, Console())
     assert refused.value.exit_code == 4
@@ -70,7 +71,8 @@ def test_a_night_beyond_a_gate_is_not_published_until_it_is_accepted(
 
     for name in (f"runs/{run.run_id}/{MANIFEST}", LATEST):
         (Path(run.root) / name).unlink()
-    looser = nightly.run(spark, make_config(catalog, run.root, "gates.max_reject_share=0.03"), Console())
+    loose = make_config(catalog, run.root, *SAMPLE_SETTINGS, "gates.max_reject_share=0.03")
+    looser = nightly.run(spark, loose, Console())
     assert looser == run and looser.manifest()["accepted_breaches"] == []
     assert run.read_json("breaches.json")["breaches"] == []
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from nights import IS_SLOW
 from PIL import Image
 from prodseek.jobs import search as search_job
 
@@ -58,8 +59,8 @@ def test_a_box_round_an_object_in_a_room_finds_its_product(catalog: Catalog, sam
         assert all(a.cosine_similarity >= b.cosine_similarity for a, b in pairwise(hits))
         ranks.append(next((hit.rank for hit in hits if hit.product_id == row["product_id"]), 99))
     # Other products stand in other rooms, whose regions look alike too: the first is often the room.
-    assert np.mean(np.array(ranks) <= 10) >= 0.9
-    assert np.mean(np.array(ranks) <= 3) >= 0.8
+    assert np.mean(np.array(ranks) <= 10) >= (0.95 if IS_SLOW else 0.9)
+    assert np.mean(np.array(ranks) <= 3) >= (0.8 if IS_SLOW else 0.6)
 
 
 def test_embeddings_of_a_drawn_box_are_those_of_the_night(

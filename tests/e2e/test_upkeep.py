@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nights import SAMPLE_SETTINGS
 from prodseek.jobs import nightly
 from prodseek.jobs.progress import Console
 from pyspark.sql import SparkSession
@@ -115,7 +116,7 @@ def test_the_repair_of_an_index_and_of_a_publication_cut_short(
     for name in ("stages/index.json", "MANIFEST.json"):
         assert run.path(name) in repair
         Path(run.path(name)).unlink()
-    config = make_config(sample_folder / "catalog.csv", run.root)
+    config = make_config(sample_folder / "catalog.csv", run.root, *SAMPLE_SETTINGS)
     assert nightly.run(spark, config, Console()) == run
     assert shard.read_bytes() == content and bad(run) == {}
 

@@ -62,7 +62,13 @@ def thresholds(output: NetworkOutput) -> tuple[float, float]:
 
 @pytest.mark.parametrize(
     ("name", "fused"),
-    [("yolov3u", False), ("yolov3-tinyu", False), ("yolov8n", False), ("yolov8n", True), ("yolo26n", False)],
+    [
+        pytest.param("yolov3u", False, marks=pytest.mark.slow),
+        ("yolov3-tinyu", False),
+        ("yolov8n", False),
+        ("yolov8n", True),
+        ("yolo26n", False),
+    ],
 )
 def test_the_boxes_of_predict(name: str, fused: bool, ultralytics_checkpoint: Checkpoint) -> None:
     weights = ultralytics_checkpoint(name, fused)

@@ -28,7 +28,7 @@ from prodseek.store import Run, Store, Summary
 
 N_IVF = 11_000  # enough for cells
 N_SHARDS = 8
-SHARDED = (f"index.n_shards={N_SHARDS}", "index.recall_queries=500")
+SHARDED = (f"index.n_shards={N_SHARDS}",)
 
 
 def catalogue(n: int, seed: int = 0, d: int = 16, n_kinds: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -141,7 +141,7 @@ def test_the_manifest_says_what_it_is_and_how_well_it_finds(first_night: Run) ->
     assert (written["factory"], written["metric"], written["d"]) == ("IVF512,Flat", "inner_product", 16)
     assert written["faiss_version"] == faiss.__version__
     assert [shard["first_cell"] for shard in written["shards"][1:]] == [s["stop_cell"] for s in written["shards"][:-1]]
-    assert 400 < written["recall_queries"] < 600 and written["trained_rows"] == N_IVF
+    assert 900 < written["recall_queries"] < 1100 and written["trained_rows"] == N_IVF
     assert 0.95 <= written["recall"] == summary.facts["recall"]
     curve = {point["nprobe"]: point["recall"] for point in written["recall_curve"]}
     assert curve[written["nprobe"]] == written["recall"]
