@@ -27,6 +27,8 @@ COPIES = "cache/photos"
 _NAME = re.compile(r"([0-9a-f]{2})/(?:\1[0-9a-f]{62}|\.\1[0-9a-f]{62}\.[0-9a-f]{32}\.partial)")
 # A column is read through a window of this size, not in row groups, which may be of any size.
 _WINDOW_BYTES = 1 << 23
+# A name of a column in a damaged file may be no text.
+_DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)
 # Photos that stand beside each other may be of one product; but each row group costs a start.
 _SAMPLED_IN_A_ROW = 8
 
@@ -94,7 +96,7 @@ def held_photos(uri: str, column: str, first_row: int = 0) -> Iterator[bytes | N
                             f"{uri} holds {type(photo).__name__} in its column {column!r}, not bytes; write the manifest anew"
                         )
                     yield photo
-    except (OSError, pa.ArrowException) as error:
+    except _DAMAGED as error:
         raise CatalogError(f"{uri} is damaged or gone, write it anew: {error}") from error
 
 
@@ -111,7 +113,7 @@ def sample_photos(uri: str, column: str, n_photos: int, seed: int) -> Iterator[b
             sizes = [group.num_rows for group in file.row_groups]
             file_uri = files.join(uri, name) if name else uri
             groups += [(file_uri, end - size, size) for end, size in zip(accumulate(sizes), sizes, strict=True)]
-    except (OSError, pa.ArrowException) as error:
+    except _DAMAGED as error:
         raise CatalogError(f"the manifest {uri!r} cannot be read: {error}") from error
     random.Random(seed).shuffle(groups)
     of_each = max(_SAMPLED_IN_A_ROW, -(-n_photos // max(1, len(groups))))
