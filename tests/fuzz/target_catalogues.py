@@ -115,9 +115,9 @@ def cases() -> st.SearchStrategy[Case]:
     nested = _parquet({"uri": pa.array(["a.jpg", None]), "image": pa.array([{"bytes": b"x", "path": "y"}, None])})
     held = st.sampled_from(("bytes", "image.bytes", "image", "uri", "a.b", "`", "_metadata", PLACE))
     return st.one_of(
-        st.builds(Case, st.just("csv"), st.builds(_csv, names, rows)),
+        st.builds(Case, st.just("csv"), st.builds(_csv, names, rows), st.none()),
         st.builds(Case, st.just("parquet"), st.builds(_parquet, columns), st.one_of(st.none(), held)),
-        st.builds(Case, st.just("parquet"), mutated([whole], (b"PAR1",))),
+        st.builds(Case, st.just("parquet"), mutated([whole], (b"PAR1",)), st.none()),
         st.builds(Case, st.just("parquet"), mutated([holding, nested], (b"PAR1",)), held),
     )
 
