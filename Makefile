@@ -12,8 +12,10 @@ PACKAGES ?= '.[$(FAISS)]'
 VENV    := .venv
 BIN     := $(VENV)/bin
 FAISS   := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
-# Not compiled ahead: of 17,000 modules few are ever imported, and Python keeps what it compiles then.
 PIP     := $(BIN)/python -m pip --disable-pip-version-check install --no-compile --quiet --progress-bar on -c conf/constraints.txt
+# On all cores, which pip does not. Where PYTHONDONTWRITEBYTECODE is set, each process compiled all that it imports otherwise.
+# Templates among the 17,000 modules are no valid Python.
+COMPILE := @$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 SETUP   := setup.py conf/constraints.txt
 
 .PHONY: help cluster search config test lint bench wheel env-archive clean
@@ -69,6 +71,7 @@ $(VENV)/bin/python:
 $(VENV)/runtime: $(SETUP) | $(VENV)/bin/python
 	@echo "installing into $(VENV): about 6 GB, a few minutes, once"
 	@$(PIP) --use-pep517 -e '.[$(FAISS)]'
+	$(COMPILE)
 	@touch $@
 
 $(VENV)/weights: $(VENV)/runtime conf/base.yaml
@@ -78,8 +81,10 @@ $(VENV)/weights: $(VENV)/runtime conf/base.yaml
 
 $(VENV)/test: $(VENV)/runtime
 	@$(PIP) --use-pep517 -e '.[$(FAISS),test]'
+	$(COMPILE)
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime
 	@$(PIP) --use-pep517 -e '.[$(FAISS),dev]'
+	$(COMPILE)
 	@touch $@

@@ -180,7 +180,6 @@ def spark(spark_session):  # type: ignore[no-untyped-def]
     suit_catalogue(spark_session, 1)
     yield spark_session
     spark_session.catalog.clearCache()
-    spark_session.conf.set("spark.sql.shuffle.partitions", "8")
 
 
 @pytest.fixture

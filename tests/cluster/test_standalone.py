@@ -41,7 +41,7 @@ def test_a_cluster_gives_the_tables_of_one_machine(
     root.mkdir()
     events.mkdir()
     conf = {
-        "spark.sql.shuffle.partitions": "3",  # 8 on one machine
+        "spark.sql.shuffle.partitions": "3",  # 2 on one machine
         "spark.executor.resource.gpu.amount": "1",
         "spark.eventLog.enabled": "true",
         "spark.eventLog.dir": events.as_uri(),

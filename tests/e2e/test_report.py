@@ -189,8 +189,8 @@ def test_again_on_other_partitions_and_with_a_cap(
         report.run(spark, make_config(sample_folder / "catalog.csv", night.root, "report.max_images=40"), night)
         few = read_report(Path(night.path(REPORT)))
     finally:
-        spark.conf.set("spark.sql.shuffle.partitions", "1")
         suit_catalogue(spark, 10**6)
+        spark.conf.set("spark.sql.shuffle.partitions", "1")
         report.run(spark, config, night)
     assert contents(night) == before
     assert sorted(Path(night.root, "cache", "thumbnails").rglob("*.parquet")) == cache

@@ -106,11 +106,11 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
     assert alone_share(places_of(spark, first, ids), truth) < 0.05
     assert len(np.unique(places_of(spark, first, odd), axis=0)) == 1
 
-    spark.conf.set("spark.sql.shuffle.partitions", 1)
     suit_catalogue(spark, 10**6)
+    spark.conf.set("spark.sql.shuffle.partitions", 1)
     cut, _ = night_of(1, *rows, copies=copies, root="cut otherwise", n_files=7)
-    spark.conf.set("spark.sql.shuffle.partitions", 8)
     suit_catalogue(spark, 1)
+    spark.conf.set("spark.sql.shuffle.partitions", 8)
     assert all(contents(spark, first, name) == contents(spark, cut, name) for name in TABLES)
 
     same, summary = night_of(2, *rows, copies=copies)

@@ -83,8 +83,8 @@ def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  
         ):
             frame = spark.createDataFrame(rows, spark_schema(table))  # type: ignore[type-var]
             write_table(frame.repartition(n_partitions), store, table)
-        spark.conf.set("spark.sql.shuffle.partitions", str(n_partitions))
         suit_catalogue(spark, 10**6 if n_partitions == 8 else 1)
+        spark.conf.set("spark.sql.shuffle.partitions", str(n_partitions))
         config = make_config(catalogue, tmp_path / name, *settings)
         duplicates.run(spark, config, store)
         pairs = [row.asDict(recursive=True) for row in read_table(spark, store, "near_duplicates").collect()]

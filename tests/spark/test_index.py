@@ -100,8 +100,8 @@ def test_the_same_at_1_and_8_partitions(spark: SparkSession, night_of) -> None: 
     is_primary = np.random.default_rng(2).random(N_IVF) < 0.5
     runs = {}
     for root, n_files, shuffle_partitions in (("1", 1, 1), ("8", 8, 8)):
-        spark.conf.set("spark.sql.shuffle.partitions", str(shuffle_partitions))
         suit_catalogue(spark, 10**6 if shuffle_partitions == 8 else 1)
+        spark.conf.set("spark.sql.shuffle.partitions", str(shuffle_partitions))
         order = np.random.default_rng(n_files).permutation(N_IVF)
         columns = {"images": images[order], "is_primary": is_primary[order]}
         runs[root], _ = night_of(1, ids[order], vectors[order], root=root, graph=True, n_files=n_files, **columns)

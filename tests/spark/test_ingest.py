@@ -73,8 +73,8 @@ def test_same_tables_at_any_number_of_partitions(
 ) -> None:  # type: ignore[no-untyped-def]
     for number in range(12):
         (tmp_path / f"{number}.jpg").write_bytes(make_jpeg(colour=(20 * number, 9, 200)))
-    spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
     suit_catalogue(spark, 10**6 if partitions == 8 else 1)
+    spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
     config = make_config(tmp_path, tmp_path.parent / "root", f"ingest.rows_per_partition={12 // partitions + 1}")
     first, _ = ingested(spark, empty_run, config, tables)
     again, _ = ingested(spark, empty_run, config, tables)

@@ -6,13 +6,17 @@ from pyspark.sql import SparkSession
 
 from prodseek.spark.session import suit_catalogue
 
-_ADAPTIVE, _CODEGEN = "spark.sql.adaptive.enabled", "spark.sql.codegen.wholeStage"
+_USUAL = {
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.codegen.wholeStage": "true",
+    "spark.sql.shuffle.partitions": "8",
+}
 
 
 def test_a_small_catalogues_queries_run_as_they_stand_and_a_large_ones_as_spark_likes(spark: SparkSession) -> None:
     suit_catalogue(spark, 10**6)
-    usual = {key: spark.conf.get(key) for key in (_ADAPTIVE, _CODEGEN)}
+    assert {key: spark.conf.get(key) for key in _USUAL} == _USUAL
     suit_catalogue(spark, 2_485)
-    assert {spark.conf.get(key) for key in usual} == {"false"}
+    assert [spark.conf.get(key) for key in _USUAL] == ["false", "false", "2"]
     suit_catalogue(spark, 10**6)
-    assert usual == {key: spark.conf.get(key) for key in usual} == dict.fromkeys(usual, "true")
+    assert {key: spark.conf.get(key) for key in _USUAL} == _USUAL

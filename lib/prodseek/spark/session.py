@@ -12,6 +12,7 @@ from pyspark import SparkContext, SparkFiles
 from pyspark.sql import SparkSession
 
 from prodseek.config import SparkConfig
+from prodseek.spark.gpus import is_local
 from prodseek.spark.java import find_java_home
 
 _SETTINGS = {
@@ -28,11 +29,13 @@ _LOCAL_SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
-    "spark.sql.shuffle.partitions": "8",
     # Nobody looks at the plans that are written out for Spark's UI, a tenth of the driver's work.
     "spark.sql.ui.explainMode": "simple",
 }
-# For few rows, compiling a query and planning it anew while it runs takes longer than running it as it stands.
+_SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions"
+_LOCAL_SHUFFLE_PARTITIONS = 8
+# For few rows, compiling a query and planning it anew while it runs takes longer than running it as it stands, and starting
+# a task longer than what it has to do.
 _FEW_ROWS = 10_000
 _FOR_FEW_ROWS = {
     "spark.sql.adaptive.enabled": "false",
@@ -53,18 +56,30 @@ def start_session(settings: SparkConfig, app_name: str = "prodseek") -> SparkSes
         builder = builder.config(key, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    _suit(session, has_few_rows=False)
     _let_workers_import_wheels(session.sparkContext)
     return session
 
 
 def suit_catalogue(session: SparkSession, n_rows: int) -> None:
     """Let Spark run queries in the way that suits a catalogue of so many rows, where its configuration says nothing of it."""
-    given = session.sparkContext.getConf()
-    for key, value in _FOR_FEW_ROWS.items():
+    _suit(session, n_rows <= _FEW_ROWS)
+
+
+def _suit(session: SparkSession, has_few_rows: bool) -> None:
+    context = session.sparkContext
+    settings: dict[str, str] = {}
+    if has_few_rows:
+        n_partitions = min(_LOCAL_SHUFFLE_PARTITIONS, context.defaultParallelism)
+        settings = {**_FOR_FEW_ROWS, _SHUFFLE_PARTITIONS: str(n_partitions)}
+    elif is_local(session):
+        settings = {_SHUFFLE_PARTITIONS: str(_LOCAL_SHUFFLE_PARTITIONS)}
+    given = context.getConf()
+    for key in (*_FOR_FEW_ROWS, _SHUFFLE_PARTITIONS):
         if given.contains(key):
             continue
-        if n_rows <= _FEW_ROWS:
-            session.conf.set(key, value)
+        if key in settings:
+            session.conf.set(key, settings[key])
         else:
             session.conf.unset(key)
 
