@@ -12,10 +12,7 @@ PACKAGES ?= '.[$(FAISS)]'
 VENV    := .venv
 BIN     := $(VENV)/bin
 FAISS   := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
-PIP     := $(BIN)/python -m pip --disable-pip-version-check install --no-compile --quiet --progress-bar on -c conf/constraints.txt
-# On all cores, which pip does not. Where PYTHONDONTWRITEBYTECODE is set, each process compiled all that it imports otherwise.
-# Templates among the 17,000 modules are no valid Python.
-COMPILE := @$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
+PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar on -c conf/constraints.txt
 SETUP   := setup.py conf/constraints.txt
 
 .PHONY: help cluster search config test lint bench wheel env-archive clean
@@ -68,10 +65,12 @@ $(VENV)/bin/python:
 	@$(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); echo "Python's venv module is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
+# Compiled on all cores, which pip does not do, for each process would compile what it imports where PYTHONDONTWRITEBYTECODE
+# is set. Templates among the 17,000 modules are no valid Python.
 $(VENV)/runtime: $(SETUP) | $(VENV)/bin/python
 	@echo "installing into $(VENV): about 6 GB, a few minutes, once"
-	@$(PIP) --use-pep517 -e '.[$(FAISS)]'
-	$(COMPILE)
+	@$(PIP) --no-compile --use-pep517 -e '.[$(FAISS)]'
+	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib >/dev/null || true
 	@touch $@
 
 $(VENV)/weights: $(VENV)/runtime conf/base.yaml
@@ -81,10 +80,8 @@ $(VENV)/weights: $(VENV)/runtime conf/base.yaml
 
 $(VENV)/test: $(VENV)/runtime
 	@$(PIP) --use-pep517 -e '.[$(FAISS),test]'
-	$(COMPILE)
 	@touch $@
 
 $(VENV)/dev: $(VENV)/runtime
 	@$(PIP) --use-pep517 -e '.[$(FAISS),dev]'
-	$(COMPILE)
 	@touch $@
