@@ -24,6 +24,10 @@ ON_SPARK = tuple(
     f"tests/{name}" for name in ("browser/", "cluster/", "e2e/", "faults/", "spark/", "fuzz/test_found.py")
 )
 
+# Java in the processes that tests start ends before its second compiler, half of its work, has paid.
+JAVA_OPTIONS = "JDK_JAVA_OPTIONS"
+os.environ.setdefault(JAVA_OPTIONS, "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The whole suite is to take less than twenty minutes on two cores."""
@@ -167,7 +171,9 @@ def spark_session():  # type: ignore[no-untyped-def]
     from prodseek.spark.session import start_session
 
     settings = load_config().spark.model_copy(update={"master": "local[2]"})
-    session = start_session(settings, "prodseek tests")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv(JAVA_OPTIONS)
+        session = start_session(settings, "prodseek tests")
     yield session
     session.stop()
 

@@ -67,7 +67,6 @@ class Standalone:
             "spark.pyspark.driver.python": str(shipped.python),
             "spark.executor.memory": "1g",
             "spark.executor.cores": "1",
-            "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
             "spark.ui.enabled": "false",
             **conf,
         }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from prodseek.jobs.batches import read_batches
 from pyspark.sql import SparkSession
@@ -99,6 +101,31 @@ def test_a_damaged_file_is_named_with_the_repair(spark: SparkSession, empty_run:
         frame.count()
     with pytest.raises(ZeroDivisionError), naming_damaged_files():
         raise ZeroDivisionError
+
+
+def test_a_changed_value_in_a_table_is_seen(spark: SparkSession, empty_run: Run) -> None:
+    codec = "spark.sql.parquet.compression.codec"
+    usual = spark.conf.get(codec)
+    spark.conf.set(codec, "uncompressed")
+    write_table(lineage(spark, ROW).coalesce(1), empty_run, "group_lineage")
+    spark.conf.set(codec, usual)
+    (path,) = Path(empty_run.table_uri("group_lineage")).glob("*.parquet")
+    (path.parent / f".{path.name}.crc").unlink(missing_ok=True)  # object storage has none
+    group_id = ROW[2].encode()
+    assert group_id in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(group_id, bytes([group_id[0] ^ 1, *group_id[1:]]), 1))
+    with pytest.raises(StoreError, match=r"/group_lineage/part-\S+\.parquet is damaged"), naming_damaged_files():
+        read_table(spark, empty_run, "group_lineage").collect()
+
+
+def test_damage_in_a_page_without_a_checksum_is_said_to_be_damage(spark: SparkSession, tmp_path: Path) -> None:
+    path = tmp_path / "manifest.parquet"
+    pq.write_table(pa.table({"uri": [f"{number}.jpg" for number in range(200)]}), path, compression="none")
+    places = bytes(range(100, 110))
+    assert path.read_bytes().count(places) == 1
+    path.write_bytes(path.read_bytes().replace(places, b"\xfe" * 10))  # of 200 values the 255th
+    with pytest.raises(StoreError, match="seems damaged, but Spark does not say which"), naming_damaged_files():
+        spark.read.parquet(str(path)).collect()
 
 
 def test_a_finished_runs_table_of_another_schema_is_not_read_as_null(

@@ -23,6 +23,8 @@ _SETTINGS = {
     "spark.sql.execution.arrow.maxBytesPerBatch": "33554432",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.parquet.compression.codec": "zstd",
+    # Spark writes a checksum into every page of a table, and without this looks at none.
+    "spark.hadoop.parquet.page.verify-checksum.enabled": "true",
 }
 _LOCAL_SETTINGS = {
     "spark.ui.enabled": "false",

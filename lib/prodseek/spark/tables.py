@@ -21,6 +21,8 @@ from prodseek.tables import TableSchema, table_schema
 _UNREADABLE = re.compile(
     r"\[FAILED_READ_FILE\S*\] Encountered error while reading file (.+?)\.(?: +SQLSTATE| File | Could not )"
 )
+# Values that are taken out of a page after it was read; files without checksums come that far.
+_IMPOSSIBLE = re.compile(r"java\.lang\.(?:ArrayIndexOutOfBounds|IndexOutOfBounds|NegativeArraySize)Exception[^\n]*")
 
 
 @contextmanager
@@ -30,6 +32,12 @@ def naming_damaged_files() -> Iterator[None]:
         yield
     except (Py4JError, PySparkException) as error:
         found = _UNREADABLE.search(str(error))
+        impossible = _IMPOSSIBLE.search(str(error))
+        if found is None and impossible is not None:
+            raise StoreError(
+                f"a Parquet file that was read seems damaged, but Spark does not say which ({impossible[0].strip()}): write the "
+                "manifest anew if it is Parquet; `prodseek verify` finds what is damaged in a finished run"
+            ) from error
         if found is None:
             raise
         uri = re.sub(r"^file:(?://)?(?=/)", "", found[1])
