@@ -136,7 +136,7 @@ def _row_checks(schema: TableSchema) -> dict[str, Column]:
 
 
 def _key_faults(written: DataFrame, schema: TableSchema) -> list[str]:
-    repeated = written.groupBy(*schema.key).count().where("count > 1").limit(3).collect()
+    repeated = written.groupBy(*schema.key).count().where("count > 1").orderBy(*schema.key).limit(3).collect()
     return [
         f"{row['count']} rows share the key " + ", ".join(f"{name}={row[name]!r}" for name in schema.key)
         for row in repeated
