@@ -26,12 +26,14 @@ from prodseek.store import Run, Store, Summary
 
 BREACHES = "breaches.json"
 
+# Embeddings are stored in 32 bits and have the length 1 to seven places.
+_NORM_TOLERANCE = 1e-3
 _COMPARED = ("images", "detections", "embeddings", "curation_summary")
 
 
 def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     """Measure all figures, whether or not a gate is set for them, and write the breaches for the report."""
-    figures = [_rejects(spark, store), *_regions(spark, store)]
+    figures = [_rejects(spark, store), *_regions(spark, store), _odd_norms(spark, store)]
     before, not_compared = _before(store)
     if before is not None:
         figures.append(_missing(spark, store, before))
@@ -122,6 +124,33 @@ def _regions(spark: SparkSession, store: Run) -> list[Figure]:
         figures.append(Figure(gate, mean, said, tuple(f"{row['uri']}: {row['n']}" for row in examples)))
     counts.unpersist()
     return figures
+
+
+def _odd_norms(spark: SparkSession, store: Run) -> Figure:
+    vectors = read_table(spark, store, "embeddings").select("detection_id", F.col(FACET).alias("vector"))
+    norms = vectors.mapInArrow(_norms, "detection_id long, norm double")
+    # To Spark, what is no number is larger than all numbers.
+    is_odd = F.abs(F.col("norm") - 1) > _NORM_TOLERANCE
+    n_regions, n_odd = norms.select(F.count(F.lit(1)), F.count_if(is_odd)).first()
+    examples = []
+    if n_odd:
+        few = F.broadcast(norms.where(is_odd).orderBy("detection_id").limit(N_EXAMPLES))
+        regions = read_table(spark, store, "detections").select("detection_id", "image_id", "kind")
+        uris = read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
+        examples = regions.join(few, "detection_id").join(uris, "image_id").orderBy("detection_id").collect()
+    return Figure(
+        "max_odd_norm_share",
+        share(n_odd, n_regions),
+        f"the {FACET} embeddings of {n_odd} of {n_regions} regions have not the length 1",
+        tuple(f"{row['uri']}: {row['kind']}, length {row['norm']:.3g}" for row in examples),
+    )
+
+
+def _norms(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        if batch.num_rows:
+            norms = np.linalg.norm(vectors_of(batch.column("vector")).astype(np.float64), axis=1)
+            yield batch_of(detection_id=batch.column("detection_id"), norm=norms)
 
 
 def _missing(spark: SparkSession, store: Run, before: Run) -> Figure:

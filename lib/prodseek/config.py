@@ -212,6 +212,7 @@ class GatesConfig(_Section):
     max_reject_share: Fraction | None
     min_regions_per_image: Annotated[float, Field(ge=0.0)] | None
     max_regions_per_image: Annotated[float, Field(ge=0.0)] | None
+    max_odd_norm_share: Fraction | None
     max_missing_share: Fraction | None
     max_embedding_drift: Annotated[float, Field(ge=0.0)] | None
     max_group_churn: Fraction | None

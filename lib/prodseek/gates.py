@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 N_EXAMPLES = 5
 
-_SHARES = ("max_reject_share", "max_group_churn", "max_missing_share")
+_SHARES = ("max_reject_share", "max_odd_norm_share", "max_group_churn", "max_missing_share")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def find_breaches(figures: Iterable[Figure], limits: Mapping[str, float | None])
         if limit is None:
             continue
         is_least = figure.gate.startswith("min_")
-        if figure.value < limit if is_least else figure.value > limit:
+        # Asked this way round, what is no number is beyond every limit.
+        if not (figure.value >= limit if is_least else figure.value <= limit):
             allowed = f"at {'least' if is_least else 'most'} {written(figure.gate, limit)} is allowed"
             sentence = f"gates.{figure.gate}: {written(figure.gate, figure.value)}, {allowed}; {figure.sentence}"
             found.append(Breach(figure.gate, figure.value, limit, sentence, figure.examples))

@@ -81,6 +81,6 @@ def test_the_sample_is_within_all_gates(night: Run) -> None:
     facts = night.manifest()["stages"]["gates"]
     assert night.read_json("breaches.json") == {"run_id": night.run_id, "breaches": []}
     assert {figure["gate"] for figure in facts["figures"]} == {
-        "max_reject_share", "min_regions_per_image", "max_regions_per_image"
+        "max_reject_share", "min_regions_per_image", "max_regions_per_image", "max_odd_norm_share"
     }  # fmt: skip
     assert facts["before"] is None and facts["not_compared"] == []

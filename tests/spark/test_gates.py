@@ -79,6 +79,7 @@ def test_figures_against_the_run_before(spark: SparkSession, tmp_path: Path, mak
         "max_reject_share": 10 / 85,
         "min_regions_per_image": 2.0,
         "max_regions_per_image": 2.0,
+        "max_odd_norm_share": 0.0,
         "max_missing_share": 0.25,
         "max_embedding_drift": pytest.approx(drift, abs=1e-5),
         "max_group_churn": 0.5,
@@ -99,6 +100,25 @@ def test_figures_against_the_run_before(spark: SparkSession, tmp_path: Path, mak
     assert [breach["gate"] for breach in run.read_json("breaches.json")["breaches"]] == [rejects.gate, missing.gate]
 
 
+def test_embeddings_that_are_zero_or_no_number_are_beyond_a_limit(
+    spark: SparkSession, tmp_path: Path, make_config
+) -> None:  # type: ignore[no-untyped-def]
+    run = write_night(tmp_path, FIRST, range(60), [])
+    (path,) = Path(run.table_uri("embeddings")).glob("*.parquet")
+    table = pq.read_table(path)
+    vectors = table.column("visual").to_pylist()
+    vectors[7], vectors[67] = [0.0] * len(vectors[7]), [float("nan")] * len(vectors[7])
+    place, field = table.schema.get_field_index("visual"), table.schema.field("visual")
+    pq.write_table(table.set_column(place, field, pa.array(vectors, field.type)), path)
+    run.write_summary(gates.run(spark, make_config("/photos", tmp_path), run))
+    (breach,) = gates.judge(make_config("/photos", tmp_path), run)
+    assert (breach.gate, breach.value) == ("max_odd_norm_share", 2 / 120)
+    assert [example.partition(": ")[0] for example in breach.examples] == ["images/7.jpg", "images/7.jpg"]
+    assert [example.rpartition(" ")[2] for example in breach.examples] == ["0", "nan"]
+    assert "1.7 %, at most 1.0 % is allowed; the visual embeddings of 2 of 120 regions" in breach.sentence
+    assert gates.judge(make_config("/photos", tmp_path, "gates.max_odd_norm_share=0.1"), run) == ()
+
+
 def add_rows_of_one_photo(root: Path, run: Run, image: int, n_rows: int) -> None:
     other = write_night(root, "20260103T000000Z-00000003", range(image, image + 1), [], n_rows=n_rows - 1)
     for table in ("images", "detections", "embeddings"):
@@ -108,7 +128,7 @@ def add_rows_of_one_photo(root: Path, run: Run, image: int, n_rows: int) -> None
 
 def test_only_what_can_be_compared_is(spark: SparkSession, tmp_path: Path, make_config) -> None:  # type: ignore[no-untyped-def]
     config = make_config("/photos", tmp_path)
-    in_itself = {"max_reject_share", "min_regions_per_image", "max_regions_per_image"}
+    in_itself = {"max_reject_share", "min_regions_per_image", "max_regions_per_image", "max_odd_norm_share"}
     before = write_night(tmp_path, FIRST, range(4), ["a"])
     Store(before.root).publish(before, {"run_id": FIRST})
 

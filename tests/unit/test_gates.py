@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -39,6 +41,12 @@ def test_only_what_is_beyond_its_limit_is_a_breach() -> None:
 def unit_rows(n: int, towards: np.ndarray, seed: int) -> np.ndarray:
     rows = np.random.default_rng(seed).normal(size=(n, len(towards))) + towards
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("gate", ["max_embedding_drift", "min_regions_per_image"])
+def test_what_is_no_number_is_beyond_every_limit(gate: str) -> None:
+    (breach,) = find_breaches([Figure(gate, math.nan, "nothing")], {gate: 0.5})
+    assert breach.gate == gate and "nan" in breach.sentence
 
 
 def test_drift_is_in_units_of_the_spread() -> None:
