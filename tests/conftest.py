@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from hypothesis import settings
 from nights import SAMPLE_SETTINGS, TINY_SETTINGS, make_catalogue
 from PIL import Image
 
@@ -19,10 +20,11 @@ from prodseek.vision.weights import obtain_weights
 
 REPO = Path(__file__).parent.parent
 SAMPLE = REPO / "tests" / "data" / "sample"
+# How long a case takes says how busy the machine is.
+settings.register_profile("prodseek", deadline=None)
+settings.load_profile("prodseek")
 # What shares a Spark session, whose code is quick once it has run for a while.
-ON_SPARK = tuple(
-    f"tests/{name}" for name in ("browser/", "cluster/", "e2e/", "faults/", "spark/", "fuzz/test_found.py")
-)
+ON_SPARK = tuple(f"tests/{name}" for name in ("browser/", "e2e/", "faults/", "spark/", "fuzz/test_found.py"))
 
 # Java in the processes that tests start ends before its second compiler, half of its work, has paid.
 JAVA_OPTIONS = "JDK_JAVA_OPTIONS"
@@ -38,7 +40,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """`-n 2`: one process has all that is done with Spark, which leaves a quarter of two cores idle, another the other files."""
+    """`-n 2`: one process has all that is done with its Spark, which leaves a quarter of two cores idle, another the other files,
+    the cluster's first, whose Spark is many processes in any case."""
     from xdist.scheduler import LoadScopeScheduling
 
     class SparkTogether(LoadScopeScheduling):  # type: ignore[misc]

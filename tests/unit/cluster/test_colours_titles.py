@@ -91,7 +91,7 @@ facts = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.dictionaries(st.integers(0, 30), st.lists(facts, min_size=1, max_size=5), max_size=12))
 def test_titles_are_unique_whatever_the_members(groups):
     titles = group_titles(groups)

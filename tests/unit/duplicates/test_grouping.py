@@ -50,7 +50,7 @@ photos_and_pairs = st.integers(1, 9).flatmap(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(photos_and_pairs)
 def test_no_group_holds_what_was_not_verified_against_its_representative(case):
     sizes, edges = case

@@ -83,7 +83,7 @@ def test_what_is_no_hash_is_named(text):
         hashes_from_hex([text])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
 def test_hamming_counts_bits(a, b):
     expected = (int.from_bytes(a) ^ int.from_bytes(b)).bit_count()
@@ -113,7 +113,7 @@ def as_dict(pairs):
     return {(a, b): (slot, bits) for a, b, slot, bits in zip(*(column.tolist() for column in pairs), strict=True)}
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 10_000), st.integers(2, 40), st.sampled_from([0, 20, 60]))
 def test_pairs_equal_brute_force(seed, n, max_hamming):
     rng = np.random.default_rng(seed)

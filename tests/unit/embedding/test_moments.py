@@ -65,7 +65,7 @@ def test_views_that_are_not_whole_objects(n_views: int) -> None:
         Moments.empty(LAYOUT).add_views(slices(6), n_views)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(0, 60), max_size=4), order=st.randoms(use_true_random=False))
 def test_any_split_in_any_order_gives_the_same_bits(cuts: list[int], order: object) -> None:
     rows = slices(60)

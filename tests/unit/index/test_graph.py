@@ -65,7 +65,7 @@ def brute_force(similar, rows, cells, k, exclude_same_image):
     return edges
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     n=st.integers(1, 120),
     d=st.integers(2, 9),
@@ -93,7 +93,7 @@ def test_however_it_is_cut_the_graph_is_the_exact_one_of_the_cells(
             np.testing.assert_array_equal(column, expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     n=st.integers(1, 120),
     d=st.integers(1, 4),

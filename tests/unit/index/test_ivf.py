@@ -91,7 +91,7 @@ def test_too_small_a_sample_is_refused():
         train_centroids(unit_rows(np.random.default_rng(0), 4, 3), 5, seed=0)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     n=st.integers(1, 60),
     nlist=st.integers(1, 20),

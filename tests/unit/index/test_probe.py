@@ -19,7 +19,7 @@ def probes_of(cells):
     return Probes(cells, np.zeros(cells.shape, np.float32))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     n=st.integers(1, 90),
     d=st.integers(1, 9),

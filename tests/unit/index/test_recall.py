@@ -18,7 +18,7 @@ def catalogue(n=1500, d=16, seed=0, n_kinds=400):
     return rng.permutation(10 * n)[:n].astype(np.int64), vectors
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(n=st.integers(1, 80), d=st.integers(2, 9), k=st.integers(1, 20), seed=st.integers(0, 999))
 def test_exact_topk_is_what_sorting_says(n, d, k, seed):
     ids, vectors = catalogue(n, d, seed, 3)

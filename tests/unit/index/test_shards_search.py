@@ -88,7 +88,7 @@ def open_in(folder, manifest):
     return ShardedIndex.open(lambda entry: folder / entry.file, manifest)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=40), st.integers(1, 50))
 def test_ranges_cover_every_cell_once(sizes, n_shards):
     ranges = cell_ranges(np.array(sizes), n_shards)

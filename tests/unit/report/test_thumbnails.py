@@ -36,7 +36,7 @@ def test_longer_side_is_at_most_asked_and_shape_is_kept(width_px, height_px, exp
     assert _decoded(thumbnail(_grey(height_px, width_px), 160)).shape == (expected[1], expected[0], 3)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 200))
 def test_never_larger_than_asked_nor_than_the_photo(width_px, height_px, side_px):
     height, width, _ = _decoded(thumbnail(_grey(height_px, width_px), side_px)).shape

@@ -161,7 +161,7 @@ def all_files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.text("fud", min_size=1, max_size=6), st.integers(1, 4))
 def test_on_a_disk_only_what_was_named_is_removed(
     tmp_path_factory: pytest.TempPathFactory, states: str, keep: int
@@ -205,7 +205,7 @@ def photo_id(number: int) -> str:
     return content_id(b"%d" % number)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.sets(st.integers(0, 5)), min_size=1, max_size=5), st.integers(1, 3), st.sampled_from("fffud"))
 def test_a_copy_of_a_photo_goes_when_no_run_that_stays_names_it(
     tmp_path_factory: pytest.TempPathFactory, named: list[set[int]], keep: int, last: str

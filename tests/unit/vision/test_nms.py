@@ -29,7 +29,7 @@ def naive(boxes: np.ndarray, scores: np.ndarray, threshold: float, iou: float) -
     return kept
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), n_boxes=st.integers(0, 40), n_classes=st.integers(1, 3))
 def test_same_as_naive(seed: int, n_boxes: int, n_classes: int) -> None:
     rng = np.random.default_rng(seed)
