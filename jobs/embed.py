@@ -15,10 +15,9 @@ from prodseek.jobs.batches import new_batch_uri, read_batches
 from prodseek.jobs.detector import load_shipped, runs_on_gpus, ship
 from prodseek.jobs.ingest import refuse_failing_storage, write_images_and_rejects
 from prodseek.jobs.partitions import deal
-from prodseek.jobs.photos import photos_of
+from prodseek.jobs.photos import photos_of, uris_of_images
 from prodseek.jobs.tally import Stopwatch, Tally
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from prodseek import files
@@ -55,7 +54,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     settings = detector_settings(config)
     _say_device(spark, config.embed.device)
     photos = photos_of(config, store)
-    images = read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
+    images = uris_of_images(spark, store)
     cache_uri = store.cache_uri(model_id(settings))
     known = read_cache(spark, cache_uri).select("image_id").distinct()
     todo = images.join(known, "image_id", "left_anti")

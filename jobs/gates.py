@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from prodseek.jobs.photos import uris_of_images
 from prodseek.jobs.vectors import batch_of, vectors_of
 from prodseek.jobs.votes import FINE
 from pyspark.sql import SparkSession, Window
@@ -113,20 +114,21 @@ def _regions(spark: SparkSession, store: Run) -> list[Figure]:
     """The mean number of regions, held against two limits: examples of too few are other photos than of too many."""
     counts = read_table(spark, store, "detections").groupBy("image_id").agg(F.count(F.lit(1)).alias("n")).cache()
     n_images, n_regions = counts.select(F.count(F.lit(1)), F.sum("n")).first()
-    names = read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
+    uris = uris_of_images(spark, store)
     mean = share(n_regions or 0, n_images)
     said = f"{n_regions or 0} regions were found in {n_images} photos"
     figures = []
     for gate, order in (("min_regions_per_image", F.asc("n")), ("max_regions_per_image", F.desc("n"))):
         # The names of a few are looked up, not those of all.
         few = F.broadcast(counts.orderBy(order, "image_id").limit(N_EXAMPLES))
-        examples = names.join(few, "image_id").orderBy(order, "image_id").collect()
+        examples = uris.join(few, "image_id").orderBy(order, "image_id").collect()
         figures.append(Figure(gate, mean, said, tuple(f"{row['uri']}: {row['n']}" for row in examples)))
     counts.unpersist()
     return figures
 
 
 def _odd_norms(spark: SparkSession, store: Run) -> Figure:
+    """Embeddings are unit vectors, so what has another length is no answer of the network: zeros, or no numbers."""
     vectors = read_table(spark, store, "embeddings").select("detection_id", F.col(FACET).alias("vector"))
     norms = vectors.mapInArrow(_norms, "detection_id long, norm double")
     # To Spark, what is no number is larger than all numbers.
@@ -136,8 +138,8 @@ def _odd_norms(spark: SparkSession, store: Run) -> Figure:
     if n_odd:
         few = F.broadcast(norms.where(is_odd).orderBy("detection_id").limit(N_EXAMPLES))
         regions = read_table(spark, store, "detections").select("detection_id", "image_id", "kind")
-        uris = read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
-        examples = regions.join(few, "detection_id").join(uris, "image_id").orderBy("detection_id").collect()
+        found = regions.join(few, "detection_id").join(uris_of_images(spark, store), "image_id")
+        examples = found.orderBy("detection_id").collect()
     return Figure(
         "max_odd_norm_share",
         share(n_odd, n_regions),

@@ -58,6 +58,11 @@ def shrunk_box(image: DecodedImage, box_px: Box) -> tuple[int, int, int, int]:
     return x1, y1, x2, y2
 
 
+def uris_of_images(spark: SparkSession, store: Run) -> DataFrame:
+    """image_id, uri: one for each image, the first by name."""
+    return read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
+
+
 def one_photo_an_image(spark: SparkSession, store: Run) -> DataFrame:
     """Rows of `images`, one for each image_id: the first by product_id and uri."""
     first = Window.partitionBy("image_id").orderBy("product_id", "uri")

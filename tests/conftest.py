@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pyarrow as pa
 import pytest
-from hypothesis import settings
 from nights import SAMPLE_SETTINGS, TINY_SETTINGS, make_catalogue
 from PIL import Image
 
@@ -21,8 +21,8 @@ from prodseek.vision.weights import obtain_weights
 REPO = Path(__file__).parent.parent
 SAMPLE = REPO / "tests" / "data" / "sample"
 # How long a case takes says how busy the machine is.
-settings.register_profile("prodseek", deadline=None)
-settings.load_profile("prodseek")
+hypothesis.settings.register_profile("prodseek", deadline=None)
+hypothesis.settings.load_profile("prodseek")
 # What shares a Spark session, whose code is quick once it has run for a while.
 ON_SPARK = tuple(f"tests/{name}" for name in ("browser/", "e2e/", "faults/", "spark/", "fuzz/test_found.py"))
 

@@ -32,14 +32,14 @@ def naming_damaged_files() -> Iterator[None]:
         yield
     except (Py4JError, PySparkException) as error:
         found = _UNREADABLE.search(str(error))
-        impossible = _IMPOSSIBLE.search(str(error))
-        if found is None and impossible is not None:
+        if found is None:
+            impossible = _IMPOSSIBLE.search(str(error))
+            if impossible is None:
+                raise
             raise StoreError(
                 f"a Parquet file that was read seems damaged, but Spark does not say which ({impossible[0].strip()}): write the "
                 "manifest anew if it is Parquet; `prodseek verify` finds what is damaged in a finished run"
             ) from error
-        if found is None:
-            raise
         uri = re.sub(r"^file:(?://)?(?=/)", "", found[1])
         batch, _, _ = uri.rpartition("/")
         if re.search(r"/cache/\w+/\w+=", uri):
