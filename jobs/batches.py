@@ -11,6 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
 from prodseek import files
+from prodseek.spark.tables import local_frame
 
 _logger = logging.getLogger(__name__)
 
@@ -24,7 +25,7 @@ def read_batches(spark: SparkSession, cache_uri: str, schema: StructType) -> Dat
     while whole and (lacking := _lacking(whole[0], schema)):
         _logger.warning("%s is passed over and made anew: it has no column %s", whole.pop(0), ", ".join(lacking))
     if not whole:
-        return spark.createDataFrame([], schema)
+        return local_frame(spark, [], schema)
     return spark.read.schema(schema).parquet(*map(files.spark_uri, whole))
 
 

@@ -29,7 +29,7 @@ from prodseek.cluster.titles import GroupTitle, group_titles
 from prodseek.config import ClusterConfig, Config, changed_settings
 from prodseek.errors import StoreError
 from prodseek.index.stored import FACET
-from prodseek.spark.tables import read_table, spark_schema, write_table
+from prodseek.spark.tables import local_frame, read_table, spark_schema, write_table
 from prodseek.store import Run, Store, Summary
 from prodseek.tables import table_schema
 
@@ -253,7 +253,7 @@ def _numbered(there: DataFrame, column: str, fitted: FittedRegions, min_size: in
     alive = sizes.agg(F.count("*").alias("n"), F.count("is_fitted").alias("n_fitted"))
     rows = alive.where((F.col("n") >= min_size) & (F.col("n_fitted") > 0)).select(column).collect()
     names = sorted(row[column] for row in rows)
-    return spark.createDataFrame(list(zip(names, range(len(names)), strict=True)), f"{column} string, label int")
+    return local_frame(spark, zip(names, range(len(names)), strict=True), f"{column} string, label int")
 
 
 def _last_labels(fitted: FittedRegions, known: DataFrame) -> dict[str, Labels]:
@@ -360,11 +360,11 @@ def _write_groups(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> i
     frames = []
     for one in grouped:
         named = {level: [(label, name) for (at, label), name in one.ids.items() if at == level] for level in LEVELS}
-        fine = spark.createDataFrame(named[FINE], "fine int, group_id string")
-        coarse = spark.createDataFrame(named[COARSE], "coarse int, coarse_group_id string")
+        fine = local_frame(spark, named[FINE], "fine int, group_id string")
+        coarse = local_frame(spark, named[COARSE], "coarse int, coarse_group_id string")
         nearest = fine.select(F.col("fine").alias("nearest"), F.col("group_id").alias("nearest_group_id"))
         marked = [(row, True) for (level, _), rows in one.exemplars.items() if level == FINE for row in rows]
-        exemplars = spark.createDataFrame(marked, "detection_id long, is_exemplar boolean")
+        exemplars = local_frame(spark, marked, "detection_id long, is_exemplar boolean")
         frames.append(
             one.labelled.join(F.broadcast(fine), "fine", "left")
             .join(F.broadcast(coarse), "coarse", "left")
@@ -407,7 +407,7 @@ def _write_summary(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> 
             )
     schema = spark_schema("curation_summary")
     values = [tuple(row[name] for name in schema.names) for row in rows]
-    return write_table(spark.createDataFrame(values, schema), store, "curation_summary")
+    return write_table(local_frame(spark, values, schema), store, "curation_summary")
 
 
 def _write_lineage(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> int:
@@ -416,7 +416,7 @@ def _write_lineage(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> 
         for one in grouped
         for level, row in one.lineage
     ]
-    return write_table(spark.createDataFrame(rows, spark_schema("group_lineage")), store, "group_lineage")
+    return write_table(local_frame(spark, rows, spark_schema("group_lineage")), store, "group_lineage")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +61,15 @@ def arrived(shipped: DetectorSettings) -> DetectorSettings:
 
 def load_shipped(shipped: DetectorSettings) -> Detector:
     """In a worker, the detector of what `ship` gave; loaded once a process."""
+    return _loaded(arrived(shipped))
+
+
+@lru_cache(maxsize=1)
+def _loaded(settings: DetectorSettings) -> Detector:
     from prodseek.vision.inference import load_detector
 
-    return load_detector(arrived(shipped))
+    detector = load_detector(settings)
+    # After each task Spark has a worker look for garbage: a third of a second with the half million objects of torch, which stay.
+    gc.collect()
+    gc.freeze()
+    return detector

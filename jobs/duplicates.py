@@ -17,7 +17,7 @@ from prodseek.duplicates.grouping import GroupRow, Photo, VerifiedPair, group_du
 from prodseek.duplicates.hashes import Orientation, hashes_from_hex, pdq_pairs
 from prodseek.duplicates.verdicts import MERGING, Verdict
 from prodseek.errors import StoreError
-from prodseek.spark.tables import read_table, spark_schema, write_table
+from prodseek.spark.tables import local_frame, read_table, spark_schema, write_table
 from prodseek.store import Run, Store, Summary
 from prodseek.tables import table_schema
 
@@ -42,7 +42,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     if missing:
         image_ids = {photo.key: photo.image_id for photo in members}
         wanted = sorted({tuple(sorted((image_ids[a], image_ids[b]))) for a, b in missing})
-        second, n_more = judges.judge(spark.createDataFrame(wanted, _PAIRS))
+        second, n_more = judges.judge(local_frame(spark, wanted, _PAIRS))
         n_looked_at += n_more
         judged = judged.unionByName(second).dropDuplicates(["image_id_a", "image_id_b"]).cache()
         members, pairs = _members_and_pairs(spark, store, judged, same_bytes, settings)
@@ -128,7 +128,7 @@ def _near_hashes(spark: SparkSession, photos: DataFrame, max_hamming: int) -> Da
     image_ids = hashed.column("image_id").to_pylist()
     near = pdq_pairs(hashes_from_hex(hashed.column("pdq_hash").to_pylist()), max_hamming)
     rows = [(image_ids[a], image_ids[b]) for a, b in zip(near.row_a.tolist(), near.row_b.tolist(), strict=True)]
-    return spark.createDataFrame(rows, _PAIRS)
+    return local_frame(spark, rows, _PAIRS)
 
 
 def _near_regions(spark: SparkSession, store: Run, settings: DuplicatesConfig) -> DataFrame:
@@ -238,7 +238,7 @@ def _write_groups(spark: SparkSession, store: Run, members: list[Photo], groups:
         )
         for group in groups
     ]
-    return write_table(spark.createDataFrame(rows, spark_schema("duplicate_groups")), store, "duplicate_groups")
+    return write_table(local_frame(spark, rows, spark_schema("duplicate_groups")), store, "duplicate_groups")
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ from prodseek.report.records import (
     VerdictWords,
 )
 from prodseek.report.wording import VERDICTS
-from prodseek.spark.tables import read_table
+from prodseek.spark.tables import local_frame, read_table
 from prodseek.store import Run, Store, Summary
 
 # The map can be coloured by the catalogue's columns that tell few values apart; so many columns, of so many values at most.
@@ -166,7 +166,7 @@ def _since_the_last_run(
     if before is None or not files.exists(before.table_uri("curation_summary")):
         return [], None
     lineage = read_table(spark, store, "group_lineage")
-    shown = spark.createDataFrame([(row["group_id"],) for row in summary], "group_id string")
+    shown = local_frame(spark, [(row["group_id"],) for row in summary], "group_id string")
     retired = lineage.where("event = 'retired'").orderBy("facet", "level", "previous_group_id").limit(most)
     told = lineage.join(shown, "group_id", "left_semi").unionByName(retired).cache()
     was = told.select(F.col("previous_group_id").alias("group_id")).distinct()

@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from prodseek.cluster.groups import NOISE
+from prodseek.spark.tables import local_frame
 
 FINE, COARSE = LEVELS = ("fine", "coarse")
 LABELS = ("detection_id", FINE, COARSE, "nearest", "membership")
@@ -40,7 +41,7 @@ def voted_for(
     edges: detection_id, neighbour_id, cosine_similarity. unfitted: detection_id. fitted: detection_id, fine, coarse. known: the
     LABELS of last night's regions, if groups go on. parents: fine label, coarse label. Gives LABELS and outlier_score.
     """
-    parent = F.broadcast(spark.createDataFrame(parents, "fine int, parent int"))
+    parent = F.broadcast(local_frame(spark, parents, "fine int, parent int"))
 
     def in_parent(frame: DataFrame) -> DataFrame:
         nested_in = F.coalesce("parent", "coarse")

@@ -15,7 +15,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from pyarrow import fs
 
@@ -105,6 +104,8 @@ def sample_photos(uri: str, column: str, n_photos: int, seed: int) -> Iterator[b
 
     Raises CatalogError for a manifest that is damaged.
     """
+    import pyarrow.dataset as ds
+
     file_system, path = files.locate(uri)
     groups: list[tuple[str, int, int]] = []
     try:

@@ -23,7 +23,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 from typing_extensions import TypedDict
@@ -329,6 +328,9 @@ def _started(run_id: str) -> datetime.datetime | None:
 def read_columns(run: Run, table: str, columns: list[str], where: pc.Expression | None = None) -> pa.Table:
     """Some columns of a run's table, of the rows for which `where` holds, without Spark. Raises StoreError that names what
     is missing when another version of prodseek wrote the table without one of them, and names a file that is damaged."""
+    # Here, for it brings pandas, and every Python worker would wait for that.
+    import pyarrow.dataset as ds
+
     if run.is_finished:
         run.require_schemas(table)
     file_system, path = files.locate(run.table_uri(table))

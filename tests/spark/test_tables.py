@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from prodseek.errors import StoreError, TableError
-from prodseek.spark.tables import naming_damaged_files, read_table, spark_schema, write_table
+from prodseek.spark.tables import local_frame, naming_damaged_files, read_table, spark_schema, write_table
 from prodseek.store import Run
 from prodseek.tables import TABLES, table_schema
 
@@ -25,6 +25,20 @@ def lineage(spark: SparkSession, *rows: tuple[object, ...]):  # type: ignore[no-
         list(rows),
         "facet string, level string, group_id string, previous_group_id string, event string, overlap float",
     )
+
+
+def test_rows_of_the_driver_become_a_frame(spark: SparkSession) -> None:
+    columns = "name string, number int, share float, ids array<long>"
+    rows = [("a", 1, 0.5, [2**62, 3]), (None, None, None, None), ("é", -1, float("nan"), [])]
+    found = local_frame(spark, rows, columns)
+    assert found.schema == StructType.fromDDL(columns)
+    assert [tuple(row)[:2] + tuple(row)[3:] for row in found.collect()] == [row[:2] + row[3:] for row in rows]
+    assert str([row["share"] for row in found.collect()]) == "[0.5, None, nan]"
+    assert local_frame(spark, iter(rows), found.schema).count() == 3
+    nothing = local_frame(spark, [], found.schema)
+    assert nothing.schema == found.schema and nothing.isEmpty()
+    with pytest.raises(pa.ArrowInvalid):
+        local_frame(spark, [("a", 2**31, None, None)], columns)
 
 
 @pytest.mark.parametrize("name", TABLES)

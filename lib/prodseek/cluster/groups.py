@@ -98,6 +98,7 @@ def fit_umap(
     """`umap_coordinates` where `has_umap`; a row that no edge reaches is NaN."""
     import umap
 
+    _keep_compiled()
     n_rows = len(vectors)
     k = min(n_neighbors, n_rows - 1, knn_indices.shape[1])
     reducer = umap.UMAP(
@@ -114,6 +115,17 @@ def fit_umap(
         # Said of every precomputed graph without a search index, of few rows and of disconnected graphs: all expected here.
         warnings.simplefilter("ignore", UserWarning)
         return np.asarray(reducer.fit_transform(vectors), np.float32)
+
+
+def _keep_compiled() -> None:
+    """Have numba keep what it compiles of UMAP, beside the package or in the user's cache: it takes as long as a small fit."""
+    from umap import umap_
+
+    for function in (umap_.smooth_knn_dist, umap_.compute_membership_strengths):
+        try:
+            function.enable_caching()
+        except RuntimeError:  # neither place can be written to
+            return
 
 
 def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
+import pyarrow as pa
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import StringType, StructField, StructType
 
 from prodseek import files
@@ -66,6 +69,17 @@ def computed_schema(table: str, *more: str) -> StructType:
     """
     fields = [StructField(field.name, field.dataType) for field in spark_schema(table).fields]
     return StructType([*fields, *(StructField(name, StringType()) for name in more)])
+
+
+def local_frame(spark: SparkSession, rows: Iterable[tuple[Any, ...]], schema: StructType | str) -> DataFrame:
+    """Rows that the driver holds, as a frame. schema: its columns, or as Spark's DDL has them; each may be null.
+
+    Through Arrow: what `createDataFrame` is given as Python's rows it sends through Python workers, of a kind of their own.
+    """
+    fields = cast(StructType, StructType.fromDDL(schema)) if isinstance(schema, str) else schema
+    columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * len(fields)
+    arrays = [pa.array(values, to_arrow_type(field.dataType)) for values, field in zip(columns, fields, strict=True)]
+    return spark.createDataFrame(pa.Table.from_arrays(arrays, fields.names))
 
 
 def read_table(spark: SparkSession, run: Run, table: str) -> DataFrame:
