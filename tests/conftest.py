@@ -23,8 +23,10 @@ SAMPLE = REPO / "tests" / "data" / "sample"
 # How long a case takes says how busy the machine is.
 hypothesis.settings.register_profile("prodseek", deadline=None)
 hypothesis.settings.load_profile("prodseek")
-# What shares a Spark session, whose code is quick once it has run for a while.
+# What shares a Spark session, whose code is quick once it has run for a while; but for one file, that both processes have
+# about as much to do.
 ON_SPARK = tuple(f"tests/{name}" for name in ("browser/", "e2e/", "faults/", "spark/", "fuzz/test_found.py"))
+ASIDE = "tests/spark/test_index.py"
 
 # Java in the processes that tests start ends before its second compiler, half of its work, has paid.
 JAVA_OPTIONS = "JDK_JAVA_OPTIONS"
@@ -40,13 +42,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """`-n 2`: one process has all that is done with its Spark, which leaves a quarter of two cores idle, another the other files,
+    """`-n 2`: one process has most of what is done with its Spark, which leaves a quarter of two cores idle, another the rest,
     the cluster's first, whose Spark is many processes in any case."""
     from xdist.scheduler import LoadScopeScheduling
 
     class SparkTogether(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return "spark" if nodeid.startswith(ON_SPARK) else nodeid.partition("::")[0]
+            file = nodeid.partition("::")[0]
+            return "spark" if file.startswith(ON_SPARK) and file != ASIDE else file
 
     return SparkTogether(config, log)
 

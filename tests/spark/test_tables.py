@@ -77,6 +77,18 @@ def test_bad_rows_leave_no_table(
         read_table(spark, empty_run, "group_lineage")
 
 
+@pytest.mark.parametrize("rows_read_here", [0, 10_000])
+def test_keys_that_rows_share_are_named_in_order_whoever_looks(
+    spark: SparkSession, empty_run: Run, monkeypatch: pytest.MonkeyPatch, rows_read_here: int
+) -> None:
+    monkeypatch.setattr("prodseek.spark.tables._ROWS_READ_HERE", rows_read_here)
+    rows = [("visual", "fine", f"visual-{i}", None, "born", 0.0) for i in (5, 4, 3, 4, 2, 5, 2, 3, 2, 1)]
+    with pytest.raises(TableError) as error:
+        write_table(lineage(spark, *rows), empty_run, "group_lineage")
+    assert [fault.partition(" rows")[0] for fault in str(error.value).split(": ", 1)[1].split("; ")] == ["3", "2", "2"]
+    assert [f"visual-{i}" in str(error.value) for i in range(1, 6)] == [False, True, True, True, False]
+
+
 def test_all_wrong_columns_are_named_at_once(spark: SparkSession, empty_run: Run) -> None:
     frame = lineage(spark, ROW).drop("event").selectExpr("*", "1 as extra").withColumn("overlap", spark_float("double"))
     with pytest.raises(TableError) as error:

@@ -92,8 +92,12 @@ class FeatureCodes:
     @property
     def asked(self) -> NDArray[np.int64]:
         """(N, 2 ** PROBED_BITS) int64: what a photo asks others for, its codes with the nearest bits either way."""
-        flips = np.arange(2**PROBED_BITS)[:, None] >> np.arange(PROBED_BITS) & 1
-        return self.codes[:, None] ^ ((np.int64(1) << self.nearest_bits.astype(np.int64)) @ flips.T)
+        asked = np.empty((len(self.codes), 2**PROBED_BITS), np.int64)
+        asked[:, 0] = self.codes
+        for place, bit in enumerate(self.nearest_bits.T.astype(np.int64)):
+            n = 2**place
+            asked[:, n : 2 * n] = asked[:, :n] ^ (np.int64(1) << bit)[:, None]
+        return asked
 
     def to_bytes(self) -> tuple[bytes, bytes]:
         """Codes and nearest bits; 12 bytes a feature."""

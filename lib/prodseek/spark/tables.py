@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
@@ -26,6 +27,11 @@ _UNREADABLE = re.compile(
 )
 # Values that are taken out of a page after it was read; files without checksums come that far.
 _IMPOSSIBLE = re.compile(r"java\.lang\.(?:ArrayIndexOutOfBounds|IndexOutOfBounds|NegativeArraySize)Exception[^\n]*")
+
+# The keys of so few rows the driver compares itself, in a tenth of the time that a query takes.
+_ROWS_READ_HERE = 10_000
+# Of keys that rows share, so many are named.
+_NAMED_KEYS = 3
 
 
 @contextmanager
@@ -117,8 +123,8 @@ def write_table_at(frame: DataFrame, uri: str, table: str) -> int:
     checked.write.mode("overwrite").parquet(target)
     counts = observation.get
     faults = [f"{counts[name]} rows with {name}" for name in checks if counts[name]]
-    if schema.key and not faults:
-        faults = _key_faults(frame.sparkSession.read.schema(expected).parquet(target), schema)
+    if schema.key and not faults and counts["rows"]:
+        faults = _key_faults(frame.sparkSession, uri, schema, int(counts["rows"]))
     if faults:
         files.delete_dir(uri)
         raise TableError(f"table {table} breaks its schema: " + "; ".join(faults))
@@ -149,9 +155,20 @@ def _row_checks(schema: TableSchema) -> dict[str, Column]:
     return checks
 
 
-def _key_faults(written: DataFrame, schema: TableSchema) -> list[str]:
-    repeated = written.groupBy(*schema.key).count().where("count > 1").orderBy(*schema.key).limit(3).collect()
+def _key_faults(spark: SparkSession, uri: str, schema: TableSchema, n_rows: int) -> list[str]:
+    if n_rows <= _ROWS_READ_HERE:
+        # Here, for it brings pandas, which Python workers would wait for.
+        import pyarrow.dataset as ds
+
+        file_system, path = files.locate(uri)
+        keys = ds.dataset(path, filesystem=file_system, format="parquet", partitioning=None).to_table(list(schema.key))
+        counted = keys.group_by(schema.key).aggregate([([], "count_all")]).filter(pc.field("count_all") > 1)
+        repeated = counted.sort_by([(name, "ascending") for name in schema.key]).slice(0, _NAMED_KEYS).to_pylist()
+    else:
+        written = spark.read.schema(spark_schema(schema.name)).parquet(files.spark_uri(uri))
+        counts = written.groupBy(*schema.key).agg(F.count(F.lit(1)).alias("count_all")).where("count_all > 1")
+        repeated = [row.asDict() for row in counts.orderBy(*schema.key).limit(_NAMED_KEYS).collect()]
     return [
-        f"{row['count']} rows share the key " + ", ".join(f"{name}={row[name]!r}" for name in schema.key)
+        f"{row['count_all']} rows share the key " + ", ".join(f"{name}={row[name]!r}" for name in schema.key)
         for row in repeated
     ]
