@@ -23,10 +23,10 @@ SAMPLE = REPO / "tests" / "data" / "sample"
 # How long a case takes says how busy the machine is.
 hypothesis.settings.register_profile("prodseek", deadline=None)
 hypothesis.settings.load_profile("prodseek")
-# What shares a Spark session, whose code is quick once it has run for a while; but for one file, that both processes have
-# about as much to do.
+# What shares a Spark session, whose code is quick once it has run for a while; and what another process has of its own to do
+# first, so that both have about as much, and the cluster's night is then compared with one of a session that has run for a while.
 ON_SPARK = tuple(f"tests/{name}" for name in ("browser/", "e2e/", "faults/", "spark/", "fuzz/test_found.py"))
-ASIDE = "tests/spark/test_index.py"
+ASIDE = tuple(f"tests/spark/test_{name}.py" for name in ("cluster", "duplicates", "index"))
 
 # Java in the processes that tests start ends before its second compiler, half of its work, has paid.
 JAVA_OPTIONS = "JDK_JAVA_OPTIONS"
@@ -35,6 +35,7 @@ os.environ.setdefault(JAVA_OPTIONS, "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The whole suite is to take less than twenty minutes on two cores."""
+    items.sort(key=lambda item: not item.nodeid.startswith(ASIDE))
     for item in items:
         if item.get_closest_marker("slow") and not os.environ.get("PRODSEEK_SLOW_TESTS"):
             item.add_marker(pytest.mark.skip(reason="slow: PRODSEEK_SLOW_TESTS=1 runs it"))
@@ -42,14 +43,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """`-n 2`: one process has most of what is done with its Spark, which leaves a quarter of two cores idle, another the rest,
-    the cluster's first, whose Spark is many processes in any case."""
+    """`-n 2`: one process has most of what is done with Spark, which leaves a quarter of two cores idle, another all else."""
     from xdist.scheduler import LoadScopeScheduling
 
     class SparkTogether(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            file = nodeid.partition("::")[0]
-            return "spark" if file.startswith(ON_SPARK) and file != ASIDE else file
+            if nodeid.startswith(ASIDE):
+                return "aside"
+            return "spark" if nodeid.startswith(ON_SPARK) else nodeid.partition("::")[0]
 
     return SparkTogether(config, log)
 
