@@ -11,7 +11,7 @@ from typing import Any
 import hypothesis
 import pyarrow as pa
 import pytest
-from nights import SAMPLE_SETTINGS, TINY_SETTINGS, make_catalogue
+from nights import SAMPLE_SETTINGS, TINY_SETTINGS, make_catalogue, prodseek
 from PIL import Image
 
 from prodseek.config import Config, load_config
@@ -23,10 +23,8 @@ SAMPLE = REPO / "tests" / "data" / "sample"
 # How long a case takes says how busy the machine is.
 hypothesis.settings.register_profile("prodseek", deadline=None)
 hypothesis.settings.load_profile("prodseek")
-# What shares a Spark session, whose code is quick once it has run for a while; and what another process has of its own to do
-# first, so that both have about as much, and the cluster's night is then compared with one of a session that has run for a while.
+# What shares a Spark session, whose code is quick once it has run for a while.
 ON_SPARK = tuple(f"tests/{name}" for name in ("browser/", "e2e/", "faults/", "spark/", "fuzz/test_found.py"))
-ASIDE = tuple(f"tests/spark/test_{name}.py" for name in ("cluster", "duplicates", "index"))
 
 # Java in the processes that tests start ends before its second compiler, half of its work, has paid.
 JAVA_OPTIONS = "JDK_JAVA_OPTIONS"
@@ -35,7 +33,6 @@ os.environ.setdefault(JAVA_OPTIONS, "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The whole suite is to take less than twenty minutes on two cores."""
-    items.sort(key=lambda item: not item.nodeid.startswith(ASIDE))
     for item in items:
         if item.get_closest_marker("slow") and not os.environ.get("PRODSEEK_SLOW_TESTS"):
             item.add_marker(pytest.mark.skip(reason="slow: PRODSEEK_SLOW_TESTS=1 runs it"))
@@ -43,13 +40,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """`-n 2`: one process has most of what is done with Spark, which leaves a quarter of two cores idle, another all else."""
+    """`-n 2`: one process has all that is done with its Spark, which leaves a quarter of two cores idle, another the other files,
+    the cluster's first, whose Spark is many processes in any case."""
     from xdist.scheduler import LoadScopeScheduling
 
     class SparkTogether(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            if nodeid.startswith(ASIDE):
-                return "aside"
             return "spark" if nodeid.startswith(ON_SPARK) else nodeid.partition("::")[0]
 
     return SparkTogether(config, log)
@@ -218,18 +214,16 @@ def night(spark_session, tiny_weights: Path, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def undisturbed_tiny_night(
-    spark_session,  # type: ignore[no-untyped-def]
-    tiny_catalogue: Path,
-    tiny_weights: Path,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Run:
-    """One whole night over the tiny catalogue, in local[2], with the settings that its disturbed likes have."""
-    from prodseek.jobs import nightly
-    from prodseek.jobs.progress import Console
+def undisturbed_tiny_night(tiny_catalogue: Path, tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One whole night over the tiny catalogue, in local[2], with the settings that its disturbed likes have.
 
+    From the command line: in the process that has the cluster's test it would be the only one of a Spark session.
+    """
     root = tmp_path_factory.mktemp("undisturbed")
-    return nightly.run(spark_session, night_config(tiny_catalogue, root, *TINY_SETTINGS), Console())
+    settings = [part for setting in (*TINY_SETTINGS, "spark.master=local[2]") for part in ("--set", setting)]
+    done = prodseek("run", "nightly", "--env", "local", "--catalog", tiny_catalogue, "--root", root, *settings)
+    assert done.returncode == 0, done.stderr
+    return Store.at(str(root)).latest()
 
 
 @pytest.fixture(scope="session")
