@@ -11,13 +11,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from prodseek.jobs.group_fit import FittedRegions, Nearest, collect, fit_groups
-from prodseek.jobs.group_names import LOOKS_CACHE, GroupKey, largest_categories, member_facts
-from prodseek.jobs.index import facet_vectors
-from prodseek.jobs.photos import one_photo_an_image, photos_of
-from prodseek.jobs.region_map import write_map
-from prodseek.jobs.vectors import ids_of
-from prodseek.jobs.votes import COARSE, FINE, LABELS, LEVELS, is_noise, nearest_fitted, voted_for
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -29,9 +22,16 @@ from prodseek.cluster.titles import GroupTitle, group_titles
 from prodseek.config import ClusterConfig, Config, changed_settings
 from prodseek.errors import StoreError
 from prodseek.index.stored import FACET
+from prodseek.jobs.index import facet_vectors
+from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import table_schema
+from prodseek.spark.arrow import ids_of
+from prodseek.spark.cluster.fit import FittedRegions, Nearest, collect, fit_groups
+from prodseek.spark.cluster.names import LOOKS_CACHE, GroupKey, largest_categories, member_facts
+from prodseek.spark.cluster.neighbour_votes import COARSE, FINE, LABELS, LEVELS, is_noise, nearest_fitted, voted_for
+from prodseek.spark.cluster.region_map import write_map
+from prodseek.spark.photos import one_photo_an_image, photos_of
 from prodseek.spark.tables import local_frame, read_table, spark_schema, write_table
-from prodseek.store import Run, Store, Summary
-from prodseek.tables import table_schema
 
 
 class _Before(NamedTuple):
@@ -420,6 +420,6 @@ def _write_lineage(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> 
 
 
 if __name__ == "__main__":
-    from prodseek.jobs.stages import main
+    from prodseek.runner.stages import main
 
     main("cluster")

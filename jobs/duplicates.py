@@ -6,9 +6,6 @@ kept from night to night: photos are looked at when they are new, and pairs when
 
 from __future__ import annotations
 
-from prodseek.jobs.local_features import KeptFeatures, kept_features, pairs_sharing_codes
-from prodseek.jobs.pair_verdicts import SIDES, Judges
-from prodseek.jobs.photos import WorkingPhotos, one_photo_an_image, photos_of
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
@@ -17,9 +14,12 @@ from prodseek.duplicates.grouping import GroupRow, Photo, VerifiedPair, group_du
 from prodseek.duplicates.hashes import Orientation, hashes_from_hex, pdq_pairs
 from prodseek.duplicates.verdicts import MERGING, Verdict
 from prodseek.errors import StoreError
+from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import table_schema
+from prodseek.spark.duplicates.local_features import KeptFeatures, kept_features, pairs_sharing_codes
+from prodseek.spark.duplicates.pair_verdicts import SIDES, Judges
+from prodseek.spark.photos import WorkingPhotos, one_photo_an_image, photos_of
 from prodseek.spark.tables import local_frame, read_table, spark_schema, write_table
-from prodseek.store import Run, Store, Summary
-from prodseek.tables import table_schema
 
 _PAIRS = "image_id_a string, image_id_b string"
 
@@ -242,6 +242,6 @@ def _write_groups(spark: SparkSession, store: Run, members: list[Photo], groups:
 
 
 if __name__ == "__main__":
-    from prodseek.jobs.stages import main
+    from prodseek.runner.stages import main
 
     main("duplicates")

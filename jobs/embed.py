@@ -10,33 +10,33 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from prodseek.jobs.attempts import Decoding, surviving_poison
-from prodseek.jobs.batches import new_batch_uri, read_batches
-from prodseek.jobs.detector import load_shipped, runs_on_gpus, ship
-from prodseek.jobs.ingest import refuse_failing_storage, write_images_and_rejects
-from prodseek.jobs.partitions import deal
-from prodseek.jobs.photos import photos_of, uris_of_images
-from prodseek.jobs.tally import Stopwatch, Tally
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from prodseek import files
+from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config
-from prodseek.detector_settings import detector_settings
-from prodseek.ids import detection_id
-from prodseek.images import (
+from prodseek.jobs.ingest import refuse_failing_storage, write_images_and_rejects
+from prodseek.photos.decode import (
     ImageRejected,
     RejectReason,
     content_id,
     decode_image,
 )
-from prodseek.photo_source import PhotoSource
-from prodseek.pipeline import map_ahead
-from prodseek.slice_layout import layout_to_dict
+from prodseek.runs.ids import detection_id
+from prodseek.runs.slice_layout import layout_to_dict
+from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import table_schema
+from prodseek.spark.batch_cache import new_batch_uri, read_batches
+from prodseek.spark.catalogue.poison_photos import Decoding, surviving_poison
 from prodseek.spark.gpus import held_gpu, no_gpus, task_profile
+from prodseek.spark.partitions import deal
+from prodseek.spark.photos import photos_of, uris_of_images
+from prodseek.spark.shipped_detector import load_shipped, runs_on_gpus, ship
 from prodseek.spark.tables import computed_schema, read_table, write_table
-from prodseek.store import Run, Store, Summary
-from prodseek.tables import table_schema
+from prodseek.spark.task_tallies import Stopwatch, Tally
+from prodseek.storage import files
+from prodseek.storage.read_ahead import map_ahead
+from prodseek.vision.configured import detector_settings
 from prodseek.vision.settings import DetectorSettings, model_id, network_layout
 
 if TYPE_CHECKING:
@@ -233,6 +233,6 @@ def _read(
 
 
 if __name__ == "__main__":
-    from prodseek.jobs.stages import main
+    from prodseek.runner.stages import main
 
     main("embed")

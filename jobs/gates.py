@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prodseek.jobs.photos import uris_of_images
-from prodseek.jobs.vectors import batch_of, vectors_of
-from prodseek.jobs.votes import FINE
 from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek import files
 from prodseek.config import Config
-from prodseek.gates import N_EXAMPLES, Breach, Figure, churn, embedding_drift, find_breaches, share, written
 from prodseek.index.stored import FACET
+from prodseek.runs.gates import N_EXAMPLES, Breach, Figure, churn, embedding_drift, find_breaches, share, written
+from prodseek.runs.store import Run, Store, Summary
+from prodseek.spark.arrow import batch_of, vectors_of
+from prodseek.spark.cluster.neighbour_votes import FINE
+from prodseek.spark.photos import uris_of_images
 from prodseek.spark.tables import read_table
-from prodseek.store import Run, Store, Summary
+from prodseek.storage import files
 
 BREACHES = "breaches.json"
 
@@ -219,6 +219,6 @@ def _group_titles(spark: SparkSession, store: Run) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    from prodseek.jobs.stages import main
+    from prodseek.runner.stages import main
 
     main("gates")

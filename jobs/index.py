@@ -14,12 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prodseek.jobs.recall import RECALL_K, sampled, tune_recall
-from prodseek.jobs.vectors import batch_of, ids_of, packed, unpacked_rows, vectors_of
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from prodseek import files
 from prodseek.config import Config
 from prodseek.errors import StoreError
 from prodseek.index.drift import drift, outgrown
@@ -41,8 +38,11 @@ from prodseek.index.shards import (
     shard_entry,
 )
 from prodseek.index.stored import FACET, index_folder, index_manifest, locate_in, write_manifest
+from prodseek.runs.store import Run, Store, Summary
+from prodseek.spark.arrow import batch_of, ids_of, packed, unpacked_rows, vectors_of
+from prodseek.spark.index.recall import RECALL_K, sampled, tune_recall
 from prodseek.spark.tables import read_table
-from prodseek.store import Run, Store, Summary
+from prodseek.storage import files
 
 _TRAINED = "trained.faiss"
 # A shard is built in the memory of one task, which holds some eight copies of it on the way.
@@ -335,6 +335,6 @@ def _shard_rows(d: int) -> int:
 
 
 if __name__ == "__main__":
-    from prodseek.jobs.stages import main
+    from prodseek.runner.stages import main
 
     main("index")

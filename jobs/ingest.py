@@ -7,26 +7,34 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
-from prodseek.jobs.attempts import Decoding, surviving_poison
-from prodseek.jobs.catalogue import catalog_rows, open_catalog
-from prodseek.jobs.held_photos import copy_held_photos
-from prodseek.jobs.partitions import deal
 from pyspark import Accumulator
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek import files
-from prodseek.catalog import FAULT
+from prodseek.catalogue.manifests import FAULT
+from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config
 from prodseek.duplicates.hashes import pdq_hash
 from prodseek.errors import CatalogError, StoreError
-from prodseek.images import ImageLimits, ImageRejected, RejectReason, content_id, decode_image, decoder, pixel_hash
-from prodseek.patience import n_retries
-from prodseek.photo_source import PhotoSource
-from prodseek.pipeline import map_ahead
+from prodseek.photos.decode import (
+    ImageLimits,
+    ImageRejected,
+    RejectReason,
+    content_id,
+    decode_image,
+    decoder,
+    pixel_hash,
+)
+from prodseek.runs.store import WORK, Run, Store, Summary
+from prodseek.runs.tables import table_schema
+from prodseek.spark.catalogue.held_photos import copy_held_photos
+from prodseek.spark.catalogue.poison_photos import Decoding, surviving_poison
+from prodseek.spark.catalogue.rows import catalog_rows, open_catalog
+from prodseek.spark.partitions import deal
 from prodseek.spark.tables import computed_schema, read_table, write_table
-from prodseek.store import WORK, Run, Store, Summary
-from prodseek.tables import table_schema
+from prodseek.storage import files
+from prodseek.storage.read_ahead import map_ahead
+from prodseek.storage.retries import n_retries
 
 # Rows of both tables, until embed has had its say about which photos can still be read.
 INGESTED = f"{WORK}/ingested"
@@ -287,6 +295,6 @@ def _read_row(
 
 
 if __name__ == "__main__":
-    from prodseek.jobs.stages import main
+    from prodseek.runner.stages import main
 
     main("ingest")

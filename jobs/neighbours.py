@@ -15,21 +15,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prodseek.jobs.index import facet_vectors
-from prodseek.jobs.partitions import deal as deal_by_key
-from prodseek.jobs.recall import sampled
-from prodseek.jobs.vectors import batch_of, ids_of, packed, packed_runs, unpacked, unpacked_rows, vectors_of
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from prodseek import files
 from prodseek.config import Config, NeighboursConfig, changed_settings
 from prodseek.index.graph import Answers, GraphPlan, Part, Rows, deal, merge_answers, plan_graph
 from prodseek.index.ivf import assign_cells
 from prodseek.index.shards import quantizer_from_bytes
 from prodseek.index.stored import FACET, read_trained
+from prodseek.jobs.index import facet_vectors
+from prodseek.runs.store import Run, Store, Summary
+from prodseek.spark.arrow import batch_of, ids_of, packed, packed_runs, unpacked, unpacked_rows, vectors_of
+from prodseek.spark.index.recall import sampled
+from prodseek.spark.partitions import deal as deal_by_key
 from prodseek.spark.tables import read_table, write_table
-from prodseek.store import Run, Store, Summary
+from prodseek.storage import files
 
 # Enough rows to see how full each cell is and how often it is asked.
 _PLANNED_ON_ROWS = 65_536
@@ -348,6 +348,6 @@ def _merged(batches: list[pa.RecordBatch], k: int) -> Iterator[pa.RecordBatch]:
 
 
 if __name__ == "__main__":
-    from prodseek.jobs.stages import main
+    from prodseek.runner.stages import main
 
     main("neighbours")

@@ -8,19 +8,20 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from prodseek.jobs.detector import check_device
-from prodseek.jobs.gates import judge
-from prodseek.jobs.progress import Console
-from prodseek.jobs.stages import OpenedRun, open_run, run_stage
 from pyspark.sql import SparkSession
 
-from prodseek import __version__, files
+from prodseek import __version__
 from prodseek.config import Config, changed_settings, deciding_settings
 from prodseek.errors import DamagedError, GateError, ReconciliationError
-from prodseek.gates import Breach
+from prodseek.jobs.gates import judge
+from prodseek.runner.progress import Console
+from prodseek.runner.stages import OpenedRun, open_run, run_stage
+from prodseek.runs.gates import Breach
+from prodseek.runs.store import MANIFEST, STAGES, WORK, Run, Store, Summary
+from prodseek.runs.tables import TABLES, schema_versions
+from prodseek.spark.shipped_detector import check_device
 from prodseek.spark.tables import read_table
-from prodseek.store import MANIFEST, STAGES, WORK, Run, Store, Summary
-from prodseek.tables import TABLES, schema_versions
+from prodseek.storage import files
 
 _LIBRARIES = (
     "pyspark",
@@ -208,6 +209,6 @@ def _library_versions() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    from prodseek.jobs.stages import main
+    from prodseek.runner.stages import main
 
     main("nightly")

@@ -14,25 +14,25 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from prodseek.jobs.detector import load_shipped, ship
-from prodseek.jobs.partitions import deal
-from prodseek.jobs.photos import look, one_photo_an_image, photos_of
-from prodseek.jobs.vectors import batch_of, ids_of, list_column, slices_of
 from pyspark.sql import DataFrame, SparkSession
 
-from prodseek import files
+from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config
-from prodseek.detector_settings import detector_settings
 from prodseek.embedding.facets import FACETS
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import PROJECTION, Projection, fit_projection, fit_recipe
 from prodseek.errors import StoreError
-from prodseek.images import DecodedImage
-from prodseek.photo_source import PhotoSource
-from prodseek.slice_layout import lay_out
+from prodseek.photos.decode import DecodedImage
+from prodseek.runs.slice_layout import lay_out
+from prodseek.runs.store import Run, Store, Summary
+from prodseek.spark.arrow import batch_of, ids_of, list_column, slices_of
 from prodseek.spark.gpus import task_profile
+from prodseek.spark.partitions import deal
+from prodseek.spark.photos import look, one_photo_an_image, photos_of
+from prodseek.spark.shipped_detector import load_shipped, ship
 from prodseek.spark.tables import computed_schema, read_table, write_table
-from prodseek.store import Run, Store, Summary
+from prodseek.storage import files
+from prodseek.vision.configured import detector_settings
 from prodseek.vision.settings import NUISANCE_VERSION, DetectorSettings
 
 _ROWS_PER_PARTITION = 4096
@@ -253,6 +253,6 @@ def _apply(batches: Iterator[pa.RecordBatch], projection: object) -> Iterator[pa
 
 
 if __name__ == "__main__":
-    from prodseek.jobs.stages import main
+    from prodseek.runner.stages import main
 
     main("project")

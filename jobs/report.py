@@ -8,23 +8,10 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from prodseek.jobs.overview import PAGE, write_overview
-from prodseek.jobs.photos import one_photo_an_image
-from prodseek.jobs.report_copies import ChosenCopies, choose_copies, write_copies
-from prodseek.jobs.report_objects import (
-    FACETS,
-    choose_objects,
-    with_originals,
-    write_neighbours,
-    write_objects,
-    write_pictures,
-)
-from prodseek.jobs.report_shards import write_data
-from prodseek.jobs.thumbnails import thumbnails
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from prodseek import __version__, files
+from prodseek import __version__
 from prodseek.cluster.colours import COLOUR_NAMES
 from prodseek.config import Config
 from prodseek.duplicates.verdicts import MERGING
@@ -42,8 +29,22 @@ from prodseek.report.records import (
     VerdictWords,
 )
 from prodseek.report.wording import VERDICTS
+from prodseek.runs.store import Run, Store, Summary
+from prodseek.spark.photos import one_photo_an_image
+from prodseek.spark.report.copies import ChosenCopies, choose_copies, write_copies
+from prodseek.spark.report.objects import (
+    FACETS,
+    choose_objects,
+    with_originals,
+    write_neighbours,
+    write_objects,
+    write_pictures,
+)
+from prodseek.spark.report.overview import PAGE, write_overview
+from prodseek.spark.report.shards import write_data
+from prodseek.spark.report.thumbnails import thumbnails
 from prodseek.spark.tables import local_frame, read_table
-from prodseek.store import Run, Store, Summary
+from prodseek.storage import files
 
 # The map can be coloured by the catalogue's columns that tell few values apart; so many columns, of so many values at most.
 _MAX_ATTRIBUTES, _MAX_VALUES = 6, 256
@@ -254,6 +255,6 @@ def _about(spark: SparkSession, store: Run, n_objects: int, copies: ChosenCopies
 
 
 if __name__ == "__main__":
-    from prodseek.jobs.stages import main
+    from prodseek.runner.stages import main
 
     main("report")

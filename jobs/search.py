@@ -18,28 +18,28 @@ from typing import Annotated, Any
 
 import pyarrow as pa
 import typer
-from prodseek.jobs.detector import arrived, ship
-from prodseek.jobs.partitions import deal
-from prodseek.jobs.progress import Console
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek import files
-from prodseek.catalog import FAULT, find_catalog, read_csv_manifest
+from prodseek.catalogue.manifests import FAULT, find_catalog, read_csv_manifest
 from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
 from prodseek.errors import PromptError, ReconciliationError
 from prodseek.index.stored import FACET
-from prodseek.pipeline import map_ahead
-from prodseek.search.catalog import DEFAULT_K, Catalog, Hit, Photo, check_question, config_of, settings_of
+from prodseek.runner.progress import Console
+from prodseek.runs.store import MANIFEST, Run, Store, Summary
+from prodseek.runs.tables import table_schema
 from prodseek.search.folding import fold
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
+from prodseek.search.searchable import DEFAULT_K, Catalog, Hit, Photo, check_question, config_of, settings_of
 from prodseek.spark.gpus import task_profile
+from prodseek.spark.partitions import deal
 from prodseek.spark.session import start_session
+from prodseek.spark.shipped_detector import arrived, ship
 from prodseek.spark.tables import computed_schema, read_table, spark_schema, write_table_at
-from prodseek.store import MANIFEST, Run, Store, Summary
-from prodseek.tables import table_schema
+from prodseek.storage import files
+from prodseek.storage.read_ahead import map_ahead
 from prodseek.vision.settings import DetectorSettings
 
 _EDGES = ("x1_px", "y1_px", "x2_px", "y2_px")

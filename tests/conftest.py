@@ -15,7 +15,7 @@ from nights import SAMPLE_SETTINGS, TINY_SETTINGS, make_catalogue, prodseek
 from PIL import Image
 
 from prodseek.config import Config, load_config
-from prodseek.store import Run, Store
+from prodseek.runs.store import Run, Store
 from prodseek.vision.weights import obtain_weights
 
 REPO = Path(__file__).parent.parent
@@ -165,7 +165,7 @@ def sample_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Twelve rows of the sample: see tests/cluster/nights.py."""
+    """Twelve rows of the sample: see tests/helpers/nights.py."""
     return make_catalogue(SAMPLE, tmp_path_factory.mktemp("tiny") / "catalogue é")
 
 
@@ -206,7 +206,7 @@ def night_config(catalog: Path | str, root: Path | str, *settings: str) -> Confi
 def night(spark_session, tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:  # type: ignore[no-untyped-def]
     """One whole night over the sample catalogue, in local[2]."""
     from prodseek.jobs import nightly
-    from prodseek.jobs.progress import Console
+    from prodseek.runner.progress import Console
 
     root = tmp_path_factory.mktemp("night")
     config = night_config(SAMPLE / "catalog.csv", root, *SAMPLE_SETTINGS)

@@ -69,7 +69,7 @@ def run(
     accept: Annotated[bool, typer.Option("--accept", help="Publish the night though it is beyond a gate.")] = False,
 ) -> None:
     """Run the night, or one stage of it. A run that died is resumed, one that finished is left alone."""
-    from prodseek.jobs.stages import run_named
+    from prodseek.runner.stages import run_named
 
     run_named(stage.value, load_config(environment, config_files or (), settings or (), catalog, root), accept)
 
@@ -129,7 +129,7 @@ def search(
     Without --box, --object and --region the objects in the photo are listed.
     """
     from prodseek.search import show
-    from prodseek.search.catalog import Catalog
+    from prodseek.search.searchable import Catalog
 
     question = show.Question(image, box, object_number, region, k, facet, exclude_same_product)
     question.check()
@@ -202,7 +202,7 @@ def verify(
     root: ReadRoot = "out",
 ) -> None:
     """Read a finished run again and say whether it is sound: tables, index, cache, some photos. Exit code 1 if it is not."""
-    from prodseek.store import Store
+    from prodseek.runs.store import Store
     from prodseek.upkeep.show import show_checks
     from prodseek.upkeep.verify import run_to_verify
     from prodseek.upkeep.verify import verify as checks_of
@@ -216,7 +216,7 @@ def verify(
 @app.command()
 def status(as_json: AsJson = False, root: ReadRoot = "out") -> None:
     """List runs, the newest first: how far they are, what came in, time, size; and who is at work."""
-    from prodseek.store import Store
+    from prodseek.runs.store import Store
     from prodseek.upkeep.show import show_status
     from prodseek.upkeep.survey import survey
 
@@ -230,8 +230,8 @@ def gc(
     root: ReadRoot = "out",
 ) -> None:
     """Remove old runs, and caches and copies of photos that no run left reads. Without --delete it says what would go."""
-    from prodseek.lock import hold_root
-    from prodseek.store import Store
+    from prodseek.runs.lock import hold_root
+    from prodseek.runs.store import Store
     from prodseek.upkeep.gc import find_removals, remove
     from prodseek.upkeep.show import show_removals
 
@@ -278,7 +278,7 @@ def export_index(
 ) -> None:
     """Write the newest run's index as one file for plain faiss: `faiss.read_index(FILE)`, ids are detection_ids."""
     from prodseek.index.stored import export_index as export
-    from prodseek.store import Store
+    from prodseek.runs.store import Store
 
     manifest = export(Store.at(root).latest(), file, facet.value)
     typer.echo(f"{file}: {manifest.factory}, {manifest.n_vectors} x {manifest.d}-d, nprobe {manifest.nprobe}")

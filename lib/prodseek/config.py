@@ -14,10 +14,10 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from prodseek.catalogue.web import network_of
 from prodseek.errors import ConfigError
-from prodseek.files import user_cache_dir
-from prodseek.images import ImageLimits
-from prodseek.web import network_of
+from prodseek.photos.decode import ImageLimits
+from prodseek.storage.files import user_cache_dir
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]

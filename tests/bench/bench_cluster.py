@@ -23,7 +23,6 @@ import torch
 from bench_embedding import LabelledSet, labelled_set
 from cluster_run import planted, write_photos
 from numpy.typing import NDArray
-from prodseek.jobs import cluster, index, neighbours
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
@@ -36,9 +35,10 @@ from prodseek.cluster.groups import NOISE, coarse_size, hdbscan_groups, search_k
 from prodseek.cluster.labels import Graph, carried, nested, settled
 from prodseek.cluster.stable_ids import Content, match_groups
 from prodseek.config import Config, load_config
+from prodseek.jobs import cluster, index, neighbours
+from prodseek.runs.store import Summary
 from prodseek.spark.session import start_session
 from prodseek.spark.tables import read_table
-from prodseek.store import Summary
 
 LARGE = 10  # regions of a group that is looked at from night to night
 N_NIGHTS = 3

@@ -29,8 +29,6 @@ from bench_embedding import LabelledSet, labelled_set
 from catalogue import rows_of
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from prodseek.jobs.progress import Console as Progress
-from prodseek.jobs.stages import open_run, run_stage
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
@@ -39,8 +37,10 @@ from prodseek.config import load_config
 from prodseek.duplicates.alterations import ALTERATIONS, altered
 from prodseek.duplicates.hashes import dihedral_hashes, hamming, hashes_from_hex
 from prodseek.duplicates.train_confidence import expected_calibration_error, is_development
+from prodseek.runner.progress import Console as Progress
+from prodseek.runner.stages import open_run, run_stage
+from prodseek.runs.store import STAGES, Run
 from prodseek.spark.session import start_session
-from prodseek.store import STAGES, Run
 
 TARGET_PRECISION = 0.9
 N_DISTINCT = 1000

@@ -17,7 +17,7 @@ from rich.table import Table
 from torch import nn
 from torchvision.models import resnet50
 
-from prodseek.pipeline import map_ahead
+from prodseek.storage.read_ahead import map_ahead
 from prodseek.vision.inference import Detector, PreparedImage, load_detector
 from prodseek.vision.network import NetworkOutput
 from prodseek.vision.nms import select_batch

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from prodseek.pipeline import map_ahead
+from prodseek.storage.read_ahead import map_ahead
 from prodseek.vision.darknet import n_weights
 from prodseek.vision.darknet_cfg import Description, read_description
 from prodseek.vision.inference import Detector, load_detector

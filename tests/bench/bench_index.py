@@ -19,7 +19,6 @@ import numpy as np
 import pyarrow.parquet as pq
 from clustered import clustered
 from numpy.typing import NDArray
-from prodseek.jobs import index, neighbours
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
@@ -28,8 +27,9 @@ from synthetic_run import PeakMemory, write_run
 from prodseek.config import Config, load_config
 from prodseek.index.search import ShardedIndex
 from prodseek.index.stored import index_manifest, open_index
+from prodseek.jobs import index, neighbours
+from prodseek.runs.store import Run
 from prodseek.spark.session import start_session
-from prodseek.store import Run
 
 _JUDGED_QUERIES = 1000
 _SINGLE_QUERIES = 400

@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from prodseek.embedding.leakage import location_leakage
 from prodseek.embedding.projection import FACETS, Projection
-from prodseek.images import DecodedImage
+from prodseek.photos.decode import DecodedImage
 from prodseek.report.location import Panel, render_location
 from prodseek.vision.foreground import find_foreground
 from prodseek.vision.inference import Detector

@@ -89,11 +89,10 @@ def measure(
     proxy: FaultyProxy, threads: list[int], every: list[int | None], stall_at: int | None
 ) -> list[dict[str, Any]]:
     """Ingest all photos with each number of threads and each share of faults."""
-    from prodseek.jobs import ingest
-
     from prodseek.config import load_config
+    from prodseek.jobs import ingest
+    from prodseek.runs.store import Store
     from prodseek.spark.session import start_session
-    from prodseek.store import Store
 
     spark = start_session(load_config().spark.model_copy(update={"master": "local[2]"}))
     found = []

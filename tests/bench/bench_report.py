@@ -21,7 +21,7 @@ from rich.table import Table
 from synthetic_overview import make_overview
 from synthetic_report import Report, make_report, write_report
 
-from prodseek.images import decode_image
+from prodseek.photos.decode import decode_image
 from prodseek.report.overview import render_overview
 from prodseek.report.thumbnails import LARGE_SIDE_PX, SMALL_SIDE_PX, thumbnail
 

@@ -19,21 +19,21 @@ from pathlib import Path
 import numpy as np
 from clustered import clustered
 from numpy.typing import NDArray
-from prodseek.jobs import index
 from rich.console import Console
 from rich.table import Table
 from synthetic_run import write_listing, write_run
 
-from prodseek import files
 from prodseek.config import load_config
-from prodseek.detector_settings import detector_settings
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import PROJECTION, fit_projection
-from prodseek.images import decode_image
 from prodseek.index.stored import open_index
-from prodseek.search.catalog import Catalog
+from prodseek.jobs import index
+from prodseek.photos.decode import decode_image
+from prodseek.runs.store import Run, Store
+from prodseek.search.searchable import Catalog
 from prodseek.spark.session import start_session
-from prodseek.store import Run, Store
+from prodseek.storage import files
+from prodseek.vision.configured import detector_settings
 from prodseek.vision.inference import load_detector
 
 SAMPLE = Path(__file__).parents[1] / "data" / "sample"
@@ -42,7 +42,7 @@ _ASKED = 20
 _COLD = """
 import sys, time
 started = time.perf_counter()
-from prodseek.search.catalog import Catalog
+from prodseek.search.searchable import Catalog
 catalog = Catalog.open(sys.argv[1])
 opened = time.perf_counter()
 if sys.argv[2] == "photo":

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from prodseek.config import load_config
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import Projection, fit_projection
-from prodseek.images import DecodedImage, ImageRejected, content_id, decode_image
-from prodseek.pipeline import map_ahead
+from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
+from prodseek.storage.read_ahead import map_ahead
 from prodseek.vision.inference import Detector, PreparedImage, load_detector
 from prodseek.vision.nuisance import slice_places, slice_views
 from prodseek.vision.settings import DetectorSettings

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from prodseek.cluster.groups import search_knn
-from prodseek.store import Run, Summary
-from prodseek.tables import table_schema
+from prodseek.runs.store import Run, Summary
+from prodseek.runs.tables import table_schema
 
 _BROAD_KINDS = 60
 _REGIONS_PER_KIND = 50

@@ -22,8 +22,8 @@ from threadpoolctl import threadpool_limits
 from torchvision.ops import roi_align
 
 from prodseek.config import load_config
-from prodseek.images import decode_image
-from prodseek.pipeline import map_ahead
+from prodseek.photos.decode import decode_image
+from prodseek.storage.read_ahead import map_ahead
 from prodseek.vision.darknet import LEAKY_SLOPE, DarknetNetwork, read_weights
 from prodseek.vision.darknet_cfg import Layer, read_description
 from prodseek.vision.inference import Detector, PreparedImage, load_detector

@@ -7,9 +7,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from synthetic_report import HOSTILE_FILES, HOSTILE_TITLES, Report
 
-from prodseek.gates import Breach
-from prodseek.history import Evaluation, History, RunFigures
-from prodseek.images import RejectReason
+from prodseek.photos.decode import RejectReason
 from prodseek.report.overview_model import (
     ChangedGroup,
     ChangedPhoto,
@@ -28,7 +26,9 @@ from prodseek.report.overview_model import (
     TableFile,
 )
 from prodseek.report.thumbnails import thumbnail
-from prodseek.tables import TABLES, table_schema
+from prodseek.runs.gates import Breach
+from prodseek.runs.history import Evaluation, History, RunFigures
+from prodseek.runs.tables import TABLES, table_schema
 
 _NIGHT = datetime(2026, 11, 24, 3, 12, tzinfo=UTC)
 _EXAMPLES = 12

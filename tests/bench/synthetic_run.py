@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from prodseek.store import Run, Store, Summary
+from prodseek.runs.store import Run, Store, Summary
 
 _ROWS_PER_FILE = 131_072
 

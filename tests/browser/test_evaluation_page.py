@@ -17,7 +17,7 @@ from prodseek.report.location import Panel
 from prodseek.report.sliced_cells import UNREAD_ALPHA, VEIL, SlicedObject
 from prodseek.report.thumbnails import thumbnail
 from prodseek.report.trends import Trend
-from prodseek.slice_layout import MapReading
+from prodseek.runs.slice_layout import MapReading
 
 Open = Callable[..., Page]
 Contrast = Callable[[Page], list[tuple[float, str]]]

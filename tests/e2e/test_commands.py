@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from prodseek.index.stored import open_index
-from prodseek.store import Run, Store
+from prodseek.runs.store import Run, Store
 
 REPO = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -116,7 +116,7 @@ def test_the_index_is_exported_for_plain_faiss(night: Run, tmp_path: Path) -> No
     assert missing.returncode == 1 and "index/colour/MANIFEST.json is damaged or missing" in missing.stderr
 
 
-@pytest.mark.slow  # tests/cluster does it too
+@pytest.mark.slow  # tests/standalone does it too
 def test_spark_submit_with_the_wheel(small_catalog: Path, tmp_path: Path, tiny_weights: Path) -> None:
     built = run(
         sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, REPO

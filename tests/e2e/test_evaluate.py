@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from prodseek.evaluation.figures import N_ALONG, N_MATCHES, N_OBJECTS, draw_figures
 from prodseek.evaluation.labels import read_labels
+from prodseek.evaluation.pictures import N_ALONG, N_MATCHES, N_OBJECTS, draw_figures
 from prodseek.evaluation.run import evaluate as evaluate_labels
 from prodseek.report.evaluation_page import Figures
-from prodseek.store import Run, Store
+from prodseek.runs.store import Run, Store
 
 
 @pytest.fixture(scope="module")

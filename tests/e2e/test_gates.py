@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from nights import SAMPLE_SETTINGS
-from prodseek.jobs import nightly, report
-from prodseek.jobs.progress import Console
 
 from prodseek.errors import GateError, StoreError
-from prodseek.store import LATEST, MANIFEST, Run, Store
+from prodseek.jobs import nightly, report
+from prodseek.runner.progress import Console
+from prodseek.runs.store import LATEST, MANIFEST, Run, Store
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 
 from prodseek.errors import StoreError
 from prodseek.index.stored import open_index
-from prodseek.store import Run, Store
-from prodseek.tables import table_schema
+from prodseek.runs.store import Run, Store
+from prodseek.runs.tables import table_schema
 from prodseek.vision.nuisance import N_PLACES
 
 BAD_REASONS = {

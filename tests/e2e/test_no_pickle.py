@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from prodseek.store import Run
+from prodseek.runs.store import Run
 
 REPO = Path(__file__).parents[2]
 PICKLING = {

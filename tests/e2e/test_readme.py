@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from prodseek.images import RejectReason
+from prodseek.photos.decode import RejectReason
 from prodseek.report.wording import REASON_MEANINGS
-from prodseek.store import STAGES, Run, Store
-from prodseek.tables import table_schema
+from prodseek.runs.store import STAGES, Run, Store
+from prodseek.runs.tables import table_schema
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

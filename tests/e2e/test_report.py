@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from prodseek.jobs import report
 
+from prodseek.jobs import report
+from prodseek.runs.store import Run
 from prodseek.spark.session import suit_catalogue
-from prodseek.store import Run
 
 REPORT = "report"
 

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from nights import IS_SLOW
 from PIL import Image
-from prodseek.jobs import search as search_job
 
 from prodseek.errors import PromptError, StoreError
-from prodseek.search.catalog import Catalog
-from prodseek.store import Run
+from prodseek.jobs import search as search_job
+from prodseek.runs.store import Run
+from prodseek.search.searchable import Catalog
 
 FACETS = ("visual", "colour", "texture", "shape")
 MIN_COSINE = 0.999  # of embeddings in bf16 and fp32, in a batch and alone
@@ -133,7 +133,7 @@ def test_a_region_is_searched_without_torch(night: Run, tables) -> None:  # type
     region = tables(night, "detections").column("detection_id")[0].as_py()
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from prodseek.search.catalog import Catalog\n"
+        "from prodseek.search.searchable import Catalog\n"
         f"print(len(Catalog.open({night.root!r}).search_region({region})))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

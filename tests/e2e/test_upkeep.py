@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 from nights import SAMPLE_SETTINGS
-from prodseek.jobs import nightly
-from prodseek.jobs.progress import Console
 from pyspark.sql import SparkSession
 
 from prodseek.errors import StoreError
 from prodseek.index.stored import open_index
-from prodseek.store import Run, Store
+from prodseek.jobs import nightly
+from prodseek.runner.progress import Console
+from prodseek.runs.store import Run, Store
 from prodseek.upkeep.verify import Check, verify
 
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 from nights import TINY_SETTINGS, prodseek, tables_of
-from prodseek.jobs import nightly
-from prodseek.jobs.progress import Console
-from prodseek.jobs.stages import open_run, run_stage
 
 from prodseek.cli import explain_errors
 from prodseek.config import load_config
 from prodseek.errors import MachineError, StoreError
-from prodseek.lock import Holder, hold_root
+from prodseek.jobs import nightly
+from prodseek.runner.progress import Console
+from prodseek.runner.stages import open_run, run_stage
+from prodseek.runs.lock import Holder, hold_root
+from prodseek.runs.store import LATEST, MANIFEST, STAGES, Run, Store
 from prodseek.spark.failures import explaining_failures
-from prodseek.store import LATEST, MANIFEST, STAGES, Run, Store
 
 
 class Disk:

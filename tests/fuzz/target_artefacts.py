@@ -23,7 +23,6 @@ import numpy as np
 from fuzzing import mutated
 from hypothesis import strategies as st
 
-from prodseek import files
 from prodseek.config import load_config
 from prodseek.duplicates import confidence
 from prodseek.duplicates.features import LocalFeatures
@@ -31,7 +30,6 @@ from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import PROJECTION, Projection, fit_projection
 from prodseek.errors import ProdseekError
 from prodseek.evaluation.run import figures, read_evaluation
-from prodseek.history import EVALUATIONS, read_history
 from prodseek.index.ivf import assign_cells
 from prodseek.index.plan import IndexPlan, train_index
 from prodseek.index.shards import (
@@ -45,10 +43,12 @@ from prodseek.index.shards import (
     shard_entry,
 )
 from prodseek.index.stored import open_index, read_trained
-from prodseek.lock import LOCK, Holder, read_holder
-from prodseek.search.catalog import config_of
-from prodseek.slice_layout import slice_layout, slice_length
-from prodseek.store import LATEST, STAGES, Run, Store, Summary
+from prodseek.runs.history import EVALUATIONS, read_history
+from prodseek.runs.lock import LOCK, Holder, read_holder
+from prodseek.runs.slice_layout import slice_layout, slice_length
+from prodseek.runs.store import LATEST, STAGES, Run, Store, Summary
+from prodseek.search.searchable import config_of
+from prodseek.storage import files
 from prodseek.upkeep.gc import choose_removals
 from prodseek.upkeep.show import show_status
 from prodseek.upkeep.survey import survey

@@ -15,15 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fuzzing import mutated
 from hypothesis import strategies as st
-from prodseek.jobs.catalogue import PLACE, catalog_rows
-from prodseek.jobs.held_photos import copy_held_photos
 from pyspark.sql import SparkSession
 
-from prodseek.catalog import find_catalog
+from prodseek.catalogue.manifests import find_catalog
 from prodseek.config import load_config
 from prodseek.errors import CatalogError, StoreError
+from prodseek.runs.store import Store
+from prodseek.spark.catalogue.held_photos import copy_held_photos
+from prodseek.spark.catalogue.rows import PLACE, catalog_rows
 from prodseek.spark.tables import naming_damaged_files
-from prodseek.store import Store
 
 MEMORY_BYTES = -1  # Java reserves what it likes
 _NAMES = (

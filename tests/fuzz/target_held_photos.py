@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 from fuzzing import mutated
 from hypothesis import strategies as st
 
+from prodseek.catalogue.photo_copies import held_photos, sample_photos
 from prodseek.errors import CatalogError
-from prodseek.photo_copies import held_photos, sample_photos
 
 N_ROWS = 20
 # How files are written that must be read as they are.

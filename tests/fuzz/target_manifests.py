@@ -13,11 +13,11 @@ from typing import NamedTuple
 from fuzzing import mutated, watching
 from hypothesis import strategies as st
 
-from prodseek import files
-from prodseek.catalog import FAULT, CatalogSource, product_of, read_csv_manifest
+from prodseek.catalogue.manifests import FAULT, CatalogSource, product_of, read_csv_manifest
+from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.errors import CatalogError
-from prodseek.images import ImageLimits, ImageRejected
-from prodseek.photo_source import PhotoSource
+from prodseek.photos.decode import ImageLimits, ImageRejected
+from prodseek.storage import files
 
 _ROWS = 'product_id,uri,title\np1,photos/a.jpg,Chair\np2,"photos/b, c.jpg","two\nlines"\np3,s3://bucket/x.jpg,\n'
 _TOKENS = (

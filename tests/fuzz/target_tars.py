@@ -15,10 +15,10 @@ from typing import NamedTuple
 from fuzzing import mutated, watching
 from hypothesis import strategies as st
 
-from prodseek import tar
-from prodseek.catalog import find_catalog, list_photos
-from prodseek.images import ImageLimits, ImageRejected
-from prodseek.photo_source import PhotoSource
+from prodseek.catalogue import tars
+from prodseek.catalogue.manifests import find_catalog, list_photos
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.photos.decode import ImageLimits, ImageRejected
 
 MAX_BYTES = 1000
 _N_READ = 12
@@ -105,7 +105,7 @@ def check(case: Case) -> None:
     data = _repaired(case.data) if case.repaired else case.data
     folder = _folder()
     (folder / "x.tar").write_bytes(data)
-    tar._remembered = tar._Remembered()
+    tars._remembered = tars._Remembered()
     photos = PhotoSource(str(folder), (), ImageLimits(max_bytes=MAX_BYTES))
     may_open = {str(folder), os.path.realpath(folder), str(folder.parent), os.path.realpath(folder.parent)}
 
@@ -123,7 +123,7 @@ def check(case: Case) -> None:
             except ImageRejected as rejected:
                 assert rejected.detail and len(rejected.detail) < 5000
                 continue
-            assert len(photo) <= MAX_BYTES + 1 and photo in data and tar._plain(name) in members
+            assert len(photo) <= MAX_BYTES + 1 and photo in data and tars._plain(name) in members
         listed = list_photos(find_catalog(str(folder)))
     assert ("x.tar#" in listed) == (damage is not None)
     if damage is None:
@@ -135,7 +135,7 @@ def _as_unpacked(data: bytes) -> set[str]:
     if not data:
         return set()
     with tarfile.open(fileobj=io.BytesIO(data), mode="r:", encoding="utf-8", errors="replace") as packed:
-        return {tar._plain(member.name) for member in packed.getmembers()} - {""}
+        return {tars._plain(member.name) for member in packed.getmembers()} - {""}
 
 
 def _repaired(data: bytes) -> bytes:

@@ -11,11 +11,11 @@ from typing import NamedTuple
 from fuzzing import mutated, watching
 from hypothesis import strategies as st
 
-from prodseek import patience
-from prodseek.images import ImageLimits, ImageRejected
-from prodseek.patience import Patience
-from prodseek.photo_source import PhotoSource
-from prodseek.web import WebAccess
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.catalogue.web import WebAccess
+from prodseek.photos.decode import ImageLimits, ImageRejected
+from prodseek.storage import retries
+from prodseek.storage.retries import Patience
 
 MAX_BYTES = 2000
 TIMEOUT_SECONDS = 2.0
@@ -84,7 +84,7 @@ def cases() -> st.SearchStrategy[Case]:
 
 def check(case: Case) -> None:
     server = _server()
-    patience._healths.clear()  # a server that failed eight times is not asked again at once
+    retries._healths.clear()  # a server that failed eight times is not asked again at once
     web = WebAccess((_HOST,), TIMEOUT_SECONDS)
     photos = PhotoSource("/nowhere", (), ImageLimits(max_bytes=MAX_BYTES), Patience(1, 4 * TIMEOUT_SECONDS), web)
     uri = f"http://{_HOST}:{server.port}/{case.path}"

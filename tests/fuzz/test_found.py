@@ -13,21 +13,21 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
-from prodseek.jobs.catalogue import catalog_rows
 from target_darknet import small_network
 
-from prodseek.catalog import find_catalog
+from prodseek.catalogue.manifests import find_catalog
+from prodseek.catalogue.photo_source import _web_stamp
 from prodseek.config import load_config
 from prodseek.duplicates.confidence import MODEL_FILE, model_from_json
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.embedding.projection import Projection
 from prodseek.errors import CatalogError, DamagedError, StoreError, WeightsError
 from prodseek.evaluation.run import figures
-from prodseek.images import ImageRejected, decode_image
 from prodseek.index.shards import IndexManifest
-from prodseek.lock import Holder
-from prodseek.photo_source import _web_stamp
-from prodseek.store import MANIFEST, Store
+from prodseek.photos.decode import ImageRejected, decode_image
+from prodseek.runs.lock import Holder
+from prodseek.runs.store import MANIFEST, Store
+from prodseek.spark.catalogue.rows import catalog_rows
 from prodseek.upkeep.survey import survey
 from prodseek.vision.darknet_cfg import describe
 from prodseek.vision.resnet import load as load_resnet

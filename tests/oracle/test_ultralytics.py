@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torchvision.ops import box_iou
 
-from prodseek.images import DecodedImage
+from prodseek.photos.decode import DecodedImage
 from prodseek.vision.letterbox import letterbox
 from prodseek.vision.network import NetworkOutput
 from prodseek.vision.nms import select_detections

@@ -12,17 +12,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from prodseek.jobs import changes as stage
-from prodseek.jobs.changes import changes_since
-from prodseek.jobs.intake import intake
-from prodseek.jobs.overview import PAGE, write_overview
 from pyspark.sql import SparkSession
 
-from prodseek.images import content_id
+from prodseek.jobs import changes as stage
+from prodseek.photos.decode import content_id
 from prodseek.report.overview_model import ChangedGroup, Found, NewCopy, NewDuplicateGroup, NewPair, RejectExample
 from prodseek.report.records import About
-from prodseek.store import Run, Store, Summary
-from prodseek.tables import table_schema
+from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import table_schema
+from prodseek.spark.report.changes import changes_since
+from prodseek.spark.report.overview import PAGE, write_overview
+from prodseek.spark.report.rows_in import intake
 
 COUNTS = ("n_objects", "n_images", "n_duplicate_groups", "n_all_duplicate_groups", "n_pairs", "n_all_pairs")
 

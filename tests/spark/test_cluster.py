@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from cluster_run import write_graph, write_photos
-from prodseek.jobs import cluster, group_fit, index
 from pyspark.sql import SparkSession
 from sklearn.metrics import adjusted_mutual_info_score
 from synthetic_run import write_run
@@ -16,9 +15,11 @@ from synthetic_run import write_run
 from prodseek.index.ivf import assign_cells
 from prodseek.index.shards import quantizer_from_bytes
 from prodseek.index.stored import index_manifest, read_trained
+from prodseek.jobs import cluster, index
+from prodseek.runs.store import Run, Store, Summary
+from prodseek.spark.cluster import fit
 from prodseek.spark.session import suit_catalogue
 from prodseek.spark.tables import read_table
-from prodseek.store import Run, Store, Summary
 
 TABLES = ("curation_groups", "curation_summary", "region_map", "group_lineage")
 N_KINDS, KIND_SIZE, K = 8, 24, 16
@@ -176,7 +177,7 @@ def test_every_cell_is_in_the_sample(spark: SparkSession, tmp_path: Path, make_c
     run = write_run(tmp_path / "root", ids, vectors)
     index.run(spark, make_config(tmp_path, tmp_path / "root"), run)
     standing = spark.createDataFrame(pa.table({"detection_id": ids, "product_id": ids.astype(str)}))
-    chosen = group_fit._sampled(spark, run, standing, 1200).toArrow()
+    chosen = fit._sampled(spark, run, standing, 1200).toArrow()
     assert chosen.num_rows == 1200 and index_manifest(run).nlist == 512
     cells = assign_cells(vectors, quantizer_from_bytes(read_trained(run)[0]), 1).cells[:, 0]
     sampled = cells[np.isin(ids, chosen.column("detection_id").to_numpy())]

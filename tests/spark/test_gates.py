@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from prodseek.jobs import gates, ingest
 from pyspark.sql import SparkSession
 from synthetic_run import write_listing, write_run
 
-from prodseek.gates import embedding_drift
-from prodseek.store import Run, Store, Summary
+from prodseek.jobs import gates, ingest
+from prodseek.runs.gates import embedding_drift
+from prodseek.runs.store import Run, Store, Summary
 
 FIRST, SECOND = "20260101T000000Z-00000001", "20260102T000000Z-00000002"
 

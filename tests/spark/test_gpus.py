@@ -1,4 +1,4 @@
-"""Sharing out GPUs: the discovery script, and what is refused. That only `embed` and `project` hold one: tests/cluster."""
+"""Sharing out GPUs: the discovery script, and what is refused. That only `embed` and `project` hold one: tests/standalone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from prodseek.jobs.detector import ship
 
 from prodseek.config import load_config
-from prodseek.detector_settings import detector_settings
 from prodseek.errors import ConfigError
 from prodseek.spark.gpus import check_slots, held_gpu, task_profile
+from prodseek.spark.shipped_detector import ship
+from prodseek.vision.configured import detector_settings
 
 SCRIPT = Path(__file__).parents[2] / "conf" / "find-gpus.sh"
 GIB = 2**30

@@ -13,17 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from nights import TINY_SETTINGS, prodseek, tables_of
-from prodseek.jobs import ingest, nightly
-from prodseek.jobs.catalogue import catalog_fingerprint, catalog_rows, open_catalog
-from prodseek.jobs.progress import Console
 from pyspark.sql import SparkSession
 
+from prodseek.catalogue.photo_copies import copies_folder, copy_uri, list_copies
+from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.errors import CatalogError
-from prodseek.evaluation.figures import _Photos
-from prodseek.photo_copies import copies_folder, copy_uri, list_copies
-from prodseek.photo_source import PhotoSource
-from prodseek.search.catalog import Catalog
-from prodseek.store import Run, Store, Summary
+from prodseek.evaluation.pictures import _Photos
+from prodseek.jobs import ingest, nightly
+from prodseek.runner.progress import Console
+from prodseek.runs.store import Run, Store, Summary
+from prodseek.search.searchable import Catalog
+from prodseek.spark.catalogue.rows import catalog_fingerprint, catalog_rows, open_catalog
 
 HELD = "catalog.bytes_column=bytes"
 KEY = [("product_id", "ascending"), ("uri", "ascending")]

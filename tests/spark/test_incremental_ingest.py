@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from prodseek.jobs import ingest
 from pyspark.sql import SparkSession
 
-from prodseek.store import Run, Store, Summary
+from prodseek.jobs import ingest
+from prodseek.runs.store import Run, Store, Summary
 
 Night = Callable[..., tuple[Run, Summary]]
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute
 import pyarrow.parquet
 import pytest
-from prodseek.jobs import index, neighbours
 from pyspark.sql import SparkSession
 from synthetic_run import write_run
 
@@ -22,9 +21,10 @@ from prodseek.config import Config
 from prodseek.errors import StoreError
 from prodseek.index.recall import exact_topk
 from prodseek.index.stored import index_manifest, open_index, read_trained
+from prodseek.jobs import index, neighbours
+from prodseek.runs.store import Run, Store, Summary
 from prodseek.spark.session import suit_catalogue
 from prodseek.spark.tables import read_table
-from prodseek.store import Run, Store, Summary
 
 N_IVF = 11_000  # enough for cells
 N_SHARDS = 8
@@ -275,7 +275,7 @@ def test_no_vectors_are_an_error_that_says_so(night_of) -> None:  # type: ignore
 def test_killed_workers_leave_the_same_files(first_night: Run, tmp_path: Path) -> None:
     undisturbed = first_night
     write_run(tmp_path / "killed", *catalogue(N_IVF), undisturbed.run_id)
-    script = Path(__file__).with_name("index_with_killed_workers.py")
+    script = Path(__file__).parents[1] / "helpers" / "index_with_killed_workers.py"
     arguments = [sys.executable, str(script), str(tmp_path / "killed"), undisturbed.run_id, *SHARDED]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr

@@ -16,15 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from prodseek.jobs import ingest
-from prodseek.jobs.catalogue import catalog_fingerprint, catalog_rows, open_catalog
 from pyspark.sql import SparkSession
 
+from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import load_config
 from prodseek.errors import CatalogError, ConfigError, StoreError
-from prodseek.photo_source import PhotoSource
+from prodseek.jobs import ingest
+from prodseek.runs.store import Run
+from prodseek.spark.catalogue.rows import catalog_fingerprint, catalog_rows, open_catalog
 from prodseek.spark.session import suit_catalogue
-from prodseek.store import Run
 
 
 def ingested(spark: SparkSession, run: Run, config, tables):  # type: ignore[no-untyped-def]

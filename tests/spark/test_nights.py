@@ -12,13 +12,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from prodseek.jobs import nightly
-from prodseek.jobs.progress import Console
-from prodseek.jobs.stages import run_stage
 from pyspark.sql import SparkSession
 
-from prodseek.store import STAGES, Run, Store
-from prodseek.tables import TABLES, table_schema
+from prodseek.jobs import nightly
+from prodseek.runner.progress import Console
+from prodseek.runner.stages import run_stage
+from prodseek.runs.store import STAGES, Run, Store
+from prodseek.runs.tables import TABLES, table_schema
 
 # More nights or another walk: PRODSEEK_NIGHTS=8 PRODSEEK_SEED=3.
 N_NIGHTS = int(os.environ.get("PRODSEEK_NIGHTS", "3" if os.environ.get("PRODSEEK_SLOW_TESTS") else "1"))

@@ -20,16 +20,16 @@ from faulty_proxy import FaultyProxy
 from moto.server import ThreadedMotoServer
 
 from prodseek.index.stored import open_index
-from prodseek.store import Run
+from prodseek.runs.store import Run
 
 BUCKET = "catalogue"
 READ = """
 import sys
-from prodseek import files
-from prodseek.catalog import find_catalog, list_photos, read_csv_manifest
-from prodseek.images import ImageLimits, ImageRejected, content_id
-from prodseek.photo_copies import copies_folder, copy_name, held_photos, keep_copy, list_copies, sample_photos
-from prodseek.photo_source import PhotoSource
+from prodseek.storage import files
+from prodseek.catalogue.manifests import find_catalog, list_photos, read_csv_manifest
+from prodseek.photos.decode import ImageLimits, ImageRejected, content_id
+from prodseek.catalogue.photo_copies import copies_folder, copy_name, held_photos, keep_copy, list_copies, sample_photos
+from prodseek.catalogue.photo_source import PhotoSource
 
 manifest = find_catalog("s3://catalogue/night/products.csv")
 table = read_csv_manifest(manifest)
@@ -57,7 +57,7 @@ print(PhotoSource("/", (), ImageLimits(), copies=folder).read("/etc/passwd", ima
 
 HOLD = """
 import sys
-from prodseek import lock
+from prodseek.runs import lock
 from prodseek.errors import RootLockedError
 
 lock.SETTLE_SECONDS, lock.REFRESH_SECONDS = 0.3, 0.1
@@ -75,11 +75,11 @@ for _ in range(3):
 
 PATIENT = """
 import sys
-from prodseek import files
-from prodseek.images import ImageLimits
-from prodseek.patience import Patience
-from prodseek.photo_source import PhotoSource
-from prodseek.pipeline import map_ahead
+from prodseek.storage import files
+from prodseek.photos.decode import ImageLimits
+from prodseek.storage.retries import Patience
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.storage.read_ahead import map_ahead
 
 files.S3_REQUEST_SECONDS = 1.0
 photos = PhotoSource("s3://catalogue/night", (), ImageLimits(), Patience(5, 20.0))
@@ -89,8 +89,8 @@ print([data.decode() for data in read] == [str(number) for number in range(60)])
 
 LOG = """
 import json
-from prodseek import files
-from prodseek.logs import kept_log, log_uri
+from prodseek.storage import files
+from prodseek.runs.logs import kept_log, log_uri
 
 for attempt in range(2):
     with kept_log("s3://catalogue/store", as_json=False) as log:
@@ -106,7 +106,7 @@ import sys
 import numpy as np
 from prodseek.errors import StoreError
 from prodseek.index.stored import open_index
-from prodseek.store import Store
+from prodseek.runs.store import Store
 
 try:
     open_index(Store.at("s3://catalogue/damaged").run(sys.argv[1]))

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from prodseek.jobs import embed, ingest
 from pyspark.sql import SparkSession
 
-from prodseek.store import Store
+from prodseek.jobs import embed, ingest
+from prodseek.runs.store import Store
 
 RUN_ID = "20260101T000000Z-00000000"
 HOSTILE_DECODER = Path(__file__).parents[1] / "data" / "hostile_decoder.py"
@@ -32,7 +32,7 @@ def test_poison_is_rejected_and_its_batch_survives(
     (tmp_path / "path").mkdir()
     hurry = "\nfrom prodseek.jobs import attempts\nattempts.MAX_DECODE_SECONDS = 3.0\n"
     (tmp_path / "path" / "sitecustomize.py").write_text(HOSTILE_DECODER.read_text() + hurry)
-    script = Path(__file__).with_name("ingest_and_embed.py")
+    script = Path(__file__).parents[1] / "helpers" / "ingest_and_embed.py"
     done = subprocess.run(
         [sys.executable, str(script), str(tmp_path / "poisoned.csv"), str(tmp_path / "root"), RUN_ID],
         env={**os.environ, "PYTHONPATH": str(tmp_path / "path")},

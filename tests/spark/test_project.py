@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from prodseek.jobs import project
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from prodseek.config import Config
 from prodseek.embedding.facets import prepare
 from prodseek.embedding.projection import Projection
-from prodseek.slice_layout import layout_to_dict, slice_layout, slice_length
+from prodseek.jobs import project
+from prodseek.runs.slice_layout import layout_to_dict, slice_layout, slice_length
+from prodseek.runs.store import Run, Store, Summary
 from prodseek.spark.tables import read_table, spark_schema, write_table
-from prodseek.store import Run, Store, Summary
 
 LAYOUT = slice_layout({"stride8": 6, "stride16": 8, "stride32": 10})
 

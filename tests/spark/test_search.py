@@ -9,15 +9,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from prodseek.jobs import search
 from pyspark.sql import SparkSession
 from synthetic_run import write_listing, write_run
 
 from prodseek.config import load_config
 from prodseek.errors import CatalogError, PromptError
-from prodseek.search.catalog import Catalog
-from prodseek.store import Run, Store
-from prodseek.tables import table_schema
+from prodseek.jobs import search
+from prodseek.runs.store import Run, Store
+from prodseek.runs.tables import table_schema
+from prodseek.search.searchable import Catalog
 
 N = 1500
 N_IMAGES = 700

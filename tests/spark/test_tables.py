@@ -8,14 +8,14 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from prodseek.jobs.batches import read_batches
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructType
 
 from prodseek.errors import StoreError, TableError
+from prodseek.runs.store import Run
+from prodseek.runs.tables import TABLES, table_schema
+from prodseek.spark.batch_cache import read_batches
 from prodseek.spark.tables import local_frame, naming_damaged_files, read_table, spark_schema, write_table
-from prodseek.store import Run
-from prodseek.tables import TABLES, table_schema
 
 ROW = ("visual", "fine", "visual-1", None, "born", 0.0)
 

@@ -32,7 +32,7 @@ def imported(path: Path, package: str) -> bool:
 
 def test_the_check_sees_imports() -> None:
     assert imported(REPO / "jobs" / "ingest.py", "pyspark")
-    assert imported(REPO / "jobs" / "ingest.py", "prodseek.images")
+    assert imported(REPO / "jobs" / "ingest.py", "prodseek.photos.decode")
     assert not imported(REPO / "jobs" / "ingest.py", "prodseek.report")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.colour import rgb_to_lab
+from prodseek.photos.colour import rgb_to_lab
 
 # The sixteen basic colours of HTML 4.01 (section 6.5) with the greys, browns and pastels of CSS Color 4 (section 6.1) that
 # furniture, food and clothes come in; names as people say them.

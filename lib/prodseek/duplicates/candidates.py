@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.ids import mixed
+from prodseek.runs.ids import mixed
 
 # A code that more photos have says little, and pairing them all would be quadratic.
 MAX_PHOTOS_A_CODE = 8

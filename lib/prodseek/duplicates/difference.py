@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.colour import ciede2000, rgb_to_lab
+from prodseek.photos.colour import ciede2000, rgb_to_lab
 
 Box = tuple[float, float, float, float]
 

@@ -29,7 +29,7 @@ from prodseek.duplicates.features import code_bits, feature_codes
 from prodseek.duplicates.geometry import align
 from prodseek.duplicates.hashes import best_orientation, hashes_from_hex, pdq_hash, pdq_pairs
 from prodseek.duplicates.verification import View, measure_aligned, view
-from prodseek.images import decode_image
+from prodseek.photos.decode import decode_image
 
 SEED = 0
 N_COPIES = 3  # of each photo

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.slice_layout import GRID_COLUMNS, GRID_ROWS, SlicePart
+from prodseek.runs.slice_layout import GRID_COLUMNS, GRID_ROWS, SlicePart
 
 FACETS = ("visual", "colour", "texture", "shape")
 VISUAL_DIM = 128

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from prodseek.embedding.facets import COMPONENTS, prepare, prepared_length
 from prodseek.errors import StoreError
-from prodseek.slice_layout import SlicePart, lay_out, layout_to_dict, slice_length
+from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict, slice_length
 
 # Prepared values, at most 1, are counted in whole steps of this size. Sums of whole numbers are exact in
 # float64 up to 2^53, so however Spark splits and merges the rows, the moments, and with them the projection,

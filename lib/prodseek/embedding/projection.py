@@ -29,7 +29,7 @@ from prodseek.embedding.facets import (
 )
 from prodseek.embedding.moments import Moments, check_slices
 from prodseek.errors import StoreError
-from prodseek.slice_layout import SlicePart, lay_out, layout_to_dict
+from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict
 
 __all__ = ["FACETS", "PROJECTION", "VISUAL_DIM", "Moments", "Projection", "fit_projection", "fit_recipe"]
 

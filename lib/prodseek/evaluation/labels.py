@@ -7,8 +7,8 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from prodseek import files
 from prodseek.errors import CatalogError
+from prodseek.storage import files
 
 Pair = tuple[str, str]
 

@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic_core import from_json
 
-from prodseek import files
 from prodseek.embedding.evaluation import Ranking, ranking
 from prodseek.embedding.facets import FACETS
 from prodseek.embedding.leakage import N_FOLDS, location_leakage
 from prodseek.errors import CatalogError, StoreError
 from prodseek.evaluation.labels import LabelledPairs, in_order, matched
 from prodseek.evaluation.measures import group_scores, pair_scores, retrieval_scores, scores_by_label
-from prodseek.store import Run, read_columns
+from prodseek.runs.store import Run, read_columns
+from prodseek.storage import files
 
 KS = (1, 10)
 # The slice as it comes from the network, not projected: what the projection is to be better than.

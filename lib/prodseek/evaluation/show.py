@@ -9,15 +9,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from prodseek import files
 from prodseek.errors import StoreError
-from prodseek.evaluation.figures import draw_figures
 from prodseek.evaluation.labels import read_labels, read_pairs
+from prodseek.evaluation.pictures import draw_figures
 from prodseek.evaluation.run import changes, evaluate, figures, read_evaluation
-from prodseek.history import EVALUATIONS
 from prodseek.report.evaluation_page import Figures, render_evaluation
 from prodseek.report.trends import Trend
-from prodseek.store import Store
+from prodseek.runs.history import EVALUATIONS
+from prodseek.runs.store import Store
+from prodseek.storage import files
 
 
 def evaluate_run(

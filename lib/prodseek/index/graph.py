@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.ids import mixed
 from prodseek.index.ivf import Probes
 from prodseek.index.probe import Found, flat_cells, nearest_in_cells, on_gpu
+from prodseek.runs.ids import mixed
 
 
 class Rows(NamedTuple):

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from prodseek import files
 from prodseek.errors import StoreError
 from prodseek.index.search import Locate, ShardedIndex, check_digest, checked_bytes
 from prodseek.index.shards import FileEntry, IndexManifest, index_to_bytes
-from prodseek.store import Run
+from prodseek.runs.store import Run
+from prodseek.storage import files
 
 FACET = "visual"
 

@@ -24,15 +24,15 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 from PIL import Image
 
-from prodseek import files
-from prodseek.catalog import CatalogSource, find_catalog, list_photos, read_csv_manifest
+from prodseek.catalogue.manifests import CatalogSource, find_catalog, list_photos, read_csv_manifest
+from prodseek.catalogue.photo_copies import sample_photos
+from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config
-from prodseek.detector_settings import detector_settings
 from prodseek.errors import CatalogError, ConfigError
-from prodseek.images import ImageRejected, content_id, decode_image, pixel_hash
-from prodseek.photo_copies import sample_photos
-from prodseek.photo_source import PhotoSource
-from prodseek.slice_layout import slice_length
+from prodseek.photos.decode import ImageRejected, content_id, decode_image, pixel_hash
+from prodseek.runs.slice_layout import slice_length
+from prodseek.storage import files
+from prodseek.vision.configured import detector_settings
 from prodseek.vision.settings import DetectorSettings
 
 # Photos that one process looks at, at most, and between two looks at the clock.
@@ -41,7 +41,7 @@ _AT_A_TIME = 8
 _MAX_PROCESSES = 8
 # Of photos that are taken out of a manifest to be measured.
 _SAMPLED_BYTES = 256 * 2**20
-# Pictures of regions are decoded at so many times their size, see jobs/thumbnails.py.
+# Pictures of regions are decoded at so many times their size, see lib/prodseek/spark/report/thumbnails.py.
 _DECODE_FACTOR = 4
 _VIEWED_SIDE_PX = 832
 

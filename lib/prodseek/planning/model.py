@@ -14,9 +14,9 @@ from typing import Literal
 from prodseek.config import Config
 from prodseek.errors import ConfigError
 from prodseek.index.plan import plan_index
-from prodseek.pace import Pace
 from prodseek.planning.measure import Measured
-from prodseek.store import STAGES
+from prodseek.runs.store import STAGES
+from prodseek.runs.time_left import Pace
 
 Unit = Literal["night", "photo", "region", "pair", "viewed photo", "pair of photos shown"]
 

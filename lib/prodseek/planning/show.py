@@ -14,12 +14,12 @@ from pyarrow import fs
 from rich.markup import escape
 from rich.table import Table
 
-from prodseek import files
 from prodseek.config import Config
-from prodseek.pace import about, pace_of_newest
 from prodseek.planning.measure import Measured, list_catalog, measure
 from prodseek.planning.model import Cluster, Plan, forecast, gib, memory_bytes
-from prodseek.store import STAGES, Store
+from prodseek.runs.store import STAGES, Store
+from prodseek.runs.time_left import about, pace_of_newest
+from prodseek.storage import files
 
 _LOG_WIDTH = 160
 

@@ -10,12 +10,12 @@ from itertools import pairwise
 from jinja2 import Environment
 
 from prodseek.errors import ReconciliationError
-from prodseek.history import RunFigures
 from prodseek.report import wording
 from prodseek.report.charts import COLUMNS_SIZE, LINE_SIZE, Column, Line, columns, line
 from prodseek.report.overview_model import MAX_THUMBNAILS, Overview, RejectedRows, RejectExample
 from prodseek.report.records import About
 from prodseek.report.templating import environment
+from prodseek.runs.history import RunFigures
 
 # Examples that are seen at once; the others unfold.
 EXAMPLES_AT_FIRST = 3

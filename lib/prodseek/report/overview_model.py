@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from prodseek.gates import Breach
-from prodseek.history import History, RunFigures
 from prodseek.report.records import About
+from prodseek.runs.gates import Breach
+from prodseek.runs.history import History, RunFigures
 
 MAX_THUMBNAILS = 24
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from prodseek.report.templating import data_uri
 from prodseek.report.thumbnails import thumbnail
-from prodseek.slice_layout import MapReading
+from prodseek.runs.slice_layout import MapReading
 
 VEIL = (19, 20, 22)
 UNREAD_ALPHA = 176  # of the veil, 0..255

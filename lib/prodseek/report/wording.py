@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
-from prodseek.images import RejectReason
+from prodseek.photos.decode import RejectReason
 from prodseek.report.overview_model import Overview
 
 _MONTHS = [

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from prodseek.runs.store import Run, read_columns
 from prodseek.search.prompts import Box
-from prodseek.store import Run, read_columns
 
 _EDGES = ("x1_px", "y1_px", "x2_px", "y2_px")
 

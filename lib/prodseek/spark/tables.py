@@ -16,10 +16,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import StringType, StructField, StructType
 
-from prodseek import files
 from prodseek.errors import StoreError, TableError
-from prodseek.store import RUN_ID, Run
-from prodseek.tables import TableSchema, table_schema
+from prodseek.runs.store import RUN_ID, Run
+from prodseek.runs.tables import TableSchema, table_schema
+from prodseek.storage import files
 
 # How Spark 4 says it, in its own exceptions and in those that py4j passes on.
 _UNREADABLE = re.compile(

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from pyarrow import fs
 
-from prodseek import files
+from prodseek.catalogue.photo_copies import COPIES, copy_name, is_copy
 from prodseek.errors import StoreError
-from prodseek.logs import log_uri
-from prodseek.photo_copies import COPIES, copy_name, is_copy
-from prodseek.pipeline import map_ahead
-from prodseek.store import MANIFEST, RUN_ID, Store, read_columns
+from prodseek.runs.logs import log_uri
+from prodseek.runs.store import MANIFEST, RUN_ID, Store, read_columns
+from prodseek.storage import files
+from prodseek.storage.read_ahead import map_ahead
 from prodseek.upkeep.survey import CACHE_KEY, CACHE_KINDS, Survey, survey
 
 _DELETE_THREADS = 8

@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from prodseek.images import DecodedImage, ImageRejected, content_id, decode_image
-from prodseek.photo_source import PhotoSource
-from prodseek.search.catalog import config_of, settings_of
-from prodseek.store import Run, read_columns
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
+from prodseek.runs.store import Run, read_columns
+from prodseek.search.searchable import config_of, settings_of
 
 # What separates fp32 from bf16 is a third of this: 0.8 px and 1 - 6e-5 on the sample's photos.
 _MAX_CORNER_PX = 2.0

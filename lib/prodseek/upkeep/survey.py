@@ -9,11 +9,11 @@ from typing import Any
 
 from pyarrow import fs
 
-from prodseek import files
+from prodseek.catalogue.photo_copies import copies_folder, list_copies
 from prodseek.errors import StoreError
-from prodseek.lock import Holder, read_holder
-from prodseek.photo_copies import copies_folder, list_copies
-from prodseek.store import LATEST, STAGES, Run, Store, Summary
+from prodseek.runs.lock import Holder, read_holder
+from prodseek.runs.store import LATEST, STAGES, Run, Store, Summary
+from prodseek.storage import files
 
 # What prodseek keeps under cache/, each kind with a folder for what it was made with.
 CACHE_KINDS = ("detections", "local_features", "pair_verdicts", "looks", "thumbnails")

@@ -13,16 +13,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from prodseek import files
+from prodseek.catalogue.photo_copies import copies_folder, copy_name, copy_uri, list_copies
 from prodseek.embedding.projection import PROJECTION, Projection
 from prodseek.errors import ConfigError, StoreError, WeightsError
-from prodseek.images import content_id
 from prodseek.index.shards import FileEntry
 from prodseek.index.stored import index_folder, index_manifest
-from prodseek.photo_copies import copies_folder, copy_name, copy_uri, list_copies
-from prodseek.pipeline import map_ahead
-from prodseek.store import LATEST, MANIFEST, WORK, Run, Store, read_columns
-from prodseek.tables import TABLES, TableSchema, table_schema
+from prodseek.photos.decode import content_id
+from prodseek.runs.store import LATEST, MANIFEST, WORK, Run, Store, read_columns
+from prodseek.runs.tables import TABLES, TableSchema, table_schema
+from prodseek.storage import files
+from prodseek.storage.read_ahead import map_ahead
 from prodseek.upkeep.reembed import compare_photos
 
 # Keys of larger tables are not compared: they would have to be held in memory.

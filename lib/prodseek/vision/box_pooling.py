@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.ops import roi_align
 
-from prodseek.slice_layout import MapReading
+from prodseek.runs.slice_layout import MapReading
 
 
 def align_boxes(

@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from prodseek.errors import ConfigError
-from prodseek.images import DecodedImage
-from prodseek.pipeline import map_ahead
-from prodseek.slice_layout import SlicePart, slice_layout
+from prodseek.photos.decode import DecodedImage
+from prodseek.runs.slice_layout import SlicePart, slice_layout
+from prodseek.storage.read_ahead import map_ahead
 from prodseek.vision.foreground import Foreground, find_foreground
 from prodseek.vision.letterbox import Letterbox, letterbox
 from prodseek.vision.network import Network, NetworkOutput

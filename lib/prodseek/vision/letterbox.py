@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
-from prodseek.images import DecodedImage
+from prodseek.photos.decode import DecodedImage
 
 GREY = 127  # Darknet fills with 0.5
 

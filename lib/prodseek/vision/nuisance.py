@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from prodseek.images import DecodedImage
+from prodseek.photos.decode import DecodedImage
 from prodseek.vision.foreground import find_foreground
 from prodseek.vision.inference import Detector
 

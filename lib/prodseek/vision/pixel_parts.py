@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from prodseek.colour import RGB_TO_XYZ, WHITE_XYZ
-from prodseek.slice_layout import COLOUR_BINS, EDGE_ORIENTATIONS, EDGE_SIDE, SILHOUETTE_SIDE
+from prodseek.photos.colour import RGB_TO_XYZ, WHITE_XYZ
+from prodseek.runs.slice_layout import COLOUR_BINS, EDGE_ORIENTATIONS, EDGE_SIDE, SILHOUETTE_SIDE
 
 PATCH_PX = 48  # a multiple of SILHOUETTE_SIDE and EDGE_SIDE; every box is looked at in this many pixels a side
 CHROMA_LIMIT = 80.0  # a* and b* beyond it count as it

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from prodseek.errors import ConfigError
-from prodseek.slice_layout import SLICE_VERSION, SlicePart, layout_to_dict, slice_layout
+from prodseek.runs.slice_layout import SLICE_VERSION, SlicePart, layout_to_dict, slice_layout
 from prodseek.vision.network import NetworkDescription
 from prodseek.vision.networks import describe_network
 from prodseek.vision.weights import PinnedFile

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prodseek.slice_layout import (
+from prodseek.runs.slice_layout import (
     GEM_CHANNELS,
     GEM_MAPS,
     GRID_CHANNELS,

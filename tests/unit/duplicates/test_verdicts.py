@@ -9,7 +9,7 @@ from prodseek.duplicates.difference import Difference
 from prodseek.duplicates.hashes import Orientation
 from prodseek.duplicates.verdicts import MERGING, Evidence, PhotoFacts, Verdict, judge
 from prodseek.duplicates.verification import WHOLE, Comparison
-from prodseek.tables import table_schema
+from prodseek.runs.tables import table_schema
 
 A = PhotoFacts("a" * 64, "1" * 64, 400, 300, 30_000)
 B = PhotoFacts("b" * 64, "2" * 64, 400, 300, 20_000)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prodseek.embedding.facets import COMPONENTS, prepare
 from prodseek.embedding.moments import Moments
 from prodseek.errors import StoreError
-from prodseek.slice_layout import slice_layout, slice_length
+from prodseek.runs.slice_layout import slice_layout, slice_length
 
 LAYOUT = slice_layout({"stride8": 5, "stride16": 6, "stride32": 7})
 

@@ -10,7 +10,7 @@ from prodseek.embedding.facets import COMPONENTS, FACETS, SHAPE_WEIGHTS, VISUAL_
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import Projection, fit_projection
 from prodseek.errors import StoreError
-from prodseek.slice_layout import SlicePart, slice_layout, slice_length
+from prodseek.runs.slice_layout import SlicePart, slice_layout, slice_length
 
 LAYOUT = slice_layout({"stride8": 128, "stride16": 256, "stride32": 1024})
 SMALL_LAYOUT = slice_layout({"stride8": 3, "stride16": 5, "stride32": 4})

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config, load_config
-from prodseek.detector_settings import detector_settings
 from prodseek.errors import CatalogError, ConfigError
-from prodseek.images import ImageLimits
-from prodseek.photo_source import PhotoSource
+from prodseek.photos.decode import ImageLimits
 from prodseek.planning.measure import _sampled, list_catalog, measure_photos
+from prodseek.vision.configured import detector_settings
 
 
 def test_rows_are_counted_in_every_kind_of_catalogue(tmp_path: Path, make_jpeg) -> None:  # type: ignore[no-untyped-def]

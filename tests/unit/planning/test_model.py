@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from prodseek.config import load_config
 from prodseek.errors import ConfigError
-from prodseek.pace import Pace
 from prodseek.planning.measure import Measured
 from prodseek.planning.model import Cluster, Plan, forecast, memory_bytes
-from prodseek.store import STAGES
+from prodseek.runs.store import STAGES
+from prodseek.runs.time_left import Pace
 
 CONFIG = load_config()
 GIB = 2**30

@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 
 from prodseek.errors import ReconciliationError
-from prodseek.gates import Breach
-from prodseek.history import Evaluation, History, RunFigures
 from prodseek.report.overview import EXAMPLES_AT_FIRST, render_overview
 from prodseek.report.overview_model import (
     MAX_THUMBNAILS,
@@ -39,6 +37,8 @@ from prodseek.report.overview_model import (
 )
 from prodseek.report.records import About
 from prodseek.report.thumbnails import thumbnail
+from prodseek.runs.gates import Breach
+from prodseek.runs.history import Evaluation, History, RunFigures
 
 VOID = {"meta", "img", "input", "br", "link"}
 HOSTILE = [

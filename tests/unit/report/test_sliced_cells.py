@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from prodseek.report.sliced_cells import EDGE_ALPHA, UNREAD_ALPHA, SlicedObject, render_cells, veil
-from prodseek.slice_layout import MapReading
+from prodseek.runs.slice_layout import MapReading
 
 WEIGHTS = np.array([[0, 0.1, 0.2], [0, 0.3, 0.4], [0, 0, 0]], np.float32)
 FINE = MapReading(16, 1, WEIGHTS, np.array([24, 40], np.float32), np.array([8, 24], np.float32))

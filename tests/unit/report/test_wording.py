@@ -5,11 +5,11 @@ from typing import cast
 
 import pytest
 
-from prodseek.history import History, RunFigures
-from prodseek.images import RejectReason
+from prodseek.photos.decode import RejectReason
 from prodseek.report import wording
 from prodseek.report.overview_model import Changes, Cost, Found, Intake, Overview, RejectedRows
 from prodseek.report.records import About
+from prodseek.runs.history import History, RunFigures
 
 FINISHED = datetime(2026, 11, 4, 3, 5, tzinfo=UTC)
 

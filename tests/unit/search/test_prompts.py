@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from prodseek.errors import PromptError
+from prodseek.runs.tables import table_schema
 from prodseek.search.prompts import PromptFault, check_box, parse_box
-from prodseek.tables import table_schema
 
 NAN, INFINITE = float("nan"), float("inf")
 

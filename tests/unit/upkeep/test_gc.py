@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prodseek.catalogue.photo_copies import copies_folder, copy_name, keep_copy
 from prodseek.errors import StoreError
-from prodseek.images import content_id
-from prodseek.lock import LOCK, Holder, hold_root
-from prodseek.photo_copies import copies_folder, copy_name, keep_copy
-from prodseek.store import STAGES, Run, Store, Summary
+from prodseek.photos.decode import content_id
+from prodseek.runs.lock import LOCK, Holder, hold_root
+from prodseek.runs.store import STAGES, Run, Store, Summary
 from prodseek.upkeep.gc import Removal, choose_removals, find_removals, remove
 from prodseek.upkeep.survey import Survey, SurveyedCache, SurveyedRun, survey
 

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from prodseek.errors import StoreError
-from prodseek.store import Store
-from prodseek.tables import TABLES, table_schema
+from prodseek.runs.store import Store
+from prodseek.runs.tables import TABLES, table_schema
 from prodseek.upkeep.verify import read_whole, run_to_verify, verify
 
 SCHEMA = table_schema("duplicate_groups")

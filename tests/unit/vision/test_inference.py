@@ -18,9 +18,9 @@ from PIL import Image, ImageDraw, ImageFilter
 from torch import nn
 
 from prodseek.errors import ConfigError, WeightsError
-from prodseek.images import DecodedImage, decode_image
-from prodseek.pipeline import map_ahead
-from prodseek.slice_layout import slice_length
+from prodseek.photos.decode import DecodedImage, decode_image
+from prodseek.runs.slice_layout import slice_length
+from prodseek.storage.read_ahead import map_ahead
 from prodseek.vision.inference import (
     Detector,
     DetectorSettings,

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodseek.images import DecodedImage
+from prodseek.photos.decode import DecodedImage
 from prodseek.vision.letterbox import GREY, letterbox, place
 
 sides = st.integers(1, 9000)

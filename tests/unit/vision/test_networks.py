@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from prodseek.errors import ConfigError, WeightsError
-from prodseek.images import DecodedImage
-from prodseek.slice_layout import slice_length
+from prodseek.photos.decode import DecodedImage
+from prodseek.runs.slice_layout import slice_length
 from prodseek.vision.inference import DetectorSettings, load_detector, model_id
 from prodseek.vision.networks import NETWORKS, describe_network, load_network
 from prodseek.vision.settings import network_layout

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prodseek.images import DecodedImage
-from prodseek.slice_layout import slice_length
+from prodseek.photos.decode import DecodedImage
+from prodseek.runs.slice_layout import slice_length
 from prodseek.vision.inference import DetectorSettings, load_detector
 from prodseek.vision.nuisance import (
     CANVAS_PX,

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torchvision.ops import roi_align
 
-from prodseek.images import DecodedImage
-from prodseek.slice_layout import (
+from prodseek.photos.decode import DecodedImage
+from prodseek.runs.slice_layout import (
     GRID_CHANNELS,
     GRID_COLUMNS,
     GRID_ROWS,

@@ -1,0 +1,1 @@
+"""What is fed in: manifests, folders, tars, web servers, and the photos that they name."""

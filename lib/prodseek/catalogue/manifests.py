@@ -1,0 +1,170 @@
+"""What a catalogue is: a folder of photos or of tars of photos, or a CSV or Parquet manifest that names them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import posixpath
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import pyarrow as pa
+from pyarrow import fs
+
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.catalogue.tars import SUFFIX as TAR_SUFFIX
+from prodseek.catalogue.tars import split_member
+from prodseek.errors import CatalogError
+from prodseek.photos.decode import ImageLimits, ImageRejected
+from prodseek.storage import files
+
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".heif", ".avif",
+)  # fmt: skip
+
+FAULT = "_fault"
+
+CatalogKind = Literal["folder", "csv", "parquet"]
+
+
+@dataclass(frozen=True)
+class CatalogSource:
+    """A catalogue that is there. uri: absolute; base_uri: the folder that relative photo URIs start from."""
+
+    kind: CatalogKind
+    uri: str
+    base_uri: str
+
+
+def find_catalog(uri: str) -> CatalogSource:
+    """Tell what kind of catalogue lies at `uri`. Raises CatalogError when there is none."""
+    location = files.absolute(uri)
+    try:
+        file_system, path = files.locate(location)
+        info = file_system.get_file_info(path)
+    except (OSError, ValueError) as error:
+        raise CatalogError(f"the catalogue {location!r} cannot be read: {error}") from error
+    if info.type == fs.FileType.NotFound:
+        raise CatalogError(
+            f"there is no catalogue at {location!r}; name a folder of photos, or a CSV or Parquet manifest"
+        )
+    name = path.lower()
+    if name.endswith(".parquet"):
+        return CatalogSource("parquet", location, posixpath.dirname(location))
+    if info.type == fs.FileType.Directory:
+        return CatalogSource("folder", location, location)
+    if name.endswith(".csv"):
+        return CatalogSource("csv", location, posixpath.dirname(location))
+    raise CatalogError(
+        f"the catalogue {location!r} is neither a folder nor a .csv nor a .parquet manifest; "
+        "give the manifest one of these endings, or name a folder of photos"
+    )
+
+
+def list_photos(source: CatalogSource, allowed_roots: Sequence[str] = ()) -> list[str]:
+    """URIs of the photos under a folder and in tars there, relative to it, sorted; hidden files and folders are passed over.
+
+    A tar that cannot be read to its end is listed too, as `NAME.tar#`, under which no photo will be found. Links are
+    followed, but no folder is listed twice, so that those which go round do not matter. A name that is not UTF-8 is listed
+    with marks in it, under which no photo will be found. allowed_roots: where tars may lie beside the folder, which links
+    lead to. Raises CatalogError.
+    """
+    try:
+        file_system, path = files.locate(source.base_uri)
+        if isinstance(file_system, fs.LocalFileSystem):
+            names = _local_names(path)
+        else:
+            infos = file_system.get_file_info(fs.FileSelector(path, recursive=True))
+            names = [posixpath.relpath(info.path, path) for info in infos if info.type == fs.FileType.File]
+    except OSError as error:
+        raise CatalogError(f"the catalogue {source.uri!r} cannot be listed: {error}") from error
+    photos = PhotoSource(source.base_uri, tuple(allowed_roots), ImageLimits())
+    tars = (name for name in names if name.lower().endswith(TAR_SUFFIX) and not _is_hidden(name))
+    members = (member for tar in tars for member in _in_tar(tar, photos))
+    return sorted([*filter(_is_photo, names), *members])
+
+
+def _in_tar(name: str, photos: PhotoSource) -> list[str]:
+    try:
+        members, damage = photos.members(name)
+    except ImageRejected:
+        return [f"{name}#"]
+    return [f"{name}#{member}" for member in [*filter(_is_photo, members), *([""] if damage else [])]]
+
+
+def _is_photo(name: str) -> bool:
+    return name.lower().endswith(IMAGE_SUFFIXES) and not _is_hidden(name)
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") and part != ".." for part in name.split("/"))
+
+
+def _local_names(folder: str) -> list[str]:
+    """All that lies below a local folder and is no folder, relative to it; hidden names are passed over."""
+    names: list[str] = []
+    entered: set[str] = set()
+    pending = deque([""])
+    while pending:
+        below = pending.popleft()
+        real = os.path.realpath(os.path.join(folder, below))
+        if real in entered:
+            continue
+        entered.add(real)
+        with os.scandir(real) as entries:
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                if entry.name.startswith("."):
+                    continue
+                name = posixpath.join(below, entry.name)
+                if not os.path.isdir(entry.path):
+                    names.append(os.fsencode(name).decode(errors="replace"))
+                elif entry.is_symlink():
+                    pending.append(name)  # last, so that a folder is listed by its own name where it has one here
+                else:
+                    pending.appendleft(name)
+    return names
+
+
+def read_csv_manifest(source: CatalogSource) -> pa.Table:
+    """A CSV manifest's columns as text, null where a value is empty, and `_fault`: what is wrong with a row, else null.
+
+    Comma-separated UTF-8 with a header; values may hold quoted commas and line breaks. Raises CatalogError when it cannot
+    be read as that.
+    """
+    file_system, path = files.locate(source.uri)
+    try:
+        with file_system.open_input_stream(path) as stream:
+            lines = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
+            rows = [row for row in csv.reader(lines, strict=True) if row]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise CatalogError(f"the manifest {source.uri!r} is no CSV in UTF-8: {error}") from error
+    header = rows[0] if rows else []
+    if len({name.lower() for name in header}) != len(header):  # Spark tells no case apart
+        raise CatalogError(f"the manifest {source.uri!r} names a column twice: {', '.join(header)}")
+    body = rows[1:]
+    faults = [
+        None if len(row) == len(header) else f"row {n} has {len(row)} values, the header {len(header)}"
+        for n, row in enumerate(body, start=1)
+    ]
+    columns = {
+        name: pa.array([(row[i].strip() or None) if i < len(row) else None for row in body], pa.string())
+        for i, name in enumerate(header)
+    }
+    return pa.table({**columns, FAULT: pa.array(faults, pa.string())})
+
+
+def product_of(uri: str, product_id_from: Literal["file", "folder"]) -> str:
+    """The product of a photo that no column names: its path without the ending, or the folder it lies in.
+
+    A tar counts as the folder that it would be unpacked to, without its ending.
+    """
+    tar, member = split_member(uri)
+    if member is not None:
+        uri = f"{tar[: -len(TAR_SUFFIX)]}/{member}"
+    parent = posixpath.dirname(uri)
+    if product_id_from == "folder" and parent:
+        return parent
+    return posixpath.splitext(uri)[0]

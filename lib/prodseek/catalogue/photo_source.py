@@ -1,0 +1,166 @@
+"""Reading the photos that a catalogue names, from the places where they may lie and from nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import TypeVar
+
+from prodseek.catalogue.photo_copies import copies_folder, copy_uri
+from prodseek.catalogue.tars import list_members, read_member, split_member
+from prodseek.catalogue.web import WebAccess, check_host, fetch, head, is_web
+from prodseek.config import Config
+from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason
+from prodseek.storage import files
+from prodseek.storage.retries import Patience, persistently
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class FileStamp:
+    """Size and time of change of a photo, as its storage tells them, and a web server's ETag; None where it cannot.
+
+    Of a photo inside a tar they are the tar's.
+    """
+
+    n_bytes: int | None
+    mtime_ns: int | None
+    tag: str | None = None
+
+
+@dataclass(frozen=True)
+class PhotoSource:
+    """Where the photos of a catalogue lie. Whoever wrote the catalogue chose their names, so each is checked first.
+
+    base_uri: the folder that relative URIs start from; it may be read with all below it. allowed_roots: what else may be.
+    patience: how long storage that fails or does not answer is asked again. web: hosts that may be asked for photos.
+    copies: where the photos of a manifest that holds them itself were copied to. They are read from there by their content,
+    whatever their names say.
+    """
+
+    base_uri: str
+    allowed_roots: tuple[str, ...]
+    limits: ImageLimits
+    patience: Patience = Patience()
+    web: WebAccess = WebAccess()
+    copies: str | None = None
+
+    @classmethod
+    def of(cls, config: Config, base_uri: str, root: str) -> PhotoSource:
+        """The photos of a catalogue whose relative URIs start from `base_uri`. root: where its runs are kept."""
+        catalog = config.catalog
+        patience = Patience(catalog.read_attempts, catalog.read_timeout_seconds)
+        web = WebAccess(catalog.http_hosts, catalog.http_timeout_seconds)
+        copies = None if catalog.bytes_column is None else copies_folder(root)
+        return cls(base_uri, catalog.allowed_roots, config.images.limits, patience, web, copies)
+
+    def place(self, uri: str, image_id: str) -> str:
+        """Where a photo lies, or is thought to. Whether it may be read is not looked at."""
+        return files.resolve(uri, self.base_uri) if self.copies is None else copy_uri(self.copies, image_id)
+
+    def locate(self, uri: str) -> str:
+        """Where the photo lies that the catalogue names `uri`, or the tar that it is in. Nothing is opened. Raises
+        ImageRejected where it may not be read."""
+        if is_web(uri):
+            if not self.web.hosts:
+                raise ImageRejected(
+                    RejectReason.UNSUPPORTED_URI,
+                    f"{uri} lies on a web server; if photos may be fetched from there, name its host in catalog.http_hosts",
+                )
+            check_host(uri, self.web)
+            return uri
+        return self._checked(split_member(uri)[0])[0]
+
+    def _checked(self, uri: str) -> tuple[str, str]:
+        """What `locate` answers, and the folder, as `files.real` gives it, that makes it allowed."""
+        try:
+            located = files.resolve(uri, self.base_uri)
+            real = files.real(located)
+        except ValueError as error:
+            raise ImageRejected(RejectReason.UNSUPPORTED_URI, str(error)) from error
+        for root in map(files.real, (self.base_uri, *self.allowed_roots)):
+            if files.is_within(real, root):
+                return located, root
+        raise ImageRejected(
+            RejectReason.NOT_ALLOWED,
+            f"{real} lies neither in the catalogue's folder {self.base_uri} nor in one of catalog.allowed_roots; if it may "
+            "be read, add its folder to that setting",
+        )
+
+    def read(self, uri: str, image_id: str | None = None) -> bytes:
+        """A photo's bytes; at most `limits.max_bytes` + 1 of them. image_id: where it is known. Raises ImageRejected."""
+        if self.copies is not None:
+            if image_id is None:
+                raise ImageRejected(RejectReason.MISSING, f"the manifest holds no photo {uri}")
+            copy = self.place(uri, image_id)
+            return _read_patiently(partial(_read_at, copy, None, self.limits.max_bytes), copy, self.patience)
+
+        def read() -> bytes:
+            # A mount may hang where its links are followed as well as where the photo is read.
+            if is_web(uri):
+                return fetch(self.locate(uri), self.web, self.limits.max_bytes)
+            file, member = split_member(uri)
+            located, root = self._checked(file)
+            return _read_at(located, member, self.limits.max_bytes, root)
+
+        return _read_patiently(read, files.resolve(uri, self.base_uri), self.patience)
+
+    def members(self, uri: str) -> tuple[list[str], str | None]:
+        """What `list_members` answers, for a tar that the catalogue names `uri`. Raises ImageRejected."""
+        return _read_patiently(
+            lambda: list_members(*self._checked(uri)), files.resolve(uri, self.base_uri), self.patience
+        )
+
+    def stamp(self, uri: str) -> FileStamp:
+        """Size and time of change of a photo, without reading it."""
+        if self.copies is not None:
+            return FileStamp(None, None)
+
+        def look() -> FileStamp:
+            located = self.locate(uri)
+            if is_web(located):
+                return _web_stamp(head(located, self.web))
+            file_system, path = files.locate(located)
+            info = file_system.get_file_info(path)
+            return FileStamp(info.size, info.mtime_ns)
+
+        try:
+            return persistently(look, self.patience, files.storage_of(files.resolve(uri, self.base_uri)))
+        except (ImageRejected, OSError, ValueError):
+            return FileStamp(None, None)
+
+
+def _web_stamp(headers: dict[str, str]) -> FileStamp:
+    """What a server says of a photo, as far as it makes sense; numbers that no table holds are none."""
+    n_bytes, changed = headers.get("content-length", ""), headers.get("last-modified")
+    try:
+        mtime_ns = None if changed is None else int(parsedate_to_datetime(changed).timestamp()) * 10**9
+    except (ValueError, OverflowError):
+        mtime_ns = None
+    size = int(n_bytes) if n_bytes.isdecimal() and len(n_bytes) < 19 else None
+    return FileStamp(size, mtime_ns if mtime_ns is None or abs(mtime_ns) < 2**63 else None, headers.get("etag"))
+
+
+def read_photo(uri: str, max_bytes: int, patience: Patience = Patience()) -> bytes:
+    """The bytes of a photo at a place that its reader chose; at most `max_bytes` + 1 of them. Raises ImageRejected."""
+    return _read_patiently(partial(_read_at, *split_member(uri), max_bytes), uri, patience)
+
+
+def _read_at(located: str, member: str | None, max_bytes: int, within: str | None = None) -> bytes:
+    if member is None:
+        return files.read_bytes(located, max_bytes, within)
+    return read_member(located, member, max_bytes, within)
+
+
+def _read_patiently(read: Callable[[], T], uri: str, patience: Patience) -> T:
+    try:
+        return persistently(read, patience, files.storage_of(uri))
+    except FileNotFoundError as error:
+        raise ImageRejected(RejectReason.MISSING, f"no file at {split_member(uri)[0]}") from error
+    except ValueError as error:
+        raise ImageRejected(RejectReason.UNSUPPORTED_URI, str(error)) from error
+    except OSError as error:
+        raise ImageRejected(RejectReason.UNREADABLE, str(error)) from error

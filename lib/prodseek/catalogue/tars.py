@@ -1,0 +1,207 @@
+"""Photos inside tars, such as WebDataset's shards: `shards/0001.tar#photo 1.jpg` is the member `photo 1.jpg` of a tar.
+
+A member's name is a key and never a path. What leads out of an ordinary folder finds a member of that name, or none.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import tarfile
+import threading
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from prodseek.catalogue.web import is_web
+from prodseek.photos.decode import ImageRejected, RejectReason
+from prodseek.storage import files
+
+SUFFIX = ".tar"
+_MARK = re.compile(rf"{re.escape(SUFFIX)}#", re.IGNORECASE)
+# Of a server that takes 20 ms to answer, this much arrives in the time that one more request takes.
+_REMOTE_READ_BYTES = 256 * 1024
+# What the headers of one member may take; a long name needs 2 KiB. Beyond that it is memory that somebody wants to fill.
+_MAX_HEADER_BYTES = 1024 * 1024
+_MAX_GLOBAL_HEADERS = 1000
+# Of one tar, and of all together that a process remembers: a million members with names of 28 characters.
+_MAX_INDEX_BYTES = 128 * 1000 * 1000
+_MEMBER_BYTES = 100
+_NOT_REGULAR = -1
+# What tarfile raises on damaged headers beside its own errors.
+_DAMAGED = (tarfile.TarError, ValueError, LookupError, ArithmeticError, TypeError, RecursionError, EOFError)
+
+
+@dataclass(frozen=True)
+class TarIndex:
+    """Where the members of a tar lie. Of members of the same name the last counts, as for who unpacks the tar.
+
+    names: sorted. offsets, sizes: (N,) int64, bytes; a size of -1 is no regular file. damage: why reading ended early.
+    """
+
+    names: pa.StringArray
+    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    damage: str | None
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory that it takes, about."""
+        return int(self.names.nbytes + self.offsets.nbytes + self.sizes.nbytes)
+
+    def place(self, name: str) -> int | None:
+        """The number of the member `name`; None where there is none."""
+        found = bisect_left(range(len(self.names)), name, key=lambda number: str(self.names[number].as_py()))
+        return found if found < len(self.names) and self.names[found].as_py() == name else None
+
+
+@dataclass
+class _Remembered:
+    """The indices that this process has read, the one used last at the end."""
+
+    kept: OrderedDict[tuple[str, int, int], TarIndex] = field(default_factory=OrderedDict)
+    turns: dict[tuple[str, int, int], threading.Lock] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def get(self, key: tuple[str, int, int], read: Callable[[], TarIndex]) -> TarIndex:
+        """The index of `key`. Many threads come for the same at once; one reads it while the others wait."""
+        with self.lock:
+            turn = self.turns.setdefault(key, threading.Lock())
+        with turn:
+            with self.lock:
+                if key in self.kept:
+                    self.kept.move_to_end(key)
+                    return self.kept[key]
+            index = read()
+            with self.lock:
+                self.kept[key] = index
+                while len(self.kept) > 1 and sum(each.n_bytes for each in self.kept.values()) > _MAX_INDEX_BYTES:
+                    old, _ = self.kept.popitem(last=False)
+                    self.turns.pop(old, None)
+        return index
+
+
+_remembered = _Remembered()
+
+
+def split_member(uri: str) -> tuple[str, str | None]:
+    """A tar and the member of it that `uri` names, divided at the first `.tar#`; `uri` and None where it names a file.
+
+    In a `file://` URI the member is percent-encoded, like all of it.
+    """
+    mark = _MARK.search(uri)
+    if mark is None or is_web(uri):
+        return uri, None
+    return uri[: mark.end() - 1], files.decoded(uri, uri[mark.end() :])
+
+
+def read_member(uri: str, member: str, max_bytes: int, within: str | None = None) -> bytes:
+    """A member of the tar at `uri`; at most `max_bytes` + 1 bytes of it. within: see `files.read_bytes`.
+
+    Raises ImageRejected for what the tar holds or does not, OSError and ValueError as `files.read_bytes` does.
+    """
+    with files.open_seekable(uri, within) as (handle, n_bytes, mtime_ns):
+        index = _index(uri, handle, n_bytes, mtime_ns)
+        place = index.place(_plain(member))
+        if place is None and index.damage:
+            raise ImageRejected(
+                RejectReason.CORRUPT, f"{uri} cannot be read beyond {len(index.names)} of its members: {index.damage}"
+            )
+        if place is None:
+            raise ImageRejected(RejectReason.MISSING, f"no member {member!r} in {uri}")
+        offset, size = int(index.offsets[place]), int(index.sizes[place])
+        if size == _NOT_REGULAR:
+            raise ImageRejected(
+                RejectReason.UNSUPPORTED_URI,
+                f"the member {member!r} of {uri} is a link, a folder, a device or sparse; only plain files are read",
+            )
+        if offset + size > n_bytes:
+            raise ImageRejected(RejectReason.TRUNCATED, f"{uri} ends inside its member {member!r}")
+        handle.seek(offset)
+        return bytes(handle.read(min(size, max_bytes + 1)))
+
+
+def list_members(uri: str, within: str | None = None) -> tuple[list[str], str | None]:
+    """Names of all members of the tar at `uri`, sorted, and why there may be more. Raises OSError and ValueError."""
+    with files.open_seekable(uri, within) as (handle, n_bytes, mtime_ns):
+        index = _index(uri, handle, n_bytes, mtime_ns)
+    return index.names.to_pylist(), index.damage
+
+
+def _plain(name: str) -> str:
+    """A member's name without the `./` that it begins with where a whole folder was packed."""
+    while name.startswith("./"):
+        name = name[2:]
+    return name
+
+
+def _index(uri: str, handle: BinaryIO, n_bytes: int, mtime_ns: int) -> TarIndex:
+    def read() -> TarIndex:
+        if not files.storage_of(uri):
+            return _read_index(handle, n_bytes)
+        ahead = io.BufferedReader(cast(io.RawIOBase, handle), _REMOTE_READ_BYTES)
+        try:
+            return _read_index(ahead, n_bytes)
+        finally:
+            ahead.detach()  # which would close the handle with it
+
+    return _remembered.get((uri, n_bytes, mtime_ns), read)
+
+
+class _Headers:
+    """A tar as tarfile reads it: no further than its end, and no more in a row than headers may take."""
+
+    def __init__(self, handle: BinaryIO, n_bytes: int) -> None:
+        self._handle, self._n_bytes = handle, n_bytes
+        self.bytes_left = _MAX_HEADER_BYTES
+
+    def tell(self) -> int:
+        return self._handle.tell()
+
+    def seek(self, place: int) -> None:
+        if place < 0:
+            raise tarfile.ReadError("a header leads to before its beginning")
+        self._handle.seek(min(place, self._n_bytes))
+
+    def read(self, wanted: int) -> bytes:
+        self.bytes_left -= wanted
+        if wanted < 0 or self.bytes_left < 0:
+            raise tarfile.ReadError(f"a header of more than {_MAX_HEADER_BYTES} bytes")
+        return bytes(self._handle.read(wanted))
+
+
+def _read_index(handle: BinaryIO, n_bytes: int) -> TarIndex:
+    """Go from header to header, to the end or to the first damage. Raises OSError."""
+    headers = _Headers(handle, n_bytes)
+    found: dict[str, tuple[int, int]] = {}
+    damage, offset, index_bytes = None, -1, 0
+    try:
+        # A name that is not UTF-8 gets marks in it, by which it is found too.
+        tar = tarfile.TarFile(fileobj=cast(Any, headers), encoding="utf-8", errors="replace")
+        while (member := tar.next()) is not None:
+            if tar.offset <= offset or member.size < 0:
+                raise tarfile.ReadError("a header leads back to before itself")
+            name = _plain(member.name)
+            is_regular = member.isreg() and not member.issparse()
+            found[name] = member.offset_data, min(member.size, n_bytes + 1) if is_regular else _NOT_REGULAR
+            index_bytes += len(name) + _MEMBER_BYTES
+            if index_bytes > _MAX_INDEX_BYTES or len(tar.pax_headers) > _MAX_GLOBAL_HEADERS:
+                raise tarfile.ReadError("more members or headers than one tar may have; divide it")
+            offset, headers.bytes_left = tar.offset, _MAX_HEADER_BYTES
+            tar.members = []  # type: ignore[attr-defined]  # it would keep them all
+        # tarfile takes a header that it cannot read for the end.
+        headers.seek(tar.offset)
+        block = headers.read(tarfile.BLOCKSIZE)
+        if any(block) or len(block) not in (0, tarfile.BLOCKSIZE):
+            damage = f"no header at byte {tar.offset}"
+    except _DAMAGED as error:
+        damage = str(error) or type(error).__name__
+    names = sorted(name for name in found if name)  # `x.tar#` is to find none
+    places = np.array([found[name] for name in names], np.int64).reshape(-1, 2)
+    return TarIndex(pa.array(names, pa.string()), places[:, 0], places[:, 1], damage)

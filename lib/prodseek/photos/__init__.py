@@ -1,0 +1,1 @@
+"""One photo's bytes to pixels, colours and an id."""

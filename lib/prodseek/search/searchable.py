@@ -1,0 +1,382 @@
+"""Searching a finished run: a box in a photo, or a region of the catalogue, in; similar products out.
+
+One forward pass of the run's own network over the photo, the slice at the box, the run's projection, the run's index.
+The same code answers one prompt at a keyboard and a table of them in Spark (`jobs/search.py`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from prodseek.catalogue.photo_source import PhotoSource, read_photo
+from prodseek.config import Config
+from prodseek.embedding.projection import FACETS, PROJECTION, Projection
+from prodseek.errors import PromptError, StoreError, WeightsError
+from prodseek.index.search import ShardedIndex
+from prodseek.index.stored import FACET, index_folder, open_index
+from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
+from prodseek.runs.ids import detection_id
+from prodseek.runs.store import MANIFEST, Run, Store
+from prodseek.search.folding import fold
+from prodseek.search.likeness import Likeness, cosines_of
+from prodseek.search.prompts import Box, PromptFault, check_box
+from prodseek.search.regions import Regions
+from prodseek.search.vectors import Embeddings, ExactFacet
+from prodseek.storage import files
+from prodseek.vision.configured import detector_settings
+from prodseek.vision.settings import DetectorSettings, model_id
+
+if TYPE_CHECKING:
+    from prodseek.vision.inference import Detector
+
+DEFAULT_K = 20
+# Regions looked at for each product asked for: some are of the same product, others copies.
+_REGIONS_A_HIT = 10
+# A mix ranks candidates of the visual index anew, and what is first by colour may be far down by the whole.
+_REGIONS_A_HIT_OF_A_MIX = 50
+_WIDER = 8
+# A facet without an index is compared with every region, up to this many: a tenth of a second.
+_EXACT_REGIONS = 200_000
+
+Image = str | Path | bytes
+Vectors = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A product that was found, by the most similar of its regions.
+
+    box_px: x1 y1 x2 y2, source pixels. uri: as the catalogue names the photo. cosine_similarity: of what was asked for.
+    facets: facet -> cosine similarity.
+    """
+
+    rank: int
+    detection_id: int
+    image_id: str
+    product_id: str
+    uri: str
+    box_px: Box
+    cosine_similarity: float
+    facets: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class FoundObject:
+    """A region that the network sees in a photo. number: from 1, as `prodseek search --object` takes it.
+
+    box_px: x1 y1 x2 y2, source pixels. class_name, score: of a detection. detection_id: where the catalogue has it.
+    """
+
+    number: int
+    kind: str
+    class_name: str | None
+    score: float | None
+    box_px: Box
+    detection_id: int | None
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo that is asked about. image: its pixels, decoded as the network wants them."""
+
+    image_id: str
+    image: DecodedImage
+
+
+def check_question(k: int, facet: str) -> Likeness:
+    """What likeness is asked for. Raises PromptError for a `facet` or a `k` that no search can answer."""
+    if k < 1:
+        raise PromptError(PromptFault.INVALID_PROMPT, f"k is {k}; ask for 1 result or more")
+    return Likeness.parse(facet)
+
+
+def config_of(run: Run, manifest: dict[str, Any]) -> Config:
+    """The configuration of a finished run. Raises StoreError where this version does not know its settings."""
+    try:
+        return Config.model_validate(manifest["config"])
+    except (KeyError, ValidationError) as error:
+        raise StoreError(
+            f"run {run.run_id} was made by prodseek {manifest.get('prodseek_version')}, whose settings this version does "
+            "not know; run the night again with this version"
+        ) from error
+
+
+def settings_of(run: Run, manifest: dict[str, Any]) -> DetectorSettings:
+    """The detector that made a finished run, on what this machine has. Raises WeightsError and StoreError."""
+    made_by = manifest["stages"]["embed"]["model_id"]
+    config = config_of(run, manifest)
+    weights = config.network.weights
+    try:
+        settings = detector_settings(config)
+    except WeightsError as error:
+        raise WeightsError(
+            f"run {run.run_id} was made by {made_by}, and its weights could neither be found nor fetched; put "
+            f"{weights.file_name} with SHA-256 {weights.sha256} at {weights.folder / weights.file_name}, or search by "
+            "a region of the catalogue, which needs no network"
+        ) from error
+    if model_id(settings) != made_by:
+        raise StoreError(
+            f"run {run.run_id} was made by {made_by}, and this version of prodseek computes {model_id(settings)}, which "
+            "cannot be compared with it; run the night again with this version"
+        )
+    precision = "auto" if settings.precision == "fp16" else settings.precision
+    return replace(settings, torch_threads=0, device="auto", precision=precision)
+
+
+class _Searcher(Protocol):
+    """An index of a facet, or what stands in for one."""
+
+    def search(
+        self, queries: NDArray[np.float32], k: int, nprobe: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
+
+
+class Catalog:
+    """A run that is searched. Get one from `open`.
+
+    In memory it holds 44 bytes a region, the names of photos and products, and vectors that were used lately, up to
+    1 GiB; the index is mapped. torch is imported when the first photo is searched.
+    """
+
+    def __init__(self, run: Run, settings: DetectorSettings | None = None) -> None:
+        """settings: of the detector, where they were found out before (`settings_of`)."""
+        self.run = run
+        self._settings = settings
+        self.manifest: dict[str, Any] = run.manifest()
+        self.regions = Regions.read(run)
+        self._embeddings = Embeddings(run)
+        self._searchers: dict[str, tuple[_Searcher, int, int]] = {}
+
+    @classmethod
+    def open(cls, root: str | Path, run_id: str | None = None) -> Catalog:
+        """The newest finished run under `root`, or the one named. Raises StoreError where there is none."""
+        store = Store.at(str(root))
+        return cls(store.latest() if run_id is None else store.run(run_id))
+
+    def search(
+        self,
+        image: Image,
+        box: Sequence[float],
+        k: int = DEFAULT_K,
+        facet: str = FACET,
+        exclude_same_product: bool = False,
+    ) -> list[Hit]:
+        """The k products most similar to what is under a box, the most similar first.
+
+        image: a path, a URI or a file's bytes. box: x1 y1 x2 y2, pixels of the upright photo at full size. facet:
+        visual, colour, texture or shape; or `mix=visual:0.5,colour:0.5`, which takes candidates from the index of
+        `visual` and ranks them by the weighted mean of the facets' cosines. exclude_same_product: leave out the
+        products of this very photo and all copies of it, where the catalogue has it. Each product is one hit, and so
+        are all copies of a photo.
+
+        Raises PromptError for what cannot be answered, WeightsError where the run's network is not at hand, StoreError
+        where the run is damaged.
+        """
+        check_question(k, facet)  # before the network is loaded
+        photo = self.read(image)
+        vectors = self.embed(photo, [box])
+        own_image = self.regions.image_number(photo.image_id)
+        return self.nearest(
+            {name: rows[0] for name, rows in vectors.items()}, k, facet, own_image, exclude_same_product
+        )
+
+    def search_region(
+        self, detection_id: int, k: int = DEFAULT_K, facet: str = FACET, exclude_same_product: bool = False
+    ) -> list[Hit]:
+        """`search` for a region of the catalogue, by its stored embeddings: neither photo nor network is needed."""
+        place = self.place(detection_id)
+        vectors = self._embeddings.of(self.regions.ids[place : place + 1])
+        own_image = int(self.regions.images[place])
+        return self.nearest(
+            {name: rows[0] for name, rows in vectors.items()}, k, facet, own_image, exclude_same_product
+        )
+
+    def objects(self, image: Image) -> list[FoundObject]:
+        """What the network sees in a photo: detections, the surest first, its foreground, the frame."""
+        photo = self.read(image)
+        (found,) = self.detector.embed([(photo.image_id, photo.image)])
+        ids = [detection_id(photo.image_id, region.kind, region.class_name, region.box) for region in found.regions]
+        return [
+            FoundObject(
+                number,
+                region.kind,
+                region.class_name,
+                region.score,
+                region.box,
+                region_id if self.regions.place(region_id) is not None else None,
+            )
+            for number, (region, region_id) in enumerate(zip(found.regions, ids, strict=True), start=1)
+        ]
+
+    def read(self, image: Image) -> Photo:
+        """Read and decode a photo, wherever its caller has it. Raises PromptError that says what is wrong with it."""
+        if isinstance(image, bytes):
+            return self._decoded("the photo", lambda: image)
+        location = self.location(str(image))
+        return self._decoded(f"the photo {str(image)!r}", lambda: read_photo(location, self.config.images.max_bytes))
+
+    def read_named(self, uri: str, allowed_roots: Sequence[str] = ()) -> Photo:
+        """`read` for a photo that a table names as the catalogue does: only from where the catalogue's photos may lie, and
+        from `allowed_roots`."""
+        image_id = self._copied(uri)
+        if image_id is not None:
+            return self._decoded(f"the photo {uri!r}", lambda: self.photos.read(uri, image_id))
+        photos = replace(self.photos, copies=None, allowed_roots=(*self.photos.allowed_roots, *allowed_roots))
+        return self._decoded(f"the photo {uri!r}", lambda: photos.read(uri))
+
+    def location(self, image: str) -> str:
+        """Where a photo lies that a person names: a file, or the copy of a photo in the manifest that is named so there."""
+        image_id = self._copied(image)
+        if image_id is None or os.path.isfile(image):
+            return files.absolute(image)
+        return self.photos.place(image, image_id)
+
+    def _copied(self, uri: str) -> str | None:
+        """The image_id of a photo that the catalogue names `uri` where its manifest holds the photos, else None."""
+        return None if self.photos.copies is None else self.regions.image_named(uri)
+
+    def _decoded(self, name: str, read: Callable[[], bytes]) -> Photo:
+        try:
+            data = read()
+            decoded = decode_image(data, self.config.images.limits, enough_side_px=self.detector.enough_side_px)
+            return Photo(content_id(data), decoded)
+        except ImageRejected as rejected:
+            raise PromptError(
+                rejected.reason.value, f"{name} cannot be read ({rejected}); give a photo that opens"
+            ) from rejected
+
+    def embed(self, photo: Photo, boxes: Sequence[Sequence[float]]) -> dict[str, NDArray[np.float32]]:
+        """Facet -> (N, d) float32 of unit length, for boxes of one photo by one pass of the network. Raises PromptError."""
+        inside = [check_box(box, photo.image.width_px, photo.image.height_px) for box in boxes]
+        return self._projection.apply(self.detector.embed_boxes(photo.image, inside))
+
+    def nearest(
+        self, query: Vectors, k: int, facet: str, own_image: int | None, exclude_same_product: bool
+    ) -> list[Hit]:
+        """`search` for vectors that are at hand. query: facet -> (d,). own_image: number of the image they are of."""
+        likeness = check_question(k, facet)
+        searched = likeness.facet or FACET
+        searcher, nprobe, nlist = self._searcher(searched)
+        excluding = exclude_same_product and own_image is not None
+        wanted = k * (_REGIONS_A_HIT if likeness.facet else _REGIONS_A_HIT_OF_A_MIX)
+        n_regions = len(self.regions.ids)
+        while True:
+            wanted, nprobe = min(wanted, n_regions), min(nprobe, nlist)
+            found, found_cosine = searcher.search(query[searched][None], wanted, nprobe)
+            ids, cosine = found[0][found[0] >= 0], found_cosine[0][found[0] >= 0]
+            if likeness.facet is None:
+                cosine = likeness.cosine(query, self._embeddings.of(ids))
+                order = np.lexsort((ids, -cosine))
+                ids, cosine = ids[order], cosine[order]
+            hits = self._folded(ids, cosine, k, own_image if excluding else None)
+            if len(hits) == k or (wanted == n_regions and nprobe == nlist):
+                return self._with_facets(hits, query)
+            wanted, nprobe = wanted * _WIDER, nprobe * _WIDER
+
+    def place(self, detection_id: int) -> int:
+        """Where a region stands in `regions`. Raises PromptError for one that the run does not have."""
+        place = self.regions.place(detection_id)
+        if place is None:
+            raise PromptError(
+                PromptFault.UNKNOWN_REGION,
+                f"run {self.run.run_id} has no region {detection_id}; take a detection_id from its table detections",
+            )
+        return place
+
+    @cached_property
+    def photos(self) -> PhotoSource:
+        """Where the photos of the run's catalogue are read."""
+        return PhotoSource.of(self.config, str(self.manifest["stages"]["ingest"]["base_uri"]), self.run.root)
+
+    @cached_property
+    def config(self) -> Config:
+        """The run's configuration."""
+        return config_of(self.run, self.manifest)
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The run's network, loaded when it is first asked for."""
+        settings = self._settings or settings_of(self.run, self.manifest)
+        # Imported here, for torch takes seconds and a region of the catalogue needs none.
+        from prodseek.vision.inference import load_detector
+
+        return load_detector(settings)
+
+    @cached_property
+    def _projection(self) -> Projection:
+        try:
+            return Projection.from_bytes(files.read_bytes(self.run.path(PROJECTION)))
+        except OSError as error:
+            raise StoreError(f"{self.run.path(PROJECTION)} cannot be read: {error}; run the night again") from error
+
+    def _searcher(self, facet: str) -> tuple[_Searcher, int, int]:
+        """What is searched for a facet, its nprobe and its nlist."""
+        if facet not in self._searchers:
+            indexed = [name for name in FACETS if files.exists(self.run.path(index_folder(name), MANIFEST))]
+            if facet in indexed:
+                index: ShardedIndex = open_index(self.run, facet)
+                self._searchers[facet] = (index, index.manifest.nprobe, index.manifest.nlist)
+            elif len(self.regions.ids) <= _EXACT_REGIONS:
+                exact = ExactFacet.read(self.run, facet)
+                self._searchers[facet] = (exact, exact.nprobe, exact.nlist)
+            else:
+                raise PromptError(
+                    PromptFault.INVALID_PROMPT,
+                    f"run {self.run.run_id} has no index of {facet}, and comparing all {len(self.regions.ids)} regions "
+                    f"takes too long: set index.facets to [{', '.join((*indexed, facet))}] for the next night, or ask for "
+                    f"mix=visual:0.2,{facet}:0.8",
+                )
+        return self._searchers[facet]
+
+    def _folded(
+        self, ids: NDArray[np.int64], cosine: NDArray[np.float32], k: int, excluded_image: int | None
+    ) -> list[Hit]:
+        regions = self.regions
+        places = np.searchsorted(regions.ids, ids)
+        rows = [
+            (candidate, row)
+            for candidate, image in enumerate(regions.images[places].tolist())
+            for row in regions.rows_of(image)
+        ]
+        originals = regions.originals[regions.images[places]].tolist()
+        kept = fold(
+            ((int(regions.products[row]), originals[candidate]) for candidate, row in rows),
+            k,
+            () if excluded_image is None else regions.products_of(excluded_image),
+            () if excluded_image is None else (int(regions.originals[excluded_image]),),
+        )
+        hits = []
+        for rank, (candidate, row) in enumerate((rows[place] for place in kept), start=1):
+            place = int(places[candidate])
+            hits.append(
+                Hit(
+                    rank,
+                    int(ids[candidate]),
+                    regions.image_ids[int(regions.images[place])].as_py(),
+                    regions.photos["product_id"][row].as_py(),
+                    regions.photos["uri"][row].as_py(),
+                    regions.box_px(place),
+                    float(cosine[candidate]),
+                    {},
+                )
+            )
+        return hits
+
+    def _with_facets(self, hits: list[Hit], query: Vectors) -> list[Hit]:
+        if not hits:
+            return hits
+        vectors = self._embeddings.of(np.array([hit.detection_id for hit in hits], np.int64))
+        cosines = cosines_of(query, vectors)
+        return [
+            replace(hit, facets={facet: float(values[row]) for facet, values in cosines.items()})
+            for row, hit in enumerate(hits)
+        ]

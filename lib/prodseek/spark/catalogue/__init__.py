@@ -1,0 +1,1 @@
+"""The rows of a catalogue and their photos, in Spark."""

@@ -1,0 +1,115 @@
+"""Photos that a Parquet manifest holds, copied to where later stages read single ones; their bytes go through no shuffle."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+from pyspark import Accumulator
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from prodseek.catalogue.manifests import FAULT
+from prodseek.catalogue.photo_copies import copies_folder, held_photos, keep_copy
+from prodseek.config import Config
+from prodseek.errors import CatalogError
+from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason, check_size, content_id
+from prodseek.runs.store import WORK, Run
+from prodseek.runs.tables import table_schema
+from prodseek.spark.catalogue.rows import PLACE
+from prodseek.spark.tables import computed_schema
+from prodseek.storage import files
+from prodseek.storage.read_ahead import map_ahead
+
+# Rows of the manifest without their photos, whose contents are known by then.
+_HELD = f"{WORK}/held"
+# Digits of the image_id that tell the photos of a product apart.
+_NAME_DIGITS = 16
+_BATCH_ROWS = 1024
+_TEXTS = (FAULT, "reason", "detail")
+
+
+def copy_held_photos(
+    spark: SparkSession, rows: DataFrame, config: Config, store: Run, n_copied: Accumulator[int]
+) -> DataFrame:
+    """The rows of `catalog_rows` with image_id and n_bytes, or reason and detail, in place of where the photo stands.
+
+    Photos that are not among the copies yet are added to them. Where no column names the photos, each is called like its
+    product, and those of a product that has several `product_id#first digits of image_id`: whatever the order of the rows
+    is, a photo keeps its name. Raises CatalogError for a manifest that is damaged.
+    """
+    copy = partial(
+        _copied,
+        column=config.catalog.bytes_column,
+        folder=copies_folder(store.root),
+        limits=config.images.limits,
+        threads=config.ingest.read_threads,
+        n_copied=n_copied,
+    )
+    placed = rows.withColumn(PLACE, F.struct(f"{PLACE}.file_path", f"{PLACE}.row_index"))
+    uri = files.spark_uri(store.path(_HELD))
+    try:
+        placed.mapInArrow(copy, computed_schema("images", *_TEXTS)).write.mode("overwrite").parquet(uri)
+    except PySparkException as error:
+        damaged = re.search(rf"{CatalogError.__name__}: (.+)", str(error))
+        if damaged is None:
+            raise
+        raise CatalogError(damaged[1]) from error
+    held = spark.read.parquet(uri)
+    if config.catalog.uri_column is not None:
+        return held
+    n_photos = F.count(F.lit(1)).over(Window.partitionBy("product_id"))
+    number = F.when(n_photos > 1, F.substring("image_id", 1, _NAME_DIGITS))
+    return held.withColumn("uri", F.when(F.col("product_id").isNotNull(), F.concat_ws("#", "product_id", number)))
+
+
+def _copied(
+    batches: Iterator[pa.RecordBatch],
+    column: str,
+    folder: str,
+    limits: ImageLimits,
+    threads: int,
+    n_copied: Accumulator[int],
+) -> Iterator[pa.RecordBatch]:
+    def copy(row_and_photo: tuple[dict[str, Any], bytes | None]) -> dict[str, Any]:
+        row, photo = row_and_photo
+        try:
+            if photo is None:
+                raise ImageRejected(RejectReason.MISSING, f"the row holds no photo in its column {column!r}")
+            check_size(len(photo), limits)
+        except ImageRejected as rejected:
+            return {**row, "reason": rejected.reason.value, "detail": rejected.detail}
+        image_id = content_id(photo)
+        if keep_copy(folder, image_id, photo):
+            copied.append(image_id)
+        return {**row, "image_id": image_id, "n_bytes": len(photo)}
+
+    copied: list[str] = []
+    fields = [field.with_nullable(True) for field in table_schema("images").arrow]
+    schema = pa.schema([*fields, *(pa.field(name, pa.string()) for name in _TEXTS)])
+    rows = map_ahead(copy, _with_photos(batches, column), threads)
+    while some := list(islice(rows, _BATCH_ROWS)):
+        yield pa.RecordBatch.from_pylist(some, schema)
+    n_copied.add(len(copied))
+
+
+def _with_photos(batches: Iterator[pa.RecordBatch], column: str) -> Iterator[tuple[dict[str, Any], bytes | None]]:
+    """Each row with its photo. A task's rows stand one after the other in their file, which is read along with them."""
+    photos: Iterator[bytes | None] = iter(())
+    reached = None
+    for row in (row for batch in batches for row in batch.to_pylist()):
+        place = row.pop(PLACE)
+        path, number = place["file_path"], place["row_index"]
+        if (path, number) != reached:
+            photos = held_photos(files.from_spark(path), column, number)
+        try:
+            photo = next(photos)
+        except StopIteration:
+            raise CatalogError(f"{path} was replaced while it was read; start the same command again") from None
+        yield row, photo
+        reached = path, number + 1

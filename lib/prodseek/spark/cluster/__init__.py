@@ -1,0 +1,1 @@
+"""Curation groups, in Spark."""

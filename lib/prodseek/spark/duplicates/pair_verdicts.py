@@ -1,0 +1,188 @@
+"""Verdicts on pairs of photos, from their pixels. Each is kept: a pair is looked at once, whichever night."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
+
+from prodseek.config import DuplicatesConfig
+from prodseek.duplicates.features import LocalFeatures
+from prodseek.duplicates.geometry import align
+from prodseek.duplicates.hashes import best_orientation, hashes_from_hex
+from prodseek.duplicates.verdicts import Evidence, PhotoFacts, judge, verdicts_recipe
+from prodseek.duplicates.verification import View, measure_aligned, worth_measuring
+from prodseek.embedding.facets import FACETS
+from prodseek.runs.store import Run
+from prodseek.runs.tables import schema_versions, table_schema
+from prodseek.spark.batch_cache import new_batch_uri, read_batches
+from prodseek.spark.duplicates.local_features import KeptFeatures
+from prodseek.spark.photos import WorkingPhotos
+from prodseek.spark.tables import computed_schema, read_table
+from prodseek.storage import files
+
+SIDES = ("a", "b")
+_PAIR = ["image_id_a", "image_id_b"]
+# What depends on the night, not on the two photos.
+_NAMES = [f"{name}_{side}" for side in SIDES for name in ("product_id", "uri")]
+# Photos whose pixels are kept: pairs of one photo follow one another.
+_KEPT_PHOTOS = 128
+
+
+@dataclass(frozen=True)
+class Judges:
+    """Judges pairs of this night's photos.
+
+    photos: one row of `images` for each image_id. kept: their local features.
+    """
+
+    spark: SparkSession
+    store: Run
+    settings: DuplicatesConfig
+    photos: DataFrame
+    kept: KeptFeatures
+    read: WorkingPhotos
+
+    @property
+    def cache(self) -> tuple[str, str]:
+        """Kind and key of the cache's folder."""
+        recipe, schema = verdicts_recipe(self.settings.max_pdq_hamming), schema_versions()["near_duplicates"]
+        return "pair_verdicts", f"recipe={recipe},schema={schema}"
+
+    def judge(self, pairs: DataFrame) -> tuple[DataFrame, int]:
+        """The pairs on which a verdict is passed, as rows of `near_duplicates` with overlaid_side; and how many were new.
+
+        pairs: image_id_a, image_id_b, each pair once.
+        """
+        cache_uri = self.store.cache_folder(*self.cache)
+        known = read_batches(self.spark, cache_uri, _stored_schema())
+        todo = pairs.join(known.select(*_PAIR), _PAIR, "left_anti").cache()
+        n_todo = todo.count()
+        if n_todo:
+            judged = self._look_at(todo, n_todo)
+            judged.write.parquet(files.spark_uri(new_batch_uri(cache_uri, self.store.run_id)))
+            known = read_batches(self.spark, cache_uri, _stored_schema())
+        todo.unpersist()
+        found = known.join(pairs, _PAIR, "left_semi").where(F.col("confidence") >= self.settings.min_confidence)
+        return self._named(found), n_todo
+
+    def _look_at(self, pairs: DataFrame, n_pairs: int) -> DataFrame:
+        n_partitions = max(1, -(-n_pairs // self.settings.pairs_per_partition))
+        described = pairs
+        features = self.kept.features(pairs.select(F.explode(F.array(*_PAIR)).alias("image_id")).distinct())
+        for side in SIDES:
+            facts = [F.col(name).alias(f"{name}_{side}") for name in self.photos.columns if name != "attributes"]
+            seen = [F.col(name).alias(f"{name}_{side}") for name in features.columns]
+            key = f"image_id_{side}"
+            described = described.join(self.photos.select(*facts), key).repartition(n_partitions, key)
+            # A photo that can no longer be read has no features; the next night tries its pairs again.
+            described = described.join(features.select(*seen).repartition(n_partitions, key), key)
+        judge_pairs = partial(_judge_rows, read=self.read, max_pdq_hamming=self.settings.max_pdq_hamming)
+        return described.mapInArrow(judge_pairs, _stored_schema())
+
+    def _named(self, judged: DataFrame) -> DataFrame:
+        named = judged
+        for side in SIDES:
+            names = [F.col(name).alias(f"{name}_{side}") for name in ("image_id", "product_id", "uri")]
+            named = named.join(self.photos.select(*names), f"image_id_{side}")
+        named = named.join(self._cosines(judged.select(*_PAIR)), _PAIR, "left")
+        evidence = F.col("evidence")
+        for facet in FACETS:
+            evidence = evidence.withField(f"cosine_{facet}", F.col(f"cosine_{facet}"))
+        return named.withColumn("evidence", evidence).select(
+            *table_schema("near_duplicates").column_names, "overlaid_side"
+        )
+
+    def _cosines(self, pairs: DataFrame) -> DataFrame:
+        """Cosine similarity of the photos' primary regions, by facet."""
+        primary = (
+            read_table(self.spark, self.store, "detections").where("is_primary").select("detection_id", "image_id")
+        )
+        vectors = primary.join(read_table(self.spark, self.store, "embeddings"), "detection_id")
+        for side in SIDES:
+            renamed = [F.col(name).alias(f"{name}_{side}") for name in ("image_id", *FACETS)]
+            pairs = pairs.join(vectors.select(*renamed), f"image_id_{side}")
+        cosines = [_dot(F.col(f"{facet}_a"), F.col(f"{facet}_b")).alias(f"cosine_{facet}") for facet in FACETS]
+        return pairs.select(*_PAIR, *cosines)
+
+
+def _dot(a: Column, b: Column) -> Column:
+    products = F.zip_with(a, b, lambda x, y: (x * y).cast("double"))
+    return F.aggregate(products, F.lit(0.0), lambda total, product: total + product).cast("float")
+
+
+def _stored_schema() -> StructType:
+    """`near_duplicates` without what depends on the night; without verdict where the two share nothing."""
+    fields = [field for field in computed_schema("near_duplicates", "overlaid_side").fields if field.name not in _NAMES]
+    return StructType([StructField(field.name, field.dataType) for field in fields])
+
+
+def _stored_arrow_schema() -> pa.Schema:
+    fields = [field.with_nullable(True) for field in table_schema("near_duplicates").arrow if field.name not in _NAMES]
+    return pa.schema([*fields, pa.field("overlaid_side", pa.string())])
+
+
+def _judge_rows(
+    batches: Iterator[pa.RecordBatch], read: WorkingPhotos, max_pdq_hamming: int
+) -> Iterator[pa.RecordBatch]:
+    pixels_of = lru_cache(_KEPT_PHOTOS)(read)
+    schema = _stored_arrow_schema()
+    for batch in batches:
+        judged = (_judged(pair, pixels_of, max_pdq_hamming) for pair in batch.to_pylist())
+        yield pa.RecordBatch.from_pylist([row for row in judged if row is not None], schema)
+
+
+def _judged(
+    pair: dict[str, Any], pixels_of: Callable[[str, str], NDArray[np.uint8] | None], max_pdq_hamming: int
+) -> dict[str, Any] | None:
+    """What is kept of a pair; None where one of the two can no longer be read."""
+    facts_a, facts_b = (_photo_facts(pair, side) for side in SIDES)
+    orientation, hamming = best_orientation(*hashes_from_hex([pair["pdq_hash_a"], pair["pdq_hash_b"]]))
+    comparison, took_ms = None, None
+    if facts_a.pixel_hash != facts_b.pixel_hash:
+        started = time.process_time()
+        # The best of eight unlike hashes says nothing about how a photo was turned.
+        turned = orientation if hamming <= max_pdq_hamming else None
+        features = [LocalFeatures.from_bytes(pair[f"points_{side}"], pair[f"histograms_{side}"]) for side in SIDES]
+        found = align(*features)
+        if worth_measuring(found, turned):
+            pixels = [pixels_of(pair[f"uri_{side}"], pair[f"image_id_{side}"]) for side in SIDES]
+            if pixels[0] is None or pixels[1] is None:
+                return None
+            comparison = measure_aligned(View(pixels[0], features[0]), View(pixels[1], features[1]), found, turned)
+        took_ms = 1000 * (time.process_time() - started)
+    kept = {name: pair[name] for name in _PAIR}
+    evidence = Evidence(hamming, comparison, took_ms)
+    judgement = judge(evidence, facts_a, facts_b)
+    if judgement is None:
+        return kept
+    values = evidence.to_dict()
+    return {
+        **kept,
+        "verdict": judgement.verdict.value,
+        "confidence": judgement.confidence,
+        "evidence": values,
+        "overlaid_side": values.get("overlaid_side"),
+        **_box_px("a", evidence.box_a, facts_a),
+        **_box_px("b", evidence.box_b, facts_b),
+    }
+
+
+def _photo_facts(pair: dict[str, Any], side: str) -> PhotoFacts:
+    names = ("image_id", "pixel_hash", "width_px", "height_px", "n_bytes")
+    return PhotoFacts(*(pair[f"{name}_{side}"] for name in names))
+
+
+def _box_px(side: str, box: tuple[float, float, float, float], photo: PhotoFacts) -> dict[str, float]:
+    sizes = (photo.width_px, photo.height_px, photo.width_px, photo.height_px)
+    names = ("x1", "y1", "x2", "y2")
+    return {f"{name}_{side}_px": part * size for name, part, size in zip(names, box, sizes, strict=True)}

@@ -1,0 +1,70 @@
+"""Looking at pixels again after the pass: bounded decodes of a bounded number of photos, in Spark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.config import Config
+from prodseek.duplicates.features import WORKING_SIDE_PX
+from prodseek.duplicates.verification import at_working_size
+from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
+from prodseek.runs.store import Run
+from prodseek.spark.tables import read_table
+
+Box = tuple[float, float, float, float]
+
+
+def photos_of(config: Config, store: Run) -> PhotoSource:
+    """Where the photos of the run's catalogue are read."""
+    store.require("reading photos", "ingest")
+    summary = store.summary("ingest")
+    return PhotoSource.of(config, "" if summary is None else str(summary.facts["base_uri"]), store.root)
+
+
+def look(uri: str, image_id: str, photos: PhotoSource, max_side_px: int) -> DecodedImage | None:
+    """A photo at bounded size; None when it can no longer be read, or another lies there now."""
+    try:
+        data = photos.read(uri, image_id)
+        return decode_image(data, photos.limits, max_side_px) if content_id(data) == image_id else None
+    except ImageRejected:
+        return None
+
+
+@dataclass(frozen=True)
+class WorkingPhotos:
+    """Reads photos at the size that copies are found at."""
+
+    photos: PhotoSource
+
+    def __call__(self, uri: str, image_id: str) -> NDArray[np.uint8] | None:
+        image = look(uri, image_id, self.photos, WORKING_SIDE_PX)
+        return None if image is None else at_working_size(image.pixels)
+
+
+def shrunk_box(image: DecodedImage, box_px: Box) -> tuple[int, int, int, int]:
+    """A box in full-size pixels as whole pixels of `image.pixels`, at least one pixel large."""
+    height, width = image.pixels.shape[:2]
+    x_scale, y_scale = width / image.width_px, height / image.height_px
+    x1 = min(int(box_px[0] * x_scale), width - 1)
+    y1 = min(int(box_px[1] * y_scale), height - 1)
+    x2 = max(x1 + 1, min(round(box_px[2] * x_scale), width))
+    y2 = max(y1 + 1, min(round(box_px[3] * y_scale), height))
+    return x1, y1, x2, y2
+
+
+def uris_of_images(spark: SparkSession, store: Run) -> DataFrame:
+    """image_id, uri: one for each image, the first by name."""
+    return read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
+
+
+def one_photo_an_image(spark: SparkSession, store: Run) -> DataFrame:
+    """Rows of `images`, one for each image_id: the first by product_id and uri."""
+    first = Window.partitionBy("image_id").orderBy("product_id", "uri")
+    images = read_table(spark, store, "images").withColumn("place", F.row_number().over(first))
+    return images.where("place = 1").drop("place")

@@ -1,0 +1,1 @@
+"""The report's figures and pictures, in Spark."""

@@ -1,0 +1,97 @@
+"""The report's first page, out of a run's summaries and tables and of the runs before it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from prodseek.config import Config
+from prodseek.jobs.gates import BREACHES
+from prodseek.report.overview import render_overview
+from prodseek.report.overview_model import Cost, IndexQuality, Overview, TableFile, wanted_photos
+from prodseek.report.records import About
+from prodseek.runs.gates import Breach
+from prodseek.runs.history import figures_of, read_history
+from prodseek.runs.store import STAGES, Run, Store
+from prodseek.runs.tables import TABLES, table_schema
+from prodseek.spark.photos import one_photo_an_image
+from prodseek.spark.report.changes import changes_since
+from prodseek.spark.report.rows_in import intake
+from prodseek.spark.report.thumbnails import thumbnails
+from prodseek.spark.tables import read_table
+from prodseek.storage import files
+
+PAGE = "report/index.html"
+_BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
+
+
+def write_overview(spark: SparkSession, config: Config, store: Run, about: About, objects: DataFrame) -> int:
+    """Compare the run with the last one and write the page; returns its size in bytes.
+
+    objects: image_id and number of those that the other pages show.
+    """
+    summaries = [summary for stage in STAGES if (summary := store.summary(stage)) is not None]
+    runs = Store(store.root)
+    before = runs.before(store)
+    changes = None if before is None else changes_since(spark, store, before)
+    wanted = [] if changes is None else sorted({photo.image_id for photo in wanted_photos(changes)})
+    rows = {table: count for summary in summaries for table, count in summary.rows.items()}
+    facts = {summary.stage: summary.facts for summary in summaries}
+    index = facts["index"]
+    page = render_overview(
+        Overview(
+            about=about,
+            figures=figures_of(store.run_id, datetime.fromisoformat(about["finished"]), summaries),
+            intake=intake(spark, store, facts["ingest"]["input_rows"]),
+            cost=Cost(spark.sparkContext.defaultParallelism, config.report.price_per_core_hour, config.report.currency),
+            history=read_history(runs, store.run_id),
+            changes=changes,
+            thumbnails=_thumbnails(spark, config, store, wanted),
+            objects=_numbers(objects, wanted),
+            index=IndexQuality(
+                index["description"],
+                index["recall_k"],
+                index["recall"],
+                index["recall_target"],
+                index["recall_queries"],
+            ),
+            tables=tuple(
+                TableFile(name, rows[name], store.table_uri(name), table_schema(name).grain)
+                for name in TABLES
+                if name in rows
+            ),
+            breaches=_breaches(store),
+        )
+    )
+    files.write_bytes(store.path(PAGE), page)
+    return len(page)
+
+
+def _breaches(store: Run) -> tuple[Breach, ...]:
+    if not files.exists(store.path(BREACHES)):
+        return ()
+    return tuple(Breach(**{**row, "examples": tuple(row["examples"])}) for row in store.read_json(BREACHES)["breaches"])
+
+
+def _thumbnails(spark: SparkSession, config: Config, store: Run, image_ids: list[str]) -> dict[str, bytes]:
+    if not image_ids:
+        return {}
+    wanted = F.col("image_id").isin(*image_ids)
+    regions = read_table(spark, store, "detections").where(F.col("is_primary") & wanted)
+    photos = one_photo_an_image(spark, store).where(wanted).select("image_id", "uri", "attributes")
+    regions = regions.select("detection_id", "image_id", *_BOX).join(photos, "image_id").cache()
+    pictures = thumbnails(spark, config, store, regions).join(
+        regions.select("detection_id", "image_id"), "detection_id"
+    )
+    found = {row["image_id"]: bytes(row["photo"]) for row in pictures.select("image_id", "photo").collect()}
+    regions.unpersist()
+    return found
+
+
+def _numbers(objects: DataFrame, image_ids: list[str]) -> dict[str, int]:
+    if not image_ids:
+        return {}
+    rows = objects.where(F.col("image_id").isin(*image_ids)).select("image_id", "number").collect()
+    return {row["image_id"]: row["number"] for row in rows}

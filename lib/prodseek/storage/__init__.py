@@ -1,0 +1,1 @@
+"""Bytes by URI: files, retries, reading ahead."""

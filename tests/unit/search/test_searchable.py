@@ -1,0 +1,223 @@
+"""Searching a run whose tables are made up: regions, products, copies; no network and no Spark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from synthetic_run import write_listing, write_run
+
+from prodseek.config import load_config
+from prodseek.embedding.facets import FACETS
+from prodseek.errors import PromptError, StoreError, WeightsError
+from prodseek.index.ivf import assign_cells, centroid_index
+from prodseek.index.probe import flat_cells, nearest_in_cells
+from prodseek.runs.store import Run, Store
+from prodseek.search import searchable
+from prodseek.search.searchable import Catalog, Hit
+from prodseek.search.vectors import Embeddings
+
+N = 400
+N_IMAGES = 200
+N_PRODUCTS = 80
+DIMS = {"visual": 8, "colour": 4, "texture": 6, "shape": 5}
+
+
+def unit_rows(n: int, d: int, seed: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(n, d))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+class Truth:
+    """What was written, to be searched by full comparison."""
+
+    def __init__(self) -> None:
+        rng = np.random.default_rng(0)
+        self.ids = rng.permutation(10**6)[:N]
+        self.images = rng.integers(0, N_IMAGES, N)
+        self.vectors = {facet: unit_rows(N, d, seed) for seed, (facet, d) in enumerate(DIMS.items())}
+        self.product_of = {image: f"p{image % N_PRODUCTS}" for image in range(N_IMAGES)}
+        self.copies = {image: f"g{image // 3}" for image in range(30)}
+
+    def answer(self, row: int, weights: dict[str, float], k: int, exclude: bool) -> list[tuple[int, str]]:
+        """(detection_id, product_id) of the k best."""
+        cosine = sum(weight * self.vectors[facet] @ self.vectors[facet][row] for facet, weight in weights.items())
+        own = int(self.images[row])
+        products = {self.product_of[own]} if exclude else set()
+        originals = {self.copies.get(own, own)} if exclude else set()
+        found = []
+        for place in np.lexsort((self.ids, -cosine)).tolist():
+            image = int(self.images[place])
+            product, original = self.product_of[image], self.copies.get(image, image)
+            if product not in products and original not in originals and len(found) < k:
+                found.append((int(self.ids[place]), product))
+                products.add(product)
+                originals.add(original)
+        return found
+
+
+@pytest.fixture(scope="module")
+def truth() -> Truth:
+    return Truth()
+
+
+@pytest.fixture
+def run(truth: Truth, tmp_path: Path) -> Run:
+    """Without an index: every facet is compared in full."""
+    others = {facet: truth.vectors[facet] for facet in FACETS[1:]}
+    run = write_run(tmp_path, truth.ids, truth.vectors["visual"], images=truth.images, facets=others, n_files=3)
+    write_listing(run, np.arange(N_IMAGES), list(truth.product_of.values()), truth.copies)
+    config = load_config().model_dump(mode="json")
+    Store(run.root).publish(
+        run, {"run_id": run.run_id, "config": config, "stages": {"ingest": {"base_uri": "/photos"}, "embed": {}}}
+    )
+    return run
+
+
+@pytest.fixture
+def catalog(run: Run) -> Catalog:
+    return Catalog.open(run.root)
+
+
+def pairs(hits: list[Hit]) -> list[tuple[int, str]]:
+    return [(hit.detection_id, hit.product_id) for hit in hits]
+
+
+@pytest.mark.parametrize("exclude", [False, True])
+@pytest.mark.parametrize("facet", FACETS)
+def test_a_search_finds_what_full_comparison_finds(catalog: Catalog, truth: Truth, facet: str, exclude: bool) -> None:
+    for row in range(0, N, 40):
+        hits = catalog.search_region(int(truth.ids[row]), 7, facet, exclude)
+        assert pairs(hits) == truth.answer(row, {facet: 1.0}, 7, exclude)
+        assert [hit.rank for hit in hits] == list(range(1, 8))
+        for hit in hits:
+            place = int(np.flatnonzero(truth.ids == hit.detection_id)[0])
+            expected = {name: float(rows[place] @ rows[row]) for name, rows in truth.vectors.items()}
+            assert hit.facets == pytest.approx(expected, abs=1e-5)
+            assert hit.cosine_similarity == pytest.approx(expected[facet], abs=1e-5)
+            assert hit.uri == f"images/{truth.images[place]}.jpg"
+
+
+def test_photos_that_a_table_names_are_read_from_allowed_places_only(catalog: Catalog, tmp_path: Path) -> None:
+    for uri, roots, reason in (
+        (f"{tmp_path}/a.jpg", (), "not_allowed"),
+        (f"{tmp_path}/a.jpg", (f"{tmp_path}/x",), "not_allowed"),
+        (f"{tmp_path}/a.jpg", (str(tmp_path),), "missing"),
+        ("../etc/passwd", (), "not_allowed"),
+        ("a.jpg", (), "missing"),
+    ):
+        with pytest.raises(PromptError) as refused:
+            catalog.read_named(uri, roots)
+        assert refused.value.reason == reason
+    with pytest.raises(PromptError) as refused:
+        catalog.read(tmp_path / "a.jpg")
+    assert refused.value.reason == "missing", "who searches by a file of their own may read it"
+
+
+def test_a_mix_ranks_by_the_weighted_mean(catalog: Catalog, truth: Truth) -> None:
+    for row in range(0, N, 40):
+        hits = catalog.search_region(int(truth.ids[row]), 10, "mix=visual:1,colour:3", True)
+        assert pairs(hits) == truth.answer(row, {"visual": 0.25, "colour": 0.75}, 10, True)
+
+
+def test_every_product_is_found_however_many_are_asked_for(catalog: Catalog, truth: Truth) -> None:
+    """The first look at the index sees too few; the search goes on until there is nothing left."""
+    hits = catalog.search_region(int(truth.ids[0]), 1000)
+    assert pairs(hits) == truth.answer(0, {"visual": 1.0}, 1000, False)
+    assert len({hit.product_id for hit in hits}) == len(hits) > 70
+
+
+class Cells:
+    """An inverted file over the truth, each vector in the cell of the nearest of a few of them."""
+
+    def __init__(self, truth: Truth, nlist: int) -> None:
+        vectors = truth.vectors["visual"]
+        self.centroids = centroid_index(vectors[:nlist])
+        homes = assign_cells(vectors, self.centroids, 1).cells[:, 0]
+        self.index = flat_cells(vectors, homes, nlist, truth.ids)
+        self.asked: list[tuple[int, int]] = []
+
+    def search(self, queries: np.ndarray, k: int, nprobe: int) -> tuple[np.ndarray, np.ndarray]:
+        self.asked.append((k, nprobe))
+        return tuple(nearest_in_cells(self.index, queries, assign_cells(queries, self.centroids, nprobe), k))
+
+
+def test_a_search_looks_into_more_cells_until_there_are_enough(catalog: Catalog, truth: Truth) -> None:
+    cells = Cells(truth, 32)
+    catalog._searchers["visual"] = (cells, 1, 32)
+    hits = catalog.search_region(int(truth.ids[5]), 60)
+    assert pairs(hits) == truth.answer(5, {"visual": 1.0}, 60, False)
+    assert cells.asked == [(N, 1), (N, 8), (N, 32)]
+    assert len(catalog.search_region(int(truth.ids[5]), 1)) == 1
+    assert cells.asked[3:] == [(10, 1)]
+
+
+def test_bytes_that_two_products_show_are_one_hit(truth: Truth, run: Run) -> None:
+    twice = np.concatenate([np.arange(N_IMAGES), [17]])
+    write_listing(run, twice, [*truth.product_of.values(), "a-twin"])
+    catalog = Catalog.open(run.root)
+    row = int(np.flatnonzero(truth.images == 17)[0])
+    (first, *others) = catalog.search_region(int(truth.ids[row]), 1000)
+    assert first.product_id == "a-twin"
+    assert "a-twin" not in {hit.product_id for hit in others}
+    excluding = catalog.search_region(int(truth.ids[row]), 1000, exclude_same_product=True)
+    assert not {"a-twin", "p17"} & {hit.product_id for hit in excluding}
+
+
+def test_vectors_are_the_same_when_few_are_kept(run: Run, truth: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prodseek.search.vectors._KEPT_BYTES", 1)
+    embeddings = Embeddings(run)
+    for order in (np.arange(N), np.random.default_rng(1).permutation(N)):
+        read = embeddings.of(truth.ids[order])
+        for facet in FACETS:
+            np.testing.assert_array_equal(read[facet], truth.vectors[facet][order])
+    with pytest.raises(KeyError, match="-5"):
+        embeddings.of(np.array([truth.ids[0], -5]))
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"k": 0}, "k is 0; ask for 1 result or more"),
+        ({"facet": "smell"}, "the facet 'smell' is unknown"),
+        ({"detection_id": 10**7}, "has no region 10000000; take a detection_id from its table detections"),
+        ({"detection_id": -1}, "has no region -1"),
+    ],
+)
+def test_bad_questions_are_told(catalog: Catalog, truth: Truth, options: dict[str, object], says: str) -> None:
+    with pytest.raises(PromptError, match=says):
+        catalog.search_region(**{"detection_id": int(truth.ids[0]), **options})  # type: ignore[arg-type]
+
+
+def test_a_facet_without_an_index_in_a_large_run(
+    catalog: Catalog, truth: Truth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searchable, "_EXACT_REGIONS", N - 1)
+    with pytest.raises(
+        PromptError, match=r"has no index of colour.*set index.facets to \[.*colour\] for the next night"
+    ):
+        catalog.search_region(int(truth.ids[0]), facet="colour")
+
+
+def test_no_finished_run(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match=r"no run has been published in .*; start one with `prodseek run nightly`"):
+        Catalog.open(tmp_path)
+
+
+def test_a_run_of_a_network_that_is_not_at_hand(run: Run, in_cache: Path) -> None:
+    manifest = run.manifest()
+    manifest["stages"]["embed"]["model_id"] = "yolov3-tiny-416-0123456789abcdef"
+    manifest["config"]["network"]["weights"]["sources"] = ["/no/such/file.weights"]
+    Store(run.root).publish(run, manifest)
+    says = "was made by yolov3-tiny-416-0123456789abcdef, and its weights could neither be found nor fetched; put"
+    with pytest.raises(WeightsError, match=says):
+        Catalog.open(run.root).search(b"", (0, 0, 10, 10))
+
+
+def test_a_run_of_another_version_of_the_network(run: Run, tiny_weights: Path) -> None:
+    manifest = run.manifest()
+    manifest["stages"]["embed"]["model_id"] = "yolov3-tiny-416-0123456789abcdef"
+    Store(run.root).publish(run, manifest)
+    with pytest.raises(StoreError, match="cannot be compared with it; run the night again with this version"):
+        Catalog.open(run.root).search(b"", (0, 0, 10, 10))
