@@ -15,7 +15,7 @@ from prodseek.catalogue.manifests import FAULT
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config
 from prodseek.duplicates.hashes import pdq_hash
-from prodseek.errors import CatalogError, StoreError
+from prodseek.errors import CatalogueError, StoreError
 from prodseek.photos.decode import (
     ImageLimits,
     ImageRejected,
@@ -29,7 +29,7 @@ from prodseek.runs.store import WORK, Run, Store, Summary
 from prodseek.runs.tables import table_schema
 from prodseek.spark.catalogue.held_photos import copy_held_photos
 from prodseek.spark.catalogue.poison_photos import Decoding, surviving_poison
-from prodseek.spark.catalogue.rows import catalog_rows, open_catalog
+from prodseek.spark.catalogue.rows import catalogue_rows, open_catalogue
 from prodseek.spark.partitions import deal
 from prodseek.spark.tables import computed_schema, read_table, write_table
 from prodseek.storage import files
@@ -49,8 +49,8 @@ _DECODED_COLUMNS = ("width_px", "height_px", "format", "pdq_hash", "pixel_hash")
 
 def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     """Read, check and hash every photo of the catalogue; decode those whose content the last run did not have."""
-    source = open_catalog(config.catalog)
-    rows = catalog_rows(spark, source, config.catalog)
+    source = open_catalogue(config.catalog)
+    rows = catalogue_rows(spark, source, config.catalog)
     n_rows = rows.count()
     n_copied, n_decoded, n_retried = (spark.sparkContext.accumulator(0) for _ in range(3))
     photos = PhotoSource.of(config, source.base_uri, store.root)
@@ -80,7 +80,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
             .groupBy("reason")
             .agg(F.count(F.lit(1)).alias("n"), F.min("detail").alias("detail"))
         )
-        raise CatalogError(
+        raise CatalogueError(
             f"none of the {n_rows} rows of the catalogue {source.uri!r} is a photo that can be used: "
             + "; ".join(
                 f"{row['n']} {row['reason']}, such as: {row['detail']}"

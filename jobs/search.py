@@ -21,7 +21,7 @@ import typer
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek.catalogue.manifests import FAULT, find_catalog, read_csv_manifest
+from prodseek.catalogue.manifests import FAULT, find_catalogue, read_csv_manifest
 from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
 from prodseek.errors import PromptError, ReconciliationError
@@ -32,7 +32,7 @@ from prodseek.runs.tables import table_schema
 from prodseek.search.folding import fold
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
-from prodseek.search.searchable import DEFAULT_K, Catalog, Hit, Photo, check_question, config_of, settings_of
+from prodseek.search.searchable import DEFAULT_K, Hit, Photo, SearchableRun, check_question, config_of, settings_of
 from prodseek.spark.gpus import task_profile
 from prodseek.spark.partitions import deal
 from prodseek.spark.session import start_session
@@ -223,10 +223,10 @@ def _finished(out: str, summary: Summary) -> Summary:
 
 def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
     """query_id, uri, box, detection_id as text, as they were given, and fault. A prompt without a query_id is named
-    after what it asks for. Raises CatalogError and PromptError for what is no table of prompts."""
+    after what it asks for. Raises CatalogueError and PromptError for what is no table of prompts."""
     if not files.exists(files.absolute(uri)):
         raise PromptError(PromptFault.INVALID_PROMPT, f"there is no file of prompts at {files.absolute(uri)!r}")
-    source = find_catalog(uri)
+    source = find_catalogue(uri)
     if source.kind == "csv":
         table = spark.createDataFrame(read_csv_manifest(source))
     elif source.kind == "parquet":
@@ -275,26 +275,26 @@ def _answer(
     allowed_roots: tuple[str, ...],
 ) -> Iterator[pa.RecordBatch]:
     """Answer the prompts of one partition, those of a photo one after another."""
-    catalog = _opened(root, run_id, None if settings is None else arrived(settings))
+    searchable = _opened(root, run_id, None if settings is None else arrived(settings))
     prompts = (row for batch in batches for row in batch.to_pylist())
     by_key = (sorted(rows, key=lambda row: row["query_id"]) for _, rows in groupby(prompts, key=itemgetter("key")))
-    for rows, photo in map_ahead(partial(_read, catalog, allowed_roots), by_key, _READ_THREADS):
+    for rows, photo in map_ahead(partial(_read, searchable, allowed_roots), by_key, _READ_THREADS):
         answers: list[Row] = []
-        own_image = catalog.regions.image_number(photo.image_id) if isinstance(photo, Photo) else None
+        own_image = searchable.regions.image_number(photo.image_id) if isinstance(photo, Photo) else None
         asked = [(row, _checked(row, photo)) for row in rows]
         boxes = [box for _, box in asked if isinstance(box, tuple)]
-        vectors = catalog.embed(photo, boxes) if isinstance(photo, Photo) and boxes else {}
+        vectors = searchable.embed(photo, boxes) if isinstance(photo, Photo) and boxes else {}
         n_boxes = 0
         for row, what in asked:
             try:
                 if isinstance(what, PromptError):
                     raise what
                 if isinstance(what, int):
-                    hits = catalog.search_region(what, k, facet, exclude_same_product)
+                    hits = searchable.search_region(what, k, facet, exclude_same_product)
                 else:
                     query = {name: values[n_boxes] for name, values in vectors.items()}
                     n_boxes += 1
-                    hits = catalog.nearest(query, k, facet, own_image, exclude_same_product)
+                    hits = searchable.nearest(query, k, facet, own_image, exclude_same_product)
                 if not hits:
                     raise PromptError(PromptFault.NOTHING_FOUND, "no other product is in the catalogue")
                 answers += [_hit_row(row["query_id"], hit) for hit in hits]
@@ -304,14 +304,14 @@ def _answer(
 
 
 def _read(
-    catalog: Catalog, allowed_roots: tuple[str, ...], rows: list[Row]
+    searchable: SearchableRun, allowed_roots: tuple[str, ...], rows: list[Row]
 ) -> tuple[list[Row], Photo | PromptError | None]:
     """The photo of prompts that share one; None where they name a region."""
     uri = rows[0]["uri"]
     if uri is None or not any(row["box"] and not row["fault"] for row in rows):
         return rows, None
     try:
-        return rows, catalog.read_named(uri, allowed_roots)
+        return rows, searchable.read_named(uri, allowed_roots)
     except PromptError as error:
         return rows, error
 
@@ -365,12 +365,12 @@ def _rejected_row(row: Row, error: PromptError) -> Row:
 
 
 @lru_cache(maxsize=1)
-def _opened(root: str, run_id: str, settings: DetectorSettings | None) -> Catalog:
+def _opened(root: str, run_id: str, settings: DetectorSettings | None) -> SearchableRun:
     """The run, opened once a process, with its network where photos are asked about."""
-    catalog = Catalog(Store.at(root).run(run_id), settings)
+    searchable = SearchableRun(Store.at(root).run(run_id), settings)
     if settings is not None:
-        _ = catalog.detector  # before threads that read photos ask for it
-    return catalog
+        _ = searchable.detector  # before threads that read photos ask for it
+    return searchable
 
 
 def _fold_products(batches: Iterator[pa.RecordBatch], k: int) -> Iterator[pa.RecordBatch]:

@@ -129,22 +129,22 @@ def search(
     Without --box, --object and --region the objects in the photo are listed.
     """
     from prodseek.search import show
-    from prodseek.search.searchable import Catalog
+    from prodseek.search.searchable import SearchableRun
 
     question = show.Question(image, box, object_number, region, k, facet, exclude_same_product)
     question.check()
-    catalog = Catalog.open(root)
+    searchable = SearchableRun.open(root)
     if image is not None and question.asks_for_objects:
-        objects = catalog.objects(image)
+        objects = searchable.objects(image)
         if as_json:
             typer.echo(show.as_json(objects))
         else:
             show.print_objects(image, objects)
         return
-    found = show.answer(catalog, question)
+    found = show.answer(searchable, question)
     if open_page and html is None:
         html = str(Path(tempfile.mkdtemp(prefix="prodseek-")) / "search.html")
-    show.write_pictures(catalog, found, html, png)
+    show.write_pictures(searchable, found, html, png)
     if as_json:
         typer.echo(show.as_json(found))
     else:

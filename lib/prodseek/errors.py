@@ -28,7 +28,7 @@ class ConfigError(ProdseekError):
     exit_code = 2
 
 
-class CatalogError(ProdseekError):
+class CatalogueError(ProdseekError):
     """The catalogue is missing, empty, malformed, or holds no usable image."""
 
     exit_code = 2

@@ -30,7 +30,7 @@ from prodseek.index.stored import open_index
 from prodseek.jobs import index
 from prodseek.photos.decode import decode_image
 from prodseek.runs.store import Run, Store
-from prodseek.search.searchable import Catalog
+from prodseek.search.searchable import SearchableRun
 from prodseek.spark.session import start_session
 from prodseek.storage import files
 from prodseek.vision.configured import detector_settings
@@ -42,13 +42,13 @@ _ASKED = 20
 _COLD = """
 import sys, time
 started = time.perf_counter()
-from prodseek.search.searchable import Catalog
-catalog = Catalog.open(sys.argv[1])
+from prodseek.search.searchable import SearchableRun
+searchable = SearchableRun.open(sys.argv[1])
 opened = time.perf_counter()
 if sys.argv[2] == "photo":
-    catalog.search(sys.argv[3], (100, 100, 300, 300))
+    searchable.search(sys.argv[3], (100, 100, 300, 300))
 else:
-    catalog.search_region(int(sys.argv[3]))
+    searchable.search_region(int(sys.argv[3]))
 print(opened - started, time.perf_counter() - started)
 """
 
@@ -102,7 +102,7 @@ def _cold(run: Run, photo: str, region: int) -> None:
 
 
 def _warm(run: Run, photos: list[str], ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-    catalog = Catalog.open(run.root)
+    searchable = SearchableRun.open(run.root)
     opened = open_index(run)
     rng = np.random.default_rng(4)
     prompts = [(photos[number % len(photos)], _box(rng)) for number in range(_PROMPTS)]
@@ -110,7 +110,7 @@ def _warm(run: Run, photos: list[str], ids: NDArray[np.int64], vectors: NDArray[
     transposed = np.ascontiguousarray(vectors.T)
 
     def photo(number: int, facet: str = "visual") -> None:
-        catalog.search(*prompts[number], k=_ASKED, facet=facet)
+        searchable.search(*prompts[number], k=_ASKED, facet=facet)
 
     def compare(number: int) -> NDArray[np.int64]:
         cosine = vectors[asked[number]] @ transposed
@@ -123,10 +123,10 @@ def _warm(run: Run, photos: list[str], ids: NDArray[np.int64], vectors: NDArray[
     rows: list[tuple[str, Callable[[int], object]]] = [
         ("a box in a photo", photo),
         ("a box in a photo, mix=visual:0.5,colour:0.5", lambda number: photo(number, "mix=visual:0.5,colour:0.5")),
-        ("a region", lambda number: catalog.search_region(int(ids[asked[number]]), k=_ASKED)),
+        ("a region", lambda number: searchable.search_region(int(ids[asked[number]]), k=_ASKED)),
         (
             "of which network, slice and projection",
-            lambda number: catalog.embed(catalog.read(prompts[number][0]), [prompts[number][1]]),
+            lambda number: searchable.embed(searchable.read(prompts[number][0]), [prompts[number][1]]),
         ),
         ("of which the index, 200 regions", look_up),
         ("numpy, full comparison, 200 regions", compare),

@@ -45,7 +45,7 @@ def wait_for(path: Path, text: str = "") -> None:
 
 
 @pytest.fixture(scope="module")
-def small_catalog(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def small_catalogue(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Some rows of the sample: its bad files, copies and a few views."""
     folder = tmp_path_factory.mktemp("small catalogue é")
     with (sample_folder / "catalog.csv").open(encoding="utf-8", newline="") as handle:
@@ -63,9 +63,9 @@ def small_catalog(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory)
     return folder / "catalog.csv"
 
 
-def test_one_run_at_a_time(small_catalog: Path, tmp_path: Path, tiny_weights: Path) -> None:
+def test_one_run_at_a_time(small_catalogue: Path, tmp_path: Path, tiny_weights: Path) -> None:
     root = tmp_path / "root"
-    options = ("--catalog", small_catalog, "--root", root, "--set", "spark.master=local[2]")
+    options = ("--catalog", small_catalogue, "--root", root, "--set", "spark.master=local[2]")
     ingest = (BIN / "prodseek", "run", "ingest", *options)
     killed = background(*ingest)
     wait_for(root / "LOCK")
@@ -117,7 +117,7 @@ def test_the_index_is_exported_for_plain_faiss(night: Run, tmp_path: Path) -> No
 
 
 @pytest.mark.slow  # tests/standalone does it too
-def test_spark_submit_with_the_wheel(small_catalog: Path, tmp_path: Path, tiny_weights: Path) -> None:
+def test_spark_submit_with_the_wheel(small_catalogue: Path, tmp_path: Path, tiny_weights: Path) -> None:
     built = run(
         sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", tmp_path, REPO
     )
@@ -126,7 +126,7 @@ def test_spark_submit_with_the_wheel(small_catalog: Path, tmp_path: Path, tiny_w
     java_home = prodseek("java-home").stdout.strip()
     environment = {**os.environ, "JAVA_HOME": java_home, "PYSPARK_PYTHON": sys.executable}
     submit = [BIN / "spark-submit", "--master", "local[2]", "--py-files", wheel]
-    done = run(*submit, REPO / "jobs" / "ingest.py", small_catalog, "--root", tmp_path / "root", env=environment)
+    done = run(*submit, REPO / "jobs" / "ingest.py", small_catalogue, "--root", tmp_path / "root", env=environment)
     assert done.returncode == 0, done.stderr
     store = Store.at(str(tmp_path / "root"))
     summary = store.run(store.run_ids()[0]).summary("ingest")

@@ -122,7 +122,7 @@ def test_index_example_runs(night: Run) -> None:
 
 
 def test_search_example_runs(night: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    (example,) = (block for block in blocks("python") if "Catalog.open" in block)
+    (example,) = (block for block in blocks("python") if "SearchableRun.open" in block)
     monkeypatch.chdir(Path(__file__).parents[2])
     names: dict[str, object] = {}
     exec(example.replace('"out"', repr(night.root)), names)

@@ -21,15 +21,15 @@ from PIL import Image
 from prodseek.errors import PromptError, StoreError
 from prodseek.jobs import search as search_job
 from prodseek.runs.store import Run
-from prodseek.search.searchable import Catalog
+from prodseek.search.searchable import SearchableRun
 
 FACETS = ("visual", "colour", "texture", "shape")
 MIN_COSINE = 0.999  # of embeddings in bf16 and fp32, in a batch and alone
 
 
 @pytest.fixture(scope="module")
-def catalog(night: Run) -> Catalog:
-    return Catalog.open(night.root)
+def searchable(night: Run) -> SearchableRun:
+    return SearchableRun.open(night.root)
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +49,13 @@ def prodseek(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
-def test_a_box_round_an_object_in_a_room_finds_its_product(catalog: Catalog, sample_folder: Path, planted) -> None:  # type: ignore[no-untyped-def]
+def test_a_box_round_an_object_in_a_room_finds_its_product(
+    searchable: SearchableRun, sample_folder: Path, planted
+) -> None:  # type: ignore[no-untyped-def]
     assert len(planted) == 51
     ranks = []
     for row in planted:
-        hits = catalog.search(sample_folder / row["uri"], box_of(row), k=10, exclude_same_product=True)
+        hits = searchable.search(sample_folder / row["uri"], box_of(row), k=10, exclude_same_product=True)
         assert [hit.rank for hit in hits] == list(range(1, 11))
         assert len({hit.product_id for hit in hits}) == 10
         assert all(a.cosine_similarity >= b.cosine_similarity for a, b in pairwise(hits))
@@ -64,84 +66,84 @@ def test_a_box_round_an_object_in_a_room_finds_its_product(catalog: Catalog, sam
 
 
 def test_embeddings_of_a_drawn_box_are_those_of_the_night(
-    catalog: Catalog, night: Run, tables, sample_folder: Path
+    searchable: SearchableRun, night: Run, tables, sample_folder: Path
 ) -> None:  # type: ignore[no-untyped-def]
     uri_of = {row["image_id"]: row["uri"] for row in tables(night, "images").to_pylist()}
     stored = {row["detection_id"]: row for row in tables(night, "embeddings").to_pylist()}
     regions = tables(night, "detections").drop_columns(["slice"]).sort_by("detection_id").to_pylist()[::25]
     assert len(regions) > 20 and {region["kind"] for region in regions} == {"detection", "foreground", "frame"}
     for region in regions:
-        photo = catalog.read(sample_folder / uri_of[region["image_id"]])
+        photo = searchable.read(sample_folder / uri_of[region["image_id"]])
         assert photo.image_id == region["image_id"]
-        vectors = catalog.embed(photo, [[region[edge] for edge in ("x1_px", "y1_px", "x2_px", "y2_px")]])
+        vectors = searchable.embed(photo, [[region[edge] for edge in ("x1_px", "y1_px", "x2_px", "y2_px")]])
         for facet in FACETS:
             assert vectors[facet][0] @ np.array(stored[region["detection_id"]][facet]) > MIN_COSINE, (facet, region)
 
 
-def test_a_region_is_answered_like_its_box(catalog: Catalog, sample_folder: Path) -> None:
+def test_a_region_is_answered_like_its_box(searchable: SearchableRun, sample_folder: Path) -> None:
     photo = sample_folder / "images" / "room-02.jpg"
-    objects = catalog.objects(photo)
+    objects = searchable.objects(photo)
     assert [found.number for found in objects] == list(range(1, len(objects) + 1))
     assert {"chair", "sofa"} <= {found.class_name for found in objects} and objects[-1].kind == "frame"
     for found in objects:
         assert found.detection_id is not None
         for facet in ("visual", "colour", "mix=visual:1,shape:1"):
-            by_region = catalog.search_region(found.detection_id, 8, facet)
-            by_box = catalog.search(photo, found.box_px, 8, facet)
+            by_region = searchable.search_region(found.detection_id, 8, facet)
+            by_box = searchable.search(photo, found.box_px, 8, facet)
             assert by_region[0].detection_id == by_box[0].detection_id == found.detection_id
             np.testing.assert_allclose(
                 [hit.cosine_similarity for hit in by_region], [hit.cosine_similarity for hit in by_box], atol=0.02
             )
 
 
-def test_copies_of_a_photo_are_one_hit(catalog: Catalog, night: Run, tables) -> None:  # type: ignore[no-untyped-def]
+def test_copies_of_a_photo_are_one_hit(searchable: SearchableRun, night: Run, tables) -> None:  # type: ignore[no-untyped-def]
     group_of = {row["image_id"]: row["group_id"] for row in tables(night, "duplicate_groups").to_pylist()}
     primary = [row for row in tables(night, "detections").to_pylist() if row["is_primary"]]
     copied = [row for row in primary if row["image_id"] in group_of]
     assert len(copied) > 40
     for row in copied[::6]:
-        hits = catalog.search_region(row["detection_id"], 30)
+        hits = searchable.search_region(row["detection_id"], 30)
         originals = [group_of.get(hit.image_id, hit.image_id) for hit in hits]
         assert len(set(originals)) == len(originals) and group_of[row["image_id"]] == originals[0]
-        others = catalog.search_region(row["detection_id"], 30, exclude_same_product=True)
+        others = searchable.search_region(row["detection_id"], 30, exclude_same_product=True)
         assert group_of[row["image_id"]] not in {group_of.get(hit.image_id) for hit in others}
 
 
-def test_boxes_are_in_pixels_of_the_upright_photo(catalog: Catalog, sample_folder: Path) -> None:
+def test_boxes_are_in_pixels_of_the_upright_photo(searchable: SearchableRun, sample_folder: Path) -> None:
     """A photo that EXIF turns is searched as it is seen."""
     photo = Image.open(sample_folder / "images" / "room-02.jpg")
     exif = Image.Exif()
     exif[0x0112] = 6  # shown turned by 90 degrees clockwise
     buffer = io.BytesIO()
     photo.transpose(Image.Transpose.ROTATE_90).save(buffer, "JPEG", quality=95, exif=exif)
-    hits = catalog.search(buffer.getvalue(), (259, 227, 623, 345), k=2)
+    hits = searchable.search(buffer.getvalue(), (259, 227, 623, 345), k=2)
     assert [hit.product_id for hit in hits] == ["room-02", "sofa-retro"]
     with pytest.raises(PromptError, match=r"which is 768 x 576 px after turning it upright"):
-        catalog.search(buffer.getvalue(), (10, 600, 300, 700))
+        searchable.search(buffer.getvalue(), (10, 600, 300, 700))
 
 
-def test_photos_that_cannot_be_read(catalog: Catalog, sample_folder: Path) -> None:
+def test_photos_that_cannot_be_read(searchable: SearchableRun, sample_folder: Path) -> None:
     for name, reason in (("bad-html.jpg", "not_an_image"), ("bad-empty.jpg", "empty"), ("none.jpg", "missing")):
         with pytest.raises(PromptError, match=rf"the photo '.*{name}' cannot be read \({reason}: ") as raised:
-            catalog.search(sample_folder / "images" / name, (10, 10, 50, 50))
+            searchable.search(sample_folder / "images" / name, (10, 10, 50, 50))
         assert raised.value.reason == reason
     with pytest.raises(PromptError, match="the photo cannot be read"):
-        catalog.search(b"nothing", (10, 10, 50, 50))
+        searchable.search(b"nothing", (10, 10, 50, 50))
 
 
 def test_a_region_is_searched_without_torch(night: Run, tables) -> None:  # type: ignore[no-untyped-def]
     region = tables(night, "detections").column("detection_id")[0].as_py()
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from prodseek.search.searchable import Catalog\n"
-        f"print(len(Catalog.open({night.root!r}).search_region({region})))"
+        "from prodseek.search.searchable import SearchableRun\n"
+        f"print(len(SearchableRun.open({night.root!r}).search_region({region})))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "20", done.stderr
 
 
 def test_an_altered_projection_is_not_used(night: Run, tmp_path: Path, sample_folder: Path) -> None:
-    copy = Catalog.open(night.root)
+    copy = SearchableRun.open(night.root)
     object.__setattr__(copy.run, "root", str(tmp_path))
     with pytest.raises(StoreError, match=r"projection\.npz cannot be read"):
         copy.search(sample_folder / "images" / "room-02.jpg", (259, 227, 623, 345))
@@ -201,7 +203,13 @@ def test_bad_questions_are_one_sentence_and_exit_code_2(
 
 
 def test_a_table_of_boxes_is_answered_like_one_by_one(
-    spark, catalog: Catalog, night: Run, planted, sample_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spark,
+    searchable: SearchableRun,
+    night: Run,
+    planted,
+    sample_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # type: ignore[no-untyped-def]
     prompts = tmp_path / "prompts.csv"
     rooms = [row for row in planted if row["uri"] in {f"images/room-0{number}.jpg" for number in (1, 2, 3)}]
@@ -219,7 +227,7 @@ def test_a_table_of_boxes_is_answered_like_one_by_one(
     for row in rooms:
         name = f"{row['uri']}#{row['x1_px']},{row['y1_px']},{row['x2_px']},{row['y2_px']}"
         rows = sorted((hit for hit in found["one"] if hit["query_id"] == name), key=lambda hit: hit["rank"])
-        alone = catalog.search(sample_folder / row["uri"], box_of(row), 5)
+        alone = searchable.search(sample_folder / row["uri"], box_of(row), 5)
         assert rows[0]["detection_id"] == alone[0].detection_id
         np.testing.assert_allclose(
             [hit["cosine_similarity"] for hit in rows], [hit.cosine_similarity for hit in alone], atol=0.02

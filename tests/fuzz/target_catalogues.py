@@ -1,4 +1,4 @@
-"""Manifests as Spark reads them, CSV and Parquet, some holding photos: rows with product and photo each, or a CatalogError."""
+"""Manifests as Spark reads them, CSV and Parquet, some holding photos: rows with product and photo each, or a CatalogueError."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from fuzzing import mutated
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from prodseek.catalogue.manifests import find_catalog
+from prodseek.catalogue.manifests import find_catalogue
 from prodseek.config import load_config
-from prodseek.errors import CatalogError, StoreError
+from prodseek.errors import CatalogueError, StoreError
 from prodseek.runs.store import Store
 from prodseek.spark.catalogue.held_photos import copy_held_photos
-from prodseek.spark.catalogue.rows import PLACE, catalog_rows
+from prodseek.spark.catalogue.rows import PLACE, catalogue_rows
 from prodseek.spark.tables import naming_damaged_files
 
 MEMORY_BYTES = -1  # Java reserves what it likes
@@ -128,7 +128,7 @@ def check(case: Case) -> None:
     (path.parent / f".{path.name}.crc").unlink(missing_ok=True)
     try:
         found = _rows(case, path)
-    except (CatalogError, StoreError) as error:
+    except (CatalogueError, StoreError) as error:
         assert len(str(error)) < 5000
         return
     assert found
@@ -139,7 +139,7 @@ def check(case: Case) -> None:
 
 def _rows(case: Case, path: Path) -> list[Any]:
     config = load_config(settings=() if case.held is None else (f"catalog.bytes_column={case.held!r}",))
-    rows = catalog_rows(spark(), find_catalog(str(path)), config.catalog)
+    rows = catalogue_rows(spark(), find_catalogue(str(path)), config.catalog)
     with naming_damaged_files():
         if case.held is not None:
             run = Store.at(str(_folder() / "root")).run("20260101T000000Z-00000000")

@@ -1,4 +1,4 @@
-"""Parquet files that hold photos: each row's photo as it was written, or a CatalogError."""
+"""Parquet files that hold photos: each row's photo as it was written, or a CatalogueError."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fuzzing import mutated
 from hypothesis import strategies as st
 
 from prodseek.catalogue.photo_copies import held_photos, sample_photos
-from prodseek.errors import CatalogError
+from prodseek.errors import CatalogueError
 
 N_ROWS = 20
 # How files are written that must be read as they are.
@@ -84,7 +84,7 @@ def check(case: Case) -> None:
     try:
         found = list(held_photos(str(_file()), case.column, case.first_row))
         sampled = list(sample_photos(str(_file()), case.column, 8, seed=1))
-    except CatalogError as error:
+    except CatalogueError as error:
         assert str(_file()) in str(error) and not is_whole
         return
     assert all(photo is None or isinstance(photo, bytes) for photo in (*found, *sampled))

@@ -13,9 +13,9 @@ from typing import NamedTuple
 from fuzzing import mutated, watching
 from hypothesis import strategies as st
 
-from prodseek.catalogue.manifests import FAULT, CatalogSource, product_of, read_csv_manifest
+from prodseek.catalogue.manifests import FAULT, CatalogueSource, product_of, read_csv_manifest
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.errors import CatalogError
+from prodseek.errors import CatalogueError
 from prodseek.photos.decode import ImageLimits, ImageRejected
 from prodseek.storage import files
 
@@ -114,8 +114,8 @@ def check(case: Case) -> None:
 def _check_manifest(data: bytes, path: Path) -> None:
     path.write_bytes(data)
     try:
-        table = read_csv_manifest(CatalogSource("csv", str(path), str(path.parent)))
-    except CatalogError as error:
+        table = read_csv_manifest(CatalogueSource("csv", str(path), str(path.parent)))
+    except CatalogueError as error:
         assert len(str(error)) < 5000
         return
     assert FAULT in table.column_names

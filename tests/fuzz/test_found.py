@@ -15,19 +15,19 @@ import torch
 from PIL import Image
 from target_darknet import small_network
 
-from prodseek.catalogue.manifests import find_catalog
+from prodseek.catalogue.manifests import find_catalogue
 from prodseek.catalogue.photo_source import _web_stamp
 from prodseek.config import load_config
 from prodseek.duplicates.confidence import MODEL_FILE, model_from_json
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.embedding.projection import Projection
-from prodseek.errors import CatalogError, DamagedError, StoreError, WeightsError
+from prodseek.errors import CatalogueError, DamagedError, StoreError, WeightsError
 from prodseek.evaluation.run import figures
 from prodseek.index.shards import IndexManifest
 from prodseek.photos.decode import ImageRejected, decode_image
 from prodseek.runs.lock import Holder
 from prodseek.runs.store import MANIFEST, Store
-from prodseek.spark.catalogue.rows import catalog_rows
+from prodseek.spark.catalogue.rows import catalogue_rows
 from prodseek.upkeep.survey import survey
 from prodseek.vision.darknet_cfg import describe
 from prodseek.vision.resnet import load as load_resnet
@@ -225,6 +225,6 @@ def test_manifests_that_spark_cannot_read_are_named(
         pq.write_table(pa.table(data), path)
     else:
         path.write_bytes(data)
-    with pytest.raises(CatalogError) as error:
-        catalog_rows(spark, find_catalog(str(path)), load_config().catalog)
+    with pytest.raises(CatalogueError) as error:
+        catalogue_rows(spark, find_catalogue(str(path)), load_config().catalog)
     assert message in str(error.value)

@@ -17,13 +17,13 @@ from pyspark.sql import SparkSession
 
 from prodseek.catalogue.photo_copies import copies_folder, copy_uri, list_copies
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.errors import CatalogError
+from prodseek.errors import CatalogueError
 from prodseek.evaluation.pictures import _Photos
 from prodseek.jobs import ingest, nightly
 from prodseek.runner.progress import Console
 from prodseek.runs.store import Run, Store, Summary
-from prodseek.search.searchable import Catalog
-from prodseek.spark.catalogue.rows import catalog_fingerprint, catalog_rows, open_catalog
+from prodseek.search.searchable import SearchableRun
+from prodseek.spark.catalogue.rows import catalogue_fingerprint, catalogue_rows, open_catalogue
 
 HELD = "catalog.bytes_column=bytes"
 KEY = [("product_id", "ascending"), ("uri", "ascending")]
@@ -68,11 +68,11 @@ def test_same_tables_from_a_folder_and_from_the_manifest_that_holds_the_photos(
             holding / f"{part} #.parquet",
         )
 
-    def run_of(catalog: Path, root: str, n_partitions: int, *settings: str) -> tuple[Run, Summary]:
+    def run_of(manifest: Path, root: str, n_partitions: int, *settings: str) -> tuple[Run, Summary]:
         spark.conf.set("spark.sql.shuffle.partitions", str(n_partitions))
         run = Store.at(str(tmp_path / root)).run("20260101T000000Z-00000000")
         per_partition = f"ingest.rows_per_partition={len(rows) // n_partitions + 1}"
-        return run, ingest.run(spark, make_config(catalog, run.root, per_partition, *settings), run)
+        return run, ingest.run(spark, make_config(manifest, run.root, per_partition, *settings), run)
 
     expected, summary = run_of(folder / "m.parquet", "named", 8)
     assert summary.rows == {"images": 11, "rejects": 5} and summary.facts["copied_photos"] == 0
@@ -98,8 +98,8 @@ def test_bad_rows_have_their_reasons_and_no_name_is_ever_opened(
         ("g", "beside.jpg", None), ("h", f"file://{tmp_path}/secret.jpg", b""), ("i", "large.jpg", b"x" * 5001),
         ("j", None, one), (None, "nobody.jpg", one),
     ]  # fmt: skip
-    catalog = write_manifest(tmp_path / "catalogue" / "m.parquet", rows)
-    summary = ingest.run(spark, make_config(catalog, empty_run.root, HELD, "images.max_bytes=5000"), empty_run)
+    manifest = write_manifest(tmp_path / "catalogue" / "m.parquet", rows)
+    summary = ingest.run(spark, make_config(manifest, empty_run.root, HELD, "images.max_bytes=5000"), empty_run)
     images, rejects = tables(empty_run, "images"), tables(empty_run, "rejects")
     assert images.num_rows + rejects.num_rows == summary.facts["input_rows"] == len(rows)
     found = dict(zip(images["product_id"].to_pylist(), images["uri"].to_pylist(), strict=True))
@@ -179,9 +179,9 @@ def test_the_fingerprint_follows_the_file_and_faults_are_told(
 
     def fingerprint() -> str:
         config = make_config(path, empty_run.root, HELD)
-        source = open_catalog(config.catalog)
+        source = open_catalogue(config.catalog)
         photos = PhotoSource.of(config, source.base_uri, empty_run.root)
-        return catalog_fingerprint(catalog_rows(spark, source, config.catalog), photos, read_threads=2)
+        return catalogue_fingerprint(catalogue_rows(spark, source, config.catalog), photos, read_threads=2)
 
     before = fingerprint()
     assert fingerprint() == before
@@ -194,14 +194,14 @@ def test_the_fingerprint_follows_the_file_and_faults_are_told(
         (path, "catalog.bytes_column=uri", "the column 'uri' .* is string, not binary"),
         (path, "catalog.bytes_column=photo.bytes", r"no column 'photo.bytes' \(catalog.bytes_column\)"),
     ]
-    for catalog, setting, message in cases:
-        with pytest.raises(CatalogError, match=message):
-            ingest.run(spark, make_config(catalog, empty_run.root, setting), empty_run)
+    for manifest, setting, message in cases:
+        with pytest.raises(CatalogueError, match=message):
+            ingest.run(spark, make_config(manifest, empty_run.root, setting), empty_run)
     chunk = pq.read_metadata(path).row_group(0).column(2)
     with path.open("r+b") as handle:
         handle.seek(chunk.dictionary_page_offset)
         handle.write(b"\xff" * chunk.total_compressed_size)
-    with pytest.raises(CatalogError, match=r"m.parquet is damaged or gone, write it anew: ."):
+    with pytest.raises(CatalogueError, match=r"m.parquet is damaged or gone, write it anew: ."):
         ingest.run(spark, make_config(path, empty_run.root, HELD), empty_run)
 
 
@@ -241,7 +241,9 @@ def test_a_night_and_all_that_reads_it(
     assert done.returncode == 0 and "data:image/" in page.read_text(), done.stderr
     names = {row["image_id"]: row["uri"] for row in found["images"]}
     labelled = [{**row, "uri": names[row["image_id"]], "label": "x"} for row in found["detections"]]
-    shown = _Photos(pa.Table.from_pylist(labelled), Catalog.open(root).photos)  # as `prodseek evaluate` reads them
+    shown = _Photos(
+        pa.Table.from_pylist(labelled), SearchableRun.open(root).photos
+    )  # as `prodseek evaluate` reads them
     assert all(shown.shown(row, 64).thumbnail for row in range(len(labelled)))
     prompts = tmp_path / "prompts.csv"
     prompts.write_text(f"uri,x1_px,y1_px,x2_px,y2_px\n{name},2,2,60,60\n/etc/passwd,2,2,60,60\n")

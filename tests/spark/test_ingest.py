@@ -20,10 +20,10 @@ from pyspark.sql import SparkSession
 
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import load_config
-from prodseek.errors import CatalogError, ConfigError, StoreError
+from prodseek.errors import CatalogueError, ConfigError, StoreError
 from prodseek.jobs import ingest
 from prodseek.runs.store import Run
-from prodseek.spark.catalogue.rows import catalog_fingerprint, catalog_rows, open_catalog
+from prodseek.spark.catalogue.rows import catalogue_fingerprint, catalogue_rows, open_catalogue
 from prodseek.spark.session import suit_catalogue
 
 
@@ -123,16 +123,16 @@ def test_photos_in_tars(spark: SparkSession, empty_run: Run, tmp_path: Path, mak
                 member.size = len(photo)
                 packed.addfile(member, io.BytesIO(photo))
     config = make_config(folder, tmp_path / "root", "catalog.product_id_from=folder", "gates.max_reject_share=0.5")
-    source = open_catalog(config.catalog)
+    source = open_catalogue(config.catalog)
     photos, whole = (
         PhotoSource.of(config, source.base_uri, config.store.root),
-        catalog_rows(spark, source, config.catalog),
+        catalogue_rows(spark, source, config.catalog),
     )
-    before = catalog_fingerprint(whole, photos, read_threads=2)
+    before = catalogue_fingerprint(whole, photos, read_threads=2)
     with tarfile.open(folder / "shards" / "0002.tar") as packed:
         ends = packed.getmembers()[2].offset_data + 10
     os.truncate(folder / "shards" / "0002.tar", ends)
-    assert catalog_fingerprint(whole, photos, read_threads=2) != before
+    assert catalogue_fingerprint(whole, photos, read_threads=2) != before
 
     images, rejects = ingested(spark, empty_run, config, tables)
     assert Counter(images.column("product_id").to_pylist()) == {
@@ -155,9 +155,9 @@ def test_fingerprint_follows_rows_and_files_not_their_order(
     def fingerprint(lines: list[str]) -> str:
         (tmp_path / "c.csv").write_text("product_id,uri\n" + "\n".join(lines) + "\n")
         config = make_config(tmp_path / "c.csv", tmp_path / "root").catalog
-        source = open_catalog(config)
+        source = open_catalogue(config)
         photos = PhotoSource.of(load_config(), source.base_uri, "out")
-        return catalog_fingerprint(catalog_rows(spark, source, config), photos, read_threads=2)
+        return catalogue_fingerprint(catalogue_rows(spark, source, config), photos, read_threads=2)
 
     (tmp_path / "a.jpg").write_bytes(make_jpeg())
     base = fingerprint(["p,a.jpg", "q,a.jpg"])
@@ -184,11 +184,11 @@ def test_no_catalogue(spark: SparkSession, empty_run: Run, tmp_path: Path, make_
         "elsewhere.csv": r"none of the 1 rows .* 1 not_allowed, such as: /else/a.jpg .* catalog\.allowed_roots",
     }
     for name, message in cases.items():
-        with pytest.raises(CatalogError, match=message) as error:
+        with pytest.raises(CatalogueError, match=message) as error:
             ingest.run(spark, make_config(tmp_path / name, tmp_path / "root"), empty_run)
         assert error.value.exit_code == 2
     with pytest.raises(ConfigError, match=r"catalog\.uri: missing"):
-        open_catalog(make_config("x", "y").catalog.model_copy(update={"uri": None}))
+        open_catalogue(make_config("x", "y").catalog.model_copy(update={"uri": None}))
 
 
 def test_storage_that_fails_ends_the_stage_with_an_error_and_not_with_rejects(
@@ -208,7 +208,7 @@ def test_storage_that_fails_ends_the_stage_with_an_error_and_not_with_rejects(
     for number in range(12):
         (tmp_path / f"broken {number}.jpg").symlink_to("/proc/self/mem")
         (tmp_path / f"good {number}.jpg").write_bytes(make_jpeg())
-    with pytest.raises(CatalogError, match=r"none of the 12 rows .* 12 unreadable, such as: .*Input/output error"):
+    with pytest.raises(CatalogueError, match=r"none of the 12 rows .* 12 unreadable, such as: .*Input/output error"):
         run(["broken {number}.jpg"])
     with socket.create_server(("127.0.0.1", 0)) as silent:
         stalls = f"http://127.0.0.1:{silent.getsockname()[1]}/{{number}}.jpg"
@@ -239,12 +239,12 @@ def test_photos_of_a_web_server(
         images, rejects = ingested(spark, empty_run, config, tables)
         assert images.column("uri").to_pylist() == [f"{web}/a.jpg"]
         assert sorted(rejects.column("reason").to_pylist()) == ["missing", "not_allowed"]
-        source = open_catalog(config.catalog)
+        source = open_catalogue(config.catalog)
         photos, rows = (
             PhotoSource.of(config, source.base_uri, config.store.root),
-            catalog_rows(spark, source, config.catalog),
+            catalogue_rows(spark, source, config.catalog),
         )
-        before = catalog_fingerprint(rows, photos, read_threads=2)
+        before = catalogue_fingerprint(rows, photos, read_threads=2)
         (tmp_path / "web" / "a.jpg").write_bytes(make_jpeg(size=(65, 48)))
-        assert catalog_fingerprint(rows, photos, read_threads=2) != before
+        assert catalogue_fingerprint(rows, photos, read_threads=2) != before
         server.shutdown()

@@ -13,11 +13,11 @@ from pyspark.sql import SparkSession
 from synthetic_run import write_listing, write_run
 
 from prodseek.config import load_config
-from prodseek.errors import CatalogError, PromptError
+from prodseek.errors import CatalogueError, PromptError
 from prodseek.jobs import search
 from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import table_schema
-from prodseek.search.searchable import Catalog
+from prodseek.search.searchable import SearchableRun
 
 N = 1500
 N_IMAGES = 700
@@ -97,9 +97,9 @@ def test_prompts_are_answered_alike_however_they_are_cut(
         assert json.loads((out / "MANIFEST.json").read_text())["prompts"] == len(asked) + len(bad)
         assert not (out / "_work").exists()
     assert answers["1"] == answers["8"] == answers["again"]
-    catalog = Catalog.open(run.root)
+    searchable = SearchableRun.open(run.root)
     for region in ids[:40:8]:
-        hits = catalog.search_region(region, 6, "mix=visual:1,colour:2", True)
+        hits = searchable.search_region(region, 6, "mix=visual:1,colour:2", True)
         found = sorted(
             (row["rank"], row["detection_id"], row["product_id"], row["cosine_similarity"])
             for row in answers["1"]["search_results"]
@@ -176,7 +176,7 @@ def test_files_that_are_no_prompts(spark: SparkSession, run: Run, tmp_path: Path
     (tmp_path / "b.txt").write_text("")
     for name, error, says in (
         ("a.csv", PromptError, "has the columns photo, box; prompts need uri and x1_px, y1_px, x2_px, y2_px, or detec"),
-        ("b.txt", CatalogError, "is neither a folder nor a .csv nor a .parquet"),
+        ("b.txt", CatalogueError, "is neither a folder nor a .csv nor a .parquet"),
         ("none.csv", PromptError, "there is no file of prompts at"),
         ("", PromptError, "is a folder; name a CSV or Parquet file of prompts"),
     ):

@@ -17,7 +17,7 @@ from pyarrow import fs
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.tars import SUFFIX as TAR_SUFFIX
 from prodseek.catalogue.tars import split_member
-from prodseek.errors import CatalogError
+from prodseek.errors import CatalogueError
 from prodseek.photos.decode import ImageLimits, ImageRejected
 from prodseek.storage import files
 
@@ -27,50 +27,50 @@ IMAGE_SUFFIXES = (
 
 FAULT = "_fault"
 
-CatalogKind = Literal["folder", "csv", "parquet"]
+CatalogueKind = Literal["folder", "csv", "parquet"]
 
 
 @dataclass(frozen=True)
-class CatalogSource:
+class CatalogueSource:
     """A catalogue that is there. uri: absolute; base_uri: the folder that relative photo URIs start from."""
 
-    kind: CatalogKind
+    kind: CatalogueKind
     uri: str
     base_uri: str
 
 
-def find_catalog(uri: str) -> CatalogSource:
-    """Tell what kind of catalogue lies at `uri`. Raises CatalogError when there is none."""
+def find_catalogue(uri: str) -> CatalogueSource:
+    """Tell what kind of catalogue lies at `uri`. Raises CatalogueError when there is none."""
     location = files.absolute(uri)
     try:
         file_system, path = files.locate(location)
         info = file_system.get_file_info(path)
     except (OSError, ValueError) as error:
-        raise CatalogError(f"the catalogue {location!r} cannot be read: {error}") from error
+        raise CatalogueError(f"the catalogue {location!r} cannot be read: {error}") from error
     if info.type == fs.FileType.NotFound:
-        raise CatalogError(
+        raise CatalogueError(
             f"there is no catalogue at {location!r}; name a folder of photos, or a CSV or Parquet manifest"
         )
     name = path.lower()
     if name.endswith(".parquet"):
-        return CatalogSource("parquet", location, posixpath.dirname(location))
+        return CatalogueSource("parquet", location, posixpath.dirname(location))
     if info.type == fs.FileType.Directory:
-        return CatalogSource("folder", location, location)
+        return CatalogueSource("folder", location, location)
     if name.endswith(".csv"):
-        return CatalogSource("csv", location, posixpath.dirname(location))
-    raise CatalogError(
+        return CatalogueSource("csv", location, posixpath.dirname(location))
+    raise CatalogueError(
         f"the catalogue {location!r} is neither a folder nor a .csv nor a .parquet manifest; "
         "give the manifest one of these endings, or name a folder of photos"
     )
 
 
-def list_photos(source: CatalogSource, allowed_roots: Sequence[str] = ()) -> list[str]:
+def list_photos(source: CatalogueSource, allowed_roots: Sequence[str] = ()) -> list[str]:
     """URIs of the photos under a folder and in tars there, relative to it, sorted; hidden files and folders are passed over.
 
     A tar that cannot be read to its end is listed too, as `NAME.tar#`, under which no photo will be found. Links are
     followed, but no folder is listed twice, so that those which go round do not matter. A name that is not UTF-8 is listed
     with marks in it, under which no photo will be found. allowed_roots: where tars may lie beside the folder, which links
-    lead to. Raises CatalogError.
+    lead to. Raises CatalogueError.
     """
     try:
         file_system, path = files.locate(source.base_uri)
@@ -80,7 +80,7 @@ def list_photos(source: CatalogSource, allowed_roots: Sequence[str] = ()) -> lis
             infos = file_system.get_file_info(fs.FileSelector(path, recursive=True))
             names = [posixpath.relpath(info.path, path) for info in infos if info.type == fs.FileType.File]
     except OSError as error:
-        raise CatalogError(f"the catalogue {source.uri!r} cannot be listed: {error}") from error
+        raise CatalogueError(f"the catalogue {source.uri!r} cannot be listed: {error}") from error
     photos = PhotoSource(source.base_uri, tuple(allowed_roots), ImageLimits())
     tars = (name for name in names if name.lower().endswith(TAR_SUFFIX) and not _is_hidden(name))
     members = (member for tar in tars for member in _in_tar(tar, photos))
@@ -128,10 +128,10 @@ def _local_names(folder: str) -> list[str]:
     return names
 
 
-def read_csv_manifest(source: CatalogSource) -> pa.Table:
+def read_csv_manifest(source: CatalogueSource) -> pa.Table:
     """A CSV manifest's columns as text, null where a value is empty, and `_fault`: what is wrong with a row, else null.
 
-    Comma-separated UTF-8 with a header; values may hold quoted commas and line breaks. Raises CatalogError when it cannot
+    Comma-separated UTF-8 with a header; values may hold quoted commas and line breaks. Raises CatalogueError when it cannot
     be read as that.
     """
     file_system, path = files.locate(source.uri)
@@ -140,10 +140,10 @@ def read_csv_manifest(source: CatalogSource) -> pa.Table:
             lines = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
             rows = [row for row in csv.reader(lines, strict=True) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CatalogError(f"the manifest {source.uri!r} is no CSV in UTF-8: {error}") from error
+        raise CatalogueError(f"the manifest {source.uri!r} is no CSV in UTF-8: {error}") from error
     header = rows[0] if rows else []
     if len({name.lower() for name in header}) != len(header):  # Spark tells no case apart
-        raise CatalogError(f"the manifest {source.uri!r} names a column twice: {', '.join(header)}")
+        raise CatalogueError(f"the manifest {source.uri!r} names a column twice: {', '.join(header)}")
     body = rows[1:]
     faults = [
         None if len(row) == len(header) else f"row {n} has {len(row)} values, the header {len(header)}"

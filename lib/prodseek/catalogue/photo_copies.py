@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import fs
 
-from prodseek.errors import CatalogError
+from prodseek.errors import CatalogueError
 from prodseek.storage import files
 
 COPIES = "cache/photos"
@@ -74,7 +74,7 @@ def list_copies(folder: str) -> dict[str, int]:
 def held_photos(uri: str, column: str, first_row: int = 0) -> Iterator[bytes | None]:
     """The photos in a Parquet file from a row on, one in memory at a time; None where a row has none.
 
-    column: its name, or `name.field` where it is a field of a struct. Raises CatalogError for a file that is damaged.
+    column: its name, or `name.field` where it is a field of a struct. Raises CatalogueError for a file that is damaged.
     """
     file_system, path = files.locate(uri)
     try:
@@ -91,18 +91,18 @@ def held_photos(uri: str, column: str, first_row: int = 0) -> Iterator[bytes | N
                 if number >= first_row:
                     photo = _photo(batch, column)
                     if not isinstance(photo, bytes | None):
-                        raise CatalogError(
+                        raise CatalogueError(
                             f"{uri} holds {type(photo).__name__} in its column {column!r}, not bytes; write the manifest anew"
                         )
                     yield photo
     except _DAMAGED as error:
-        raise CatalogError(f"{uri} is damaged or gone, write it anew: {error}") from error
+        raise CatalogueError(f"{uri} is damaged or gone, write it anew: {error}") from error
 
 
 def sample_photos(uri: str, column: str, n_photos: int, seed: int) -> Iterator[bytes]:
     """About `n_photos` of those that a Parquet manifest holds, from row groups all over it, in random order of these.
 
-    Raises CatalogError for a manifest that is damaged.
+    Raises CatalogueError for a manifest that is damaged.
     """
     import pyarrow.dataset as ds
 
@@ -115,7 +115,7 @@ def sample_photos(uri: str, column: str, n_photos: int, seed: int) -> Iterator[b
             file_uri = files.join(uri, name) if name else uri
             groups += [(file_uri, end - size, size) for end, size in zip(accumulate(sizes), sizes, strict=True)]
     except _DAMAGED as error:
-        raise CatalogError(f"the manifest {uri!r} cannot be read: {error}") from error
+        raise CatalogueError(f"the manifest {uri!r} cannot be read: {error}") from error
     random.Random(seed).shuffle(groups)
     of_each = max(_SAMPLED_IN_A_ROW, -(-n_photos // max(1, len(groups))))
     for file_uri, start, n_rows in groups:

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from prodseek.errors import CatalogError
+from prodseek.errors import CatalogueError
 from prodseek.storage import files
 
 Pair = tuple[str, str]
@@ -21,16 +21,16 @@ class LabelledPairs:
 
 
 def read_labels(uri: str, uri_column: str, label_column: str) -> dict[str, str]:
-    """Photo URI -> label, of a CSV file; rows without a label are left out. Raises CatalogError that says what is wrong."""
+    """Photo URI -> label, of a CSV file; rows without a label are left out. Raises CatalogueError that says what is wrong."""
     rows = _rows(uri, [uri_column, label_column])
     labels = {row[uri_column]: row[label_column] for row in rows if row[label_column]}
     if not labels:
-        raise CatalogError(f"{uri}: no row has a {label_column}; name the column of the labels with --label-column")
+        raise CatalogueError(f"{uri}: no row has a {label_column}; name the column of the labels with --label-column")
     return labels
 
 
 def read_pairs(uri: str) -> LabelledPairs:
-    """A CSV file with the columns uri_a, uri_b and, if it has one, verdict. Raises CatalogError that says what is wrong."""
+    """A CSV file with the columns uri_a, uri_b and, if it has one, verdict. Raises CatalogueError that says what is wrong."""
     rows = _rows(uri, ["uri_a", "uri_b"])
     return LabelledPairs({in_order(row["uri_a"], row["uri_b"]): row.get("verdict") or "" for row in rows})
 
@@ -41,11 +41,11 @@ def in_order(uri_a: str, uri_b: str) -> Pair:
 
 
 def matched(labels: dict[str, str], uris: Iterable[str], source: str) -> dict[str, str]:
-    """The labels of photos that the run has. Raises CatalogError when it has none of them."""
+    """The labels of photos that the run has. Raises CatalogueError when it has none of them."""
     known = set(uris)
     found = {uri: label for uri, label in labels.items() if uri in known}
     if not found:
-        raise CatalogError(
+        raise CatalogueError(
             f"{source}: none of its {len(labels)} photos is in the run. It names {_example(labels)}, the run "
             f"{_example(known)}; they must be written alike"
         )
@@ -60,10 +60,10 @@ def _rows(uri: str, needed: Sequence[str]) -> list[dict[str, str]]:
     try:
         text = files.read_bytes(uri).decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        raise CatalogError(f"{uri} cannot be read as a CSV file in UTF-8: {error}") from error
+        raise CatalogueError(f"{uri} cannot be read as a CSV file in UTF-8: {error}") from error
     reader = csv.DictReader(io.StringIO(text, newline=""))
     columns = list(reader.fieldnames or ())
     missing = [name for name in needed if name not in columns]
     if missing:
-        raise CatalogError(f"{uri} has no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}")
+        raise CatalogueError(f"{uri} has no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}")
     return list(reader)

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from prodseek.embedding.evaluation import Ranking, ranking
 from prodseek.embedding.facets import FACETS
 from prodseek.embedding.leakage import N_FOLDS, location_leakage
-from prodseek.errors import CatalogError, StoreError
+from prodseek.errors import CatalogueError, StoreError
 from prodseek.evaluation.labels import LabelledPairs, in_order, matched
 from prodseek.evaluation.measures import group_scores, pair_scores, retrieval_scores, scores_by_label
 from prodseek.runs.store import Run, read_columns
@@ -50,14 +50,14 @@ def evaluate(
     """What a run is worth by labels of its photos, as what becomes JSON; and what that was measured on.
 
     labels: photo URI -> label; source: the file they are from. One primary region stands for each photo; of photos with the same
-    bytes the first that has a label. Raises CatalogError when fewer than KS[-1] + 1 photos of the run have one.
+    bytes the first that has a label. Raises CatalogueError when fewer than KS[-1] + 1 photos of the run have one.
     """
     images = read_columns(run, "images", ["image_id", "uri", "width_px", "height_px"])
     found = matched(dict(labels), images.column("uri").to_pylist(), source)
     table = _labelled_regions(run, images, found)
     n_photos = table.num_rows
     if n_photos <= max(KS):
-        raise CatalogError(f"{source}: {n_photos} of its photos are in the run; at least {max(KS) + 1} are needed")
+        raise CatalogueError(f"{source}: {n_photos} of its photos are in the run; at least {max(KS) + 1} are needed")
     names = table.column("label").to_pylist()
     queries = _sampled(table.column("image_id").to_pylist(), MAX_QUERIES)
     vectors = _vectors(run, table)

@@ -24,11 +24,11 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 from PIL import Image
 
-from prodseek.catalogue.manifests import CatalogSource, find_catalog, list_photos, read_csv_manifest
+from prodseek.catalogue.manifests import CatalogueSource, find_catalogue, list_photos, read_csv_manifest
 from prodseek.catalogue.photo_copies import sample_photos
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config
-from prodseek.errors import CatalogError, ConfigError
+from prodseek.errors import CatalogueError, ConfigError
 from prodseek.photos.decode import ImageRejected, content_id, decode_image, pixel_hash
 from prodseek.runs.slice_layout import slice_length
 from prodseek.storage import files
@@ -50,7 +50,7 @@ _VIEWED_SIDE_PX = 832
 class Listing:
     """A catalogue's size. uris: of some rows, in random order; none where its manifest holds the photos."""
 
-    source: CatalogSource
+    source: CatalogueSource
     n_rows: int
     uris: tuple[str, ...]
 
@@ -89,11 +89,11 @@ class Measured:
         return self.n_unreadable / (self.n_photos + self.n_unreadable)
 
 
-def list_catalog(config: Config, seed: int = 0) -> Listing:
-    """How many rows a catalogue has, and the photos of some. Raises CatalogError and ConfigError."""
+def list_catalogue(config: Config, seed: int = 0) -> Listing:
+    """How many rows a catalogue has, and the photos of some. Raises CatalogueError and ConfigError."""
     if config.catalog.uri is None:
         raise ConfigError("catalog.uri: missing; name a folder of photos, or a CSV or Parquet manifest")
-    source = find_catalog(config.catalog.uri)
+    source = find_catalogue(config.catalog.uri)
     if config.catalog.bytes_column is not None:
         return Listing(source, _held_rows(source, config.catalog.bytes_column), ())
     column = str(config.catalog.uri_column)  # which is null only beside bytes_column
@@ -103,48 +103,52 @@ def list_catalog(config: Config, seed: int = 0) -> Listing:
     elif source.kind == "csv":
         table = read_csv_manifest(source)
         if column not in table.column_names:
-            raise CatalogError(f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.uri_column")
+            raise CatalogueError(
+                f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.uri_column"
+            )
         uris = [uri for uri in table.column(column).to_pylist() if uri]
         n_rows = table.num_rows
     else:
         uris, n_rows = _of_parquet(source, column)
     if not uris:
-        raise CatalogError(f"the catalogue {source.uri!r} names no photo; there is nothing to plan")
+        raise CatalogueError(f"the catalogue {source.uri!r} names no photo; there is nothing to plan")
     random.Random(seed).shuffle(uris)
     return Listing(source, n_rows, tuple(uris[: _MAX_PHOTOS * _MAX_PROCESSES]))
 
 
-def _of_parquet(source: CatalogSource, column: str) -> tuple[list[str], int]:
+def _of_parquet(source: CatalogueSource, column: str) -> tuple[list[str], int]:
     import pyarrow.dataset as ds
 
     file_system, path = files.locate(source.uri)
     try:
         stored = ds.dataset(path, filesystem=file_system, format="parquet")
         if column not in stored.schema.names:
-            raise CatalogError(f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.uri_column")
+            raise CatalogueError(
+                f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.uri_column"
+            )
         # Names of the first rows alone: a large manifest is not read for a sample.
         some = stored.head(100 * _MAX_PHOTOS * _MAX_PROCESSES, columns=[column]).column(column).to_pylist()
         return [str(uri) for uri in some if uri], stored.count_rows()
     except OSError as error:
-        raise CatalogError(f"the manifest {source.uri!r} cannot be read: {error}") from error
+        raise CatalogueError(f"the manifest {source.uri!r} cannot be read: {error}") from error
 
 
-def _held_rows(source: CatalogSource, column: str) -> int:
-    """The rows of a manifest that holds the photos. Raises CatalogError where it has none or no such column."""
+def _held_rows(source: CatalogueSource, column: str) -> int:
+    """The rows of a manifest that holds the photos. Raises CatalogueError where it has none or no such column."""
     import pyarrow.dataset as ds
 
     if source.kind != "parquet":
-        raise CatalogError(f"the catalogue {source.uri!r} is no Parquet manifest; set catalog.bytes_column to null")
+        raise CatalogueError(f"the catalogue {source.uri!r} is no Parquet manifest; set catalog.bytes_column to null")
     file_system, path = files.locate(source.uri)
     try:
         stored = ds.dataset(path, filesystem=file_system, format="parquet")
         n_rows: int = stored.count_rows()
     except (OSError, pa.ArrowException) as error:
-        raise CatalogError(f"the manifest {source.uri!r} cannot be read: {error}") from error
+        raise CatalogueError(f"the manifest {source.uri!r} cannot be read: {error}") from error
     if column not in stored.schema.names and column.partition(".")[0] not in stored.schema.names:
-        raise CatalogError(f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.bytes_column")
+        raise CatalogueError(f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.bytes_column")
     if not n_rows:
-        raise CatalogError(f"the catalogue {source.uri!r} has no rows; there is nothing to plan")
+        raise CatalogueError(f"the catalogue {source.uri!r} has no rows; there is nothing to plan")
     return n_rows
 
 
@@ -165,12 +169,12 @@ def _sampled(config: Config, listing: Listing, n_photos: int) -> Iterator[tuple[
             if len(names) == n_photos or n_bytes > _SAMPLED_BYTES:
                 break
         if not names:
-            raise CatalogError(f"the manifest {listing.source.uri!r} holds no photo; there is nothing to plan")
+            raise CatalogueError(f"the manifest {listing.source.uri!r} holds no photo; there is nothing to plan")
         yield PhotoSource(folder, (), config.images.limits), names
 
 
 def measure(config: Config, listing: Listing, seconds: float) -> Measured:
-    """Measure for about `seconds`, loading of the network not counted. Raises CatalogError where no photo can be read."""
+    """Measure for about `seconds`, loading of the network not counted. Raises CatalogueError where no photo can be read."""
     n_processes = min(_MAX_PROCESSES, os.cpu_count() or 1, listing.n_rows)
     with _sampled(config, listing, _MAX_PHOTOS * n_processes) as (photos, names):
         return _measured(config, listing, photos, names, n_processes, seconds)
@@ -191,7 +195,7 @@ def _measured(
         ]
         parts = [part for future in found if (part := future.result()) is not None]
     if not parts:
-        raise CatalogError(f"none of {sum(map(len, shares))} photos of {listing.source.uri!r} can be read")
+        raise CatalogueError(f"none of {sum(map(len, shares))} photos of {listing.source.uri!r} can be read")
     return _mean(parts)
 
 

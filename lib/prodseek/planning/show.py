@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from prodseek.config import Config
-from prodseek.planning.measure import Measured, list_catalog, measure
+from prodseek.planning.measure import Measured, list_catalogue, measure
 from prodseek.planning.model import Cluster, Plan, forecast, gib, memory_bytes
 from prodseek.runs.store import STAGES, Store
 from prodseek.runs.time_left import about, pace_of_newest
@@ -34,9 +34,9 @@ def plan_night(
     as_json: bool,
     with_costs: bool,
 ) -> None:
-    """Measure, work out and print. Raises ConfigError, CatalogError and WeightsError."""
+    """Measure, work out and print. Raises ConfigError, CatalogueError and WeightsError."""
     cluster = this_cluster(executors, cores, memory, gpus)
-    listing = list_catalog(config)
+    listing = list_catalogue(config)
     measured = measure(config, listing, seconds)
     store = Store.at(config.store.root)
     plan = forecast(

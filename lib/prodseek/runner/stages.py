@@ -25,7 +25,7 @@ from prodseek.runs.logs import kept_log
 from prodseek.runs.store import STAGES, Run, Store, Summary
 from prodseek.runs.tables import schema_versions
 from prodseek.runs.time_left import pace_before
-from prodseek.spark.catalogue.rows import catalog_fingerprint, catalog_rows, open_catalog
+from prodseek.spark.catalogue.rows import catalogue_fingerprint, catalogue_rows, open_catalogue
 from prodseek.spark.failures import explaining_failures
 from prodseek.spark.session import start_session, suit_catalogue
 
@@ -41,10 +41,12 @@ class OpenedRun:
 
 def open_run(spark: SparkSession, config: Config) -> OpenedRun:
     """The run of this catalogue, configuration and version: the newest when it is of the same, else a new one."""
-    source = open_catalog(config.catalog)
+    source = open_catalogue(config.catalog)
     store = Store.at(config.store.root)
-    rows = catalog_rows(spark, source, config.catalog)
-    catalog = catalog_fingerprint(rows, PhotoSource.of(config, source.base_uri, store.root), config.ingest.read_threads)
+    rows = catalogue_rows(spark, source, config.catalog)
+    catalog = catalogue_fingerprint(
+        rows, PhotoSource.of(config, source.base_uri, store.root), config.ingest.read_threads
+    )
     fingerprint = hashlib.sha256(
         f"{catalog}|{config.fingerprint}|{__version__}|{schema_versions()}".encode()
     ).hexdigest()
@@ -119,7 +121,7 @@ def run_named(stage: str, config: Config, accept: bool = False) -> None:
         mended = store.mend_latest()
         if mended is not None:
             console.say(mended, level="warning")
-        open_catalog(config.catalog)  # one that is not there is said before Spark has started
+        open_catalogue(config.catalog)  # one that is not there is said before Spark has started
         with console.starting():
             spark = start_session(config.spark, f"prodseek {stage}")
         try:

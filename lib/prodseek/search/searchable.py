@@ -140,7 +140,7 @@ class _Searcher(Protocol):
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]: ...
 
 
-class Catalog:
+class SearchableRun:
     """A run that is searched. Get one from `open`.
 
     In memory it holds 44 bytes a region, the names of photos and products, and vectors that were used lately, up to
@@ -157,7 +157,7 @@ class Catalog:
         self._searchers: dict[str, tuple[_Searcher, int, int]] = {}
 
     @classmethod
-    def open(cls, root: str | Path, run_id: str | None = None) -> Catalog:
+    def open(cls, root: str | Path, run_id: str | None = None) -> SearchableRun:
         """The newest finished run under `root`, or the one named. Raises StoreError where there is none."""
         store = Store.at(str(root))
         return cls(store.latest() if run_id is None else store.run(run_id))

@@ -21,7 +21,7 @@ from prodseek.report.search_sheet import TILE_PX, render_sheet
 from prodseek.report.thumbnails import thumbnail
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
-from prodseek.search.searchable import Catalog, FoundObject, Hit, check_question
+from prodseek.search.searchable import FoundObject, Hit, SearchableRun, check_question
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
 
@@ -74,27 +74,27 @@ class Answer:
     hits: list[Hit]
 
 
-def answer(catalog: Catalog, question: Question) -> Answer:
-    """Search. Raises as `Catalog.search`."""
+def answer(searchable: SearchableRun, question: Question) -> Answer:
+    """Search. Raises as `SearchableRun.search`."""
     facet = str(Likeness.parse(question.facet))
     options = (question.k, question.facet, question.exclude_same_product)
     if question.region is not None:
-        place = catalog.place(question.region)
-        number = int(catalog.regions.images[place])
-        photo = catalog.regions.photos["uri"][catalog.regions.rows_of(number)[0]].as_py()
-        photo_uri = catalog.photos.place(photo, catalog.regions.image_ids[number].as_py())
-        hits = catalog.search_region(question.region, *options)
-        return Answer(catalog.run.run_id, photo, photo_uri, catalog.regions.box_px(place), facet, hits)
+        place = searchable.place(question.region)
+        number = int(searchable.regions.images[place])
+        photo = searchable.regions.photos["uri"][searchable.regions.rows_of(number)[0]].as_py()
+        photo_uri = searchable.photos.place(photo, searchable.regions.image_ids[number].as_py())
+        hits = searchable.search_region(question.region, *options)
+        return Answer(searchable.run.run_id, photo, photo_uri, searchable.regions.box_px(place), facet, hits)
     image = str(question.image)
-    box = parse_box(question.box) if question.box else _object(catalog, image, question.object_number).box_px
-    decoded = catalog.read(image).image
+    box = parse_box(question.box) if question.box else _object(searchable, image, question.object_number).box_px
+    decoded = searchable.read(image).image
     inside = check_box(box, decoded.width_px, decoded.height_px)
-    hits = catalog.search(image, inside, *options)
-    return Answer(catalog.run.run_id, image, catalog.location(image), inside, facet, hits)
+    hits = searchable.search(image, inside, *options)
+    return Answer(searchable.run.run_id, image, searchable.location(image), inside, facet, hits)
 
 
-def _object(catalog: Catalog, image: str, number: int | None) -> FoundObject:
-    found = catalog.objects(image)
+def _object(searchable: SearchableRun, image: str, number: int | None) -> FoundObject:
+    found = searchable.objects(image)
     for each in found:
         if each.number == number:
             return each
@@ -150,16 +150,16 @@ def as_json(values: Answer | Sequence[FoundObject]) -> str:
     return json.dumps(plain, indent=2, ensure_ascii=False)
 
 
-def write_pictures(catalog: Catalog, found: Answer, html: str | None, png: str | None) -> None:
+def write_pictures(searchable: SearchableRun, found: Answer, html: str | None, png: str | None) -> None:
     """Write the page and the picture that are asked for, with the photos in them."""
     if not html and not png:
         return
-    limits = catalog.config.images.limits
+    limits = searchable.config.images.limits
     # A file of the caller's own may lie anywhere; what lies on a web server is the catalogue's.
-    read = catalog.photos.read if is_web(found.photo_uri) else partial(read_photo, max_bytes=limits.max_bytes)
+    read = searchable.photos.read if is_web(found.photo_uri) else partial(read_photo, max_bytes=limits.max_bytes)
     wanted = [
         (partial(read, found.photo_uri), found.box_px),
-        *((partial(catalog.photos.read, hit.uri, hit.image_id), hit.box_px) for hit in found.hits),
+        *((partial(searchable.photos.read, hit.uri, hit.image_id), hit.box_px) for hit in found.hits),
     ]
     target, *others = map_ahead(lambda each: _marked(*each, limits), wanted, _DECODE_THREADS)
     result = SearchResult(

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from prodseek.catalogue.manifests import find_catalog, list_photos
+from prodseek.catalogue.manifests import find_catalogue, list_photos
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.errors import CatalogError
+from prodseek.errors import CatalogueError
 from prodseek.photos.decode import ImageLimits, ImageRejected
 
 
 def photos_in(folder: Path) -> list[str]:
-    return list_photos(find_catalog(str(folder)))
+    return list_photos(find_catalogue(str(folder)))
 
 
 def test_every_photo_once_whatever_links_there_are(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_what_cannot_be_read_is_listed_to_be_rejected(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = find_catalog(str(tmp_path))
+    source = find_catalogue(str(tmp_path))
     tmp_path.rmdir()
-    with pytest.raises(CatalogError, match=f"{tmp_path}' cannot be listed: .*No such file"):
+    with pytest.raises(CatalogueError, match=f"{tmp_path}' cannot be listed: .*No such file"):
         list_photos(source)

@@ -15,7 +15,7 @@ import pytest
 
 from prodseek.catalogue.photo_copies import copies_folder, copy_uri, held_photos, keep_copy, list_copies, sample_photos
 from prodseek.catalogue.photo_source import FileStamp, PhotoSource
-from prodseek.errors import CatalogError
+from prodseek.errors import CatalogueError
 from prodseek.photos.decode import ImageLimits, ImageRejected, content_id
 
 PHOTOS = [None if n == 4 else b"%d" % n * 100 for n in range(10)]
@@ -47,13 +47,13 @@ def test_a_file_of_many_may_lack_the_column_and_a_damaged_one_is_named(manifest:
     no_text = data.replace(b"bytes", b"\xffytes")
     for damaged in (data[: len(data) // 2], b"", data[:4] + bytes(len(data) - 200) + data[-196:], no_text):
         manifest.write_bytes(damaged)
-        with pytest.raises(CatalogError, match=r"m é #1.parquet is damaged or gone, write it anew: ."):
+        with pytest.raises(CatalogueError, match=r"m é #1.parquet is damaged or gone, write it anew: ."):
             list(held_photos(str(manifest), "bytes"))
 
 
 def test_a_file_of_many_may_hold_text_in_the_column_and_is_named(manifest: Path) -> None:
     pq.write_table(pa.table({"bytes": [None, "text"]}), manifest)
-    with pytest.raises(CatalogError, match=r"m é #1.parquet holds str in its column 'bytes', not bytes"):
+    with pytest.raises(CatalogueError, match=r"m é #1.parquet holds str in its column 'bytes', not bytes"):
         list(held_photos(str(manifest), "bytes"))
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from prodseek.errors import CatalogError
+from prodseek.errors import CatalogueError
 from prodseek.evaluation.labels import in_order, matched, read_labels, read_pairs
 
 
@@ -33,19 +33,19 @@ def test_pairs_are_in_order_and_may_have_a_verdict(tmp_path):
     ],
 )
 def test_what_is_wrong_with_a_file_is_said(tmp_path, text, message):
-    with pytest.raises(CatalogError, match=message):
+    with pytest.raises(CatalogueError, match=message):
         read_labels(written(tmp_path, text), "uri", "label")
 
 
 def test_a_missing_file_and_one_that_is_no_text_are_named(tmp_path):
-    with pytest.raises(CatalogError, match=r"nowhere\.csv cannot be read"):
+    with pytest.raises(CatalogueError, match=r"nowhere\.csv cannot be read"):
         read_labels(str(tmp_path / "nowhere.csv"), "uri", "label")
     (tmp_path / "bytes.csv").write_bytes(b"uri,label\n\xff\xfe,a\n")
-    with pytest.raises(CatalogError, match="UTF-8"):
+    with pytest.raises(CatalogueError, match="UTF-8"):
         read_labels(str(tmp_path / "bytes.csv"), "uri", "label")
 
 
 def test_labels_of_no_photo_of_the_run_are_refused_with_an_example_of_each():
     assert matched({"a": "x", "b": "y"}, ["b", "c"], "labels.csv") == {"b": "y"}
-    with pytest.raises(CatalogError, match=r"none of its 1 photos.*'images/a.jpg'.*'a.jpg'"):
+    with pytest.raises(CatalogueError, match=r"none of its 1 photos.*'images/a.jpg'.*'a.jpg'"):
         matched({"images/a.jpg": "x"}, ["a.jpg"], "labels.csv")

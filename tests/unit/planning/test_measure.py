@@ -14,9 +14,9 @@ import pytest
 
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config, load_config
-from prodseek.errors import CatalogError, ConfigError
+from prodseek.errors import CatalogueError, ConfigError
 from prodseek.photos.decode import ImageLimits
-from prodseek.planning.measure import _sampled, list_catalog, measure_photos
+from prodseek.planning.measure import _sampled, list_catalogue, measure_photos
 from prodseek.vision.configured import detector_settings
 
 
@@ -26,16 +26,16 @@ def test_rows_are_counted_in_every_kind_of_catalogue(tmp_path: Path, make_jpeg) 
     (tmp_path / "m.csv").write_text("product_id,uri\np,a.jpg\nq,\nr,b.jpg\n")
     pq.write_table(pa.table({"uri": ["a.jpg", None, "b.jpg"], "product_id": ["p"] * 3}), tmp_path / "m.parquet")
     for catalog, n_uris in ((tmp_path, 3), (tmp_path / "m.csv", 2), (tmp_path / "m.parquet", 2)):
-        listing = list_catalog(load_config(catalog=str(catalog)))
+        listing = list_catalogue(load_config(catalog=str(catalog)))
         assert (listing.n_rows, len(listing.uris)) == (3, n_uris), catalog
     for name in ("m.csv", "m.parquet"):
-        with pytest.raises(CatalogError, match="has no column 'photo'"):
-            list_catalog(load_config(settings=["catalog.uri_column=photo"], catalog=str(tmp_path / name)))
+        with pytest.raises(CatalogueError, match="has no column 'photo'"):
+            list_catalogue(load_config(settings=["catalog.uri_column=photo"], catalog=str(tmp_path / name)))
     (tmp_path / "empty").mkdir()
-    with pytest.raises(CatalogError, match="names no photo"):
-        list_catalog(load_config(catalog=str(tmp_path / "empty")))
+    with pytest.raises(CatalogueError, match="names no photo"):
+        list_catalogue(load_config(catalog=str(tmp_path / "empty")))
     with pytest.raises(ConfigError, match=r"catalog\.uri: missing"):
-        list_catalog(load_config())
+        list_catalogue(load_config())
 
 
 def test_photos_that_a_manifest_holds_are_sampled(tmp_path: Path, make_jpeg) -> None:  # type: ignore[no-untyped-def]
@@ -46,13 +46,13 @@ def test_photos_that_a_manifest_holds_are_sampled(tmp_path: Path, make_jpeg) -> 
         return load_config(settings=settings, catalog=str(tmp_path / "m.parquet"), root=str(tmp_path / "root"))
 
     held = config("catalog.bytes_column=image.bytes", "catalog.uri_column=null")
-    listing = list_catalog(held)
+    listing = list_catalogue(held)
     assert (listing.n_rows, listing.uris) == (5, ())
     with _sampled(held, listing, 3) as (source, names):
         assert {source.read(name) for name in names} < {photo["bytes"] for photo in photos} and len(names) == 3
     assert not (tmp_path / "root").exists()
-    with pytest.raises(CatalogError, match="has no column 'photo'"):
-        list_catalog(config("catalog.bytes_column=photo"))
+    with pytest.raises(CatalogueError, match="has no column 'photo'"):
+        list_catalogue(config("catalog.bytes_column=photo"))
 
 
 def test_photos_are_measured(sample_folder: Path, tiny_weights: Path) -> None:

@@ -15,7 +15,7 @@ from prodseek.index.ivf import assign_cells, centroid_index
 from prodseek.index.probe import flat_cells, nearest_in_cells
 from prodseek.runs.store import Run, Store
 from prodseek.search import searchable
-from prodseek.search.searchable import Catalog, Hit
+from prodseek.search.searchable import Hit, SearchableRun
 from prodseek.search.vectors import Embeddings
 
 N = 400
@@ -76,8 +76,8 @@ def run(truth: Truth, tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def catalog(run: Run) -> Catalog:
-    return Catalog.open(run.root)
+def searchable(run: Run) -> SearchableRun:
+    return SearchableRun.open(run.root)
 
 
 def pairs(hits: list[Hit]) -> list[tuple[int, str]]:
@@ -86,9 +86,11 @@ def pairs(hits: list[Hit]) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("exclude", [False, True])
 @pytest.mark.parametrize("facet", FACETS)
-def test_a_search_finds_what_full_comparison_finds(catalog: Catalog, truth: Truth, facet: str, exclude: bool) -> None:
+def test_a_search_finds_what_full_comparison_finds(
+    searchable: SearchableRun, truth: Truth, facet: str, exclude: bool
+) -> None:
     for row in range(0, N, 40):
-        hits = catalog.search_region(int(truth.ids[row]), 7, facet, exclude)
+        hits = searchable.search_region(int(truth.ids[row]), 7, facet, exclude)
         assert pairs(hits) == truth.answer(row, {facet: 1.0}, 7, exclude)
         assert [hit.rank for hit in hits] == list(range(1, 8))
         for hit in hits:
@@ -99,7 +101,7 @@ def test_a_search_finds_what_full_comparison_finds(catalog: Catalog, truth: Trut
             assert hit.uri == f"images/{truth.images[place]}.jpg"
 
 
-def test_photos_that_a_table_names_are_read_from_allowed_places_only(catalog: Catalog, tmp_path: Path) -> None:
+def test_photos_that_a_table_names_are_read_from_allowed_places_only(searchable: SearchableRun, tmp_path: Path) -> None:
     for uri, roots, reason in (
         (f"{tmp_path}/a.jpg", (), "not_allowed"),
         (f"{tmp_path}/a.jpg", (f"{tmp_path}/x",), "not_allowed"),
@@ -108,22 +110,22 @@ def test_photos_that_a_table_names_are_read_from_allowed_places_only(catalog: Ca
         ("a.jpg", (), "missing"),
     ):
         with pytest.raises(PromptError) as refused:
-            catalog.read_named(uri, roots)
+            searchable.read_named(uri, roots)
         assert refused.value.reason == reason
     with pytest.raises(PromptError) as refused:
-        catalog.read(tmp_path / "a.jpg")
+        searchable.read(tmp_path / "a.jpg")
     assert refused.value.reason == "missing", "who searches by a file of their own may read it"
 
 
-def test_a_mix_ranks_by_the_weighted_mean(catalog: Catalog, truth: Truth) -> None:
+def test_a_mix_ranks_by_the_weighted_mean(searchable: SearchableRun, truth: Truth) -> None:
     for row in range(0, N, 40):
-        hits = catalog.search_region(int(truth.ids[row]), 10, "mix=visual:1,colour:3", True)
+        hits = searchable.search_region(int(truth.ids[row]), 10, "mix=visual:1,colour:3", True)
         assert pairs(hits) == truth.answer(row, {"visual": 0.25, "colour": 0.75}, 10, True)
 
 
-def test_every_product_is_found_however_many_are_asked_for(catalog: Catalog, truth: Truth) -> None:
+def test_every_product_is_found_however_many_are_asked_for(searchable: SearchableRun, truth: Truth) -> None:
     """The first look at the index sees too few; the search goes on until there is nothing left."""
-    hits = catalog.search_region(int(truth.ids[0]), 1000)
+    hits = searchable.search_region(int(truth.ids[0]), 1000)
     assert pairs(hits) == truth.answer(0, {"visual": 1.0}, 1000, False)
     assert len({hit.product_id for hit in hits}) == len(hits) > 70
 
@@ -143,25 +145,25 @@ class Cells:
         return tuple(nearest_in_cells(self.index, queries, assign_cells(queries, self.centroids, nprobe), k))
 
 
-def test_a_search_looks_into_more_cells_until_there_are_enough(catalog: Catalog, truth: Truth) -> None:
+def test_a_search_looks_into_more_cells_until_there_are_enough(searchable: SearchableRun, truth: Truth) -> None:
     cells = Cells(truth, 32)
-    catalog._searchers["visual"] = (cells, 1, 32)
-    hits = catalog.search_region(int(truth.ids[5]), 60)
+    searchable._searchers["visual"] = (cells, 1, 32)
+    hits = searchable.search_region(int(truth.ids[5]), 60)
     assert pairs(hits) == truth.answer(5, {"visual": 1.0}, 60, False)
     assert cells.asked == [(N, 1), (N, 8), (N, 32)]
-    assert len(catalog.search_region(int(truth.ids[5]), 1)) == 1
+    assert len(searchable.search_region(int(truth.ids[5]), 1)) == 1
     assert cells.asked[3:] == [(10, 1)]
 
 
 def test_bytes_that_two_products_show_are_one_hit(truth: Truth, run: Run) -> None:
     twice = np.concatenate([np.arange(N_IMAGES), [17]])
     write_listing(run, twice, [*truth.product_of.values(), "a-twin"])
-    catalog = Catalog.open(run.root)
+    searchable = SearchableRun.open(run.root)
     row = int(np.flatnonzero(truth.images == 17)[0])
-    (first, *others) = catalog.search_region(int(truth.ids[row]), 1000)
+    (first, *others) = searchable.search_region(int(truth.ids[row]), 1000)
     assert first.product_id == "a-twin"
     assert "a-twin" not in {hit.product_id for hit in others}
-    excluding = catalog.search_region(int(truth.ids[row]), 1000, exclude_same_product=True)
+    excluding = searchable.search_region(int(truth.ids[row]), 1000, exclude_same_product=True)
     assert not {"a-twin", "p17"} & {hit.product_id for hit in excluding}
 
 
@@ -185,24 +187,24 @@ def test_vectors_are_the_same_when_few_are_kept(run: Run, truth: Truth, monkeypa
         ({"detection_id": -1}, "has no region -1"),
     ],
 )
-def test_bad_questions_are_told(catalog: Catalog, truth: Truth, options: dict[str, object], says: str) -> None:
+def test_bad_questions_are_told(searchable: SearchableRun, truth: Truth, options: dict[str, object], says: str) -> None:
     with pytest.raises(PromptError, match=says):
-        catalog.search_region(**{"detection_id": int(truth.ids[0]), **options})  # type: ignore[arg-type]
+        searchable.search_region(**{"detection_id": int(truth.ids[0]), **options})  # type: ignore[arg-type]
 
 
 def test_a_facet_without_an_index_in_a_large_run(
-    catalog: Catalog, truth: Truth, monkeypatch: pytest.MonkeyPatch
+    searchable: SearchableRun, truth: Truth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(searchable, "_EXACT_REGIONS", N - 1)
     with pytest.raises(
         PromptError, match=r"has no index of colour.*set index.facets to \[.*colour\] for the next night"
     ):
-        catalog.search_region(int(truth.ids[0]), facet="colour")
+        searchable.search_region(int(truth.ids[0]), facet="colour")
 
 
 def test_no_finished_run(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"no run has been published in .*; start one with `prodseek run nightly`"):
-        Catalog.open(tmp_path)
+        SearchableRun.open(tmp_path)
 
 
 def test_a_run_of_a_network_that_is_not_at_hand(run: Run, in_cache: Path) -> None:
@@ -212,7 +214,7 @@ def test_a_run_of_a_network_that_is_not_at_hand(run: Run, in_cache: Path) -> Non
     Store(run.root).publish(run, manifest)
     says = "was made by yolov3-tiny-416-0123456789abcdef, and its weights could neither be found nor fetched; put"
     with pytest.raises(WeightsError, match=says):
-        Catalog.open(run.root).search(b"", (0, 0, 10, 10))
+        SearchableRun.open(run.root).search(b"", (0, 0, 10, 10))
 
 
 def test_a_run_of_another_version_of_the_network(run: Run, tiny_weights: Path) -> None:
@@ -220,4 +222,4 @@ def test_a_run_of_another_version_of_the_network(run: Run, tiny_weights: Path) -
     manifest["stages"]["embed"]["model_id"] = "yolov3-tiny-416-0123456789abcdef"
     Store(run.root).publish(run, manifest)
     with pytest.raises(StoreError, match="cannot be compared with it; run the night again with this version"):
-        Catalog.open(run.root).search(b"", (0, 0, 10, 10))
+        SearchableRun.open(run.root).search(b"", (0, 0, 10, 10))

@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from prodseek.catalogue.manifests import FAULT
 from prodseek.catalogue.photo_copies import copies_folder, held_photos, keep_copy
 from prodseek.config import Config
-from prodseek.errors import CatalogError
+from prodseek.errors import CatalogueError
 from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason, check_size, content_id
 from prodseek.runs.store import WORK, Run
 from prodseek.runs.tables import table_schema
@@ -37,11 +37,11 @@ _TEXTS = (FAULT, "reason", "detail")
 def copy_held_photos(
     spark: SparkSession, rows: DataFrame, config: Config, store: Run, n_copied: Accumulator[int]
 ) -> DataFrame:
-    """The rows of `catalog_rows` with image_id and n_bytes, or reason and detail, in place of where the photo stands.
+    """The rows of `catalogue_rows` with image_id and n_bytes, or reason and detail, in place of where the photo stands.
 
     Photos that are not among the copies yet are added to them. Where no column names the photos, each is called like its
     product, and those of a product that has several `product_id#first digits of image_id`: whatever the order of the rows
-    is, a photo keeps its name. Raises CatalogError for a manifest that is damaged.
+    is, a photo keeps its name. Raises CatalogueError for a manifest that is damaged.
     """
     copy = partial(
         _copied,
@@ -56,10 +56,10 @@ def copy_held_photos(
     try:
         placed.mapInArrow(copy, computed_schema("images", *_TEXTS)).write.mode("overwrite").parquet(uri)
     except PySparkException as error:
-        damaged = re.search(rf"{CatalogError.__name__}: (.+)", str(error))
+        damaged = re.search(rf"{CatalogueError.__name__}: (.+)", str(error))
         if damaged is None:
             raise
-        raise CatalogError(damaged[1]) from error
+        raise CatalogueError(damaged[1]) from error
     held = spark.read.parquet(uri)
     if config.catalog.uri_column is not None:
         return held
@@ -110,6 +110,6 @@ def _with_photos(batches: Iterator[pa.RecordBatch], column: str) -> Iterator[tup
         try:
             photo = next(photos)
         except StopIteration:
-            raise CatalogError(f"{path} was replaced while it was read; start the same command again") from None
+            raise CatalogueError(f"{path} was replaced while it was read; start the same command again") from None
         yield row, photo
         reached = path, number + 1

@@ -14,15 +14,15 @@ from pyspark.sql.types import BinaryType, DataType, StructType
 
 from prodseek.catalogue.manifests import (
     FAULT,
-    CatalogSource,
-    find_catalog,
+    CatalogueSource,
+    find_catalogue,
     list_photos,
     product_of,
     read_csv_manifest,
 )
 from prodseek.catalogue.photo_source import FileStamp, PhotoSource
 from prodseek.config import CatalogConfig
-from prodseek.errors import CatalogError, ConfigError, StoreError
+from prodseek.errors import CatalogueError, ConfigError, StoreError
 from prodseek.spark.tables import naming_damaged_files
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
@@ -33,22 +33,22 @@ _FOLDER_SCHEMA = pa.schema([("product_id", pa.string()), ("uri", pa.string())])
 _STAMPED_SCHEMA = "product_id string, uri string, attributes string, n_bytes long, mtime_ns long, tag string"
 
 
-def open_catalog(config: CatalogConfig) -> CatalogSource:
-    """The catalogue that the configuration names. Raises ConfigError where it names none, CatalogError if it is not there."""
+def open_catalogue(config: CatalogConfig) -> CatalogueSource:
+    """The catalogue that the configuration names. Raises ConfigError where it names none, CatalogueError if it is not there."""
     if config.uri is None:
         raise ConfigError("catalog.uri: missing; name a folder of photos, or a CSV or Parquet manifest")
-    return find_catalog(config.uri)
+    return find_catalogue(config.uri)
 
 
-def catalog_rows(spark: SparkSession, source: CatalogSource, config: CatalogConfig) -> DataFrame:
+def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> DataFrame:
     """product_id, uri, attributes (map of strings), _fault; one row for each row of the catalogue.
 
     Values that are absent in a manifest are null. Where it holds the photos, their bytes are not among the columns, and
     _place says where they are: file_path, row_index, and the file's file_size and file_modification_time. Raises
-    CatalogError for a catalogue that is damaged, without rows or without the columns that the configuration names.
+    CatalogueError for a catalogue that is damaged, without rows or without the columns that the configuration names.
     """
     if config.bytes_column and source.kind != "parquet":
-        raise CatalogError(
+        raise CatalogueError(
             f"the catalogue {source.uri!r} is no Parquet manifest, and only that can hold photos; set catalog.bytes_column "
             f"= {config.bytes_column!r} to null"
         )
@@ -57,16 +57,16 @@ def catalog_rows(spark: SparkSession, source: CatalogSource, config: CatalogConf
             rows = (_folder_rows if source.kind == "folder" else _manifest_rows)(spark, source, config)
             is_empty = rows.isEmpty()
     except StoreError as error:
-        raise CatalogError(str(error)) from error
+        raise CatalogueError(str(error)) from error
     except AnalysisException as error:
-        raise CatalogError(f"the manifest {source.uri!r} cannot be read: {str(error).splitlines()[0]}") from error
+        raise CatalogueError(f"the manifest {source.uri!r} cannot be read: {str(error).splitlines()[0]}") from error
     if is_empty:
         what = "no photos (files ending in .jpg, .png, .webp ...)" if source.kind == "folder" else "no rows"
-        raise CatalogError(f"the catalogue {source.uri!r} has {what}; there is nothing to do")
+        raise CatalogueError(f"the catalogue {source.uri!r} has {what}; there is nothing to do")
     return rows
 
 
-def catalog_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: int) -> str:
+def catalogue_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: int) -> str:
     """SHA-256 over all rows and their photos' sizes and times of change, whatever the rows' order.
 
     Of a photo on a web server a HEAD request tells size, time and ETag, a fraction of what reading it takes. Of a photo
@@ -85,14 +85,14 @@ def catalog_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: int)
     return hashlib.sha256("|".join(str(value) for value in total).encode()).hexdigest()
 
 
-def _folder_rows(spark: SparkSession, source: CatalogSource, config: CatalogConfig) -> DataFrame:
+def _folder_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> DataFrame:
     uris = list_photos(source, config.allowed_roots)
     products = [product_of(uri, config.product_id_from) for uri in uris]
     listed = spark.createDataFrame(pa.table([products, uris], schema=_FOLDER_SCHEMA))
     return listed.withColumn("attributes", _no_attributes()).withColumn(FAULT, F.lit(None).cast("string"))
 
 
-def _manifest_rows(spark: SparkSession, source: CatalogSource, config: CatalogConfig) -> DataFrame:
+def _manifest_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> DataFrame:
     if source.kind == "parquet":
         manifest = spark.read.parquet(files.spark_pattern(source.uri)).withColumn(FAULT, F.lit(None).cast("string"))
     else:
@@ -106,14 +106,14 @@ def _manifest_rows(spark: SparkSession, source: CatalogSource, config: CatalogCo
     wanted = {key: name for key, name in columns.items() if name}
     absent = [f"{name!r} ({key})" for key, name in wanted.items() if _type_of(schema, name) is None]
     if absent:
-        raise CatalogError(
+        raise CatalogueError(
             f"the manifest {source.uri!r} has no column {' and no column '.join(absent)}; it has "
             f"{', '.join(c for c in manifest.columns if c != FAULT) or 'none'}. Name them with --set catalog.uri_column=... and "
             "--set catalog.product_id_column=... (null: every photo is its own product)"
         )
     held = config.bytes_column and _type_of(schema, config.bytes_column)
     if held and not isinstance(held, BinaryType):
-        raise CatalogError(
+        raise CatalogueError(
             f"the column {config.bytes_column!r} of the manifest {source.uri!r} is {held.simpleString()}, not binary, and holds "
             "no photos; name another with catalog.bytes_column, or the names of photos with catalog.uri_column"
         )
