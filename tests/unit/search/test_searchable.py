@@ -14,7 +14,7 @@ from prodseek.errors import PromptError, StoreError, WeightsError
 from prodseek.index.ivf import assign_cells, centroid_index
 from prodseek.index.probe import flat_cells, nearest_in_cells
 from prodseek.runs.store import Run, Store
-from prodseek.search import searchable
+from prodseek.search import searchable as searchable_module
 from prodseek.search.searchable import Hit, SearchableRun
 from prodseek.search.vectors import Embeddings
 
@@ -195,7 +195,7 @@ def test_bad_questions_are_told(searchable: SearchableRun, truth: Truth, options
 def test_a_facet_without_an_index_in_a_large_run(
     searchable: SearchableRun, truth: Truth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searchable, "_EXACT_REGIONS", N - 1)
+    monkeypatch.setattr(searchable_module, "_EXACT_REGIONS", N - 1)
     with pytest.raises(
         PromptError, match=r"has no index of colour.*set index.facets to \[.*colour\] for the next night"
     ):
