@@ -22,9 +22,8 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek.catalogue.manifests import FAULT, find_catalogue, read_csv_manifest
-from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
-from prodseek.errors import PromptError, ReconciliationError
+from prodseek.errors import PromptError, ReconciliationError, explain_errors
 from prodseek.index.stored import FACET
 from prodseek.runner.progress import Console
 from prodseek.runs.store import MANIFEST, Run, Store, Summary

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import webbrowser
-from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +14,7 @@ import typer
 import yaml
 
 from prodseek.config import load_config
-from prodseek.errors import ProdseekError
+from prodseek.errors import explain_errors
 
 app = typer.Typer(
     add_completion=False,
@@ -295,22 +293,6 @@ def java_home() -> None:
 def main() -> None:
     """Run the command line."""
     explain_errors(app)
-
-
-def explain_errors(command: Callable[[], object]) -> None:
-    """Call `command`; an error that prodseek explains, or the system, becomes one message and its exit code, without a
-    traceback."""
-    try:
-        command()
-    except ProdseekError as error:
-        print(f"prodseek: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from error
-    except OSError as error:
-        print(
-            f"prodseek: storage fails: {error}. See that the place can be read and written, then start again",
-            file=sys.stderr,
-        )
-        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+
 
 class ProdseekError(Exception):
     """Any failure prodseek explains; `exit_code` is what the process ends with."""
@@ -20,6 +23,22 @@ def exit_code_of(error: BaseException | None) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     return 1
+
+
+def explain_errors(command: Callable[[], object]) -> None:
+    """Call `command`; an error that prodseek explains, or the system, becomes one message and its exit code, without a
+    traceback."""
+    try:
+        command()
+    except ProdseekError as error:
+        print(f"prodseek: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
+    except OSError as error:
+        print(
+            f"prodseek: storage fails: {error}. See that the place can be read and written, then start again",
+            file=sys.stderr,
+        )
+        raise SystemExit(1) from error
 
 
 class ConfigError(ProdseekError):

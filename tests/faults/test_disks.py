@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from nights import TINY_SETTINGS, prodseek, tables_of
 
-from prodseek.cli import explain_errors
+from prodseek.errors import explain_errors
 from prodseek.config import load_config
 from prodseek.errors import MachineError, StoreError
 from prodseek.jobs import nightly

@@ -15,9 +15,8 @@ from pyspark.sql import SparkSession
 
 from prodseek import __version__
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.cli import explain_errors
 from prodseek.config import Config, load_config
-from prodseek.errors import StoreError
+from prodseek.errors import StoreError, explain_errors
 from prodseek.runner.progress import Console
 from prodseek.runner.prometheus import exported
 from prodseek.runs.lock import hold_root

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from prodseek.cli import explain_errors
+from prodseek.errors import explain_errors
 from prodseek.errors import RootLockedError, StoreError
 from prodseek.runs.lock import LOCK, STALE_SECONDS, Holder, hold_root, read_holder
 
@@ -21,7 +21,7 @@ from prodseek.runs.lock import LOCK, STALE_SECONDS, Holder, hold_root, read_hold
 PROCESS = """
 import sys
 from prodseek.runs import lock
-from prodseek.cli import explain_errors
+from prodseek.errors import explain_errors
 from prodseek.errors import RootLockedError
 
 lock.REFRESH_SECONDS = 0.05
