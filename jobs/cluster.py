@@ -70,19 +70,19 @@ class _Grouped(NamedTuple):
     facts: dict[str, Any]
 
 
-def run(spark: SparkSession, config: Config, store: Run) -> Summary:
+def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     """Group, name, compare with the last run, and write the groups, their summary and lineage, and the map."""
-    regions = _standing_regions(spark, store).cache()
+    regions = _standing_regions(spark, run).cache()
     grouped: list[_Grouped] = []
     for facet in config.cluster.facets:
         taken = {title.title for other in grouped for title in other.titles.values()}
-        grouped.append(_group(spark, config, store, regions, facet, taken))
+        grouped.append(_group(spark, config, run, regions, facet, taken))
     visual = next(one for one in grouped if one.facet == FACET)
     rows = {
-        "curation_groups": _write_groups(spark, store, grouped),
-        "curation_summary": _write_summary(spark, store, grouped),
-        "group_lineage": _write_lineage(spark, store, grouped),
-        "region_map": write_map(spark, store, regions, visual.fitted, visual.nearest, visual.goes_on, config.seed),
+        "curation_groups": _write_groups(spark, run, grouped),
+        "curation_summary": _write_summary(spark, run, grouped),
+        "group_lineage": _write_lineage(spark, run, grouped),
+        "region_map": write_map(spark, run, regions, visual.fitted, visual.nearest, visual.goes_on, config.seed),
     }
     regions.unpersist()
     for one in grouped:
@@ -96,24 +96,22 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     return Summary("cluster", rows=rows, facts={**facts[FACET], "facets": facts, "caches": [LOOKS_CACHE]}, lines=lines)
 
 
-def _group(
-    spark: SparkSession, config: Config, store: Run, regions: DataFrame, facet: str, taken: set[str]
-) -> _Grouped:
+def _group(spark: SparkSession, config: Config, run: Run, regions: DataFrame, facet: str, taken: set[str]) -> _Grouped:
     settings = config.cluster
-    fitted = collect(spark, store, regions, facet, settings)
-    graph, groups, nearest = fit_groups(spark, config, store, fitted, facet)
-    before = _before(spark, store, facet)
-    fit, known, why = _taken_over(config, store, regions, fitted, before, facet)
+    fitted = collect(spark, run, regions, facet, settings)
+    graph, groups, nearest = fit_groups(spark, config, run, fitted, facet)
+    before = _before(spark, run, facet)
+    fit, known, why = _taken_over(config, run, regions, fitted, before, facet)
     last = None if known is None else _last_labels(fitted, known)
     fine, coarse = _labels(graph, groups, last, settings)
     labelled = _label_all(
-        spark, store, regions, fitted, graph, groups, fine, coarse, facet, known, config.neighbours.k
+        spark, run, regions, fitted, graph, groups, fine, coarse, facet, known, config.neighbours.k
     ).cache()
     long = _by_level(labelled).cache()
-    ids, lineage = _ids(long, before, facet, store.run_id, settings)
+    ids, lineage = _ids(long, before, facet, run.run_id, settings)
     unchanged = {row.group_id for _, row in lineage if row.is_unchanged}
     kept = {key: before.titles[name] for key, name in ids.items() if before is not None and name in unchanged}
-    titles = group_titles(member_facts(spark, store, long, photos_of(config, store)), kept, taken)
+    titles = group_titles(member_facts(spark, run, long, photos_of(config, run)), kept, taken)
     quality = {
         (level, label): one
         for level, labels in ((FINE, fine), (COARSE, coarse))
@@ -149,9 +147,9 @@ def _group(
     )
 
 
-def _standing_regions(spark: SparkSession, store: Run) -> DataFrame:
+def _standing_regions(spark: SparkSession, run: Run) -> DataFrame:
     """Primary regions with the image that stands for theirs: copies of a photo are fitted once."""
-    in_groups = read_table(spark, store, "duplicate_groups")
+    in_groups = read_table(spark, run, "duplicate_groups")
     representative = in_groups.where("is_representative").select(
         "group_id", F.col("image_id").alias("standing_image_id")
     )
@@ -160,8 +158,8 @@ def _standing_regions(spark: SparkSession, store: Run) -> DataFrame:
         .groupBy("image_id")
         .agg(F.min("standing_image_id").alias("standing_image_id"))
     )
-    photos = one_photo_an_image(spark, store)
-    primary = read_table(spark, store, "detections").where("is_primary")
+    photos = one_photo_an_image(spark, run)
+    primary = read_table(spark, run, "detections").where("is_primary")
     return (
         primary.select("detection_id", "image_id", "class_name", "area_fraction", "x1_px", "y1_px", "x2_px", "y2_px")
         .join(photos, "image_id")
@@ -182,9 +180,9 @@ def _labels(
     return fine, settled(graph, nested(fine, coarse))
 
 
-def _before(spark: SparkSession, store: Run, facet: str) -> _Before | None:
+def _before(spark: SparkSession, run: Run, facet: str) -> _Before | None:
     try:
-        latest = Store(store.root).latest_readable()
+        latest = Store(run.root).latest_readable()
     except StoreError:
         return None
     summary = latest.summary("cluster")
@@ -202,7 +200,7 @@ def _before(spark: SparkSession, store: Run, facet: str) -> _Before | None:
 
 
 def _taken_over(
-    config: Config, store: Run, regions: DataFrame, fitted: FittedRegions, before: _Before | None, facet: str
+    config: Config, run: Run, regions: DataFrame, fitted: FittedRegions, before: _Before | None, facet: str
 ) -> tuple[_Fit, DataFrame | None, str]:
     """The fit that this night's groups go back to, and the regions of the last night with their labels if groups go on; if
     not, why.
@@ -211,7 +209,7 @@ def _taken_over(
     vectors come from, until the catalogue has become another.
     """
     settings = config.cluster.model_dump(mode="json", exclude={"facets", "exemplars", "refit_change", "id_overlap"})
-    projected = store.summary("project")
+    projected = run.summary("project")
     projection_id = None if projected is None else projected.facts.get("projection_id")
     recipe = {**settings, "k": config.neighbours.k, "seed": config.seed, "projection_id": projection_id}
     fresh = _Fit(recipe, len(fitted.detection_ids), 0)
@@ -270,7 +268,7 @@ def _last_labels(fitted: FittedRegions, known: DataFrame) -> dict[str, Labels]:
 
 def _label_all(
     spark: SparkSession,
-    store: Run,
+    run: Run,
     regions: DataFrame,
     fitted: FittedRegions,
     graph: Graph,
@@ -302,10 +300,10 @@ def _label_all(
     if fitted.is_sample:
         unfitted = standing.select("detection_id").join(decided, "detection_id", "left_anti")
         edges = (
-            read_table(spark, store, "neighbours")
+            read_table(spark, run, "neighbours")
             if facet == FACET
             else nearest_fitted(
-                facet_vectors(spark, store, facet).join(unfitted, "detection_id", "left_semi"),
+                facet_vectors(spark, run, facet).join(unfitted, "detection_id", "left_semi"),
                 fitted.detection_ids,
                 fitted.vectors,
                 k,
@@ -356,7 +354,7 @@ def _ids(
     return ids, lineage
 
 
-def _write_groups(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> int:
+def _write_groups(spark: SparkSession, run: Run, grouped: list[_Grouped]) -> int:
     frames = []
     for one in grouped:
         named = {level: [(label, name) for (at, label), name in one.ids.items() if at == level] for level in LEVELS}
@@ -374,10 +372,10 @@ def _write_groups(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> i
             .withColumn("facet", F.lit(one.facet))
             .select(*table_schema("curation_groups").column_names)
         )
-    return write_table(reduce(DataFrame.unionByName, frames), store, "curation_groups")
+    return write_table(reduce(DataFrame.unionByName, frames), run, "curation_groups")
 
 
-def _write_summary(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> int:
+def _write_summary(spark: SparkSession, run: Run, grouped: list[_Grouped]) -> int:
     rows = []
     for one in grouped:
         counted = _by_level(one.labelled).groupBy("level", "label")
@@ -407,16 +405,16 @@ def _write_summary(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> 
             )
     schema = spark_schema("curation_summary")
     values = [tuple(row[name] for name in schema.names) for row in rows]
-    return write_table(local_frame(spark, values, schema), store, "curation_summary")
+    return write_table(local_frame(spark, values, schema), run, "curation_summary")
 
 
-def _write_lineage(spark: SparkSession, store: Run, grouped: list[_Grouped]) -> int:
+def _write_lineage(spark: SparkSession, run: Run, grouped: list[_Grouped]) -> int:
     rows = [
         (one.facet, level, row.group_id, row.previous_group_id, row.event, row.overlap)
         for one in grouped
         for level, row in one.lineage
     ]
-    return write_table(local_frame(spark, rows, spark_schema("group_lineage")), store, "group_lineage")
+    return write_table(local_frame(spark, rows, spark_schema("group_lineage")), run, "group_lineage")
 
 
 if __name__ == "__main__":

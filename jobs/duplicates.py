@@ -24,20 +24,20 @@ from prodseek.spark.tables import local_frame, read_table, spark_schema, write_t
 _PAIRS = "image_id_a string, image_id_b string"
 
 
-def run(spark: SparkSession, config: Config, store: Run) -> Summary:
+def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     """Find, verify and group copies of photos."""
     settings = config.duplicates
-    photos = one_photo_an_image(spark, store).cache()
+    photos = one_photo_an_image(spark, run).cache()
     n_photos = photos.count()
-    read = WorkingPhotos(photos_of(config, store))
-    kept = kept_features(spark, store, photos, n_photos, read, settings.photos_per_partition)
+    read = WorkingPhotos(photos_of(config, run))
+    kept = kept_features(spark, run, photos, n_photos, read, settings.photos_per_partition)
     _refuse_failing_storage(config, kept.n_unread, n_photos)
-    candidates = _candidates(spark, store, photos, n_photos, kept, settings).cache()
-    judges = Judges(spark, store, settings, photos, kept, read)
+    candidates = _candidates(spark, run, photos, n_photos, kept, settings).cache()
+    judges = Judges(spark, run, settings, photos, kept, read)
     judged, n_looked_at = judges.judge(candidates)
     judged = judged.cache()
-    same_bytes = _identical_bytes(spark, store)
-    members, pairs = _members_and_pairs(spark, store, judged, same_bytes, settings)
+    same_bytes = _identical_bytes(spark, run)
+    members, pairs = _members_and_pairs(spark, run, judged, same_bytes, settings)
     missing = missing_pairs(members, pairs, settings.representative)
     if missing:
         image_ids = {photo.key: photo.image_id for photo in members}
@@ -45,14 +45,14 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         second, n_more = judges.judge(local_frame(spark, wanted, _PAIRS))
         n_looked_at += n_more
         judged = judged.unionByName(second).dropDuplicates(["image_id_a", "image_id_b"]).cache()
-        members, pairs = _members_and_pairs(spark, store, judged, same_bytes, settings)
+        members, pairs = _members_and_pairs(spark, run, judged, same_bytes, settings)
     groups = group_duplicates(members, pairs, settings.representative)
     columns = table_schema("near_duplicates").column_names
     counts = {
         "near_duplicates": write_table(
-            judged.select(*columns).unionByName(same_bytes.select(*columns)), store, "near_duplicates"
+            judged.select(*columns).unionByName(same_bytes.select(*columns)), run, "near_duplicates"
         ),
-        "duplicate_groups": _write_groups(spark, store, members, groups),
+        "duplicate_groups": _write_groups(spark, run, members, groups),
     }
     n_groups = len({row.group_id for row in groups})
     n_candidates = candidates.count() + len(missing)
@@ -70,7 +70,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         f"{n_candidates} candidate pairs, {n_looked_at} of them new; {counts['near_duplicates']} verified, "
         f"{n_groups} groups of {len(groups)} photos"
     )
-    lines = [line, *_why_anew(store, facts["caches"])]
+    lines = [line, *_why_anew(run, facts["caches"])]
     if kept.n_unread:
         lines.append(f"{kept.n_unread} photos could no longer be read: only their hashes and regions were compared")
     return Summary("duplicates", rows=counts, facts=facts, lines=tuple(lines))
@@ -86,9 +86,9 @@ def _refuse_failing_storage(config: Config, n_unread: int, n_photos: int) -> Non
         )
 
 
-def _why_anew(store: Run, caches: list[tuple[str, str]]) -> tuple[str, ...]:
+def _why_anew(run: Run, caches: list[tuple[str, str]]) -> tuple[str, ...]:
     """Why photos or pairs of the last run were looked at again, if that is so."""
-    before = Store(store.root).before(store)
+    before = Store(run.root).before(run)
     summary = None if before is None else before.summary("duplicates")
     if before is None or summary is None:
         return ()
@@ -108,7 +108,7 @@ def is_merging(column: str) -> Column:
 
 
 def _candidates(
-    spark: SparkSession, store: Run, photos: DataFrame, n_photos: int, kept: KeptFeatures, settings: DuplicatesConfig
+    spark: SparkSession, run: Run, photos: DataFrame, n_photos: int, kept: KeptFeatures, settings: DuplicatesConfig
 ) -> DataFrame:
     """Pairs of different images that may be copies."""
     by_pixels = _with_first(photos, "pixel_hash", ["image_id"])
@@ -116,7 +116,7 @@ def _candidates(
     by_codes = pairs_sharing_codes(kept.codes(photos), photos, n_photos, settings.max_code_partners)
     for more in (
         _near_hashes(spark, photos, settings.max_pdq_hamming),
-        _near_regions(spark, store, settings),
+        _near_regions(spark, run, settings),
         _in_order(by_codes),
     ):
         found = found.unionByName(more)
@@ -131,17 +131,17 @@ def _near_hashes(spark: SparkSession, photos: DataFrame, max_hamming: int) -> Da
     return local_frame(spark, rows, _PAIRS)
 
 
-def _near_regions(spark: SparkSession, store: Run, settings: DuplicatesConfig) -> DataFrame:
+def _near_regions(spark: SparkSession, run: Run, settings: DuplicatesConfig) -> DataFrame:
     """The images that the nearest neighbours of each image's primary region and whole frame lie in.
 
     Objects within scenes are left to the codes, which find more of them among fewer pairs.
     """
-    regions = read_table(spark, store, "detections").where("is_primary or kind = 'frame'")
+    regions = read_table(spark, run, "detections").where("is_primary or kind = 'frame'")
     of_a = regions.select("detection_id", F.col("image_id").alias("left"))
     of_b = regions.select(F.col("detection_id").alias("neighbour_id"), F.col("image_id").alias("right"))
     nearest = Window.partitionBy("left").orderBy(F.desc("cosine_similarity"), "right")
     alike = (
-        read_table(spark, store, "neighbours")
+        read_table(spark, run, "neighbours")
         .where(F.col("cosine_similarity") >= settings.min_cosine)
         .join(of_a, "detection_id")
         .join(of_b, "neighbour_id")
@@ -166,9 +166,9 @@ def _with_first(rows: DataFrame, key: str, order: list[str]) -> DataFrame:
     return rows.withColumn("first", first).withColumn("place", F.row_number().over(same)).where("place > 1")
 
 
-def _identical_bytes(spark: SparkSession, store: Run) -> DataFrame:
+def _identical_bytes(spark: SparkSession, run: Run) -> DataFrame:
     """Rows that share their bytes, each paired with the first: linear, however many there are."""
-    rows = _with_first(read_table(spark, store, "images"), "image_id", ["product_id", "uri"])
+    rows = _with_first(read_table(spark, run, "images"), "image_id", ["product_id", "uri"])
     nothing = F.lit(None)
     fields = spark_schema("near_duplicates")["evidence"].dataType.fields
     measured = {"pdq_hamming": F.lit(0), "orientation": F.lit(Orientation.IDENTITY.value)}
@@ -190,7 +190,7 @@ def _identical_bytes(spark: SparkSession, store: Run) -> DataFrame:
 
 
 def _members_and_pairs(
-    spark: SparkSession, store: Run, judged: DataFrame, same_bytes: DataFrame, settings: DuplicatesConfig
+    spark: SparkSession, run: Run, judged: DataFrame, same_bytes: DataFrame, settings: DuplicatesConfig
 ) -> tuple[list[Photo], list[VerifiedPair]]:
     """The photos that have a copy, and the pairs among them; only these come to the driver."""
     merging = judged.where(is_merging("verdict") & (F.col("confidence") >= settings.merge_confidence))
@@ -200,7 +200,7 @@ def _members_and_pairs(
         .union(same_bytes.select("image_id_a"))
         .distinct()
     )
-    rows = read_table(spark, store, "images").join(image_ids, "image_id", "left_semi").collect()
+    rows = read_table(spark, run, "images").join(image_ids, "image_id", "left_semi").collect()
     photos = [
         Photo(
             _key(row["product_id"], row["uri"]),
@@ -225,7 +225,7 @@ def _key(product_id: str, uri: str) -> str:
     return f"{product_id}\x1f{uri}"
 
 
-def _write_groups(spark: SparkSession, store: Run, members: list[Photo], groups: list[GroupRow]) -> int:
+def _write_groups(spark: SparkSession, run: Run, members: list[Photo], groups: list[GroupRow]) -> int:
     image_ids = {photo.key: photo.image_id for photo in members}
     rows = [
         (
@@ -238,7 +238,7 @@ def _write_groups(spark: SparkSession, store: Run, members: list[Photo], groups:
         )
         for group in groups
     ]
-    return write_table(local_frame(spark, rows, spark_schema("duplicate_groups")), store, "duplicate_groups")
+    return write_table(local_frame(spark, rows, spark_schema("duplicate_groups")), run, "duplicate_groups")
 
 
 if __name__ == "__main__":

@@ -49,13 +49,13 @@ _SECONDS = ("decode_seconds", "device_seconds", "wait_seconds")
 _logger = logging.getLogger(__name__)
 
 
-def run(spark: SparkSession, config: Config, store: Run) -> Summary:
+def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     """Embed what is not in the cache, then publish the regions of this run's images."""
     settings = detector_settings(config)
     _say_device(spark, config.embed.device)
-    photos = photos_of(config, store)
-    images = uris_of_images(spark, store)
-    cache_uri = store.cache_uri(model_id(settings))
+    photos = photos_of(config, run)
+    images = uris_of_images(spark, run)
+    cache_uri = run.cache_uri(model_id(settings))
     known = read_cache(spark, cache_uri).select("image_id").distinct()
     todo = images.join(known, "image_id", "left_anti")
     n_images, n_todo = images.count(), todo.count()
@@ -69,7 +69,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
             read_threads=config.embed.read_threads,
             tally=tally,
         )
-        batch_uri = new_batch_uri(cache_uri, store.run_id)
+        batch_uri = new_batch_uri(cache_uri, run.run_id)
         dealt = deal(todo, "image_id", n_todo, config.embed.images_per_partition)
         started = time.monotonic()
         embedded = dealt.mapInArrow(embed, _cached_schema(), profile=task_profile(spark))
@@ -79,14 +79,14 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         batch = spark.read.schema(_cached_schema()).parquet(files.spark_uri(batch_uri))
         failures = batch.where("reason is not null").select("image_id", "reason", "detail")
     n_failed = failures.count() if failures is not None else 0
-    counts = write_images_and_rejects(spark, store, failures if n_failed else None)
-    refuse_failing_storage(spark, config, store, counts)
-    published = read_table(spark, store, "images").select("image_id").distinct()
+    counts = write_images_and_rejects(spark, run, failures if n_failed else None)
+    refuse_failing_storage(spark, config, run, counts)
+    published = read_table(spark, run, "images").select("image_id").distinct()
     regions = read_cache(spark, cache_uri).join(published, "image_id", "left_semi").drop("reason", "detail")
     counts["detections"] = write_table(
-        deal(regions, "image_id", n_images, 16 * config.embed.images_per_partition), store, "detections"
+        deal(regions, "image_id", n_images, 16 * config.embed.images_per_partition), run, "detections"
     )
-    rejected = read_table(spark, store, "rejects").groupBy("reason").count().collect()
+    rejected = read_table(spark, run, "rejects").groupBy("reason").count().collect()
     seen = tally.counts.value
     facts: dict[str, Any] = {
         "model_id": model_id(settings),
@@ -111,12 +111,12 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         f"{n_todo} photos through {config.network.name}{computed_in}, {n_images - n_todo} known; "
         f"{counts['detections']} regions"
     )
-    return Summary("embed", rows=counts, facts=facts, lines=(line, *_why_all(store, facts["model_id"])))
+    return Summary("embed", rows=counts, facts=facts, lines=(line, *_why_all(run, facts["model_id"])))
 
 
-def _why_all(store: Run, model_id: str) -> tuple[str, ...]:
+def _why_all(run: Run, model_id: str) -> tuple[str, ...]:
     """Why no photo of the last run was known, if that is so."""
-    before = Store(store.root).before(store)
+    before = Store(run.root).before(run)
     embedded = None if before is None else before.summary("embed")
     if before is None or embedded is None or embedded.facts["model_id"] == model_id:
         return ()

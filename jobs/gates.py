@@ -32,18 +32,18 @@ _NORM_TOLERANCE = 1e-3
 _COMPARED = ("images", "detections", "embeddings", "curation_summary")
 
 
-def run(spark: SparkSession, config: Config, store: Run) -> Summary:
+def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     """Measure all figures, whether or not a gate is set for them, and write the breaches for the report."""
-    figures = [_rejects(spark, store), *_regions(spark, store), _odd_norms(spark, store)]
-    before, not_compared = _before(store)
+    figures = [_rejects(spark, run), *_regions(spark, run), _odd_norms(spark, run)]
+    before, not_compared = _before(run)
     if before is not None:
-        figures.append(_missing(spark, store, before))
-        if _fact(before, "project", "projection_id") == _fact(store, "project", "projection_id"):
-            figures.append(_drift(spark, store, before))
+        figures.append(_missing(spark, run, before))
+        if _fact(before, "project", "projection_id") == _fact(run, "project", "projection_id"):
+            figures.append(_drift(spark, run, before))
         else:
             not_compared.append("embeddings, for the projection is another one")
-        if _fact(store, "cluster", "carried_on"):
-            figures.append(_churn(spark, store, before))
+        if _fact(run, "cluster", "carried_on"):
+            figures.append(_churn(spark, run, before))
         else:
             not_compared.append("groups, for they were fitted anew")
     facts = {
@@ -51,7 +51,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         "figures": [asdict(figure) for figure in figures],
         "not_compared": not_compared,
     }
-    found = _write_breaches(config, store, figures)
+    found = _write_breaches(config, run, figures)
     compared = "" if before is None else f", against run {before.run_id}"
     lines = [f"{len(figures)} figures{compared}; {len(found)} beyond the limits"]
     values = (f"{figure.gate.partition('_')[2]} {written(figure.gate, figure.value)}" for figure in figures)
@@ -60,30 +60,30 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     return Summary("gates", facts=facts, lines=tuple(lines))
 
 
-def judge(config: Config, store: Run) -> tuple[Breach, ...]:
+def judge(config: Config, run: Run) -> tuple[Breach, ...]:
     """Hold the figures of a run against the limits that are set now, and write what is beyond them."""
-    figures = [Figure(**{**each, "examples": tuple(each["examples"])}) for each in _fact(store, "gates", "figures")]
-    return _write_breaches(config, store, figures)
+    figures = [Figure(**{**each, "examples": tuple(each["examples"])}) for each in _fact(run, "gates", "figures")]
+    return _write_breaches(config, run, figures)
 
 
-def _write_breaches(config: Config, store: Run, figures: list[Figure]) -> tuple[Breach, ...]:
+def _write_breaches(config: Config, run: Run, figures: list[Figure]) -> tuple[Breach, ...]:
     found = find_breaches(figures, config.gates.model_dump())
-    store.write_json(BREACHES, {"run_id": store.run_id, "breaches": [asdict(breach) for breach in found]})
+    run.write_json(BREACHES, {"run_id": run.run_id, "breaches": [asdict(breach) for breach in found]})
     return found
 
 
-def _fact(store: Run, stage: str, name: str) -> Any:
-    summary = store.summary(stage)
+def _fact(run: Run, stage: str, name: str) -> Any:
+    summary = run.summary(stage)
     return None if summary is None else summary.facts.get(name)
 
 
-def _before(store: Run) -> tuple[Run | None, list[str]]:
+def _before(run: Run) -> tuple[Run | None, list[str]]:
     """The run to compare with, or why there is none: the last one, if it was of this feed and is whole."""
-    before = Store(store.root).before(store)
+    before = Store(run.root).before(run)
     if before is None:
         return None, []
     folder = _fact(before, "ingest", "base_uri")
-    if folder != _fact(store, "ingest", "base_uri"):
+    if folder != _fact(run, "ingest", "base_uri"):
         return None, [f"anything, for the catalogue of run {before.run_id} lay in another folder, {folder}"]
     gone = [table for table in _COMPARED if not files.exists(before.table_uri(table))]
     if gone:
@@ -91,11 +91,11 @@ def _before(store: Run) -> tuple[Run | None, list[str]]:
     return before, []
 
 
-def _rejects(spark: SparkSession, store: Run) -> Figure:
-    rejects = read_table(spark, store, "rejects")
+def _rejects(spark: SparkSession, run: Run) -> Figure:
+    rejects = read_table(spark, run, "rejects")
     reasons = rejects.groupBy("reason").count().orderBy(F.desc("count"), "reason").collect()
     n_rejects = sum(row["count"] for row in reasons)
-    n_rows = n_rejects + read_table(spark, store, "images").count()
+    n_rows = n_rejects + read_table(spark, run, "images").count()
     counted = ", ".join(f"{row['count']} {row['reason']}" for row in reasons)
     of_reason = Window.partitionBy("reason").orderBy("uri", "product_id")
     each_reason_in_turn = rejects.withColumn("place", F.row_number().over(of_reason)).orderBy("place", "reason")
@@ -110,11 +110,11 @@ def _rejects(spark: SparkSession, store: Run) -> Figure:
     )
 
 
-def _regions(spark: SparkSession, store: Run) -> list[Figure]:
+def _regions(spark: SparkSession, run: Run) -> list[Figure]:
     """The mean number of regions, held against two limits: examples of too few are other photos than of too many."""
-    counts = read_table(spark, store, "detections").groupBy("image_id").agg(F.count(F.lit(1)).alias("n")).cache()
+    counts = read_table(spark, run, "detections").groupBy("image_id").agg(F.count(F.lit(1)).alias("n")).cache()
     n_images, n_regions = counts.select(F.count(F.lit(1)), F.sum("n")).first()
-    uris = uris_of_images(spark, store)
+    uris = uris_of_images(spark, run)
     mean = share(n_regions or 0, n_images)
     said = f"{n_regions or 0} regions were found in {n_images} photos"
     figures = []
@@ -127,9 +127,9 @@ def _regions(spark: SparkSession, store: Run) -> list[Figure]:
     return figures
 
 
-def _odd_norms(spark: SparkSession, store: Run) -> Figure:
+def _odd_norms(spark: SparkSession, run: Run) -> Figure:
     """Embeddings are unit vectors, so what has another length is no answer of the network: zeros, or no numbers."""
-    vectors = read_table(spark, store, "embeddings").select("detection_id", F.col(FACET).alias("vector"))
+    vectors = read_table(spark, run, "embeddings").select("detection_id", F.col(FACET).alias("vector"))
     norms = vectors.mapInArrow(_norms, "detection_id long, norm double")
     # To Spark, what is no number is larger than all numbers.
     is_odd = F.abs(F.col("norm") - 1) > _NORM_TOLERANCE
@@ -137,8 +137,8 @@ def _odd_norms(spark: SparkSession, store: Run) -> Figure:
     examples = []
     if n_odd:
         few = F.broadcast(norms.where(is_odd).orderBy("detection_id").limit(N_EXAMPLES))
-        regions = read_table(spark, store, "detections").select("detection_id", "image_id", "kind")
-        found = regions.join(few, "detection_id").join(uris_of_images(spark, store), "image_id")
+        regions = read_table(spark, run, "detections").select("detection_id", "image_id", "kind")
+        found = regions.join(few, "detection_id").join(uris_of_images(spark, run), "image_id")
         examples = found.orderBy("detection_id").collect()
     return Figure(
         "max_odd_norm_share",
@@ -155,10 +155,10 @@ def _norms(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield batch_of(detection_id=batch.column("detection_id"), norm=norms)
 
 
-def _missing(spark: SparkSession, store: Run, before: Run) -> Figure:
+def _missing(spark: SparkSession, run: Run, before: Run) -> Figure:
     """Photos that the run before had, and this one has under no name: neither the file nor another in its place."""
     then = read_table(spark, before, "images").select("uri", "image_id")
-    now = read_table(spark, store, "images")
+    now = read_table(spark, run, "images")
     missing = then.join(now, "uri", "left_anti").join(now, "image_id", "left_anti")
     n_then, n_missing = then.count(), missing.count()
     return Figure(
@@ -169,24 +169,24 @@ def _missing(spark: SparkSession, store: Run, before: Run) -> Figure:
     )
 
 
-def _drift(spark: SparkSession, store: Run, before: Run) -> Figure:
+def _drift(spark: SparkSession, run: Run, before: Run) -> Figure:
     """Examples are photos that are new, those that most rows show first."""
-    then, now = (read_table(spark, one, "images") for one in (before, store))
+    then, now = (read_table(spark, one, "images") for one in (before, run))
     new = now.join(then, "image_id", "left_anti").groupBy("image_id")
     most = new.agg(F.min("uri").alias("uri"), F.count(F.lit(1)).alias("n")).orderBy(F.desc("n"), "image_id")
     return Figure(
         "max_embedding_drift",
-        round(embedding_drift(_mean_of_photos(spark, before), _mean_of_photos(spark, store)), 6),
+        round(embedding_drift(_mean_of_photos(spark, before), _mean_of_photos(spark, run)), 6),
         f"since run {before.run_id} the mean {FACET} embedding of all photos has moved by this share of their spread",
         tuple(f"{row['uri']}: new, in {row['n']} rows" for row in most.limit(N_EXAMPLES).collect()),
     )
 
 
-def _mean_of_photos(spark: SparkSession, store: Run) -> NDArray[np.float64]:
+def _mean_of_photos(spark: SparkSession, run: Run) -> NDArray[np.float64]:
     """The mean over rows of `images` of their primary region's embedding: a photo that many rows show counts as often."""
-    rows = read_table(spark, store, "images").select("image_id")
-    primary = read_table(spark, store, "detections").where("is_primary").select("image_id", "detection_id")
-    vectors = read_table(spark, store, "embeddings").select("detection_id", F.col(FACET).alias("vector"))
+    rows = read_table(spark, run, "images").select("image_id")
+    primary = read_table(spark, run, "detections").where("is_primary").select("image_id", "detection_id")
+    vectors = read_table(spark, run, "embeddings").select("detection_id", F.col(FACET).alias("vector"))
     shown = rows.join(primary, "image_id").join(vectors, "detection_id").select("vector")
     sums = shown.mapInArrow(_sums, "n long, total binary").collect()
     total = np.sum([np.frombuffer(row["total"], np.float64) for row in sums], axis=0)
@@ -200,8 +200,8 @@ def _sums(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             yield batch_of(n=[len(vectors)], total=[vectors.sum(axis=0).tobytes()])
 
 
-def _churn(spark: SparkSession, store: Run, before: Run) -> Figure:
-    then, now = _group_titles(spark, before), _group_titles(spark, store)
+def _churn(spark: SparkSession, run: Run, before: Run) -> Figure:
+    then, now = _group_titles(spark, before), _group_titles(spark, run)
     gone, new = sorted(then.keys() - now.keys()), sorted(now.keys() - then.keys())
     told = [*(f"gone: {then[name]}" for name in gone), *(f"new: {now[name]}" for name in new)]
     return Figure(
@@ -212,9 +212,9 @@ def _churn(spark: SparkSession, store: Run, before: Run) -> Figure:
     )
 
 
-def _group_titles(spark: SparkSession, store: Run) -> dict[str, str]:
+def _group_titles(spark: SparkSession, run: Run) -> dict[str, str]:
     """group_id -> title of the fine groups of the visual facet."""
-    fine = read_table(spark, store, "curation_summary").where((F.col("facet") == FACET) & (F.col("level") == FINE))
+    fine = read_table(spark, run, "curation_summary").where((F.col("facet") == FACET) & (F.col("level") == FINE))
     return {row["group_id"]: row["title"] for row in fine.select("group_id", "title").collect()}
 
 

@@ -84,15 +84,15 @@ class _Grown:
     fault: str | None
 
 
-def run(spark: SparkSession, config: Config, store: Run) -> Summary:
+def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     """Grow or build the index of each facet, measure its recall and choose nprobe."""
     lines, facts = [], {}
     # The folder of `visual` holds those of the others.
     for name in sorted(config.index.facets, key=lambda name: name != FACET):
-        files.delete_dir(store.path(index_folder(name)))
-        facet = _facet(spark, config, store, name)
-        manifest, how = _grow_or_build(spark, config, store, facet)
-        write_manifest(store, manifest)
+        files.delete_dir(run.path(index_folder(name)))
+        facet = _facet(spark, config, run, name)
+        manifest, how = _grow_or_build(spark, config, run, facet)
+        write_manifest(run, manifest)
         facts[name] = {
             "description": f"{manifest.factory}, {manifest.n_vectors} x {manifest.d}-d in {len(manifest.shards)} "
             f"shard(s), nprobe {manifest.nprobe}, recall@{RECALL_K} {manifest.recall:.3f}",
@@ -108,13 +108,13 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     return Summary("index", facts={**facts[FACET], "facets": facts}, lines=tuple(lines))
 
 
-def facet_vectors(spark: SparkSession, store: Run, facet: str) -> DataFrame:
+def facet_vectors(spark: SparkSession, run: Run, facet: str) -> DataFrame:
     """detection_id, vector: a facet's embeddings."""
-    return read_table(spark, store, "embeddings").select("detection_id", F.col(facet).alias("vector"))
+    return read_table(spark, run, "embeddings").select("detection_id", F.col(facet).alias("vector"))
 
 
-def _facet(spark: SparkSession, config: Config, store: Run, name: str) -> _Facet:
-    vectors = facet_vectors(spark, store, name)
+def _facet(spark: SparkSession, config: Config, run: Run, name: str) -> _Facet:
+    vectors = facet_vectors(spark, run, name)
     squared_norm = F.aggregate("vector", F.lit(0.0), lambda total, value: total + value * value)
     is_bad = F.isnan(squared_norm) | (squared_norm == 0) | (squared_norm == float("inf"))
     seen = vectors.select(F.count(F.lit(1)), F.count_if(is_bad), F.max(F.size("vector"))).first()
@@ -126,18 +126,18 @@ def _facet(spark: SparkSession, config: Config, store: Run, name: str) -> _Facet
             f"{name} embeddings that are zero, NaN or infinite cannot be compared; detection ids {', '.join(ids)}{more}"
         )
     if not n_vectors:
-        raise StoreError(f"run {store.run_id} has no {name} embeddings: there is nothing to index")
-    projected = store.summary("project")
+        raise StoreError(f"run {run.run_id} has no {name} embeddings: there is nothing to index")
+    projected = run.summary("project")
     embedding_id = "" if projected is None else str(projected.facts.get("projection_id", ""))
     return _Facet(
-        name, vectors, plan_index(n_vectors, d, config.index.memory_bytes), embedding_id, store.path(index_folder(name))
+        name, vectors, plan_index(n_vectors, d, config.index.memory_bytes), embedding_id, run.path(index_folder(name))
     )
 
 
-def _grow_or_build(spark: SparkSession, config: Config, store: Run, facet: _Facet) -> tuple[IndexManifest, str]:
+def _grow_or_build(spark: SparkSession, config: Config, run: Run, facet: _Facet) -> tuple[IndexManifest, str]:
     """The finished manifest and, for a person, how the index came about."""
     try:
-        latest = Store(store.root).latest_readable()
+        latest = Store(run.root).latest_readable()
         before = index_manifest(latest, facet.name)
     except StoreError:
         return _build(spark, config, facet, "trained")

@@ -47,15 +47,15 @@ _REASON_COLUMNS = [("reason", pa.string()), ("detail", pa.string())]
 _DECODED_COLUMNS = ("width_px", "height_px", "format", "pdq_hash", "pixel_hash")
 
 
-def run(spark: SparkSession, config: Config, store: Run) -> Summary:
+def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     """Read, check and hash every photo of the catalogue; decode those whose content the last run did not have."""
     source = open_catalogue(config.catalog)
     rows = catalogue_rows(spark, source, config.catalog)
     n_rows = rows.count()
     n_copied, n_decoded, n_retried = (spark.sparkContext.accumulator(0) for _ in range(3))
-    photos = PhotoSource.of(config, source.base_uri, store.root)
+    photos = PhotoSource.of(config, source.base_uri, run.root)
     if photos.copies is not None:
-        rows = copy_held_photos(spark, rows, config, store, n_copied)
+        rows = copy_held_photos(spark, rows, config, run, n_copied)
     read = partial(
         _read_rows,
         photos=photos,
@@ -64,19 +64,19 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     )
     schema = computed_schema("images", "reason", "detail")
     todo = deal(_checked(rows), "uri", n_rows, config.ingest.rows_per_partition)
-    before, why_unknown = _last_run(store)
+    before, why_unknown = _last_run(run)
     done = None
     if before is not None and not why_unknown:
-        todo.mapInArrow(read, schema).write.mode("overwrite").parquet(files.spark_uri(store.path(_HASHED)))
-        done, todo = _divided(spark, store, before, config.images.limits)
+        todo.mapInArrow(read, schema).write.mode("overwrite").parquet(files.spark_uri(run.path(_HASHED)))
+        done, todo = _divided(spark, run, before, config.images.limits)
         todo = deal(todo, "uri", todo.count(), config.ingest.rows_per_partition)
     decoded = todo.mapInArrow(partial(read, n_decoded=n_decoded), schema)
     ingested = decoded if done is None else done.unionByName(decoded)
-    ingested.write.mode("overwrite").parquet(files.spark_uri(store.path(INGESTED)))
-    counts = write_images_and_rejects(spark, store)
+    ingested.write.mode("overwrite").parquet(files.spark_uri(run.path(INGESTED)))
+    counts = write_images_and_rejects(spark, run)
     if counts["images"] == 0:
         told = (
-            read_ingested(spark, store)
+            read_ingested(spark, run)
             .groupBy("reason")
             .agg(F.count(F.lit(1)).alias("n"), F.min("detail").alias("detail"))
         )
@@ -87,8 +87,8 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
                 for row in told.orderBy(F.desc("n"), "reason").collect()
             )
         )
-    refuse_failing_storage(spark, config, store, counts)
-    changes = _changes(spark, store, before) if before is not None else {}
+    refuse_failing_storage(spark, config, run, counts)
+    changes = _changes(spark, run, before) if before is not None else {}
     facts: dict[str, Any] = {
         "input_rows": n_rows,
         "catalog": source.uri,
@@ -114,17 +114,17 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     return Summary("ingest", rows=counts, facts=facts, lines=tuple(lines))
 
 
-def read_ingested(spark: SparkSession, store: Run) -> DataFrame:
+def read_ingested(spark: SparkSession, run: Run) -> DataFrame:
     """The rows of `images` and `rejects` together; `reason` is null for an image."""
-    return spark.read.parquet(files.spark_uri(store.path(INGESTED)))
+    return spark.read.parquet(files.spark_uri(run.path(INGESTED)))
 
 
-def write_images_and_rejects(spark: SparkSession, store: Run, failures: DataFrame | None = None) -> dict[str, int]:
+def write_images_and_rejects(spark: SparkSession, run: Run, failures: DataFrame | None = None) -> dict[str, int]:
     """Divide the ingested rows into the two tables; returns rows written.
 
     failures: image_id, reason, detail of photos that a later stage could not read again; their rows become rejects.
     """
-    ingested = read_ingested(spark, store)
+    ingested = read_ingested(spark, run)
     images = ingested.where("reason is null").drop("reason", "detail")
     rejects = ingested.where("reason is not null").withColumn("stage", F.lit("ingest"))
     if failures is not None:
@@ -133,12 +133,12 @@ def write_images_and_rejects(spark: SparkSession, store: Run, failures: DataFram
         images = images.join(failed, "image_id", "left_anti")
         columns = table_schema("rejects").column_names
         rejects = rejects.select(*columns).unionByName(late.select(*columns))
-    n_images = write_table(images, store, "images")
-    n_rejects = write_table(rejects.select(*table_schema("rejects").column_names), store, "rejects")
+    n_images = write_table(images, run, "images")
+    n_rejects = write_table(rejects.select(*table_schema("rejects").column_names), run, "rejects")
     return {"images": n_images, "rejects": n_rejects}
 
 
-def refuse_failing_storage(spark: SparkSession, config: Config, store: Run, counts: dict[str, int]) -> None:
+def refuse_failing_storage(spark: SparkSession, config: Config, run: Run, counts: dict[str, int]) -> None:
     """Stop a stage that found more photos unreadable than a night may have rejects, before it counts as done.
 
     It is the storage's fault, not the catalogue's: the same command is to try again. counts: rows of `images` and
@@ -147,7 +147,7 @@ def refuse_failing_storage(spark: SparkSession, config: Config, store: Run, coun
     limit = config.gates.max_reject_share
     if limit is None or not counts["rejects"]:
         return
-    unreadable = read_table(spark, store, "rejects").where(F.col("reason") == RejectReason.UNREADABLE.value)
+    unreadable = read_table(spark, run, "rejects").where(F.col("reason") == RejectReason.UNREADABLE.value)
     n_unreadable, example = unreadable.agg(F.count(F.lit(1)), F.min(F.concat_ws(": ", "uri", "detail"))).first()
     n_rows = counts["images"] + counts["rejects"]
     if n_unreadable > limit * n_rows:
@@ -157,9 +157,9 @@ def refuse_failing_storage(spark: SparkSession, config: Config, store: Run, coun
         )
 
 
-def _last_run(store: Run) -> tuple[Run | None, str]:
+def _last_run(run: Run) -> tuple[Run | None, str]:
     """The last published run that still has its images, and why nothing that it decoded can be taken over; empty if it can."""
-    before = Store(store.root).before(store)
+    before = Store(run.root).before(run)
     if before is None:
         return None, "there is no earlier run with tables of the same schemas"
     if not files.exists(before.table_uri("images")):
@@ -176,7 +176,7 @@ def _last_run(store: Run) -> tuple[Run | None, str]:
     return before, ""
 
 
-def _divided(spark: SparkSession, store: Run, before: Run, limits: ImageLimits) -> tuple[DataFrame, DataFrame]:
+def _divided(spark: SparkSession, run: Run, before: Run, limits: ImageLimits) -> tuple[DataFrame, DataFrame]:
     """The hashed rows that need no decoding, complete, and those that do, to be read again.
 
     What is beyond tonight's limits is left to the decoder, which says so before it decodes anything.
@@ -185,15 +185,15 @@ def _divided(spark: SparkSession, store: Run, before: Run, limits: ImageLimits) 
     is_within = (pixels <= limits.max_pixels) & (F.least("width_px", "height_px") >= limits.min_side_px)
     images = read_table(spark, before, "images").where(is_within)
     known = images.select("image_id", *_DECODED_COLUMNS).dropDuplicates(["image_id"])
-    hashed = spark.read.parquet(files.spark_uri(store.path(_HASHED)))
+    hashed = spark.read.parquet(files.spark_uri(run.path(_HASHED)))
     joined = hashed.drop(*_DECODED_COLUMNS).join(known, "image_id", "left").select(*hashed.columns)
     is_done = F.col("reason").isNotNull() | F.col("pixel_hash").isNotNull()
     return joined.where(is_done), joined.where(~is_done)
 
 
-def _changes(spark: SparkSession, store: Run, before: Run) -> dict[str, int]:
+def _changes(spark: SparkSession, run: Run, before: Run) -> dict[str, int]:
     """Rows of `images` by what became of the photo since the run before, and those of that run whose name is gone."""
-    now, then = (read_table(spark, one, "images").select("uri", "image_id") for one in (store, before))
+    now, then = (read_table(spark, one, "images").select("uri", "image_id") for one in (run, before))
     contents = then.select(F.col("image_id").alias("was_image_id")).distinct()
     by_name = then.groupBy("uri").agg(F.collect_set("image_id").alias("were"))
     change = (

@@ -51,9 +51,9 @@ _EDGES = "detection_id long, neighbour_id long, rank int, cosine_similarity floa
 _GRAPH_VERSION = 1
 
 
-def run(spark: SparkSession, config: Config, store: Run) -> Summary:
+def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     """Find every region's nearest neighbours: of what is new, and of what has lost one; the others keep theirs."""
-    trained, manifest = read_trained(store)
+    trained, manifest = read_trained(run)
     k, nprobe = config.neighbours.k, manifest.graph_nprobe
     recipe = {
         "version": _GRAPH_VERSION,
@@ -62,13 +62,13 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
         "cells": manifest.trained.sha256,
         "embedding_id": manifest.embedding_id,
     }
-    regions = read_table(spark, store, "detections").select(
+    regions = read_table(spark, run, "detections").select(
         "detection_id", F.xxhash64("image_id").alias("image"), "is_primary"
     )
-    before, why_none = _last_graph(store, recipe)
+    before, why_none = _last_graph(run, recipe)
     marked = _marked(spark, regions, before).cache()
     n_searched = marked.where("asks_all").count()
-    vectors = facet_vectors(spark, store, FACET)
+    vectors = facet_vectors(spark, run, FACET)
     plan = _plan(vectors, trained, nprobe, manifest.n_vectors, config.seed)
     # No row of the one table is without a row of the other; hashing the narrow one spares the wide one a sort.
     rows = vectors.join(marked.hint("shuffle_hash"), "detection_id")
@@ -80,7 +80,7 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     if before is not None:
         answers = answers.unionByName(_carried_on(spark, before, marked))
     gathered = deal_by_key(answers, "detection_id", 2 * manifest.n_vectors, _ANSWERS_PER_PARTITION)
-    n_edges = write_table(gathered.mapInArrow(partial(_merge, k=k), _EDGES), store, "neighbours")
+    n_edges = write_table(gathered.mapInArrow(partial(_merge, k=k), _EDGES), run, "neighbours")
     marked.unpersist()
     how = f"{n_searched} regions asked among all" + (
         f", {why_none}"
@@ -100,9 +100,9 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     return Summary("neighbours", rows={"neighbours": n_edges}, facts=facts, lines=(line, how))
 
 
-def _last_graph(store: Run, recipe: dict[str, Any]) -> tuple[Run | None, str]:
+def _last_graph(run: Run, recipe: dict[str, Any]) -> tuple[Run | None, str]:
     """The published run whose edges can be carried on, or why there is none."""
-    before = Store(store.root).before(store)
+    before = Store(run.root).before(run)
     if before is None:
         return None, "for this is the first night"
     gone = [name for name in ("detections", "neighbours") if not files.exists(before.table_uri(name))]

@@ -73,22 +73,22 @@ class _Fit:
         }
 
 
-def run(spark: SparkSession, config: Config, store: Run) -> Summary:
+def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     """Fit or take over, store and apply the projection."""
-    detections = read_table(spark, store, "detections")
+    detections = read_table(spark, run, "detections")
     primary = detections.where("is_primary").select("detection_id", "image_id", "slice")
-    recipe = _recipe(config, store)
-    fit, why = _previous_fit(spark, config, store, primary, recipe)
-    fit = fit or _fit(spark, config, store, primary, recipe)
+    recipe = _recipe(config, run)
+    fit, why = _previous_fit(spark, config, run, primary, recipe)
+    fit = fit or _fit(spark, config, run, primary, recipe)
     data = fit.projection.to_bytes()
-    files.write_bytes(store.path(PROJECTION), data)
+    files.write_bytes(run.path(PROJECTION), data)
     n_regions = detections.count()
     dealt = deal(detections.select("detection_id", "slice"), "detection_id", n_regions, _ROWS_PER_PARTITION)
     embeddings = dealt.mapInArrow(
         partial(_apply, projection=spark.sparkContext.broadcast(data)), computed_schema("embeddings")
     )
-    n_written = write_table(embeddings, store, "embeddings")
-    if fit.fitted_in == store.run_id:
+    n_written = write_table(embeddings, run, "embeddings")
+    if fit.fitted_in == run.run_id:
         how = f"fitted on {fit.projection.n_slices} primary regions and {fit.projection.n_views} views, {why}"
     else:
         how = f"of run {fit.fitted_in}, {fit.new_since} of its {fit.fitted_for} regions new since"
@@ -100,28 +100,28 @@ def run(spark: SparkSession, config: Config, store: Run) -> Summary:
     )
 
 
-def _recipe(config: Config, store: Run) -> str:
+def _recipe(config: Config, run: Run) -> str:
     """16 hex digits that change whenever a fit on the same catalogue would give another projection."""
-    store.require("project", "ingest", "embed")
+    run.require("project", "ingest", "embed")
     settings = config.project.model_dump(exclude={"refit_growth"})
-    text = json.dumps([_embed_facts(store)["model_id"], settings, fit_recipe(), NUISANCE_VERSION], sort_keys=True)
+    text = json.dumps([_embed_facts(run)["model_id"], settings, fit_recipe(), NUISANCE_VERSION], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _embed_facts(store: Run) -> dict[str, Any]:
-    embedded = store.summary("embed")
+def _embed_facts(run: Run) -> dict[str, Any]:
+    embedded = run.summary("embed")
     return {} if embedded is None else embedded.facts
 
 
 def _previous_fit(
-    spark: SparkSession, config: Config, store: Run, primary: DataFrame, recipe: str
+    spark: SparkSession, config: Config, run: Run, primary: DataFrame, recipe: str
 ) -> tuple[_Fit | None, str]:
     """The published projection, when it was made in the same way and the catalogue has not outgrown it, or why there is none.
 
     Embeddings of one projection can be compared from night to night; those of two cannot.
     """
     try:
-        latest = Store(store.root).latest_readable()
+        latest = Store(run.root).latest_readable()
     except StoreError:
         return None, "for there is no earlier one"
     before = latest.summary("project")
@@ -140,8 +140,8 @@ def _previous_fit(
     return _Fit(projection, recipe, fitted_for, new_since, before.facts["fitted_in"]), ""
 
 
-def _fit(spark: SparkSession, config: Config, store: Run, primary: DataFrame, recipe: str) -> _Fit:
-    layout_lengths = dict(_embed_facts(store)["slice_layout"])
+def _fit(spark: SparkSession, config: Config, run: Run, primary: DataFrame, recipe: str) -> _Fit:
+    layout_lengths = dict(_embed_facts(run)["slice_layout"])
     n_primary = primary.count()
     # The ids are hashes: the lowest of them are a random sample, and the same one every time.
     sample = primary.orderBy("detection_id").limit(min(config.project.sample_rows, config.project.fit_rows))
@@ -156,10 +156,10 @@ def _fit(spark: SparkSession, config: Config, store: Run, primary: DataFrame, re
     )
     projection = fit_projection(
         _merged(measured, layout_lengths),
-        _nuisances(spark, config, store, layout_lengths),
+        _nuisances(spark, config, run, layout_lengths),
         _slices(sample),
     )
-    return _Fit(projection, recipe, n_primary, 0, store.run_id)
+    return _Fit(projection, recipe, n_primary, 0, run.run_id)
 
 
 def _slices(sample: DataFrame) -> NDArray[np.float16]:
@@ -167,13 +167,13 @@ def _slices(sample: DataFrame) -> NDArray[np.float16]:
     return slices_of(sample.toArrow().sort_by("detection_id").column("slice"))
 
 
-def _nuisances(spark: SparkSession, config: Config, store: Run, layout_lengths: dict[str, int]) -> Moments:
+def _nuisances(spark: SparkSession, config: Config, run: Run, layout_lengths: dict[str, int]) -> Moments:
     """How slices of primary regions change under views of them, measured on a sample of photos."""
     n_images = config.project.nuisance_images
     if n_images == 0:
         return Moments.empty(lay_out(layout_lengths))
-    boxes = read_table(spark, store, "detections").where("is_primary")
-    photos = one_photo_an_image(spark, store).select("image_id", "uri")
+    boxes = read_table(spark, run, "detections").where("is_primary")
+    photos = one_photo_an_image(spark, run).select("image_id", "uri")
     chosen = (
         boxes.select("image_id", "x1_px", "y1_px", "x2_px", "y2_px")
         .orderBy("image_id")
@@ -183,7 +183,7 @@ def _nuisances(spark: SparkSession, config: Config, store: Run, layout_lengths: 
     views = partial(
         _measure_views,
         settings=ship(spark, detector_settings(config)),
-        photos=photos_of(config, store),
+        photos=photos_of(config, run),
         n_views=config.project.nuisance_views,
         layout_lengths=layout_lengths,
     )

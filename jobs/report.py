@@ -50,50 +50,48 @@ from prodseek.storage import files
 _MAX_ATTRIBUTES, _MAX_VALUES = 6, 256
 
 
-def run(spark: SparkSession, config: Config, store: Run) -> Summary:
+def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     """Choose what is shown, number it, make its pictures, and write the data files and pages."""
-    files.delete_dir(store.path("report"))
+    files.delete_dir(run.path("report"))
     most = config.report.max_images
-    copies = choose_copies(spark, store, most)
-    chosen = choose_objects(spark, store, copies, most).cache()
-    summary = _summary_of(spark, store, chosen)
+    copies = choose_copies(spark, run, most)
+    chosen = choose_objects(spark, run, copies, most).cache()
+    summary = _summary_of(spark, run, chosen)
     objects, members = _numbered(spark, chosen, summary)
     n_objects = members.num_rows
     numbers = objects.select(F.col("number").alias("object"), "image_id")
 
-    regions = read_table(spark, store, "detections").select("detection_id", "x1_px", "y1_px", "x2_px", "y2_px")
-    photos = one_photo_an_image(spark, store).select("image_id", "uri", "attributes")
+    regions = read_table(spark, run, "detections").select("detection_id", "x1_px", "y1_px", "x2_px", "y2_px")
+    photos = one_photo_an_image(spark, run).select("image_id", "uri", "attributes")
     pictures = thumbnails(
         spark,
         config,
-        store,
+        run,
         objects.select("detection_id", "image_id").join(regions, "detection_id").join(photos, "image_id"),
     )
-    write_objects(spark, store, objects, n_objects)
-    write_pictures(store, objects, pictures, n_objects)
-    write_neighbours(spark, store, with_originals(objects), n_objects)
-    write_copies(spark, store, copies, numbers)
-    _write_groups(spark, store, summary, objects, members)
-    _write_map(spark, store, summary, objects, members, pictures, photos)
-    about = _about(spark, store, n_objects, copies, _group_facets(summary))
-    write_data(store, "about", about)
+    write_objects(spark, run, objects, n_objects)
+    write_pictures(run, objects, pictures, n_objects)
+    write_neighbours(spark, run, with_originals(objects), n_objects)
+    write_copies(spark, run, copies, numbers)
+    _write_groups(spark, run, summary, objects, members)
+    _write_map(spark, run, summary, objects, members, pictures, photos)
+    about = _about(spark, run, n_objects, copies, _group_facets(summary))
+    write_data(run, "about", about)
     for name, content in render_pages(about).items():
-        files.write_bytes(store.path("report", name), content)
-    n_bytes = write_overview(spark, config, store, about, objects)
+        files.write_bytes(run.path("report", name), content)
+    n_bytes = write_overview(spark, config, run, about, objects)
     return Summary(
         "report",
         facts={"shown_images": n_objects, "first_page_bytes": n_bytes},
-        lines=(f"{store.path(PAGE)}, {n_objects} photos shown",),
+        lines=(f"{run.path(PAGE)}, {n_objects} photos shown",),
     )
 
 
-def _summary_of(spark: SparkSession, store: Run, chosen: DataFrame) -> list[dict[str, Any]]:
+def _summary_of(spark: SparkSession, run: Run, chosen: DataFrame) -> list[dict[str, Any]]:
     """Rows of `curation_summary` of the groups that have a region among those shown."""
-    groups = read_table(spark, store, "curation_groups").join(
-        chosen.select("detection_id"), "detection_id", "left_semi"
-    )
+    groups = read_table(spark, run, "curation_groups").join(chosen.select("detection_id"), "detection_id", "left_semi")
     shown = groups.select(F.explode(F.array("group_id", "coarse_group_id")).alias("group_id")).distinct()
-    return _rows(read_table(spark, store, "curation_summary").join(shown, "group_id", "left_semi"))
+    return _rows(read_table(spark, run, "curation_summary").join(shown, "group_id", "left_semi"))
 
 
 def _rows(frame: DataFrame) -> list[dict[str, Any]]:
@@ -129,11 +127,11 @@ def _numbered(spark: SparkSession, chosen: DataFrame, summary: list[dict[str, An
 
 
 def _write_groups(
-    spark: SparkSession, store: Run, summary: list[dict[str, Any]], objects: DataFrame, members: pa.Table
+    spark: SparkSession, run: Run, summary: list[dict[str, Any]], objects: DataFrame, members: pa.Table
 ) -> None:
-    lineage, before = _since_the_last_run(spark, store, summary, members.num_rows)
+    lineage, before = _since_the_last_run(spark, run, summary, members.num_rows)
     for facet in _group_facets(summary):
-        groups = read_table(spark, store, "curation_groups").where(F.col("facet") == facet)
+        groups = read_table(spark, run, "curation_groups").where(F.col("facet") == facet)
         counts = groups.agg(F.count(F.lit(1)).alias("n"), F.count_if(F.col("group_id").isNull()).alias("odd")).first()
         of_facet = members
         if facet != FACET:
@@ -148,7 +146,7 @@ def _write_groups(
             counts["n"],
             counts["odd"],
         )
-        write_data(store, f"groups-{facet}", data)
+        write_data(run, f"groups-{facet}", data)
 
 
 def _group_facets(summary: list[dict[str, Any]]) -> list[str]:
@@ -157,16 +155,16 @@ def _group_facets(summary: list[dict[str, Any]]) -> list[str]:
 
 
 def _since_the_last_run(
-    spark: SparkSession, store: Run, summary: list[dict[str, Any]], most: int
+    spark: SparkSession, run: Run, summary: list[dict[str, Any]], most: int
 ) -> tuple[list[dict[str, Any]], dict[str, str] | None]:
     """What became of groups, and what those of the last run were called: None when there is no last run.
 
     Of the groups in `summary`, and of `most` of those that are no more.
     """
-    before = Store(store.root).before(store)
+    before = Store(run.root).before(run)
     if before is None or not files.exists(before.table_uri("curation_summary")):
         return [], None
-    lineage = read_table(spark, store, "group_lineage")
+    lineage = read_table(spark, run, "group_lineage")
     shown = local_frame(spark, [(row["group_id"],) for row in summary], "group_id string")
     retired = lineage.where("event = 'retired'").orderBy("facet", "level", "previous_group_id").limit(most)
     told = lineage.join(shown, "group_id", "left_semi").unionByName(retired).cache()
@@ -181,7 +179,7 @@ def _since_the_last_run(
 
 def _write_map(
     spark: SparkSession,
-    store: Run,
+    run: Run,
     summary: list[dict[str, Any]],
     objects: DataFrame,
     members: pa.Table,
@@ -191,8 +189,8 @@ def _write_map(
     visual = _of_facet(summary, FACET)
     rows = (
         objects.select("number", "detection_id", "image_id")
-        .join(read_table(spark, store, "region_map"), "detection_id")
-        .join(_classes(spark, store), "image_id", "left")
+        .join(read_table(spark, run, "region_map"), "detection_id")
+        .join(_classes(spark, run), "image_id", "left")
         .join(pictures.select("detection_id", "colour"), "detection_id", "left")
         .join(photos.select("image_id", "attributes"), "image_id")
     )
@@ -210,12 +208,12 @@ def _write_map(
     made.append(value_column("class", "class", table["class_name"].to_pylist()))
     made.append(value_column("colour", "colour", table["colour"].to_pylist(), COLOUR_NAMES))
     made += [value_column(name, name, table[f"attribute {i}"].to_pylist()) for i, name in enumerate(names)]
-    write_data(store, "map", map_data(where, [column for column in made if column["names"]]))
+    write_data(run, "map", map_data(where, [column for column in made if column["names"]]))
 
 
-def _classes(spark: SparkSession, store: Run) -> DataFrame:
+def _classes(spark: SparkSession, run: Run) -> DataFrame:
     """What the network saw most surely in each photo: image_id, class_name."""
-    seen = read_table(spark, store, "detections").where("kind = 'detection'")
+    seen = read_table(spark, run, "detections").where("kind = 'detection'")
     surest = F.max_by("class_name", F.struct("score", "detection_id"))
     return seen.groupBy("image_id").agg(surest.alias("class_name"))
 
@@ -228,15 +226,15 @@ def _telling_attributes(rows: DataFrame) -> list[str]:
     return [row["name"] for row in few.collect()]
 
 
-def _about(spark: SparkSession, store: Run, n_objects: int, copies: ChosenCopies, group_facets: list[str]) -> About:
-    ingest = store.summary("ingest")
+def _about(spark: SparkSession, run: Run, n_objects: int, copies: ChosenCopies, group_facets: list[str]) -> About:
+    ingest = run.summary("ingest")
     return About(
-        run_id=store.run_id,
+        run_id=run.run_id,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         catalogue="" if ingest is None else str(ingest.facts["catalog"]),
         prodseek_version=__version__,
         n_objects=n_objects,
-        n_images=read_table(spark, store, "images").select("image_id").distinct().count(),
+        n_images=read_table(spark, run, "images").select("image_id").distinct().count(),
         n_duplicate_groups=copies.n_groups,
         n_all_duplicate_groups=copies.n_all_groups,
         n_pairs=copies.n_pairs,

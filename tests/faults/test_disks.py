@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 from nights import TINY_SETTINGS, prodseek, tables_of
 
-from prodseek.errors import explain_errors
 from prodseek.config import load_config
-from prodseek.errors import MachineError, StoreError
+from prodseek.errors import MachineError, StoreError, explain_errors
 from prodseek.jobs import nightly
 from prodseek.runner.progress import Console
 from prodseek.runner.stages import open_run, run_stage

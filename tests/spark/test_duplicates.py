@@ -52,8 +52,8 @@ def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  
     def run(
         name: str, n_partitions: int, *settings: str, folder: Path = catalogue
     ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-        store: Run = Store.at(str(tmp_path / name)).run("20260101T000000Z-00000000")
-        store.write_summary(Summary("ingest", facts={"base_uri": str(folder)}))
+        run: Run = Store.at(str(tmp_path / name)).run("20260101T000000Z-00000000")
+        run.write_summary(Summary("ingest", facts={"base_uri": str(folder)}))
         images, detections, embeddings = [], [], []
         for number, path in enumerate(sorted(catalogue.iterdir())):
             data = path.read_bytes()
@@ -82,15 +82,15 @@ def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  
             ("neighbours", neighbours),
         ):
             frame = spark.createDataFrame(rows, spark_schema(table))  # type: ignore[type-var]
-            write_table(frame.repartition(n_partitions), store, table)
+            write_table(frame.repartition(n_partitions), run, table)
         suit_catalogue(spark, 10**6 if n_partitions == 8 else 1)
         spark.conf.set("spark.sql.shuffle.partitions", str(n_partitions))
         config = make_config(catalogue, tmp_path / name, *settings)
-        duplicates.run(spark, config, store)
-        pairs = [row.asDict(recursive=True) for row in read_table(spark, store, "near_duplicates").collect()]
+        duplicates.run(spark, config, run)
+        pairs = [row.asDict(recursive=True) for row in read_table(spark, run, "near_duplicates").collect()]
         for pair in pairs:
             assert pair["evidence"].pop("verification_ms") > 0
-        groups = [row.asDict(recursive=True) for row in read_table(spark, store, "duplicate_groups").collect()]
+        groups = [row.asDict(recursive=True) for row in read_table(spark, run, "duplicate_groups").collect()]
         return sorted(pairs, key=lambda p: (p["uri_a"], p["uri_b"])), sorted(groups, key=lambda g: g["uri"])
 
     return run

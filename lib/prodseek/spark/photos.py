@@ -20,11 +20,11 @@ from prodseek.spark.tables import read_table
 Box = tuple[float, float, float, float]
 
 
-def photos_of(config: Config, store: Run) -> PhotoSource:
+def photos_of(config: Config, run: Run) -> PhotoSource:
     """Where the photos of the run's catalogue are read."""
-    store.require("reading photos", "ingest")
-    summary = store.summary("ingest")
-    return PhotoSource.of(config, "" if summary is None else str(summary.facts["base_uri"]), store.root)
+    run.require("reading photos", "ingest")
+    summary = run.summary("ingest")
+    return PhotoSource.of(config, "" if summary is None else str(summary.facts["base_uri"]), run.root)
 
 
 def look(uri: str, image_id: str, photos: PhotoSource, max_side_px: int) -> DecodedImage | None:
@@ -58,13 +58,13 @@ def shrunk_box(image: DecodedImage, box_px: Box) -> tuple[int, int, int, int]:
     return x1, y1, x2, y2
 
 
-def uris_of_images(spark: SparkSession, store: Run) -> DataFrame:
+def uris_of_images(spark: SparkSession, run: Run) -> DataFrame:
     """image_id, uri: one for each image, the first by name."""
-    return read_table(spark, store, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
+    return read_table(spark, run, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
 
 
-def one_photo_an_image(spark: SparkSession, store: Run) -> DataFrame:
+def one_photo_an_image(spark: SparkSession, run: Run) -> DataFrame:
     """Rows of `images`, one for each image_id: the first by product_id and uri."""
     first = Window.partitionBy("image_id").orderBy("product_id", "uri")
-    images = read_table(spark, store, "images").withColumn("place", F.row_number().over(first))
+    images = read_table(spark, run, "images").withColumn("place", F.row_number().over(first))
     return images.where("place = 1").drop("place")

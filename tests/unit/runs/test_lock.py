@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from prodseek.errors import explain_errors
-from prodseek.errors import RootLockedError, StoreError
+from prodseek.errors import RootLockedError, StoreError, explain_errors
 from prodseek.runs.lock import LOCK, STALE_SECONDS, Holder, hold_root, read_holder
 
 # Takes the root at every line that comes in and lets it go at the next.

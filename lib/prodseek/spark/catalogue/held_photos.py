@@ -35,7 +35,7 @@ _TEXTS = (FAULT, "reason", "detail")
 
 
 def copy_held_photos(
-    spark: SparkSession, rows: DataFrame, config: Config, store: Run, n_copied: Accumulator[int]
+    spark: SparkSession, rows: DataFrame, config: Config, run: Run, n_copied: Accumulator[int]
 ) -> DataFrame:
     """The rows of `catalogue_rows` with image_id and n_bytes, or reason and detail, in place of where the photo stands.
 
@@ -46,13 +46,13 @@ def copy_held_photos(
     copy = partial(
         _copied,
         column=config.catalog.bytes_column,
-        folder=copies_folder(store.root),
+        folder=copies_folder(run.root),
         limits=config.images.limits,
         threads=config.ingest.read_threads,
         n_copied=n_copied,
     )
     placed = rows.withColumn(PLACE, F.struct(f"{PLACE}.file_path", f"{PLACE}.row_index"))
-    uri = files.spark_uri(store.path(_HELD))
+    uri = files.spark_uri(run.path(_HELD))
     try:
         placed.mapInArrow(copy, computed_schema("images", *_TEXTS)).write.mode("overwrite").parquet(uri)
     except PySparkException as error:

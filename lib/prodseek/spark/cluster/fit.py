@@ -46,12 +46,12 @@ class FittedRegions:
     is_sample: bool
 
 
-def collect(spark: SparkSession, store: Run, regions: DataFrame, facet: str, settings: ClusterConfig) -> FittedRegions:
+def collect(spark: SparkSession, run: Run, regions: DataFrame, facet: str, settings: ClusterConfig) -> FittedRegions:
     """One region for each photo and its copies: all of them, or a sample of `fit_rows`."""
     standing = regions.where("image_id = standing_image_id").select("detection_id", "product_id")
-    vectors = facet_vectors(spark, store, facet)
+    vectors = facet_vectors(spark, run, facet)
     is_sample = standing.count() > settings.fit_rows
-    chosen = _sampled(spark, store, standing, settings.fit_rows) if is_sample else standing
+    chosen = _sampled(spark, run, standing, settings.fit_rows) if is_sample else standing
     table = chosen.join(vectors, "detection_id").orderBy("detection_id").toArrow()
     return FittedRegions(
         ids_of(table.column("detection_id")),
@@ -61,15 +61,15 @@ def collect(spark: SparkSession, store: Run, regions: DataFrame, facet: str, set
     )
 
 
-def _sampled(spark: SparkSession, store: Run, standing: DataFrame, n_rows: int) -> DataFrame:
+def _sampled(spark: SparkSession, run: Run, standing: DataFrame, n_rows: int) -> DataFrame:
     """n_rows of the regions, stratified by the cells of the index so that rare looks survive.
 
     Half of the places are dealt to all cells equally, the rest in proportion to what they hold. Ids are hashes: the lowest of a
     cell are a random sample, and the same one every time.
     """
-    trained, manifest = read_trained(store)
+    trained, manifest = read_trained(run)
     shared = spark.sparkContext.broadcast(trained)
-    cells = standing.join(facet_vectors(spark, store, FACET), "detection_id").mapInArrow(
+    cells = standing.join(facet_vectors(spark, run, FACET), "detection_id").mapInArrow(
         partial(_cells, shared=shared), "detection_id long, cell int"
     )
     of_cell = Window.partitionBy("cell")
@@ -94,7 +94,7 @@ def _cells(batches: Iterator[pa.RecordBatch], shared: Any) -> Iterator[pa.Record
             yield batch_of(detection_id=batch.column("detection_id"), cell=cells)
 
 
-def fit_groups(spark: SparkSession, config: Config, store: Run, fitted: FittedRegions, facet: str) -> Fitted:
+def fit_groups(spark: SparkSession, config: Config, run: Run, fitted: FittedRegions, facet: str) -> Fitted:
     """The graph of the fitted regions and the groups in it.
 
     The stage `neighbours` made the graph of `visual`. A sample tears it: of sixteen neighbours few are in the sample. Then, and
@@ -102,7 +102,7 @@ def fit_groups(spark: SparkSession, config: Config, store: Run, fitted: FittedRe
     """
     n_rows, settings, k = len(fitted.detection_ids), config.cluster, config.neighbours.k + 1
     if facet == FACET and not fitted.is_sample:
-        graph = _stored_graph(spark, store, fitted)
+        graph = _stored_graph(spark, run, fitted)
         indices, distances = knn_matrix(graph.rows, graph.neighbours, graph.cosine, n_rows, k)
     else:
         indices, distances = search_knn(fitted.vectors, k, config.seed)
@@ -122,11 +122,11 @@ def fit_groups(spark: SparkSession, config: Config, store: Run, fitted: FittedRe
     return Fitted(graph, groups, (indices, distances))
 
 
-def _stored_graph(spark: SparkSession, store: Run, fitted: FittedRegions) -> Graph:
+def _stored_graph(spark: SparkSession, run: Run, fitted: FittedRegions) -> Graph:
     ids = fitted.detection_ids
     among = spark.createDataFrame(pa.table({"detection_id": ids}))
     edges = (
-        read_table(spark, store, "neighbours")
+        read_table(spark, run, "neighbours")
         .join(among, "detection_id", "left_semi")
         .join(among.withColumnRenamed("detection_id", "neighbour_id"), "neighbour_id", "left_semi")
         .select("detection_id", "neighbour_id", "cosine_similarity")

@@ -36,14 +36,14 @@ GroupKey = tuple[str, int]
 
 
 def member_facts(
-    spark: SparkSession, store: Run, long: DataFrame, photos: PhotoSource
+    spark: SparkSession, run: Run, long: DataFrame, photos: PhotoSource
 ) -> dict[GroupKey, list[MemberFacts]]:
     """Class, category, title, colour, texture and size of a few members of every group."""
     first = Window.partitionBy("level", "label").orderBy("detection_id")
     members = long.withColumn("place", F.row_number().over(first)).where(F.col("place") <= _NAMED_MEMBERS).cache()
     best = Window.partitionBy("image_id").orderBy(F.desc("score"), "detection_id")
     detected = (
-        read_table(spark, store, "detections")
+        read_table(spark, run, "detections")
         .where("kind = 'detection'")
         .withColumn("place", F.row_number().over(best))
         .where("place = 1")
@@ -56,7 +56,7 @@ def member_facts(
         dealt = deal(todo, "detection_id", n_todo, _PHOTOS_PER_PARTITION)
         return dealt.mapInArrow(partial(_looks, photos=photos), _LOOKS)
 
-    seen = kept(spark, store.cache_folder(*LOOKS_CACHE), store.run_id, _LOOKS, looked_at, "detection_id", look_at)
+    seen = kept(spark, run.cache_folder(*LOOKS_CACHE), run.run_id, _LOOKS, looked_at, "detection_id", look_at)
     looks = {row["detection_id"]: (tuple(row["rgb"]), row["texture"]) for row in seen.collect()}
     facts: dict[GroupKey, list[MemberFacts]] = defaultdict(list)
     described = members.join(detected, "image_id", "left").select(

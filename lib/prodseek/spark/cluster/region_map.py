@@ -31,7 +31,7 @@ _TWO_COPIES = StorageLevel.MEMORY_AND_DISK_2
 
 def write_map(
     spark: SparkSession,
-    store: Run,
+    run: Run,
     regions: DataFrame,
     fitted: FittedRegions,
     nearest: Nearest,
@@ -43,21 +43,21 @@ def write_map(
     regions: detection_id, image_id, standing_image_id. nearest: the neighbours of the fitted regions as `knn_matrix` gives them.
     goes_on: groups go on from the last night, and so does the map.
     """
-    before = _before(spark, store)
+    before = _before(spark, run)
     standing = regions.where("image_id = standing_image_id").select("detection_id", "standing_image_id")
     if goes_on and before is not None:
         known = before.join(standing.select("detection_id"), "detection_id", "left_semi")
     else:
         known = _laid_out(spark, fitted, nearest, before, seed)
-    placed = _all_placed(read_table(spark, store, "neighbours"), standing.select("detection_id"), known)
+    placed = _all_placed(read_table(spark, run, "neighbours"), standing.select("detection_id"), known)
     of_image = standing.join(placed, "detection_id").drop("detection_id")
-    return write_table(regions.join(of_image, "standing_image_id").select("detection_id", "x", "y"), store, _TABLE)
+    return write_table(regions.join(of_image, "standing_image_id").select("detection_id", "x", "y"), run, _TABLE)
 
 
-def _before(spark: SparkSession, store: Run) -> DataFrame | None:
+def _before(spark: SparkSession, run: Run) -> DataFrame | None:
     """The last night's map; None when there is none."""
     try:
-        latest = Store(store.root).latest_readable()
+        latest = Store(run.root).latest_readable()
     except StoreError:
         return None
     return read_table(spark, latest, _TABLE) if files.exists(latest.table_uri(_TABLE)) else None

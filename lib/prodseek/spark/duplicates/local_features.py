@@ -74,12 +74,12 @@ class KeptFeatures(NamedTuple):
 
 
 def kept_features(
-    spark: SparkSession, store: Run, photos: DataFrame, n_photos: int, read: WorkingPhotos, photos_per_partition: int
+    spark: SparkSession, run: Run, photos: DataFrame, n_photos: int, read: WorkingPhotos, photos_per_partition: int
 ) -> KeptFeatures:
     """Features and codes of the photos, made and kept for those that no earlier night has seen. photos: image_id, uri."""
     n_bits = code_bits(n_photos)
     cache = ("local_features", f"recipe={codes_recipe(n_bits)}")
-    cache_uri = store.cache_folder(*cache)
+    cache_uri = run.cache_folder(*cache)
     known = read_batches(spark, cache_uri, _STORED)
     todo = photos.select("image_id", "uri").join(known.select("image_id"), "image_id", "left_anti").cache()
     n_todo = todo.count()
@@ -90,7 +90,7 @@ def kept_features(
             partial(_stored_rows, read=read, n_bits=n_bits), _STORED
         )
         made = made.observe(observed, F.count(F.lit(1)).alias("n"))
-        made.write.parquet(files.spark_uri(new_batch_uri(cache_uri, store.run_id)))
+        made.write.parquet(files.spark_uri(new_batch_uri(cache_uri, run.run_id)))
         n_unread = n_todo - observed.get["n"]
         known = read_batches(spark, cache_uri, _STORED)
     todo.unpersist()

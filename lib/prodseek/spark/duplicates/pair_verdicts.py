@@ -46,7 +46,7 @@ class Judges:
     """
 
     spark: SparkSession
-    store: Run
+    run: Run
     settings: DuplicatesConfig
     photos: DataFrame
     kept: KeptFeatures
@@ -63,13 +63,13 @@ class Judges:
 
         pairs: image_id_a, image_id_b, each pair once.
         """
-        cache_uri = self.store.cache_folder(*self.cache)
+        cache_uri = self.run.cache_folder(*self.cache)
         known = read_batches(self.spark, cache_uri, _stored_schema())
         todo = pairs.join(known.select(*_PAIR), _PAIR, "left_anti").cache()
         n_todo = todo.count()
         if n_todo:
             judged = self._look_at(todo, n_todo)
-            judged.write.parquet(files.spark_uri(new_batch_uri(cache_uri, self.store.run_id)))
+            judged.write.parquet(files.spark_uri(new_batch_uri(cache_uri, self.run.run_id)))
             known = read_batches(self.spark, cache_uri, _stored_schema())
         todo.unpersist()
         found = known.join(pairs, _PAIR, "left_semi").where(F.col("confidence") >= self.settings.min_confidence)
@@ -104,10 +104,8 @@ class Judges:
 
     def _cosines(self, pairs: DataFrame) -> DataFrame:
         """Cosine similarity of the photos' primary regions, by facet."""
-        primary = (
-            read_table(self.spark, self.store, "detections").where("is_primary").select("detection_id", "image_id")
-        )
-        vectors = primary.join(read_table(self.spark, self.store, "embeddings"), "detection_id")
+        primary = read_table(self.spark, self.run, "detections").where("is_primary").select("detection_id", "image_id")
+        vectors = primary.join(read_table(self.spark, self.run, "embeddings"), "detection_id")
         for side in SIDES:
             renamed = [F.col(name).alias(f"{name}_{side}") for name in ("image_id", *FACETS)]
             pairs = pairs.join(vectors.select(*renamed), f"image_id_{side}")

@@ -35,9 +35,9 @@ class ChosenCopies(NamedTuple):
     n_all_pairs: int
 
 
-def choose_copies(spark: SparkSession, store: Run, most: int) -> ChosenCopies:
+def choose_copies(spark: SparkSession, run: Run, most: int) -> ChosenCopies:
     """The largest groups of copies and the surest pairs that are in no group together, of `most` photos at the most."""
-    in_groups = read_table(spark, store, "duplicate_groups")
+    in_groups = read_table(spark, run, "duplicate_groups")
     standing = in_groups.where("is_representative").select("group_id", "group_size")
     n_shown = F.least("group_size", F.lit(1 + _MAX_COPIES))
     groups = _numbered(standing, most, F.desc("group_size"), F.col("group_id"))
@@ -50,7 +50,7 @@ def choose_copies(spark: SparkSession, store: Run, most: int) -> ChosenCopies:
     )
     members = in_groups.join(groups, "group_id").withColumn("place", F.row_number().over(in_order))
     members = members.where(F.col("place") <= 1 + _MAX_COPIES)
-    pairs = read_table(spark, store, "near_duplicates")
+    pairs = read_table(spark, run, "near_duplicates")
     for side in ("a", "b"):
         of_side = in_groups.select(*(F.col(name).alias(f"{name}_{side}") for name in ("product_id", "uri", "group_id")))
         pairs = pairs.join(of_side, [f"product_id_{side}", f"uri_{side}"], "left")
@@ -61,13 +61,13 @@ def choose_copies(spark: SparkSession, store: Run, most: int) -> ChosenCopies:
     return ChosenCopies(groups, members, shown, groups.count(), standing.count(), shown.count(), apart.count())
 
 
-def write_copies(spark: SparkSession, store: Run, chosen: ChosenCopies, numbers: DataFrame) -> None:
+def write_copies(spark: SparkSession, run: Run, chosen: ChosenCopies, numbers: DataFrame) -> None:
     """Write the shards of duplicate groups and of pairs kept apart. numbers: image_id, object."""
-    images = read_table(spark, store, "images").withColumn("title", F.coalesce(F.col("attributes")["title"], F.lit("")))
+    images = read_table(spark, run, "images").withColumn("title", F.coalesce(F.col("attributes")["title"], F.lit("")))
     photos = images.join(numbers, "image_id").select(*_PHOTO)
     write_shards(
-        _groups(spark, store, chosen.members, photos),
-        store,
+        _groups(spark, run, chosen.members, photos),
+        run,
         "data",
         "duplicates",
         GROUPS_PER_SHARD,
@@ -82,15 +82,15 @@ def write_copies(spark: SparkSession, store: Run, chosen: ChosenCopies, numbers:
             F.struct(*_PHOTO).alias(f"photo_{side}"),
         )
         pairs = pairs.join(photo, [f"product_id_{side}", f"uri_{side}"])
-    write_shards(pairs, store, "data", "pairs", GROUPS_PER_SHARD, chosen.n_pairs, _pair_record)
+    write_shards(pairs, run, "data", "pairs", GROUPS_PER_SHARD, chosen.n_pairs, _pair_record)
 
 
-def _groups(spark: SparkSession, store: Run, members: DataFrame, photos: DataFrame) -> DataFrame:
+def _groups(spark: SparkSession, run: Run, members: DataFrame, photos: DataFrame) -> DataFrame:
     """Each group with its photos, the representative first, and what was measured between that and each other one."""
     shown = members.drop("image_id").join(photos, ["product_id", "uri"])
     original = members.where("is_representative").select("group_id", F.col("image_id").alias("original_id"))
     shown = shown.join(original, "group_id").join(
-        _both_ways(read_table(spark, store, "near_duplicates")), ["original_id", "image_id"], "left"
+        _both_ways(read_table(spark, run, "near_duplicates")), ["original_id", "image_id"], "left"
     )
     member = F.struct("place", F.struct(*_PHOTO).alias("photo"), "pair", "is_swapped")
     return shown.groupBy("number", "group_id", "group_size").agg(F.sort_array(F.collect_list(member)).alias("members"))

@@ -38,15 +38,15 @@ _BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
 _ASKED_TOGETHER = 4096
 
 
-def choose_objects(spark: SparkSession, store: Run, copies: ChosenCopies, most: int) -> DataFrame:
+def choose_objects(spark: SparkSession, run: Run, copies: ChosenCopies, most: int) -> DataFrame:
     """Primary regions that are shown: those with copies and look-alikes first, then exemplars, then any.
 
     Gives detection_id, image_id, the columns of their visual group, and the place where they lie in `copies`: duplicates, pairs.
     """
-    regions = read_table(spark, store, "detections").where("is_primary").select("detection_id", "image_id")
-    groups = read_table(spark, store, "curation_groups").where(F.col("facet") == FACET).drop("facet")
+    regions = read_table(spark, run, "detections").where("is_primary").select("detection_id", "image_id")
+    groups = read_table(spark, run, "curation_groups").where(F.col("facet") == FACET).drop("facet")
     in_groups = (
-        read_table(spark, store, "duplicate_groups")
+        read_table(spark, run, "duplicate_groups")
         .join(copies.groups, "group_id")
         .groupBy("image_id")
         .agg(F.min("number").alias("duplicates"))
@@ -69,10 +69,10 @@ def choose_objects(spark: SparkSession, store: Run, copies: ChosenCopies, most: 
     return known.orderBy(F.desc(is_first), F.desc("is_exemplar"), "detection_id").limit(most).drop("is_in_card")
 
 
-def write_objects(spark: SparkSession, store: Run, objects: DataFrame, n_objects: int) -> None:
+def write_objects(spark: SparkSession, run: Run, objects: DataFrame, n_objects: int) -> None:
     """Write the shards of facts. objects: `choose_objects` with number, and places `group` and `coarse`."""
-    regions = read_table(spark, store, "detections").drop("slice", "image_id")
-    images = read_table(spark, store, "images")
+    regions = read_table(spark, run, "detections").drop("slice", "image_id")
+    images = read_table(spark, run, "images")
     photo = F.struct("product_id", "uri", F.coalesce(F.col("attributes")["title"], F.lit("")).alias("title"))
     photos = images.groupBy("image_id").agg(
         F.first("width_px").alias("width_px"),
@@ -80,30 +80,30 @@ def write_objects(spark: SparkSession, store: Run, objects: DataFrame, n_objects
         F.slice(F.sort_array(F.collect_list(photo)), 1, _MAX_PHOTOS).alias("photos"),
     )
     others = (
-        read_table(spark, store, "detections")
+        read_table(spark, run, "detections")
         .where("kind = 'detection' and not is_primary")
         .withColumn("other", F.struct((-F.col("score")).alias("order"), "class_name", "score", *_BOX))
         .groupBy("image_id")
         .agg(F.slice(F.sort_array(F.collect_list("other")), 1, _MAX_OTHERS).alias("others"))
     )
     described = objects.join(regions, "detection_id").join(photos, "image_id").join(others, "image_id", "left")
-    write_shards(described, store, "data", "objects", OBJECTS_PER_SHARD, n_objects, _object_record)
+    write_shards(described, run, "data", "objects", OBJECTS_PER_SHARD, n_objects, _object_record)
 
 
-def write_pictures(store: Run, numbers: DataFrame, pictures: DataFrame, n_objects: int) -> None:
+def write_pictures(run: Run, numbers: DataFrame, pictures: DataFrame, n_objects: int) -> None:
     """Write the shards of pictures. numbers: detection_id, number; pictures: detection_id, region, photo."""
     shown = numbers.select("detection_id", "number").join(pictures, "detection_id", "left")
     for kind, per_shard in (("region", REGION_THUMBS_PER_SHARD), ("photo", PHOTO_THUMBS_PER_SHARD)):
         rows = shown.select("number", F.col(kind).alias("picture"))
-        write_shards(rows, store, "thumbs", f"{kind}s", per_shard, n_objects, _picture_record)
+        write_shards(rows, run, "thumbs", f"{kind}s", per_shard, n_objects, _picture_record)
 
 
-def write_neighbours(spark: SparkSession, store: Run, numbers: DataFrame, n_objects: int) -> None:
+def write_neighbours(spark: SparkSession, run: Run, numbers: DataFrame, n_objects: int) -> None:
     """Write the shards of neighbours: the most similar of the objects shown by each facet, copies of one photo once.
 
     numbers: detection_id, number, duplicates, is_original: not a copy of another object shown. Exact: what is shown is bounded.
     """
-    embeddings = read_table(spark, store, "embeddings").join(numbers, "detection_id")
+    embeddings = read_table(spark, run, "embeddings").join(numbers, "detection_id")
     vectors = embeddings.select("number", "duplicates", "is_original", *FACETS)
     known = vectors.where("is_original").orderBy("number").toArrow()
     of_facet = {facet: vectors_of(known.column(facet)) for facet in FACETS}
@@ -116,7 +116,7 @@ def write_neighbours(spark: SparkSession, store: Run, numbers: DataFrame, n_obje
     found = dealt.mapInArrow(
         partial(_nearest, shared=shared), "number long, " + ", ".join(f"{facet} {neighbour}" for facet in FACETS)
     )
-    write_shards(found, store, "data", "neighbours", OBJECTS_PER_SHARD, n_objects, _neighbours_record)
+    write_shards(found, run, "data", "neighbours", OBJECTS_PER_SHARD, n_objects, _neighbours_record)
 
 
 def with_originals(objects: DataFrame) -> DataFrame:

@@ -27,15 +27,15 @@ PAGE = "report/index.html"
 _BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
 
 
-def write_overview(spark: SparkSession, config: Config, store: Run, about: About, objects: DataFrame) -> int:
+def write_overview(spark: SparkSession, config: Config, run: Run, about: About, objects: DataFrame) -> int:
     """Compare the run with the last one and write the page; returns its size in bytes.
 
     objects: image_id and number of those that the other pages show.
     """
-    summaries = [summary for stage in STAGES if (summary := store.summary(stage)) is not None]
-    runs = Store(store.root)
-    before = runs.before(store)
-    changes = None if before is None else changes_since(spark, store, before)
+    summaries = [summary for stage in STAGES if (summary := run.summary(stage)) is not None]
+    runs = Store(run.root)
+    before = runs.before(run)
+    changes = None if before is None else changes_since(spark, run, before)
     wanted = [] if changes is None else sorted({photo.image_id for photo in wanted_photos(changes)})
     rows = {table: count for summary in summaries for table, count in summary.rows.items()}
     facts = {summary.stage: summary.facts for summary in summaries}
@@ -43,12 +43,12 @@ def write_overview(spark: SparkSession, config: Config, store: Run, about: About
     page = render_overview(
         Overview(
             about=about,
-            figures=figures_of(store.run_id, datetime.fromisoformat(about["finished"]), summaries),
-            intake=intake(spark, store, facts["ingest"]["input_rows"]),
+            figures=figures_of(run.run_id, datetime.fromisoformat(about["finished"]), summaries),
+            intake=intake(spark, run, facts["ingest"]["input_rows"]),
             cost=Cost(spark.sparkContext.defaultParallelism, config.report.price_per_core_hour, config.report.currency),
-            history=read_history(runs, store.run_id),
+            history=read_history(runs, run.run_id),
             changes=changes,
-            thumbnails=_thumbnails(spark, config, store, wanted),
+            thumbnails=_thumbnails(spark, config, run, wanted),
             objects=_numbers(objects, wanted),
             index=IndexQuality(
                 index["description"],
@@ -58,33 +58,31 @@ def write_overview(spark: SparkSession, config: Config, store: Run, about: About
                 index["recall_queries"],
             ),
             tables=tuple(
-                TableFile(name, rows[name], store.table_uri(name), table_schema(name).grain)
+                TableFile(name, rows[name], run.table_uri(name), table_schema(name).grain)
                 for name in TABLES
                 if name in rows
             ),
-            breaches=_breaches(store),
+            breaches=_breaches(run),
         )
     )
-    files.write_bytes(store.path(PAGE), page)
+    files.write_bytes(run.path(PAGE), page)
     return len(page)
 
 
-def _breaches(store: Run) -> tuple[Breach, ...]:
-    if not files.exists(store.path(BREACHES)):
+def _breaches(run: Run) -> tuple[Breach, ...]:
+    if not files.exists(run.path(BREACHES)):
         return ()
-    return tuple(Breach(**{**row, "examples": tuple(row["examples"])}) for row in store.read_json(BREACHES)["breaches"])
+    return tuple(Breach(**{**row, "examples": tuple(row["examples"])}) for row in run.read_json(BREACHES)["breaches"])
 
 
-def _thumbnails(spark: SparkSession, config: Config, store: Run, image_ids: list[str]) -> dict[str, bytes]:
+def _thumbnails(spark: SparkSession, config: Config, run: Run, image_ids: list[str]) -> dict[str, bytes]:
     if not image_ids:
         return {}
     wanted = F.col("image_id").isin(*image_ids)
-    regions = read_table(spark, store, "detections").where(F.col("is_primary") & wanted)
-    photos = one_photo_an_image(spark, store).where(wanted).select("image_id", "uri", "attributes")
+    regions = read_table(spark, run, "detections").where(F.col("is_primary") & wanted)
+    photos = one_photo_an_image(spark, run).where(wanted).select("image_id", "uri", "attributes")
     regions = regions.select("detection_id", "image_id", *_BOX).join(photos, "image_id").cache()
-    pictures = thumbnails(spark, config, store, regions).join(
-        regions.select("detection_id", "image_id"), "detection_id"
-    )
+    pictures = thumbnails(spark, config, run, regions).join(regions.select("detection_id", "image_id"), "detection_id")
     found = {row["image_id"]: bytes(row["photo"]) for row in pictures.select("image_id", "photo").collect()}
     regions.unpersist()
     return found

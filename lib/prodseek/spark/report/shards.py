@@ -19,24 +19,24 @@ _SHARDS_PER_PARTITION = 8
 
 
 def write_shards(
-    rows: DataFrame, store: Run, folder: str, kind: str, per_shard: int, n_rows: int, record: Callable[[Any], Any]
+    rows: DataFrame, run: Run, folder: str, kind: str, per_shard: int, n_rows: int, record: Callable[[Any], Any]
 ) -> int:
     """Write one record for each row into shards of `per_shard`; returns the bytes written.
 
     rows: number, from 0 without gaps, and what `record` takes, a row as a dictionary.
     """
     n_partitions = max(1, -(-n_rows // (per_shard * _SHARDS_PER_PARTITION)))
-    write = partial(_write, uri=store.path("report", folder), kind=kind, per_shard=per_shard, record=record)
+    write = partial(_write, uri=run.path("report", folder), kind=kind, per_shard=per_shard, record=record)
     sharded = rows.withColumn("shard", (F.col("number") / per_shard).cast("long"))
     dealt = sharded.repartition(n_partitions, "shard").sortWithinPartitions("number")
     written = dealt.mapInArrow(write, "n_bytes long").agg(F.sum("n_bytes").alias("n")).first()
     return int(written["n"] or 0)
 
 
-def write_data(store: Run, name: str, value: Any) -> int:
+def write_data(run: Run, name: str, value: Any) -> int:
     """Write one data file; returns its bytes."""
     data = script(name, value)
-    files.write_bytes(store.path("report", "data", f"{name}.js"), data)
+    files.write_bytes(run.path("report", "data", f"{name}.js"), data)
     return len(data)
 
 

@@ -35,19 +35,19 @@ _ARROW = pa.schema(
 )
 
 
-def thumbnails(spark: SparkSession, config: Config, store: Run, regions: DataFrame) -> DataFrame:
+def thumbnails(spark: SparkSession, config: Config, run: Run, regions: DataFrame) -> DataFrame:
     """Pictures of regions, those that no earlier night has made added to the cache: detection_id, region, photo, colour.
 
     regions: detection_id, uri and box. region, photo: WebP. colour: name of the dominant colour. A photo that can no longer be
     read has no row.
     """
     sizes = config.report.region_px, config.report.photo_px
-    pictures = partial(_pictures, photos=photos_of(config, store), sizes_px=sizes)
+    pictures = partial(_pictures, photos=photos_of(config, run), sizes_px=sizes)
 
     def make(todo: DataFrame, n_todo: int) -> DataFrame:
         return deal(todo, "detection_id", n_todo, _PHOTOS_PER_PARTITION).mapInArrow(pictures, _SCHEMA)
 
-    made = kept(spark, store.thumbnails_uri(*sizes), store.run_id, _SCHEMA, regions, "detection_id", make)
+    made = kept(spark, run.thumbnails_uri(*sizes), run.run_id, _SCHEMA, regions, "detection_id", make)
     return made.select(*_COLUMNS)
 
 
