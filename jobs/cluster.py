@@ -21,14 +21,14 @@ from prodseek.cluster.stable_ids import Content, LineageRow, match_groups
 from prodseek.cluster.titles import GroupTitle, group_titles
 from prodseek.config import ClusterConfig, Config, changed_settings
 from prodseek.errors import StoreError
-from prodseek.index.stored import FACET
 from prodseek.jobs.index import facet_vectors
+from prodseek.runs.columns import BOX_PX, COARSE, FINE, LEVELS, VISUAL
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.runs.tables import table_schema
 from prodseek.spark.arrow import ids_of
 from prodseek.spark.cluster.fit import FittedRegions, Nearest, collect, fit_groups
 from prodseek.spark.cluster.names import LOOKS_CACHE, GroupKey, largest_categories, member_facts
-from prodseek.spark.cluster.neighbour_votes import COARSE, FINE, LABELS, LEVELS, is_noise, nearest_fitted, voted_for
+from prodseek.spark.cluster.neighbour_votes import LABELS, is_noise, nearest_fitted, voted_for
 from prodseek.spark.cluster.region_map import write_map
 from prodseek.spark.photos import one_photo_an_image, photos_of
 from prodseek.spark.tables import local_frame, read_table, spark_schema, write_table
@@ -77,7 +77,7 @@ def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     for facet in config.cluster.facets:
         taken = {title.title for other in grouped for title in other.titles.values()}
         grouped.append(_group(spark, config, run, regions, facet, taken))
-    visual = next(one for one in grouped if one.facet == FACET)
+    visual = next(one for one in grouped if one.facet == VISUAL)
     rows = {
         "curation_groups": _write_groups(spark, run, grouped),
         "curation_summary": _write_summary(spark, run, grouped),
@@ -93,7 +93,7 @@ def run(spark: SparkSession, config: Config, run: Run) -> Summary:
         for one in grouped
     )
     facts = {one.facet: one.facts for one in grouped}
-    return Summary("cluster", rows=rows, facts={**facts[FACET], "facets": facts, "caches": [LOOKS_CACHE]}, lines=lines)
+    return Summary("cluster", rows=rows, facts={**facts[VISUAL], "facets": facts, "caches": [LOOKS_CACHE]}, lines=lines)
 
 
 def _group(spark: SparkSession, config: Config, run: Run, regions: DataFrame, facet: str, taken: set[str]) -> _Grouped:
@@ -161,7 +161,7 @@ def _standing_regions(spark: SparkSession, run: Run) -> DataFrame:
     photos = one_photo_an_image(spark, run)
     primary = read_table(spark, run, "detections").where("is_primary")
     return (
-        primary.select("detection_id", "image_id", "class_name", "area_fraction", "x1_px", "y1_px", "x2_px", "y2_px")
+        primary.select("detection_id", "image_id", "class_name", "area_fraction", *BOX_PX)
         .join(photos, "image_id")
         .join(copies, "image_id", "left")
         .withColumn("standing_image_id", F.coalesce("standing_image_id", "image_id"))
@@ -301,7 +301,7 @@ def _label_all(
         unfitted = standing.select("detection_id").join(decided, "detection_id", "left_anti")
         edges = (
             read_table(spark, run, "neighbours")
-            if facet == FACET
+            if facet == VISUAL
             else nearest_fitted(
                 facet_vectors(spark, run, facet).join(unfitted, "detection_id", "left_semi"),
                 fitted.detection_ids,

@@ -16,11 +16,10 @@ from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek.config import Config
-from prodseek.index.stored import FACET
+from prodseek.runs.columns import FINE, VISUAL
 from prodseek.runs.gates import N_EXAMPLES, Breach, Figure, churn, embedding_drift, find_breaches, share, written
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.spark.arrow import batch_of, vectors_of
-from prodseek.spark.cluster.neighbour_votes import FINE
 from prodseek.spark.photos import uris_of_images
 from prodseek.spark.tables import read_table
 from prodseek.storage import files
@@ -129,7 +128,7 @@ def _regions(spark: SparkSession, run: Run) -> list[Figure]:
 
 def _odd_norms(spark: SparkSession, run: Run) -> Figure:
     """Embeddings are unit vectors, so what has another length is no answer of the network: zeros, or no numbers."""
-    vectors = read_table(spark, run, "embeddings").select("detection_id", F.col(FACET).alias("vector"))
+    vectors = read_table(spark, run, "embeddings").select("detection_id", F.col(VISUAL).alias("vector"))
     norms = vectors.mapInArrow(_norms, "detection_id long, norm double")
     # To Spark, what is no number is larger than all numbers.
     is_odd = F.abs(F.col("norm") - 1) > _NORM_TOLERANCE
@@ -143,7 +142,7 @@ def _odd_norms(spark: SparkSession, run: Run) -> Figure:
     return Figure(
         "max_odd_norm_share",
         share(n_odd, n_regions),
-        f"the {FACET} embeddings of {n_odd} of {n_regions} regions have not the length 1",
+        f"the {VISUAL} embeddings of {n_odd} of {n_regions} regions have not the length 1",
         tuple(f"{row['uri']}: {row['kind']}, length {row['norm']:.3g}" for row in examples),
     )
 
@@ -177,7 +176,7 @@ def _drift(spark: SparkSession, run: Run, before: Run) -> Figure:
     return Figure(
         "max_embedding_drift",
         round(embedding_drift(_mean_of_photos(spark, before), _mean_of_photos(spark, run)), 6),
-        f"since run {before.run_id} the mean {FACET} embedding of all photos has moved by this share of their spread",
+        f"since run {before.run_id} the mean {VISUAL} embedding of all photos has moved by this share of their spread",
         tuple(f"{row['uri']}: new, in {row['n']} rows" for row in most.limit(N_EXAMPLES).collect()),
     )
 
@@ -186,7 +185,7 @@ def _mean_of_photos(spark: SparkSession, run: Run) -> NDArray[np.float64]:
     """The mean over rows of `images` of their primary region's embedding: a photo that many rows show counts as often."""
     rows = read_table(spark, run, "images").select("image_id")
     primary = read_table(spark, run, "detections").where("is_primary").select("image_id", "detection_id")
-    vectors = read_table(spark, run, "embeddings").select("detection_id", F.col(FACET).alias("vector"))
+    vectors = read_table(spark, run, "embeddings").select("detection_id", F.col(VISUAL).alias("vector"))
     shown = rows.join(primary, "image_id").join(vectors, "detection_id").select("vector")
     sums = shown.mapInArrow(_sums, "n long, total binary").collect()
     total = np.sum([np.frombuffer(row["total"], np.float64) for row in sums], axis=0)
@@ -214,7 +213,7 @@ def _churn(spark: SparkSession, run: Run, before: Run) -> Figure:
 
 def _group_titles(spark: SparkSession, run: Run) -> dict[str, str]:
     """group_id -> title of the fine groups of the visual facet."""
-    fine = read_table(spark, run, "curation_summary").where((F.col("facet") == FACET) & (F.col("level") == FINE))
+    fine = read_table(spark, run, "curation_summary").where((F.col("facet") == VISUAL) & (F.col("level") == FINE))
     return {row["group_id"]: row["title"] for row in fine.select("group_id", "title").collect()}
 
 

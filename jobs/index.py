@@ -37,7 +37,8 @@ from prodseek.index.shards import (
     quantizer_from_bytes,
     shard_entry,
 )
-from prodseek.index.stored import FACET, index_folder, index_manifest, locate_in, write_manifest
+from prodseek.index.stored import index_folder, index_manifest, locate_in, write_manifest
+from prodseek.runs.columns import VISUAL
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.spark.arrow import batch_of, ids_of, packed, unpacked_rows, vectors_of
 from prodseek.spark.index.recall import RECALL_K, sampled, tune_recall
@@ -88,7 +89,7 @@ def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     """Grow or build the index of each facet, measure its recall and choose nprobe."""
     lines, facts = [], {}
     # The folder of `visual` holds those of the others.
-    for name in sorted(config.index.facets, key=lambda name: name != FACET):
+    for name in sorted(config.index.facets, key=lambda name: name != VISUAL):
         files.delete_dir(run.path(index_folder(name)))
         facet = _facet(spark, config, run, name)
         manifest, how = _grow_or_build(spark, config, run, facet)
@@ -105,7 +106,7 @@ def run(spark: SparkSession, config: Config, run: Run) -> Summary:
             "nprobe": manifest.nprobe,
         }
         lines += [f"{name}: {facet.plan}", f"{name}: {how}", f"{name}: {facts[name]['description']}"]
-    return Summary("index", facts={**facts[FACET], "facets": facts}, lines=tuple(lines))
+    return Summary("index", facts={**facts[VISUAL], "facets": facts}, lines=tuple(lines))
 
 
 def facet_vectors(spark: SparkSession, run: Run, facet: str) -> DataFrame:

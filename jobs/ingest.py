@@ -14,7 +14,6 @@ from pyspark.sql import functions as F
 from prodseek.catalogue.manifests import FAULT
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config
-from prodseek.duplicates.hashes import pdq_hash
 from prodseek.errors import CatalogueError, StoreError
 from prodseek.photos.decode import (
     ImageLimits,
@@ -25,6 +24,7 @@ from prodseek.photos.decode import (
     decoder,
     pixel_hash,
 )
+from prodseek.photos.hashes import pdq_hash
 from prodseek.runs.store import WORK, Run, Store, Summary
 from prodseek.runs.tables import table_schema
 from prodseek.spark.catalogue.held_photos import copy_held_photos

@@ -22,8 +22,9 @@ from prodseek.config import Config, NeighboursConfig, changed_settings
 from prodseek.index.graph import Answers, GraphPlan, Part, Rows, deal, merge_answers, plan_graph
 from prodseek.index.ivf import assign_cells
 from prodseek.index.shards import quantizer_from_bytes
-from prodseek.index.stored import FACET, read_trained
+from prodseek.index.stored import read_trained
 from prodseek.jobs.index import facet_vectors
+from prodseek.runs.columns import VISUAL
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.spark.arrow import batch_of, ids_of, packed, packed_runs, unpacked, unpacked_rows, vectors_of
 from prodseek.spark.index.recall import sampled
@@ -68,7 +69,7 @@ def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     before, why_none = _last_graph(run, recipe)
     marked = _marked(spark, regions, before).cache()
     n_searched = marked.where("asks_all").count()
-    vectors = facet_vectors(spark, run, FACET)
+    vectors = facet_vectors(spark, run, VISUAL)
     plan = _plan(vectors, trained, nprobe, manifest.n_vectors, config.seed)
     # No row of the one table is without a row of the other; hashing the narrow one spares the wide one a sort.
     rows = vectors.join(marked.hint("shuffle_hash"), "detection_id")

@@ -18,11 +18,11 @@ from pyspark.sql import DataFrame, SparkSession
 
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config
-from prodseek.embedding.facets import FACETS
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import PROJECTION, Projection, fit_projection, fit_recipe
 from prodseek.errors import StoreError
 from prodseek.photos.decode import DecodedImage
+from prodseek.runs.columns import BOX_PX, FACETS
 from prodseek.runs.slice_layout import lay_out
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.spark.arrow import batch_of, ids_of, list_column, slices_of
@@ -174,12 +174,7 @@ def _nuisances(spark: SparkSession, config: Config, run: Run, layout_lengths: di
         return Moments.empty(lay_out(layout_lengths))
     boxes = read_table(spark, run, "detections").where("is_primary")
     photos = one_photo_an_image(spark, run).select("image_id", "uri")
-    chosen = (
-        boxes.select("image_id", "x1_px", "y1_px", "x2_px", "y2_px")
-        .orderBy("image_id")
-        .limit(n_images)
-        .join(photos, "image_id")
-    )
+    chosen = boxes.select("image_id", *BOX_PX).orderBy("image_id").limit(n_images).join(photos, "image_id")
     views = partial(
         _measure_views,
         settings=ship(spark, detector_settings(config)),

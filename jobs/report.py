@@ -15,8 +15,7 @@ from prodseek import __version__
 from prodseek.cluster.colours import COLOUR_NAMES
 from prodseek.config import Config
 from prodseek.duplicates.verdicts import MERGING
-from prodseek.index.stored import FACET
-from prodseek.report.galleries import COARSE, FINE, facet_groups, gallery_order, largest_first, places
+from prodseek.report.galleries import facet_groups, gallery_order, largest_first, places
 from prodseek.report.map import group_column, map_data, value_column
 from prodseek.report.pages import render_pages
 from prodseek.report.records import (
@@ -29,11 +28,11 @@ from prodseek.report.records import (
     VerdictWords,
 )
 from prodseek.report.wording import VERDICTS
+from prodseek.runs.columns import BOX_PX, COARSE, FACETS, FINE, VISUAL
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.spark.photos import one_photo_an_image
 from prodseek.spark.report.copies import ChosenCopies, choose_copies, write_copies
 from prodseek.spark.report.objects import (
-    FACETS,
     choose_objects,
     with_originals,
     write_neighbours,
@@ -61,7 +60,7 @@ def run(spark: SparkSession, config: Config, run: Run) -> Summary:
     n_objects = members.num_rows
     numbers = objects.select(F.col("number").alias("object"), "image_id")
 
-    regions = read_table(spark, run, "detections").select("detection_id", "x1_px", "y1_px", "x2_px", "y2_px")
+    regions = read_table(spark, run, "detections").select("detection_id", *BOX_PX)
     photos = one_photo_an_image(spark, run).select("image_id", "uri", "attributes")
     pictures = thumbnails(
         spark,
@@ -105,7 +104,7 @@ def _of_facet(rows: Iterable[dict[str, Any]], facet: str) -> list[dict[str, Any]
 
 def _numbered(spark: SparkSession, chosen: DataFrame, summary: list[dict[str, Any]]) -> tuple[DataFrame, pa.Table]:
     """`chosen` with number, group and coarse, and the same in the order of numbers as far as galleries need it."""
-    visual = _of_facet(summary, FACET)
+    visual = _of_facet(summary, VISUAL)
     table = chosen.select(
         "detection_id", "group_id", "coarse_group_id", "is_exemplar", "membership", "outlier_score"
     ).toArrow()
@@ -134,7 +133,7 @@ def _write_groups(
         groups = read_table(spark, run, "curation_groups").where(F.col("facet") == facet)
         counts = groups.agg(F.count(F.lit(1)).alias("n"), F.count_if(F.col("group_id").isNull()).alias("odd")).first()
         of_facet = members
-        if facet != FACET:
+        if facet != VISUAL:
             numbers = objects.select("detection_id", "number")
             of_facet = groups.drop("facet", "nearest_group_id").join(numbers, "detection_id").toArrow()
         data = facet_groups(
@@ -151,7 +150,7 @@ def _write_groups(
 
 def _group_facets(summary: list[dict[str, Any]]) -> list[str]:
     found = {row["facet"] for row in summary}
-    return [FACET, *(facet for facet in FACETS if facet in found and facet != FACET)]
+    return [VISUAL, *(facet for facet in FACETS if facet in found and facet != VISUAL)]
 
 
 def _since_the_last_run(
@@ -186,7 +185,7 @@ def _write_map(
     pictures: DataFrame,
     photos: DataFrame,
 ) -> None:
-    visual = _of_facet(summary, FACET)
+    visual = _of_facet(summary, VISUAL)
     rows = (
         objects.select("number", "detection_id", "image_id")
         .join(read_table(spark, run, "region_map"), "detection_id")

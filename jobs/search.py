@@ -24,8 +24,8 @@ from pyspark.sql import functions as F
 from prodseek.catalogue.manifests import FAULT, find_catalogue, read_csv_manifest
 from prodseek.config import Config, load_config
 from prodseek.errors import PromptError, ReconciliationError, explain_errors
-from prodseek.index.stored import FACET
 from prodseek.runner.progress import Console
+from prodseek.runs.columns import BOX_PX, VISUAL
 from prodseek.runs.store import MANIFEST, Run, Store, Summary
 from prodseek.runs.tables import table_schema
 from prodseek.search.folding import fold
@@ -41,7 +41,6 @@ from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
 from prodseek.vision.settings import DetectorSettings
 
-_EDGES = ("x1_px", "y1_px", "x2_px", "y2_px")
 _WORK = "_work"
 _PROMPTS_PER_PARTITION = 256
 _PRODUCTS_PER_PARTITION = 4096
@@ -65,7 +64,7 @@ def search_batch(
     all_products: bool,
     out: str,
     k: int = DEFAULT_K,
-    facet: str = FACET,
+    facet: str = VISUAL,
     exclude_same_product: bool = False,
 ) -> None:
     """Start Spark and answer a table of prompts, or find similar products for all of them."""
@@ -74,10 +73,10 @@ def search_batch(
             PromptFault.INVALID_PROMPT, "name a CSV or Parquet file of prompts, or --all-products: one of the two"
         )
     check_question(k, facet)
-    if all_products and facet != FACET:
+    if all_products and facet != VISUAL:
         raise PromptError(
             PromptFault.INVALID_PROMPT,
-            f"--all-products reads the neighbour graph, which is of {FACET}; leave out --facet {facet}, or give a table of "
+            f"--all-products reads the neighbour graph, which is of {VISUAL}; leave out --facet {facet}, or give a table of "
             "prompts",
         )
     console = Console()
@@ -183,7 +182,7 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> Summary
     images = read_table(spark, run, "images").select("image_id", "product_id", "uri")
     copies = read_table(spark, run, "duplicate_groups").select("image_id", "group_id").distinct()
     listed = images.join(copies, "image_id", "left").withColumn("original", F.coalesce("group_id", "image_id"))
-    primary = read_table(spark, run, "detections").where("is_primary").select("detection_id", "image_id", *_EDGES)
+    primary = read_table(spark, run, "detections").where("is_primary").select("detection_id", "image_id", *BOX_PX)
     shown = primary.join(listed.drop("group_id"), "image_id")
     asking = shown.select(F.col("product_id").alias("query_id"), F.col("detection_id").alias("asking_id"))
     edges = read_table(spark, run, "neighbours").select(
@@ -232,20 +231,20 @@ def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
         table = spark.read.parquet(files.spark_pattern(source.uri)).withColumn(FAULT, F.lit(None).cast("string"))
     else:
         raise PromptError(PromptFault.INVALID_PROMPT, f"{uri!r} is a folder; name a CSV or Parquet file of prompts")
-    has_boxes = {"uri", *_EDGES} <= set(table.columns)
+    has_boxes = {"uri", *BOX_PX} <= set(table.columns)
     if not has_boxes and "detection_id" not in table.columns:
         raise PromptError(
             PromptFault.INVALID_PROMPT,
             f"{uri!r} has the columns {', '.join(c for c in table.columns if c != FAULT) or 'none'}; prompts need uri and "
-            f"{', '.join(_EDGES)}, or detection_id",
+            f"{', '.join(BOX_PX)}, or detection_id",
         )
 
     def text(name: str) -> Any:
         column = F.col(name).cast("string") if name in table.columns else F.lit(None).cast("string")
         return F.nullif(F.trim(column), F.lit(""))
 
-    edges = [F.coalesce(text(edge), F.lit("")) for edge in _EDGES]
-    has_box = F.coalesce(*(text(edge) for edge in _EDGES)).isNotNull()
+    edges = [F.coalesce(text(edge), F.lit("")) for edge in BOX_PX]
+    has_box = F.coalesce(*(text(edge) for edge in BOX_PX)).isNotNull()
     given = table.select(
         text("query_id").alias("query_id"),
         text("uri").alias("uri"),
@@ -326,7 +325,7 @@ def _checked(row: Row, photo: Photo | PromptError | None) -> Box | int | PromptE
         if row["detection_id"] is not None:
             return int(row["detection_id"])
         if row["box"] is None:
-            return PromptError(PromptFault.INVALID_PROMPT, f"the row has no box; give {', '.join(_EDGES)}")
+            return PromptError(PromptFault.INVALID_PROMPT, f"the row has no box; give {', '.join(BOX_PX)}")
         if not isinstance(photo, Photo):
             return photo or PromptError(PromptFault.INVALID_PROMPT, "the row names no photo")
         return check_box(parse_box(row["box"]), photo.image.width_px, photo.image.height_px)
@@ -346,7 +345,7 @@ def _hit_row(query_id: str, hit: Hit) -> Row:
         "image_id": hit.image_id,
         "product_id": hit.product_id,
         "uri": hit.uri,
-        **dict(zip(_EDGES, hit.box_px, strict=True)),
+        **dict(zip(BOX_PX, hit.box_px, strict=True)),
         "cosine_similarity": hit.cosine_similarity,
         **{f"{facet}_similarity": cosine for facet, cosine in hit.facets.items()},
     }

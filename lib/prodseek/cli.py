@@ -40,15 +40,6 @@ class Stage(StrEnum):
     REPORT = "report"
 
 
-class Facet(StrEnum):
-    """What likeness an index is of."""
-
-    VISUAL = "visual"
-    COLOUR = "colour"
-    TEXTURE = "texture"
-    SHAPE = "shape"
-
-
 Catalog = Annotated[str | None, typer.Option(help="A folder of photos, or a CSV or Parquet manifest.")]
 Root = Annotated[str | None, typer.Option(help="Where runs are kept.")]
 Environment = Annotated[str, typer.Option("--env", help="Settings to lay over the defaults: local or cluster.")]
@@ -137,7 +128,7 @@ def search(
         if as_json:
             typer.echo(show.as_json(objects))
         else:
-            show.print_objects(image, objects)
+            show.print_objects(image, root, objects)
         return
     found = show.answer(searchable, question)
     if open_page and html is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,15 +15,17 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from prodseek.catalogue.web import network_of
 from prodseek.errors import ConfigError
 from prodseek.photos.decode import ImageLimits
+from prodseek.runs.columns import VISUAL, FacetName
 from prodseek.storage.files import user_cache_dir
 
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(min_length=1)]
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # An absolute path, or a URI with a host or bucket.
 _PLACE = re.compile(r"/|[A-Za-z0-9]+://[^/]|file:///")
@@ -154,7 +157,7 @@ class ProjectConfig(_Section):
 
 
 class IndexConfig(_Section):
-    facets: tuple[Literal["visual", "colour", "texture", "shape"], ...]
+    facets: tuple[FacetName, ...]
     recall_target: Annotated[float, Field(gt=0.0, le=1.0)]
     memory_bytes: Count
     train_rows: Count
@@ -188,7 +191,7 @@ class DuplicatesConfig(_Section):
 
 
 class ClusterConfig(_Section):
-    facets: tuple[Literal["visual", "colour", "texture", "shape"], ...]
+    facets: tuple[FacetName, ...]
     fit_rows: Count
     n_components: Annotated[int, Field(ge=2)]
     n_neighbors: Annotated[int, Field(ge=2)]
@@ -328,8 +331,16 @@ def load_config(
     return config
 
 
+def network_of(text: str) -> Network | None:
+    """The address or network that `text` is; None for a name."""
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        return None
+
+
 def _visual_once(facets: tuple[str, ...]) -> tuple[str, ...]:
-    if "visual" not in facets or len(set(facets)) < len(facets):
+    if VISUAL not in facets or len(set(facets)) < len(facets):
         raise PydanticCustomError("facets", "must name each facet once, and visual among them")
     return facets
 

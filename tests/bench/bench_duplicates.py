@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from prodseek.duplicates.features import WORKING_SIDE_PX
-from prodseek.duplicates.hashes import best_orientation, hashes_from_hex, pdq_hash
+from prodseek.duplicates.hashes import best_orientation, hashes_from_hex
 from prodseek.duplicates.verification import compare_views, view
 from prodseek.photos.decode import decode_image
+from prodseek.photos.hashes import pdq_hash
 
 PHOTOS = Path(__file__).parents[1] / "data" / "sample" / "images"
 N_PHOTOS = 60

@@ -25,7 +25,8 @@ from prodseek.embedding import projection as fitting
 from prodseek.embedding.evaluation import precision_at_k
 from prodseek.embedding.facets import COMPONENTS, VISUAL_COMPONENTS, VISUAL_DIM
 from prodseek.embedding.moments import Moments
-from prodseek.embedding.projection import FACETS, Projection, fit_projection, map_components
+from prodseek.embedding.projection import Projection, fit_projection, map_components
+from prodseek.runs.columns import FACETS
 from prodseek.vision.inference import Detector
 
 KS = (1, 10)

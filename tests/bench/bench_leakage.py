@@ -25,9 +25,10 @@ from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from prodseek.embedding.leakage import location_leakage
-from prodseek.embedding.projection import FACETS, Projection
+from prodseek.embedding.projection import Projection
 from prodseek.photos.decode import DecodedImage
 from prodseek.report.location import Panel, render_location
+from prodseek.runs.columns import FACETS
 from prodseek.vision.foreground import find_foreground
 from prodseek.vision.inference import Detector
 

@@ -12,8 +12,8 @@ from fuzzing import mutated
 from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
-from prodseek.duplicates.hashes import pdq_hash
 from prodseek.photos.decode import FORMATS, ImageLimits, ImageRejected, decode_image, pixel_hash
+from prodseek.photos.hashes import pdq_hash
 
 LIMITS = ImageLimits(max_bytes=1 << 20, max_pixels=1 << 18, min_side_px=8)
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "images"

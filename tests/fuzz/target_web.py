@@ -15,7 +15,7 @@ from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.web import WebAccess
 from prodseek.photos.decode import ImageLimits, ImageRejected
 from prodseek.storage import retries
-from prodseek.storage.retries import Patience
+from prodseek.storage.retries import RetryPolicy
 
 MAX_BYTES = 2000
 TIMEOUT_SECONDS = 2.0
@@ -84,9 +84,9 @@ def cases() -> st.SearchStrategy[Case]:
 
 def check(case: Case) -> None:
     server = _server()
-    retries._healths.clear()  # a server that failed eight times is not asked again at once
+    retries._storage_states.clear()  # a server that failed eight times is not asked again at once
     web = WebAccess((_HOST,), TIMEOUT_SECONDS)
-    photos = PhotoSource("/nowhere", (), ImageLimits(max_bytes=MAX_BYTES), Patience(1, 4 * TIMEOUT_SECONDS), web)
+    photos = PhotoSource("/nowhere", (), ImageLimits(max_bytes=MAX_BYTES), RetryPolicy(1, 4 * TIMEOUT_SECONDS), web)
     uri = f"http://{_HOST}:{server.port}/{case.path}"
 
     def looked_at(event: str, values: tuple[object, ...]) -> None:

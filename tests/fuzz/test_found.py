@@ -214,7 +214,7 @@ def test_what_a_server_says_of_a_photo_fits_into_a_table(length: str, changed: s
         ("parquet", b"PAR1", "manifest.parquet is damaged or gone: write it anew"),
         ("parquet", b"", "manifest.parquet' cannot be read: "),
         ("parquet", {"uri": ["a.jpg"], "URI": ["b.jpg"], "product_id": ["p"]}, "The column `uri` already exists"),
-        ("csv", b"uri,product_id,URI\na.jpg,p,b.jpg\n", "names a column twice: uri, product_id, URI"),
+        ("csv", b"uri,product_id,URI\na.jpg,p,b.jpg\n", "has the same column twice: uri, product_id, URI"),
     ],
 )
 def test_manifests_that_spark_cannot_read_are_named(

@@ -10,10 +10,10 @@ from PIL import Image, ImageOps
 from pyspark.sql import SparkSession
 from scipy import ndimage
 
-from prodseek.duplicates.hashes import pdq_hash
 from prodseek.errors import StoreError
 from prodseek.jobs import duplicates
 from prodseek.photos.decode import content_id, decode_image, pixel_hash
+from prodseek.photos.hashes import pdq_hash
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.spark.session import suit_catalogue
 from prodseek.spark.tables import read_table, spark_schema, write_table

@@ -201,7 +201,7 @@ def test_the_fingerprint_follows_the_file_and_faults_are_told(
     with path.open("r+b") as handle:
         handle.seek(chunk.dictionary_page_offset)
         handle.write(b"\xff" * chunk.total_compressed_size)
-    with pytest.raises(CatalogueError, match=r"m.parquet is damaged or gone, write it anew: ."):
+    with pytest.raises(CatalogueError, match=r"m.parquet is damaged or gone; write it again: ."):
         ingest.run(spark, make_config(path, empty_run.root, HELD), empty_run)
 
 

@@ -201,8 +201,8 @@ def test_storage_that_fails_ends_the_stage_with_an_error_and_not_with_rejects(
         rows = [f"p,{name.format(number=number)}" for name in names for number in range(12)]
         catalog.write_text("\n".join(["product_id,uri", *rows]) + "\n")
         places = ["catalog.allowed_roots=[/proc]", "catalog.http_hosts=[127.0.0.1]"]
-        patience = ["catalog.read_attempts=2", "catalog.read_timeout_seconds=0.2"]
-        config = make_config(catalog, tmp_path / "root", *places, *patience, *settings)
+        retry_settings = ["catalog.read_attempts=2", "catalog.read_timeout_seconds=0.2"]
+        config = make_config(catalog, tmp_path / "root", *places, *retry_settings, *settings)
         return ingest.run(spark, config, empty_run).rows
 
     for number in range(12):

@@ -77,12 +77,12 @@ PATIENT = """
 import sys
 from prodseek.storage import files
 from prodseek.photos.decode import ImageLimits
-from prodseek.storage.retries import Patience
+from prodseek.storage.retries import RetryPolicy
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.storage.read_ahead import map_ahead
 
 files.S3_REQUEST_SECONDS = 1.0
-photos = PhotoSource("s3://catalogue/night", (), ImageLimits(), Patience(5, 20.0))
+photos = PhotoSource("s3://catalogue/night", (), ImageLimits(), RetryPolicy(5, 20.0))
 read = list(map_ahead(photos.read, [f"{number}.jpg" for number in range(60)], 4))
 print([data.decode() for data in read] == [str(number) for number in range(60)])
 """

@@ -1,1 +1,1 @@
-"""What is fed in: manifests, folders, tars, web servers, and the photos that they name."""
+"""The catalogue, which is the input: manifests, folders, tars, web servers, and the photos that they name."""

@@ -1,4 +1,4 @@
-"""What a catalogue is: a folder of photos or of tars of photos, or a CSV or Parquet manifest that names them."""
+"""Catalogues: a folder of photos or of tars of photos, or a CSV or Parquet manifest that names photos."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CatalogueKind = Literal["folder", "csv", "parquet"]
 
 @dataclass(frozen=True)
 class CatalogueSource:
-    """A catalogue that is there. uri: absolute; base_uri: the folder that relative photo URIs start from."""
+    """A catalogue that exists. uri: absolute. base_uri: the folder that relative photo URIs start from."""
 
     kind: CatalogueKind
     uri: str
@@ -40,7 +40,7 @@ class CatalogueSource:
 
 
 def find_catalogue(uri: str) -> CatalogueSource:
-    """Tell what kind of catalogue lies at `uri`. Raises CatalogueError when there is none."""
+    """Find out what kind of catalogue is at `uri`. Raises CatalogueError if there is none."""
     location = files.absolute(uri)
     try:
         file_system, path = files.locate(location)
@@ -65,11 +65,11 @@ def find_catalogue(uri: str) -> CatalogueSource:
 
 
 def list_photos(source: CatalogueSource, allowed_roots: Sequence[str] = ()) -> list[str]:
-    """URIs of the photos under a folder and in tars there, relative to it, sorted; hidden files and folders are passed over.
+    """List the photos of a folder, also those in tars: URIs relative to the folder, sorted. Hidden files and folders are skipped.
 
-    A tar that cannot be read to its end is listed too, as `NAME.tar#`, under which no photo will be found. Links are
-    followed, but no folder is listed twice, so that those which go round do not matter. A name that is not UTF-8 is listed
-    with marks in it, under which no photo will be found. allowed_roots: where tars may lie beside the folder, which links
+    A tar that cannot be read to its end also gets the entry `NAME.tar#`, and a name that is not UTF-8 is listed with
+    replacement characters. No photo will be found under either, so both become rejects. Links are followed, but no folder
+    is listed twice, so that links in a circle do no harm. allowed_roots: folders beside this one that links to tars may
     lead to. Raises CatalogueError.
     """
     try:
@@ -104,7 +104,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _local_names(folder: str) -> list[str]:
-    """All that lies below a local folder and is no folder, relative to it; hidden names are passed over."""
+    """Everything below a local folder except folders, relative to it; hidden names are skipped."""
     names: list[str] = []
     entered: set[str] = set()
     pending = deque([""])
@@ -122,17 +122,17 @@ def _local_names(folder: str) -> list[str]:
                 if not os.path.isdir(entry.path):
                     names.append(os.fsencode(name).decode(errors="replace"))
                 elif entry.is_symlink():
-                    pending.append(name)  # last, so that a folder is listed by its own name where it has one here
+                    pending.append(name)  # last, so that a folder that is also inside is listed by its own name
                 else:
                     pending.appendleft(name)
     return names
 
 
 def read_csv_manifest(source: CatalogueSource) -> pa.Table:
-    """A CSV manifest's columns as text, null where a value is empty, and `_fault`: what is wrong with a row, else null.
+    """Read a CSV manifest: its columns as text, null for empty values, and `_fault`: what is wrong with a row, or null.
 
-    Comma-separated UTF-8 with a header; values may hold quoted commas and line breaks. Raises CatalogueError when it cannot
-    be read as that.
+    The file is comma-separated UTF-8 with a header; values may contain quoted commas and line breaks. Raises CatalogueError
+    if it cannot be read as that.
     """
     file_system, path = files.locate(source.uri)
     try:
@@ -140,10 +140,10 @@ def read_csv_manifest(source: CatalogueSource) -> pa.Table:
             lines = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
             rows = [row for row in csv.reader(lines, strict=True) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CatalogueError(f"the manifest {source.uri!r} is no CSV in UTF-8: {error}") from error
+        raise CatalogueError(f"the manifest {source.uri!r} is not a CSV file in UTF-8: {error}") from error
     header = rows[0] if rows else []
-    if len({name.lower() for name in header}) != len(header):  # Spark tells no case apart
-        raise CatalogueError(f"the manifest {source.uri!r} names a column twice: {', '.join(header)}")
+    if len({name.lower() for name in header}) != len(header):  # Spark ignores the case of column names
+        raise CatalogueError(f"the manifest {source.uri!r} has the same column twice: {', '.join(header)}")
     body = rows[1:]
     faults = [
         None if len(row) == len(header) else f"row {n} has {len(row)} values, the header {len(header)}"
@@ -157,9 +157,9 @@ def read_csv_manifest(source: CatalogueSource) -> pa.Table:
 
 
 def product_of(uri: str, product_id_from: Literal["file", "folder"]) -> str:
-    """The product of a photo that no column names: its path without the ending, or the folder it lies in.
+    """The product of a photo when no column names it: the photo's path without its ending, or its folder.
 
-    A tar counts as the folder that it would be unpacked to, without its ending.
+    A tar counts as the folder that it would be unpacked into, so without its ending.
     """
     tar, member = split_member(uri)
     if member is not None:

@@ -1,6 +1,6 @@
-"""Photos that a Parquet manifest holds itself, and the copies that single ones are read from.
+"""Photos held in a Parquet manifest itself, and copies of them, to read single photos from.
 
-No row of a Parquet file can be had without reading those around it. So each photo is copied once, for all nights, to
+A row of a Parquet file cannot be read without the rows around it. So each photo is copied once, for all nights, to
 <root>/cache/photos/<first two digits of its image_id>/<image_id>.
 """
 
@@ -22,41 +22,41 @@ from prodseek.errors import CatalogueError
 from prodseek.storage import files
 
 COPIES = "cache/photos"
-# A copy, or what a process that died has left of one.
+# A copy, or the unfinished file of a process that died.
 _NAME = re.compile(r"([0-9a-f]{2})/(?:\1[0-9a-f]{62}|\.\1[0-9a-f]{62}\.[0-9a-f]{32}\.partial)")
-# A column is read through a window of this size, not in row groups, which may be of any size.
+# A column is read through a window of this size, because row groups may be of any size.
 _WINDOW_BYTES = 1 << 23
-# A name of a column in a damaged file may be no text.
+# In a damaged file even the name of a column may not be text.
 _DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)
-# Photos that stand beside each other may be of one product; but each row group costs a start.
+# Photos in a row may show the same product, but each row group has a fixed cost.
 _SAMPLED_IN_A_ROW = 8
 
 
 def copies_folder(root: str) -> str:
-    """Where the copies of a root lie."""
+    """The folder of a root's copies."""
     return files.join(root, COPIES)
 
 
 def copy_name(image_id: str) -> str:
-    """The path of a photo's copy in that folder."""
+    """The path of a photo's copy in the folder of copies."""
     return f"{image_id[:2]}/{image_id}"
 
 
 def copy_uri(folder: str, image_id: str) -> str:
-    """Where the copy of a photo lies, or would."""
+    """The URI of a photo's copy, whether it exists or not."""
     return files.join(folder, copy_name(image_id))
 
 
 def is_copy(name: str) -> bool:
-    """Whether a path in that folder is one of a copy, whole or in the making."""
+    """Whether a path in the folder of copies belongs to a copy, finished or not."""
     return _NAME.fullmatch(name) is not None
 
 
 def keep_copy(folder: str, image_id: str, photo: bytes) -> bool:
-    """Copy a photo unless that has been done; whether it was now. Any number of processes may do it at once."""
+    """Copy a photo unless its copy exists; return whether it was copied now. Safe in many processes at once."""
     uri = copy_uri(folder, image_id)
     file_system, path = files.locate(uri)
-    # A machine that lost its power may have left the name without the content.
+    # After a power failure the file may exist without its content.
     if file_system.get_file_info(path).size == len(photo):
         return False
     files.write_bytes(uri, photo, is_lasting=False)
@@ -64,7 +64,7 @@ def keep_copy(folder: str, image_id: str, photo: bytes) -> bool:
 
 
 def list_copies(folder: str) -> dict[str, int]:
-    """The copies that lie there, whole or in the making: path in the folder -> bytes."""
+    """The copies in a folder, finished or not: path in the folder -> size in bytes."""
     file_system, path = files.locate(folder)
     infos = file_system.get_file_info(fs.FileSelector(path, recursive=True, allow_not_found=True))
     sizes = {info.path[len(path) :].lstrip("/"): info.size for info in infos if info.type == fs.FileType.File}
@@ -72,9 +72,9 @@ def list_copies(folder: str) -> dict[str, int]:
 
 
 def held_photos(uri: str, column: str, first_row: int = 0) -> Iterator[bytes | None]:
-    """The photos in a Parquet file from a row on, one in memory at a time; None where a row has none.
+    """Yield the photos of a Parquet file from first_row on, one in memory at a time; None for a row without a photo.
 
-    column: its name, or `name.field` where it is a field of a struct. Raises CatalogueError for a file that is damaged.
+    column: the name of the column, or `name.field` for a field of a struct. Raises CatalogueError for a damaged file.
     """
     file_system, path = files.locate(uri)
     try:
@@ -92,17 +92,17 @@ def held_photos(uri: str, column: str, first_row: int = 0) -> Iterator[bytes | N
                     photo = _photo(batch, column)
                     if not isinstance(photo, bytes | None):
                         raise CatalogueError(
-                            f"{uri} holds {type(photo).__name__} in its column {column!r}, not bytes; write the manifest anew"
+                            f"{uri} holds {type(photo).__name__} in its column {column!r}, not bytes; write the manifest again"
                         )
                     yield photo
     except _DAMAGED as error:
-        raise CatalogueError(f"{uri} is damaged or gone, write it anew: {error}") from error
+        raise CatalogueError(f"{uri} is damaged or gone; write it again: {error}") from error
 
 
 def sample_photos(uri: str, column: str, n_photos: int, seed: int) -> Iterator[bytes]:
-    """About `n_photos` of those that a Parquet manifest holds, from row groups all over it, in random order of these.
+    """Yield about `n_photos` photos of a Parquet manifest, from row groups all over it, in random order of the row groups.
 
-    Raises CatalogueError for a manifest that is damaged.
+    Raises CatalogueError for a damaged manifest.
     """
     import pyarrow.dataset as ds
 
@@ -123,7 +123,7 @@ def sample_photos(uri: str, column: str, n_photos: int, seed: int) -> Iterator[b
 
 
 def _photo(batch: pa.RecordBatch, column: str) -> Any:
-    if batch.num_columns == 0:  # of a manifest in many files this one lacks it
+    if batch.num_columns == 0:  # this file of a manifest in many files lacks the column
         return None
     if column in batch.schema.names:
         values = batch.column(column)

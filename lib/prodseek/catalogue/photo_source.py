@@ -1,4 +1,4 @@
-"""Reading the photos that a catalogue names, from the places where they may lie and from nowhere else."""
+"""Read the photos that a catalogue names, only from places that the configuration allows."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from prodseek.catalogue.web import WebAccess, check_host, fetch, head, is_web
 from prodseek.config import Config
 from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason
 from prodseek.storage import files
-from prodseek.storage.retries import Patience, persistently
+from prodseek.storage.retries import RetryPolicy, with_retries
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class FileStamp:
-    """Size and time of change of a photo, as its storage tells them, and a web server's ETag; None where it cannot.
+    """Size and time of change of a photo, as its storage reports them, and a web server's ETag; None where unknown.
 
-    Of a photo inside a tar they are the tar's.
+    For a photo inside a tar they are those of the tar.
     """
 
     n_bytes: int | None
@@ -33,49 +33,51 @@ class FileStamp:
 
 @dataclass(frozen=True)
 class PhotoSource:
-    """Where the photos of a catalogue lie. Whoever wrote the catalogue chose their names, so each is checked first.
+    """Where the photos of a catalogue are. The names in a catalogue are not trusted, so each is checked before it is read.
 
-    base_uri: the folder that relative URIs start from; it may be read with all below it. allowed_roots: what else may be.
-    patience: how long storage that fails or does not answer is asked again. web: hosts that may be asked for photos.
-    copies: where the photos of a manifest that holds them itself were copied to. They are read from there by their content,
-    whatever their names say.
+    base_uri: the folder that relative URIs start from; everything in it may be read. allowed_roots: other folders that may
+    be read. retry_policy: for storage that fails or does not answer. web: hosts that photos may be fetched from. copies: the
+    folder of copies, if the manifest holds the photos itself. They are then read from there by their image_id, whatever
+    their names are.
     """
 
     base_uri: str
     allowed_roots: tuple[str, ...]
     limits: ImageLimits
-    patience: Patience = Patience()
+    retry_policy: RetryPolicy = RetryPolicy()
     web: WebAccess = WebAccess()
     copies: str | None = None
 
     @classmethod
     def of(cls, config: Config, base_uri: str, root: str) -> PhotoSource:
-        """The photos of a catalogue whose relative URIs start from `base_uri`. root: where its runs are kept."""
+        """The photos of a catalogue whose relative URIs start from `base_uri`. root: the folder that holds its runs."""
         catalog = config.catalog
-        patience = Patience(catalog.read_attempts, catalog.read_timeout_seconds)
+        retry_policy = RetryPolicy(catalog.read_attempts, catalog.read_timeout_seconds)
         web = WebAccess(catalog.http_hosts, catalog.http_timeout_seconds)
         copies = None if catalog.bytes_column is None else copies_folder(root)
-        return cls(base_uri, catalog.allowed_roots, config.images.limits, patience, web, copies)
+        return cls(base_uri, catalog.allowed_roots, config.images.limits, retry_policy, web, copies)
 
     def place(self, uri: str, image_id: str) -> str:
-        """Where a photo lies, or is thought to. Whether it may be read is not looked at."""
+        """The URI of a photo, without checking that it exists or may be read."""
         return files.resolve(uri, self.base_uri) if self.copies is None else copy_uri(self.copies, image_id)
 
     def locate(self, uri: str) -> str:
-        """Where the photo lies that the catalogue names `uri`, or the tar that it is in. Nothing is opened. Raises
-        ImageRejected where it may not be read."""
+        """The location of the photo that the catalogue names `uri`, or of its tar. Nothing is opened.
+
+        Raises ImageRejected if it may not be read.
+        """
         if is_web(uri):
             if not self.web.hosts:
                 raise ImageRejected(
                     RejectReason.UNSUPPORTED_URI,
-                    f"{uri} lies on a web server; if photos may be fetched from there, name its host in catalog.http_hosts",
+                    f"{uri} is on a web server; if photos may be fetched from there, add its host to catalog.http_hosts",
                 )
             check_host(uri, self.web)
             return uri
         return self._checked(split_member(uri)[0])[0]
 
     def _checked(self, uri: str) -> tuple[str, str]:
-        """What `locate` answers, and the folder, as `files.real` gives it, that makes it allowed."""
+        """The result of `locate`, and the folder that makes it allowed, as returned by `files.real`."""
         try:
             located = files.resolve(uri, self.base_uri)
             real = files.real(located)
@@ -86,40 +88,40 @@ class PhotoSource:
                 return located, root
         raise ImageRejected(
             RejectReason.NOT_ALLOWED,
-            f"{real} lies neither in the catalogue's folder {self.base_uri} nor in one of catalog.allowed_roots; if it may "
-            "be read, add its folder to that setting",
+            f"{real} is neither in the catalogue's folder {self.base_uri} nor in one of catalog.allowed_roots; if it may be "
+            "read, add its folder to that setting",
         )
 
     def read(self, uri: str, image_id: str | None = None) -> bytes:
-        """A photo's bytes; at most `limits.max_bytes` + 1 of them. image_id: where it is known. Raises ImageRejected."""
+        """A photo's bytes, at most `limits.max_bytes` + 1 of them. image_id: if it is known. Raises ImageRejected."""
         if self.copies is not None:
             if image_id is None:
                 raise ImageRejected(RejectReason.MISSING, f"the manifest holds no photo {uri}")
             copy = self.place(uri, image_id)
-            return _read_patiently(partial(_read_at, copy, None, self.limits.max_bytes), copy, self.patience)
+            return _read_with_retries(partial(_read_at, copy, None, self.limits.max_bytes), copy, self.retry_policy)
 
         def read() -> bytes:
-            # A mount may hang where its links are followed as well as where the photo is read.
+            # Within the retries, because a dead mount may hang while links are followed as well as while reading.
             if is_web(uri):
                 return fetch(self.locate(uri), self.web, self.limits.max_bytes)
             file, member = split_member(uri)
             located, root = self._checked(file)
             return _read_at(located, member, self.limits.max_bytes, root)
 
-        return _read_patiently(read, files.resolve(uri, self.base_uri), self.patience)
+        return _read_with_retries(read, files.resolve(uri, self.base_uri), self.retry_policy)
 
     def members(self, uri: str) -> tuple[list[str], str | None]:
-        """What `list_members` answers, for a tar that the catalogue names `uri`. Raises ImageRejected."""
-        return _read_patiently(
-            lambda: list_members(*self._checked(uri)), files.resolve(uri, self.base_uri), self.patience
+        """The result of `list_members` for a tar that the catalogue names `uri`. Raises ImageRejected."""
+        return _read_with_retries(
+            lambda: list_members(*self._checked(uri)), files.resolve(uri, self.base_uri), self.retry_policy
         )
 
     def stamp(self, uri: str) -> FileStamp:
-        """Size and time of change of a photo, without reading it."""
+        """Size and time of change of a photo, without reading it; all None if the storage does not tell."""
         if self.copies is not None:
             return FileStamp(None, None)
 
-        def look() -> FileStamp:
+        def read_stamp() -> FileStamp:
             located = self.locate(uri)
             if is_web(located):
                 return _web_stamp(head(located, self.web))
@@ -128,13 +130,13 @@ class PhotoSource:
             return FileStamp(info.size, info.mtime_ns)
 
         try:
-            return persistently(look, self.patience, files.storage_of(files.resolve(uri, self.base_uri)))
+            return with_retries(read_stamp, self.retry_policy, files.storage_of(files.resolve(uri, self.base_uri)))
         except (ImageRejected, OSError, ValueError):
             return FileStamp(None, None)
 
 
 def _web_stamp(headers: dict[str, str]) -> FileStamp:
-    """What a server says of a photo, as far as it makes sense; numbers that no table holds are none."""
+    """The stamp that a server's headers give, without values that make no sense or do not fit into an int64."""
     n_bytes, changed = headers.get("content-length", ""), headers.get("last-modified")
     try:
         mtime_ns = None if changed is None else int(parsedate_to_datetime(changed).timestamp()) * 10**9
@@ -144,9 +146,12 @@ def _web_stamp(headers: dict[str, str]) -> FileStamp:
     return FileStamp(size, mtime_ns if mtime_ns is None or abs(mtime_ns) < 2**63 else None, headers.get("etag"))
 
 
-def read_photo(uri: str, max_bytes: int, patience: Patience = Patience()) -> bytes:
-    """The bytes of a photo at a place that its reader chose; at most `max_bytes` + 1 of them. Raises ImageRejected."""
-    return _read_patiently(partial(_read_at, *split_member(uri), max_bytes), uri, patience)
+def read_photo(uri: str, max_bytes: int, retry_policy: RetryPolicy = RetryPolicy()) -> bytes:
+    """The bytes of a photo, at most `max_bytes` + 1 of them. Raises ImageRejected.
+
+    uri: chosen by the user, not taken from a catalogue, so every place is allowed.
+    """
+    return _read_with_retries(partial(_read_at, *split_member(uri), max_bytes), uri, retry_policy)
 
 
 def _read_at(located: str, member: str | None, max_bytes: int, within: str | None = None) -> bytes:
@@ -155,9 +160,9 @@ def _read_at(located: str, member: str | None, max_bytes: int, within: str | Non
     return read_member(located, member, max_bytes, within)
 
 
-def _read_patiently(read: Callable[[], T], uri: str, patience: Patience) -> T:
+def _read_with_retries(read: Callable[[], T], uri: str, retry_policy: RetryPolicy) -> T:
     try:
-        return persistently(read, patience, files.storage_of(uri))
+        return with_retries(read, retry_policy, files.storage_of(uri))
     except FileNotFoundError as error:
         raise ImageRejected(RejectReason.MISSING, f"no file at {split_member(uri)[0]}") from error
     except ValueError as error:

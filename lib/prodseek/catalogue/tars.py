@@ -1,6 +1,6 @@
 """Photos inside tars, such as WebDataset's shards: `shards/0001.tar#photo 1.jpg` is the member `photo 1.jpg` of a tar.
 
-A member's name is a key and never a path. What leads out of an ordinary folder finds a member of that name, or none.
+A member's name is a key and never a path: `..` or `/` in it finds a member of exactly that name, or none.
 """
 
 from __future__ import annotations
@@ -25,24 +25,25 @@ from prodseek.storage import files
 
 SUFFIX = ".tar"
 _MARK = re.compile(rf"{re.escape(SUFFIX)}#", re.IGNORECASE)
-# Of a server that takes 20 ms to answer, this much arrives in the time that one more request takes.
+# About as much as arrives in the time of one request, from a server that takes 20 ms to answer.
 _REMOTE_READ_BYTES = 256 * 1024
-# What the headers of one member may take; a long name needs 2 KiB. Beyond that it is memory that somebody wants to fill.
+# Maximum size of the headers of one member. A long name needs 2 KiB; much more is an attempt to fill the memory.
 _MAX_HEADER_BYTES = 1024 * 1024
 _MAX_GLOBAL_HEADERS = 1000
-# Of one tar, and of all together that a process remembers: a million members with names of 28 characters.
+# Maximum size of one index, and of all that a process keeps: a million members with names of 28 characters.
 _MAX_INDEX_BYTES = 128 * 1000 * 1000
 _MEMBER_BYTES = 100
 _NOT_REGULAR = -1
-# What tarfile raises on damaged headers beside its own errors.
+# Errors that tarfile raises on damaged headers.
 _DAMAGED = (tarfile.TarError, ValueError, LookupError, ArithmeticError, TypeError, RecursionError, EOFError)
 
 
 @dataclass(frozen=True)
 class TarIndex:
-    """Where the members of a tar lie. Of members of the same name the last counts, as for who unpacks the tar.
+    """Where the members of a tar are. Of several members with the same name the last counts, as when a tar is unpacked.
 
-    names: sorted. offsets, sizes: (N,) int64, bytes; a size of -1 is no regular file. damage: why reading ended early.
+    names: sorted. offsets, sizes: (N,) int64, bytes; the size is -1 for a member that is not a regular file. damage: why
+    reading ended early, None if it did not.
     """
 
     names: pa.StringArray
@@ -52,25 +53,25 @@ class TarIndex:
 
     @property
     def n_bytes(self) -> int:
-        """Memory that it takes, about."""
+        """About how much memory the index takes."""
         return int(self.names.nbytes + self.offsets.nbytes + self.sizes.nbytes)
 
     def place(self, name: str) -> int | None:
-        """The number of the member `name`; None where there is none."""
+        """The row of the member `name`; None if there is none."""
         found = bisect_left(range(len(self.names)), name, key=lambda number: str(self.names[number].as_py()))
         return found if found < len(self.names) and self.names[found].as_py() == name else None
 
 
 @dataclass
 class _Remembered:
-    """The indices that this process has read, the one used last at the end."""
+    """The indices that this process keeps, the most recently used one last. turns: a lock for each key."""
 
     kept: OrderedDict[tuple[str, int, int], TarIndex] = field(default_factory=OrderedDict)
     turns: dict[tuple[str, int, int], threading.Lock] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: tuple[str, int, int], read: Callable[[], TarIndex]) -> TarIndex:
-        """The index of `key`. Many threads come for the same at once; one reads it while the others wait."""
+        """The index of `key`. When several threads ask for the same index, one reads it and the others wait."""
         with self.lock:
             turn = self.turns.setdefault(key, threading.Lock())
         with turn:
@@ -91,9 +92,9 @@ _remembered = _Remembered()
 
 
 def split_member(uri: str) -> tuple[str, str | None]:
-    """A tar and the member of it that `uri` names, divided at the first `.tar#`; `uri` and None where it names a file.
+    """Split `uri` at the first `.tar#` into a tar and the name of a member; `uri` and None if it names a file.
 
-    In a `file://` URI the member is percent-encoded, like all of it.
+    In a `file://` URI the member is percent-encoded, like the rest of the URI.
     """
     mark = _MARK.search(uri)
     if mark is None or is_web(uri):
@@ -102,16 +103,17 @@ def split_member(uri: str) -> tuple[str, str | None]:
 
 
 def read_member(uri: str, member: str, max_bytes: int, within: str | None = None) -> bytes:
-    """A member of the tar at `uri`; at most `max_bytes` + 1 bytes of it. within: see `files.read_bytes`.
+    """The content of a member of the tar at `uri`, at most `max_bytes` + 1 bytes of it. within: see `files.read_bytes`.
 
-    Raises ImageRejected for what the tar holds or does not, OSError and ValueError as `files.read_bytes` does.
+    Raises ImageRejected for a member that is missing or cannot be used, and OSError and ValueError as `files.read_bytes`.
     """
     with files.open_seekable(uri, within) as (handle, n_bytes, mtime_ns):
         index = _index(uri, handle, n_bytes, mtime_ns)
         place = index.place(_plain(member))
         if place is None and index.damage:
             raise ImageRejected(
-                RejectReason.CORRUPT, f"{uri} cannot be read beyond {len(index.names)} of its members: {index.damage}"
+                RejectReason.CORRUPT,
+                f"{uri} cannot be read beyond its first {len(index.names)} members: {index.damage}",
             )
         if place is None:
             raise ImageRejected(RejectReason.MISSING, f"no member {member!r} in {uri}")
@@ -128,14 +130,17 @@ def read_member(uri: str, member: str, max_bytes: int, within: str | None = None
 
 
 def list_members(uri: str, within: str | None = None) -> tuple[list[str], str | None]:
-    """Names of all members of the tar at `uri`, sorted, and why there may be more. Raises OSError and ValueError."""
+    """Names of the members of the tar at `uri`, sorted, and the damage after which more may be lost, or None.
+
+    within: see `files.read_bytes`. Raises OSError and ValueError.
+    """
     with files.open_seekable(uri, within) as (handle, n_bytes, mtime_ns):
         index = _index(uri, handle, n_bytes, mtime_ns)
     return index.names.to_pylist(), index.damage
 
 
 def _plain(name: str) -> str:
-    """A member's name without the `./` that it begins with where a whole folder was packed."""
+    """A member's name without leading `./`, which it has if a whole folder was packed."""
     while name.startswith("./"):
         name = name[2:]
     return name
@@ -149,13 +154,13 @@ def _index(uri: str, handle: BinaryIO, n_bytes: int, mtime_ns: int) -> TarIndex:
         try:
             return _read_index(ahead, n_bytes)
         finally:
-            ahead.detach()  # which would close the handle with it
+            ahead.detach()  # else the reader would close the handle when it is deleted
 
     return _remembered.get((uri, n_bytes, mtime_ns), read)
 
 
 class _Headers:
-    """A tar as tarfile reads it: no further than its end, and no more in a row than headers may take."""
+    """A file for tarfile to read headers from: not beyond its end, and not more for one member than headers may take."""
 
     def __init__(self, handle: BinaryIO, n_bytes: int) -> None:
         self._handle, self._n_bytes = handle, n_bytes
@@ -166,7 +171,7 @@ class _Headers:
 
     def seek(self, place: int) -> None:
         if place < 0:
-            raise tarfile.ReadError("a header leads to before its beginning")
+            raise tarfile.ReadError("a header points to before the beginning of the file")
         self._handle.seek(min(place, self._n_bytes))
 
     def read(self, wanted: int) -> bytes:
@@ -177,31 +182,31 @@ class _Headers:
 
 
 def _read_index(handle: BinaryIO, n_bytes: int) -> TarIndex:
-    """Go from header to header, to the end or to the first damage. Raises OSError."""
+    """Read header after header, up to the end or the first damage. Raises OSError."""
     headers = _Headers(handle, n_bytes)
     found: dict[str, tuple[int, int]] = {}
     damage, offset, index_bytes = None, -1, 0
     try:
-        # A name that is not UTF-8 gets marks in it, by which it is found too.
+        # A name that is not UTF-8 gets replacement characters, and is found by that name.
         tar = tarfile.TarFile(fileobj=cast(Any, headers), encoding="utf-8", errors="replace")
         while (member := tar.next()) is not None:
             if tar.offset <= offset or member.size < 0:
-                raise tarfile.ReadError("a header leads back to before itself")
+                raise tarfile.ReadError("a header points back to before itself")
             name = _plain(member.name)
             is_regular = member.isreg() and not member.issparse()
             found[name] = member.offset_data, min(member.size, n_bytes + 1) if is_regular else _NOT_REGULAR
             index_bytes += len(name) + _MEMBER_BYTES
             if index_bytes > _MAX_INDEX_BYTES or len(tar.pax_headers) > _MAX_GLOBAL_HEADERS:
-                raise tarfile.ReadError("more members or headers than one tar may have; divide it")
+                raise tarfile.ReadError("the tar has too many members or headers; split it")
             offset, headers.bytes_left = tar.offset, _MAX_HEADER_BYTES
-            tar.members = []  # type: ignore[attr-defined]  # it would keep them all
-        # tarfile takes a header that it cannot read for the end.
+            tar.members = []  # type: ignore[attr-defined]  # else tarfile would keep them all in memory
+        # tarfile takes an unreadable header for the end of the tar, so look what is there.
         headers.seek(tar.offset)
         block = headers.read(tarfile.BLOCKSIZE)
         if any(block) or len(block) not in (0, tarfile.BLOCKSIZE):
             damage = f"no header at byte {tar.offset}"
     except _DAMAGED as error:
         damage = str(error) or type(error).__name__
-    names = sorted(name for name in found if name)  # `x.tar#` is to find none
+    names = sorted(name for name in found if name)  # no member is found by `x.tar#`
     places = np.array([found[name] for name in names], np.int64).reshape(-1, 2)
     return TarIndex(pa.array(names, pa.string()), places[:, 0], places[:, 1], damage)

@@ -1,4 +1,4 @@
-"""Photos on web servers: fetched from hosts that the configuration names, over connections to addresses that were checked."""
+"""Photos on web servers: fetched only from hosts that the configuration names, and from addresses that were checked."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 from urllib3.util import Timeout, Url, parse_url
 
 from prodseek import __version__
+from prodseek.config import Network, network_of
 from prodseek.photos.decode import ImageRejected, RejectReason
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _PORTS = {"http": 80, "https": 443}
 _MAX_REDIRECTS = 5
@@ -32,8 +32,10 @@ _HEADERS = {"User-Agent": f"prodseek/{__version__}", "Accept": "image/*, */*;q=0
 
 @dataclass(frozen=True)
 class WebAccess:
-    """What may be fetched. hosts: names of hosts, addresses and networks; none: nothing. timeout_seconds: for one answer,
-    redirects included."""
+    """What may be fetched. hosts: names of hosts, addresses and networks; if empty, nothing may be fetched.
+
+    timeout_seconds: for one photo, redirects included.
+    """
 
     hosts: tuple[str, ...] = ()
     timeout_seconds: float = 30.0
@@ -45,20 +47,12 @@ def is_web(uri: str) -> bool:
     return bool(separator) and scheme.lower() in _PORTS
 
 
-def network_of(text: str) -> Network | None:
-    """The address or network that `text` is; None for a name."""
-    try:
-        return ipaddress.ip_network(text)
-    except ValueError:
-        return None
-
-
 def check_host(uri: str, access: WebAccess) -> Url:
-    """The parts of a URI whose host may be asked. Nothing is resolved. Raises ImageRejected."""
+    """Check that a URI's host is allowed, and return the parsed URI. No name is resolved. Raises ImageRejected."""
     try:
         url = parse_url(uri)
     except LocationParseError as error:
-        raise ImageRejected(RejectReason.UNSUPPORTED_URI, f"{uri} is no web address: {error}") from error
+        raise ImageRejected(RejectReason.UNSUPPORTED_URI, f"{uri} is not a web address: {error}") from error
     host = (url.host or "").strip("[]")
     address = network_of(host)
     listed = [network_of(each) for each in access.hosts]
@@ -69,20 +63,20 @@ def check_host(uri: str, access: WebAccess) -> Url:
             return url
     raise ImageRejected(
         RejectReason.NOT_ALLOWED,
-        f"{host or uri} is none of catalog.http_hosts ({', '.join(access.hosts)}); if photos may be fetched from there, add it",
+        f"{host or uri} is not in catalog.http_hosts ({', '.join(access.hosts)}); if photos may be fetched from there, add it",
     )
 
 
 def fetch(uri: str, access: WebAccess, max_bytes: int) -> bytes:
-    """What a web server gives for `uri`; at most `max_bytes` + 1 bytes of it.
+    """The content that a web server sends for `uri`, at most `max_bytes` + 1 bytes of it.
 
-    Raises ImageRejected, FileNotFoundError where there is nothing, and another OSError where asking again may help.
+    Raises ImageRejected, FileNotFoundError if there is nothing, and another OSError if a retry may help.
     """
     ends = time.monotonic() + access.timeout_seconds
     with _answer("GET", uri, access, ends) as answer:
         announced = answer.headers.get("Content-Length", "")
         if announced.isdecimal() and int(announced) > max_bytes:
-            raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{announced} bytes, at most {max_bytes} are read")
+            raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{announced} bytes; at most {max_bytes} are read")
         data = bytearray()
         while len(data) <= max_bytes:
             chunk = answer.read1(_CHUNK_BYTES)
@@ -95,7 +89,7 @@ def fetch(uri: str, access: WebAccess, max_bytes: int) -> bytes:
 
 
 def head(uri: str, access: WebAccess) -> dict[str, str]:
-    """What a web server says of `uri` without sending it: its headers, names in lower case. Raises as `fetch` does."""
+    """The headers that a web server sends for `uri` (HTTP HEAD), names in lower case. Raises as `fetch`."""
     with _answer("HEAD", uri, access, time.monotonic() + access.timeout_seconds) as answer:
         answer.drain_conn()
         return {name.lower(): value for name, value in answer.headers.items()}
@@ -103,7 +97,7 @@ def head(uri: str, access: WebAccess) -> dict[str, str]:
 
 @contextmanager
 def _answer(method: str, uri: str, access: WebAccess, ends: float) -> Iterator[urllib3.BaseHTTPResponse]:
-    """The answer with status 200, redirects followed to where they may lead."""
+    """The answer with status 200. Redirects are followed, and each target is checked again."""
     asked = uri
     for _ in range(_MAX_REDIRECTS + 1):
         with _one_answer(method, asked, access, ends) as answer:
@@ -147,7 +141,7 @@ def _one_answer(method: str, uri: str, access: WebAccess, ends: float) -> Iterat
         try:
             yield answer
         finally:
-            # A connection with an answer that was not read to its end is of no more use.
+            # A connection cannot be used again if its answer was not read to the end.
             answer.close()
     except SSLError as error:
         raise ImageRejected(RejectReason.UNREADABLE, f"{uri}: {error}") from error
@@ -156,19 +150,19 @@ def _one_answer(method: str, uri: str, access: WebAccess, ends: float) -> Iterat
 
 
 def _checked_addresses(host: str, port: int, access: WebAccess) -> list[str]:
-    """The addresses to connect to, which are those that were looked at: a name may lead elsewhere the next time it is asked."""
+    """The addresses of a host, all checked. Connect to these, because the name may resolve to others the next time."""
     listed = [network_of(each) for each in access.hosts]
     try:
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except socket.gaierror as error:
-        raise OSError(f"the address of {host} is not found: {error}") from error
+        raise OSError(f"the address of {host} was not found: {error}") from error
     for text in found:
         address = ipaddress.ip_address(text.partition("%")[0])
         if not _is_public(address) and not _is_listed(address, listed):
             raise ImageRejected(
                 RejectReason.NOT_ALLOWED,
-                f"{host} leads to {text}, which is no public address; if photos may be fetched from there, add the address or "
-                "its network to catalog.http_hosts",
+                f"{host} resolves to {text}, which is not a public address; if photos may be fetched from there, add the "
+                "address or its network to catalog.http_hosts",
             )
     return found
 
@@ -177,7 +171,7 @@ def _is_public(address: Address) -> bool:
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
             return _is_public(address.ipv4_mapped)
-        if address.sixtofour is not None or address.teredo is not None:  # either hides another address
+        if address.sixtofour is not None or address.teredo is not None:  # both contain another address
             return False
     return address.is_global and not address.is_multicast
 
@@ -188,7 +182,7 @@ def _is_listed(address: Address, listed: list[Network | None]) -> bool:
 
 @lru_cache(maxsize=256)
 def _pool(scheme: str, host: str, address: str, port: int) -> urllib3.HTTPConnectionPool:
-    """Connections to one address, kept for the next photo; with https the certificate must be the host's."""
+    """Connections to one address, kept open for the next photo; with https the certificate must be for `host`."""
     options: dict[str, Any] = {"maxsize": 16, "block": False}
     if scheme == "https":
         return urllib3.HTTPSConnectionPool(address, port, server_hostname=host, assert_hostname=host, **options)

@@ -1,4 +1,4 @@
-"""PDQ hashes of photos in all eight orientations, and the pairs of photos whose hashes are near."""
+"""PDQ hashes in all eight orientations, and the pairs of photos whose hashes are near."""
 
 from __future__ import annotations
 
@@ -77,15 +77,6 @@ def turn(pixels: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
     return np.ascontiguousarray(pixels[:: -1 if flipped else 1, :: -1 if mirrored else 1])
 
 
-def pdq_hash(pixels: NDArray[np.uint8]) -> tuple[str, int]:
-    """PDQ hash (64 hex digits) and quality (0 to 100, below 50 means too little structure to trust).
-
-    pixels: (H, W, 3) uint8 RGB.
-    """
-    bits, quality = pdqhash.compute(np.ascontiguousarray(pixels))
-    return hash_to_hex(np.packbits(np.asarray(bits, dtype=np.uint8))), int(quality)
-
-
 def pdq_dihedral(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Hashes of a photo turned in all eight ways, from its pixels.
 
@@ -110,11 +101,6 @@ def dihedral_hashes(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
         turned[:, slot] = bits.transpose(0, 2, 1) if transposed else bits
         turned[:, slot] ^= (odd[None, :] & mirrored) ^ (odd[:, None] & flipped)
     return np.packbits(turned.reshape(-1, len(ORIENTATIONS), HASH_BITS), axis=2)
-
-
-def hash_to_hex(packed: NDArray[np.uint8]) -> str:
-    """packed: (32,) uint8. Returns 64 hex digits."""
-    return packed.tobytes().hex()
 
 
 def hashes_from_hex(hex_hashes: Sequence[str]) -> NDArray[np.uint8]:

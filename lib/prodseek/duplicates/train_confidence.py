@@ -27,9 +27,10 @@ from prodseek.duplicates.candidates import pairs_by_codes
 from prodseek.duplicates.confidence import FEATURES, MODEL_FILE, ConfidenceModel, feature_values
 from prodseek.duplicates.features import code_bits, feature_codes
 from prodseek.duplicates.geometry import align
-from prodseek.duplicates.hashes import best_orientation, hashes_from_hex, pdq_hash, pdq_pairs
+from prodseek.duplicates.hashes import best_orientation, hashes_from_hex, pdq_pairs
 from prodseek.duplicates.verification import View, measure_aligned, view
 from prodseek.photos.decode import decode_image
+from prodseek.photos.hashes import pdq_hash
 
 SEED = 0
 N_COPIES = 3  # of each photo

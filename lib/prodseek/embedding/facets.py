@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from prodseek.runs.slice_layout import GRID_COLUMNS, GRID_ROWS, SlicePart
 
-FACETS = ("visual", "colour", "texture", "shape")
 VISUAL_DIM = 128
 COLOUR = "colour"
 

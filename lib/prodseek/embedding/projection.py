@@ -18,7 +18,6 @@ from prodseek.embedding.facets import (
     COLOUR,
     COLOUR_FLOOR,
     COMPONENTS,
-    FACETS,
     SHAPE_WEIGHTS,
     VISUAL_COMPONENTS,
     VISUAL_DIM,
@@ -29,9 +28,10 @@ from prodseek.embedding.facets import (
 )
 from prodseek.embedding.moments import Moments, check_slices
 from prodseek.errors import StoreError
+from prodseek.runs.columns import FACETS
 from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict
 
-__all__ = ["FACETS", "PROJECTION", "VISUAL_DIM", "Moments", "Projection", "fit_projection", "fit_recipe"]
+__all__ = ["PROJECTION", "VISUAL_DIM", "Moments", "Projection", "fit_projection", "fit_recipe"]
 
 PROJECTION = "projection.npz"  # its file in a run's folder
 AGREEMENT_POWER = 4  # of a component's agreement with the others, in its weight

@@ -12,16 +12,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.embedding.facets import FACETS
 from prodseek.embedding.leakage import N_FOLDS, location_leakage
 from prodseek.embedding.projection import PROJECTION, Projection
 from prodseek.errors import ConfigError, StoreError, WeightsError
-from prodseek.evaluation.run import BOX, RAW_SLICE, Measured
+from prodseek.evaluation.run import RAW_SLICE, Measured
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
 from prodseek.report.evaluation_page import Example, Figures, LabelledPhoto, Location
 from prodseek.report.location import Panel
 from prodseek.report.sliced_cells import SlicedObject
 from prodseek.report.thumbnails import LARGE_SIDE_PX, SMALL_SIDE_PX, thumbnail
+from prodseek.runs.columns import BOX_PX, FACETS
 from prodseek.runs.store import Run
 from prodseek.search.searchable import config_of, settings_of
 from prodseek.storage import files
@@ -97,7 +97,7 @@ class _Photos:
         self.uris: list[str] = regions.column("uri").to_pylist()
         self.labels: list[str] = regions.column("label").to_pylist()
         self.boxes: list[tuple[float, float, float, float]] = list(
-            zip(*(regions.column(name).to_pylist() for name in BOX), strict=True)
+            zip(*(regions.column(name).to_pylist() for name in BOX_PX), strict=True)
         )
         self.ids: list[str] = regions.column("image_id").to_pylist()
         self._source = source

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from pydantic_core import from_json
 
 from prodseek.embedding.evaluation import Ranking, ranking
-from prodseek.embedding.facets import FACETS
 from prodseek.embedding.leakage import N_FOLDS, location_leakage
 from prodseek.errors import CatalogueError, StoreError
 from prodseek.evaluation.labels import LabelledPairs, in_order, matched
 from prodseek.evaluation.measures import group_scores, pair_scores, retrieval_scores, scores_by_label
+from prodseek.runs.columns import BOX_PX, FACETS, GROUP_COLUMNS
 from prodseek.runs.store import Run, read_columns
 from prodseek.storage import files
 
@@ -27,8 +27,6 @@ RAW_SLICE = "slice"
 MAX_QUERIES = 5000
 # The leakage compares all with all.
 MAX_LEAKAGE_ROWS = 3000
-LEVELS = {"fine": "group_id", "coarse": "coarse_group_id"}
-BOX = ["x1_px", "y1_px", "x2_px", "y2_px"]
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def _labelled_regions(run: Run, images: pa.Table, labels: Mapping[str, str]) -> 
     named = pa.table({"image_id": list(uri_of), "uri": uris, "label": [labels[uri] for uri in uris]})
     sizes = images.group_by("image_id").aggregate([("width_px", "max"), ("height_px", "max")])
     where = pc.field("is_primary") & pc.field("image_id").isin(list(uri_of))
-    primary = read_columns(run, "detections", ["image_id", "detection_id", "slice", *BOX], where)
+    primary = read_columns(run, "detections", ["image_id", "detection_id", "slice", *BOX_PX], where)
     return primary.join(named, "image_id", join_type="inner").join(sizes, "image_id").sort_by("detection_id")
 
 
@@ -150,12 +148,12 @@ def _vectors(run: Run, table: pa.Table) -> dict[str, NDArray[np.float32]]:
 
 
 def _groups(run: Run, table: pa.Table, names: list[str]) -> dict[str, dict[str, float]]:
-    columns = ["detection_id", *LEVELS.values()]
+    columns = ["detection_id", *GROUP_COLUMNS.values()]
     grouped = read_columns(run, "curation_groups", columns, pc.field("facet") == FACETS[0])
     of_region = {row["detection_id"]: row for row in grouped.to_pylist()}
     rows = [of_region.get(detection_id, {}) for detection_id in table.column("detection_id").to_pylist()]
     scores = {}
-    for level, column in LEVELS.items():
+    for level, column in GROUP_COLUMNS.items():
         scores[level] = asdict(group_scores([row.get(column) for row in rows], names))
     return scores
 
@@ -181,7 +179,7 @@ def _duplicates(run: Run, labels: Mapping[str, str], pairs: LabelledPairs | None
 
 def _leakage(vectors: Mapping[str, NDArray[np.float32]], table: pa.Table, names: list[str]) -> dict[str, float]:
     """R squared of the primary box's place in its photo, read from vectors of other labels' photos; none where it has none."""
-    edges = np.stack([table.column(name).to_numpy() for name in BOX], axis=1)
+    edges = np.stack([table.column(name).to_numpy() for name in BOX_PX], axis=1)
     sizes = np.stack([table.column(f"{name}_max").to_numpy() for name in ("width_px", "height_px")], axis=1)
     centres = (edges[:, :2] + edges[:, 2:]) / 2 / sizes
     rows = _sampled(table.column("image_id").to_pylist(), MAX_LEAKAGE_ROWS)

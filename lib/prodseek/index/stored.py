@@ -11,18 +11,17 @@ from pyarrow import fs
 from prodseek.errors import StoreError
 from prodseek.index.search import Locate, ShardedIndex, check_digest, checked_bytes
 from prodseek.index.shards import FileEntry, IndexManifest, index_to_bytes
+from prodseek.runs.columns import VISUAL
 from prodseek.runs.store import Run
 from prodseek.storage import files
 
-FACET = "visual"
 
-
-def index_folder(facet: str = FACET) -> str:
+def index_folder(facet: str = VISUAL) -> str:
     """The folder of a facet's index in that of its run."""
-    return "index" if facet == FACET else f"index/{facet}"
+    return "index" if facet == VISUAL else f"index/{facet}"
 
 
-def index_manifest(run: Run, facet: str = FACET) -> IndexManifest:
+def index_manifest(run: Run, facet: str = VISUAL) -> IndexManifest:
     """The manifest of a run's index. Raises StoreError where there is none."""
     return IndexManifest.from_dict(run.read_json(f"{index_folder(facet)}/MANIFEST.json"))
 
@@ -32,7 +31,7 @@ def write_manifest(run: Run, manifest: IndexManifest) -> None:
     run.write_json(f"{index_folder(manifest.facet)}/MANIFEST.json", manifest.to_dict())
 
 
-def open_index(run: Run, facet: str = FACET) -> ShardedIndex:
+def open_index(run: Run, facet: str = VISUAL) -> ShardedIndex:
     """The index of a run, memory-mapped. Raises StoreError that names a missing, truncated or altered file."""
     manifest = index_manifest(run, facet)
     try:
@@ -41,13 +40,13 @@ def open_index(run: Run, facet: str = FACET) -> ShardedIndex:
         raise StoreError(f"{error}; `prodseek verify --run {run.run_id}` says how") from error
 
 
-def read_trained(run: Run, facet: str = FACET) -> tuple[bytes, IndexManifest]:
+def read_trained(run: Run, facet: str = VISUAL) -> tuple[bytes, IndexManifest]:
     """The empty index with the trained cells of a run, as bytes, and the manifest."""
     manifest = index_manifest(run, facet)
     return checked_bytes(locate_in(run.path(index_folder(facet))), manifest.trained), manifest
 
 
-def export_index(run: Run, path: Path, facet: str = FACET) -> IndexManifest:
+def export_index(run: Run, path: Path, facet: str = VISUAL) -> IndexManifest:
     """Write the whole index of a run into one file that `faiss.read_index` reads, nprobe set; return its manifest."""
     opened = open_index(run, facet)
     files.write_bytes(str(path), index_to_bytes(opened.merged()))

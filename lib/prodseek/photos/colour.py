@@ -15,7 +15,7 @@ WHITE_XYZ = np.array([0.95047, 1.0, 1.08883])
 
 
 def rgb_to_lab(rgb: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """CIELAB (D65) of sRGB. rgb: (..., 3), 0 to 255."""
+    """Convert sRGB to CIELAB (D65). rgb: (..., 3), 0 to 255. Returns (..., 3) float64: L*, a*, b*."""
     channel = np.asarray(rgb, dtype=np.float64) / 255.0
     linear = np.where(channel <= 0.04045, channel / 12.92, ((channel + 0.055) / 1.055) ** 2.4)
     ratio = linear @ RGB_TO_XYZ.T / WHITE_XYZ
@@ -26,10 +26,10 @@ def rgb_to_lab(rgb: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def ciede2000(lab_a: NDArray[np.float64], lab_b: NDArray[np.float64]) -> NDArray[np.float64]:
-    """CIEDE2000 colour difference (kL = kC = kH = 1); about 1 is just noticeable.
+    """CIEDE2000 colour difference (kL = kC = kH = 1); a difference of about 1 is just noticeable.
 
-    lab_a, lab_b: (..., 3) CIELAB. After Sharma, Wu and Dalal, "The CIEDE2000 Color-Difference Formula:
-    Implementation Notes, Supplementary Test Data, and Mathematical Observations", 2005, equations 2 to 22.
+    lab_a, lab_b: (..., 3) CIELAB. Returns (...) float64. Source: Sharma, Wu and Dalal, "The CIEDE2000 Color-Difference
+    Formula: Implementation Notes, Supplementary Test Data, and Mathematical Observations", 2005, equations 2 to 22.
     """
     l1, a1, b1 = np.moveaxis(np.asarray(lab_a, dtype=np.float64), -1, 0)
     l2, a2, b2 = np.moveaxis(np.asarray(lab_b, dtype=np.float64), -1, 0)

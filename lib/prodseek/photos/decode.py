@@ -1,4 +1,4 @@
-"""Reading a product photo: bytes in, upright RGB pixels out, or a reason why not."""
+"""Decode a product photo: bytes in; upright RGB pixels out, or the reason why not."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError, features
 
-# To be raised when `decode_image`, `pixel_hash` or the PDQ hash comes to give something else for the same bytes.
+# Raise it when `decode_image`, `pixel_hash` or the PDQ hash changes its result for the same bytes.
 DECODER_VERSION = 1
 _DECODER_PACKAGES = ("pillow", "pillow-heif", "pdqhash")
-# A Pillow of the same version may be built with another one of these.
+# The same version of Pillow may be built with other versions of these.
 _DECODER_LIBRARIES = ("libjpeg_turbo", "jpg", "webp", "avif", "libtiff")
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 WHITE = (255, 255, 255)
 
 _T = Image.Transpose
-# EXIF 2.32, table 6: what each Orientation asks for.
+# EXIF 2.32, table 6: the transpose that each Orientation asks for.
 _UPRIGHT = {
     2: _T.FLIP_LEFT_RIGHT,
     3: _T.ROTATE_180,
@@ -37,7 +37,7 @@ _UPRIGHT = {
 }
 
 
-# What Pillow's decoders raise on damaged data.
+# Errors that Pillow's decoders raise on damaged data.
 _DAMAGED = (
     OSError,
     SyntaxError,
@@ -49,13 +49,13 @@ _DAMAGED = (
     RuntimeError,
     struct.error,
 )
-# Encoders make ten or so. The decoder goes over the whole photo for each, even for one of nine bytes.
+# Encoders write about ten scans. The decoder passes over the whole photo for each, even for a scan of nine bytes.
 _MAX_SCANS = 256
 _JPEG_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 
 
 class RejectReason(StrEnum):
-    """Why an input row went no further (the closed list of `rejects.reason`)."""
+    """Why an input row was rejected (the closed list of `rejects.reason`)."""
 
     INVALID_ROW = "invalid_row"
     DUPLICATE_ROW = "duplicate_row"
@@ -86,7 +86,7 @@ class ImageRejected(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class ImageLimits:
-    """What a photo may be. Checked against the header, before any pixel is decoded."""
+    """Limits that a photo must keep. They are checked before any pixel is decoded."""
 
     max_bytes: int = 64 * 1024 * 1024
     max_pixels: int = 100_000_000
@@ -97,8 +97,8 @@ class ImageLimits:
 class DecodedImage:
     """An upright photo.
 
-    pixels: (H, W, 3) uint8 RGB, EXIF orientation applied, transparency on white; smaller than the photo when
-    `max_side_px` or `enough_side_px` was asked for. width_px, height_px: the upright photo at full size.
+    pixels: (H, W, 3) uint8 RGB, EXIF orientation applied, transparency on white; smaller than the photo if `max_side_px` or
+    `enough_side_px` was given. width_px, height_px: the upright photo at full size. format: as Pillow names it.
     """
 
     pixels: NDArray[np.uint8]
@@ -108,7 +108,10 @@ class DecodedImage:
 
 
 def decoder() -> dict[str, str]:
-    """What decides how bytes become pixels and hashes, with versions: photos decoded with an equal one need not be again."""
+    """Everything that decides how bytes become pixels and hashes: name -> version.
+
+    A photo that was decoded by an equal decoder need not be decoded again.
+    """
     built_with = {name: features.version(name) or "none" for name in _DECODER_LIBRARIES}
     return {
         "decode_image": str(DECODER_VERSION),
@@ -125,7 +128,7 @@ def content_id(data: bytes) -> str:
 def pixel_hash(pixels: NDArray[np.uint8]) -> str:
     """SHA-256 of an upright photo's size and pixels: equal for photos that differ only in container or metadata.
 
-    pixels: (H, W, 3) uint8 RGB at full size.
+    pixels: (H, W, 3) uint8 RGB at full size. Returns 64 hex digits.
     """
     digest = hashlib.sha256(f"{pixels.shape[1]}x{pixels.shape[0]}:".encode())
     digest.update(np.ascontiguousarray(pixels).data)
@@ -133,11 +136,11 @@ def pixel_hash(pixels: NDArray[np.uint8]) -> str:
 
 
 def check_size(n_bytes: int, limits: ImageLimits) -> None:
-    """Raise ImageRejected for a file without content, and for one that is too large."""
+    """Raise ImageRejected for an empty file and for one that is too large."""
     if not n_bytes:
         raise ImageRejected(RejectReason.EMPTY, "0 bytes")
     if n_bytes > limits.max_bytes:
-        raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{n_bytes} bytes, at most {limits.max_bytes} are read")
+        raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{n_bytes} bytes; at most {limits.max_bytes} are read")
 
 
 def decode_image(
@@ -148,14 +151,14 @@ def decode_image(
 ) -> DecodedImage:
     """Decode a photo (its first frame) to upright RGB.
 
-    max_side_px: shrink so that the longer side is at most this; JPEGs are then decoded at a reduced DCT scale, which
-    is several times faster for large photos. enough_side_px: only that, a JPEG decoded at the smallest DCT scale that
-    leaves its longer side this or more, for a caller who shrinks the rest of the way. Raises ImageRejected.
+    max_side_px: shrink the photo so that its longer side is at most this. JPEGs are then decoded at a reduced DCT scale,
+    which is several times faster for large photos. enough_side_px: decode a JPEG at the smallest DCT scale that keeps its
+    longer side at least this long, and do not shrink further, because the caller will. Raises ImageRejected.
     """
     check_size(len(data), limits)
     try:
         with warnings.catch_warnings():
-            # Pillow warns of large images, where our own limit decides, and of every odd tag in a file.
+            # Pillow warns about large images, for which we have our own limit, and about every odd tag.
             warnings.simplefilter("ignore")
             image = _open(data)
             _check_header(image, limits)
@@ -173,7 +176,7 @@ def decode_image(
 
 def _open(data: bytes) -> Image.Image:
     if data[4:8] == b"ftyp":  # HEIC's container
-        # Imported here, for a machine that measures the network alone may not have it.
+        # Imported here, because a machine that only measures the network may not have it.
         import pillow_heif
 
         pillow_heif.register_heif_opener()
@@ -189,17 +192,19 @@ def _open(data: bytes) -> Image.Image:
                 ) from error
         head = data[:64].lstrip().lower()
         if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"{")):
-            detail = f"the file holds text, it begins with {head[:24].decode('latin-1')!r}"
+            detail = f"the file holds text; it begins with {head[:24].decode('latin-1')!r}"
         else:
-            detail = f"no known image format, it begins with the bytes {data[:8].hex(' ')}"
+            detail = f"unknown image format; the file begins with the bytes {data[:8].hex(' ')}"
         raise ImageRejected(RejectReason.NOT_AN_IMAGE, detail) from error
     if image.format in ("JPEG", "MPO") and _has_too_many_scans(data):
-        raise ImageRejected(RejectReason.CORRUPT, f"a JPEG of more than {_MAX_SCANS} scans, which would take hours")
+        raise ImageRejected(
+            RejectReason.CORRUPT, f"a JPEG of more than {_MAX_SCANS} scans, which would take hours to decode"
+        )
     return image
 
 
 def _has_too_many_scans(jpeg: bytes) -> bool:
-    """Whether more than _MAX_SCANS scans stand before the end of the (first) picture."""
+    """Whether the first picture of the file has more than _MAX_SCANS scans."""
     n_scans, at = 0, 2
     while marker := _JPEG_MARKER.search(jpeg, at):
         at = marker.end()
@@ -209,7 +214,7 @@ def _has_too_many_scans(jpeg: bytes) -> bool:
         n_scans += kind == 0xDA
         if n_scans > _MAX_SCANS:
             return True
-        if kind not in (0x01, 0xD8):  # which nothing follows
+        if kind not in (0x01, 0xD8):  # these two have no payload
             at += int.from_bytes(jpeg[at : at + 2], "big")
     return False
 
@@ -219,12 +224,12 @@ def _check_header(image: Image.Image, limits: ImageLimits) -> None:
     if width_px * height_px > limits.max_pixels:
         raise ImageRejected(
             RejectReason.TOO_MANY_PIXELS,
-            f"{width_px} x {height_px} px, at most {limits.max_pixels} pixels are decoded",
+            f"{width_px} x {height_px} px; at most {limits.max_pixels} pixels are decoded",
         )
     if min(width_px, height_px) < limits.min_side_px:
         raise ImageRejected(
             RejectReason.TOO_SMALL,
-            f"{width_px} x {height_px} px, the shorter side must have {limits.min_side_px} px or more",
+            f"{width_px} x {height_px} px; the shorter side must have at least {limits.min_side_px} px",
         )
 
 
@@ -238,7 +243,7 @@ def _load_upright(
         shrunk_size = (max(1, round(full_size[0] * scale)), max(1, round(full_size[1] * scale)))
         image.draft(None, shrunk_size)
     elif enough_side_px is not None and max(full_size) > enough_side_px:
-        # Of a photo of any shape the longer side decides.
+        # Whatever the shape of the photo, its longer side decides.
         image.draft(None, (enough_side_px, 1) if full_size[0] >= full_size[1] else (1, enough_side_px))
         shrunk_size = image.size
     image.load()
@@ -264,7 +269,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Grey values of any depth to 0..255; Pillow's own conversion would clip 16-bit values to white."""
+    """Scale grey values of any depth to 0..255; Pillow's own conversion would clip 16-bit values to white."""
     if np.issubdtype(values.dtype, np.floating):
         full_scale = 1.0 if np.nanmax(values) <= 1.0 else 255.0
     else:

@@ -1,6 +1,7 @@
-"""Decoding a photo in a process that may die of it: what crashes, runs out of memory or does not end takes no one along.
+"""Decode photos in a child process, so that one that crashes it, takes all memory or never ends does no further harm.
 
-`python -m prodseek.photos.decode_guard` is that process: photos in on its standard input, one line of JSON a photo out.
+`python -m prodseek.photos.decode_guard` is the child: it reads photos from standard input and answers each with a line of
+JSON.
 """
 
 from __future__ import annotations
@@ -18,22 +19,22 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import IO
 
-from prodseek.duplicates.hashes import pdq_hash
 from prodseek.errors import ProdseekError
 from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason, decode_image
+from prodseek.photos.hashes import pdq_hash
 
 _START_SECONDS = 120.0
 _LENGTH = struct.Struct(">Q")
-# 16-bit grey is the worst: four copies in float64 while it becomes 8-bit, and the photo itself.
+# The worst case is 16-bit grey: four float64 copies while it is converted to 8 bits, and the photo itself.
 _BYTES_PER_PIXEL = 48
 _MARGIN_BYTES = 512 * 1024 * 1024
 
 
 class DecodeGuard:
-    """A child process that decodes photos one after another; it is replaced when a photo ends it.
+    """A child process that decodes photos one after another. It is replaced when a photo ends it.
 
-    enough_side_px: as for `decode_image`; None: whole, and PDQ's hash of it is taken. seconds: for one photo. The child may
-    take 48 bytes for each of `limits.max_pixels` and 512 MiB. Threads may share it.
+    enough_side_px: as for `decode_image`; None decodes the whole photo and takes its PDQ hash. seconds: the most time for
+    one photo. The child may use 48 bytes for each of `limits.max_pixels`, and 512 MiB on top. Threads may share a guard.
     """
 
     def __init__(self, limits: ImageLimits, enough_side_px: int | None, seconds: float) -> None:
@@ -51,8 +52,8 @@ class DecodeGuard:
         self._end()
 
     def check(self, data: bytes) -> None:
-        """Return when a photo can be decoded. Raises ImageRejected: `crashed` where the child did not live through it, and
-        what `decode_image` raises."""
+        """Return if a photo can be decoded. Raises ImageRejected: `crashed` if the child did not survive it, else the
+        rejection of `decode_image`."""
         with self._lock:
             child = self._child or self._start()
             try:
@@ -63,7 +64,7 @@ class DecodeGuard:
                 answer = b""
             if answer is None:
                 self._end()
-                raise ImageRejected(RejectReason.CRASHED, f"the decoder did not end in {self._seconds:g} s")
+                raise ImageRejected(RejectReason.CRASHED, f"the decoder did not end within {self._seconds:g} s")
             if not answer:
                 raise ImageRejected(RejectReason.CRASHED, f"the decoder was ended by {self._cause_of_death(child)}")
         fault = json.loads(answer)
@@ -71,7 +72,7 @@ class DecodeGuard:
             raise ImageRejected(RejectReason(fault["reason"]), fault["detail"])
 
     def _start(self) -> subprocess.Popen[bytes]:
-        # A Spark worker has the job's files on its path without having them in its environment.
+        # A Spark worker has the job's files on its path, but not in its environment.
         path = os.pathsep.join(filter(None, sys.path))
         one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         self._child = subprocess.Popen(
@@ -82,11 +83,11 @@ class DecodeGuard:
         )
         if not self._line(self._child, _START_SECONDS):
             self._end()
-            raise ProdseekError("the process in which photos are tried does not start; its output stands above")
+            raise ProdseekError("the process that tries out photos does not start; its output is above")
         return self._child
 
     def _line(self, child: subprocess.Popen[bytes], seconds: float) -> bytes | None:
-        """The child's next line; empty when it is dead, None when there is none in time."""
+        """The child's next line; empty if it is dead, None if no line comes in time."""
         stdout = child.stdout
         if stdout is None:
             return b""
@@ -115,11 +116,11 @@ def _stdin(child: subprocess.Popen[bytes]) -> IO[bytes]:
 
 
 def main(options: str) -> None:
-    """The child: decode what comes in, say after each photo that one is still alive and what was wrong."""
+    """Run the child: decode each photo that comes in, then report that the child is alive and what was wrong."""
     given = json.loads(options)
     limits = ImageLimits(**given["limits"])
     enough_side_px = given["enough_side_px"]
-    # What a decoder prints is not to be taken for an answer.
+    # Standard output goes to standard error, so that text printed by a decoder is not taken for an answer.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     _limit_memory(limits.max_pixels * _BYTES_PER_PIXEL + _MARGIN_BYTES)
@@ -141,7 +142,7 @@ def main(options: str) -> None:
 
 
 def _limit_memory(n_bytes: int) -> None:
-    """Let this process map so much more than it has mapped by now."""
+    """Let this process map at most n_bytes more than it has mapped so far."""
     with open("/proc/self/statm", encoding="ascii") as statm:
         mapped_bytes = int(statm.read().split()[0]) * resource.getpagesize()
     _, most = resource.getrlimit(resource.RLIMIT_AS)

@@ -214,8 +214,8 @@ def measure_photos(
 
     from prodseek.duplicates.features import WORKING_SIDE_PX, code_bits, extract_features, feature_codes
     from prodseek.duplicates.geometry import align
-    from prodseek.duplicates.hashes import pdq_hash
     from prodseek.duplicates.verification import at_working_size
+    from prodseek.photos.hashes import pdq_hash
     from prodseek.report.thumbnails import thumbnail
     from prodseek.vision.inference import load_detector
     from prodseek.vision.nuisance import slice_places, slice_views

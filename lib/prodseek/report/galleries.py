@@ -11,9 +11,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from prodseek.report.records import FacetGroups, RetiredGroup, ShownGroup
+from prodseek.runs.columns import COARSE, FINE
 
 NONE = -1
-FINE, COARSE = "fine", "coarse"
 # What is told of a group that several things happened to.
 _TELLING = ("merged", "split", "born", "grown", "shrunk", "continued")
 

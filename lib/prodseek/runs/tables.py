@@ -1,15 +1,17 @@
 """The tables' definitions, read from `schemas/`: columns, types, keys, allowed values.
 
-`python -m prodseek.runs.tables > schemas/README.md` writes them down for people.
+`python -m prodseek.runs.tables schemas/README.md` writes them down for people.
 """
 
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +31,8 @@ TABLES = (
     "search_results",
     "rejected_prompts",
 )
+
+_REFERENCE_STARTS = "<!-- All below is written by `python -m prodseek.runs.tables schemas/README.md`. -->"
 
 _ARROW_TYPES = {
     "string": pa.string(),
@@ -110,18 +114,26 @@ def _arrow_type(spark_type: str | dict[str, Any]) -> pa.DataType:
     return pa.struct([pa.field(f["name"], _arrow_type(f["type"]), f["nullable"]) for f in spark_type["fields"]])
 
 
+def write_reference(page: Path) -> None:
+    """Write `reference` anew in a Markdown file. What a person wrote above it stays."""
+    above, _, _ = page.read_text(encoding="utf-8").partition(_REFERENCE_STARTS)
+    page.write_text(above + reference(), encoding="utf-8")
+
+
 def reference() -> str:
     """Every table and column for people, as Markdown: grain, key, type, where null may stand, allowed values."""
     lines = [
-        "# Tables and their columns",
+        _REFERENCE_STARTS,
         "",
-        "Written by `python -m prodseek.runs.tables > schemas/README.md`; what it says is defined in the JSON files beside it.",
-        "`prodseek search-batch` writes `search_results` and `rejected_prompts`; all others are a run's.",
+        "## Every column",
+        "",
+        "The JSON files beside this page define the tables. `prodseek search-batch` writes `search_results` and",
+        "`rejected_prompts`; a run has all others.",
     ]
     for name in TABLES:
         table = table_schema(name)
         key = ", ".join(f"`{column}`" for column in table.key) or "none"
-        lines += ["", f"## {name}", "", f"A row is {table.grain}. Key: {key}.", ""]
+        lines += ["", f"### {name}", "", f"A row is {table.grain}. Key: {key}.", ""]
         lines += [
             "| column | type | null | what it holds |",
             "|---|---|---|---|",
@@ -151,4 +163,6 @@ def _type_name(spark_type: str | dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    print(reference(), end="")
+    if len(sys.argv) != 2:
+        raise SystemExit("usage: python -m prodseek.runs.tables schemas/README.md")
+    write_reference(Path(sys.argv[1]))

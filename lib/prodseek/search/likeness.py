@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.embedding.facets import FACETS
 from prodseek.errors import PromptError
+from prodseek.runs.columns import FACETS
 from prodseek.search.prompts import PromptFault
 
 _MIX = "mix="

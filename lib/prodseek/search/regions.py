@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from prodseek.runs.columns import BOX_PX
 from prodseek.runs.store import Run, read_columns
 from prodseek.search.prompts import Box
-
-_EDGES = ("x1_px", "y1_px", "x2_px", "y2_px")
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Regions:
         of_row = _numbers(photos.column("image_id"), image_ids)
         starts = np.searchsorted(of_row, np.arange(len(image_ids) + 1)).astype(np.int32)
         names = photos.column("product_id").combine_chunks()
-        detections = read_columns(run, "detections", ["detection_id", "image_id", *_EDGES]).sort_by("detection_id")
+        detections = read_columns(run, "detections", ["detection_id", "image_id", *BOX_PX]).sort_by("detection_id")
         copies = read_columns(run, "duplicate_groups", ["image_id", "group_id"])
         originals = np.arange(len(image_ids), dtype=np.int32)
         groups = _numbers(copies.column("group_id"), pc.unique(copies.column("group_id")))
@@ -50,7 +49,7 @@ class Regions:
         return cls(
             detections.column("detection_id").to_numpy(),
             _numbers(detections.column("image_id"), image_ids),
-            np.stack([detections.column(edge).to_numpy() for edge in _EDGES], axis=1),
+            np.stack([detections.column(edge).to_numpy() for edge in BOX_PX], axis=1),
             image_ids,
             starts,
             photos.select(["product_id", "uri"]),

@@ -19,11 +19,12 @@ from pydantic import ValidationError
 
 from prodseek.catalogue.photo_source import PhotoSource, read_photo
 from prodseek.config import Config
-from prodseek.embedding.projection import FACETS, PROJECTION, Projection
+from prodseek.embedding.projection import PROJECTION, Projection
 from prodseek.errors import PromptError, StoreError, WeightsError
 from prodseek.index.search import ShardedIndex
-from prodseek.index.stored import FACET, index_folder, open_index
+from prodseek.index.stored import index_folder, open_index
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
+from prodseek.runs.columns import FACETS, VISUAL
 from prodseek.runs.ids import detection_id
 from prodseek.runs.store import MANIFEST, Run, Store
 from prodseek.search.folding import fold
@@ -167,7 +168,7 @@ class SearchableRun:
         image: Image,
         box: Sequence[float],
         k: int = DEFAULT_K,
-        facet: str = FACET,
+        facet: str = VISUAL,
         exclude_same_product: bool = False,
     ) -> list[Hit]:
         """The k products most similar to what is under a box, the most similar first.
@@ -190,7 +191,7 @@ class SearchableRun:
         )
 
     def search_region(
-        self, detection_id: int, k: int = DEFAULT_K, facet: str = FACET, exclude_same_product: bool = False
+        self, detection_id: int, k: int = DEFAULT_K, facet: str = VISUAL, exclude_same_product: bool = False
     ) -> list[Hit]:
         """`search` for a region of the catalogue, by its stored embeddings: neither photo nor network is needed."""
         place = self.place(detection_id)
@@ -264,7 +265,7 @@ class SearchableRun:
     ) -> list[Hit]:
         """`search` for vectors that are at hand. query: facet -> (d,). own_image: number of the image they are of."""
         likeness = check_question(k, facet)
-        searched = likeness.facet or FACET
+        searched = likeness.facet or VISUAL
         searcher, nprobe, nlist = self._searcher(searched)
         excluding = exclude_same_product and own_image is not None
         wanted = k * (_REGIONS_A_HIT if likeness.facet else _REGIONS_A_HIT_OF_A_MIX)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 
 import rich.console
 from rich.markup import escape
@@ -13,12 +18,12 @@ from rich.table import Column, Table
 
 from prodseek.catalogue.photo_source import read_photo
 from prodseek.catalogue.web import is_web
-from prodseek.embedding.facets import FACETS
 from prodseek.errors import PromptError
 from prodseek.photos.decode import DecodedImage, ImageLimits, ImageRejected, decode_image
 from prodseek.report.search_page import Match, SearchResult, Target, render_search
 from prodseek.report.search_sheet import TILE_PX, render_sheet
 from prodseek.report.thumbnails import thumbnail
+from prodseek.runs.columns import FACETS
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
 from prodseek.search.searchable import FoundObject, Hit, SearchableRun, check_question
@@ -104,8 +109,8 @@ def _object(searchable: SearchableRun, image: str, number: int | None) -> FoundO
     )
 
 
-def print_objects(image: str, objects: Sequence[FoundObject]) -> None:
-    """The objects of a photo, to choose from."""
+def print_objects(image: str, root: str, objects: Sequence[FoundObject]) -> None:
+    """The objects of a photo, to choose from, and the command that does."""
     table = Table("object", "what", "score", "box, px", "region", box=None, header_style="bold")
     for each in objects:
         table.add_row(
@@ -116,7 +121,15 @@ def print_objects(image: str, objects: Sequence[FoundObject]) -> None:
             "" if each.detection_id is None else str(each.detection_id),
         )
     _print(table)
-    print(f"\nchoose one: prodseek search --image {image!r} --object 1")
+    options = shlex.join(["--root", root, "--image", image, "--object", "1"])
+    print(f"\nchoose one: {_program()} search {options}")
+
+
+def _program() -> str:
+    """What to type for prodseek: its name where the shell finds it, else its path."""
+    if shutil.which("prodseek"):
+        return "prodseek"
+    return shlex.quote(os.path.relpath(Path(sys.executable).with_name("prodseek")))
 
 
 def print_hits(found: Answer) -> None:

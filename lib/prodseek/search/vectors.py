@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pyarrow import fs
 
-from prodseek.embedding.facets import FACETS
 from prodseek.index.ivf import Probes
 from prodseek.index.probe import flat_cells, nearest_in_cells
+from prodseek.runs.columns import FACETS
 from prodseek.runs.store import Run, naming_damage, read_columns
 from prodseek.storage import files
 

@@ -1,1 +1,1 @@
-"""Bytes by URI: files, retries, reading ahead."""
+"""Bytes by URI: files, retries, read-ahead."""

@@ -1,4 +1,4 @@
-"""Bytes by URI: local paths and whatever pyarrow's file systems read (file, s3, gs, abfs, hdfs)."""
+"""Bytes by URI: local paths, and what pyarrow's file systems read (file, s3, gs, abfs, hdfs)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pyarrow import fs
 
 SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
 _SPARK_SCHEMES = {"s3": "s3a"}
-# An S3 server that sends nothing for this long is asked again, by the client itself; what it answers with 429 or 5xx too.
+# The S3 client itself retries requests that get no answer in this time, and those answered with 429 or 5xx.
 S3_CONNECT_SECONDS = 10.0
 S3_REQUEST_SECONDS = 15.0
 S3_ATTEMPTS = 3
@@ -31,7 +31,7 @@ def join(base: str, *parts: str) -> str:
 
 
 def absolute(uri: str) -> str:
-    """A local path made absolute (`file://` taken off, `~` expanded); any other URI as it is."""
+    """Make a local path absolute (`file://` removed, `~` expanded); any other URI stays as it is."""
     if _scheme(uri) == "file":
         uri = unquote(urlsplit(uri).path)
     elif _scheme(uri):
@@ -40,21 +40,22 @@ def absolute(uri: str) -> str:
 
 
 def decoded(uri: str, part: str) -> str:
-    """What a part of `uri` says: percent-encoding is taken off where it has the scheme `file`, which alone has any."""
+    """A part of `uri` without percent-encoding, which only URIs of the scheme `file` have."""
     return unquote(part) if _scheme(uri) == "file" else part
 
 
 def resolve(uri: str, base: str) -> str:
-    """The location of `uri`: itself where it is absolute or has a scheme, else under the folder `base`."""
+    """The location of `uri`: `uri` itself if it is absolute or has a scheme, else its path under the folder `base`."""
     if _scheme(uri) or uri.startswith("/"):
         return uri
     return join(base, uri)
 
 
 def real(uri: str) -> str:
-    """The place that an absolute path or URI leads to: `..` taken out, local links followed. To compare places by, not to open.
+    """The place that an absolute path or URI leads to, with `..` resolved and local links followed.
 
-    Raises ValueError for an unknown scheme, and for a path that no file system takes.
+    For comparing places, not for opening them. Raises ValueError for an unknown scheme, and for a path that no file system
+    accepts.
     """
     scheme = _known_scheme(uri)
     if scheme in ("", "file"):
@@ -67,13 +68,13 @@ def real(uri: str) -> str:
 
 
 def is_within(place: str, folder: str) -> bool:
-    """Whether `place` is `folder` or lies below it; both as `real` gives them."""
+    """Whether `place` is `folder` or is inside it; both as returned by `real`."""
     folder = folder.rstrip("/")
     return place == folder or place.startswith(f"{folder}/")
 
 
 def spark_uri(uri: str) -> str:
-    """The same place as Hadoop's file systems name it, which take a path as it is, without percent-encoding."""
+    """The same place as Hadoop's file systems name it: they take the path as it is, without percent-encoding."""
     scheme = _scheme(uri)
     if not scheme:
         return f"file://{Path(uri).absolute()}"
@@ -81,12 +82,12 @@ def spark_uri(uri: str) -> str:
 
 
 def spark_pattern(uri: str) -> str:
-    """`spark_uri` for reading a path that may hold the characters of Hadoop's glob patterns."""
+    """`spark_uri` for a path to read, with the characters of Hadoop's glob patterns escaped."""
     return re.sub(r"([*?\[\]{}\\])", r"\\\1", spark_uri(uri))
 
 
 def from_spark(path: str) -> str:
-    """What `locate` takes for a file as Spark writes it in `_metadata.file_path`, where all is percent-encoded."""
+    """Convert a percent-encoded path from Spark's `_metadata.file_path` into a URI that `locate` takes."""
     path = unquote(path)
     if path.startswith("file:/"):
         return "/" + path.removeprefix("file:").lstrip("/")
@@ -95,13 +96,13 @@ def from_spark(path: str) -> str:
 
 
 def locate(uri: str) -> tuple[fs.FileSystem, str]:
-    """The pyarrow file system that holds `uri` and the path in it. Raises ValueError for an unknown scheme."""
+    """The pyarrow file system of `uri`, and the path in it. Raises ValueError for an unknown scheme."""
     scheme = _known_scheme(uri)
     if not scheme:
         return fs.LocalFileSystem(), uri
     if scheme == "file":
         return fs.LocalFileSystem(), unquote(urlsplit(uri).path)
-    # Split by hand: object names hold spaces, '#' and '?', which a URI parser would take for syntax.
+    # Split by hand, because a URI parser would take spaces, '#' and '?' in object names for syntax.
     authority, _, path = uri[len(scheme) + 3 :].partition("/")
     file_system, prefix = _file_system(f"{scheme}://{authority}")
     return file_system, posixpath.join(prefix, path)
@@ -114,7 +115,7 @@ def _file_system(authority_uri: str) -> tuple[fs.FileSystem, str]:
     except pa.ArrowInvalid as error:
         raise ValueError(f"cannot read {authority_uri}: {error}") from error
     if isinstance(file_system, fs.S3FileSystem):
-        # A URI has no place for these, and the constructor alone reads neither the endpoint nor the bucket's region.
+        # A URI cannot hold these options, and the constructor alone reads neither the endpoint nor the bucket's region.
         _, (options,) = file_system.__reduce__()
         file_system = fs.S3FileSystem(
             **{
@@ -129,7 +130,7 @@ def _file_system(authority_uri: str) -> tuple[fs.FileSystem, str]:
 
 
 def storage_of(uri: str) -> str:
-    """The server or bucket behind a network protocol that `uri` lies on; empty for the machine's own file system."""
+    """The server or bucket of `uri`, with its scheme; empty for the machine's own file system."""
     scheme = _scheme(uri)
     if scheme in ("", "file"):
         return ""
@@ -137,10 +138,10 @@ def storage_of(uri: str) -> str:
 
 
 def read_bytes(uri: str, max_bytes: int | None = None, within: str | None = None) -> bytes:
-    """The content of a file; at most `max_bytes` + 1 bytes of it. Raises OSError, or ValueError for the scheme.
+    """The content of a file, at most `max_bytes` + 1 bytes of it. Raises OSError, or ValueError for an unknown scheme.
 
-    within: a folder as `real` gives it. What the local file system holds is then read from there alone, whatever links are
-    put in the way meanwhile, and only if it is a regular file.
+    within: a folder as returned by `real`. A local file is then read only if it is a regular file inside this folder, even
+    if somebody puts links in its path in the meantime.
     """
     file_system, path = locate(uri)
     if within is not None and isinstance(file_system, fs.LocalFileSystem):
@@ -152,9 +153,9 @@ def read_bytes(uri: str, max_bytes: int | None = None, within: str | None = None
 
 @contextlib.contextmanager
 def open_seekable(uri: str, within: str | None = None) -> Iterator[tuple[BinaryIO, int, int]]:
-    """A file to read parts of, its size in bytes, and when it was changed, in nanoseconds. within: see `read_bytes`.
+    """Open a file for reading parts of it: the handle, its size in bytes, and when it was changed, in nanoseconds.
 
-    Raises OSError, or ValueError for the scheme.
+    within: see `read_bytes`. Raises OSError, or ValueError for an unknown scheme.
     """
     file_system, path = locate(uri)
     if not isinstance(file_system, fs.LocalFileSystem):
@@ -169,9 +170,9 @@ def open_seekable(uri: str, within: str | None = None) -> Iterator[tuple[BinaryI
 
 @contextlib.contextmanager
 def _opened_within(path: str, folder: str) -> Iterator[BinaryIO]:
-    """Open `path` by way of its folders, from `folder` on without following a link: since `real` looked, there are none."""
+    """Open `path` folder by folder from `folder` on, without following links: `real` has resolved them all."""
     if not is_within(path, folder):
-        raise PermissionError(f"{path} does not lie in {folder}")
+        raise PermissionError(f"{path} is not in {folder}")
     if path == folder:
         folder = posixpath.dirname(folder)
     *parents, name = path[len(folder) :].strip("/").split("/")
@@ -186,22 +187,23 @@ def _opened_within(path: str, folder: str) -> Iterator[BinaryIO]:
         at = opened(folder, way, None)
         for parent in parents:
             at = opened(parent, way, at)
-        # Not to wait for whoever writes into a pipe.
+        # O_NONBLOCK, because opening a pipe would wait for a writer.
         descriptor = opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, at)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path} is no file")
+            raise OSError(f"{path} is not a regular file")
         with open(descriptor, "rb", closefd=False) as handle:
             yield handle
 
 
 def write_bytes(uri: str, data: bytes, is_lasting: bool = True) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part.
+    """Write a file so that a reader sees the old content or the new content, never a part of it.
 
-    is_lasting: on the disk when this returns, even if the power fails; what can be made again need not wait for that.
+    is_lasting: flush to the disk before returning, so that the file survives a power failure. What can be made again does
+    not need that.
     """
     file_system, path = locate(uri)
     if not isinstance(file_system, fs.LocalFileSystem):
-        # An object store shows an object only when it is complete.
+        # An object store shows an object only once it is complete.
         with file_system.open_output_stream(path) as stream:
             stream.write(data)
         return
@@ -220,34 +222,34 @@ def write_bytes(uri: str, data: bytes, is_lasting: bool = True) -> None:
 
 
 def exists(uri: str) -> bool:
-    """Whether a file or folder is there."""
+    """Whether a file or folder exists."""
     file_system, path = locate(uri)
     return bool(file_system.get_file_info(path).type != fs.FileType.NotFound)
 
 
 def mtime_seconds(uri: str) -> float | None:
-    """When a file was written last, by its storage's clock, in seconds since 1970; None when it is not there."""
+    """When a file was last written, by its storage's clock, in seconds since 1970; None if it does not exist."""
     file_system, path = locate(uri)
     nanoseconds = file_system.get_file_info(path).mtime_ns
     return None if nanoseconds is None else nanoseconds / 1e9
 
 
 def delete_file(uri: str) -> None:
-    """Remove a file; nothing happens when it is not there."""
+    """Remove a file; nothing happens if it does not exist."""
     file_system, path = locate(uri)
     with contextlib.suppress(FileNotFoundError):
         file_system.delete_file(path)
 
 
 def delete_dir(uri: str) -> None:
-    """Remove a folder and all in it; nothing happens when it is not there."""
+    """Remove a folder and everything in it; nothing happens if it does not exist."""
     file_system, path = locate(uri)
     if file_system.get_file_info(path).type == fs.FileType.Directory:
         file_system.delete_dir(path)
 
 
 def list_names(uri: str) -> list[str]:
-    """Names in a folder, sorted; empty when it is not there."""
+    """Names in a folder, sorted; empty if the folder does not exist."""
     file_system, path = locate(uri)
     infos = file_system.get_file_info(fs.FileSelector(path, allow_not_found=True))
     return sorted(info.base_name for info in infos)
@@ -261,10 +263,10 @@ def _scheme(uri: str) -> str:
 def _known_scheme(uri: str) -> str:
     scheme = _scheme(uri)
     if scheme and scheme not in SCHEMES:
-        raise ValueError(f"{uri} cannot be read: {scheme} is none of {', '.join(SCHEMES)}")
+        raise ValueError(f"{uri} cannot be read: the scheme {scheme} is not one of {', '.join(SCHEMES)}")
     return scheme
 
 
 def user_cache_dir() -> Path:
-    """The user's folder for what can be fetched or made again."""
+    """The user's folder for files that can be fetched or made again."""
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "prodseek"

@@ -1,4 +1,4 @@
-"""Overlapping slow reads with work, in bounded memory."""
+"""Slow reads overlap with work, in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Result = TypeVar("Result")
 def map_ahead(
     function: Callable[[Item], Result], items: Iterable[Item], threads: int, ahead: int = 0
 ) -> Iterator[Result]:
-    """Apply `function` in `threads` threads, results in the items' order.
+    """Apply `function` to the items in `threads` threads; results come in the order of the items.
 
-    At most `ahead` results, or 2 x `threads` where that is more, wait to be taken, however long `items` is: a caller
-    that takes a batch at a time has the next one ready with `ahead` at the size of a batch. `items` is read in the
-    caller's thread. An exception of `function` is raised when its result's turn comes.
+    At most max(`ahead`, 2 x `threads`) results wait to be taken, however long `items` is. A caller that takes a batch at a
+    time sets `ahead` to the size of a batch, to have the next batch ready. `items` is read in the caller's thread. An
+    exception of `function` is raised when its result's turn comes.
     """
     limit = max(ahead, 2 * threads)
     pending: deque[Future[Result]] = deque()

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
+from prodseek.runs.columns import BOX_PX
 from prodseek.runs.store import Run, read_columns
 from prodseek.search.searchable import config_of, settings_of
 
@@ -21,7 +22,6 @@ _MAX_CORNER_PX = 2.0
 _MIN_COSINE = 0.999
 # A detection that just passed score_threshold may miss it in another precision.
 _MIN_FOUND_AGAIN = 0.9
-_BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def compare_photos(run: Run, manifest: dict[str, Any], n_photos: int) -> Compari
                 photos.append((image_id, decode_image(data, source.limits, enough_side_px=detector.enough_side_px)))
         except ImageRejected:
             continue
-    columns = ["image_id", "kind", "class_name", *_BOX, "slice"]
+    columns = ["image_id", "kind", "class_name", *BOX_PX, "slice"]
     there = pc.field("image_id").isin(pa.array([image_id for image_id, _ in photos], pa.string()))
     stored = read_columns(run, "detections", columns, there).to_pylist()
     found = {
@@ -95,7 +95,7 @@ def _is_alike(
 ) -> bool:
     if (row["kind"], row["class_name"]) != what:
         return False
-    if np.abs(np.array([row[edge] for edge in _BOX]) - box).max() > _MAX_CORNER_PX:
+    if np.abs(np.array([row[edge] for edge in BOX_PX]) - box).max() > _MAX_CORNER_PX:
         return False
     one = np.frombuffer(row["slice"], "<f2").astype(np.float64)
     if one.shape != values.shape:

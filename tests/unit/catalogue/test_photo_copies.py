@@ -47,7 +47,7 @@ def test_a_file_of_many_may_lack_the_column_and_a_damaged_one_is_named(manifest:
     no_text = data.replace(b"bytes", b"\xffytes")
     for damaged in (data[: len(data) // 2], b"", data[:4] + bytes(len(data) - 200) + data[-196:], no_text):
         manifest.write_bytes(damaged)
-        with pytest.raises(CatalogueError, match=r"m é #1.parquet is damaged or gone, write it anew: ."):
+        with pytest.raises(CatalogueError, match=r"m é #1.parquet is damaged or gone; write it again: ."):
             list(held_photos(str(manifest), "bytes"))
 
 

@@ -13,13 +13,12 @@ from prodseek.duplicates.hashes import (
     best_orientation,
     dihedral_hashes,
     hamming,
-    hash_to_hex,
     hashes_from_hex,
     pdq_dihedral,
-    pdq_hash,
     pdq_pairs,
     turn,
 )
+from prodseek.photos.hashes import hash_to_hex, pdq_hash
 
 T = Image.Transpose
 PILLOW = {

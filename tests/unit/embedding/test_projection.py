@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from prodseek.embedding.facets import COMPONENTS, FACETS, SHAPE_WEIGHTS, VISUAL_COMPONENTS, VISUAL_DIM
+from prodseek.embedding.facets import COMPONENTS, SHAPE_WEIGHTS, VISUAL_COMPONENTS, VISUAL_DIM
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import Projection, fit_projection
 from prodseek.errors import StoreError
+from prodseek.runs.columns import FACETS
 from prodseek.runs.slice_layout import SlicePart, slice_layout, slice_length
 
 LAYOUT = slice_layout({"stride8": 128, "stride16": 256, "stride32": 1024})

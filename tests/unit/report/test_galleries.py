@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from prodseek.report.galleries import COARSE, FINE, facet_groups, gallery_order, largest_first, places
+from prodseek.report.galleries import facet_groups, gallery_order, largest_first, places
+from prodseek.runs.columns import COARSE, FINE
 
 
 def summary_row(level: str, group_id: str, n_regions: int, exemplars: list[int], parent: str | None = None) -> dict:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from prodseek.embedding.facets import FACETS
 from prodseek.errors import PromptError
+from prodseek.runs.columns import FACETS
 from prodseek.search.likeness import Likeness, cosines_of
 
 

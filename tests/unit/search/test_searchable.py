@@ -9,10 +9,10 @@ import pytest
 from synthetic_run import write_listing, write_run
 
 from prodseek.config import load_config
-from prodseek.embedding.facets import FACETS
 from prodseek.errors import PromptError, StoreError, WeightsError
 from prodseek.index.ivf import assign_cells, centroid_index
 from prodseek.index.probe import flat_cells, nearest_in_cells
+from prodseek.runs.columns import FACETS
 from prodseek.runs.store import Run, Store
 from prodseek.search import searchable as searchable_module
 from prodseek.search.searchable import Hit, SearchableRun

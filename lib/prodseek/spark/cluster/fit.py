@@ -18,8 +18,9 @@ from prodseek.cluster.labels import Graph
 from prodseek.config import ClusterConfig, Config
 from prodseek.index.ivf import assign_cells
 from prodseek.index.shards import quantizer_from_bytes
-from prodseek.index.stored import FACET, read_trained
+from prodseek.index.stored import read_trained
 from prodseek.jobs.index import facet_vectors
+from prodseek.runs.columns import VISUAL
 from prodseek.runs.store import Run
 from prodseek.spark.arrow import batch_of, ids_of, vectors_of
 from prodseek.spark.tables import read_table
@@ -69,7 +70,7 @@ def _sampled(spark: SparkSession, run: Run, standing: DataFrame, n_rows: int) ->
     """
     trained, manifest = read_trained(run)
     shared = spark.sparkContext.broadcast(trained)
-    cells = standing.join(facet_vectors(spark, run, FACET), "detection_id").mapInArrow(
+    cells = standing.join(facet_vectors(spark, run, VISUAL), "detection_id").mapInArrow(
         partial(_cells, shared=shared), "detection_id long, cell int"
     )
     of_cell = Window.partitionBy("cell")
@@ -101,7 +102,7 @@ def fit_groups(spark: SparkSession, config: Config, run: Run, fitted: FittedRegi
     for other facets, the neighbours among what is fitted are searched.
     """
     n_rows, settings, k = len(fitted.detection_ids), config.cluster, config.neighbours.k + 1
-    if facet == FACET and not fitted.is_sample:
+    if facet == VISUAL and not fitted.is_sample:
         graph = _stored_graph(spark, run, fitted)
         indices, distances = knn_matrix(graph.rows, graph.neighbours, graph.cosine, n_rows, k)
     else:

@@ -15,6 +15,7 @@ from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.cluster.colours import dominant_colour
 from prodseek.cluster.textures import texture_word
 from prodseek.cluster.titles import MemberFacts
+from prodseek.runs.columns import BOX_PX
 from prodseek.runs.store import Run
 from prodseek.spark.batch_cache import kept
 from prodseek.spark.partitions import deal
@@ -49,7 +50,7 @@ def member_facts(
         .where("place = 1")
         .select("image_id", F.col("class_name").alias("detected"))
     )
-    columns = ["detection_id", "image_id", "uri", "x1_px", "y1_px", "x2_px", "y2_px"]
+    columns = ["detection_id", "image_id", "uri", *BOX_PX]
     looked_at = members.where(F.col("place") <= _LOOKED_AT_MEMBERS).select(*columns).distinct()
 
     def look_at(todo: DataFrame, n_todo: int) -> DataFrame:

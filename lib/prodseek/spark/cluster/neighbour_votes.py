@@ -14,10 +14,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from prodseek.cluster.groups import NOISE
+from prodseek.runs.columns import COARSE, FINE, LEVELS
 from prodseek.spark.arrow import batch_of, ids_of, vectors_of
 from prodseek.spark.tables import local_frame
 
-FINE, COARSE = LEVELS = ("fine", "coarse")
 LABELS = ("detection_id", FINE, COARSE, "nearest", "membership")
 # Regions whose neighbours were not fitted either wait for those to be voted for, this often.
 _VOTE_ROUNDS = 4

@@ -21,7 +21,7 @@ from prodseek.duplicates.geometry import align
 from prodseek.duplicates.hashes import best_orientation, hashes_from_hex
 from prodseek.duplicates.verdicts import Evidence, PhotoFacts, judge, verdicts_recipe
 from prodseek.duplicates.verification import View, measure_aligned, worth_measuring
-from prodseek.embedding.facets import FACETS
+from prodseek.runs.columns import FACETS
 from prodseek.runs.store import Run
 from prodseek.runs.tables import schema_versions, table_schema
 from prodseek.spark.batch_cache import new_batch_uri, read_batches

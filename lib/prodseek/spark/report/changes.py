@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from pyspark.sql import DataFrame, Row, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek.index.stored import FACET
 from prodseek.jobs.duplicates import is_merging
 from prodseek.report.overview_model import (
     ChangedGroup,
@@ -20,8 +19,8 @@ from prodseek.report.overview_model import (
     NewDuplicateGroup,
     NewPair,
 )
+from prodseek.runs.columns import LEVELS, VISUAL
 from prodseek.runs.store import Run
-from prodseek.spark.cluster.neighbour_votes import LEVELS
 from prodseek.spark.report.counted_examples import found_by
 from prodseek.spark.report.rows_in import rejects_by_reason
 from prodseek.spark.tables import read_table
@@ -157,12 +156,12 @@ def _groups(spark: SparkSession, run: Run, before: Run) -> tuple[GroupChanges, .
     """Groups of each event; half of the examples are fine groups and half coarse ones, the largest."""
     now, then = (
         read_table(spark, one, "curation_summary")
-        .where(F.col("facet") == FACET)
+        .where(F.col("facet") == VISUAL)
         .select("group_id", "title", "n_regions")
         for one in (run, before)
     )
     then = then.withColumnsRenamed({name: f"previous_{name}" for name in then.columns})
-    lineage = read_table(spark, run, "group_lineage").where((F.col("facet") == FACET) & F.col("event").isin(*EVENTS))
+    lineage = read_table(spark, run, "group_lineage").where((F.col("facet") == VISUAL) & F.col("event").isin(*EVENTS))
     changed = (
         lineage.join(now, "group_id", "left")
         .join(then, "previous_group_id", "left")

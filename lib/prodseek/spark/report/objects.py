@@ -13,7 +13,6 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek.index.stored import FACET
 from prodseek.report.galleries import NONE
 from prodseek.report.records import (
     OBJECTS_PER_SHARD,
@@ -23,6 +22,7 @@ from prodseek.report.records import (
     OtherRegion,
     ShownObject,
 )
+from prodseek.runs.columns import BOX_PX, FACETS, VISUAL
 from prodseek.runs.store import Run
 from prodseek.spark.arrow import batch_of, ids_of, vectors_of
 from prodseek.spark.partitions import deal
@@ -30,11 +30,9 @@ from prodseek.spark.report.copies import ChosenCopies
 from prodseek.spark.report.shards import write_shards
 from prodseek.spark.tables import read_table
 
-FACETS = ("visual", "colour", "texture", "shape")
 N_NEIGHBOURS = 8
 # Of bytes that a thousand products share, and of a photo full of things, so many are listed.
 _MAX_PHOTOS, _MAX_OTHERS = 50, 20
-_BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
 _ASKED_TOGETHER = 4096
 
 
@@ -44,7 +42,7 @@ def choose_objects(spark: SparkSession, run: Run, copies: ChosenCopies, most: in
     Gives detection_id, image_id, the columns of their visual group, and the place where they lie in `copies`: duplicates, pairs.
     """
     regions = read_table(spark, run, "detections").where("is_primary").select("detection_id", "image_id")
-    groups = read_table(spark, run, "curation_groups").where(F.col("facet") == FACET).drop("facet")
+    groups = read_table(spark, run, "curation_groups").where(F.col("facet") == VISUAL).drop("facet")
     in_groups = (
         read_table(spark, run, "duplicate_groups")
         .join(copies.groups, "group_id")
@@ -82,7 +80,7 @@ def write_objects(spark: SparkSession, run: Run, objects: DataFrame, n_objects: 
     others = (
         read_table(spark, run, "detections")
         .where("kind = 'detection' and not is_primary")
-        .withColumn("other", F.struct((-F.col("score")).alias("order"), "class_name", "score", *_BOX))
+        .withColumn("other", F.struct((-F.col("score")).alias("order"), "class_name", "score", *BOX_PX))
         .groupBy("image_id")
         .agg(F.slice(F.sort_array(F.collect_list("other")), 1, _MAX_OTHERS).alias("others"))
     )
@@ -174,7 +172,7 @@ def _object_record(row: dict[str, Any]) -> ShownObject:
 
 
 def _box(row: dict[str, Any]) -> list[float]:
-    return [round(row[name], 1) for name in _BOX]
+    return [round(row[name], 1) for name in BOX_PX]
 
 
 def _picture_record(row: dict[str, Any]) -> str:

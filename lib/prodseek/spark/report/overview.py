@@ -12,6 +12,7 @@ from prodseek.jobs.gates import BREACHES
 from prodseek.report.overview import render_overview
 from prodseek.report.overview_model import Cost, IndexQuality, Overview, TableFile, wanted_photos
 from prodseek.report.records import About
+from prodseek.runs.columns import BOX_PX
 from prodseek.runs.gates import Breach
 from prodseek.runs.history import figures_of, read_history
 from prodseek.runs.store import STAGES, Run, Store
@@ -24,7 +25,6 @@ from prodseek.spark.tables import read_table
 from prodseek.storage import files
 
 PAGE = "report/index.html"
-_BOX = ("x1_px", "y1_px", "x2_px", "y2_px")
 
 
 def write_overview(spark: SparkSession, config: Config, run: Run, about: About, objects: DataFrame) -> int:
@@ -81,7 +81,7 @@ def _thumbnails(spark: SparkSession, config: Config, run: Run, image_ids: list[s
     wanted = F.col("image_id").isin(*image_ids)
     regions = read_table(spark, run, "detections").where(F.col("is_primary") & wanted)
     photos = one_photo_an_image(spark, run).where(wanted).select("image_id", "uri", "attributes")
-    regions = regions.select("detection_id", "image_id", *_BOX).join(photos, "image_id").cache()
+    regions = regions.select("detection_id", "image_id", *BOX_PX).join(photos, "image_id").cache()
     pictures = thumbnails(spark, config, run, regions).join(regions.select("detection_id", "image_id"), "detection_id")
     found = {row["image_id"]: bytes(row["photo"]) for row in pictures.select("image_id", "photo").collect()}
     regions.unpersist()
