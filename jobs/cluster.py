@@ -418,6 +418,6 @@ def _write_lineage(spark: SparkSession, run: Run, grouped: list[_Grouped]) -> in
 
 
 if __name__ == "__main__":
-    from prodseek.runner.stages import main
+    from prodseek.runner.start import main
 
     main("cluster")

@@ -242,6 +242,6 @@ def _write_groups(spark: SparkSession, run: Run, members: list[Photo], groups: l
 
 
 if __name__ == "__main__":
-    from prodseek.runner.stages import main
+    from prodseek.runner.start import main
 
     main("duplicates")

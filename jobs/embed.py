@@ -233,6 +233,6 @@ def _read(
 
 
 if __name__ == "__main__":
-    from prodseek.runner.stages import main
+    from prodseek.runner.start import main
 
     main("embed")

@@ -218,6 +218,6 @@ def _group_titles(spark: SparkSession, run: Run) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    from prodseek.runner.stages import main
+    from prodseek.runner.start import main
 
     main("gates")

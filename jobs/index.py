@@ -336,6 +336,6 @@ def _shard_rows(d: int) -> int:
 
 
 if __name__ == "__main__":
-    from prodseek.runner.stages import main
+    from prodseek.runner.start import main
 
     main("index")

@@ -295,6 +295,6 @@ def _read_row(
 
 
 if __name__ == "__main__":
-    from prodseek.runner.stages import main
+    from prodseek.runner.start import main
 
     main("ingest")

@@ -349,6 +349,6 @@ def _merged(batches: list[pa.RecordBatch], k: int) -> Iterator[pa.RecordBatch]:
 
 
 if __name__ == "__main__":
-    from prodseek.runner.stages import main
+    from prodseek.runner.start import main
 
     main("neighbours")

@@ -248,6 +248,6 @@ def _apply(batches: Iterator[pa.RecordBatch], projection: object) -> Iterator[pa
 
 
 if __name__ == "__main__":
-    from prodseek.runner.stages import main
+    from prodseek.runner.start import main
 
     main("project")

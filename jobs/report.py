@@ -252,6 +252,6 @@ def _about(spark: SparkSession, run: Run, n_objects: int, copies: ChosenCopies, 
 
 
 if __name__ == "__main__":
-    from prodseek.runner.stages import main
+    from prodseek.runner.start import main
 
     main("report")

@@ -6,15 +6,28 @@ from __future__ import annotations
 
 import tempfile
 import webbrowser
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 import yaml
 
-from prodseek.config import load_config
 from prodseek.errors import explain_errors
+from prodseek.runner.commands import (
+    NIGHTLY,
+    Accept,
+    Catalog,
+    ConfigFiles,
+    Environment,
+    ExcludeSameProduct,
+    FacetOrMix,
+    Root,
+    Settings,
+    configured,
+    search_batch,
+)
+from prodseek.runs.columns import FacetName
+from prodseek.runs.facts import StageName
 
 app = typer.Typer(
     add_completion=False,
@@ -25,42 +38,22 @@ app = typer.Typer(
 )
 
 
-class Stage(StrEnum):
-    """What `prodseek run` can run."""
-
-    NIGHTLY = "nightly"
-    INGEST = "ingest"
-    EMBED = "embed"
-    PROJECT = "project"
-    INDEX = "index"
-    NEIGHBOURS = "neighbours"
-    DUPLICATES = "duplicates"
-    CLUSTER = "cluster"
-    GATES = "gates"
-    REPORT = "report"
-
-
-Catalog = Annotated[str | None, typer.Option(help="A folder of photos, or a CSV or Parquet manifest.")]
-Root = Annotated[str | None, typer.Option(help="Where runs are kept.")]
-Environment = Annotated[str, typer.Option("--env", help="Settings to lay over the defaults: local or cluster.")]
-ConfigFiles = Annotated[list[Path] | None, typer.Option("--config", help="A YAML file laid over them; repeatable.")]
-Settings = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, laid over all; repeatable.")]
-
-
 @app.command()
 def run(
-    stage: Annotated[Stage, typer.Argument(help="One stage, or nightly for all of them.")] = Stage.NIGHTLY,
+    stage: Annotated[
+        Literal["nightly", StageName], typer.Argument(help="One stage, or nightly for all of them.")
+    ] = NIGHTLY,
     catalog: Catalog = None,
     root: Root = None,
-    environment: Environment = "local",
+    environment: Environment = None,
     config_files: ConfigFiles = None,
     settings: Settings = None,
-    accept: Annotated[bool, typer.Option("--accept", help="Publish the night though it is beyond a gate.")] = False,
+    accept: Accept = False,
 ) -> None:
     """Run the night, or one stage of it. A run that died is resumed, one that finished is left alone."""
-    from prodseek.runner.stages import run_named
+    from prodseek.runner.start import run_named
 
-    run_named(stage.value, load_config(environment, config_files or (), settings or (), catalog, root), accept)
+    run_named(stage, configured(environment, config_files, settings, catalog, root), accept)
 
 
 @app.command()
@@ -76,7 +69,7 @@ def plan(
     costs: Annotated[bool, typer.Option("--costs", help="Print every cost and where it comes from.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
     root: Root = None,
-    environment: Environment = "local",
+    environment: Environment = None,
     config_files: ConfigFiles = None,
     settings: Settings = None,
 ) -> None:
@@ -86,16 +79,20 @@ def plan(
     """
     from prodseek.planning.show import plan_night
 
-    loaded = load_config(environment, config_files or (), settings or (), catalog, root)
-    plan_night(loaded, executors, cores, memory, gpus, seconds, as_json, costs)
+    plan_night(
+        configured(environment, config_files, settings, catalog, root),
+        executors,
+        cores,
+        memory,
+        gpus,
+        seconds,
+        as_json,
+        costs,
+    )
 
 
 ReadRoot = Annotated[str, typer.Option("--root", help="Where runs are kept.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-FacetOrMix = Annotated[
-    str, typer.Option(help="visual, colour, texture or shape, or a mix such as mix=visual:0.5,colour:0.5.")
-]
-Exclude = Annotated[bool, typer.Option("--exclude-same-product", help="Leave out the products of the photo itself.")]
 
 
 @app.command()
@@ -106,7 +103,7 @@ def search(
     region: Annotated[int | None, typer.Option(help="A detection_id of the catalogue, instead of a photo.")] = None,
     facet: FacetOrMix = "visual",
     k: Annotated[int, typer.Option("-k", help="How many products.")] = 20,
-    exclude_same_product: Exclude = False,
+    exclude_same_product: ExcludeSameProduct = False,
     as_json: AsJson = False,
     html: Annotated[str | None, typer.Option(help="Write a page with the photos.")] = None,
     png: Annotated[str | None, typer.Option(help="Write a picture: the target, then the matches.")] = None,
@@ -142,26 +139,7 @@ def search(
         webbrowser.open(Path(html).resolve().as_uri())
 
 
-@app.command()
-def search_batch(
-    out: Annotated[str, typer.Option(help="The folder to write search_results and rejected_prompts to.")],
-    prompts: Annotated[str | None, typer.Argument(help="CSV or Parquet: uri and box, or detection_id.")] = None,
-    all_products: Annotated[
-        bool, typer.Option("--all-products", help="Similar products of every product, instead of prompts.")
-    ] = False,
-    k: Annotated[int, typer.Option("-k", help="How many products for each.")] = 20,
-    facet: FacetOrMix = "visual",
-    exclude_same_product: Exclude = False,
-    root: Root = None,
-    environment: Environment = "local",
-    config_files: ConfigFiles = None,
-    settings: Settings = None,
-) -> None:
-    """Answer a table of prompts with Spark, in the newest run; or find similar products for every product."""
-    from prodseek.jobs.search import search_batch as search_all
-
-    loaded = load_config(environment, config_files or (), settings or (), root=root)
-    search_all(loaded, prompts, all_products, out, k, facet, exclude_same_product)
+app.command()(search_batch)
 
 
 @app.command()
@@ -238,12 +216,12 @@ def config(
     show: Annotated[bool, typer.Option("--show", help="Print the result as YAML.")] = False,
     catalog: Catalog = None,
     root: Root = None,
-    environment: Environment = "local",
+    environment: Environment = None,
     config_files: ConfigFiles = None,
     settings: Settings = None,
 ) -> None:
     """Check the configuration that these options make."""
-    checked = load_config(environment, config_files or (), settings or (), catalog, root)
+    checked = configured(environment, config_files, settings, catalog, root)
     if show:
         typer.echo(yaml.safe_dump(checked.model_dump(mode="json"), sort_keys=False, allow_unicode=True), nl=False)
     else:
@@ -251,11 +229,11 @@ def config(
 
 
 @app.command()
-def weights(environment: Environment = "local", config_files: ConfigFiles = None, settings: Settings = None) -> None:
+def weights(environment: Environment = None, config_files: ConfigFiles = None, settings: Settings = None) -> None:
     """Fetch the network's weights into the cache, once, and print where they are."""
     from prodseek.vision.weights import obtain_weights
 
-    wanted = load_config(environment, config_files or (), settings or ()).network.weights
+    wanted = configured(environment, config_files, settings).network.weights
     typer.echo(obtain_weights(wanted.file_name, wanted.sha256, wanted.sources, wanted.folder))
 
 
@@ -263,13 +241,13 @@ def weights(environment: Environment = "local", config_files: ConfigFiles = None
 def export_index(
     file: Annotated[Path, typer.Argument(help="Where to write it.")],
     root: ReadRoot = "out",
-    facet: Annotated[Facet, typer.Option(help="Which index.")] = Facet.VISUAL,
+    facet: Annotated[FacetName, typer.Option(help="Which index.")] = "visual",
 ) -> None:
     """Write the newest run's index as one file for plain faiss: `faiss.read_index(FILE)`, ids are detection_ids."""
     from prodseek.index.stored import export_index as export
     from prodseek.runs.store import Store
 
-    manifest = export(Store.at(root).latest(), file, facet.value)
+    manifest = export(Store.at(root).latest(), file, facet)
     typer.echo(f"{file}: {manifest.factory}, {manifest.n_vectors} x {manifest.d}-d, nprobe {manifest.nprobe}")
 
 

@@ -29,8 +29,20 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # An absolute path, or a URI with a host or bucket.
 _PLACE = re.compile(r"/|[A-Za-z0-9]+://[^/]|file:///")
-# Sections that say where things lie, how Spark runs, what is told, and what is published.
-_ASIDE = ("store", "spark", "gates", "logs", "metrics")
+# Settings that change no result: sections, or keys of one. They say where things lie, how fast and how Spark runs, what is
+# told, and what is published. A catalogue that is run on a laptop and on a cluster is one run.
+_WITHOUT_EFFECT: dict[str, tuple[str, ...] | None] = {
+    "store": None,
+    "spark": None,
+    "gates": None,
+    "logs": None,
+    "metrics": None,
+    "catalog": ("uri",),
+    "ingest": ("rows_per_partition", "read_threads"),
+    "network": ("weights.file_name", "weights.cache_dir", "weights.sources"),
+    "embed": ("images_per_partition", "batch_size", "read_threads", "torch_threads"),
+    "duplicates": ("photos_per_partition", "pairs_per_partition"),
+}
 _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 # How the weights file of each network ends.
 _WEIGHTS_ENDINGS = {
@@ -268,8 +280,7 @@ class Config(_Section):
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of the settings that can change a result: where things lie, how Spark runs and what is told of it
-        do not count, nor do limits that decide about publishing it."""
+        """SHA-256 of the settings that can change a result, see `deciding_settings`."""
         return hashlib.sha256(
             json.dumps(deciding_settings(self.model_dump(mode="json")), sort_keys=True).encode()
         ).hexdigest()
@@ -277,9 +288,22 @@ class Config(_Section):
 
 def deciding_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Of a configuration as manifests hold it what can change a result."""
-    deciding = {name: value for name, value in settings.items() if name not in _ASIDE}
-    deciding["catalog"] = {name: value for name, value in deciding.get("catalog", {}).items() if name != "uri"}
+    deciding: dict[str, Any] = {}
+    for name, value in settings.items():
+        keys = _WITHOUT_EFFECT.get(name, ())
+        if keys is not None:
+            deciding[name] = _leave_out(value, keys) if isinstance(value, Mapping) else value
     return deciding
+
+
+def _leave_out(section: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """A section without some keys; `weights.sources` is the key `sources` of the section `weights` in it."""
+    kept: dict[str, Any] = {}
+    for name, value in section.items():
+        if name not in keys:
+            within = [key.removeprefix(f"{name}.") for key in keys if key.startswith(f"{name}.")]
+            kept[name] = _leave_out(value, within) if within and isinstance(value, Mapping) else value
+    return kept
 
 
 def changed_settings(then: Mapping[str, Any], now: Mapping[str, Any], within: str = "") -> list[str]:

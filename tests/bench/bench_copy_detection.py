@@ -39,7 +39,8 @@ from prodseek.duplicates.hashes import dihedral_hashes, hamming, hashes_from_hex
 from prodseek.duplicates.train_confidence import expected_calibration_error, is_development
 from prodseek.runner.progress import Console as Progress
 from prodseek.runner.stages import open_run, run_stage
-from prodseek.runs.store import STAGES, Run
+from prodseek.runs.facts import STAGES
+from prodseek.runs.store import Run
 from prodseek.spark.session import start_session
 
 TARGET_PRECISION = 0.9

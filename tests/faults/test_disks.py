@@ -16,7 +16,8 @@ from prodseek.jobs import nightly
 from prodseek.runner.progress import Console
 from prodseek.runner.stages import open_run, run_stage
 from prodseek.runs.lock import Holder, hold_root
-from prodseek.runs.store import LATEST, MANIFEST, STAGES, Run, Store
+from prodseek.runs.facts import STAGES
+from prodseek.runs.store import LATEST, MANIFEST, Run, Store
 from prodseek.spark.failures import explaining_failures
 
 

@@ -13,7 +13,8 @@ from kills import Reader, is_done, stage_has_begun, when_stage_writes
 from nights import TINY_SETTINGS, prodseek, tables_of
 from standalone import children_of, kill, python_workers_of
 
-from prodseek.runs.store import STAGES, Run, Store
+from prodseek.runs.facts import STAGES
+from prodseek.runs.store import Run, Store
 
 # Fewer than a task of local[2,4] is tried.
 _WORKERS_KILLED = 3

@@ -46,7 +46,8 @@ from prodseek.index.stored import open_index, read_trained
 from prodseek.runs.history import EVALUATIONS, read_history
 from prodseek.runs.lock import LOCK, Holder, read_holder
 from prodseek.runs.slice_layout import slice_layout, slice_length
-from prodseek.runs.store import LATEST, STAGES, Run, Store, Summary
+from prodseek.runs.facts import STAGES
+from prodseek.runs.store import LATEST, Run, Store, Summary
 from prodseek.search.searchable import config_of
 from prodseek.storage import files
 from prodseek.upkeep.gc import choose_removals

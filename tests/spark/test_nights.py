@@ -17,7 +17,8 @@ from pyspark.sql import SparkSession
 from prodseek.jobs import nightly
 from prodseek.runner.progress import Console
 from prodseek.runner.stages import run_stage
-from prodseek.runs.store import STAGES, Run, Store
+from prodseek.runs.facts import STAGES
+from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import TABLES, table_schema
 
 # More nights or another walk: PRODSEEK_NIGHTS=8 PRODSEEK_SEED=3.

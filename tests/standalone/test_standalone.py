@@ -12,7 +12,8 @@ from kills import Reader, when_stage_writes
 from nights import TINY_SETTINGS, tables_of
 from standalone import Shipped, Standalone, kill, standalone
 
-from prodseek.runs.store import STAGES, Run, Store
+from prodseek.runs.facts import STAGES
+from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import TABLES
 
 # An executor dies with broadcasts, cached tables and local checkpoints. The other stages take minutes more.

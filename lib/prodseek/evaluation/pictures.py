@@ -22,6 +22,7 @@ from prodseek.report.location import Panel
 from prodseek.report.sliced_cells import SlicedObject
 from prodseek.report.thumbnails import LARGE_SIDE_PX, SMALL_SIDE_PX, thumbnail
 from prodseek.runs.columns import BOX_PX, FACETS
+from prodseek.runs.facts import IngestFacts
 from prodseek.runs.store import Run
 from prodseek.search.searchable import config_of, settings_of
 from prodseek.storage import files
@@ -49,7 +50,7 @@ def draw_figures(run: Run, measured: Measured, by_label: Mapping[str, Mapping[st
         config = config_of(run, manifest)
     except StoreError as error:
         return Figures(missing=(f"There are no figures: {error}.",))
-    base_uri = str(manifest["stages"]["ingest"]["base_uri"])
+    base_uri = manifest.facts(IngestFacts).base_uri
     source = PhotoSource.of(config, base_uri, run.root)
     photos = _Photos(measured.regions, source)
     targets = choose_targets(measured, by_label)

@@ -18,6 +18,7 @@ from prodseek.errors import CatalogueError, StoreError
 from prodseek.evaluation.labels import LabelledPairs, in_order, matched
 from prodseek.evaluation.measures import group_scores, pair_scores, retrieval_scores, scores_by_label
 from prodseek.runs.columns import BOX_PX, FACETS, GROUP_COLUMNS
+from prodseek.runs.facts import IndexFacts
 from prodseek.runs.store import Run, read_columns
 from prodseek.storage import files
 
@@ -60,7 +61,7 @@ def evaluate(
     queries = _sampled(table.column("image_id").to_pylist(), MAX_QUERIES)
     vectors = _vectors(run, table)
     rankings = {way: ranking(matrix, names, KS, queries) for way, matrix in vectors.items()}
-    index = run.summary("index")
+    index = run.facts(IndexFacts).visual
     evaluation = {
         "run_id": run.run_id,
         "labels": {
@@ -76,7 +77,7 @@ def evaluate(
         "groups": _groups(run, table, names),
         "duplicates": _duplicates(run, found, pairs),
         "place_in_vectors": _leakage(vectors, table, names),
-        "index": {} if index is None else {k: index.facts.get(k) for k in ("recall", "recall_k", "recall_target")},
+        "index": {"recall": index.recall, "recall_k": index.recall_k, "recall_target": index.recall_target},
     }
     return evaluation, Measured(table, vectors, rankings[FACETS[0]])
 

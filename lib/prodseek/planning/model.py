@@ -15,7 +15,7 @@ from prodseek.config import Config
 from prodseek.errors import ConfigError
 from prodseek.index.plan import plan_index
 from prodseek.planning.measure import Measured
-from prodseek.runs.store import STAGES
+from prodseek.runs.facts import STAGES
 from prodseek.runs.time_left import Pace
 
 Unit = Literal["night", "photo", "region", "pair", "viewed photo", "pair of photos shown"]

@@ -17,7 +17,8 @@ from rich.table import Table
 from prodseek.config import Config
 from prodseek.planning.measure import Measured, list_catalogue, measure
 from prodseek.planning.model import Cluster, Plan, forecast, gib, memory_bytes
-from prodseek.runs.store import STAGES, Store
+from prodseek.runs.facts import STAGES
+from prodseek.runs.store import Store
 from prodseek.runs.time_left import about, pace_of_newest
 from prodseek.storage import files
 

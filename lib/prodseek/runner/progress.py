@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 from rich.markup import escape
 
 from prodseek.runner.prometheus import Metrics
+from prodseek.runs.facts import StageFacts
 from prodseek.runs.logs import RunLog
 from prodseek.runs.store import Run, Summary
 from prodseek.runs.time_left import Pace, about, seconds_left
@@ -82,16 +83,18 @@ class Console:
             ended.set()
             follower.join()
 
-    def stage_done(self, summary: Summary) -> None:
-        first, *rest = summary.lines or ("",)
-        self._console.print(
-            f"[green]✓[/] {summary.stage:<11}{summary.seconds:>7.1f} s  {escape(first)}", soft_wrap=True
-        )
+    def stage_done(self, summary: Summary[StageFacts]) -> None:
+        """Say what a stage of a run did."""
+        numbers = {name: value for name, value in summary.facts_json.items() if isinstance(value, int | float)}
+        self.done(summary.stage, summary.seconds, summary.lines, {"rows": summary.rows, **numbers})
+
+    def done(self, stage: str, seconds: float, lines: Sequence[str], figures: Mapping[str, Any] | None = None) -> None:
+        """Say what was done. lines: for a person, the first beside the stage's name."""
+        first, *rest = lines or ("",)
+        self._console.print(f"[green]✓[/] {stage:<11}{seconds:>7.1f} s  {escape(first)}", soft_wrap=True)
         for line in rest:
             self._console.print(f"{'':<24}{escape(line)}", soft_wrap=True)
-        numbers = {name: value for name, value in summary.facts.items() if isinstance(value, int | float)}
-        figures = {"seconds": summary.seconds, "rows": summary.rows, **numbers}
-        self._log.write("stage_done", "; ".join(summary.lines), figures)
+        self._log.write("stage_done", "; ".join(lines), {"seconds": seconds, **(figures or {})})
         self._log.keep()
         self._log.stage = None
         if self._metrics is not None:

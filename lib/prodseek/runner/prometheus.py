@@ -9,17 +9,18 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from prodseek import __version__
 from prodseek.config import Config
 from prodseek.errors import GateError, RootLockedError, StoreError, exit_code_of
-from prodseek.runs.gates import Figure, find_breaches
-from prodseek.runs.store import STAGES, Run, Store, Summary
+from prodseek.runs.facts import STAGES, DuplicatesFacts, EmbedFacts, GatesFacts, IngestFacts, StageFacts
+from prodseek.runs.gates import find_breaches
+from prodseek.runs.manifest import Facts
+from prodseek.runs.store import Run, Store, Summary
 from prodseek.storage import files
 
 STATES = ("running", "succeeded", "failed", "refused")
@@ -95,48 +96,58 @@ def render(
     page.one("last_success_timestamp_seconds", "When a night last ended well, with or without news.", last_success)
     page.one("last_publication_timestamp_seconds", "When the run that readers see was finished.", last_publication)
     page.one("exit_code", "What the last command ended with; absent while it runs.", exit_code)
-    done = {} if run is None else {name: found for name in STAGES if (found := run.summary(name)) is not None}
+    done = [] if run is None else [found for name in STAGES if (found := run.summary(name)) is not None]
     _add_stages(page, done)
-    _add_gates(page, done, limits)
+    _add_facts(page, done)
+    _add_gates(page, _facts(done, GatesFacts), limits)
     return page.text
 
 
-def _add_stages(page: _Page, done: Mapping[str, Summary]) -> None:
-    facts = {name: summary.facts for name, summary in done.items()}
-    embed, ingest, duplicates = (facts.get(name, {}) for name in ("embed", "ingest", "duplicates"))
+def _facts(done: Iterable[Summary[StageFacts]], kind: type[Facts]) -> Facts | None:
+    return next((summary.facts for summary in done if isinstance(summary.facts, kind)), None)
+
+
+def _add_stages(page: _Page, done: Sequence[Summary[StageFacts]]) -> None:
     page.add("stage_duration_seconds", "Wall time of each stage of the run that is done.")
-    for name, summary in done.items():
-        page.put(summary.seconds, stage=name)
+    for summary in done:
+        page.put(summary.seconds, stage=summary.stage)
     page.add("stage_failed_tasks", "Tasks of Spark that failed in a stage; each was tried again, or ended the run.")
-    for name in done:
-        page.put(facts[name].get("failed_tasks"), stage=name)
+    for summary in done:
+        page.put(summary.failed_tasks, stage=summary.stage)
     page.add("table_rows", "Rows of each table of the run.")
-    for table, rows in {table: rows for summary in done.values() for table, rows in summary.rows.items()}.items():
+    for table, rows in {table: rows for summary in done for table, rows in summary.rows.items()}.items():
         page.put(rows, table=table)
-    page.one("catalogue_rows", "Rows of the catalogue.", ingest.get("input_rows"))
-    page.add("rejected_rows", "Rows of the catalogue that were rejected, by reason.")
-    for reason, rows in embed.get("rejected", {}).items():
-        page.put(rows, reason=reason)
-    page.one("read_retries", "Reads of photos that were tried again.", ingest.get("retried_reads"))
-    page.one("embed_images_per_second", "Photos through the network in a second.", embed.get("images_per_second"))
-    page.one("embed_decode_seconds", "Reading and decoding in embed, all threads.", embed.get("decode_seconds"))
-    page.one("embed_device_seconds", "The network in embed, all tasks.", embed.get("device_seconds"))
-    page.one("embed_wait_seconds", "The network waiting for photos, all tasks.", embed.get("wait_seconds"))
-    n_images = _total(embed, "cached_images", "embedded_images")
-    caches = {
-        "detections": (embed.get("cached_images"), embed.get("embedded_images")),
-        "local_features": _hits(n_images, duplicates.get("photos_looked_at")),
-        "pair_verdicts": _hits(duplicates.get("candidates"), duplicates.get("pairs_looked_at")),
-    }
+
+
+def _add_facts(page: _Page, done: Sequence[Summary[StageFacts]]) -> None:
+    ingest, embed, duplicates = (_facts(done, IngestFacts), _facts(done, EmbedFacts), _facts(done, DuplicatesFacts))
+    caches: dict[str, tuple[int | None, int | None]] = {}
+    if ingest is not None:
+        page.one("catalogue_rows", "Rows of the catalogue.", ingest.input_rows)
+    if embed is not None:
+        page.add("rejected_rows", "Rows of the catalogue that were rejected, by reason.")
+        for reason, rows in embed.rejected.items():
+            page.put(rows, reason=reason)
+        caches["detections"] = (embed.cached_images, embed.embedded_images)
+    if ingest is not None:
+        page.one("read_retries", "Reads of photos that were tried again.", ingest.retried_reads)
+    if embed is not None:
+        page.one("embed_images_per_second", "Photos through the network in a second.", embed.images_per_second)
+        page.one("embed_decode_seconds", "Reading and decoding in embed, all threads.", embed.decode_seconds)
+        page.one("embed_device_seconds", "The network in embed, all tasks.", embed.device_seconds)
+        page.one("embed_wait_seconds", "The network waiting for photos, all tasks.", embed.wait_seconds)
+    if duplicates is not None:
+        n_images = None if embed is None else _sum(embed.cached_images, embed.embedded_images)
+        caches["local_features"] = _hits(n_images, duplicates.photos_looked_at)
+        caches["pair_verdicts"] = _hits(duplicates.candidates, duplicates.pairs_looked_at)
     for at, name, text in ((0, "cache_hits", "Things found in"), (1, "cache_misses", "Things made anew for")):
         page.add(name, f"{text} a cache by the run.")
         for cache, counts in caches.items():
             page.put(counts[at], cache=cache)
 
 
-def _add_gates(page: _Page, done: Mapping[str, Summary], limits: Mapping[str, float | None]) -> None:
-    measured = done["gates"].facts.get("figures", []) if "gates" in done else []
-    figures = [Figure(each["gate"], each["value"], each["sentence"]) for each in measured]
+def _add_gates(page: _Page, measured: GatesFacts | None, limits: Mapping[str, float | None]) -> None:
+    figures = () if measured is None else measured.figures
     breached = {breach.gate for breach in find_breaches(figures, limits)}
     page.add("gate_value", "What was measured for each gate.")
     for figure in figures:
@@ -146,14 +157,12 @@ def _add_gates(page: _Page, done: Mapping[str, Summary], limits: Mapping[str, fl
         page.put(int(figure.gate in breached), gate=figure.gate)
 
 
-def _hits(n_wanted: Any, n_made: Any) -> tuple[int | None, int | None]:
-    if n_wanted is None or n_made is None:
-        return None, n_made
-    return max(0, int(n_wanted) - int(n_made)), int(n_made)
+def _hits(n_wanted: int | None, n_made: int | None) -> tuple[int | None, int | None]:
+    return (None if n_wanted is None or n_made is None else max(0, n_wanted - n_made)), n_made
 
 
-def _total(facts: Mapping[str, Any], *names: str) -> int | None:
-    return sum(int(facts[name]) for name in names) if all(name in facts for name in names) else None
+def _sum(a: int | None, b: int | None) -> int | None:
+    return None if a is None or b is None else a + b
 
 
 class _Page:
@@ -208,6 +217,6 @@ def _last_success(file: str) -> float | None:
 
 def _last_publication(store: Store) -> float | None:
     try:
-        return datetime.fromisoformat(store.latest().manifest()["finished"]).timestamp()
-    except (StoreError, KeyError, TypeError, ValueError):
+        return datetime.fromisoformat(store.latest().manifest().finished or "").timestamp()
+    except (StoreError, ValueError):
         return None

@@ -16,6 +16,12 @@ from pydantic import TypeAdapter
 from prodseek.runs.columns import VISUAL
 from prodseek.runs.gates import Figure
 
+StageName = Literal[
+    "ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "gates", "report"
+]
+# In the order in which a night runs them.
+STAGES: tuple[str, ...] = get_args(StageName)
+
 CacheKind = Literal["detections", "local_features", "pair_verdicts", "looks", "thumbnails"]
 CACHE_KINDS: tuple[CacheKind, ...] = get_args(CacheKind)
 
@@ -36,7 +42,7 @@ def regions_cache(model_id: str) -> CacheFolder:
 class StageFacts(ABC):
     """What a stage leaves. Every subclass says which caches it reads, because `gc` removes those that no run names."""
 
-    stage: ClassVar[str]
+    stage: ClassVar[StageName]
 
     @property
     @abstractmethod
@@ -68,7 +74,7 @@ class IngestFacts(_WithoutCache):
     ran again counts again.
     """
 
-    stage = "ingest"
+    stage: ClassVar[StageName] = "ingest"
     input_rows: int
     catalog: str = ""
     base_uri: str = ""
@@ -88,7 +94,7 @@ class EmbedFacts(StageFacts):
     decode_seconds: of all threads that read and decode; device_seconds, wait_seconds: of all tasks.
     """
 
-    stage = "embed"
+    stage: ClassVar[StageName] = "embed"
     model_id: str
     slice_layout: dict[str, int] = field(default_factory=dict)
     embedded_images: int | None = None
@@ -114,7 +120,7 @@ class ProjectFacts(_WithoutCache):
     fitted_for: primary regions of the catalogue that it was fitted for; new_since: primary regions that came in since.
     """
 
-    stage = "project"
+    stage: ClassVar[StageName] = "project"
     projection_id: str = ""
     recipe: str = ""
     fitted_in: str = ""
@@ -145,7 +151,7 @@ class IndexedFacet:
 class IndexFacts(_WithoutCache):
     """facets: facet -> its index. In JSON the fields of `visual` stand beside `facets` too."""
 
-    stage = "index"
+    stage: ClassVar[StageName] = "index"
     facets: dict[str, IndexedFacet] = field(default_factory=dict)
 
     @property
@@ -164,7 +170,7 @@ class IndexFacts(_WithoutCache):
 class NeighboursFacts(_WithoutCache):
     """recipe: what decides whether the next night carries the edges on. carried_on_from: the run that they come from."""
 
-    stage = "neighbours"
+    stage: ClassVar[StageName] = "neighbours"
     nprobe: int | None = None
     k: int | None = None
     recall: float | None = None
@@ -178,7 +184,7 @@ class NeighboursFacts(_WithoutCache):
 class DuplicatesFacts(StageFacts):
     """candidates: pairs that were proposed. pairs_looked_at, photos_looked_at: those that no earlier night knew."""
 
-    stage = "duplicates"
+    stage: ClassVar[StageName] = "duplicates"
     candidates: int | None = None
     pairs_looked_at: int | None = None
     photos_looked_at: int | None = None
@@ -222,7 +228,7 @@ class GroupedFacet:
 class ClusterFacts(StageFacts):
     """facets: facet -> its groups. In JSON the fields of `visual` stand beside `facets` too."""
 
-    stage = "cluster"
+    stage: ClassVar[StageName] = "cluster"
     facets: dict[str, GroupedFacet] = field(default_factory=dict)
     looks_cache: CacheFolder
 
@@ -246,7 +252,7 @@ class ClusterFacts(StageFacts):
 class GatesFacts(_WithoutCache):
     """before: the run that figures were compared with; not_compared: what could not be, and why."""
 
-    stage = "gates"
+    stage: ClassVar[StageName] = "gates"
     before: str | None = None
     figures: tuple[Figure, ...] = ()
     not_compared: tuple[str, ...] = ()
@@ -256,7 +262,7 @@ class GatesFacts(_WithoutCache):
 class ReportFacts(StageFacts):
     """first_page_bytes: size of index.html. thumbnails_cache: None in a manifest of an older version, see `survey`."""
 
-    stage = "report"
+    stage: ClassVar[StageName] = "report"
     shown_images: int | None = None
     first_page_bytes: int | None = None
     thumbnails_cache: CacheFolder | None
@@ -289,8 +295,6 @@ FACTS: dict[str, type[StageFacts]] = {
         ReportFacts,
     )
 }
-# In the order in which a night runs them.
-STAGES = tuple(FACTS)
 
 
 @cache

@@ -15,13 +15,24 @@ from typing import Any, TypeGuard
 from pydantic_core import from_json
 
 from prodseek.errors import StoreError
+from prodseek.runs.facts import (
+    ClusterFacts,
+    DuplicatesFacts,
+    EmbedFacts,
+    GroupedFacet,
+    IndexFacts,
+    IngestFacts,
+    NeighboursFacts,
+    ProjectFacts,
+    ReportFacts,
+    StageFacts,
+)
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Store, Summary
 from prodseek.storage import files
 
 MAX_RUNS = 30
 EVALUATIONS = "evaluations"
-# Written by the very stage that asks: no run knows its own.
-_REPORT = "report"
 
 # figure -> the table that it counts
 _TABLES = {
@@ -29,18 +40,6 @@ _TABLES = {
     "rejected": "rejects",
     "regions": "detections",
     "duplicate_photos": "duplicate_groups",
-}
-# figure -> the stage whose facts it is among, and its name there
-_FACTS = {
-    "rows_in": ("ingest", "input_rows"),
-    "embedded": ("embed", "embedded_images"),
-    "cached": ("embed", "cached_images"),
-    "duplicate_groups": ("duplicates", "groups"),
-    "pairs_apart": ("duplicates", "pairs_kept_apart"),
-    "groups": ("cluster", "groups"),
-    "coarse_groups": ("cluster", "coarse_groups"),
-    "index_recall": ("index", "recall"),
-    "graph_recall": ("neighbours", "recall"),
 }
 # figure -> where an evaluation has it
 _MEASURED = {
@@ -101,45 +100,58 @@ def read_history(store: Store, run_id: str) -> History:
             continue
         try:
             runs.append(_of_manifest(run.manifest()))
-        except (StoreError, AttributeError, KeyError, TypeError, ValueError):
+        except (StoreError, ValueError):
             n_skipped += 1
     return History(tuple(reversed(runs)), _evaluations(store, run_id), n_skipped)
 
 
-def figures_of(run_id: str, finished: datetime, summaries: Iterable[Summary]) -> RunFigures:
+def figures_of(run_id: str, finished: datetime, summaries: Iterable[Summary[StageFacts]]) -> RunFigures:
     """The figures of a run that has no manifest yet. summaries: of its stages, in their order."""
     done = list(summaries)
-    tables = {table: rows for summary in done for table, rows in summary.rows.items()}
-    facts = {summary.stage: summary.facts for summary in done}
-    return _figures(run_id, finished, tables, facts, {summary.stage: summary.seconds for summary in done})
+    manifest = Manifest(
+        run_id=run_id,
+        tables={table: rows for summary in done for table, rows in summary.rows.items()},
+        stages={summary.stage: summary.facts_json for summary in done},
+        seconds={summary.stage: summary.seconds for summary in done},
+    )
+    return _figures(manifest, finished)
 
 
-def _of_manifest(manifest: Mapping[str, Any]) -> RunFigures:
-    finished = datetime.fromisoformat(manifest["finished"])
+def _of_manifest(manifest: Manifest) -> RunFigures:
+    """Raises ValueError where the manifest does not say when the run finished."""
+    finished = datetime.fromisoformat(manifest.finished or "")
     if finished.tzinfo is None:
         raise ValueError(f"the run finished at {finished}, which has no time zone")
-    return _figures(manifest["run_id"], finished, manifest["tables"], manifest["stages"], manifest["seconds"])
+    return _figures(manifest, finished)
 
 
-def _figures(
-    run_id: str,
-    finished: datetime,
-    tables: Mapping[str, Any],
-    facts: Mapping[str, Mapping[str, Any]],
-    seconds: Mapping[str, Any],
-) -> RunFigures:
-    found = {name: tables.get(table) for name, table in _TABLES.items()}
-    found |= {name: facts.get(stage, {}).get(fact) for name, (stage, fact) in _FACTS.items()}
-    n_regions, n_in_none = (facts.get("cluster", {}).get(name) for name in ("grouped_regions", "in_no_group"))
-    if n_regions and n_in_none is not None:
-        found["in_no_group"] = n_in_none / n_regions
+def _figures(manifest: Manifest, finished: datetime) -> RunFigures:
+    ingest, duplicates = manifest.facts_if_there(IngestFacts), manifest.facts_if_there(DuplicatesFacts)
+    embed, project = manifest.facts(EmbedFacts), manifest.facts_if_there(ProjectFacts)
+    cluster, index = manifest.facts_if_there(ClusterFacts), manifest.facts_if_there(IndexFacts)
+    neighbours = manifest.facts_if_there(NeighboursFacts)
+    groups = GroupedFacet() if cluster is None else cluster.visual
+    found: dict[str, float | None] = {name: manifest.tables.get(table) for name, table in _TABLES.items()}
+    found |= {
+        "rows_in": None if ingest is None else ingest.input_rows,
+        "embedded": embed.embedded_images,
+        "cached": embed.cached_images,
+        "duplicate_groups": None if duplicates is None else duplicates.groups,
+        "pairs_apart": None if duplicates is None else duplicates.pairs_kept_apart,
+        "groups": groups.groups,
+        "coarse_groups": groups.coarse_groups,
+        "index_recall": None if index is None else index.visual.recall,
+        "graph_recall": None if neighbours is None else neighbours.recall,
+    }
+    if groups.grouped_regions and groups.in_no_group is not None:
+        found["in_no_group"] = groups.in_no_group / groups.grouped_regions
     return RunFigures(
-        run_id,
+        manifest.run_id,
         finished,
-        str(facts["embed"]["model_id"]),
-        str(facts.get("project", {}).get("projection_id", "")),
+        embed.model_id,
+        "" if project is None else project.projection_id,
         {name: value for name, value in found.items() if _is_number(value)},
-        {stage: float(spent) for stage, spent in seconds.items() if stage != _REPORT},
+        {stage: spent for stage, spent in manifest.seconds.items() if stage != ReportFacts.stage},
     )
 
 

@@ -18,8 +18,8 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,10 +28,11 @@ from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from prodseek.errors import DamagedError, StoreError
+from prodseek.runs.facts import FACTS, CacheFolder, StageFacts
+from prodseek.runs.manifest import Facts, Manifest, first_fault
 from prodseek.runs.tables import schema_versions
 from prodseek.storage import files
 
-STAGES = ("ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "gates", "report")
 MANIFEST = "MANIFEST.json"
 LATEST = "LATEST"
 # What stages hand on to one another, in the run's folder until it is published.
@@ -39,38 +40,40 @@ WORK = "_work"
 RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _RUN_TIME = "%Y%m%dT%H%M%SZ"
 
+Facts_co = TypeVar("Facts_co", bound=StageFacts, covariant=True)
+
 
 @dataclass(frozen=True)
-class Summary:
-    """What a stage did. rows: table -> rows written; facts: whatever else is worth keeping; lines: for a person."""
+class Summary(Generic[Facts_co]):
+    """What a stage did. facts: what it leaves in the manifest; rows: table -> rows written; lines: for a person."""
 
-    stage: str
+    facts: Facts_co
     rows: dict[str, int] = field(default_factory=dict)
-    facts: dict[str, Any] = field(default_factory=dict)
     lines: tuple[str, ...] = ()
     seconds: float = 0.0
+    failed_tasks: int = 0
+
+    @property
+    def stage(self) -> str:
+        return self.facts.stage
+
+    @property
+    def facts_json(self) -> dict[str, Any]:
+        """What the manifest says of the stage."""
+        return {**self.facts.to_json(), "failed_tasks": self.failed_tasks}
 
 
-class _Manifest(TypedDict, total=False):
-    """What is used here of a manifest; another version may have written it without some of these."""
+class _StoredSummary(TypedDict):
+    """A stage's file under `stages/`."""
 
-    finished: str
-    tables: dict[str, Any]
-    reconciliation: dict[str, int]
-    stages: dict[str, dict[str, Any]]
-    seconds: dict[str, float]
-    config: dict[str, Any]
+    facts: dict[str, Any]
+    rows: dict[str, int]
+    lines: tuple[str, ...]
+    seconds: float
 
 
-_MANIFEST = TypeAdapter(_Manifest)
-_SUMMARY = TypeAdapter(Summary)
+_SUMMARY = TypeAdapter(_StoredSummary)
 _START_AGAIN = "start the command again that made the run"
-
-
-def first_fault(error: ValidationError) -> str:
-    """What pydantic found first, in one line."""
-    fault = error.errors(include_url=False, include_input=False)[0]
-    return f"{'.'.join(map(str, fault['loc']))[:100]}: {fault['msg']}"
 
 
 @dataclass(frozen=True)
@@ -91,17 +94,9 @@ class Run:
     def table_uri(self, table: str) -> str:
         return self.path(table)
 
-    def cache_folder(self, kind: str, key: str) -> str:
+    def cache_uri(self, folder: CacheFolder) -> str:
         """A folder of what this run and all before it have kept for those to come."""
-        return files.join(self.root, "cache", kind, key)
-
-    def cache_uri(self, model_id: str) -> str:
-        """The folder of regions that `model_id` has found, in this run and all before it."""
-        return self.cache_folder("detections", f"model={model_id}")
-
-    def thumbnails_uri(self, region_px: int, photo_px: int) -> str:
-        """The folder of thumbnails of these sizes that this run and all before it have made."""
-        return self.cache_folder("thumbnails", f"region_px={region_px},photo_px={photo_px}")
+        return files.join(self.root, "cache", folder.kind, folder.key)
 
     @property
     def is_finished(self) -> bool:
@@ -131,16 +126,15 @@ class Run:
         nothing of schemas is of their first versions.
         """
         manifest = self.manifest()
-        stored, now = manifest.get("schema_versions"), schema_versions()
-        stored = stored if isinstance(stored, dict) else {}
+        stored, now = manifest.schema_versions, schema_versions()
         others = [
             f"{table} has version {stored.get(table, 1)}, this prodseek reads {now[table]}"
-            for table in (tables or manifest.get("tables", ()))
+            for table in (tables or manifest.tables)
             if table in now and stored.get(table, 1) != now[table]
         ]
         if others:
             raise StoreError(
-                f"run {self.run_id} was written by prodseek {manifest.get('prodseek_version')} with other schemas: "
+                f"run {self.run_id} was written by prodseek {manifest.prodseek_version} with other schemas: "
                 f"{'; '.join(others)}. `prodseek run nightly --root {self.root} --catalog ...`, as it was started then, writes "
                 "a run that can be read; no photo goes through the network again"
             )
@@ -153,7 +147,7 @@ class Run:
             "again. An older run that nobody asks for can simply be removed"
         )
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Manifest:
         """The run's manifest. Raises StoreError when the run is gone, has not finished or the manifest is damaged."""
         if not files.exists(self.uri):
             raise StoreError(
@@ -166,32 +160,50 @@ class Run:
             )
         again = "the command that made the run writes it again"
         try:
-            manifest = self._read_json(MANIFEST)
+            values = self._read_json(MANIFEST)
         except DamagedError as error:
             raise DamagedError(f"{error}; {again}") from error
-        if manifest.get("run_id") != self.run_id:
-            raise DamagedError(f"{self.path(MANIFEST)} belongs to run {manifest.get('run_id')!r:.100}; {again}")
+        if values.get("run_id") != self.run_id:
+            raise DamagedError(f"{self.path(MANIFEST)} belongs to run {values.get('run_id')!r:.100}; {again}")
         try:
-            _MANIFEST.validate_python(manifest)
+            return Manifest.from_json(values)
         except ValidationError as error:
             raise DamagedError(f"{self.path(MANIFEST)} is damaged: {first_fault(error)}; {again}") from error
-        return manifest
 
-    def summary(self, stage: str) -> Summary | None:
+    def summary(self, stage: str) -> Summary[StageFacts] | None:
         """What a stage of this run did; None when it has not finished."""
         name = f"stages/{stage}.json"
         if not files.exists(self.path(name)):
             return None
         try:
-            return _SUMMARY.validate_python(self._read_json(name))
+            stored = _SUMMARY.validate_python(self._read_json(name))
+            facts = FACTS[stage].from_json(stored["facts"])
         except ValidationError as error:
             raise DamagedError(
                 f"{self.path(name)} is damaged: {first_fault(error)}; remove it and {_START_AGAIN}"
             ) from error
+        failed_tasks = int(stored["facts"].get("failed_tasks", 0))
+        return Summary(facts, stored["rows"], stored["lines"], stored["seconds"], failed_tasks)
 
-    def write_summary(self, summary: Summary) -> None:
+    def facts(self, kind: type[Facts]) -> Facts:
+        """What a stage of this run left. Raises StoreError when it is not done."""
+        found = self.facts_if_done(kind)
+        if found is None:
+            raise StoreError(
+                f"stage {kind.stage} of run {self.run_id} has not run; start it with `prodseek run {kind.stage}`, or "
+                "`prodseek run nightly` for all of them"
+            )
+        return found
+
+    def facts_if_done(self, kind: type[Facts]) -> Facts | None:
+        """What a stage of this run left; None when it is not done."""
+        summary = self.summary(kind.stage)
+        return summary.facts if summary is not None and isinstance(summary.facts, kind) else None
+
+    def write_summary(self, summary: Summary[StageFacts]) -> None:
         """Mark a stage as done."""
-        self.write_json(f"stages/{summary.stage}.json", asdict(summary))
+        values = {"stage": summary.stage, "rows": summary.rows, "facts": summary.facts_json}
+        self.write_json(f"stages/{summary.stage}.json", {**values, "lines": summary.lines, "seconds": summary.seconds})
 
     def require(self, stage: str, *earlier: str) -> None:
         """Raise StoreError unless all `earlier` stages of this run are done."""
@@ -264,12 +276,6 @@ class Store:
         run.manifest()
         return run
 
-    def latest_readable(self) -> Run:
-        """`latest`, where its tables are of these schemas: what a night may take something over from. Raises StoreError."""
-        run = self.latest()
-        run.require_schemas()
-        return run
-
     def named_by_latest(self) -> Run:
         """`latest`, its manifest not looked at."""
         uri = files.join(self.root, LATEST)
@@ -306,9 +312,9 @@ class Store:
                 return earlier if earlier.has_these_schemas else None
         return None
 
-    def publish(self, run: Run, manifest: dict[str, Any]) -> None:
+    def publish(self, run: Run, manifest: Manifest) -> None:
         """Make a run exist: its manifest, then LATEST."""
-        run.write_json(MANIFEST, manifest)
+        run.write_json(MANIFEST, manifest.to_json())
         self._name_latest(run)
 
     def _name_latest(self, run: Run) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prodseek.errors import StoreError
-from prodseek.runs.store import STAGES, Run, Store
+from prodseek.runs.facts import STAGES
+from prodseek.runs.store import Run, Store
 
 
 @dataclass(frozen=True)
@@ -30,27 +31,23 @@ class Pace:
         return sum(seconds for seconds in later if seconds is not None)
 
 
-def pace_before(run: Run) -> Pace | None:
-    """The pace of the newest finished run that is older than `run`; None when there is none that tells."""
-    before = Store(run.root).before(run)
-    return None if before is None else _pace(before)
-
-
 def pace_of_newest(store: Store) -> Pace | None:
     """The pace of the run that readers see; None when there is none that tells."""
     try:
-        return _pace(store.latest())
+        return pace_of(store.latest())
     except StoreError:
         return None
 
 
-def _pace(before: Run) -> Pace | None:
+def pace_of(run: Run) -> Pace | None:
+    """The pace of a finished run; None where its manifest does not tell."""
     try:
-        manifest = before.manifest()
-        seconds = {str(stage): float(spent) for stage, spent in manifest["seconds"].items()}
-        return Pace(before.run_id, int(manifest["reconciliation"]["input_rows"]), seconds)
-    except (StoreError, KeyError, TypeError, ValueError, AttributeError):  # another version wrote it
+        manifest = run.manifest()
+    except StoreError:
         return None
+    if manifest.reconciliation is None:
+        return None
+    return Pace(run.run_id, manifest.reconciliation.input_rows, manifest.seconds)
 
 
 def seconds_left(

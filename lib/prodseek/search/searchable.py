@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,9 @@ from prodseek.index.search import ShardedIndex
 from prodseek.index.stored import index_folder, open_index
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
 from prodseek.runs.columns import FACETS, VISUAL
+from prodseek.runs.facts import EmbedFacts, IngestFacts
 from prodseek.runs.ids import detection_id
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import MANIFEST, Run, Store
 from prodseek.search.folding import fold
 from prodseek.search.likeness import Likeness, cosines_of
@@ -100,20 +102,20 @@ def check_question(k: int, facet: str) -> Likeness:
     return Likeness.parse(facet)
 
 
-def config_of(run: Run, manifest: dict[str, Any]) -> Config:
+def config_of(run: Run, manifest: Manifest) -> Config:
     """The configuration of a finished run. Raises StoreError where this version does not know its settings."""
     try:
-        return Config.model_validate(manifest["config"])
-    except (KeyError, ValidationError) as error:
+        return Config.model_validate(manifest.config)
+    except ValidationError as error:
         raise StoreError(
-            f"run {run.run_id} was made by prodseek {manifest.get('prodseek_version')}, whose settings this version does "
+            f"run {run.run_id} was made by prodseek {manifest.prodseek_version}, whose settings this version does "
             "not know; run the night again with this version"
         ) from error
 
 
-def settings_of(run: Run, manifest: dict[str, Any]) -> DetectorSettings:
+def settings_of(run: Run, manifest: Manifest) -> DetectorSettings:
     """The detector that made a finished run, on what this machine has. Raises WeightsError and StoreError."""
-    made_by = manifest["stages"]["embed"]["model_id"]
+    made_by = manifest.facts(EmbedFacts).model_id
     config = config_of(run, manifest)
     weights = config.network.weights
     try:
@@ -152,7 +154,7 @@ class SearchableRun:
         """settings: of the detector, where they were found out before (`settings_of`)."""
         self.run = run
         self._settings = settings
-        self.manifest: dict[str, Any] = run.manifest()
+        self.manifest: Manifest = run.manifest()
         self.regions = Regions.read(run)
         self._embeddings = Embeddings(run)
         self._searchers: dict[str, tuple[_Searcher, int, int]] = {}
@@ -296,7 +298,7 @@ class SearchableRun:
     @cached_property
     def photos(self) -> PhotoSource:
         """Where the photos of the run's catalogue are read."""
-        return PhotoSource.of(self.config, str(self.manifest["stages"]["ingest"]["base_uri"]), self.run.root)
+        return PhotoSource.of(self.config, self.manifest.facts(IngestFacts).base_uri, self.run.root)
 
     @cached_property
     def config(self) -> Config:

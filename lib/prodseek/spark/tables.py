@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import StringType, StructField, StructType
@@ -86,6 +86,19 @@ def local_frame(spark: SparkSession, rows: Iterable[tuple[Any, ...]], schema: St
     columns: list[tuple[Any, ...]] = list(zip(*rows, strict=True)) or [()] * len(fields)
     arrays = [pa.array(values, to_arrow_type(field.dataType)) for values, field in zip(columns, fields, strict=True)]
     return spark.createDataFrame(pa.Table.from_arrays(arrays, fields.names))
+
+
+def only_row(frame: DataFrame) -> Row:
+    """The row of a frame that has one, such as an aggregate over all rows. Raises ValueError where there is none."""
+    row = frame.first()
+    if row is None:
+        raise ValueError("an aggregate over all rows has given no row")
+    return row
+
+
+def facet_vectors(spark: SparkSession, run: Run, facet: str) -> DataFrame:
+    """detection_id, vector: a facet's embeddings."""
+    return read_table(spark, run, "embeddings").select("detection_id", F.col(facet).alias("vector"))
 
 
 def read_table(spark: SparkSession, run: Run, table: str) -> DataFrame:

@@ -10,11 +10,12 @@ from pyarrow import fs
 
 from prodseek.catalogue.photo_copies import COPIES, copy_name, is_copy
 from prodseek.errors import StoreError
+from prodseek.runs.facts import CACHE_KINDS
 from prodseek.runs.logs import log_uri
 from prodseek.runs.store import MANIFEST, RUN_ID, Store, read_columns
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
-from prodseek.upkeep.survey import CACHE_KEY, CACHE_KINDS, Survey, survey
+from prodseek.upkeep.survey import CACHE_KEY, Survey, survey
 
 _DELETE_THREADS = 8
 
@@ -61,7 +62,7 @@ def choose_removals(found: Survey, keep: int) -> list[Removal]:
     ]
     kept = [run for run in found.runs if run.run_id in staying]
     if kept and all(run.state == "finished" for run in kept):
-        read = {key for run in kept for key in run.cache_keys}
+        read = {folder for run in kept for folder in run.caches}
         removals += [
             Removal(f"cache/{cache.kind}/{cache.key}", cache.n_bytes, "no run that stays reads it")
             for cache in found.caches

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
 from prodseek.runs.columns import BOX_PX
+from prodseek.runs.facts import IngestFacts
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, read_columns
 from prodseek.search.searchable import config_of, settings_of
 
@@ -48,13 +50,13 @@ class Comparison:
         return f"{self.n_alike} of {self.n_regions} regions of {self.n_photos} photos found again{unlike}{gone}"
 
 
-def compare_photos(run: Run, manifest: dict[str, Any], n_photos: int) -> Comparison:
+def compare_photos(run: Run, manifest: Manifest, n_photos: int) -> Comparison:
     """Embed photos of a run again, the same ones every time.
 
     Raises WeightsError, ConfigError or StoreError where the run's network is not at hand.
     """
     settings = settings_of(run, manifest)
-    source = PhotoSource.of(config_of(run, manifest), str(manifest["stages"]["ingest"]["base_uri"]), run.root)
+    source = PhotoSource.of(config_of(run, manifest), manifest.facts(IngestFacts).base_uri, run.root)
     # torch takes seconds to import, and only this check needs it.
     from prodseek.vision.inference import load_detector
 

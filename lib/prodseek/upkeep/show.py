@@ -109,7 +109,7 @@ def show_removals(root: str, removals: list[Removal], is_done: bool) -> None:
 
 
 def _without_keys(run: SurveyedRun) -> dict[str, object]:
-    return {name: value for name, value in asdict(run).items() if name != "cache_keys"}
+    return {name: value for name, value in asdict(run).items() if name != "caches"}
 
 
 def _state(run: SurveyedRun, found: Survey) -> str:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from pyarrow import fs
 
 from prodseek.catalogue.photo_copies import copies_folder, list_copies
-from prodseek.errors import StoreError
+from prodseek.errors import DamagedError, StoreError
+from prodseek.runs.facts import CACHE_KINDS, FACTS, STAGES, CacheFolder, IngestFacts, StageFacts, thumbnails_cache
 from prodseek.runs.lock import Holder, read_holder
-from prodseek.runs.store import LATEST, STAGES, Run, Store, Summary
+from prodseek.runs.manifest import Manifest
+from prodseek.runs.store import LATEST, Run, Store, Summary
 from prodseek.storage import files
 
-# What prodseek keeps under cache/, each kind with a folder for what it was made with.
-CACHE_KINDS = ("detections", "local_features", "pair_verdicts", "looks", "thumbnails")
 CACHE_KEY = re.compile(r"\w+=[\w=,.-]+")
 
 
@@ -25,7 +24,7 @@ class SurveyedRun:
     """One run. state: finished, unfinished or damaged; next_stage: of one that is unfinished, None where only the publication
     is missing; fault: of one that is damaged. Counts and seconds are None where no stage or manifest tells them yet.
 
-    cache_keys: kind and key of each folder of a cache that it reads, of one that is finished.
+    caches: the folders that it reads, of one that is finished.
     """
 
     run_id: str
@@ -39,7 +38,7 @@ class SurveyedRun:
     seconds: float | None = None
     finished: str | None = None
     is_latest: bool = False
-    cache_keys: tuple[tuple[str, str], ...] = ()
+    caches: tuple[CacheFolder, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,45 +109,51 @@ def _run(run: Run, is_latest: bool) -> SurveyedRun:
         return _unfinished(run, n_bytes)
     except StoreError as error:
         return SurveyedRun(run.run_id, "damaged", n_bytes, fault=str(error), is_latest=is_latest)
-    except (KeyError, TypeError, AttributeError) as error:
-        fault = f"its manifest is of another version: it lacks {error}"
-        return SurveyedRun(run.run_id, "damaged", n_bytes, fault=fault, is_latest=is_latest)
 
 
-def _finished(run: Run, manifest: dict[str, Any], n_bytes: int, is_latest: bool) -> SurveyedRun:
-    rows, report = manifest["reconciliation"], manifest["config"]["report"]
-    uris = [run.cache_uri(manifest["stages"]["embed"]["model_id"])]
-    if {"region_px", "photo_px"} <= report.keys():  # an older version kept no thumbnails
-        uris.append(run.thumbnails_uri(report["region_px"], report["photo_px"]))
-    uris += [run.cache_folder(*cache) for facts in manifest["stages"].values() for cache in facts.get("caches", ())]
+def _finished(run: Run, manifest: Manifest, n_bytes: int, is_latest: bool) -> SurveyedRun:
+    rows = manifest.reconciliation
+    if rows is None or manifest.finished is None:
+        raise DamagedError("its manifest is of another version: it lacks finished or reconciliation")
     return SurveyedRun(
         run.run_id,
         "finished",
         n_bytes,
-        catalogue_rows=rows["input_rows"],
-        images=rows["images"],
-        rejects=rows["rejects"],
-        seconds=sum(manifest["seconds"].values()),
-        finished=manifest["finished"],
+        catalogue_rows=rows.input_rows,
+        images=rows.images,
+        rejects=rows.rejects,
+        seconds=sum(manifest.seconds.values()),
+        finished=manifest.finished,
         is_latest=is_latest,
-        cache_keys=tuple((uri.split("/")[-2], uri.split("/")[-1]) for uri in uris),
+        caches=caches_of(manifest),
     )
 
 
+def caches_of(manifest: Manifest) -> tuple[CacheFolder, ...]:
+    """Every folder of a cache that a run reads. Raises DamagedError where a stage's facts cannot be read."""
+    facts = [found for kind in FACTS.values() if (found := manifest.facts_if_there(kind)) is not None]
+    named = [folder for one in facts for folder in one.caches]
+    sizes = manifest.config.get("report", {})
+    # An older version did not list its thumbnails, and an even older one kept none.
+    if {"region_px", "photo_px"} <= sizes.keys():
+        named.append(thumbnails_cache(sizes["region_px"], sizes["photo_px"]))
+    return tuple(dict.fromkeys(named))
+
+
 def _unfinished(run: Run, n_bytes: int) -> SurveyedRun:
-    summaries: dict[str, Summary] = {}
+    summaries: dict[str, Summary[StageFacts]] = {}
     for stage in STAGES:
         summary = run.summary(stage)
         if summary is not None:
             summaries[stage] = summary
     counts = {name: count for summary in summaries.values() for name, count in summary.rows.items()}
-    input_rows = summaries["ingest"].facts["input_rows"] if "ingest" in summaries else None
+    ingested = run.facts_if_done(IngestFacts)
     return SurveyedRun(
         run.run_id,
         "unfinished",
         n_bytes,
         next_stage=next((stage for stage in STAGES if stage not in summaries), None),
-        catalogue_rows=input_rows if isinstance(input_rows, int) else None,
+        catalogue_rows=None if ingested is None else ingested.input_rows,
         images=counts.get("images"),
         rejects=counts.get("rejects"),
         seconds=sum(summary.seconds for summary in summaries.values()) if summaries else None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,10 +15,12 @@ from pyarrow import fs
 
 from prodseek.catalogue.photo_copies import copies_folder, copy_name, copy_uri, list_copies
 from prodseek.embedding.projection import PROJECTION, Projection
-from prodseek.errors import ConfigError, StoreError, WeightsError
+from prodseek.errors import ConfigError, DamagedError, StoreError, WeightsError
 from prodseek.index.shards import FileEntry
 from prodseek.index.stored import index_folder, index_manifest
 from prodseek.photos.decode import content_id
+from prodseek.runs.facts import EmbedFacts, IndexFacts, IngestFacts, ProjectFacts, regions_cache
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import LATEST, MANIFEST, WORK, Run, Store, read_columns
 from prodseek.runs.tables import TABLES, TableSchema, table_schema
 from prodseek.storage import files
@@ -31,16 +33,6 @@ _READ_THREADS = 4
 _LISTED = 5
 _CHUNK_BYTES = 1 << 22
 _START_AGAIN = "start the command again that made the run"
-# What is used here of a manifest.
-_KEYS = (
-    "finished",
-    "tables",
-    "reconciliation.input_rows",
-    "stages.ingest.base_uri",
-    "stages.embed.model_id",
-    "stages.project.projection_id",
-    "stages.index.facets",
-)
 
 
 @dataclass(frozen=True)
@@ -84,7 +76,7 @@ def verify(store: Store, run: Run, n_photos: int) -> Iterator[Check]:
     except StoreError as error:
         yield Check(MANIFEST, "bad", str(error), f"{_START_AGAIN}; it is written again from what the stages left")
         return
-    lacking = [key for key in _KEYS if not _holds(manifest, key)]
+    lacking = _lacking(manifest)
     if lacking:
         yield Check(MANIFEST, "bad", f"it lacks {', '.join(lacking)}: another version wrote it", run.how_to_make_again)
         return
@@ -96,33 +88,40 @@ def verify(store: Store, run: Run, n_photos: int) -> Iterator[Check]:
     if files.exists(run.path(WORK)):
         yield Check(MANIFEST, "bad", "the publication was cut short", f"{_START_AGAIN}: it is completed")
     else:
-        yield Check(MANIFEST, "good", f"finished {manifest['finished']}")
+        yield Check(MANIFEST, "good", f"finished {manifest.finished}")
     counted: dict[str, int] = {}
-    for name, n_rows in manifest["tables"].items():
+    for name, n_rows in manifest.tables.items():
         if name not in TABLES:
             yield Check(f"table {name}", "skipped", "another version wrote it; this one does not know what is in it")
             continue
         found = read_whole(run.table_uri(name), table_schema(name))
         counted[name] = found.rows
         yield _table(run, name, n_rows, found)
-    yield _reconciliation(run, manifest["reconciliation"]["input_rows"], counted)
+    yield _reconciliation(run, manifest.facts(IngestFacts).input_rows, counted)
     yield _projection(run, manifest)
-    for facet in manifest["stages"]["index"]["facets"]:
+    for facet in manifest.facts(IndexFacts).facets:
         yield _index(run, facet, counted.get("embeddings", 0))
     yield _report(run)
     yield _cache(run, manifest)
-    if _holds(manifest, "config.catalog.bytes_column") and manifest["config"]["catalog"]["bytes_column"] is not None:
+    if manifest.config.get("catalog", {}).get("bytes_column") is not None:
         yield _copies(run, n_photos)
     yield _photos(run, manifest, n_photos)
 
 
-def _holds(manifest: Mapping[str, Any], key: str) -> bool:
-    value: Any = manifest
-    for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return False
-        value = value[part]
-    return True
+def _lacking(manifest: Manifest) -> list[str]:
+    """What is used here of a manifest, and is not in it."""
+    there = {
+        "finished": manifest.finished is not None,
+        "tables": bool(manifest.tables),
+        "reconciliation": manifest.reconciliation is not None,
+    }
+    lacking = [name for name, is_there in there.items() if not is_there]
+    for kind in (IngestFacts, EmbedFacts, ProjectFacts, IndexFacts):
+        try:
+            manifest.facts(kind)
+        except DamagedError:
+            lacking.append(f"facts of stage {kind.stage}")
+    return lacking
 
 
 def read_whole(uri: str, schema: TableSchema) -> _Found:
@@ -230,8 +229,8 @@ def _reconciliation(run: Run, input_rows: int, counted: dict[str, int]) -> Check
     return Check("rows of the catalogue", "bad", detail, run.how_to_make_again)
 
 
-def _projection(run: Run, manifest: dict[str, Any]) -> Check:
-    expected = manifest["stages"]["project"]["projection_id"]
+def _projection(run: Run, manifest: Manifest) -> Check:
+    expected = manifest.facts(ProjectFacts).projection_id
     try:
         found = Projection.from_bytes(files.read_bytes(run.path(PROJECTION))).projection_id
     except (StoreError, OSError) as error:
@@ -286,9 +285,9 @@ def _report(run: Run) -> Check:
     return Check("report", "bad", f"there is no page in {run.path('report')}", repair)
 
 
-def _cache(run: Run, manifest: dict[str, Any]) -> Check:
+def _cache(run: Run, manifest: Manifest) -> Check:
     """Ends of the files only: photos of earlier nights are in it too, and a night reads what it needs of them."""
-    uri = run.cache_uri(manifest["stages"]["embed"]["model_id"])
+    uri = run.cache_uri(regions_cache(manifest.facts(EmbedFacts).model_id))
     batches = [files.join(uri, name) for name in files.list_names(uri)]
     whole = [batch for batch in batches if files.exists(files.join(batch, "_SUCCESS"))]
     damaged: list[str] = []
@@ -336,7 +335,7 @@ def _sha256(uri: str) -> str | None:
         return None
 
 
-def _photos(run: Run, manifest: dict[str, Any], n_photos: int) -> Check:
+def _photos(run: Run, manifest: Manifest, n_photos: int) -> Check:
     name = "photos embedded again"
     if n_photos == 0:
         return Check(name, "skipped", "none were asked for")
@@ -348,6 +347,6 @@ def _photos(run: Run, manifest: dict[str, Any], n_photos: int) -> Check:
         return Check(name, "skipped", str(compared))
     if compared.is_alike:
         return Check(name, "good", str(compared))
-    cache_uri = run.cache_uri(manifest["stages"]["embed"]["model_id"])
+    cache_uri = run.cache_uri(regions_cache(manifest.facts(EmbedFacts).model_id))
     repair = f"remove {cache_uri} and {run.uri} and {_START_AGAIN}: all photos go through the network again"
     return Check(name, "bad", str(compared), repair)

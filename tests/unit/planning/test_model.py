@@ -12,7 +12,7 @@ from prodseek.config import load_config
 from prodseek.errors import ConfigError
 from prodseek.planning.measure import Measured
 from prodseek.planning.model import Cluster, Plan, forecast, memory_bytes
-from prodseek.runs.store import STAGES
+from prodseek.runs.facts import STAGES
 from prodseek.runs.time_left import Pace
 
 CONFIG = load_config()

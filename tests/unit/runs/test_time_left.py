@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodseek.runs.store import STAGES, Store
+from prodseek.runs.facts import STAGES
+from prodseek.runs.store import Store
 from prodseek.runs.time_left import Pace, about, pace_before, seconds_left
 
 PACE = Pace("r", 100, {stage: 10.0 for stage in STAGES if stage != "gates"})

@@ -19,7 +19,8 @@ from prodseek.catalogue.photo_copies import copies_folder, copy_name, keep_copy
 from prodseek.errors import StoreError
 from prodseek.photos.decode import content_id
 from prodseek.runs.lock import LOCK, Holder, hold_root
-from prodseek.runs.store import STAGES, Run, Store, Summary
+from prodseek.runs.facts import STAGES
+from prodseek.runs.store import Run, Store, Summary
 from prodseek.upkeep.gc import Removal, choose_removals, find_removals, remove
 from prodseek.upkeep.survey import Survey, SurveyedCache, SurveyedRun, survey
 
@@ -39,7 +40,7 @@ def surveyed(states: str, latest: int | None = None, holder: Holder | None = Non
             names[letter],
             100 * n,
             is_latest=n == latest,
-            cache_keys=(("detections", f"model={n}"),) if letter == "f" else (),
+            caches=(CacheFolder("detections", f"model={n}"),) if letter == "f" else (),
         )
         for n, letter in enumerate(states, start=1)
     )
@@ -92,7 +93,7 @@ def test_rules_hold_for_any_root(states: str, latest: int, keep: int) -> None:
     assert not any(run.is_latest for run in found.runs if run not in staying)
     assert not found.runs or found.runs[-1] in staying
     for run in staying:
-        for kind, key in run.cache_keys:
+        for kind, key in run.caches:
             assert f"cache/{kind}/{key}" not in paths
 
 

@@ -15,7 +15,8 @@ from prodseek.report.records import About
 from prodseek.runs.columns import BOX_PX
 from prodseek.runs.gates import Breach
 from prodseek.runs.history import figures_of, read_history
-from prodseek.runs.store import STAGES, Run, Store
+from prodseek.runs.facts import STAGES
+from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import TABLES, table_schema
 from prodseek.spark.photos import one_photo_an_image
 from prodseek.spark.report.changes import changes_since

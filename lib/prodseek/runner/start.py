@@ -1,0 +1,93 @@
+"""Starting a command that works on a root: its log, its lock, Spark, and the run that it works on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from prodseek.config import Config
+from prodseek.errors import StoreError, explain_errors
+from prodseek.runner.commands import NIGHTLY, Accept, Catalog, ConfigFiles, Environment, Root, Settings, configured
+from prodseek.runner.night import run_night
+from prodseek.runner.open_run import open_run
+from prodseek.runner.progress import Console
+from prodseek.runner.prometheus import exported
+from prodseek.runner.stages import run_stage
+from prodseek.runs.lock import hold_root
+from prodseek.runs.logs import kept_log
+from prodseek.runs.store import Store
+from prodseek.spark.catalogue.rows import open_catalogue
+from prodseek.spark.failures import explaining_failures
+from prodseek.spark.night import Night
+from prodseek.spark.session import start_session
+
+
+def run_named(name: str, config: Config, accept: bool = False) -> None:
+    """Hold the root, start Spark and run one stage, or the whole night for NIGHTLY.
+
+    accept: publish the night whatever its gates say.
+    """
+    store = Store.at(config.store.root)
+    local_dirs = config.spark.conf.get("spark.local.dir")
+    with (
+        kept_log(store.root, as_json=config.logs.format == "json") as log,
+        exported(config, store, is_night=name == NIGHTLY) as metrics,
+        hold_root(store.root) as lock,
+        explaining_failures(store.root, local_dirs),
+    ):
+        console = Console(log, metrics)
+        if lock.taken_from is not None:
+            console.say(
+                f"{store.root} was held by {lock.taken_from}, which is no longer at work: taken over", level="warning"
+            )
+        mended = store.mend_latest()
+        if mended is not None:
+            console.say(mended, level="warning")
+        open_catalogue(config.catalog)  # one that is not there is said before Spark has started
+        with console.starting():
+            spark = start_session(config.spark, f"prodseek {name}")
+        try:
+            opened = open_run(spark, config)
+            lock.name_run(opened.run.run_id)
+            console.name_run(opened.run)
+            _say_schemas(store, console)
+            night = Night.of(spark, config, opened.run)
+            if name == NIGHTLY:
+                run_night(night, opened, console, accept)
+            elif opened.run.is_finished:
+                console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
+            else:
+                console.tell("run_opened", f"{name} alone, of {config.catalog.uri}", {})
+                run_stage(night, name, console)
+        finally:
+            spark.stop()
+
+
+def _say_schemas(store: Store, console: Console) -> None:
+    """Say why nothing is taken over from the run that readers see, where that is so for its schemas."""
+    try:
+        latest = store.latest()
+    except StoreError:
+        return
+    try:
+        latest.require_schemas()
+    except StoreError as error:
+        console.say(f"nothing is taken over: {error}", level="warning")
+
+
+def main(name: str) -> None:
+    """The command line of `spark-submit jobs/NAME.py`."""
+
+    def command(
+        catalogue: Annotated[str | None, typer.Argument(metavar="CATALOG", help="As --catalog.")] = None,
+        catalog: Catalog = None,
+        root: Root = None,
+        environment: Environment = None,
+        config_files: ConfigFiles = None,
+        settings: Settings = None,
+        accept: Accept = False,
+    ) -> None:
+        run_named(name, configured(environment, config_files, settings, catalog or catalogue, root), accept)
+
+    explain_errors(lambda: typer.run(command))

@@ -1,0 +1,75 @@
+"""Similar products of every product, from the neighbour graph that the night has made already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+
+import pyarrow as pa
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from prodseek.runs.columns import BOX_PX
+from prodseek.runs.store import Run
+from prodseek.runs.tables import table_schema
+from prodseek.search.folding import fold
+from prodseek.spark.search.summary import BatchSummary
+from prodseek.spark.tables import computed_schema, read_table, spark_schema, write_table_at
+from prodseek.storage import files
+
+_PRODUCTS_PER_PARTITION = 4096
+
+
+def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> BatchSummary:
+    """For every product the k other products most like it: `search_results` whose query_id is the product.
+
+    From `neighbours` alone, edges between primary regions: a product has as many as they lead to, at most
+    `neighbours.k` for each of its photos. What shows a copy of one of its own photos is left out.
+    """
+    images = read_table(spark, run, "images").select("image_id", "product_id", "uri")
+    copies = read_table(spark, run, "duplicate_groups").select("image_id", "group_id").distinct()
+    listed = images.join(copies, "image_id", "left").withColumn("original", F.coalesce("group_id", "image_id"))
+    primary = read_table(spark, run, "detections").where("is_primary").select("detection_id", "image_id", *BOX_PX)
+    shown = primary.join(listed.drop("group_id"), "image_id")
+    asking = shown.select(F.col("product_id").alias("query_id"), F.col("detection_id").alias("asking_id"))
+    edges = read_table(spark, run, "neighbours").select(
+        F.col("detection_id").alias("asking_id"), F.col("neighbour_id").alias("detection_id"), "cosine_similarity"
+    )
+    own = listed.select(F.col("product_id").alias("query_id"), "original").distinct()
+    candidates = (
+        edges.join(asking, "asking_id")
+        .drop("asking_id")
+        .join(shown, "detection_id")
+        .where("product_id <> query_id")
+        .join(own, ["query_id", "original"], "left_anti")
+    )
+    n_products = images.select("product_id").distinct().count()
+    order = [F.col("query_id"), F.desc("cosine_similarity"), F.col("detection_id"), F.col("product_id"), F.col("uri")]
+    n_partitions = max(1, -(-n_products // _PRODUCTS_PER_PARTITION))
+    dealt = candidates.repartition(n_partitions, "query_id").sortWithinPartitions(*order)
+    hits = dealt.mapInArrow(partial(_fold_products, k=k), computed_schema("search_results"))
+    rows = {"search_results": write_table_at(hits, files.join(out, "search_results"), "search_results")}
+    written = spark.read.schema(spark_schema("search_results")).parquet(
+        files.spark_uri(files.join(out, "search_results"))
+    )
+    n_with = written.where("rank = 1").count()
+    facts = {"run_id": run.run_id, "products": n_products, "with_similar": n_with, "k": k}
+    line = (
+        f"{n_products} products, {n_products - n_with} of them unlike all others; {rows['search_results']} rows; {out}"
+    )
+    return BatchSummary(facts, rows, line)
+
+
+def _fold_products(batches: Iterator[pa.RecordBatch], k: int) -> Iterator[pa.RecordBatch]:
+    schema = pa.schema([field.with_nullable(True) for field in table_schema("search_results").arrow])
+    candidates = (row for batch in batches for row in batch.to_pylist())
+    for _, group in groupby(candidates, key=itemgetter("query_id")):
+        rows = list(group)
+        kept = fold(((row["product_id"], row["original"]) for row in rows), k)
+        hits = [
+            {**rows[place], "rank": rank, "visual_similarity": rows[place]["cosine_similarity"]}
+            for rank, place in enumerate(kept, start=1)
+        ]
+        yield pa.RecordBatch.from_pylist(hits, schema)
