@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.errors import StoreError
+
 N_EXAMPLES = 5
 
 _SHARES = ("max_reject_share", "max_odd_norm_share", "max_group_churn", "max_missing_share")
@@ -52,6 +54,19 @@ def find_breaches(figures: Iterable[Figure], limits: Mapping[str, float | None])
             sentence = f"gates.{figure.gate}: {written(figure.gate, figure.value)}, {allowed}; {figure.sentence}"
             found.append(Breach(figure.gate, figure.value, limit, sentence, figure.examples))
     return tuple(found)
+
+
+def refuse_failing_storage(n_unread: int, n_photos: int, limit: float | None, example: str | None = None) -> None:
+    """Stop a night that could not read more of its photos than it may have rejects, because then the storage fails.
+
+    limit: `gates.max_reject_share`. example: a photo and what its storage said. Raises StoreError.
+    """
+    if limit is not None and n_unread > limit * n_photos:
+        such_as = "" if example is None else f", such as: {example}"
+        raise StoreError(
+            f"{n_unread} of {n_photos} photos cannot be read, more than gates.max_reject_share = {limit:g} allows; their "
+            f"storage seems to fail{such_as}. Start the same command again when it works"
+        )
 
 
 def written(gate: str, value: float) -> str:
