@@ -6,25 +6,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.config import Config
 from prodseek.duplicates.features import WORKING_SIDE_PX
 from prodseek.duplicates.verification import at_working_size
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
-from prodseek.runs.store import Run
-from prodseek.spark.tables import read_table
+from prodseek.spark.night import Night
 
 Box = tuple[float, float, float, float]
-
-
-def photos_of(config: Config, run: Run) -> PhotoSource:
-    """Where the photos of the run's catalogue are read."""
-    run.require("reading photos", "ingest")
-    summary = run.summary("ingest")
-    return PhotoSource.of(config, "" if summary is None else str(summary.facts["base_uri"]), run.root)
 
 
 def look(uri: str, image_id: str, photos: PhotoSource, max_side_px: int) -> DecodedImage | None:
@@ -58,13 +49,13 @@ def shrunk_box(image: DecodedImage, box_px: Box) -> tuple[int, int, int, int]:
     return x1, y1, x2, y2
 
 
-def uris_of_images(spark: SparkSession, run: Run) -> DataFrame:
+def uris_of_images(night: Night) -> DataFrame:
     """image_id, uri: one for each image, the first by name."""
-    return read_table(spark, run, "images").groupBy("image_id").agg(F.min("uri").alias("uri"))
+    return night.table("images").groupBy("image_id").agg(F.min("uri").alias("uri"))
 
 
-def one_photo_an_image(spark: SparkSession, run: Run) -> DataFrame:
+def one_photo_an_image(night: Night) -> DataFrame:
     """Rows of `images`, one for each image_id: the first by product_id and uri."""
     first = Window.partitionBy("image_id").orderBy("product_id", "uri")
-    images = read_table(spark, run, "images").withColumn("place", F.row_number().over(first))
+    images = night.table("images").withColumn("place", F.row_number().over(first))
     return images.where("place = 1").drop("place")

@@ -11,17 +11,17 @@ from typing import Any
 import pyarrow as pa
 from pyspark import Accumulator
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from prodseek.catalogue.manifests import FAULT
 from prodseek.catalogue.photo_copies import copies_folder, held_photos, keep_copy
-from prodseek.config import Config
 from prodseek.errors import CatalogueError
 from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason, check_size, content_id
-from prodseek.runs.store import WORK, Run
+from prodseek.runs.store import WORK
 from prodseek.runs.tables import table_schema
 from prodseek.spark.catalogue.rows import PLACE
+from prodseek.spark.night import Night
 from prodseek.spark.tables import computed_schema
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
@@ -34,25 +34,26 @@ _BATCH_ROWS = 1024
 _TEXTS = (FAULT, "reason", "detail")
 
 
-def copy_held_photos(
-    spark: SparkSession, rows: DataFrame, config: Config, run: Run, n_copied: Accumulator[int]
-) -> DataFrame:
+def copy_held_photos(night: Night, rows: DataFrame, n_copied: Accumulator[int]) -> DataFrame:
     """The rows of `catalogue_rows` with image_id and n_bytes, or reason and detail, in place of where the photo stands.
 
     Photos that are not among the copies yet are added to them. Where no column names the photos, each is called like its
     product, and those of a product that has several `product_id#first digits of image_id`: whatever the order of the rows
     is, a photo keeps its name. Raises CatalogueError for a manifest that is damaged.
     """
+    catalog = night.config.catalog
+    if catalog.bytes_column is None:
+        raise ValueError("catalog.bytes_column is null: the manifest holds no photos to copy")
     copy = partial(
         _copied,
-        column=config.catalog.bytes_column,
-        folder=copies_folder(run.root),
-        limits=config.images.limits,
-        threads=config.ingest.read_threads,
+        column=catalog.bytes_column,
+        folder=copies_folder(night.run.root),
+        limits=night.config.images.limits,
+        threads=night.config.ingest.read_threads,
         n_copied=n_copied,
     )
     placed = rows.withColumn(PLACE, F.struct(f"{PLACE}.file_path", f"{PLACE}.row_index"))
-    uri = files.spark_uri(run.path(_HELD))
+    uri = files.spark_uri(night.run.path(_HELD))
     try:
         placed.mapInArrow(copy, computed_schema("images", *_TEXTS)).write.mode("overwrite").parquet(uri)
     except PySparkException as error:
@@ -60,8 +61,8 @@ def copy_held_photos(
         if damaged is None:
             raise
         raise CatalogueError(damaged[1]) from error
-    held = spark.read.parquet(uri)
-    if config.catalog.uri_column is not None:
+    held = night.spark.read.parquet(uri)
+    if catalog.uri_column is not None:
         return held
     n_photos = F.count(F.lit(1)).over(Window.partitionBy("product_id"))
     number = F.when(n_photos > 1, F.substring("image_id", 1, _NAME_DIGITS))

@@ -23,7 +23,7 @@ from prodseek.catalogue.manifests import (
 from prodseek.catalogue.photo_source import FileStamp, PhotoSource
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogueError, ConfigError, StoreError
-from prodseek.spark.tables import naming_damaged_files
+from prodseek.spark.tables import naming_damaged_files, only_row
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
 
@@ -81,7 +81,7 @@ def catalogue_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: in
     # Equal rows cancel out in one exclusive or; the sum of the other half of the bits does not let them.
     digest = F.md5(F.concat_ws("\x1f", *(F.coalesce(F.col(c).cast("string"), F.lit("\x00")) for c in stamped.columns)))
     high, low = (F.conv(F.substring(digest, start, 15), 16, 10).cast("decimal(38,0)") for start in (1, 16))
-    total = stamped.agg(F.count(F.lit(1)), F.sum(high), F.sum(low)).first()
+    total = only_row(stamped.agg(F.count(F.lit(1)), F.sum(high), F.sum(low)))
     return hashlib.sha256("|".join(str(value) for value in total).encode()).hexdigest()
 
 

@@ -1,0 +1,163 @@
+"""Rows of the catalogue with what their photos give: checked, read, hashed and decoded in Spark's tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+from pyspark import Accumulator
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from prodseek.catalogue.manifests import FAULT
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.photos.decode import ImageRejected, RejectReason, content_id, decode_image, pixel_hash
+from prodseek.photos.hashes import pdq_hash
+from prodseek.runs.tables import table_schema
+from prodseek.spark.catalogue.held_photos import copy_held_photos
+from prodseek.spark.catalogue.poison_photos import Decoding, surviving_poison
+from prodseek.spark.night import Night
+from prodseek.spark.partitions import deal
+from prodseek.spark.tables import computed_schema
+from prodseek.storage.read_ahead import map_ahead
+from prodseek.storage.retries import n_retries
+
+# What copying has found of a photo that the manifest holds; of others nothing is known before they are read.
+_COPIED_COLUMNS = {"image_id": "string", "n_bytes": "long", "reason": "string", "detail": "string"}
+_REASON_COLUMNS = [("reason", pa.string()), ("detail", pa.string())]
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Reads the photos of rows in tasks. Counts are sums over all tasks; a task that Spark ran again counts again."""
+
+    photos: PhotoSource
+    read_threads: int
+    rows_per_partition: int
+    n_copied: Accumulator[int]
+    n_decoded: Accumulator[int]
+    n_retried: Accumulator[int]
+
+    @classmethod
+    def of(cls, night: Night, photos: PhotoSource) -> RowReader:
+        settings = night.config.ingest
+        counts = (night.spark.sparkContext.accumulator(0) for _ in range(3))
+        return cls(photos, settings.read_threads, settings.rows_per_partition, *counts)
+
+    def checked(self, night: Night, rows: DataFrame) -> DataFrame:
+        """The catalogue's rows with reason and detail where they cannot be used whatever their photo holds.
+
+        Photos that the manifest holds are copied out of it first.
+        """
+        if self.photos.copies is not None:
+            rows = copy_held_photos(night, rows, self.n_copied)
+        return _checked(rows)
+
+    def hashed(self, rows: DataFrame, n_rows: int) -> DataFrame:
+        """Rows with the hash and the size of their photo's bytes."""
+        read = partial(_read_rows, photos=self.photos, read_threads=self.read_threads, n_retried=self.n_retried)
+        return self._mapped(rows, n_rows, read)
+
+    def decoded(self, rows: DataFrame, n_rows: int) -> DataFrame:
+        """Rows with all that their photo gives."""
+        read = partial(
+            _read_rows,
+            photos=self.photos,
+            read_threads=self.read_threads,
+            n_retried=self.n_retried,
+            n_decoded=self.n_decoded,
+        )
+        return self._mapped(rows, n_rows, read)
+
+    def _mapped(self, rows: DataFrame, n_rows: int, read: partial[Iterator[pa.RecordBatch]]) -> DataFrame:
+        dealt = deal(rows, "uri", n_rows, self.rows_per_partition)
+        return dealt.mapInArrow(read, computed_schema("images", "reason", "detail"))
+
+
+def _checked(rows: DataFrame) -> DataFrame:
+    """Add reason and detail where a row cannot be used whatever its photo holds."""
+    if not _COPIED_COLUMNS.keys() <= set(rows.columns):
+        rows = rows.withColumns({name: F.lit(None).cast(kind) for name, kind in _COPIED_COLUMNS.items()})
+    is_usable = F.col("reason").isNull()
+    same_row = Window.partitionBy("product_id", "uri", is_usable).orderBy(F.to_json("attributes"), "image_id")
+    faults = (
+        F.when(F.col(FAULT).isNotNull(), F.col(FAULT))
+        .when(F.col("uri").isNull() & F.col("product_id").isNull(), "the row names neither uri nor product_id")
+        .when(F.col("uri").isNull(), "the row names no uri")
+        .when(F.col("product_id").isNull(), "the row names no product_id")
+    )
+    repeats = F.row_number().over(same_row) > 1
+    return (
+        rows.withColumn("fault", faults)
+        .withColumn("repeats", repeats)
+        .select(
+            "product_id",
+            "uri",
+            "attributes",
+            "image_id",
+            "n_bytes",
+            F.when(F.col("fault").isNotNull(), RejectReason.INVALID_ROW.value)
+            .when(~is_usable, F.col("reason"))
+            .when(F.col("repeats"), RejectReason.DUPLICATE_ROW.value)
+            .alias("reason"),
+            F.coalesce("fault", "detail", F.when(F.col("repeats"), "product_id and uri stand in an earlier row")).alias(
+                "detail"
+            ),
+        )
+    )
+
+
+def _read_rows(
+    batches: Iterator[pa.RecordBatch],
+    photos: PhotoSource,
+    read_threads: int,
+    n_retried: Accumulator[int],
+    n_decoded: Accumulator[int] | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """Read and hash the rows' photos; decode them too, and count them, where `n_decoded` is given."""
+    n_retries_before = n_retries()
+    schema = pa.schema([field.with_nullable(True) for field in table_schema("images").arrow])
+    for name, arrow_type in _REASON_COLUMNS:
+        schema = schema.append(pa.field(name, arrow_type))
+    decoded: list[str] | None = None if n_decoded is None else []
+    with surviving_poison(photos.limits) as decoding:
+        read = partial(_read_row, photos=photos, decoding=decoding, decoded=decoded)
+        for batch in batches:
+            yield pa.RecordBatch.from_pylist(list(map_ahead(read, batch.to_pylist(), read_threads)), schema)
+    n_retried.add(n_retries() - n_retries_before)
+    if n_decoded is not None and decoded:
+        n_decoded.add(len(decoded))
+
+
+def _read_row(
+    row: dict[str, Any], photos: PhotoSource, decoding: Decoding, decoded: list[str] | None
+) -> dict[str, Any]:
+    """A row with what its photo gives; the id of one that is decoded joins `decoded`, and without that none is."""
+    if row["reason"] is not None or (decoded is None and row["image_id"] is not None):
+        return row
+    try:
+        data = photos.read(row["uri"], row["image_id"])
+        read = {**row, "image_id": content_id(data), "n_bytes": len(data)}
+        if decoded is None:
+            return read
+        if photos.copies is not None and read["image_id"] != row["image_id"]:
+            raise ImageRejected(
+                RejectReason.CHANGED, f"its copy in {photos.copies} is damaged; `prodseek verify` names it"
+            )
+        decoded.append(read["image_id"])
+        with decoding(data):
+            image = decode_image(data, photos.limits)
+            pdq_hex, _ = pdq_hash(image.pixels)
+    except ImageRejected as rejected:
+        return {**row, "reason": rejected.reason.value, "detail": rejected.detail}
+    return {
+        **read,
+        "width_px": image.width_px,
+        "height_px": image.height_px,
+        "format": image.format,
+        "pdq_hash": pdq_hex,
+        "pixel_hash": pixel_hash(image.pixels),
+    }

@@ -1,0 +1,1 @@
+"""Fitting the projection and applying it, in Spark."""

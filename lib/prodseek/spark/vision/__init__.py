@@ -1,0 +1,1 @@
+"""One pass of the network over photos, in Spark."""
