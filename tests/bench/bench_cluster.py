@@ -32,11 +32,11 @@ from synthetic_run import PeakMemory, write_run
 from threadpoolctl import threadpool_limits
 
 from prodseek.cluster.groups import NOISE, coarse_size, hdbscan_groups, search_knn, umap_coordinates
-from prodseek.cluster.labels import Graph, carried, nested, settled
+from prodseek.cluster.labels import Graph, LevelLabels, labels_of_night
 from prodseek.cluster.stable_ids import Content, match_groups
 from prodseek.config import Config, load_config
 from prodseek.jobs import cluster, index, neighbours
-from prodseek.runs.store import Summary
+from prodseek.spark.night import Night
 from prodseek.spark.session import start_session
 from prodseek.spark.tables import read_table
 
@@ -52,12 +52,9 @@ def levels(vectors: Vectors, config: Config, last: Levels | None = None, seed: i
     """Fine and coarse labels as the stage gives them, from settings with some changed."""
     settings = config.cluster.model_copy(update=changed)
     k = config.neighbours.k + 1
-    indices, distances = search_knn(vectors, k, seed)
-    place = np.nonzero(indices != np.arange(len(vectors))[:, None])
-    graph = Graph(place[0], indices[place].astype(np.int64), 1 - distances[place], len(vectors))
+    nearest = search_knn(vectors, k, seed)
     coordinates = umap_coordinates(
-        indices,
-        distances,
+        *nearest,
         vectors,
         settings.n_components,
         min(k, settings.n_neighbors),
@@ -65,13 +62,10 @@ def levels(vectors: Vectors, config: Config, last: Levels | None = None, seed: i
         seed,
     )
     coarse = coarse_size(len(vectors), settings.min_cluster_size, settings.coarse_min_cluster_size)
-    sizes = settings.min_cluster_size, coarse
-    groups = hdbscan_groups(coordinates, *sizes, settings.min_samples)
-    fine, coarse = groups.fine, groups.coarse
-    if last is not None:
-        fine, coarse = (carried(old, new, sizes[0]) for old, new in zip(last, (fine, coarse), strict=True))
-    fine = settled(graph, fine)
-    return fine, settled(graph, nested(fine, coarse))
+    groups = hdbscan_groups(coordinates, settings.min_cluster_size, coarse, settings.min_samples)
+    known = None if last is None else LevelLabels(*last)
+    labels = labels_of_night(Graph.of_nearest(nearest), groups, known, settings.min_cluster_size)
+    return labels.fine, labels.coarse
 
 
 def on_the_vectors(vectors: Vectors, config: Config) -> Levels:
@@ -194,13 +188,13 @@ def measured(spark: SparkSession, config: Config, n_regions: int, fit_rows: int)
     with tempfile.TemporaryDirectory() as root:
         run = write_run(Path(root), ids, vectors)
         write_photos(run, ids)
-        run.write_summary(Summary("project", facts={"projection_id": "synthetic"}))
         del vectors
-        index.run(spark, config, run)
-        neighbours.run(spark, config, run)
+        night = Night.of(spark, config, run)
+        run.write_summary(index.run(night))
+        run.write_summary(neighbours.run(night))
         started = time.monotonic()
         with PeakMemory() as memory:
-            summary = cluster.run(spark, config, run)
+            summary = cluster.run(night)
         seconds = time.monotonic() - started
         found = read_table(spark, run, "curation_groups").orderBy("detection_id").toArrow()
         order = np.argsort(ids)
@@ -210,7 +204,7 @@ def measured(spark: SparkSession, config: Config, n_regions: int, fit_rows: int)
             # The chance that AMI is adjusted for is a sum over all pairs of a group and a kind.
             agreement = v_measure_score if n_regions > MOST_FOR_AMI else adjusted_mutual_info_score
             agreements.append(f"{agreement(truth[order], labels):.3f}{' (V)' if agreement is v_measure_score else ''}")
-    share = summary.facts["in_no_group"] / n_regions
+    share = (summary.facts.visual.in_no_group or 0) / n_regions
     return [f"{seconds:.0f}", f"{memory.peak_bytes / 2**30:.1f}", *agreements, f"{share:.3f}"]
 
 

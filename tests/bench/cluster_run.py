@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from prodseek.cluster.groups import search_knn
+from prodseek.runs.facts import IngestFacts
 from prodseek.runs.store import Run, Summary
 from prodseek.runs.tables import table_schema
 
@@ -65,7 +66,7 @@ def write_photos(run: Run, ids: NDArray[np.int64], copies: Mapping[int, int] | N
         for number, original in members.items()
     ]
     _write_table(run, "duplicate_groups", pa.Table.from_pylist(grouped, table_schema("duplicate_groups").arrow))
-    run.write_summary(Summary("ingest", facts={"base_uri": "nowhere"}))
+    run.write_summary(Summary(IngestFacts(input_rows=len(ids), base_uri="nowhere")))
 
 
 def write_graph(run: Run, ids: NDArray[np.int64], vectors: NDArray[np.float32], k: int) -> None:

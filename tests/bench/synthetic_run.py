@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from prodseek.runs.facts import ProjectFacts
 from prodseek.runs.store import Run, Store, Summary
 
 _ROWS_PER_FILE = 131_072
@@ -57,7 +58,7 @@ def write_run(
         )
         for table, content in (("embeddings", embeddings), ("detections", detections)):
             pq.write_table(content, run.path(table, f"part-{start:010d}.parquet"), compression="zstd")
-    run.write_summary(Summary("project", facts={"projection_id": projection_id}))
+    run.write_summary(Summary(ProjectFacts(projection_id=projection_id)))
     return run
 
 

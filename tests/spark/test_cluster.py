@@ -16,8 +16,12 @@ from prodseek.index.ivf import assign_cells
 from prodseek.index.shards import quantizer_from_bytes
 from prodseek.index.stored import index_manifest, read_trained
 from prodseek.jobs import cluster, index
-from prodseek.runs.store import Run, Store, Summary
-from prodseek.spark.cluster import fit
+from prodseek.runs.columns import VISUAL
+from prodseek.runs.facts import ClusterFacts, GroupedFacet
+from prodseek.runs.manifest import Manifest
+from prodseek.runs.store import Run, Store
+from prodseek.spark.cluster.fit import sampled
+from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
 from prodseek.spark.tables import read_table
 
@@ -37,21 +41,21 @@ def catalogue(seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @pytest.fixture
 def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[no-untyped-def]
-    """Cluster regions in a run of a store under tmp_path and publish it."""
+    """Cluster regions in a run of a store under tmp_path and publish it; gives the run and the facts of `visual`."""
 
     def run_night(  # type: ignore[no-untyped-def]
         day: int, ids, vectors, *settings: str, root: str = "root", copies=None, indexed: bool = False, n_files: int = 2
-    ) -> tuple[Run, Summary]:
+    ) -> tuple[Run, GroupedFacet]:
         run = write_run(tmp_path / root, ids, vectors, f"202601{day:02d}T000000Z-{day:08d}", n_files=n_files)
         write_photos(run, ids, copies)
         write_graph(run, ids, vectors, K)
         config = make_config(tmp_path, tmp_path / root, "cluster.n_components=4", *settings)
+        night = Night.of(spark, config, run)
         if indexed:
-            run.write_summary(index.run(spark, config, run))
-        summary = cluster.run(spark, config, run)
-        run.write_summary(summary)
-        Store(run.root).publish(run, {"run_id": run.run_id})
-        return run, summary
+            run.write_summary(index.run(night))
+        run.write_summary(cluster.run(night))
+        Store(run.root).publish(run, Manifest(run_id=run.run_id))
+        return run, run.facts(ClusterFacts).visual
 
     return run_night
 
@@ -62,7 +66,7 @@ def contents(spark: SparkSession, run: Run, name: str) -> list[dict[str, object]
 
 
 def groups_of(spark: SparkSession, run: Run) -> dict[int, dict[str, object]]:
-    return {row["detection_id"]: row for row in contents(spark, run, "curation_groups") if row["facet"] == "visual"}
+    return {row["detection_id"]: row for row in contents(spark, run, "curation_groups") if row["facet"] == VISUAL}
 
 
 def labels_of(found: dict[int, dict[str, object]], ids: np.ndarray, column: str = "group_id") -> list[str]:
@@ -89,9 +93,9 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
     copies = {**dict.fromkeys(odd[1:].tolist(), int(odd[0])), 777_500_000: int(ids[0])}
     rows = np.r_[ids, odd, 777_500_000], np.r_[vectors, np.repeat(-vectors[:1], 20, axis=0), vectors[:1]]
 
-    first, summary = night_of(1, *rows, copies=copies)
+    first, facts = night_of(1, *rows, copies=copies)
     found = groups_of(spark, first)
-    assert len(found) == len(rows[0]) and summary.facts["fitted_regions"] == len(ids) + 1
+    assert len(found) == len(rows[0]) and facts.fitted_regions == len(ids) + 1
     assert adjusted_mutual_info_score(truth, labels_of(found, ids, "coarse_group_id")) > 0.9
     for row in found.values():
         assert (row["group_id"] is None) == (row["membership"] == 0) and 0 <= row["membership"] <= 1
@@ -114,20 +118,20 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
     spark.conf.set("spark.sql.shuffle.partitions", 8)
     assert all(contents(spark, first, name) == contents(spark, cut, name) for name in TABLES)
 
-    same, summary = night_of(2, *rows, copies=copies)
-    assert summary.facts["changed_since"] == 0 and "carried" in summary.facts["how"]
+    same, facts = night_of(2, *rows, copies=copies)
+    assert facts.changed_since == 0 and "carried" in facts.how
     assert all(contents(spark, first, name) == contents(spark, same, name) for name in TABLES[:3])
     assert {row["event"] for row in contents(spark, same, "group_lineage")} == {"continued"}
 
     new_ids, new_vectors, new_truth = catalogue(seed=1)
     stay, come = np.arange(len(ids)) % 12 > 0, np.arange(len(ids)) % 12 == 5
-    changed, summary = night_of(
+    changed, facts = night_of(
         3,
         np.r_[rows[0][len(ids) :], ids[stay], new_ids[come]],
         np.r_[rows[1][len(ids) :], vectors[stay], new_vectors[come]],
         copies={number: of for number, of in copies.items() if number != 777_500_000},
     )
-    assert summary.facts["changed_since"] == (~stay).sum() + come.sum()
+    assert facts.changed_since == (~stay).sum() + come.sum()
     before, now = groups_of(spark, same), groups_of(spark, changed)
     was, kept = (np.array(labels_of(night, ids[stay])) for night in (before, now))
     # Groups that are left with fewer than three regions are given up.
@@ -142,17 +146,17 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
             row["group_id"] for row in contents(spark, run, "curation_summary")
         }
 
-    other, summary = night_of(4, new_ids, new_vectors)
-    assert summary.facts["how"].startswith("fitted, for ") and summary.facts["changed_since"] == 0
+    other, facts = night_of(4, new_ids, new_vectors)
+    assert facts.how.startswith("fitted, because ") and facts.changed_since == 0
     assert {"born", "retired"} <= {row["event"] for row in contents(spark, other, "group_lineage")}
 
 
 def test_a_sample_gives_the_groups_of_the_whole_in_every_facet(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
     ids, vectors, truth = catalogue()
     settings = ("cluster.fit_rows=96", "cluster.coarse_min_cluster_size=8")
-    run, summary = night_of(1, ids, vectors, *settings, "cluster.facets=[visual, colour]", indexed=True)
+    run, facts = night_of(1, ids, vectors, *settings, "cluster.facets=[visual, colour]", indexed=True)
     found = groups_of(spark, run)
-    assert summary.facts["fitted_regions"] == 96 and len(found) == len(ids)
+    assert facts.fitted_regions == 96 and len(found) == len(ids)
     assert adjusted_mutual_info_score(truth, labels_of(found, ids, "coarse_group_id")) > 0.9
     rows = contents(spark, run, "curation_groups")
     assert {row["facet"] for row in rows} == {"visual", "colour"} and len(rows) == 2 * len(ids)
@@ -164,8 +168,8 @@ def test_a_sample_gives_the_groups_of_the_whole_in_every_facet(spark: SparkSessi
 
     assert alone_share(places_of(spark, run, ids), truth) < 0.05
 
-    again, summary = night_of(2, ids, vectors, *settings, indexed=True)
-    assert "carried" in summary.facts["how"]
+    again, facts = night_of(2, ids, vectors, *settings, indexed=True)
+    assert "carried" in facts.how
     assert found == groups_of(spark, again)
 
 
@@ -175,9 +179,10 @@ def test_every_cell_is_in_the_sample(spark: SparkSession, tmp_path: Path, make_c
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     ids = rng.permutation(10**6)[: len(vectors)].astype(np.int64)
     run = write_run(tmp_path / "root", ids, vectors)
-    index.run(spark, make_config(tmp_path, tmp_path / "root"), run)
+    night = Night.of(spark, make_config(tmp_path, tmp_path / "root"), run)
+    index.run(night)
     standing = spark.createDataFrame(pa.table({"detection_id": ids, "product_id": ids.astype(str)}))
-    chosen = fit._sampled(spark, run, standing, 1200).toArrow()
+    chosen = sampled(night, standing, 1200).toArrow()
     assert chosen.num_rows == 1200 and index_manifest(run).nlist == 512
     cells = assign_cells(vectors, quantizer_from_bytes(read_trained(run)[0]), 1).cells[:, 0]
     sampled = cells[np.isin(ids, chosen.column("detection_id").to_numpy())]
@@ -187,6 +192,6 @@ def test_every_cell_is_in_the_sample(spark: SparkSession, tmp_path: Path, make_c
 @pytest.mark.parametrize("n_rows", [1, 5])
 def test_a_handful_of_regions(spark: SparkSession, night_of, n_rows: int) -> None:  # type: ignore[no-untyped-def]
     ids, vectors, _ = catalogue()
-    run, summary = night_of(1, ids[:n_rows], vectors[:n_rows])
+    run, facts = night_of(1, ids[:n_rows], vectors[:n_rows])
     assert np.isfinite(places_of(spark, run, ids[:n_rows])).all()
-    assert len(groups_of(spark, run)) == n_rows == summary.facts["grouped_regions"]
+    assert len(groups_of(spark, run)) == n_rows == facts.grouped_regions

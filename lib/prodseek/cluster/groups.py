@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 NOISE = -1
 # UMAP's spectral start needs more points than dimensions and a graph worth the name; below this a group is a guess.
 MIN_ROWS = 5
-# So many coarse groups, or more, a catalogue has room for: in a small one they may be smaller than elsewhere.
+# A catalogue has room for at least this many coarse groups: in a small one they may be smaller than elsewhere.
 MIN_COARSE_GROUPS = 40
 # Up to here comparing all with all is quicker than compiling NN-descent.
 EXACT_ROWS = 8192
+
+# A graph as `knn_matrix` gives it: each row's nearest, (N, k) int32, and their cosine distances, (N, k) float32.
+Nearest = tuple[NDArray[np.int32], NDArray[np.float32]]
+# A group of a facet: its level, and its label there.
+GroupKey = tuple[str, int]
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ def knn_matrix(
     cosine: NDArray[np.float32],
     n_rows: int,
     k: int,
-) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+) -> Nearest:
     """An edge list as UMAP wants its neighbours: itself first, then the k - 1 nearest.
 
     edge_rows, edge_neighbour_rows: (E,) row indices; cosine: (E,) similarity. Returns indices (n_rows, k) int32, -1 where a
@@ -128,7 +133,7 @@ def _keep_compiled() -> None:
             return
 
 
-def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> Nearest:
     """The neighbours of vectors that have no graph, as `knn_matrix` gives them: themselves first.
 
     vectors: (N, d) unit length. k: at most N are found. Exact up to EXACT_ROWS, else NN-descent (Dong, Charikar and Li 2011)

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from prodseek.cluster.groups import NOISE
+from prodseek.cluster.groups import NOISE, Groups, Nearest
+from prodseek.runs.columns import COARSE, FINE
 
 Labels = NDArray[np.int32]
 # A vote may set off the next one; where they go round in circles, this ends it.
@@ -23,6 +24,44 @@ class Graph:
     neighbours: NDArray[np.int64]
     cosine: NDArray[np.float32]
     n_rows: int
+
+    @classmethod
+    def of_nearest(cls, nearest: Nearest) -> Graph:
+        """The edges from each row to its nearest, those to itself left out."""
+        indices, distances = nearest
+        n_rows = len(indices)
+        place = np.nonzero((indices >= 0) & (indices != np.arange(n_rows)[:, None]))
+        return cls(place[0], indices[place].astype(np.int64), 1 - distances[place], n_rows)
+
+
+@dataclass(frozen=True)
+class LevelLabels:
+    """The same rows' labels at both levels, nested. fine, coarse: (N,) int32."""
+
+    fine: Labels
+    coarse: Labels
+
+    @property
+    def by_level(self) -> dict[str, Labels]:
+        return {FINE: self.fine, COARSE: self.coarse}
+
+    @property
+    def parents(self) -> dict[int, int]:
+        """fine label -> the coarse label that it lies in, in order of the fine labels."""
+        fine, first = np.unique(self.fine, return_index=True)
+        pairs = zip(fine.tolist(), self.coarse[first].tolist(), strict=True)
+        return {label: parent for label, parent in pairs if label != NOISE}
+
+
+@dataclass(frozen=True)
+class Belonging:
+    """How each row belongs to its group. membership: (N,) float32, 0..1, its neighbours' share in the group; 0 in none.
+
+    nearest: (N,) int32, for a row in no group the group that most of its neighbours are in; else NOISE.
+    """
+
+    membership: NDArray[np.float32]
+    nearest: Labels
 
 
 @dataclass(frozen=True)
@@ -59,6 +98,27 @@ def votes(graph: Graph, labels: Labels) -> Votes:
     own[row_of[is_own]] = cast.data[is_own]
     shares = [np.divide(part, total, out=np.zeros_like(part), where=total > 0) for part in (most, own)]
     return Votes(label, shares[0].astype(np.float32), shares[1].astype(np.float32))
+
+
+def belonging(graph: Graph, labels: Labels) -> Belonging:
+    """How each row belongs to its group. labels: (N,). A row without neighbours belongs to its group wholly."""
+    cast = votes(graph, labels)
+    is_alone = np.bincount(graph.rows, minlength=graph.n_rows) == 0
+    membership = np.where(labels == NOISE, 0.0, np.where(is_alone, 1.0, cast.own_share)).astype(np.float32)
+    return Belonging(membership, np.where(labels == NOISE, cast.label, NOISE))
+
+
+def labels_of_night(graph: Graph, fitted: Groups, last: LevelLabels | None, min_size: int) -> LevelLabels:
+    """A night's labels: those of tonight's fit, or last night's groups, which go on as `carried` says.
+
+    graph, fitted: N rows. last: (N,) last night's labels of these rows; None where nothing goes on.
+    """
+    fine, coarse = fitted.fine, fitted.coarse
+    if last is not None:
+        fine = carried(last.fine, fine, min_size)
+        coarse = carried(last.coarse, coarse, min_size)
+    fine = settled(graph, fine)
+    return LevelLabels(fine, settled(graph, nested(fine, coarse)))
 
 
 def settled(graph: Graph, labels: Labels) -> Labels:

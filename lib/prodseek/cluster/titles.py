@@ -113,7 +113,7 @@ def _most_common(categories: Iterable[str | None]) -> str | None:
 
 def _telling_words(groups: Mapping[Key, Sequence[MemberFacts]]) -> dict[Key, list[str]]:
     """Words that at least a third of a group's titles hold and other groups' titles do not (TF-IDF), best first."""
-    # Here, for importing it takes seconds.
+    # Here, because importing it takes seconds.
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     labels = sorted(groups)

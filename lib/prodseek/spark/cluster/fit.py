@@ -1,60 +1,97 @@
-"""The regions that curation groups are fitted on, and the fit: what of the stage cluster is bounded, and on the driver."""
+"""The fit of curation groups on a bounded number of regions, on the driver."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from pyspark import Broadcast
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek.cluster.groups import Groups, coarse_size, hdbscan_groups, knn_matrix, search_knn, umap_coordinates
+from prodseek.cluster.groups import (
+    Groups,
+    Nearest,
+    coarse_size,
+    hdbscan_groups,
+    knn_matrix,
+    search_knn,
+    umap_coordinates,
+)
 from prodseek.cluster.labels import Graph
-from prodseek.config import ClusterConfig, Config
 from prodseek.index.ivf import assign_cells
 from prodseek.index.shards import quantizer_from_bytes
 from prodseek.index.stored import read_trained
-from prodseek.jobs.index import facet_vectors
 from prodseek.runs.columns import VISUAL
-from prodseek.runs.store import Run
 from prodseek.spark.arrow import batch_of, ids_of, vectors_of
-from prodseek.spark.tables import read_table
-
-# A graph as `knn_matrix` gives it: indices and cosine distances.
-Nearest = tuple[NDArray[np.int32], NDArray[np.float32]]
-
-
-class Fitted(NamedTuple):
-    """Groups and the graph they are in, which `nearest` holds row by row."""
-
-    graph: Graph
-    groups: Groups
-    nearest: Nearest
+from prodseek.spark.cluster.primary_regions import standing_regions
+from prodseek.spark.night import Night
+from prodseek.spark.tables import facet_vectors
 
 
 @dataclass(frozen=True)
 class FittedRegions:
-    """The regions that groups are fitted on, ordered by id. vectors: (N, d). is_sample: there are more."""
+    """The regions that a facet's groups are fitted on, ordered by id. vectors: (N, d). is_sample: there are more."""
 
+    facet: str
     detection_ids: NDArray[np.int64]
     product_ids: list[str]
     vectors: NDArray[np.float32]
     is_sample: bool
 
+    @property
+    def n_rows(self) -> int:
+        return len(self.detection_ids)
 
-def collect(spark: SparkSession, run: Run, regions: DataFrame, facet: str, settings: ClusterConfig) -> FittedRegions:
-    """One region for each photo and its copies: all of them, or a sample of `fit_rows`."""
-    standing = regions.where("image_id = standing_image_id").select("detection_id", "product_id")
-    vectors = facet_vectors(spark, run, facet)
-    is_sample = standing.count() > settings.fit_rows
-    chosen = _sampled(spark, run, standing, settings.fit_rows) if is_sample else standing
+    def id_frame(self, spark: SparkSession) -> DataFrame:
+        """Their detection_id."""
+        return spark.createDataFrame(pa.table({"detection_id": self.detection_ids}))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Groups of regions, the graph that they were found in, and the same graph row by row, `nearest`."""
+
+    regions: FittedRegions
+    graph: Graph
+    nearest: Nearest
+    groups: Groups
+
+
+def fit_groups(night: Night, regions: DataFrame, facet: str) -> Fit:
+    """The groups of one region for each photo and its copies: of all of them, or of a sample of `cluster.fit_rows`.
+
+    regions: as `primary_regions` gives them.
+    """
+    fitted = _fitted_regions(night, regions, facet)
+    settings, k, seed = night.config.cluster, night.config.neighbours.k + 1, night.config.seed
+    graph, nearest = _graph(night, fitted, k)
+    coordinates = umap_coordinates(
+        *nearest,
+        fitted.vectors,
+        settings.n_components,
+        min(settings.n_neighbors, k),
+        settings.min_dist,
+        seed,
+    )
+    coarse = coarse_size(fitted.n_rows, settings.min_cluster_size, settings.coarse_min_cluster_size)
+    groups = hdbscan_groups(coordinates, settings.min_cluster_size, coarse, settings.min_samples)
+    return Fit(fitted, graph, nearest, groups)
+
+
+def _fitted_regions(night: Night, regions: DataFrame, facet: str) -> FittedRegions:
+    n_rows = night.config.cluster.fit_rows
+    whole = standing_regions(regions).select("detection_id", "product_id")
+    vectors = facet_vectors(night.spark, night.run, facet)
+    is_sample = whole.count() > n_rows
+    chosen = sampled(night, whole, n_rows) if is_sample else whole
     table = chosen.join(vectors, "detection_id").orderBy("detection_id").toArrow()
     return FittedRegions(
+        facet,
         ids_of(table.column("detection_id")),
         table.column("product_id").to_pylist(),
         vectors_of(table.column("vector")),
@@ -62,15 +99,15 @@ def collect(spark: SparkSession, run: Run, regions: DataFrame, facet: str, setti
     )
 
 
-def _sampled(spark: SparkSession, run: Run, standing: DataFrame, n_rows: int) -> DataFrame:
+def sampled(night: Night, whole: DataFrame, n_rows: int) -> DataFrame:
     """n_rows of the regions, stratified by the cells of the index so that rare looks survive.
 
-    Half of the places are dealt to all cells equally, the rest in proportion to what they hold. Ids are hashes: the lowest of a
-    cell are a random sample, and the same one every time.
+    Half of the places are dealt to all cells equally, the rest in proportion to what they hold. Ids are hashes: the
+    lowest of a cell are a random sample, and the same one every time. whole: detection_id, product_id.
     """
-    trained, manifest = read_trained(run)
-    shared = spark.sparkContext.broadcast(trained)
-    cells = standing.join(facet_vectors(spark, run, VISUAL), "detection_id").mapInArrow(
+    trained, manifest = read_trained(night.run)
+    shared = night.spark.sparkContext.broadcast(trained)
+    cells = whole.join(facet_vectors(night.spark, night.run, VISUAL), "detection_id").mapInArrow(
         partial(_cells, shared=shared), "detection_id long, cell int"
     )
     of_cell = Window.partitionBy("cell")
@@ -82,12 +119,12 @@ def _sampled(spark: SparkSession, run: Run, standing: DataFrame, n_rows: int) ->
         .withColumn("size", F.count(F.lit(1)).over(of_cell))
         .orderBy(F.when(is_dealt, 0.0).otherwise(F.col("place") / F.col("size")), "place", "detection_id")
         .limit(n_rows)
-        .join(standing, "detection_id")
+        .join(whole, "detection_id")
         .select("detection_id", "product_id")
     )
 
 
-def _cells(batches: Iterator[pa.RecordBatch], shared: Any) -> Iterator[pa.RecordBatch]:
+def _cells(batches: Iterator[pa.RecordBatch], shared: Broadcast[bytes]) -> Iterator[pa.RecordBatch]:
     quantizer = quantizer_from_bytes(shared.value)
     for batch in batches:
         if batch.num_rows:
@@ -95,39 +132,23 @@ def _cells(batches: Iterator[pa.RecordBatch], shared: Any) -> Iterator[pa.Record
             yield batch_of(detection_id=batch.column("detection_id"), cell=cells)
 
 
-def fit_groups(spark: SparkSession, config: Config, run: Run, fitted: FittedRegions, facet: str) -> Fitted:
-    """The graph of the fitted regions and the groups in it.
+def _graph(night: Night, fitted: FittedRegions, k: int) -> tuple[Graph, Nearest]:
+    """The graph of the fitted regions, k columns a row, the row itself among them.
 
-    The stage `neighbours` made the graph of `visual`. A sample tears it: of sixteen neighbours few are in the sample. Then, and
-    for other facets, the neighbours among what is fitted are searched.
+    The stage `neighbours` made the graph of `visual`. A sample tears it: of sixteen neighbours few are in the sample.
+    Then, and for other facets, the neighbours among what is fitted are searched.
     """
-    n_rows, settings, k = len(fitted.detection_ids), config.cluster, config.neighbours.k + 1
-    if facet == VISUAL and not fitted.is_sample:
-        graph = _stored_graph(spark, run, fitted)
-        indices, distances = knn_matrix(graph.rows, graph.neighbours, graph.cosine, n_rows, k)
-    else:
-        indices, distances = search_knn(fitted.vectors, k, config.seed)
-        place = np.nonzero((indices >= 0) & (indices != np.arange(n_rows)[:, None]))
-        graph = Graph(place[0], indices[place].astype(np.int64), 1 - distances[place], n_rows)
-    coordinates = umap_coordinates(
-        indices,
-        distances,
-        fitted.vectors,
-        settings.n_components,
-        min(settings.n_neighbors, k),
-        settings.min_dist,
-        config.seed,
-    )
-    coarse = coarse_size(n_rows, settings.min_cluster_size, settings.coarse_min_cluster_size)
-    groups = hdbscan_groups(coordinates, settings.min_cluster_size, coarse, settings.min_samples)
-    return Fitted(graph, groups, (indices, distances))
+    if fitted.facet == VISUAL and not fitted.is_sample:
+        graph = _stored_graph(night, fitted)
+        return graph, knn_matrix(graph.rows, graph.neighbours, graph.cosine, fitted.n_rows, k)
+    nearest = search_knn(fitted.vectors, k, night.config.seed)
+    return Graph.of_nearest(nearest), nearest
 
 
-def _stored_graph(spark: SparkSession, run: Run, fitted: FittedRegions) -> Graph:
-    ids = fitted.detection_ids
-    among = spark.createDataFrame(pa.table({"detection_id": ids}))
+def _stored_graph(night: Night, fitted: FittedRegions) -> Graph:
+    ids, among = fitted.detection_ids, fitted.id_frame(night.spark)
     edges = (
-        read_table(spark, run, "neighbours")
+        night.table("neighbours")
         .join(among, "detection_id", "left_semi")
         .join(among.withColumnRenamed("detection_id", "neighbour_id"), "neighbour_id", "left_semi")
         .select("detection_id", "neighbour_id", "cosine_similarity")
@@ -135,4 +156,4 @@ def _stored_graph(spark: SparkSession, run: Run, fitted: FittedRegions) -> Graph
         .toArrow()
     )
     rows, neighbours = (np.searchsorted(ids, ids_of(edges.column(name))) for name in ("detection_id", "neighbour_id"))
-    return Graph(rows, neighbours, edges.column("cosine_similarity").to_numpy(), len(ids))
+    return Graph(rows, neighbours, edges.column("cosine_similarity").to_numpy(), fitted.n_rows)

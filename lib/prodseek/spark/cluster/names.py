@@ -7,58 +7,50 @@ from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, StructType
 
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.cluster.colours import dominant_colour
+from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.textures import texture_word
 from prodseek.cluster.titles import MemberFacts
 from prodseek.runs.columns import BOX_PX
-from prodseek.runs.store import Run
+from prodseek.runs.facts import CacheFolder
 from prodseek.spark.batch_cache import kept
+from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
 from prodseek.spark.photos import look, shrunk_box
-from prodseek.spark.tables import read_table
 
-# A group is named by this many of its members; the photos of some are looked at, at this size.
+# How many members a group is named by, the photos of how many are looked at, and at what size.
 _NAMED_MEMBERS = 12
 _LOOKED_AT_MEMBERS = 6
 _LOOK_SIDE_PX = 96
 _PHOTOS_PER_PARTITION = 256
 
-# Raise it when a region would be seen as of another colour or texture: what was kept of earlier nights is then seen anew.
+# Raise it when a region gets another colour or texture: then what earlier nights kept is looked at anew.
 _LOOKS_VERSION = 1
-LOOKS_CACHE = ("looks", f"version={_LOOKS_VERSION},side_px={_LOOK_SIDE_PX}")
+LOOKS_CACHE = CacheFolder("looks", f"version={_LOOKS_VERSION},side_px={_LOOK_SIDE_PX}")
 _LOOKS = StructType().add("detection_id", "long").add("rgb", ArrayType(IntegerType())).add("texture", "string")
 
-GroupKey = tuple[str, int]
 
+def member_facts(night: Night, in_groups: DataFrame) -> dict[GroupKey, list[MemberFacts]]:
+    """Class, category, title, colour, texture and size of a few members of every group.
 
-def member_facts(
-    spark: SparkSession, run: Run, long: DataFrame, photos: PhotoSource
-) -> dict[GroupKey, list[MemberFacts]]:
-    """Class, category, title, colour, texture and size of a few members of every group."""
+    in_groups: as `in_groups_by_level` gives it.
+    """
     first = Window.partitionBy("level", "label").orderBy("detection_id")
-    members = long.withColumn("place", F.row_number().over(first)).where(F.col("place") <= _NAMED_MEMBERS).cache()
+    members = in_groups.withColumn("place", F.row_number().over(first)).where(F.col("place") <= _NAMED_MEMBERS).cache()
     best = Window.partitionBy("image_id").orderBy(F.desc("score"), "detection_id")
     detected = (
-        read_table(spark, run, "detections")
+        night.table("detections")
         .where("kind = 'detection'")
         .withColumn("place", F.row_number().over(best))
         .where("place = 1")
         .select("image_id", F.col("class_name").alias("detected"))
     )
-    columns = ["detection_id", "image_id", "uri", *BOX_PX]
-    looked_at = members.where(F.col("place") <= _LOOKED_AT_MEMBERS).select(*columns).distinct()
-
-    def look_at(todo: DataFrame, n_todo: int) -> DataFrame:
-        dealt = deal(todo, "detection_id", n_todo, _PHOTOS_PER_PARTITION)
-        return dealt.mapInArrow(partial(_looks, photos=photos), _LOOKS)
-
-    seen = kept(spark, run.cache_folder(*LOOKS_CACHE), run.run_id, _LOOKS, looked_at, "detection_id", look_at)
-    looks = {row["detection_id"]: (tuple(row["rgb"]), row["texture"]) for row in seen.collect()}
+    looks = _looks_of(night, members.where(F.col("place") <= _LOOKED_AT_MEMBERS))
     facts: dict[GroupKey, list[MemberFacts]] = defaultdict(list)
     described = members.join(detected, "image_id", "left").select(
         "level",
@@ -78,6 +70,20 @@ def member_facts(
     return facts
 
 
+def _looks_of(night: Night, members: DataFrame) -> dict[int, tuple[tuple[int, int, int], str]]:
+    """detection_id -> its dominant colour and its texture, of those whose photo can still be read."""
+    run, photos = night.run, night.photos
+
+    def look_at(todo: DataFrame, n_todo: int) -> DataFrame:
+        dealt = deal(todo, "detection_id", n_todo, _PHOTOS_PER_PARTITION)
+        return dealt.mapInArrow(partial(_looks, photos=photos), _LOOKS)
+
+    looked_at = members.select("detection_id", "image_id", "uri", *BOX_PX).distinct()
+    cache_uri = run.cache_uri(LOOKS_CACHE)
+    seen = kept(night.spark, cache_uri, run.run_id, _LOOKS, looked_at, "detection_id", look_at)
+    return {row["detection_id"]: (tuple(row["rgb"]), row["texture"]) for row in seen.collect()}
+
+
 def _looks(batches: Iterator[pa.RecordBatch], photos: PhotoSource) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([("detection_id", pa.int64()), ("rgb", pa.list_(pa.int32())), ("texture", pa.string())])
     for batch in batches:
@@ -92,11 +98,14 @@ def _looks(batches: Iterator[pa.RecordBatch], photos: PhotoSource) -> Iterator[p
         yield pa.RecordBatch.from_pylist(seen, schema)
 
 
-def largest_categories(long: DataFrame) -> dict[GroupKey, tuple[str, float]]:
-    """The most frequent category of each group that has one, and its share of those that have one."""
+def largest_categories(in_groups: DataFrame) -> dict[GroupKey, tuple[str, float]]:
+    """The most frequent category of each group that has one, and its share of the members that have one."""
     category = F.col("attributes")["category"].alias("category")
     counts = (
-        long.select("level", "label", category).where("category <> ''").groupBy("level", "label", "category").count()
+        in_groups.select("level", "label", category)
+        .where("category <> ''")
+        .groupBy("level", "label", "category")
+        .count()
     )
     of_group = Window.partitionBy("level", "label")
     ranked = counts.withColumn("n", F.sum("count").over(of_group)).withColumn(

@@ -2,46 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial, reduce
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark import StorageLevel
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark import Broadcast
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from prodseek.cluster.groups import NOISE
 from prodseek.runs.columns import COARSE, FINE, LEVELS
 from prodseek.spark.arrow import batch_of, ids_of, vectors_of
+from prodseek.spark.cluster.checkpoints import checkpointed
 from prodseek.spark.tables import local_frame
 
 LABELS = ("detection_id", FINE, COARSE, "nearest", "membership")
-# Regions whose neighbours were not fitted either wait for those to be voted for, this often.
+# Rounds of votes: a region whose neighbours were not fitted either waits until those have been voted for.
 _VOTE_ROUNDS = 4
 _ASKED_AT_ONCE = 1024
-# Of a cosine similarity when votes are added up: whole numbers have the same sum in any order.
+# A cosine similarity of 1 in votes: whole numbers have the same sum in any order.
 _VOTE_UNITS = 1_000_000
-# A lost executor takes its part of a local checkpoint with it, and nothing can make that again.
-_TWO_COPIES = StorageLevel.MEMORY_AND_DISK_2
 
 
 def voted_for(
-    spark: SparkSession,
     edges: DataFrame,
     unfitted: DataFrame,
     fitted: DataFrame,
     known: DataFrame | None,
-    parents: list[tuple[int, int]],
+    parents: Mapping[int, int],
 ) -> DataFrame:
     """The regions that were not fitted: where they were last night, else in the group of most of their neighbours.
 
     edges: detection_id, neighbour_id, cosine_similarity. unfitted: detection_id. fitted: detection_id, fine, coarse. known: the
-    LABELS of last night's regions, if groups go on. parents: fine label, coarse label. Gives LABELS and outlier_score.
+    LABELS of last night's regions, if groups go on. parents: fine label -> coarse label. Gives LABELS and outlier_score.
     """
-    parent = F.broadcast(local_frame(spark, parents, "fine int, parent int"))
+    parent = F.broadcast(local_frame(edges.sparkSession, parents.items(), "fine int, parent int"))
 
     def in_parent(frame: DataFrame) -> DataFrame:
         nested_in = F.coalesce("parent", "coarse")
@@ -62,7 +59,7 @@ def voted_for(
             decided.withColumnRenamed("detection_id", "neighbour_id"), "neighbour_id"
         )
         of_coarse = _winners(cast, COARSE).select("detection_id", COARSE)
-        won = in_parent(_winners(cast, FINE).join(of_coarse, "detection_id")).localCheckpoint(storageLevel=_TWO_COPIES)
+        won = checkpointed(in_parent(_winners(cast, FINE).join(of_coarse, "detection_id")))
         n_won = won.count()
         if not n_won:
             break
@@ -111,12 +108,14 @@ def nearest_fitted(
     )
 
 
-def _exact_nearest(batches: Iterator[pa.RecordBatch], shared: Any, k: int) -> Iterator[pa.RecordBatch]:
+def _exact_nearest(
+    batches: Iterator[pa.RecordBatch], shared: Broadcast[tuple[NDArray[np.int64], NDArray[np.float32]]], k: int
+) -> Iterator[pa.RecordBatch]:
     fitted_ids, fitted_vectors = shared.value
     for batch in batches:
         for start in range(0, batch.num_rows, _ASKED_AT_ONCE):
             asked = batch.slice(start, _ASKED_AT_ONCE)
-            # Alike whatever else is in the batch, save for the last bits.
+            # Rounded, because the last bits depend on what else is in the batch.
             cosine = np.round(vectors_of(asked.column("vector")) @ fitted_vectors.T, 5)
             nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :k]
             yield batch_of(
