@@ -37,10 +37,12 @@ from prodseek.config import load_config
 from prodseek.duplicates.alterations import ALTERATIONS, altered
 from prodseek.duplicates.hashes import dihedral_hashes, hamming, hashes_from_hex
 from prodseek.duplicates.train_confidence import expected_calibration_error, is_development
+from prodseek.runner.open_run import open_run
 from prodseek.runner.progress import Console as Progress
-from prodseek.runner.stages import open_run, run_stage
+from prodseek.runner.stages import run_stage
 from prodseek.runs.facts import STAGES
 from prodseek.runs.store import Run
+from prodseek.spark.night import Night
 from prodseek.spark.session import start_session
 
 TARGET_PRECISION = 0.9
@@ -105,13 +107,13 @@ def plant(folder: Path, files: Sequence[bytes], n_references: int, n_each: int) 
     return Catalogue(n_references, tuple(queries), source_of)
 
 
-def night(spark: SparkSession, folder: Path, root: Path) -> tuple[Run, float]:
+def computed(spark: SparkSession, folder: Path, root: Path) -> tuple[Run, float]:
     """The stages from ingest to duplicates, every pair with a verdict written; and the seconds that the last took."""
     config = load_config("local", settings=["duplicates.min_confidence=0"], catalog=str(folder), root=str(root))
-    run, console = open_run(spark, config).run, Progress()
+    night, console = Night.of(spark, config, open_run(spark, config).run), Progress()
     for stage in STAGES[: STAGES.index("duplicates") + 1]:
-        summary = run_stage(spark, config, run, stage, console)
-    return run, summary.seconds
+        summary = run_stage(night, stage, console)
+    return night.run, summary.seconds
 
 
 def likenesses(run: Run, folder: Path, planted: Catalogue) -> dict[str, NDArray[np.float64]]:
@@ -262,7 +264,7 @@ def distinct(spark: SparkSession, files: Sequence[bytes], folder: Path, root: Pa
     source_of = {f"{row:04d}.jpg": row for row in range(len(files))}
     for uri, row in source_of.items():
         (folder / uri).write_bytes(files[row])
-    run, seconds = night(spark, folder, root)
+    run, seconds = computed(spark, folder, root)
     table = Table("", "", title=f"{len(files)} distinct photos, all parts")
     table.add_row("groups that hold two of them", str(mixed_groups(run, source_of)))
     for a, b, verdict, confidence in pairs_of(run):
@@ -293,7 +295,7 @@ def main() -> None:
         folder, root = Path(name) / "photos", Path(name) / "store"
         folder.mkdir()
         planted = plant(folder, sources(arguments.sets, arguments.part), arguments.references, arguments.each)
-        run, seconds = night(spark, folder, root)
+        run, seconds = computed(spark, folder, root)
         for table in tables(run, folder, planted, arguments.part):
             console.print(table)
         console.print(f"stage duplicates: {seconds:.0f} s; {run.summary('duplicates').lines[0]}")

@@ -14,7 +14,10 @@ from prodseek.errors import StoreError
 from prodseek.jobs import duplicates
 from prodseek.photos.decode import content_id, decode_image, pixel_hash
 from prodseek.photos.hashes import pdq_hash
+from prodseek.runs.columns import FACETS
+from prodseek.runs.facts import IngestFacts
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
 from prodseek.spark.tables import read_table, spark_schema, write_table
 
@@ -53,7 +56,7 @@ def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  
         name: str, n_partitions: int, *settings: str, folder: Path = catalogue
     ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
         run: Run = Store.at(str(tmp_path / name)).run("20260101T000000Z-00000000")
-        run.write_summary(Summary("ingest", facts={"base_uri": str(folder)}))
+        run.write_summary(Summary(IngestFacts(input_rows=len(list(catalogue.iterdir())), base_uri=str(folder))))
         images, detections, embeddings = [], [], []
         for number, path in enumerate(sorted(catalogue.iterdir())):
             data = path.read_bytes()
@@ -72,7 +75,7 @@ def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  
             box = {"x1_px": 0.0, "y1_px": 0.0, "x2_px": float(image.width_px), "y2_px": float(image.height_px)}
             region = {"detection_id": number, "image_id": image_id, "kind": "frame", "area_fraction": 1.0}
             detections.append({**region, **box, "is_primary": True, "model_id": "model", "slice": b""})
-            facets = {facet: [1.0] for facet in ("visual", "colour", "texture", "shape")}
+            facets = {facet: [1.0] for facet in FACETS}
             embeddings.append({"detection_id": number, **facets, "projection_id": "p"})
         neighbours: list[dict[str, object]] = []
         for table, rows in (
@@ -86,7 +89,7 @@ def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  
         suit_catalogue(spark, 10**6 if n_partitions == 8 else 1)
         spark.conf.set("spark.sql.shuffle.partitions", str(n_partitions))
         config = make_config(catalogue, tmp_path / name, *settings)
-        duplicates.run(spark, config, run)
+        duplicates.run(Night.of(spark, config, run))
         pairs = [row.asDict(recursive=True) for row in read_table(spark, run, "near_duplicates").collect()]
         for pair in pairs:
             assert pair["evidence"].pop("verification_ms") > 0
@@ -124,7 +127,5 @@ def test_tables_are_the_same_at_any_number_of_partitions_and_chains_are_broken(j
 
 
 def test_storage_that_fails_meanwhile_stops_the_night(judged, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(
-        StoreError, match=r"13 of 13 photos can no longer be read, more than gates\.max_reject_share = 0\.3"
-    ):
+    with pytest.raises(StoreError, match=r"13 of 13 photos cannot be read, more than gates\.max_reject_share = 0\.3"):
         judged("gone", 2, folder=tmp_path / "nowhere")

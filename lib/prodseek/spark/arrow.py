@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def slices_of(column: pa.Array | pa.ChunkedArray) -> NDArray[np.float16]:
@@ -50,7 +53,7 @@ def packed_runs(values: NDArray[np.generic], offsets_bytes: NDArray[np.int64]) -
     return pa.Array.from_buffers(pa.binary(), len(offsets_bytes) - 1, buffers)
 
 
-def unpacked(column: pa.Array, dtype: object) -> tuple[NDArray[np.generic], NDArray[np.int64]]:
+def unpacked(column: pa.Array, dtype: type[Scalar] | np.dtype[Scalar]) -> tuple[NDArray[Scalar], NDArray[np.int64]]:
     """The inverse of `packed_runs`: all values in a row, and how many bytes of them are each row's, (N,)."""
     _, offsets_buffer, data = column.buffers()
     offsets = np.frombuffer(offsets_buffer, np.int32)[column.offset : column.offset + len(column) + 1].astype(np.int64)
@@ -58,10 +61,15 @@ def unpacked(column: pa.Array, dtype: object) -> tuple[NDArray[np.generic], NDAr
     return values[offsets[0] : offsets[-1]].view(dtype), np.diff(offsets)
 
 
-def unpacked_rows(column: pa.Array, dtype: object) -> NDArray[np.generic]:
+def unpacked_rows(column: pa.Array, dtype: type[Scalar] | np.dtype[Scalar]) -> NDArray[Scalar]:
     """The inverse of `packed`."""
     values, _ = unpacked(column, dtype)
     return values.reshape(len(column), -1) if len(column) else values.reshape(0, 0)
+
+
+def flags_of(column: pa.Array) -> NDArray[np.bool_]:
+    """Booleans to (N,) bool."""
+    return np.asarray(column.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def batch_of(**columns: Sequence[object] | NDArray[np.generic] | pa.Array) -> pa.RecordBatch:

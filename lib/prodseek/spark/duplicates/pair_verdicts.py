@@ -11,23 +11,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from prodseek.config import DuplicatesConfig
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.duplicates.geometry import align
 from prodseek.duplicates.hashes import best_orientation, hashes_from_hex
-from prodseek.duplicates.verdicts import Evidence, PhotoFacts, judge, verdicts_recipe
+from prodseek.duplicates.verdicts import MERGING, Evidence, PhotoFacts, judge, verdicts_recipe
 from prodseek.duplicates.verification import View, measure_aligned, worth_measuring
 from prodseek.runs.columns import FACETS
-from prodseek.runs.store import Run
+from prodseek.runs.facts import CacheFolder
 from prodseek.runs.tables import schema_versions, table_schema
 from prodseek.spark.batch_cache import new_batch_uri, read_batches
+from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.local_features import KeptFeatures
+from prodseek.spark.night import Night
 from prodseek.spark.photos import WorkingPhotos
-from prodseek.spark.tables import computed_schema, read_table
+from prodseek.spark.tables import computed_schema
 from prodseek.storage import files
 
 SIDES = ("a", "b")
@@ -38,62 +39,63 @@ _NAMES = [f"{name}_{side}" for side in SIDES for name in ("product_id", "uri")]
 _KEPT_PHOTOS = 128
 
 
+def is_merging(column: str) -> Column:
+    """Whether a column of verdicts says: copies of one photo, which make a group."""
+    return F.col(column).isin(*sorted(verdict.value for verdict in MERGING))
+
+
 @dataclass(frozen=True)
-class Judges:
-    """Judges pairs of this night's photos.
+class PairJudge:
+    """Passes verdicts on pairs of tonight's photos. kept: their local features."""
 
-    photos: one row of `images` for each image_id. kept: their local features.
-    """
-
-    spark: SparkSession
-    run: Run
-    settings: DuplicatesConfig
-    photos: DataFrame
+    night: Night
+    photos: ComparedPhotos
     kept: KeptFeatures
-    read: WorkingPhotos
 
     @property
-    def cache(self) -> tuple[str, str]:
-        """Kind and key of the cache's folder."""
-        recipe, schema = verdicts_recipe(self.settings.max_pdq_hamming), schema_versions()["near_duplicates"]
-        return "pair_verdicts", f"recipe={recipe},schema={schema}"
+    def cache(self) -> CacheFolder:
+        """Where verdicts are kept."""
+        recipe = verdicts_recipe(self.night.config.duplicates.max_pdq_hamming)
+        return CacheFolder("pair_verdicts", f"recipe={recipe},schema={schema_versions()['near_duplicates']}")
 
     def judge(self, pairs: DataFrame) -> tuple[DataFrame, int]:
         """The pairs on which a verdict is passed, as rows of `near_duplicates` with overlaid_side; and how many were new.
 
         pairs: image_id_a, image_id_b, each pair once.
         """
-        cache_uri = self.run.cache_folder(*self.cache)
-        known = read_batches(self.spark, cache_uri, _stored_schema())
+        spark, cache_uri = self.night.spark, self.night.run.cache_uri(self.cache)
+        known = read_batches(spark, cache_uri, _stored_schema())
         todo = pairs.join(known.select(*_PAIR), _PAIR, "left_anti").cache()
         n_todo = todo.count()
         if n_todo:
             judged = self._look_at(todo, n_todo)
-            judged.write.parquet(files.spark_uri(new_batch_uri(cache_uri, self.run.run_id)))
-            known = read_batches(self.spark, cache_uri, _stored_schema())
+            judged.write.parquet(files.spark_uri(new_batch_uri(cache_uri, self.night.run.run_id)))
+            known = read_batches(spark, cache_uri, _stored_schema())
         todo.unpersist()
-        found = known.join(pairs, _PAIR, "left_semi").where(F.col("confidence") >= self.settings.min_confidence)
+        least_confidence = self.night.config.duplicates.min_confidence
+        found = known.join(pairs, _PAIR, "left_semi").where(F.col("confidence") >= least_confidence)
         return self._named(found), n_todo
 
     def _look_at(self, pairs: DataFrame, n_pairs: int) -> DataFrame:
-        n_partitions = max(1, -(-n_pairs // self.settings.pairs_per_partition))
+        settings, photos = self.night.config.duplicates, self.photos.rows
+        n_partitions = max(1, -(-n_pairs // settings.pairs_per_partition))
         described = pairs
         features = self.kept.features(pairs.select(F.explode(F.array(*_PAIR)).alias("image_id")).distinct())
         for side in SIDES:
-            facts = [F.col(name).alias(f"{name}_{side}") for name in self.photos.columns if name != "attributes"]
+            facts = [F.col(name).alias(f"{name}_{side}") for name in photos.columns if name != "attributes"]
             seen = [F.col(name).alias(f"{name}_{side}") for name in features.columns]
             key = f"image_id_{side}"
-            described = described.join(self.photos.select(*facts), key).repartition(n_partitions, key)
+            described = described.join(photos.select(*facts), key).repartition(n_partitions, key)
             # A photo that can no longer be read has no features; the next night tries its pairs again.
             described = described.join(features.select(*seen).repartition(n_partitions, key), key)
-        judge_pairs = partial(_judge_rows, read=self.read, max_pdq_hamming=self.settings.max_pdq_hamming)
+        judge_pairs = partial(_judge_rows, read=self.photos.read, max_pdq_hamming=settings.max_pdq_hamming)
         return described.mapInArrow(judge_pairs, _stored_schema())
 
     def _named(self, judged: DataFrame) -> DataFrame:
         named = judged
         for side in SIDES:
             names = [F.col(name).alias(f"{name}_{side}") for name in ("image_id", "product_id", "uri")]
-            named = named.join(self.photos.select(*names), f"image_id_{side}")
+            named = named.join(self.photos.rows.select(*names), f"image_id_{side}")
         named = named.join(self._cosines(judged.select(*_PAIR)), _PAIR, "left")
         evidence = F.col("evidence")
         for facet in FACETS:
@@ -104,8 +106,8 @@ class Judges:
 
     def _cosines(self, pairs: DataFrame) -> DataFrame:
         """Cosine similarity of the photos' primary regions, by facet."""
-        primary = read_table(self.spark, self.run, "detections").where("is_primary").select("detection_id", "image_id")
-        vectors = primary.join(read_table(self.spark, self.run, "embeddings"), "detection_id")
+        primary = self.night.table("detections").where("is_primary").select("detection_id", "image_id")
+        vectors = primary.join(self.night.table("embeddings"), "detection_id")
         for side in SIDES:
             renamed = [F.col(name).alias(f"{name}_{side}") for name in ("image_id", *FACETS)]
             pairs = pairs.join(vectors.select(*renamed), f"image_id_{side}")
