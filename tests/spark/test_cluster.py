@@ -185,8 +185,8 @@ def test_every_cell_is_in_the_sample(spark: SparkSession, tmp_path: Path, make_c
     chosen = sampled(night, standing, 1200).toArrow()
     assert chosen.num_rows == 1200 and index_manifest(run).nlist == 512
     cells = assign_cells(vectors, quantizer_from_bytes(read_trained(run)[0]), 1).cells[:, 0]
-    sampled = cells[np.isin(ids, chosen.column("detection_id").to_numpy())]
-    assert set(sampled.tolist()) == set(cells.tolist())
+    found = cells[np.isin(ids, chosen.column("detection_id").to_numpy())]
+    assert set(found.tolist()) == set(cells.tolist())
 
 
 @pytest.mark.parametrize("n_rows", [1, 5])
