@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from prodseek.duplicates.grouping import group_duplicates, missing_pairs
 from prodseek.runs.facts import DuplicatesFacts
-from prodseek.runs.gates import refuse_failing_storage
+from prodseek.runs.gates import refuse_unread_share
 from prodseek.runs.store import Summary
 from prodseek.runs.tables import table_schema
 from prodseek.spark.duplicates.candidates import candidate_pairs
@@ -26,7 +26,7 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
     photos = ComparedPhotos.of(night)
     kept = kept_features(night, photos)
     # Before what this night did not see is taken for no copy.
-    refuse_failing_storage(kept.n_unread, photos.n_photos, night.config.gates.max_reject_share)
+    refuse_unread_share(kept.n_unread, photos.n_photos, night.config.gates.max_reject_share)
     candidates = candidate_pairs(night, photos, kept).cache()
     judge = PairJudge(night, photos, kept)
     judged, n_looked_at = judge.judge(candidates)

@@ -56,7 +56,7 @@ def find_breaches(figures: Iterable[Figure], limits: Mapping[str, float | None])
     return tuple(found)
 
 
-def refuse_failing_storage(n_unread: int, n_photos: int, limit: float | None, example: str | None = None) -> None:
+def refuse_unread_share(n_unread: int, n_photos: int, limit: float | None, example: str | None = None) -> None:
     """Stop a night that could not read more of its photos than it may have rejects, because then the storage fails.
 
     limit: `gates.max_reject_share`. example: a photo and what its storage said. Raises StoreError.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from prodseek.errors import CatalogueError, StoreError
+from prodseek.errors import CatalogueError
 from prodseek.photos.decode import RejectReason
+from prodseek.runs.gates import refuse_unread_share
 from prodseek.runs.store import WORK
 from prodseek.runs.tables import table_schema
 from prodseek.spark.night import Night
@@ -70,16 +71,4 @@ def refuse_failing_storage(night: Night, counts: dict[str, int]) -> None:
         return
     unreadable = night.table("rejects").where(F.col("reason") == RejectReason.UNREADABLE.value)
     n_unreadable, example = only_row(unreadable.agg(F.count(F.lit(1)), F.min(F.concat_ws(": ", "uri", "detail"))))
-    n_rows = counts["images"] + counts["rejects"]
-    if n_unreadable > limit * n_rows:
-        raise StoreError(
-            storage_fails(f"{n_unreadable} of {n_rows} photos cannot be read", limit, f", such as: {example}")
-        )
-
-
-def storage_fails(found: str, limit: float, example: str = "") -> str:
-    """What a person is told where so many photos cannot be read that their storage must be at fault."""
-    return (
-        f"{found}, more than gates.max_reject_share = {limit:g} allows; their storage seems to fail{example}. "
-        "Start the same command again when it works"
-    )
+    refuse_unread_share(n_unreadable, counts["images"] + counts["rejects"], limit, example)
