@@ -26,6 +26,7 @@ from prodseek.evaluation.run import figures
 from prodseek.index.shards import IndexManifest
 from prodseek.photos.decode import ImageRejected, decode_image
 from prodseek.runs.lock import Holder
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import MANIFEST, Store
 from prodseek.spark.catalogue.rows import catalogue_rows
 from prodseek.upkeep.survey import survey
@@ -68,9 +69,9 @@ def test_a_jpeg_of_thousands_of_empty_scans_is_not_decoded(between: bytes) -> No
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("size=3", "size=2", "a map would not keep its size"),
-        ("pad=1", "pad=0", "a map would not keep its size"),
-        ("size=1", "size=99", "a map would not keep its size"),
+        ("size=3", "size=2", "the map would not keep its size"),
+        ("pad=1", "pad=0", "the map would not keep its size"),
+        ("size=1", "size=99", "the map would not keep its size"),
         ("[upsample]\nstride=2", "[upsample]\nstride=0", "stride=0 is not a whole number from 1 to 32"),
         ("channels=3", "channels=-1", "channels=-1 is not a whole number from 3 to 3"),
         ("size=2\nstride=1", "size=0\nstride=1", "size=0 is not a whole number from 1 to 100"),
@@ -103,7 +104,7 @@ def test_damaged_checkpoints_are_refused(content: Any, kind: str, load: Any, tmp
         path.write_bytes(content)
     else:
         torch.save(content, path)
-    with pytest.raises(WeightsError, match=r"damaged|holds no ultralytics model"):
+    with pytest.raises(WeightsError, match=r"damaged|does not hold a model of ultralytics"):
         load(kind, PinnedFile(path, file_sha256(path)))
 
 
@@ -122,7 +123,7 @@ DEEP = b"[" * 100_000
 def test_a_damaged_manifest_is_named_with_the_repair(damage: bytes, tmp_path: Path) -> None:
     store = Store.at(str(tmp_path))
     run = store.run("20260101T000000Z-00000001")
-    store.publish(run, {"run_id": run.run_id})
+    store.publish(run, Manifest(run_id=run.run_id))
     Path(run.path(MANIFEST)).write_bytes(damage.replace(b"RUN", run.run_id.encode()))
     with pytest.raises(DamagedError, match=r"MANIFEST\.json .*; the command that made the run writes it again"):
         store.latest()
@@ -143,7 +144,8 @@ def test_counts_that_are_none_are_not_shown(tmp_path: Path) -> None:
     store.run("20260101T000000Z-00000001").write_json(
         "stages/ingest.json", {"stage": "ingest", "facts": {"input_rows": ""}}
     )
-    assert survey(store).runs[0].catalogue_rows is None
+    (run,) = survey(store).runs
+    assert run.state == "damaged" and run.catalogue_rows is None
     assert list(figures({"retrieval": True})) == []
 
 

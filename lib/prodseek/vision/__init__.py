@@ -1,1 +1,1 @@
-"""From pixels to regions and slices: weights, networks, letterbox, NMS, regions, slicing, inference."""
+"""From pixels to regions and slices: weights, networks, letterbox, NMS, regions, slicing and inference."""

@@ -1,4 +1,4 @@
-"""What a feature map holds under boxes: RoIAlign, on a CPU by matrix products."""
+"""RoIAlign: the values of a feature map under boxes. On a CPU it is done by matrix products."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from prodseek.runs.slice_layout import MapReading
 def align_boxes(
     values: torch.Tensor, boxes: Sequence[torch.Tensor], stride: int, side: int, samples: int
 ) -> torch.Tensor:
-    """RoIAlign (He et al., Mask R-CNN, 2017, section 3): the map's mean, by bilinear samples, in side x side cells
-    of every box.
+    """RoIAlign: the mean of a map's bilinear samples in side x side cells of each box.
 
-    values: (B, C, h, w), `stride` network-input pixels a cell. boxes: for each of the B images (R, 4) float32 x1 y1
-    x2 y2 network-input pixels. samples: a side of a cell, 0 for one a cell of the map. Returns (all R,
-    side x side, C), what torchvision's `roi_align(aligned=True)` gives to float tolerance.
+    Source: He et al., "Mask R-CNN", 2017, section 3. values: (B, C, h, w); a cell of the map is `stride` network-input
+    pixels. boxes: for each of the B images (R, 4) float32 x1 y1 x2 y2, network-input pixels. samples: along each side of a
+    cell; 0 for as many as the cell has cells of the map. Returns (all R, side x side, C), equal to torchvision's
+    `roi_align(aligned=True)` within float tolerance.
     """
     if values.device.type != "cpu":
         aligned: torch.Tensor = roi_align(values, list(boxes), side, 1 / stride, samples or -1, aligned=True)
         return aligned.flatten(2).transpose(1, 2)
-    # A sample's bilinear weights are a product of one along y and one along x, and so is the grid of samples: a cell's
-    # mean is two small matrix products, over channels that lie together in a channels_last map. That is several times
-    # as fast as torchvision's loop over channels.
+    # Bilinear weights are a product of one along y and one along x, and so is the grid of samples. So a cell's mean is two
+    # small matrix products over channels, which are contiguous in a channels_last map. That is several times faster than
+    # torchvision's loop over channels.
     n_channels, height, width = values.shape[1:]
     intervals: NDArray[np.float32] = (torch.cat(list(boxes)) / stride).numpy()
     along_y = torch.from_numpy(_weights(intervals[:, 1::2], side, samples, height))
@@ -44,8 +44,10 @@ def align_boxes(
 
 
 def read_cells(box: NDArray[np.float32], stride: int, side: int, samples: int, shape: tuple[int, int]) -> MapReading:
-    """What `align_boxes` reads of a map of shape (h, w) under a box, (4,) x1 y1 x2 y2 network-input pixels; stride, side and
-    samples as there."""
+    """What `align_boxes` reads under one box of a map of shape (h, w).
+
+    box: (4,) x1 y1 x2 y2, network-input pixels. stride, side, samples: as for `align_boxes`.
+    """
     interval = np.asarray(box, np.float32) / np.float32(stride)
     along_x, along_y = interval[None, 0::2], interval[None, 1::2]
     weights = np.outer(
@@ -60,10 +62,12 @@ def read_cells(box: NDArray[np.float32], stride: int, side: int, samples: int, s
 
 
 def _weights(intervals: NDArray[np.float32], side: int, samples: int, length: int) -> NDArray[np.float32]:
-    """How much each of a line's `length` values counts in each of `side` cells. (R, 2), in values of the line ->
-    (R, side, length)"""
+    """How much each of the `length` values of a line counts in each of `side` cells.
+
+    intervals: (R, 2), start and end in values of the line. Returns (R, side, length).
+    """
     places, index, n_samples = _samples(intervals, side, samples)
-    # A box with fewer samples than another has the rest count nothing.
+    # Samples beyond a box's own number do not count.
     counts = (index < n_samples) & (places >= -1) & (places <= length)
     away = np.abs(np.clip(places, 0, length - 1)[..., None] - np.arange(length, dtype=np.float32))
     shares = np.maximum(1 - away, 0) * counts[..., None]
@@ -74,8 +78,11 @@ def _weights(intervals: NDArray[np.float32], side: int, samples: int, length: in
 def _samples(
     intervals: NDArray[np.float32], side: int, samples: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Where the samples of each of `side` cells lie on a line, 0 being its first value: (R, side, most samples of a cell). With
-    it their numbers within a cell, and how many of them each box has, (R, 1, 1)."""
+    """Positions of the samples of each of `side` cells on a line, on which 0 is the first value.
+
+    Returns the positions (R, side, most samples of a cell), the samples' numbers within a cell, and how many samples along a
+    cell each box has, (R, 1, 1).
+    """
     starts, ends = (intervals[:, index, None, None] for index in (0, 1))
     cell = (ends - starts) / np.float32(side)
     n_samples = np.full_like(cell, samples) if samples else np.maximum(np.ceil(cell), 1)

@@ -1,4 +1,4 @@
-"""From the configuration to a detector's settings; jobs and search describe the same network by it. No torch."""
+"""From the configuration to a detector's settings, the same for jobs and for search. Does not import torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from prodseek.vision.weights import obtain_weights
 
 
 def detector_settings(config: Config) -> DetectorSettings:
-    """The detector that the configuration describes; its weights are fetched when they are not there yet."""
+    """The settings of the configured detector. Its weights are fetched if they are not there yet. Raises WeightsError."""
     weights = config.network.weights
     path = obtain_weights(weights.file_name, weights.sha256, weights.sources, weights.folder)
     return DetectorSettings(

@@ -17,17 +17,15 @@ from prodseek.vision.darknet_cfg import N_BOX_VALUES, Description, Layer
 from prodseek.vision.network import FeatureMap, NetworkOutput
 
 LEAKY_SLOPE = 0.1
-BATCH_NORM_EPSILON = 1e-6  # added to the square root, as darknet/src/blas.c does
+BATCH_NORM_EPSILON = 1e-6  # added to the square root, as in darknet/src/blas.c
 _HEADER_WORDS = 3
 
 
 class DarknetNetwork(nn.Module):
-    """A Darknet detector that follows `network.Network`. Batch normalisation is folded into the
-    convolutions."""
+    """A Darknet detector that follows `network.Network`, with batch normalisation folded into the convolutions."""
 
     def __init__(self, description: Description, values: NDArray[np.float32]) -> None:
-        """values: every float of the .weights file, without its header. Raises WeightsError unless all are
-        used."""
+        """values: (N,) float32, all of the .weights file but its header. Raises WeightsError unless all are used."""
         super().__init__()
         self.name = description.name
         self.class_names = description.class_names
@@ -87,15 +85,15 @@ class DarknetNetwork(nn.Module):
 
 
 def load_darknet(description: Description, weights_path: Path) -> DarknetNetwork:
-    """Build a network and fill it from a .weights file, in evaluation mode. Raises WeightsError."""
+    """Build a network from a .weights file, in evaluation mode. Raises WeightsError."""
     return DarknetNetwork(description, read_weights(weights_path)).eval().requires_grad_(False)
 
 
 def read_weights(path: Path) -> NDArray[np.float32]:
-    """The floats of a Darknet .weights file.
+    """The values of a Darknet .weights file, (N,) float32.
 
-    Its header is three int32 (major, minor, revision) and the number of images seen: 64 bits since version
-    0.2, 32 bits before. Raises WeightsError.
+    The file's header is three int32 (major, minor, revision) and the number of images seen in training: 64 bits since
+    version 0.2, 32 bits before. Raises WeightsError.
     """
     try:
         data = path.read_bytes()
@@ -113,7 +111,7 @@ def read_weights(path: Path) -> NDArray[np.float32]:
 
 
 def n_weights(layer: Layer) -> int:
-    """How many floats of a .weights file a layer takes."""
+    """How many values of a .weights file a layer uses."""
     if layer.section.kind != "convolutional":
         return 0
     n_kernel = layer.channels * layer.in_channels * layer.section.integer("size") ** 2
@@ -133,9 +131,9 @@ def _check_count(description: Description, values: NDArray[np.float32]) -> None:
 
 
 def _convolution(layer: Layer, values: NDArray[np.float32], offset: int) -> tuple[nn.Conv2d, int]:
-    """One convolution with its batch normalisation folded in.
+    """One convolution with its batch normalisation folded in, and the offset of the values that follow.
 
-    Darknet's order: biases, then scales, means and variances where it is normalised, then the kernel.
+    Darknet's order: biases; scales, means and variances if the layer is normalised; the kernel.
     """
     section, channels = layer.section, layer.channels
     size = section.integer("size")
@@ -164,11 +162,10 @@ def _convolution(layer: Layer, values: NDArray[np.float32], offset: int) -> tupl
 
 
 def _max_pool(values: torch.Tensor, size: int, stride: int) -> torch.Tensor:
-    """Darknet's max pooling: padded by size - 1 in all, the smaller half before, and the padding never
-    wins."""
+    """Darknet's max pooling: padded by size - 1 in total, the smaller half before, and the padding never wins."""
     before, after = (size - 1) // 2, size - 1 - (size - 1) // 2
     if size == stride == 2 and values.device.type == "cpu" and not (values.shape[2] % 2 or values.shape[3] % 2):
-        # On channels_last bfloat16 this is more than twice as fast as torch's own pooling.
+        # More than twice as fast as torch's own pooling for channels_last bfloat16.
         rows = torch.maximum(values[:, :, 0::2], values[:, :, 1::2])
         return torch.maximum(rows[..., 0::2], rows[..., 1::2])
     if before == 0 and size == stride:
@@ -179,17 +176,17 @@ def _max_pool(values: torch.Tensor, size: int, stride: int) -> torch.Tensor:
 
 
 def _decode(raw: torch.Tensor, layer: Layer) -> tuple[torch.Tensor, torch.Tensor]:
-    """A [yolo] layer's boxes and scores (YOLOv3, section 2.1): sigmoid centres, exp(t) x anchor sizes.
+    """Boxes and scores of a [yolo] layer: sigmoid centres, exp(t) x anchor sizes.
 
-    raw: (B, n_anchors x (5 + C), rows, columns). Returns (B, A, 4) x1 y1 x2 y2 input pixels and (B, A, C)
-    scores, in the order of rows, then columns, then anchors: that of a channels_last tensor, so that nothing is
-    moved.
+    Source: Redmon and Farhadi, "YOLOv3: An Incremental Improvement", 2018, section 2.1. raw: (B, n_anchors x (5 + C), rows,
+    columns). Returns (B, A, 4) x1 y1 x2 y2 input pixels and (B, A, C) scores, ordered by rows, then columns, then anchors.
+    A channels_last tensor has this order too, so nothing is copied.
     """
     section = layer.section
     mask, n_classes = section.integers("mask"), section.integer("classes")
     n_images, _, n_rows, n_columns = raw.shape
     values = raw.permute(0, 2, 3, 1).float().reshape(n_images, n_rows, n_columns, len(mask), N_BOX_VALUES + n_classes)
-    shares = values.sigmoid()  # of all, though four in 85 are not used: three times as fast as of a part
+    shares = values.sigmoid()  # of all values, although 2 in 85 are not used: three times as fast as of a part
     anchors, corners = _grid(section.integers("anchors"), mask, n_rows, n_columns, raw.device)
     centres = (shares[..., 0:2] + corners) * layer.stride
     half_sizes = values[..., 2:4].exp() * anchors / 2
@@ -204,7 +201,7 @@ def _grid(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """A head's anchors (n_anchors, 2) and the corners of its cells (rows, columns, 1, 2), both x y.
 
-    Kept, because a copy to a GPU for every batch would wait for all that the GPU still has to do.
+    Cached, because copying them to a GPU for each batch would wait for all the work that the GPU still has.
     """
     anchors = torch.tensor(all_anchors, dtype=torch.float32).reshape(-1, 2)[list(mask)]
     columns, rows = torch.meshgrid(torch.arange(n_columns), torch.arange(n_rows), indexing="xy")
@@ -212,8 +209,10 @@ def _grid(
 
 
 def _activated_pooled(layers: tuple[Layer, ...], tapped: Container[int]) -> frozenset[int]:
-    """Leaky convolutions whose only reader is a max pooling. Their activation is done after it, on a quarter of
-    the values: the leaky ReLU rises everywhere, so that the largest value stays the largest, to the last bit."""
+    """Leaky convolutions that only a max pooling reads: their activation runs after the pooling, on a quarter of the values.
+
+    The result is the same to the last bit, because the leaky ReLU is increasing, so the largest value stays the largest.
+    """
     readers: dict[int, list[int]] = {}
     for index, layer in enumerate(layers):
         for source in layer.sources:
@@ -229,5 +228,5 @@ def _activated_pooled(layers: tuple[Layer, ...], tapped: Container[int]) -> froz
 
 
 def _last_uses(layers: tuple[Layer, ...]) -> dict[int, int]:
-    """Layer index -> the last layer that reads it, so that its output can be let go of."""
+    """Layer index -> the last layer that reads its output, after which the output can be freed."""
     return {source: index for index, layer in enumerate(layers) for source in layer.sources}

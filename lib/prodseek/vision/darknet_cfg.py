@@ -1,4 +1,4 @@
-"""Reading Darknet's .cfg: the layers of a network, their sizes, and which of them are tapped. No torch."""
+"""Read Darknet's .cfg files: the layers of a network, their sizes, and which are tapped. Does not import torch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _KNOWN_OPTIONS = {
     "upsample": {"stride"},
 }
 
-# What a number may be, so that no description asks for more memory than a network has, or for maps that do not fit.
+# Allowed ranges of numbers, so that a description cannot ask for absurd amounts of memory, or for maps that do not fit.
 _RANGES = {
     "channels": (3, 3),  # RGB
     "filters": (1, 65536),
@@ -42,7 +42,7 @@ class Section:
     line: int
 
     def integer(self, key: str, default: int | None = None) -> int:
-        """Option `key` as one whole number that this option may have."""
+        """Option `key` as one whole number within its range."""
         values = self.integers(key, None if default is None else (default,))
         low, high = _RANGES.get(key, (values[0], values[0]))
         if len(values) > 1 or not low <= values[0] <= high:
@@ -62,13 +62,13 @@ class Section:
             raise self.fault(f"{key}={self.options[key]} is not a whole number or a list of them") from None
 
     def fault(self, what: str) -> WeightsError:
-        """The error that says where in the .cfg something is wrong."""
+        """The error for a fault in this section, with its line in the .cfg."""
         return WeightsError(f"network description: [{self.kind:.40}] at line {self.line}: {what:.200}")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A section with what it reads and gives. sources: indices of the layers it reads, -1 for the input."""
+    """A section with the sizes of its input and output. sources: indices of the layers that it reads, -1 for the input."""
 
     section: Section
     sources: tuple[int, ...]
@@ -79,7 +79,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Description:
-    """A whole network as its .cfg describes it. taps: tapped stride -> layer index."""
+    """A network as its .cfg describes it. taps: tapped stride -> layer index."""
 
     name: str
     text: str
@@ -94,10 +94,10 @@ class Description:
 
 
 def read_description(network: str) -> Description:
-    """The description of a shipped network by name, or of a .cfg file by path.
+    """The description of a shipped network by its name, or of a .cfg file by its path.
 
-    Class names beside a .cfg file are read from `<stem>.names`, one a line; without that file they are
-    class_0, ... Raises WeightsError.
+    Class names are read from `<stem>.names` beside the .cfg file, one in each line; without that file they are class_0,
+    class_1, ... Raises WeightsError.
     """
     if network in SHIPPED_NETWORKS:
         folder = resources.files("prodseek.vision") / "cfg"
@@ -108,7 +108,7 @@ def read_description(network: str) -> Description:
         path = Path(network)
         if not path.is_file():
             raise WeightsError(
-                f"network {network!r} is neither one of {', '.join(SHIPPED_NETWORKS)} nor the path of a .cfg file"
+                f"network {network!r} is neither {', '.join(SHIPPED_NETWORKS)} nor the path of a .cfg file"
             )
         text, name = _read_text(path), path.stem
         names_path = path.with_suffix(".names")
@@ -117,7 +117,7 @@ def read_description(network: str) -> Description:
 
 
 def describe(text: str, name: str, class_names: list[str] | None = None) -> Description:
-    """Check a .cfg text and work out every layer's channels and stride. Raises WeightsError."""
+    """Check the text of a .cfg file, and compute the channels and stride of each layer. Raises WeightsError."""
     sections = parse_cfg(text)
     if not sections or sections[0].kind not in ("net", "network"):
         raise WeightsError(f"network description {name}: it must begin with [net]")
@@ -126,7 +126,7 @@ def describe(text: str, name: str, class_names: list[str] | None = None) -> Desc
         layers.append(_layer(section, layers, sections[0].integer("channels", 3)))
     heads = [layer for layer in layers if layer.section.kind == "yolo"]
     if not heads:
-        raise WeightsError(f"network description {name}: it has no [yolo] layer, so it detects nothing")
+        raise WeightsError(f"network description {name}: it has no [yolo] layer, so it would detect nothing")
     n_classes = {head.section.integer("classes") for head in heads}
     if len(n_classes) > 1:
         raise WeightsError(f"network description {name}: its [yolo] layers disagree on classes: {sorted(n_classes)}")
@@ -138,8 +138,7 @@ def describe(text: str, name: str, class_names: list[str] | None = None) -> Desc
 
 
 def parse_cfg(text: str) -> list[Section]:
-    """Split a .cfg into its sections. Raises WeightsError for a line that is neither section, option nor
-    comment."""
+    """Split a .cfg into its sections. Raises WeightsError for a line that is not a section, an option or a comment."""
     sections: list[Section] = []
     for number, raw in enumerate(text.splitlines(), start=1):
         line = raw.strip()
@@ -162,7 +161,7 @@ def _layer(section: Section, layers: list[Layer], input_channels: int) -> Layer:
     sources: tuple[int, ...] = (index - 1,)
     known = _KNOWN_OPTIONS.get(section.kind)
     if known is not None and not known.issuperset(section.options):
-        raise section.fault(f"{', '.join(sorted(set(section.options) - known))} cannot be handled")
+        raise section.fault(f"{', '.join(sorted(set(section.options) - known))} is not supported")
     in_channels = channels
     if section.kind == "convolutional":
         if section.options.get("activation") not in ("leaky", "linear"):
@@ -170,7 +169,7 @@ def _layer(section: Section, layers: list[Layer], input_channels: int) -> Layer:
         channels, stride = section.integer("filters"), stride * section.integer("stride", 1)
         size, padded, _ = section.integer("size"), section.integer("pad", 0), section.integer("batch_normalize", 0)
         if size % 2 == 0 or (size > 1 and not padded):
-            raise section.fault("a map would not keep its size; an odd size and pad=1 are needed")
+            raise section.fault("the map would not keep its size; an odd size and pad=1 are needed")
     elif section.kind == "maxpool":
         section.integer("size", 2)
         stride *= section.integer("stride", 1)
@@ -189,18 +188,18 @@ def _layer(section: Section, layers: list[Layer], input_channels: int) -> Layer:
         other = _resolve(section, section.integer("from"), layers)
         sources = (index - 1, other)
         if (layers[other].channels, layers[other].stride) != (channels, stride):
-            raise section.fault(f"layer {other} has another shape than the layer before")
+            raise section.fault(f"layer {other} has another shape than the previous layer")
         if section.options.get("activation", "linear") != "linear":
             raise section.fault(f"activation={section.options['activation']} is not linear")
     elif section.kind == "yolo":
         _check_head(section, channels)
     else:
-        raise section.fault("this kind of layer cannot be handled")
+        raise section.fault("this kind of layer is not supported")
     return Layer(section, sources, in_channels, channels, stride)
 
 
 def _resolve(section: Section, value: int, layers: list[Layer]) -> int:
-    """Darknet counts from this layer when negative, from the first otherwise."""
+    """A layer's index: Darknet counts negative numbers from this layer, others from the first."""
     index = len(layers) + value if value < 0 else value
     if not 0 <= index < len(layers):
         raise section.fault(f"there is no layer {value} before layer {len(layers)}")
@@ -213,14 +212,13 @@ def _check_head(section: Section, channels: int) -> None:
         raise section.fault("mask, anchors and num do not fit each other")
     expected = len(mask) * (N_BOX_VALUES + section.integer("classes"))
     if channels != expected:
-        raise section.fault(f"it reads {expected} channels, but the layer before gives {channels}")
+        raise section.fault(f"it reads {expected} channels, but the previous layer has {channels}")
 
 
 def _taps(layers: list[Layer], name: str) -> dict[int, int]:
-    """For every tapped stride, the end of the backbone's stage: the last of its widest layers before the
-    first head.
+    """For each tapped stride, the end of the backbone's stage: the last of its widest layers before the first head.
 
-    Among residual sums where the backbone has them, among convolutions where not.
+    These are residual sums if the backbone has any, else convolutions.
     """
     first_head = next(index for index, layer in enumerate(layers) if layer.section.kind == "yolo")
     kind = "shortcut" if any(layer.section.kind == "shortcut" for layer in layers) else "convolutional"

@@ -1,4 +1,4 @@
-"""Finding the product on a plain background: what a flood from the photo's border does not reach."""
+"""Find the product on a plain background: the part of the photo that a flood fill from its border does not reach."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import label
 
-WORK_SIDE_PX = 208  # the flood runs on the photo shrunk to this: fast, and fine enough for a box
+WORK_SIDE_PX = 208  # the flood fill runs on the photo shrunk to this: fast, and fine enough for a box
 BORDER_PX = 3
 NOISE_LEVELS = 14.0  # JPEG noise on a plain background stays within this many grey levels
 MAX_GRADIENT_LEVELS = 70.0  # how much a plain background may brighten or darken across the photo
-MIN_PLAIN_BORDER = 0.72  # of the border's pixels; a product may run out of the photo on one side
+MIN_PLAIN_BORDER = 0.72  # share of the border's pixels; a product may extend beyond one side of the photo
 SHADOW_DEPTH_LEVELS = 90.0
 SHADOW_TINT_LEVELS = 10.0  # a shadow is a darker background, not another colour
 SHADOW_SLOPE_LEVELS = 9.0  # a shadow fades; an object's edge jumps
 MIN_AREA_FRACTION = 0.005
 MAX_AREA_FRACTION = 0.97
-MIN_NEIGHBOURS = 4  # of the 3 x 3 pixels round a foreground pixel, itself included; fewer are specks
+MIN_NEIGHBOURS = (
+    4  # foreground among the 3 x 3 pixels around a foreground pixel, itself included; with fewer it is a speck
+)
 
 
 @dataclass(frozen=True)
 class Foreground:
     """A product on a plain background.
 
-    mask: (h, w) bool, True on the product, the photo at a reduced size. x1_px .. y2_px: its box, pixels of
-    the array that was given.
+    mask: (h, w) bool, True on the product; the photo at a reduced size. x1_px to y2_px: the product's box, in pixels of the
+    given array.
     """
 
     mask: NDArray[np.bool_]
@@ -39,8 +41,7 @@ class Foreground:
 
 
 def foreground_box(pixels: NDArray[np.uint8]) -> tuple[float, float, float, float] | None:
-    """The box of the product on a plain background: x1 y1 x2 y2 in pixels of the given array; None where
-    there is none.
+    """The box of the product on a plain background: x1 y1 x2 y2 in pixels of the given array; None if there is none.
 
     pixels: (H, W, 3) uint8 RGB.
     """
@@ -51,9 +52,11 @@ def foreground_box(pixels: NDArray[np.uint8]) -> tuple[float, float, float, floa
 def find_foreground(pixels: NDArray[np.uint8]) -> Foreground | None:
     """Separate a product from a plain background.
 
-    The background is a colour that changes linearly over the photo, fitted to the border. Pixels near it, and
-    its soft shadows, are flooded from the border; the product is the rest. None where the border is not
-    plain, or where nearly nothing or nearly everything would be product. pixels: (H, W, 3) uint8 RGB.
+    The background is a colour that changes linearly over the photo; it is fitted to the border. A flood fill from the border
+    takes all pixels near that colour, and its soft shadows. The rest is the product. None if the border is not plain, or if
+    almost nothing or almost everything would be product.
+
+    pixels: (H, W, 3) uint8 RGB.
     """
     height_px, width_px = pixels.shape[:2]
     shrink = min(1.0, WORK_SIDE_PX / max(height_px, width_px))
@@ -61,7 +64,7 @@ def find_foreground(pixels: NDArray[np.uint8]) -> Foreground | None:
     if min(size) < 4 * BORDER_PX:
         return None
     shrunk = Image.fromarray(pixels).resize(size, Image.Resampling.BOX)
-    # Channels first: numpy is several times as fast on whole planes as on rows of three.
+    # Channels first, because numpy is several times faster on whole planes than on rows of three values.
     small = np.ascontiguousarray(np.asarray(shrunk).transpose(2, 0, 1), np.float32)
     background = _fit_background(small)
     if background is None:
@@ -80,7 +83,7 @@ def find_foreground(pixels: NDArray[np.uint8]) -> Foreground | None:
 
 
 def _fit_background(pixels: NDArray[np.float32]) -> NDArray[np.float32] | None:
-    """The plane a + b x + c y of every channel that fits most of the border; None where no plane does.
+    """The plane a + b x + c y of each channel that fits most of the border; None if no plane does.
 
     pixels and the result: (3, h, w).
     """
@@ -91,11 +94,11 @@ def _fit_background(pixels: NDArray[np.float32]) -> NDArray[np.float32] | None:
     terms = np.stack((np.ones(len(rows)), x[0, columns], y[rows, 0]))
     values = pixels[:, rows, columns].astype(np.float64)
     inside = np.abs(values - np.median(values, axis=1, keepdims=True)).max(axis=0) <= 3 * NOISE_LEVELS
-    for _ in range(3):  # least squares, leaving out what the last fit did not explain
+    for _ in range(3):  # least squares, without the pixels that the last fit did not explain
         if inside.mean() < MIN_PLAIN_BORDER / 2:
             return None
         kept = terms * inside
-        # The normal equations: there are three unknowns and thousands of pixels.
+        # The normal equations, because there are three unknowns and thousands of pixels.
         planes = np.linalg.lstsq(kept @ terms.T, kept @ values.T, rcond=None)[0]
         before, inside = inside, np.abs(values - planes.T @ terms).max(axis=0) <= NOISE_LEVELS
         if np.array_equal(before, inside):
@@ -117,7 +120,7 @@ def _border(height: int, width: int) -> tuple[NDArray[np.intp], NDArray[np.intp]
 
 
 def _looks_like(pixels: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(h, w) bool: background colour within noise, or a soft shadow of it. Both are (3, h, w)."""
+    """(h, w) bool: whether a pixel has the background's colour within noise, or is a soft shadow on it. Both are (3, h, w)."""
     difference = pixels - background
     near = np.abs(difference).max(axis=0) <= NOISE_LEVELS
     depth = -difference.mean(axis=0)
@@ -134,12 +137,12 @@ def _looks_like(pixels: NDArray[np.float32], background: NDArray[np.float32]) ->
 
 
 def _flood(passable: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(h, w) bool: passable pixels 4-connected to the border."""
+    """(h, w) bool: passable pixels that are 4-connected to the border."""
     labels, n_labels = label(passable)
     is_reached = np.zeros(n_labels + 1, bool)
     for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
         is_reached[edge] = True
-    is_reached[0] = False  # what is not passable
+    is_reached[0] = False  # label 0 is what is not passable
     return np.asarray(is_reached[labels])
 
 

@@ -1,9 +1,9 @@
-"""From photos to regions and slices, in batches, with one forward pass a photo.
+"""From photos to regions and slices, in batches, with one forward pass for each photo.
 
-A bounded pipeline: `Detector.prepare` runs in a caller's threads, a batch ahead of the network; the network runs in the
-caller's own thread. On a GPU that only hands out work, and regions and slices of the batch before are worked out in one
-more thread meanwhile; on a CPU, where the network leaves no core idle, one more thread costs a tenth and gains nothing.
-Pillow, torch and numpy's large operations let other threads run.
+Work overlaps in bounded memory. `Detector.prepare` may run in threads of the caller, a batch ahead of the network. The
+network runs in the caller's own thread. On a GPU that thread only launches work, so another thread computes the regions and
+slices of the previous batch in the meantime. On a CPU the network leaves no core idle, and another thread would cost a tenth
+and gain nothing. Pillow, torch and numpy's large operations let other threads run.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ from prodseek.vision.weights import PinnedFile
 
 __all__ = ["Detector", "DetectorSettings", "ImageRegions", "PreparedImage", "load_detector", "model_id"]
 
-# A photo decoded with its longer side this many times input_px or more gives the input that the whole photo gives, to
-# less than one grey level in the mean.
+# A photo decoded at a longer side of this many times input_px gives the same network input as the full photo, to less than
+# one grey level on average.
 DECODE_FACTOR = 1.5
 
-# On a CPU the network takes so many images at once that no layer's output is larger: glibc gives blocks above 32 MiB
-# back to the system every time they are freed, and having them back, filled with zeros, costs as much as the network.
+# Maximum size of a layer's output on a CPU; it bounds the batch. glibc returns blocks above 32 MiB to the system whenever
+# they are freed, and to get them back, filled with zeros, takes as long as the network itself.
 _MAX_CPU_BYTES = 24 * 1024 * 1024
 
 _logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ImageRegions:
-    """The regions of one image and their slices. slices: (len(regions), slice_length) float16, same order."""
+    """The regions of one image and their slices. slices: (len(regions), slice_length) float16, in the same order."""
 
     image_id: str
     regions: tuple[Region, ...]
@@ -59,9 +59,9 @@ class ImageRegions:
 
 @dataclass(frozen=True)
 class PreparedImage:
-    """A photo as the network takes it; of the photo itself nothing is held.
+    """A photo as the network takes it, without the photo itself.
 
-    canvas: (input_px, input_px, 3) uint8 RGB. placed: where the photo lies in it. foreground: in pixels of that part.
+    canvas: (input_px, input_px, 3) uint8 RGB. placed: where the photo is in it. foreground: in pixels of that part.
     """
 
     image_id: str
@@ -71,7 +71,7 @@ class PreparedImage:
 
 
 class Detector:
-    """A network on a device, with what is around it. Get one from `load_detector`.
+    """A network on a device, with all steps before and after it. Get one from `load_detector`.
 
     n_halvings: how often a batch did not fit into the GPU's memory and was halved.
     """
@@ -92,34 +92,34 @@ class Detector:
 
     @property
     def enough_side_px(self) -> int:
-        """Photos may be decoded with their longer side reduced to this, see `images.decode_image`."""
+        """Photos may be decoded with their longer side reduced to this, see `decode_image`."""
         return round(DECODE_FACTOR * self.settings.input_px)
 
     def prepare(self, image_id: str, image: DecodedImage) -> PreparedImage:
-        """All that a photo needs before the network. May be called in any thread."""
+        """Do everything that a photo needs before the network. May be called in any thread."""
         canvas, placed = letterbox(image, self.settings.input_px)
         return PreparedImage(image_id, canvas, placed, find_foreground(canvas[placed.inner]))
 
     def embed(self, images: Iterable[tuple[str, DecodedImage]]) -> Iterator[ImageRegions]:
-        """Find and slice every image's regions; results come in the order of the images, a batch at a time.
+        """Find and slice the regions of each image. Results come in the order of the images, a batch at a time.
 
-        images: (image_id, photo); no more than four batches are in work at once. A photo may be decoded at a
-        reduced size, `enough_side_px` on its longer side or more; boxes are in pixels of its full size all the same.
+        images: (image_id, photo); at most four batches are in memory at a time. A photo may be decoded at a reduced size with
+        a longer side of at least `enough_side_px`; boxes are still in pixels of its full size.
         """
         return self.embed_prepared(self.prepare(image_id, image) for image_id, image in images)
 
     def embed_prepared(self, images: Iterable[PreparedImage]) -> Iterator[ImageRegions]:
-        """`embed` of what `prepare` gave, perhaps a batch ahead in threads of the caller's (`map_ahead`)."""
+        """`embed` for photos from `prepare`, which may run a batch ahead in threads of the caller (`map_ahead`)."""
         outputs = self._outputs(iter(images))
         batches = map_ahead(self._finish, outputs, threads=1) if self._finish_aside else map(self._finish, outputs)
         for batch in batches:
             yield from batch
 
     def embed_boxes(self, image: DecodedImage, boxes: Sequence[Sequence[float]]) -> NDArray[np.float16]:
-        """Slice boxes drawn by a person, with one forward pass.
+        """Slice boxes that a person drew, with one forward pass.
 
-        boxes: (N, 4) x1 y1 x2 y2, source pixels at full size. Returns (N, slice_length) float16. Raises
-        ValueError for a box that covers nothing of the photo.
+        boxes: (N, 4) x1 y1 x2 y2, source pixels at full size. Returns (N, slice_length) float16. Raises ValueError for a box
+        that covers nothing of the photo.
         """
         prepared = self.prepare("", image)
         view = _view(prepared, np.asarray(boxes, np.float32).reshape(-1, 4))
@@ -127,7 +127,7 @@ class Detector:
         return slice_regions(output.maps, self._network.feature_maps, [view], self.layout)[0]
 
     def _outputs(self, images: Iterator[PreparedImage]) -> Iterator[tuple[list[PreparedImage], NetworkOutput]]:
-        """Run the network on batch after batch; a batch that the GPU's memory does not hold goes in halves."""
+        """Run the network on one batch after another; a batch that does not fit into the GPU's memory is halved."""
         while batch := list(islice(images, self._at_once)):
             while batch:
                 part, output = batch[: self._at_once], None
@@ -136,7 +136,7 @@ class Detector:
                 except torch.OutOfMemoryError:
                     if len(part) == 1:
                         raise
-                # Not inside `except`: there the error still holds on to what the network had allocated.
+                # Not inside `except`, where the error still references the memory that the network allocated.
                 if output is None:
                     self._halve(len(part))
                 else:
@@ -158,9 +158,9 @@ class Detector:
     def _forward(self, images: list[PreparedImage]) -> NetworkOutput:
         with torch.inference_mode():
             pixels = torch.from_numpy(np.stack([image.canvas for image in images]))
-            if self.device.type == "cuda":  # pinned, so that the copy waits for nothing
+            if self.device.type == "cuda":  # pinned, so that the copy is asynchronous
                 pixels = pixels.pin_memory().to(self.device, non_blocking=True)
-            # (B, H, W, 3) seen as (B, 3, H, W) is channels_last already.
+            # (B, H, W, 3) viewed as (B, 3, H, W) is already channels_last.
             return self._network(pixels.permute(0, 3, 1, 2).to(self._type) / 255)
 
     def _finish(self, done: tuple[list[PreparedImage], NetworkOutput]) -> list[ImageRegions]:
@@ -207,11 +207,11 @@ class Detector:
 
 @lru_cache(maxsize=1)
 def load_detector(settings: DetectorSettings) -> Detector:
-    """The detector of these settings, loaded once a process. Raises WeightsError and ConfigError.
+    """The detector of these settings, loaded once in each process. Raises WeightsError and ConfigError.
 
     The network's precision is chosen here, see `precision.fit_network`.
     """
-    describe(settings)  # raises what can be found out without loading
+    describe(settings)  # raises the errors that can be found without loading
     device = _device(settings.device, settings.gpu)
     if settings.torch_threads > 0:
         torch.set_num_threads(settings.torch_threads)
@@ -231,10 +231,12 @@ def _device(wanted: str, gpu: int) -> torch.device:
     n_gpus = 0 if wanted == "cpu" else torch.cuda.device_count()
     if n_gpus == 0:
         if wanted == "cuda":
-            raise ConfigError("device is cuda, but torch finds no CUDA device; use auto or cpu")
+            raise ConfigError("embed.device is cuda, but torch finds no CUDA device; use auto or cpu")
         return torch.device("cpu")
     if gpu >= n_gpus:
-        raise ConfigError(f"GPU {gpu} was asked for, but torch finds {n_gpus}, counted from 0; see conf/find-gpus.sh")
+        raise ConfigError(
+            f"GPU {gpu} was asked for, but torch finds only {n_gpus}, counted from 0; see conf/find-gpus.sh"
+        )
     return torch.device("cuda", gpu)
 
 

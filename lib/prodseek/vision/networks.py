@@ -1,4 +1,4 @@
-"""The networks there are: how each is described and loaded. No torch until one that needs it is asked for."""
+"""All networks: how each is described and loaded. Imports torch only for a network that needs it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from prodseek.vision.darknet_cfg import SHIPPED_NETWORKS, read_description
 from prodseek.vision.network import FeatureMap, Network, NetworkDescription
 from prodseek.vision.weights import PinnedFile
 
-# Every network but Darknet's, by the name it has in the configuration: the file that provides it.
+# All networks but Darknet's: name in the configuration -> the module that provides it.
 _MODULES = {
     "resnet50": "prodseek.vision.resnet",
     "ultralytics": "prodseek.vision.ultralytics_network",
@@ -18,7 +18,7 @@ NETWORKS = (*SHIPPED_NETWORKS, *_MODULES)
 
 
 class _NetworkModule(Protocol):
-    """What the file of a network provides."""
+    """The functions that the module of a network provides."""
 
     def describe(self, network: str, weights: PinnedFile) -> NetworkDescription: ...
 
@@ -26,10 +26,10 @@ class _NetworkModule(Protocol):
 
 
 def describe_network(network: str, weights: PinnedFile) -> NetworkDescription:
-    """What a network is. network: a name of `NETWORKS`, or the path of a Darknet .cfg file.
+    """Describe a network. network: a name in `NETWORKS`, or the path of a Darknet .cfg file.
 
-    Reads the weights only of `ultralytics`, whose file holds the description. Raises WeightsError, and ConfigError
-    where an optional package is missing.
+    The weights are read only for `ultralytics`, whose file holds the description. Raises WeightsError, and ConfigError if an
+    optional package is missing.
     """
     if network in _MODULES:
         return _module(network).describe(network, weights)
@@ -39,7 +39,7 @@ def describe_network(network: str, weights: PinnedFile) -> NetworkDescription:
 
 
 def load_network(network: str, weights: PinnedFile) -> Network:
-    """The network with its weights, in evaluation mode, on the CPU, float32. Arguments and errors as above."""
+    """Load a network with its weights: in evaluation mode, on the CPU, float32. Arguments and errors as `describe_network`."""
     if network in _MODULES:
         return _module(network).load(network, weights)
     from prodseek.vision.darknet import load_darknet

@@ -1,4 +1,4 @@
-"""From a network's raw boxes and scores to the few detections of an image."""
+"""Non-maximum suppression: from a network's raw boxes and scores to the few detections of an image."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ def select_detections(
     nms_iou_threshold: float,
     max_detections: int,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Class-wise non-maximum suppression: within a class, of boxes that overlap by more than the threshold
-    (IoU) the highest score stays.
+    """Class-wise non-maximum suppression: of boxes of one class whose IoU is above the threshold, the highest score stays.
 
-    boxes: (A, 4) float32 x1 y1 x2 y2. scores: (A, C) float32; a box is a candidate for every class whose
-    score is above score_threshold. Returns boxes (D, 4), scores (D,) and class indices (D,) int64, at most
-    max_detections, best first; equal scores are ordered by box index, then by class.
+    boxes: (A, 4) float32 x1 y1 x2 y2. scores: (A, C) float32; a box is a candidate for each class whose score is above
+    score_threshold. Returns boxes (D, 4), scores (D,) and class indices (D,) int64; at most max_detections, best first.
+    Equal scores are ordered by box index, then by class.
     """
     return select_batch(boxes[None], scores[None], score_threshold, nms_iou_threshold, max_detections)[0]
 
@@ -30,10 +29,12 @@ def select_batch(
     nms_iou_threshold: float,
     max_detections: int,
 ) -> list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
-    """`select_detections` of every image. boxes: (B, A, 4). scores: (B, A, C). Results are on the CPU: the few
-    candidates of all images leave a GPU together."""
+    """`select_detections` for each image of a batch. boxes: (B, A, 4). scores: (B, A, C).
+
+    Results are on the CPU; the few candidates of all images leave a GPU in one copy.
+    """
     if scores.numel():
-        # Rows first: few of them hold any candidate, and finding those is several times as fast as looking at each score.
+        # Rows first: few rows hold a candidate, and to find those is several times faster than to test each score.
         rows = torch.nonzero(scores.amax(2) > score_threshold)
     else:
         rows = torch.zeros((0, 2), dtype=torch.int64, device=scores.device)
@@ -52,8 +53,7 @@ def select_batch(
 def _suppress(
     boxes: torch.Tensor, values: torch.Tensor, classes: torch.Tensor, nms_iou_threshold: float, max_detections: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    # Stable, and candidates come in (box, class) order: that settles ties here and, through the order, in the
-    # NMS.
+    # A stable sort of candidates in (box, class) order settles ties, here and in the NMS.
     order = torch.argsort(values, descending=True, stable=True)
     boxes, values, classes = boxes[order], values[order], classes[order]
     kept = batched_nms(boxes, values, classes, nms_iou_threshold)

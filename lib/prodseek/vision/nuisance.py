@@ -1,4 +1,4 @@
-"""The same object shown otherwise: what an embedding should not notice is measured on such views."""
+"""Views of one object under nuisance changes, to measure what an embedding should ignore."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Box = tuple[float, float, float, float]
 
 CANVAS_PX = 416
 PLACED_SIDE = (0.35, 0.95)  # of the canvas
-CROP_SIDE = (-0.02, 0.14)  # of the box, cut off on every side; below 0: left on
-GAMMA = 0.35  # this and the next three: at most, in the natural logarithm, up or down
+CROP_SIDE = (-0.02, 0.14)  # share of the box cut off on each side; below 0: kept around it
+GAMMA = 0.35  # this and the next three: maximum change up or down, as a natural logarithm
 GAIN = 0.2
 CONTRAST = 0.25
-TINT = 0.06  # gain of a single colour channel
+TINT = 0.06  # gain of a single channel
 JPEG_QUALITY = (25, 92)
 N_PLACES = 4
-OBJECT_SIDE = (0.3, 0.6)  # of the canvas; where only the place changes, there must be room to move
+OBJECT_SIDE = (0.3, 0.6)  # of the canvas; when only the place changes, there must be room to move
 GRID_OBJECT_SIDE = 0.4  # of the canvas
 GRID_LEVEL = 232  # of the canvas, a pale grey
 
@@ -31,10 +31,9 @@ GRID_LEVEL = 232  # of the canvas, a pale grey
 def slice_views(
     detector: Detector, photo: DecodedImage, box: Box, n_views: int, backdrop: DecodedImage | None, seed: int
 ) -> NDArray[np.float16]:
-    """The slice of a box and of n_views views of it, (1 + n_views, slice_length) float16; a forward pass each.
+    """Slices of a box and of n_views random views of it, (1 + n_views, slice_length) float16; a forward pass for each.
 
-    box: x1 y1 x2 y2, source pixels of the photo at full size. backdrop: see `nuisance_view`. Equal seeds give equal
-    views.
+    box: x1 y1 x2 y2, source pixels of the photo at full size. backdrop: see `nuisance_view`. Equal seeds give equal views.
     """
     rng = np.random.default_rng(seed)
     shown = _shown(photo, box)
@@ -45,10 +44,10 @@ def slice_views(
 def slice_places(
     detector: Detector, photo: DecodedImage, box: Box, backdrop: DecodedImage | None, seed: int
 ) -> NDArray[np.float16]:
-    """The slices of an object at N_PLACES places of one canvas, (N_PLACES, slice_length) float16; a forward pass each.
+    """Slices of an object at N_PLACES places of one canvas, (N_PLACES, slice_length) float16; a forward pass for each.
 
-    Among views that change in everything at once, what a place does is lost; yet it is what shifts most in a network's
-    maps: zeros are padded at their edges. Arguments as for `slice_views`.
+    Only the place changes, because its effect would be lost among views that change everything at once. Yet place changes a
+    network's maps most, because they are padded with zeros at their edges. Arguments as for `slice_views`.
     """
     rng = np.random.default_rng((seed, N_PLACES))
     placed = object_places(photo.pixels, _shown(photo, box), _pixels(backdrop), rng)
@@ -58,8 +57,11 @@ def slice_places(
 def slice_grid_places(
     detector: Detector, photo: DecodedImage, box: Box, n_along: int
 ) -> tuple[NDArray[np.float16], NDArray[np.float64]]:
-    """The slices of an object at n_along x n_along places of one plain canvas, row by row, (n_along ** 2, slice_length) float16;
-    and its centre there, (n_along ** 2, 2) x y in 0..1. A forward pass each. Arguments as for `slice_views`."""
+    """Slices of an object at n_along x n_along places of a plain canvas, and the object's centres there; row by row.
+
+    Returns (n_along ** 2, slice_length) float16 and (n_along ** 2, 2) float64, x y in 0..1. It takes a forward pass for each
+    place. Arguments as for `slice_views`.
+    """
     placed = grid_places(photo.pixels, _shown(photo, box), n_along)
     boxes = np.array([of_object for _, of_object in placed])
     centres = (boxes[:, :2] + boxes[:, 2:]) / 2 / CANVAS_PX
@@ -67,7 +69,7 @@ def slice_grid_places(
 
 
 def _shown(photo: DecodedImage, box: Box) -> Box:
-    """A box in pixels of the photo at full size, in those of `photo.pixels`."""
+    """Convert a box from pixels of the photo at full size to pixels of `photo.pixels`."""
     height, width = photo.pixels.shape[:2]
     x_scale, y_scale = width / photo.width_px, height / photo.height_px
     return (box[0] * x_scale, box[1] * y_scale, box[2] * x_scale, box[3] * y_scale)
@@ -84,10 +86,9 @@ def _slice(detector: Detector, view: NDArray[np.uint8], box: Box) -> NDArray[np.
 def object_places(
     pixels: NDArray[np.uint8], box: Box, backdrop: NDArray[np.uint8] | None, rng: np.random.Generator
 ) -> list[tuple[NDArray[np.uint8], Box]]:
-    """The object in a box, alone and of one size, at N_PLACES random places of one canvas.
+    """Views of the object in a box, alone and at one size, at N_PLACES random places of one canvas.
 
-    Arguments as for `nuisance_view`. Returns the views, (CANVAS_PX, CANVAS_PX, 3) uint8, and where the object is in
-    them.
+    Arguments as for `nuisance_view`. Returns each view, (CANVAS_PX, CANVAS_PX, 3) uint8, with the object's box in it.
     """
     canvas = _canvas(backdrop, rng)
     cut_out = _cut_out(pixels, box, rng.uniform(*OBJECT_SIDE))
@@ -96,9 +97,9 @@ def object_places(
 
 
 def grid_places(pixels: NDArray[np.uint8], box: Box, n_along: int) -> list[tuple[NDArray[np.uint8], Box]]:
-    """The object in a box, alone and of one size, at n_along x n_along evenly spaced places of a plain canvas, row by row.
+    """Views of the object in a box, alone and at one size, at n_along x n_along even places of a plain canvas; row by row.
 
-    Arguments as for `nuisance_view`. Returns as `object_places`.
+    Arguments as for `nuisance_view`. Returns the same as `object_places`.
     """
     canvas = Image.new("RGB", (CANVAS_PX, CANVAS_PX), (GRID_LEVEL,) * 3)
     cut_out = _cut_out(pixels, box, GRID_OBJECT_SIDE)
@@ -107,7 +108,7 @@ def grid_places(pixels: NDArray[np.uint8], box: Box, n_along: int) -> list[tuple
 
 
 def _cut_out(pixels: NDArray[np.uint8], box: Box, side: float) -> Image.Image:
-    """What a box shows, its longer side `side` of the canvas; cut out along its outline where the background is plain."""
+    """Cut out what a box shows, scaled to a longer side of `side` x the canvas; along its outline if the background is plain."""
     height, width = pixels.shape[:2]
     cut_out = Image.fromarray(pixels)
     found = find_foreground(pixels)
@@ -127,11 +128,11 @@ def _put(cut_out: Image.Image, canvas: Image.Image, left: int, top: int) -> tupl
 def nuisance_view(
     pixels: NDArray[np.uint8], box: Box, backdrop: NDArray[np.uint8] | None, rng: np.random.Generator
 ) -> tuple[NDArray[np.uint8], Box]:
-    """A random view of the object in a box: mirrored, in other light, at another place and size before another
-    background, or cropped otherwise; JPEG-compressed.
+    """A random view of the object in a box: mirrored, in other light, and either moved to another place and background or
+    cropped; compressed as JPEG.
 
-    pixels: (H, W, 3) uint8 RGB. box: x1 y1 x2 y2, pixels of that array. backdrop: another photo to paste it on; None:
-    plain colours only. Returns the view, (h, w, 3) uint8, and where the box is in it.
+    pixels: (H, W, 3) uint8 RGB. box: x1 y1 x2 y2, pixels of that array. backdrop: another photo to paste the object on; None
+    allows only plain colours. Returns the view, (h, w, 3) uint8 RGB, and the box in it.
     """
     if rng.random() < 0.5:
         pixels = np.ascontiguousarray(pixels[:, ::-1])
@@ -148,7 +149,7 @@ def nuisance_view(
 
 
 def _relight(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Another exposure, contrast and colour of the light."""
+    """Change the exposure, the contrast and the colour of the light."""
     gamma = np.exp(rng.uniform(-GAMMA, GAMMA))
     gains = np.exp(rng.uniform(-GAIN, GAIN)) * np.exp(rng.uniform(-TINT, TINT, 3))
     contrast = np.exp(rng.uniform(-CONTRAST, CONTRAST))
@@ -165,7 +166,7 @@ def _place(
     backdrop: NDArray[np.uint8] | None,
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.uint8], Box]:
-    """Put the photo, or only its product where the background is plain, anywhere on a canvas of another look."""
+    """Place the photo, or only its product if the background is plain, anywhere on a canvas with another background."""
     height, width = lit.shape[:2]
     scale = np.exp(rng.uniform(*np.log(PLACED_SIDE))) * CANVAS_PX / max(height, width)
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
@@ -180,18 +181,18 @@ def _place(
 
 
 def _canvas(backdrop: NDArray[np.uint8] | None, rng: np.random.Generator) -> Image.Image:
-    """Pale, of any colour, or another photo."""
-    look = rng.random()
+    """A canvas that is pale, of any colour, or another photo."""
+    background = rng.random()
     canvas = Image.new("RGB", (CANVAS_PX, CANVAS_PX), tuple(int(v) for v in rng.integers(200, 256, 3)))
-    if look >= 0.4:
+    if background >= 0.4:
         canvas.paste(tuple(int(v) for v in rng.integers(0, 256, 3)), (0, 0, CANVAS_PX, CANVAS_PX))
-    if look >= 0.6 and backdrop is not None:
+    if background >= 0.6 and backdrop is not None:
         canvas = Image.fromarray(backdrop).resize(canvas.size, Image.Resampling.BILINEAR)
     return canvas
 
 
 def _crop(pixels: NDArray[np.uint8], box: Box, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Box]:
-    """Cut the photo close to the box, or a little into it; the box is then all that is left."""
+    """Crop the photo to the box, or a little tighter or wider; the new box is the whole crop."""
     height, width = pixels.shape[:2]
     cuts = rng.uniform(*CROP_SIDE, 4)
     box_width, box_height = box[2] - box[0], box[3] - box[1]

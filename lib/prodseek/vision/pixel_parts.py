@@ -1,4 +1,4 @@
-"""The parts of a slice that come from pixels: the colours under a box, and its silhouette and edges."""
+"""The parts of a slice that come from pixels: the colours under a box, the silhouette and the edges."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from PIL import Image
 from prodseek.photos.colour import RGB_TO_XYZ, WHITE_XYZ
 from prodseek.runs.slice_layout import COLOUR_BINS, EDGE_ORIENTATIONS, EDGE_SIDE, SILHOUETTE_SIDE
 
-PATCH_PX = 48  # a multiple of SILHOUETTE_SIDE and EDGE_SIDE; every box is looked at in this many pixels a side
-CHROMA_LIMIT = 80.0  # a* and b* beyond it count as it
-MIN_COVER = 0.04  # of a box; a product that covers less is not what the box is about
+PATCH_PX = 48  # each box is resampled to this side; a multiple of SILHOUETTE_SIDE and EDGE_SIDE
+CHROMA_LIMIT = 80.0  # a* and b* are clipped to this
+MIN_COVER = 0.04  # share of a box; if the product covers less, the box is about something else
 CENTRE_SIGMA = 0.3  # of the box's side
-EDGE_FLOOR = 12.0  # of L*, summed over a cell's edges; weaker cells hold no edge, only noise
+EDGE_FLOOR = 12.0  # of L*, summed over a cell's edges; weaker cells hold only noise
 
-_CHUNK_REGIONS = 16  # what is worked out at once stays small enough for a core's cache
+_CHUNK_REGIONS = 16  # regions computed together, few enough for a core's cache
 
 
 def pixel_parts(
@@ -27,11 +27,11 @@ def pixel_parts(
     masks: Sequence[NDArray[np.bool_] | None],
     boxes: Sequence[NDArray[np.float32]],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The `colour` and `shape` parts of the slices of every box of every view, view after view.
+    """The `colour` and `shape` parts of the slices of all boxes of all views, view after view.
 
-    canvases: (H, W, 3) uint8 RGB. masks: (h, w) bool over the same view, True on the product, or None where
-    the background is not plain. boxes: for each view (R, 4) x1 y1 x2 y2 in canvas pixels, inside it. Returns
-    (all R, colour length) and (all R, shape length).
+    canvases: (H, W, 3) uint8 RGB. masks: (h, w) bool over the same view, True on the product, or None if the background is
+    not plain. boxes: for each view (R, 4) float32 x1 y1 x2 y2 in canvas pixels, inside the canvas. Returns (all R, colour
+    length) and (all R, shape length), float32.
     """
     cuts = [
         cut for canvas, mask, of_view in zip(canvases, masks, boxes, strict=True) for cut in _cut(canvas, mask, of_view)
@@ -43,7 +43,7 @@ def pixel_parts(
             patches = torch.from_numpy(
                 np.array([patch for patch, _ in chunk], np.uint8).reshape(-1, PATCH_PX, PATCH_PX, 3)
             )
-            # Where the product is not known everything counts as it, except that colours count more in the middle.
+            # If the product is not known, everything counts as product, but colours count more in the middle.
             known = torch.tensor([cover is not None for _, cover in chunk], dtype=torch.bool)[:, None]
             covers = torch.ones(patches.shape[:3])
             weights = _centre_weights().repeat(len(chunk), 1, 1)
@@ -61,8 +61,7 @@ def pixel_parts(
 def _cut(
     canvas: NDArray[np.uint8], mask: NDArray[np.bool_] | None, boxes: NDArray[np.float32]
 ) -> list[tuple[NDArray[np.uint8], NDArray[np.float32] | None]]:
-    """For every box its pixels (PATCH_PX, PATCH_PX, 3), and how much of each is product, 0..1, where that is
-    known."""
+    """For each box its pixels (PATCH_PX, PATCH_PX, 3) uint8, and how much of each pixel is product, 0..1, or None."""
     height, width = canvas.shape[:2]
     size = (PATCH_PX, PATCH_PX)
     image = Image.fromarray(canvas)
@@ -86,14 +85,14 @@ def _cut(
 
 
 def _centre_weights() -> torch.Tensor:
-    """A box in a scene shows its object in the middle and something else in its corners."""
+    """Weights that favour the middle, because a box in a scene shows its object there, and other things in its corners."""
     offset = (torch.arange(PATCH_PX, dtype=torch.float64) + 0.5) / PATCH_PX - 0.5
     line = torch.exp(-0.5 * (offset / CENTRE_SIGMA) ** 2)
     return torch.outer(line, line).float()
 
 
 def _to_lab(patches: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """sRGB, 0..255, to CIELAB, D65 (IEC 61966-2-1, CIE 15). (..., 3) -> L*, a* and b*, each (...)"""
+    """Convert sRGB, 0..255, to CIELAB, D65 (IEC 61966-2-1, CIE 15): (..., 3) -> L*, a* and b*, each (...)."""
     linear = _linear_levels()[patches.int()]
     to_xyz = torch.from_numpy(RGB_TO_XYZ / WHITE_XYZ[:, None]).float()
     scaled = to_xyz @ linear.flatten(0, -2).T
@@ -110,9 +109,9 @@ def _linear_levels() -> torch.Tensor:
 def _colour_histograms(
     lightness: torch.Tensor, a: torch.Tensor, b: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
-    """Shares of CIELAB bins, a pixel shared out among the eight bins round it; a row sums to 1.
+    """Histograms over CIELAB bins; a pixel is divided among the eight bins around it (trilinear), and each row sums to 1.
 
-    All (R, h, w). Returns (R, number of bins).
+    All arguments: (R, h, w). Returns (R, number of bins).
     """
     by_lightness = _shares(lightness / 100.0, COLOUR_BINS[0]) * weights.flatten(1)[:, None]
     by_a = _shares((a / CHROMA_LIMIT + 1) / 2, COLOUR_BINS[1])
@@ -123,34 +122,36 @@ def _colour_histograms(
 
 
 def _shares(values: torch.Tensor, n_bins: int) -> torch.Tensor:
-    """What each of n_bins evenly spaced over 0..1 gets of a value: the nearer of the two round it, the more.
+    """How much of a value each of n_bins bins gets: it is divided linearly between the two bins around it.
 
-    (R, h, w) -> (R, n_bins, h x w)
+    values: (R, h, w), the bins evenly spaced over 0..1. Returns (R, n_bins, h x w).
     """
     position = values.flatten(1).clamp(0, 1)[:, None] * (n_bins - 1)
     return (1 - (position - torch.arange(n_bins)[:, None]).abs_()).clamp_(min=0)
 
 
 def _silhouettes(covers: torch.Tensor) -> torch.Tensor:
-    """How much of each cell the product covers, -1 (none) .. 1 (all). (R, h, w) -> (R, cells)"""
+    """How much of each cell the product covers, from -1 (nothing) to 1 (all): (R, h, w) -> (R, cells)."""
     return 2 * _cells(covers, SILHOUETTE_SIDE).mean((2, 4)).flatten(1) - 1
 
 
 def _edges(lightness: torch.Tensor, covers: torch.Tensor) -> torch.Tensor:
-    """Histograms of edge orientation in a grid of cells, each cell a unit vector or, without an edge, zero.
+    """Histograms of edge orientation in a grid of cells; each cell is a unit vector, or zero if it has no edge.
 
-    After Dalal and Triggs, Histograms of Oriented Gradients (2005), section 6. A known background is painted
-    the product's mean lightness and its outline left to the silhouette, so that the colour behind does not
-    count. (R, h, w) each -> (R, cells x EDGE_ORIENTATIONS)
+    Source: Dalal and Triggs, "Histograms of Oriented Gradients for Human Detection", 2005, section 6. A known background is
+    painted in the product's mean lightness, so that its colour does not count; the outline is left to the silhouette.
+    lightness, covers: (R, h, w). Returns (R, cells x EDGE_ORIENTATIONS).
     """
     mean = (lightness * covers).sum((1, 2), keepdim=True) / covers.sum((1, 2), keepdim=True)
     painted = lightness * covers + mean * (1 - covers)
     dy, dx = torch.gradient(painted, dim=(1, 2))
-    strength = torch.hypot(dx, dy).sqrt_()  # its root: a strong edge counts more than a weak one, but not by contrast
+    strength = torch.hypot(
+        dx, dy
+    ).sqrt_()  # the root, so that strong edges count more, but not in proportion to contrast
     turn = torch.atan2(dy, dx) * (EDGE_ORIENTATIONS / math.pi)
     grids = []
     for orientation in range(EDGE_ORIENTATIONS):
-        # On the circle of orientations an edge is shared out between the two next to it.
+        # Orientations are cyclic; an edge is divided between the two nearest ones.
         away = (turn - orientation).remainder_(EDGE_ORIENTATIONS)
         away = torch.minimum(away, EDGE_ORIENTATIONS - away)
         grids.append(_cells((1 - away).clamp_(min=0).mul_(strength), EDGE_SIDE).sum((2, 4)).flatten(1))
@@ -161,6 +162,6 @@ def _edges(lightness: torch.Tensor, covers: torch.Tensor) -> torch.Tensor:
 
 
 def _cells(values: torch.Tensor, side: int) -> torch.Tensor:
-    """(R, PATCH_PX, PATCH_PX) -> (R, side, rows of a cell, side, columns of a cell)"""
+    """Divide (R, PATCH_PX, PATCH_PX) into cells: (R, side, rows of a cell, side, columns of a cell)."""
     cell_px = PATCH_PX // side
     return values.view(-1, side, cell_px, side, cell_px)

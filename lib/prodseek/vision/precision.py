@@ -1,4 +1,4 @@
-"""The number format that a network computes in: chosen once a process, held to a tolerance."""
+"""The number format that a network computes in: chosen once in each process, and held to a tolerance."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from prodseek.errors import ConfigError
 from prodseek.vision.network import NetworkOutput
 from prodseek.vision.settings import Precision
 
-# What a reduced precision may change on the probe, against fp32.
+# How much a reduced precision may change the results for the probe picture, compared with fp32.
 MAX_BOX_SHIFT_PX = 2.0  # of the corners of the best boxes, network-input pixels
 MAX_SCORE_SHIFT = 0.03
-MIN_COSINE = 0.999  # of a feature map's mean over the frame and over each ninth of it
+MIN_COSINE = 0.999  # of the mean of a feature map over the frame, and over each ninth of it
 N_COMPARED_BOXES = 10
 
 _TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-# On a CPU bf16 is taken only where it is faster by more than a busy machine's noise, so that all processes of a cluster
-# of equal machines choose alike.
+# On a CPU bf16 must be faster by more than the noise of a busy machine, so that all processes of a cluster of equal machines
+# make the same choice.
 MAX_TIME_SHARE = 0.75  # of fp32's time
 _TRIAL_SECONDS = 0.5
 _MAX_TRIALS = 3
@@ -38,7 +38,7 @@ _logger = logging.getLogger(__name__)
 class FittedNetwork:
     """A network on its device, in its number format.
 
-    precision: fp32, bf16 or fp16. largest_bytes: what the largest tensor that a layer gives takes for one image.
+    precision: fp32, bf16 or fp16. largest_bytes: size of the largest output of a layer, for one image.
     """
 
     network: nn.Module
@@ -57,11 +57,11 @@ class _Trial:
 def fit_network(network: nn.Module, wanted: Precision, input_px: int, device: torch.device) -> FittedNetwork:
     """Move a network to its device and choose its precision.
 
-    network: follows `network.Network`, on the CPU, float32. wanted: `auto` is fp16 on a GPU, and on a CPU bf16 where a
-    short trial finds it clearly faster than fp32 (MAX_TIME_SHARE). A reduced precision is kept only when boxes, scores
-    and features of a built-in picture stay within the tolerance of this module. With `auto` fp32 is used
-    otherwise; asked for by name it raises ConfigError, as does fp16 on a CPU. So a precision never changes a result by
-    more than the tolerance, and the model id, and with it the cache, leaves it out.
+    network: follows `network.Network`, on the CPU, float32. wanted: `auto` means fp16 on a GPU, and on a CPU bf16 if a short
+    trial finds it clearly faster than fp32 (MAX_TIME_SHARE). A reduced precision is used only if boxes, scores and features
+    of a built-in picture stay within the tolerance of this module. Otherwise `auto` uses fp32, and a precision asked for by
+    name raises ConfigError, as does fp16 on a CPU. So a precision never changes a result by more than the tolerance, and it
+    is not part of the model id or of the cache's key.
     """
     if wanted == "fp16" and device.type == "cpu":
         raise ConfigError("precision is fp16, but the network runs on the CPU; use auto, bf16 or fp32")
@@ -94,12 +94,12 @@ def fit_network(network: nn.Module, wanted: Precision, input_px: int, device: to
 
 
 def beyond_tolerance(exact: NetworkOutput, rounded: NetworkOutput, input_px: int) -> str | None:
-    """What differs by more than the tolerance; None where nothing does."""
+    """Describe a difference beyond the tolerance; None if there is none."""
     for name in exact.maps:
         for n_cells in (1, 3):
             a, b = (F.adaptive_avg_pool2d(each.maps[name], n_cells).flatten(2) for each in (exact, rounded))
             cosine = float(F.cosine_similarity(a, b, dim=1).min())
-            if not cosine >= MIN_COSINE:  # nor when it is no number
+            if not cosine >= MIN_COSINE:  # also for NaN
                 return f"the cosine of features of {name} falls to {cosine:.5f}, below {MIN_COSINE}"
     if exact.scores.numel() == 0:
         return None
@@ -116,18 +116,18 @@ def beyond_tolerance(exact: NetworkOutput, rounded: NetworkOutput, input_px: int
 
 
 def round_weights(network: nn.Module, type_: torch.dtype) -> None:
-    """Round the kernels of every convolution, in place, so that the errors of one kernel cancel.
+    """Round the kernels of every convolution in place, so that the rounding errors within a kernel cancel (error diffusion).
 
-    What a weight loses in rounding is carried over to the next. Rounded each on its own, their errors add up where the
-    input is smooth or of one sign, which shifts whole channels: for yolov3-tiny in bf16 the cosine of box means with
-    fp32 fell to .993 and boxes moved by 2 px; so it stays above .9998, and boxes within .7 px.
+    The rounding error of a weight is carried over to the next weight. If each were rounded on its own, the errors would add
+    up where the input is smooth or of one sign, and shift whole channels: for yolov3-tiny in bf16 the cosine of box means
+    with fp32 fell to .993, and boxes moved by 2 px. With error diffusion it stays above .9998, and boxes move by .7 px.
     """
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 kernels = module.weight.flatten(1).T.clone(memory_format=torch.contiguous_format)
                 error = torch.zeros_like(kernels[0])
-                for weights in kernels:  # of one place in all kernels
+                for weights in kernels:  # one position of all kernels
                     wanted = weights + error
                     weights.copy_(wanted.to(type_))
                     error = wanted - weights
@@ -135,7 +135,7 @@ def round_weights(network: nn.Module, type_: torch.dtype) -> None:
 
 
 def probe(input_px: int) -> NDArray[np.uint8]:
-    """(input_px, input_px, 3) uint8 RGB: a wall, a clock and a traffic light, which networks of COCO know."""
+    """The probe picture, (input_px, input_px, 3) uint8 RGB: a wall, a clock and a traffic light, which are COCO classes."""
     side = input_px / 16
     image = Image.new("RGB", (input_px, input_px), (176, 160, 138))
     draw = ImageDraw.Draw(image)
@@ -155,8 +155,11 @@ def probe(input_px: int) -> NDArray[np.uint8]:
 
 
 def _try(network: nn.Module, batch: torch.Tensor) -> _Trial:
-    """Run a network a few times, shortly; the best time counts. It is this thread's time on its processor, with one
-    thread in the network, for on a busy machine a clock on the wall counts what else goes on, and threads wait."""
+    """Run a network a few times in a short trial, and keep the best time.
+
+    It is the CPU time of this thread, with one thread in the network, because on a busy machine the wall clock counts
+    other work too, and threads wait for each other.
+    """
     largest_bytes = 0
 
     def see(module: nn.Module, inputs: object, output: object) -> None:

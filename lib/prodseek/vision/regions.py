@@ -1,5 +1,4 @@
-"""The regions of an image: what is detected, the product on a plain background, the whole frame; one is
-primary."""
+"""The regions of an image: detections, the product on a plain background, the whole frame. One of them is primary."""
 
 from __future__ import annotations
 
@@ -10,17 +9,16 @@ from typing import Literal
 RegionKind = Literal["detection", "foreground", "frame", "prompt"]
 Box = tuple[float, float, float, float]
 
-# A detection stands for the whole photo only when its score x area_fraction is this or more: a sure one that
-# fills a fair part of it. With less, likeness of whole frames found the same goods more often.
+# Minimum score x area_fraction for a detection to represent its photo: it must be sure and fill a fair part of it.
+# Below this, the whole frame found the same product more often than the detection did.
 DOMINANT_MIN = 0.1
 
 
 @dataclass(frozen=True)
 class Region:
-    """A box in an image, in source pixels at full size after EXIF orientation, inside the photo.
+    """A box inside a photo, in pixels of the photo at full size after EXIF orientation.
 
-    class_name and score (0..1) are None unless it is a detection. area_fraction: the box's share of the
-    photo.
+    class_name and score (0..1) are None unless the region is a detection. area_fraction: the box's share of the photo's area.
     """
 
     kind: RegionKind
@@ -41,7 +39,7 @@ class Region:
 
 @dataclass(frozen=True)
 class Detection:
-    """A network's finding, before it becomes a region. box: source pixels, inside the photo."""
+    """An object that a network found, before it becomes a region. box: source pixels, inside the photo."""
 
     class_name: str
     score: float
@@ -55,13 +53,12 @@ def build_regions(
     foreground: Box | None,
     min_box_px: float,
 ) -> tuple[Region, ...]:
-    """The regions of one image: detections in the order given, then foreground, then frame; exactly one is
-    primary.
+    """The regions of one image: detections in the given order, then the foreground, then the frame. Exactly one is primary.
 
-    Detections with a side shorter than min_box_px are left out, and of those of a class that cover the same whole
-    pixels all but the first: boxes that differ outside the photo alone are one region inside it. Primary is the
-    foreground; where there is none, the dominant detection, that is the highest score x area_fraction (the
-    first of equals) if it is DOMINANT_MIN or more; else the frame.
+    Detections with a side shorter than min_box_px are left out. Of several detections of one class that cover the same whole
+    pixels only the first is kept, because boxes that differ only outside the photo are one region inside it. The primary
+    region is the foreground; without a foreground, the detection with the highest score x area_fraction (the first of equal
+    ones) if that is at least DOMINANT_MIN; else the frame.
     """
     first: dict[tuple[object, ...], Detection] = {}
     for found in detections:

@@ -1,4 +1,7 @@
-"""ResNet-50 (He et al., 2015) through torchvision: a network that detects nothing and gives feature maps."""
+"""ResNet-50 from torchvision: a network that detects nothing and only gives feature maps.
+
+Source: He et al., "Deep Residual Learning for Image Recognition", 2015.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,9 @@ from prodseek.vision.network import FeatureMap, NetworkDescription, NetworkOutpu
 from prodseek.vision.torch_file import check_finite, load_torch
 from prodseek.vision.weights import PinnedFile
 
-# The ends of the stages of these strides: layer2, layer3 and layer4.
+# The ends of the stages with these strides: layer2, layer3 and layer4.
 _FEATURE_MAPS = (FeatureMap("stride8", 8, 512), FeatureMap("stride16", 16, 1024), FeatureMap("stride32", 32, 2048))
-# Of ImageNet, RGB in 0..1: what torchvision's weights were trained with.
+# Of ImageNet, RGB in 0..1; torchvision's weights were trained with these.
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
@@ -51,14 +54,14 @@ class ResNet(nn.Module):
 
 
 def describe(network: str, weights: PinnedFile) -> NetworkDescription:
-    """ResNet-50's description, which no file is needed for."""
+    """The description of ResNet-50. The weights file is not read."""
     return NetworkDescription(network, (), _FEATURE_MAPS, 32, "torchvision resnet50: layer2, layer3, layer4")
 
 
 def load(network: str, weights: PinnedFile) -> ResNet:
-    """ResNet-50 with the weights of a torchvision state_dict (.pth), of any number of classes.
+    """ResNet-50 with the weights of a torchvision state_dict (.pth), for any number of classes.
 
-    Raises WeightsError unless the file has its SHA-256 and every key of it is used and none is missing.
+    Raises WeightsError if the file does not have its SHA-256, or if a key is missing or not used.
     """
     state = load_torch(weights, weights.read())
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -76,6 +79,6 @@ def load(network: str, weights: PinnedFile) -> ResNet:
 
 
 def _n_classes(state: dict[str, Any]) -> int:
-    # The classifier is not used; it may have been trained on other classes than ImageNet's thousand.
+    # The classifier is not used, and it may have been trained on other classes than the thousand of ImageNet.
     bias = state.get("fc.bias")
     return len(bias) if bias is not None and bias.ndim == 1 and len(bias) else 1000

@@ -1,4 +1,4 @@
-"""What a detector is made of, and the id of what it gives. No torch."""
+"""The settings of a detector, and the model id that they give. Does not import torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prodseek.vision.network import NetworkDescription
 from prodseek.vision.networks import describe_network
 from prodseek.vision.weights import PinnedFile
 
-NUISANCE_VERSION = 1  # goes up when `nuisance` makes other views of the same photo
+NUISANCE_VERSION = 1  # raise it when `nuisance` makes other views of the same photo
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
@@ -23,14 +23,15 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 class DetectorSettings:
     """Everything that decides what a detector does.
 
-    network: a name of `networks.NETWORKS` or the path of a Darknet .cfg file. weights_path, weights_sha256: its
-    weights file (.weights, .pt or .pth), checked before use. input_px: side of the network's
-    square input, a multiple of its largest stride. score_threshold, nms_iou_threshold: in 0..1.
-    max_detections: the best that many of an image are kept. min_box_px: detections with a shorter side, in
-    source pixels, are left out. torch_threads: CPU threads of the network, 0 to leave torch's own number.
-    gpu: which one of the machine's, where it is one. precision: see `precision.fit_network`. batch_size, torch_threads,
-    device and gpu change the speed only, and precision
-    changes results within a tolerance: none of them is part of the model id.
+    network: a name in `networks.NETWORKS`, or the path of a Darknet .cfg file. weights_path, weights_sha256: its weights
+    file (.weights, .pt or .pth), which is checked before use. input_px: side of the network's square input, a multiple of
+    its largest stride. score_threshold, nms_iou_threshold: 0..1. max_detections: how many detections of an image are kept,
+    the best first. min_box_px: detections with a shorter side, in source pixels, are left out. torch_threads: CPU threads of
+    the network, 0 for torch's own default. gpu: number of the GPU, if the device is one. precision: see
+    `precision.fit_network`.
+
+    batch_size, torch_threads, device and gpu change only the speed, and precision changes results only within a tolerance,
+    so none of them is part of the model id.
     """
 
     weights_path: Path
@@ -49,14 +50,14 @@ class DetectorSettings:
 
 
 def describe(settings: DetectorSettings) -> NetworkDescription:
-    """What is known of the network before it is loaded.
+    """Describe the network without loading it.
 
     Raises as `networks.describe_network`, and ConfigError for an input_px that the network cannot take.
     """
     description = describe_network(settings.network, PinnedFile(settings.weights_path, settings.weights_sha256))
     if settings.input_px <= 0 or settings.input_px % description.max_stride:
         raise ConfigError(
-            f"input_px is {settings.input_px}; {description.name} takes positive multiples of {description.max_stride}"
+            f"network.input_px is {settings.input_px}; {description.name} takes positive multiples of {description.max_stride}"
         )
     return description
 
@@ -67,10 +68,10 @@ def network_layout(settings: DetectorSettings) -> dict[str, SlicePart]:
 
 
 def model_id(settings: DetectorSettings) -> str:
-    """A short name for what these settings give: equal ids, equal regions and slices.
+    """A short id of what these settings compute: equal ids mean equal regions and slices.
 
-    `<network>-<input_px>-<16 hex digits>`, of a hash over the description, the weights, the thresholds and
-    the version of slicing. Reads the description alone. Raises as `describe`.
+    It is `<network>-<input_px>-<16 hex digits>`; the digits are a hash over the description, the weights, the thresholds and
+    the version of slicing. Only the description is read. Raises as `describe`.
     """
     description = describe(settings)
     content = {

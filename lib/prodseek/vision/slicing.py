@@ -1,5 +1,4 @@
-"""Slicing: the raw values of the feature maps, and of the pixels, under every box. No crop goes through a
-network."""
+"""Slicing: the raw values of the feature maps, and of the pixels, under each box. No crop goes through a network."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ from prodseek.vision.network import FeatureMap
 from prodseek.vision.pixel_parts import pixel_parts
 
 GEM_POWER = 3.0
-# Cells and samples a side: of the generalised means, the whole box and a sample a cell of the map; of the grid.
+# Cells along each side of a box, and samples along each side of a cell (0: as many as it has cells of the map).
 _GEM_POOLING = (1, 0)
 _GRID_POOLING = (GRID_ROWS, 2)
 MIN_SIDE_PX = 1.0  # network-input pixels
@@ -37,11 +36,10 @@ _FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 @dataclass(frozen=True)
 class View:
-    """One image of a batch as slicing sees it.
+    """One image of a batch, with all that slicing needs.
 
-    canvas: (input_px, input_px, 3) uint8 RGB. placed: where the photo lies in it. mask: (h, w) bool over the
-    photo, True on the product of a plain-background photo, else None. boxes: (R, 4) float32, x1 y1 x2 y2,
-    source pixels.
+    canvas: (input_px, input_px, 3) uint8 RGB. placed: where the photo is in it. mask: (h, w) bool over the photo, True on
+    the product; None if the background is not plain. boxes: (R, 4) float32 x1 y1 x2 y2, source pixels.
     """
 
     canvas: NDArray[np.uint8]
@@ -56,13 +54,12 @@ def slice_regions(
     views: Sequence[View],
     layout: Mapping[str, SlicePart],
 ) -> list[NDArray[np.float16]]:
-    """Slice every box of every image of a batch: RoIAlign (He et al., Mask R-CNN, 2017, section 3) and pixel
-    statistics.
+    """Slice all boxes of a batch of images: RoIAlign over the feature maps, and pixel statistics.
 
-    maps: name -> (B, C, h, w). views: B of them. Returns for each image (R, slice_length) float16. Detected
-    and hand-drawn boxes go the same way. A box is cut at the photo's edges and, about its centre, widened to
-    MIN_SIDE_PX of the network's input; smaller than a cell it is read where it lies, between the cells.
-    Raises ValueError for a box that is not finite, is empty or lies outside the photo.
+    Source of RoIAlign: He et al., "Mask R-CNN", 2017, section 3. maps: name -> (B, C, h, w). views: B of them. Returns for
+    each image (R, slice_length) float16. Detected and drawn boxes are treated alike. A box is clipped to the photo, and
+    widened around its centre to at least MIN_SIDE_PX of the network's input. A box smaller than a cell is interpolated
+    between cells. Raises ValueError for a box that is not finite, is empty or is outside the photo.
     """
     boxes = [network_boxes(view.placed, view.boxes) for view in views]
     strides = {feature_map.name: feature_map.stride for feature_map in feature_maps}
@@ -88,9 +85,9 @@ def slice_regions(
 
 
 def sliced_cells(placed: Letterbox, box: Sequence[float], feature_maps: Sequence[FeatureMap]) -> dict[str, MapReading]:
-    """What `slice_regions` reads of each feature map under one box: name -> MapReading, of the maps that are sliced.
+    """What `slice_regions` reads under one box: name -> MapReading, for each feature map that is sliced.
 
-    box: x1 y1 x2 y2, source pixels. Raises ValueError as it does.
+    box: x1 y1 x2 y2, source pixels. Raises ValueError as `slice_regions`.
     """
     (inside,) = network_boxes(placed, np.array([box], np.float32))
     pooling = dict.fromkeys(GEM_MAPS.values(), _GEM_POOLING) | {GRID_MAP: _GRID_POOLING}
@@ -102,8 +99,10 @@ def sliced_cells(placed: Letterbox, box: Sequence[float], feature_maps: Sequence
 
 
 def network_boxes(placed: Letterbox, boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Boxes in source pixels -> where they are sliced, (R, 4) float32 network-input pixels. Raises
-    ValueError."""
+    """Convert boxes from source pixels to the network-input pixels where they are sliced, (R, 4) float32.
+
+    Raises ValueError as `slice_regions`.
+    """
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     clipped = placed.clip_to_source(boxes)
     usable = np.isfinite(boxes).all(axis=1) & (clipped[:, 2:] > clipped[:, :2]).all(axis=1)
@@ -111,7 +110,7 @@ def network_boxes(placed: Letterbox, boxes: NDArray[np.float32]) -> NDArray[np.f
         first = boxes[int(np.flatnonzero(~usable)[0])]
         raise ValueError(
             f"box x1 y1 x2 y2 = {', '.join(f'{value:g}' for value in first)} covers nothing of a photo of "
-            f"{placed.width_px} x {placed.height_px} px; x1 < x2 and y1 < y2 must hold inside it"
+            f"{placed.width_px} x {placed.height_px} px; inside the photo, x1 < x2 and y1 < y2 must hold"
         )
     mapped = placed.to_network(clipped)
     low = np.tile(_corner(placed)[:2], 2)
@@ -130,10 +129,10 @@ def _corner(placed: Letterbox) -> NDArray[np.float32]:
 
 
 def _generalised_mean(values: torch.Tensor, boxes: list[torch.Tensor], stride: int, limit: int) -> NDArray[np.float32]:
-    """The p-mean of what is positive in a map under every box, (all boxes, at most `limit` channels).
+    """The generalised mean (GeM) of the positive values of a map under each box, (all boxes, at most `limit` channels).
 
-    After Radenovic, Tolias and Chum, Fine-tuning CNN image retrieval with no human annotation, 2018, equation 3: what
-    fires strongly on a part of the object counts more than what fires weakly all over it.
+    A channel that fires strongly on a part of the object counts more than one that fires weakly everywhere. Source:
+    Radenovic, Tolias and Chum, "Fine-tuning CNN Image Retrieval with No Human Annotation", 2018, equation 3.
     """
     powers = align_boxes(values.clamp(min=0) ** GEM_POWER, boxes, stride, *_GEM_POOLING)
     means = powers.clamp(min=0) ** (1 / GEM_POWER)
@@ -141,8 +140,11 @@ def _generalised_mean(values: torch.Tensor, boxes: list[torch.Tensor], stride: i
 
 
 def _grid(values: torch.Tensor, boxes: list[torch.Tensor], stride: int) -> NDArray[np.float32]:
-    """A map in 3 x 3 cells of every box, left and right folded onto each other: a product seen from the left and from
-    the right is one product. (all boxes, GRID_ROWS x GRID_COLUMNS x at most GRID_CHANNELS)"""
+    """A map in 3 x 3 cells of each box, with the left and right columns averaged.
+
+    So a product seen from the left and from the right gives the same values. Returns (all boxes, GRID_ROWS x GRID_COLUMNS x
+    at most GRID_CHANNELS).
+    """
     cells = align_boxes(values, boxes, stride, *_GRID_POOLING)
     square = cells.view(len(cells), GRID_ROWS, GRID_ROWS, -1)
     outer, middle = (square[:, :, 0] + square[:, :, 2]) / 2, square[:, :, 1]
@@ -150,9 +152,9 @@ def _grid(values: torch.Tensor, boxes: list[torch.Tensor], stride: int) -> NDArr
 
 
 def _reduce(cells: torch.Tensor, limit: int) -> torch.Tensor:
-    """(boxes, cells, channels) -> (boxes, cells x at most `limit` channels).
+    """Project (boxes, cells, channels) to (boxes, cells x at most `limit` channels).
 
-    Each cell has a projection of its own, so that their errors even out.
+    Each cell has its own projection, so that their errors average out.
     """
     n_cells, channels = cells.shape[1:]
     if channels <= limit:
@@ -168,11 +170,14 @@ def _as_array(values: torch.Tensor) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=8)
 def _projections(channels: int, limit: int, n_cells: int, device: torch.device) -> torch.Tensor:
-    """(n_cells, channels, limit) float32, fixed random orthonormal projections: they keep distances and angles nearly as
-    they are (Johnson and Lindenstrauss, 1984)."""
+    """Fixed random orthonormal projections, (n_cells, channels, limit) float32.
+
+    They almost keep distances and angles (Johnson and Lindenstrauss, "Extensions of Lipschitz mappings into a Hilbert
+    space", 1984).
+    """
     bases = np.empty((n_cells, channels, limit), np.float32)
     for cell in range(n_cells):
         gaussian = np.random.default_rng((_PROJECTION_SEED, channels, limit, cell)).standard_normal((channels, limit))
         basis, triangle = np.linalg.qr(gaussian)
-        bases[cell] = basis * np.sign(np.diag(triangle)) * np.sqrt(channels / limit)  # the sign is what QR leaves open
+        bases[cell] = basis * np.sign(np.diag(triangle)) * np.sqrt(channels / limit)  # QR leaves the signs undefined
     return torch.from_numpy(bases).to(device)

@@ -1,4 +1,4 @@
-"""Reading files that `torch.save` wrote: checked by SHA-256, and never trusted to run code."""
+"""Read files that `torch.save` wrote. They are checked by SHA-256, and never trusted to run code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import torch
 from prodseek.errors import WeightsError
 from prodseek.vision.weights import PinnedFile
 
-# What torch's reader raises on damaged files.
+# Errors that torch's reader raises on damaged files.
 DAMAGED = (
     OSError,
     EOFError,
@@ -31,9 +31,9 @@ DAMAGED = (
 
 
 def foreign_globals(weights: PinnedFile, data: bytes) -> frozenset[str]:
-    """The full names of all classes and functions that the file refers to and torch does not itself allow.
+    """Full names of the classes and functions that the file refers to, beyond those that torch itself allows.
 
-    Found by reading the pickle's instructions; none is carried out. data: `weights.read()`. Raises WeightsError.
+    They are found by reading the pickle's instructions without executing any. data: `weights.read()`. Raises WeightsError.
     """
     try:
         with _allowing({}):
@@ -43,19 +43,19 @@ def foreign_globals(weights: PinnedFile, data: bytes) -> frozenset[str]:
 
 
 def load_torch(weights: PinnedFile, data: bytes, allowed: Mapping[str, Any] | None = None) -> Any:
-    """What `torch.save` wrote, on the CPU, by torch's unpickler that makes only what is allowed.
+    """Load what `torch.save` wrote, on the CPU, with torch's unpickler that creates only allowed classes.
 
-    data: `weights.read()`. allowed: full name in the file -> what stands for it, beside torch's own list of tensors
-    and containers. Raises WeightsError for anything else.
+    data: `weights.read()`. allowed: full name in the file -> the class or function to use for it, beside torch's own list of
+    tensors and containers. Raises WeightsError for anything else.
     """
     try:
         with _allowing(allowed or {}):
             return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        # torch's message goes on with how to trust the file all the same; that is not for us to advise.
+        # The rest of torch's message explains how to trust the file anyway, which we do not advise.
         found = [line.strip() for line in str(error).splitlines() if "Unsupported" in line or "Trying" in line]
         raise WeightsError(
-            f"weights file {weights.path} is not loaded, for it is damaged or more than weights: "
+            f"weights file {weights.path} was not loaded, because it is damaged or holds more than weights: "
             f"{(found or [type(error).__name__])[0].split(' Please')[0]}"
         ) from error
     except DAMAGED as error:
@@ -63,7 +63,7 @@ def load_torch(weights: PinnedFile, data: bytes, allowed: Mapping[str, Any] | No
 
 
 def check_finite(weights: PinnedFile, values: Mapping[str, torch.Tensor]) -> None:
-    """Raises WeightsError where a tensor of a state_dict holds a value that is not finite."""
+    """Raise WeightsError if a tensor of a state_dict holds a value that is not finite."""
     check_size(weights, values)
     for key, tensor in values.items():
         if not bool(torch.isfinite(tensor).all()):
@@ -71,7 +71,7 @@ def check_finite(weights: PinnedFile, values: Mapping[str, torch.Tensor]) -> Non
 
 
 def check_size(weights: PinnedFile, values: Mapping[str, torch.Tensor]) -> None:
-    """Raises WeightsError where a tensor has more values than the file: one value may stand for any number of them."""
+    """Raise WeightsError if a tensor has more values than the file: with stride 0 one value can pose as any number of them."""
     for key, tensor in values.items():
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise WeightsError(f"weights file {weights.path}: {key} has more values than the file holds; it is damaged")
@@ -79,7 +79,7 @@ def check_size(weights: PinnedFile, values: Mapping[str, torch.Tensor]) -> None:
 
 @contextmanager
 def _allowing(allowed: Mapping[str, Any]) -> Iterator[None]:
-    """Nothing but torch's own list and `allowed`: what others in this process have allowed does not count."""
+    """Allow only torch's own list and `allowed`, and nothing else that was allowed in this process."""
     entries: list[Any] = [(stands_for, name) for name, stands_for in allowed.items()]
     before = torch.serialization.get_safe_globals()
     torch.serialization.clear_safe_globals()
@@ -93,4 +93,4 @@ def _allowing(allowed: Mapping[str, Any]) -> Iterator[None]:
 
 def _not_torch(weights: PinnedFile, error: Exception) -> WeightsError:
     why = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return WeightsError(f"weights file {weights.path} is no file of torch.save, or a damaged one: {why}")
+    return WeightsError(f"weights file {weights.path} was not written by torch.save, or is damaged: {why}")

@@ -1,6 +1,6 @@
-"""Ultralytics' detectors (yolov3u.pt and its kin) behind `network.Network`. Needs the extra `ultralytics`, AGPL-3.0.
+"""Detectors of ultralytics (yolov3u.pt and others) as a `network.Network`. Needs the extra `ultralytics`, AGPL-3.0.
 
-Of the package only the layers are used: its loader, its predictor and all that talks to a network stay untouched.
+Only the package's layers are used; its loader, its predictor and everything that uses the internet are not.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from prodseek.vision.network import SLICED_STRIDES, FeatureMap, NetworkDescripti
 from prodseek.vision.torch_file import DAMAGED, check_finite, check_size, foreign_globals, load_torch
 from prodseek.vision.weights import PinnedFile
 
-# What a detection checkpoint is made of: every layer of the detectors that ultralytics ships a description of.
-# Calling any of them, with whatever arguments, makes a layer and does nothing else. Not so the models of `nn.tasks`,
-# which evaluate text that they are given: `_SavedModel` stands for those.
+# Classes in a detection checkpoint: all layers of the detectors that ultralytics ships descriptions of. To call any of them,
+# with any arguments, creates a layer and does nothing else. The models of `nn.tasks`, however, evaluate text that they are
+# given, so `_SavedModel` replaces those.
 _LAYERS = {
     "torch.nn.modules.activation": "Hardswish LeakyReLU Mish ReLU ReLU6 Sigmoid SiLU",
     "torch.nn.modules.batchnorm": "BatchNorm2d",
@@ -49,28 +49,28 @@ _LAYERS = {
 }
 _TASKS = "ultralytics.nn.tasks."
 _DETECTION_MODELS = {f"{_TASKS}DetectionModel", f"{_TASKS}YOLOv10DetectionModel"}  # the latter in YOLOv10's first files
-# What a checkpoint keeps of its training: settings, losses, figures. Nothing of it is made, see `_Ignored`.
+# What a checkpoint keeps of its training: settings, losses, metrics. None of it is created, see `_Ignored`.
 _IGNORED = ("ultralytics.utils.", "ultralytics.yolo.", "torch.nn.modules.loss.", "pathlib.", "numpy.")
 
-_TRIAL_PX = 128  # at which maps of all sliced strides have different sizes
+_TRIAL_PX = 128  # large enough that the maps of all sliced strides differ in size
 
 
 class UltralyticsNetwork(nn.Module):
-    """An ultralytics detector; follows `network.Network`.
+    """A detector of ultralytics; follows `network.Network`.
 
-    Scores are those of ultralytics' own `predict`: a box has one class, its best. Where a file was saved with nothing
-    but the head that does without NMS ("end to end", of YOLOv10 and YOLO26), a box keeps all, as it does there.
+    Scores are those of ultralytics' own `predict`: a box has one class, its best. A file that was saved with only the
+    head without NMS ("end to end", in YOLOv10 and YOLO26) keeps the scores of all classes, as `predict` does.
     """
 
     def __init__(self, model: Any) -> None:
-        """model: an ultralytics DetectionModel with batch normalisation folded in, see `read_checkpoint`."""
+        """model: a DetectionModel of ultralytics with batch normalisation folded in, see `read_checkpoint`."""
         super().__init__()
         head = model.model[-1]
         self.name = "ultralytics"
         self.class_names = tuple(str(model.names[index]) for index in range(head.nc))
         self.layers = nn.ModuleList(model.model[:-1])
         self.head = head
-        head.dfl = None  # `_decode` does what it does, in float32 whatever the layers compute in
+        head.dfl = None  # `_decode` does its work, always in float32
         self.end_to_end = bool(head.end2end)
         self.strides = tuple(int(stride) for stride in head.stride.tolist())
         self.max_stride = max(*self.strides, *SLICED_STRIDES)
@@ -95,7 +95,7 @@ class UltralyticsNetwork(nn.Module):
         return NetworkOutput(boxes, scores, maps)
 
     def _run(self, batch: torch.Tensor, tap: Callable[[int, Any], None]) -> list[torch.Tensor]:
-        """All layers but the head. tap: called with every layer's index and output. Returns the head's inputs."""
+        """Run all layers but the head. tap: called with the index and output of each layer. Returns the head's inputs."""
         kept: list[Any] = []
         values: Any = batch
         for index, layer in enumerate(self.layers):
@@ -106,12 +106,11 @@ class UltralyticsNetwork(nn.Module):
         return inputs
 
     def _find_taps(self, n_backbone: int) -> tuple[dict[int, int], tuple[FeatureMap, ...]]:
-        """Of every sliced stride the last layer of the backbone: layer index -> stride, and the maps it gives.
+        """For each sliced stride the last layer of the backbone: layer index -> stride, and the maps of these layers.
 
-        Which layer that is differs with every architecture, so it is seen in a trial. The backbone's end, not the
-        neck's, because the neck mixes strides to tell boxes of one size apart, and because these are YOLOv3's own
-        residual stages, the layers that Darknet's networks are tapped at. YOLOv3-tiny has a backbone stage of stride 8
-        although no head.
+        The layer differs between architectures, so a trial run finds it. It is the end of the backbone and not of the neck,
+        because the neck mixes strides, and because Darknet's networks are tapped at the same layers, YOLOv3's own residual
+        stages. Also, YOLOv3-tiny has a backbone stage of stride 8, but no head of that stride.
         """
         last: dict[int, tuple[int, int]] = {}
 
@@ -131,15 +130,15 @@ class UltralyticsNetwork(nn.Module):
 
 
 def describe(network: str, weights: PinnedFile) -> NetworkDescription:
-    """The description of a checkpoint, which is inside it. Raises WeightsError and ConfigError as `load`."""
+    """The description of a checkpoint, which is stored inside it. Raises WeightsError and ConfigError as `load`."""
     return _describe(weights)
 
 
 def load(network: str, weights: PinnedFile) -> UltralyticsNetwork:
     """The detector of a checkpoint (.pt).
 
-    Raises WeightsError unless the file has its SHA-256 and is a detection checkpoint made of known layers, and
-    ConfigError where the package ultralytics is missing.
+    Raises WeightsError unless the file has its SHA-256 and is a detection checkpoint of known layers, and ConfigError if the
+    package ultralytics is missing.
     """
     try:
         model = read_checkpoint(weights)
@@ -164,7 +163,7 @@ def _describe(weights: PinnedFile) -> NetworkDescription:
 
 
 def read_checkpoint(weights: PinnedFile) -> Any:
-    """An ultralytics DetectionModel as the file holds it, float32, for evaluation, batch normalisation folded in.
+    """The DetectionModel in a checkpoint: float32, in evaluation mode, with batch normalisation folded in.
 
     Raises WeightsError and ConfigError.
     """
@@ -180,31 +179,31 @@ def read_checkpoint(weights: PinnedFile) -> Any:
     unknown = sorted(found.difference(allowed))
     if unknown:
         raise WeightsError(
-            f"weights file {weights.path} is not loaded, for it refers to {', '.join(unknown[:5])}, which no detection "
+            f"weights file {weights.path} was not loaded, because it refers to {', '.join(unknown[:5])}, which no detection "
             "checkpoint needs"
         )
     content = load_torch(weights, data, allowed)
     saved = (content.get("ema") or content.get("model")) if isinstance(content, dict) else None
     if not isinstance(saved, _SavedModel):
         raise WeightsError(
-            f"weights file {weights.path} holds no ultralytics model; a detection checkpoint as ultralytics saves it "
-            "is needed"
+            f"weights file {weights.path} does not hold a model of ultralytics; it must be a detection checkpoint as "
+            "ultralytics saves it"
         )
     model = tasks.DetectionModel.__new__(tasks.DetectionModel)
     model.__dict__.update(saved.__dict__)
     _check_model(weights, model)
     check_size(weights, model.state_dict())
-    model.end2end = False  # of two heads the one for NMS, as `predict` takes it
+    model.end2end = False  # if there are two heads, use the one with NMS, as `predict` does
     model = model.float().eval().fuse(verbose=False).requires_grad_(False)
     check_finite(weights, model.state_dict())
     return model
 
 
 def import_ultralytics() -> Any:
-    """The module `ultralytics.nn.tasks`, imported so that it reaches for nothing. Raises ConfigError.
+    """Import the module `ultralytics.nn.tasks` without its side effects. Raises ConfigError.
 
-    Left to itself the package looks up hosts when it is imported, writes settings into the user's folders, reports
-    what it is used for, and installs what it misses with pip; it also changes other libraries, see `_contained`.
+    On a plain import the package looks up hosts, writes settings into the user's folders, reports its usage, and installs
+    missing packages with pip. It also changes other libraries, see `_contained`.
     """
     with _contained():
         try:
@@ -221,10 +220,10 @@ def import_ultralytics() -> Any:
 
 @contextmanager
 def _contained() -> Iterator[None]:
-    """Keep the first import of ultralytics from the network, from the user's files and from other libraries.
+    """Keep the first import of ultralytics away from the internet, the user's files and other libraries.
 
-    It puts a function of its own in place of PIL.Image.open, which on a file that is no image installs a package, and
-    of torch.save; it sets OMP_NUM_THREADS and other variables, numpy's way to print, and filters for warnings.
+    The import replaces PIL.Image.open (by a function that installs a package when a file is not an image) and torch.save. It
+    sets OMP_NUM_THREADS and other variables, numpy's print options and warning filters.
     """
     if "ultralytics" in sys.modules:
         yield
@@ -245,16 +244,16 @@ def _contained() -> Iterator[None]:
                 del os.environ[name]
             os.environ.update(environment)
             os.environ.update(offline)  # for processes that this one starts
-        # `sync` is what its reports ask; set in memory, for its own way writes the file.
+        # `sync` turns its usage reports off. It is set in memory, because the package's own function writes a file.
         dict.update(import_module("ultralytics.utils").SETTINGS, sync=False)
 
 
 class _SavedModel(nn.Module):
-    """Stands for ultralytics' DetectionModel while a file is read: the same content, no constructor that runs any."""
+    """Replaces ultralytics' DetectionModel while a file is read: the same content, but no constructor that runs code."""
 
 
 class _Ignored:
-    """Stands for whatever a checkpoint keeps that no network is made of, and forgets it."""
+    """Replaces everything in a checkpoint that is not part of the network, and drops its content."""
 
     def __init__(self, *values: object) -> None:
         pass
@@ -264,21 +263,21 @@ class _Ignored:
 
 
 def _bound(owner: object, name: str) -> Any:
-    """Stands for `getattr`: a folded layer's `forward` is saved as an attribute of that layer."""
+    """Replaces `getattr`, because the `forward` of a folded layer is saved as an attribute of that layer."""
     if not isinstance(owner, nn.Module) or name not in ("forward", "forward_fuse"):
         raise AttributeError(f"getattr({type(owner).__name__}, {name!r}) in a pickle")
     return getattr(type(owner), name).__get__(owner)
 
 
 def _allowed(names: frozenset[str]) -> dict[str, Any]:
-    """Those of the names in a checkpoint that may be made -> what is made for them."""
+    """The names in a checkpoint that are allowed -> what is created for them."""
     stands_for: dict[str, Any] = dict.fromkeys(_DETECTION_MODELS, _SavedModel) | {"builtins.getattr": _bound}
     for module, classes in _LAYERS.items():
         for name in classes.split():
             layer = getattr(import_module(module), name, None)
             if layer is not None:
                 stands_for[f"{module}.{name}"] = layer
-                if module.startswith("ultralytics."):  # the first versions had them all in one file
+                if module.startswith("ultralytics."):  # the first versions had all layers in one module
                     stands_for[f"ultralytics.nn.modules.{name}"] = layer
     stands_for["ultralytics.nn.modules.block.Silence"] = nn.Identity  # in YOLOv9e's first files
     stands_for |= dict.fromkeys((name for name in names if name.startswith(_IGNORED)), _Ignored)
@@ -286,7 +285,7 @@ def _allowed(names: frozenset[str]) -> dict[str, Any]:
 
 
 def _check_model(weights: PinnedFile, model: Any) -> None:
-    """Raises WeightsError unless all is there that an UltralyticsNetwork is made of."""
+    """Raise WeightsError unless the model has all parts that an UltralyticsNetwork needs."""
     layers, names = getattr(model, "model", None), getattr(model, "names", None)
     head: Any = layers[-1] if isinstance(layers, nn.Sequential) and len(layers) else None
     heads = import_module("ultralytics.nn.modules.head")
@@ -294,10 +293,10 @@ def _check_model(weights: PinnedFile, model: Any) -> None:
         raise WeightsError(f"weights file {weights.path} ends in {type(head).__name__}, not in a Detect layer")
     if not isinstance(names, dict) or set(names) != set(range(head.nc)):
         raise WeightsError(
-            f"weights file {weights.path} scores {head.nc} classes, but names others: {reprlib.repr(names)}"
+            f"weights file {weights.path} scores {head.nc} classes, but its names are for others: {reprlib.repr(names)}"
         )
     if not all(isinstance(name, str | int) for name in names.values()):
-        raise WeightsError(f"weights file {weights.path} has names of classes that are no text: {reprlib.repr(names)}")
+        raise WeightsError(f"weights file {weights.path} has class names that are not text: {reprlib.repr(names)}")
     if "backbone" not in getattr(model, "yaml", {}):
         raise WeightsError(f"weights file {weights.path} does not say which of its layers are the backbone")
     first = next(iter(model.parameters()))
@@ -306,7 +305,7 @@ def _check_model(weights: PinnedFile, model: Any) -> None:
 
 
 def _sources(layer: Any, before: Any, kept: list[Any]) -> Any:
-    """What a layer reads: the output of the one before, of an earlier one, or a list of those."""
+    """The input of a layer: the output of the previous layer, of an earlier one, or a list of those."""
     if layer.f == -1:
         return before
     if isinstance(layer.f, int):
@@ -315,10 +314,10 @@ def _sources(layer: Any, before: Any, kept: list[Any]) -> Any:
 
 
 def _decode(raw: torch.Tensor, shapes: list[tuple[int, ...]], strides: tuple[int, ...]) -> torch.Tensor:
-    """Boxes from the head's distances, left, top, right and bottom of a cell's centre, in cells.
+    """Boxes from the head's distances to the left, top, right and bottom of a cell's centre, in cells.
 
-    A distance is one number, or the mean of a distribution over 0, 1, 2, ... (Li et al., Generalized Focal Loss,
-    2020). raw: (B, 4 x n_bins, A) float32. shapes: (rows, columns) of every stride. Returns (B, A, 4) x1 y1 x2 y2 input
+    A distance is one number, or the mean of a distribution over 0, 1, 2, ... (Li et al., "Generalized Focal Loss", 2020).
+    raw: (B, 4 x n_bins, A) float32. shapes: (rows, columns) of each stride. Returns (B, A, 4) float32 x1 y1 x2 y2, input
     pixels.
     """
     n_images, n_values, n_cells = raw.shape

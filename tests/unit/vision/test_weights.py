@@ -183,7 +183,7 @@ def test_from_a_pinned_source_distribution(tmp_path: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("content", "stderr", "said"),
     [
-        (archive("pkg/other"), "", "holds no pkg/models/net.weights"),
+        (archive("pkg/other"), "", "does not contain pkg/models/net.weights"),
         (b"not a tar", "", "cannot be read"),
         (archive("pkg/models/net.weights")[:60], "", "cannot be read"),
         (None, "noise\nERROR: no such version\n", "pip download failed: ERROR: no such version"),
