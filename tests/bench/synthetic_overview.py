@@ -16,13 +16,13 @@ from prodseek.report.overview_model import (
     Found,
     GroupChanges,
     IndexQuality,
-    Intake,
     NewCopy,
     NewDuplicateGroup,
     NewPair,
     Overview,
     RejectedRows,
     RejectExample,
+    RowsIn,
     TableFile,
 )
 from prodseek.report.thumbnails import thumbnail
@@ -71,7 +71,7 @@ def make_overview(report: Report, n_runs: int = 31, seed: int = 3) -> Overview:
     return Overview(
         about=report.about,
         figures=own,
-        intake=Intake(n_images + n_rejects, n_images, n_images, 3 * n_images, rejects),
+        rows_in=RowsIn(n_images + n_rejects, n_images, n_images, 3 * n_images, rejects),
         cost=Cost(2, 0.043, "EUR"),
         history=History(
             tuple(runs[:-1]),

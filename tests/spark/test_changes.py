@@ -14,15 +14,18 @@ import pytest
 from PIL import Image
 from pyspark.sql import SparkSession
 
-from prodseek.jobs import changes as stage
 from prodseek.photos.decode import content_id
 from prodseek.report.overview_model import ChangedGroup, Found, NewCopy, NewDuplicateGroup, NewPair, RejectExample
 from prodseek.report.records import About
+from prodseek.runs.facts import EmbedFacts, IndexedFacet, IndexFacts, IngestFacts
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.runs.tables import table_schema
-from prodseek.spark.report.changes import changes_since
+from prodseek.spark.night import Night
+from prodseek.spark.report import changes as compared
+from prodseek.spark.report.changes import changes_since_last_night
 from prodseek.spark.report.overview import PAGE, write_overview
-from prodseek.spark.report.rows_in import intake
+from prodseek.spark.report.rows_in import count_rows_in
 
 COUNTS = ("n_objects", "n_images", "n_duplicate_groups", "n_all_duplicate_groups", "n_pairs", "n_all_pairs")
 
@@ -92,7 +95,8 @@ def write_run(root: Path, run_id: str, **tables: list[dict[str, Any]]) -> Run:
 
 
 @pytest.fixture
-def nights(tmp_path: Path) -> tuple[Run, Run]:
+def night(spark: SparkSession, tmp_path: Path, make_config) -> Night:  # type: ignore[no-untyped-def]
+    """A night and its last night, whose tables differ in every way."""
     before = write_run(
         tmp_path,
         BEFORE,
@@ -183,15 +187,15 @@ def nights(tmp_path: Path) -> tuple[Run, Run]:
             event("born", "fine", "other-facet", None, facet="colour"),
         ],
     )
-    return now, before
+    return Night(spark, make_config(tmp_path, tmp_path), now, before)
 
 
-def test_every_change_is_found(spark: SparkSession, nights: tuple[Run, Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    found = changes_since(spark, *nights)
+def test_every_change_is_found(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = changes_since_last_night(night)
     assert found is not None and found.run_id == BEFORE
-    spark.conf.set("spark.sql.shuffle.partitions", 1)
-    monkeypatch.setattr(stage, "EXAMPLES", 2)
-    fewer = changes_since(spark, *nights)
+    night.spark.conf.set("spark.sql.shuffle.partitions", 1)
+    monkeypatch.setattr(compared, "EXAMPLES", 2)
+    fewer = changes_since_last_night(night)
     assert fewer is not None and fewer.came == Found(3, found.came.examples[:2])
     assert fewer == replace(found, came=fewer.came)
 
@@ -217,7 +221,7 @@ def test_every_change_is_found(spark: SparkSession, nights: tuple[Run, Run], mon
     (invalid,) = (one for one in found.rejects if one.reason == "invalid_row")
     assert invalid.examples == (RejectExample("", "row 9", ""),)
     assert found.n_new_rejects == 4 and found.n_lost == 1
-    n_now, n_before = (intake_of(spark, run) for run in nights)
+    n_now, n_before = n_images(night), n_images(replace(night, run=night.last_run))
     assert n_now - n_before == found.came.n + found.repaired.n - found.went.n - found.n_lost
 
     assert found.duplicate_groups.examples == (NewDuplicateGroup("g-new", 2, "p10", "new.jpg", "<b>Cup"),)
@@ -245,51 +249,65 @@ def test_every_change_is_found(spark: SparkSession, nights: tuple[Run, Run], mon
     assert groups["retired"].examples == (ChangedGroup("f-gone", "fine", "Lamps", 3),)
 
 
-def intake_of(spark: SparkSession, run: Run) -> int:
-    write(run, "detections", [])
-    found = intake(spark, run, n_rows_in=0)
+def n_images(night: Night) -> int:
+    write(night.run, "detections", [])
+    found = count_rows_in(night, n_rows=0)
     assert sum(one.n_rows for one in found.rejects) == found.n_rejects
     return found.n_images
 
 
-def test_a_run_that_lost_a_table_is_not_compared_with(spark: SparkSession, nights: tuple[Run, Run]) -> None:
-    now, before = nights
-    shutil.rmtree(before.table_uri("near_duplicates"))
-    assert changes_since(spark, now, before) is None
+def test_a_run_that_lost_a_table_is_not_compared_with(night: Night) -> None:
+    assert night.last_run is not None
+    shutil.rmtree(night.last_run.table_uri("near_duplicates"))
+    assert changes_since_last_night(night) is None
 
 
-def test_intake_counts_and_shows_a_few(spark: SparkSession, nights: tuple[Run, Run]) -> None:
-    now, _ = nights
+def test_a_first_night_has_nothing_to_compare_with(night: Night) -> None:
+    assert changes_since_last_night(replace(night, last_run=None)) is None
+
+
+def test_rows_in_are_counted_with_a_few_rejects_of_each_reason(night: Night) -> None:
     write(
-        now,
+        night.run,
         "rejects",
         [reject("p", f"{place}.jpg", "empty") for place in range(5)] + [reject(None, None, "invalid_row")],
     )
-    write(now, "detections", [])
-    found = intake(spark, now, n_rows_in=17)
-    assert (found.n_images, found.n_distinct_images, found.n_regions, found.n_rejects) == (11, 10, 0, 6)
+    write(night.run, "detections", [])
+    found = count_rows_in(night, n_rows=17)
+    assert (found.n_rows, found.n_images, found.n_distinct_images, found.n_regions, found.n_rejects) == (
+        17,
+        11,
+        10,
+        0,
+        6,
+    )
     assert [(one.reason, one.n_rows) for one in found.rejects] == [("empty", 5), ("invalid_row", 1)]
     assert [one.uri for one in found.rejects[0].examples] == ["0.jpg", "1.jpg", "2.jpg"]
     assert found.rejects[1].examples == (RejectExample("", "so", ""),)
 
 
-def test_the_first_page_of_a_second_run(spark: SparkSession, nights: tuple[Run, Run], make_config) -> None:  # type: ignore[no-untyped-def]
-    now, before = nights
+def test_the_first_page_of_a_second_run(night: Night, make_config) -> None:  # type: ignore[no-untyped-def]
+    now, before = night.run, night.last_run
+    assert before is not None
     for name, content in (("new.jpg", NEW), ("copy of kept 1.jpg", KEPT)):
         Path(now.root, name).write_bytes(content)
     box = {"x1_px": 0.0, "y1_px": 0.0, "x2_px": 64.0, "y2_px": 48.0, "is_primary": True}
     contents = {"c1": 1, "d2": 2, D8: 8, "d9": 9, C7: 7}
     write(now, "detections", [{"detection_id": number, "image_id": name, **box} for name, number in contents.items()])
-    index = {"description": "Flat", "recall_k": 10, "recall": 1.0, "recall_target": 0.95, "recall_queries": 5}
-    for run in nights:
-        rows = {"images": 11, "rejects": 7}
-        facts = {"input_rows": 18, "base_uri": now.root, "catalog": now.root}
-        run.write_summary(Summary("ingest", rows, facts, seconds=3600.0))
-        run.write_summary(Summary("embed", {"detections": 5}, {"model_id": "tiny"}, seconds=0.5))
-        run.write_summary(Summary("index", facts=index))
-    manifest = {"run_id": before.run_id, "finished": "2026-01-01T01:00:00+00:00", "tables": {"images": 10}}
-    stages = {"embed": {"model_id": "other"}}
-    Store(now.root).publish(before, {**manifest, "seconds": {"ingest": 7.0}, "stages": stages})
+    index = IndexedFacet(description="Flat", recall_k=10, recall=1.0, recall_target=0.95, recall_queries=5)
+    for run in (now, before):
+        ingested = IngestFacts(input_rows=18, base_uri=now.root, catalog=now.root)
+        run.write_summary(Summary(ingested, {"images": 11, "rejects": 7}, seconds=3600.0))
+        run.write_summary(Summary(EmbedFacts(model_id="tiny"), {"detections": 5}, seconds=0.5))
+        run.write_summary(Summary(IndexFacts(facets={"visual": index})))
+    manifest = Manifest(
+        run_id=before.run_id,
+        finished="2026-01-01T01:00:00+00:00",
+        tables={"images": 10},
+        seconds={"ingest": 7.0},
+        stages={"embed": {"model_id": "other"}},
+    )
+    Store(now.root).publish(before, manifest)
 
     about = About(
         run_id=NOW,
@@ -298,9 +316,9 @@ def test_the_first_page_of_a_second_run(spark: SparkSession, nights: tuple[Run, 
         prodseek_version="0",
         **dict.fromkeys(COUNTS, 0),
     )  # type: ignore[typeddict-item]
-    objects = spark.createDataFrame([(C7, 41)], "image_id string, number long")
+    objects = night.spark.createDataFrame([(C7, 41)], "image_id string, number long")
     config = make_config(now.root, now.root, "report.price_per_core_hour=2")
-    n_bytes = write_overview(spark, config, now, about, objects)
+    n_bytes = write_overview(replace(night, config=config), about, objects)
 
     page = Path(now.path(PAGE)).read_text(encoding="utf-8")
     assert len(page.encode()) == n_bytes and "4 are new since the last run" in page

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -18,14 +19,68 @@ NONE = -1
 _TELLING = ("merged", "split", "born", "grown", "shrunk", "continued")
 
 
-def largest_first(summary: Iterable[Mapping[str, Any]], level: str) -> list[Mapping[str, Any]]:
+class SummaryRow(TypedDict):
+    """A row of `curation_summary`."""
+
+    facet: str
+    level: str
+    group_id: str
+    coarse_group_id: str | None
+    title: str
+    n_regions: int
+    n_products: int
+    cohesion: float
+    separation: float
+    category: str | None
+    category_share: float | None
+    dominant_class: str | None
+    dominant_colour: str | None
+    exemplar_ids: list[int]
+
+
+class LineageRow(TypedDict):
+    """A row of `group_lineage`. group_id: None for a group that is retired; previous_group_id: None for one that is born."""
+
+    facet: str
+    level: str
+    event: str
+    group_id: str | None
+    previous_group_id: str | None
+
+
+@dataclass(frozen=True)
+class GroupHistory:
+    """What became of the last night's groups. previous_titles: group_id -> the title that it had then."""
+
+    lineage: Sequence[LineageRow]
+    previous_titles: Mapping[str, str]
+
+    def of_facet(self, facet: str) -> GroupHistory:
+        """The same of the groups of one facet."""
+        return replace(self, lineage=[row for row in self.lineage if row["facet"] == facet])
+
+
+@dataclass(frozen=True)
+class RegionCounts:
+    """Of all regions that a facet groups, how many there are, and how many of them are in no fine group."""
+
+    n_regions: int
+    n_ungrouped: int
+
+
+def rows_of_facet(summary: Iterable[SummaryRow], facet: str) -> list[SummaryRow]:
+    """Rows of `curation_summary` of one facet."""
+    return [row for row in summary if row["facet"] == facet]
+
+
+def largest_first(summary: Iterable[SummaryRow], level: str) -> list[SummaryRow]:
     """Rows of `curation_summary` of one level, the largest group first."""
     return sorted(
         (row for row in summary if row["level"] == level), key=lambda row: (-row["n_regions"], row["group_id"])
     )
 
 
-def places(group_ids: pa.ChunkedArray | pa.Array, order: Sequence[Mapping[str, Any]]) -> NDArray[np.int64]:
+def places(group_ids: pa.ChunkedArray | pa.Array, order: Sequence[SummaryRow]) -> NDArray[np.int64]:
     """Where each group stands in `order`, (N,); NONE for null and for groups that are not in it."""
     names = pa.array([row["group_id"] for row in order], pa.string())
     found = pa.compute.index_in(group_ids, names)
@@ -51,19 +106,12 @@ def gallery_order(members: pa.Table, coarse: NDArray[np.int64], fine: NDArray[np
 
 
 def facet_groups(
-    facet: str,
-    summary: Sequence[Mapping[str, Any]],
-    members: pa.Table,
-    lineage: Iterable[Mapping[str, Any]],
-    titles_before: Mapping[str, str] | None,
-    n_regions: int,
-    n_ungrouped: int,
+    facet: str, summary: Sequence[SummaryRow], members: pa.Table, history: GroupHistory | None, counts: RegionCounts
 ) -> FacetGroups:
     """The galleries of one facet.
 
-    summary, lineage: its rows of `curation_summary` and `group_lineage`. members: the objects shown, with number, detection_id,
-    group_id, coarse_group_id, outlier_score, is_exemplar. titles_before: of the last run's groups; None when there is no last
-    run. n_*: of the run.
+    summary: the facet's rows. members: the objects shown, with number, detection_id, group_id, coarse_group_id, outlier_score,
+    is_exemplar. history: the facet's; None where there is no last night.
     """
     fine_order, coarse_order = largest_first(summary, FINE), largest_first(summary, COARSE)
     fine, coarse = places(members["group_id"], fine_order), places(members["coarse_group_id"], coarse_order)
@@ -71,21 +119,21 @@ def facet_groups(
     number_of = dict(zip(members["detection_id"].to_pylist(), numbers.tolist(), strict=True))
     of_fine = _by_place(fine, numbers)
     of_coarse = _by_place(np.where(fine == NONE, coarse, NONE), numbers)
-    was_called = titles_before or {}
+    titles_before = {} if history is None else history.previous_titles
     parents = {row["group_id"]: place for place, row in enumerate(coarse_order)}
-    changes: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    changes: dict[str, list[LineageRow]] = defaultdict(list)
     retired = []
-    for row in lineage:
-        if row["event"] == "retired":
-            name = row["previous_group_id"]
-            retired.append(RetiredGroup(group_id=name, title=was_called.get(name, name), level=row["level"]))
+    for change in [] if history is None else history.lineage:
+        group_id, previous_id = change["group_id"], change["previous_group_id"] or ""
+        if group_id is not None:
+            changes[group_id].append(change)
         else:
-            changes[row["group_id"]].append(row)
+            title = titles_before.get(previous_id, previous_id)
+            retired.append(RetiredGroup(group_id=previous_id, title=title, level=change["level"]))
 
-    def shown(row: Mapping[str, Any], members: list[int]) -> ShownGroup:
+    def shown(row: SummaryRow, members: list[int]) -> ShownGroup:
         exemplars = [number_of[one] for one in row["exemplar_ids"] if one in number_of]
-        is_first_run = titles_before is None
-        event, before = ("", []) if is_first_run else _event(changes[row["group_id"]], row["group_id"])
+        event, previous_ids = _event(changes[row["group_id"]], row["group_id"])
         return ShownGroup(
             group_id=row["group_id"],
             title=row["title"],
@@ -97,19 +145,19 @@ def facet_groups(
             category_share=round(row["category_share"] or 0.0, 4),
             class_name=row["dominant_class"] or "",
             colour=row["dominant_colour"] or "",
-            parent=parents.get(row["coarse_group_id"], NONE),
+            parent=parents.get(row["coarse_group_id"] or "", NONE),
             n_exemplars=len(exemplars),
             members=exemplars + [number for number in members if number not in set(exemplars)],
             event=event,
-            previous_titles=[was_called[name] for name in before if name in was_called],
+            previous_titles=[titles_before[name] for name in previous_ids if name in titles_before],
         )
 
     odd = np.flatnonzero(fine == NONE)
     odd = odd[np.lexsort((numbers[odd], -members["outlier_score"].to_numpy()[odd]))]
     return FacetGroups(
         facet=facet,
-        n_regions=n_regions,
-        n_ungrouped=n_ungrouped,
+        n_regions=counts.n_regions,
+        n_ungrouped=counts.n_ungrouped,
         coarse=[shown(row, of_coarse[place]) for place, row in enumerate(coarse_order)],
         fine=[shown(row, of_fine[place]) for place, row in enumerate(fine_order)],
         odd=numbers[odd].tolist(),
@@ -117,8 +165,8 @@ def facet_groups(
     )
 
 
-def _event(changes: Sequence[Mapping[str, Any]], group_id: str) -> tuple[str, list[str]]:
-    """What is told of a group, and which other groups it was."""
+def _event(changes: Sequence[LineageRow], group_id: str) -> tuple[str, list[str]]:
+    """What is told of a group, empty where nothing is, and which other groups it was."""
     events = {row["event"] for row in changes}
     event = next((one for one in _TELLING if one in events), "")
     others = [row["previous_group_id"] for row in changes if row["event"] == event]

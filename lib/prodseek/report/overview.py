@@ -228,7 +228,7 @@ def _set_aside(overview: Overview) -> list[_SetAside]:
     """Each reason with its rows, the new ones first."""
     new = {} if overview.changes is None else {one.reason: one for one in overview.changes.rejects}
     rows = []
-    for rejected in overview.intake.rejects:
+    for rejected in overview.rows_in.rejects:
         found = new.get(rejected.reason, RejectedRows(rejected.reason, 0))
         examples = [(example, True) for example in found.examples]
         examples += [(example, False) for example in rejected.examples if example not in found.examples]
@@ -254,7 +254,7 @@ def _stage(name: str, seconds: float, overview: Overview, total: float, note: st
         name,
         seconds,
         seconds / total if total else 0.0,
-        wording.rate(overview.intake.n_images / seconds) if seconds else "–",
+        wording.rate(overview.rows_in.n_images / seconds) if seconds else "–",
         wording.core_hours(hours),
         "" if price is None else wording.money(hours * price),
         note,
@@ -285,18 +285,18 @@ def _capped(about: About) -> list[str]:
 
 
 def _check(overview: Overview) -> None:
-    intake, changes = overview.intake, overview.changes
-    if intake.n_rows_in != intake.n_images + intake.n_rejects:
+    rows_in, changes = overview.rows_in, overview.changes
+    if rows_in.n_rows != rows_in.n_images + rows_in.n_rejects:
         raise ReconciliationError(
-            f"the report cannot be written: {intake.n_rows_in} rows came in, but {intake.n_images} images "
-            f"and {intake.n_rejects} rejects make {intake.n_images + intake.n_rejects}"
+            f"the report cannot be written: {rows_in.n_rows} rows came in, but {rows_in.n_images} images "
+            f"and {rows_in.n_rejects} rejects make {rows_in.n_images + rows_in.n_rejects}"
         )
     for run in (*overview.history.runs, overview.figures):
         if run.finished.tzinfo is None:
             raise ValueError(f"the time at which run {run.run_id} finished has no time zone: {run.finished!r}")
     if len(overview.thumbnails) > MAX_THUMBNAILS:
         raise ValueError(f"{len(overview.thumbnails)} thumbnails, of which {MAX_THUMBNAILS} may be shown")
-    rejects = (*intake.rejects, *(changes.rejects if changes else ()))
+    rejects = (*rows_in.rejects, *(changes.rejects if changes else ()))
     shown_and_found = [(f"examples of {one.reason}", len(one.examples), one.n_rows) for one in rejects]
     if changes is not None:
         for name in ("came", "went", "replaced", "moved", "repaired", "duplicate_groups", "copies", "pairs_apart"):
@@ -304,7 +304,7 @@ def _check(overview: Overview) -> None:
             shown_and_found.append((f"{name} since {changes.run_id}", len(found.examples), found.n))
         for event in changes.groups:
             shown_and_found.append((f"groups {event.event}", len(event.examples), event.n_fine + event.n_coarse))
-        n_rejected = {one.reason: one.n_rows for one in intake.rejects}
+        n_rejected = {one.reason: one.n_rows for one in rows_in.rejects}
         for one in changes.rejects:
             shown_and_found.append((f"newly {one.reason}", one.n_rows, n_rejected.get(one.reason, 0)))
     for what, n_shown, n_found in shown_and_found:

@@ -45,13 +45,13 @@ class RejectedRows:
 
 
 @dataclass(frozen=True)
-class Intake:
-    """What came in. n_rows_in must equal n_images + the rows rejected.
+class RowsIn:
+    """The rows of the catalogue, and what was read of them. n_rows must equal n_images + the rows rejected.
 
     n_images: rows of `images`; n_distinct_images: distinct image_id among them.
     """
 
-    n_rows_in: int
+    n_rows: int
     n_images: int
     n_distinct_images: int
     n_regions: int
@@ -216,7 +216,7 @@ class Overview:
 
     about: About
     figures: RunFigures
-    intake: Intake
+    rows_in: RowsIn
     cost: Cost
     history: History
     changes: Changes | None = None

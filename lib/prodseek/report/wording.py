@@ -83,14 +83,14 @@ def reason_meaning(reason: str) -> str:
 
 def headline(overview: Overview) -> str:
     """The run in one sentence."""
-    intake, figures, changes = overview.intake, overview.figures.figures, overview.changes
-    if intake.n_rows_in == 0:
+    rows_in, figures, changes = overview.rows_in, overview.figures.figures, overview.changes
+    if rows_in.n_rows == 0:
         return "No photos came in."
-    came = f"{counted(intake.n_rows_in, 'photo')} came in"
-    if intake.n_rejects == 0:
-        read = "and all were read" if intake.n_rows_in > 1 else "and was read"
+    came = f"{counted(rows_in.n_rows, 'photo')} came in"
+    if rows_in.n_rejects == 0:
+        read = "and all were read" if rows_in.n_rows > 1 else "and was read"
     else:
-        read = f"{figure(intake.n_images)} {_was(intake.n_images)} read, {figure(intake.n_rejects)} set aside"
+        read = f"{figure(rows_in.n_images)} {_was(rows_in.n_images)} read, {figure(rows_in.n_rejects)} set aside"
         came += ","
     new = "" if changes is None else f"; {_new_photos(changes.came.n + changes.repaired.n)} since the last run"
     n_copies = int(figures.get("duplicate_photos", 0) - figures.get("duplicate_groups", 0))

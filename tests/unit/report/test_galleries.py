@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from prodseek.report.galleries import facet_groups, gallery_order, largest_first, places
+from prodseek.report.galleries import GroupHistory, RegionCounts, facet_groups, gallery_order, largest_first, places
 from prodseek.runs.columns import COARSE, FINE
 
 
@@ -71,7 +71,7 @@ def test_objects_are_numbered_group_after_group_and_exemplars_first() -> None:
 
 def test_groups_know_their_members_parents_and_what_happened() -> None:
     titles = {name: f"old {name}" for name in ("f-large", "f-old", "f-other", "f-gone")}
-    found = facet_groups("visual", SUMMARY, numbered(), LINEAGE, titles, 10, 3)
+    found = facet_groups("visual", SUMMARY, numbered(), GroupHistory(LINEAGE, titles), RegionCounts(10, 3))
 
     fine = {group["group_id"]: group for group in found["fine"]}
     assert [group["group_id"] for group in found["fine"]] == ["f-large", "f-other", "f-small"]
@@ -86,18 +86,17 @@ def test_groups_know_their_members_parents_and_what_happened() -> None:
 
 
 def test_in_a_first_run_nothing_has_happened() -> None:
-    born = [{"level": FINE, "group_id": "f-small", "previous_group_id": None, "event": "born"}]
-    found = facet_groups("visual", SUMMARY, numbered(), born, None, 10, 3)
+    found = facet_groups("visual", SUMMARY, numbered(), None, RegionCounts(10, 3))
     assert {group["event"] for group in found["fine"]} == {""} and found["retired"] == []
 
 
 def test_an_exemplar_that_is_not_shown_is_left_out() -> None:
     shown = numbered()
     shown = shown.filter(pa.compute.not_equal(shown["detection_id"], 22))
-    found = facet_groups("visual", SUMMARY, shown, [], None, 10, 3)
+    found = facet_groups("visual", SUMMARY, shown, None, RegionCounts(10, 3))
     assert found["fine"][0]["members"] == [1, 2] and found["fine"][0]["n_exemplars"] == 1
 
 
 def test_no_groups_at_all() -> None:
-    found = facet_groups("visual", [], numbered(), [], None, 10, 10)
+    found = facet_groups("visual", [], numbered(), None, RegionCounts(10, 10))
     assert found["fine"] == [] and len(found["odd"]) == 10

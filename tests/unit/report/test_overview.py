@@ -25,13 +25,13 @@ from prodseek.report.overview_model import (
     Found,
     GroupChanges,
     IndexQuality,
-    Intake,
     NewCopy,
     NewDuplicateGroup,
     NewPair,
     Overview,
     RejectedRows,
     RejectExample,
+    RowsIn,
     TableFile,
     wanted_photos,
 )
@@ -146,7 +146,7 @@ def _photo(name: str, **more: str) -> ChangedPhoto:
 
 
 CAME = tuple(_photo(f"new {i}.jpg", title="Red mug" if i == 0 else "") for i in range(5))
-FIRST = Overview(ABOUT, _run(0), Intake(7, 7, 7, 9), Cost(8), History())
+FIRST = Overview(ABOUT, _run(0), RowsIn(7, 7, 7, 9), Cost(8), History())
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +181,7 @@ def full() -> Overview:
     return Overview(
         ABOUT,
         _run(0),
-        Intake(1213, 1208, 1203, 2431, (missing, RejectedRows("truncated", 2, (half,)))),
+        RowsIn(1213, 1208, 1203, 2431, (missing, RejectedRows("truncated", 2, (half,)))),
         Cost(2, 0.5, "EUR"),
         History(
             runs,
@@ -253,7 +253,7 @@ def test_a_last_run_that_is_no_longer_complete_is_named(full: Overview) -> None:
 
 def test_a_run_without_any_row_or_figure_is_still_a_page() -> None:
     figures = dataclasses.replace(_run(0), figures={}, seconds={})
-    page = _Page(render_overview(Overview(ABOUT, figures, Intake(0, 0, 0, 0), Cost(1), History())))
+    page = _Page(render_overview(Overview(ABOUT, figures, RowsIn(0, 0, 0, 0), Cost(1), History())))
     assert page.unbalanced == [] and "No photos came in." in page.text
 
 
@@ -394,9 +394,9 @@ def test_same_overview_same_bytes(full: Overview) -> None:
 
 
 def test_rows_that_do_not_add_up_are_refused(full: Overview) -> None:
-    intake = dataclasses.replace(full.intake, n_images=1200)
+    rows_in = dataclasses.replace(full.rows_in, n_images=1200)
     with pytest.raises(ReconciliationError, match="1213 rows came in, but 1200 images and 5 rejects make 1205"):
-        render_overview(dataclasses.replace(full, intake=intake))
+        render_overview(dataclasses.replace(full, rows_in=rows_in))
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,16 @@ import pytest
 
 from prodseek.photos.decode import RejectReason
 from prodseek.report import wording
-from prodseek.report.overview_model import Changes, Cost, Found, Intake, Overview, RejectedRows
+from prodseek.report.overview_model import Changes, Cost, Found, Overview, RejectedRows, RowsIn
 from prodseek.report.records import About
 from prodseek.runs.history import History, RunFigures
 
 FINISHED = datetime(2026, 11, 4, 3, 5, tzinfo=UTC)
 
 
-def overview(intake: Intake, changes: Changes | None = None, **figures: float) -> Overview:
+def overview(rows_in: RowsIn, changes: Changes | None = None, **figures: float) -> Overview:
     about = cast(About, {})
-    return Overview(about, RunFigures("r1", FINISHED, "tiny", "p", figures, {}), intake, Cost(1), History(), changes)
+    return Overview(about, RunFigures("r1", FINISHED, "tiny", "p", figures, {}), rows_in, Cost(1), History(), changes)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def overview(intake: Intake, changes: Changes | None = None, **figures: float) -
     [
         (
             overview(
-                Intake(2485, 2480, 2470, 9000, (RejectedRows("missing", 4), RejectedRows("empty", 1))),
+                RowsIn(2485, 2480, 2470, 9000, (RejectedRows("missing", 4), RejectedRows("empty", 1))),
                 duplicate_groups=22,
                 duplicate_photos=56,
                 groups=22,
@@ -34,7 +34,7 @@ def overview(intake: Intake, changes: Changes | None = None, **figures: float) -
         ),
         (
             overview(
-                Intake(3, 3, 3, 3),
+                RowsIn(3, 3, 3, 3),
                 Changes("r0", came=Found(1), repaired=Found(1)),
                 duplicate_groups=1,
                 duplicate_photos=2,
@@ -44,11 +44,11 @@ def overview(intake: Intake, changes: Changes | None = None, **figures: float) -
             "1 group of look-alikes.",
         ),
         (
-            overview(Intake(1, 1, 1, 1), Changes("r0")),
+            overview(RowsIn(1, 1, 1, 1), Changes("r0")),
             "1 photo came in and was read; none is new since the last run; none is a copy of another; "
             "no groups of look-alikes.",
         ),
-        (overview(Intake(0, 0, 0, 0)), "No photos came in."),
+        (overview(RowsIn(0, 0, 0, 0)), "No photos came in."),
     ],
 )
 def test_headline(shown, sentence):

@@ -1,14 +1,13 @@
-"""What is new since an earlier run: counts, and a few examples of each."""
+"""What is new since the last night: counts, and a few examples of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from pyspark.sql import DataFrame, Row, SparkSession, Window
+from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
-from prodseek.jobs.duplicates import is_merging
 from prodseek.report.overview_model import (
     ChangedGroup,
     ChangedPhoto,
@@ -21,6 +20,8 @@ from prodseek.report.overview_model import (
 )
 from prodseek.runs.columns import LEVELS, VISUAL
 from prodseek.runs.store import Run
+from prodseek.spark.duplicates.pair_verdicts import is_merging
+from prodseek.spark.night import Night
 from prodseek.spark.report.counted_examples import found_by
 from prodseek.spark.report.rows_in import rejects_by_reason
 from prodseek.spark.tables import read_table
@@ -35,27 +36,28 @@ _KEY = ["product_id", "uri"]
 _WAS_KEY = ["was_product_id", "was_uri"]
 
 
-def changes_since(spark: SparkSession, run: Run, before: Run) -> Changes | None:
-    """Compare the tables of `run` with those of a run before it; None when that one no longer has all of its tables."""
-    if not all(files.exists(before.table_uri(table)) for table in _TABLES):
+def changes_since_last_night(night: Night) -> Changes | None:
+    """Compare the night's tables with those of the last night; None when there is none, or it no longer has all of its tables."""
+    last_run = night.last_run
+    if last_run is None or not all(files.exists(last_run.table_uri(table)) for table in _TABLES):
         return None
-    photos = _photos(spark, run, before).cache()
+    photos = _photos(night, last_run).cache()
     by_change = found_by(photos, ["change"], ["image_id", *_KEY], EXAMPLES)
-    duplicates = _duplicates(spark, run, before, photos.where("change = 'moved'"))
+    duplicates = _duplicates(night, last_run, photos.where("change = 'moved'"))
     by_kind = found_by(duplicates, ["kind"], [F.desc("group_size"), "group_id", *_KEY], EXAMPLES)
     changes = Changes(
-        run_id=before.run_id,
+        run_id=last_run.run_id,
         came=_made(_photo, by_change, "came"),
         went=_made(_photo, by_change, "went"),
         replaced=_made(_photo, by_change, "replaced"),
         moved=_made(_photo, by_change, "moved"),
         repaired=_made(_photo, by_change, "repaired"),
-        rejects=rejects_by_reason(_new_rejects(spark, run, before)),
+        rejects=rejects_by_reason(_new_rejects(night, last_run)),
         n_lost=_made(_photo, by_change, "lost").n,
         duplicate_groups=_made(_duplicate_group, by_kind, "group"),
         copies=_made(_copy, by_kind, "copy"),
-        pairs_apart=_pairs_apart(spark, run, before),
-        groups=_groups(spark, run, before),
+        pairs_apart=_pairs_apart(night, last_run),
+        groups=_groups(night, last_run),
     )
     photos.unpersist()
     return changes
@@ -66,13 +68,13 @@ def _made(made: Callable[[Row], T], found: dict[tuple[str, ...], Found[Row]], *k
     return Found(rows.n, tuple(made(row) for row in rows.examples))
 
 
-def _photos(spark: SparkSession, run: Run, before: Run) -> DataFrame:
+def _photos(night: Night, last_run: Run) -> DataFrame:
     """Every photo that is not as it was: change, image_id, product_id, uri, title, was_product_id, was_uri, reason."""
-    now = _titled(spark, run)
-    then = _titled(spark, before).withColumnsRenamed({"image_id": "was_image_id", "title": "was_title"})
+    now = _titled(night, night.run)
+    then = _titled(night, last_run).withColumnsRenamed({"image_id": "was_image_id", "title": "was_title"})
     changed = now.join(then, _KEY, "full_outer").where(~F.col("image_id").eqNullSafe(F.col("was_image_id")))
-    for one, name in ((run, "reason_now"), (before, "reason")):
-        rejected = read_table(spark, one, "rejects").groupBy(_KEY).agg(F.min("reason").alias(name))
+    for run, name in ((night.run, "reason_now"), (last_run, "reason")):
+        rejected = read_table(night.spark, run, "rejects").groupBy(_KEY).agg(F.min("reason").alias(name))
         changed = changed.join(rejected, _KEY, "left")
     change = (
         F.when(F.col("image_id").isNull(), F.when(F.col("reason_now").isNull(), "went").otherwise("lost"))
@@ -103,24 +105,24 @@ def _photos(spark: SparkSession, run: Run, before: Run) -> DataFrame:
     )
 
 
-def _titled(spark: SparkSession, run: Run) -> DataFrame:
+def _titled(night: Night, run: Run) -> DataFrame:
     title = F.coalesce(F.col("attributes")["title"], F.lit("")).alias("title")
-    return read_table(spark, run, "images").select(*_KEY, "image_id", title)
+    return read_table(night.spark, run, "images").select(*_KEY, "image_id", title)
 
 
-def _new_rejects(spark: SparkSession, run: Run, before: Run) -> DataFrame:
+def _new_rejects(night: Night, last_run: Run) -> DataFrame:
     columns = ["uri", "product_id", "reason"]
     number = F.row_number().over(Window.partitionBy(*columns).orderBy("detail"))
-    now, then = (read_table(spark, one, "rejects").withColumn("copy", number) for one in (run, before))
+    now, then = (read_table(night.spark, run, "rejects").withColumn("copy", number) for run in (night.run, last_run))
     same = [now[name].eqNullSafe(then[name]) for name in (*columns, "copy")]
     return now.join(then, same, "left_anti")
 
 
-def _duplicates(spark: SparkSession, run: Run, before: Run, moved: DataFrame) -> DataFrame:
+def _duplicates(night: Night, last_run: Run, moved: DataFrame) -> DataFrame:
     """The representatives of new groups and the photos that joined one that is not: kind is group or copy."""
     was = [F.coalesce(name, own).alias(name) for name, own in zip(_WAS_KEY, _KEY, strict=True)]
-    now = read_table(spark, run, "duplicate_groups").join(moved.select(*_KEY, *_WAS_KEY), _KEY, "left")
-    then = read_table(spark, before, "duplicate_groups").select(
+    now = night.table("duplicate_groups").join(moved.select(*_KEY, *_WAS_KEY), _KEY, "left")
+    then = read_table(night.spark, last_run, "duplicate_groups").select(
         F.col("group_id").alias("was_group_id"), *(F.col(name).alias(f"was_{name}") for name in _KEY)
     )
     members = now.select("group_id", "group_size", "is_representative", *_KEY, *was).join(then, _WAS_KEY, "left")
@@ -130,7 +132,7 @@ def _duplicates(spark: SparkSession, run: Run, before: Run, moved: DataFrame) ->
         ~F.col("is_new") & F.col("was_group_id").isNull(), "copy"
     )
     told = members.join(is_new, "group_id").withColumn("kind", kind).where("kind is not null")
-    return told.join(_titled(spark, run).drop("image_id"), _KEY)
+    return told.join(_titled(night, night.run).drop("image_id"), _KEY)
 
 
 def _duplicate_group(row: Row) -> NewDuplicateGroup:
@@ -141,9 +143,11 @@ def _copy(row: Row) -> NewCopy:
     return NewCopy(*_values(row, "group_id", *_KEY, "title"))
 
 
-def _pairs_apart(spark: SparkSession, run: Run, before: Run) -> Found[NewPair]:
+def _pairs_apart(night: Night, last_run: Run) -> Found[NewPair]:
     ids = ["image_id_a", "image_id_b"]
-    now, then = (read_table(spark, one, "near_duplicates").where(~is_merging("verdict")) for one in (run, before))
+    now, then = (
+        read_table(night.spark, run, "near_duplicates").where(~is_merging("verdict")) for run in (night.run, last_run)
+    )
     new = now.join(then, ids, "left_anti").withColumn("kind", F.lit("apart"))
     return _made(_pair, found_by(new, ["kind"], [F.desc("confidence"), *ids], EXAMPLES), "apart")
 
@@ -152,16 +156,16 @@ def _pair(row: Row) -> NewPair:
     return NewPair(*_values(row, "verdict", "confidence", "product_id_a", "uri_a", "product_id_b", "uri_b"))
 
 
-def _groups(spark: SparkSession, run: Run, before: Run) -> tuple[GroupChanges, ...]:
+def _groups(night: Night, last_run: Run) -> tuple[GroupChanges, ...]:
     """Groups of each event; half of the examples are fine groups and half coarse ones, the largest."""
     now, then = (
-        read_table(spark, one, "curation_summary")
+        read_table(night.spark, run, "curation_summary")
         .where(F.col("facet") == VISUAL)
         .select("group_id", "title", "n_regions")
-        for one in (run, before)
+        for run in (night.run, last_run)
     )
     then = then.withColumnsRenamed({name: f"previous_{name}" for name in then.columns})
-    lineage = read_table(spark, run, "group_lineage").where((F.col("facet") == VISUAL) & F.col("event").isin(*EVENTS))
+    lineage = night.table("group_lineage").where((F.col("facet") == VISUAL) & F.col("event").isin(*EVENTS))
     changed = (
         lineage.join(now, "group_id", "left")
         .join(then, "previous_group_id", "left")

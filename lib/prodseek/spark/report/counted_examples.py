@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import Any
+from collections.abc import Sequence
 
-from pyspark.sql import DataFrame, Row, Window
+from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from prodseek.report.overview_model import Found
 
 
-def found_by(rows: DataFrame, key: list[str], order: list[Any], n_examples: int) -> dict[tuple[str, ...], Found[Row]]:
+def found_by(
+    rows: DataFrame, key: Sequence[str], order: Sequence[str | Column], n_examples: int
+) -> dict[tuple[str, ...], Found[Row]]:
     """Of each value of `key` how many rows there are, and the first `n_examples` of them by `order`."""
     is_kept = rows.is_cached
     rows.cache()

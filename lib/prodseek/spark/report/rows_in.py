@@ -1,28 +1,28 @@
-"""What came in and what was set aside, as the report's first page tells it."""
+"""The rows of the catalogue and what was read of them, as the report's first page tells it."""
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from prodseek.report.overview_model import Intake, RejectedRows, RejectExample
-from prodseek.runs.store import Run
+from prodseek.report.overview_model import RejectedRows, RejectExample, RowsIn
+from prodseek.spark.night import Night
 from prodseek.spark.report.counted_examples import found_by
-from prodseek.spark.tables import read_table
+from prodseek.spark.tables import only_row
 
 _EXAMPLES = 3
 
 
-def intake(spark: SparkSession, run: Run, n_rows_in: int) -> Intake:
-    """Count a run's rows, photos and regions, and its rejects by reason."""
-    images = read_table(spark, run, "images")
-    n_images, n_distinct_images = (int(n) for n in images.select(F.count("*"), F.count_distinct("image_id")).first())
-    return Intake(
-        n_rows_in=n_rows_in,
-        n_images=n_images,
-        n_distinct_images=n_distinct_images,
-        n_regions=read_table(spark, run, "detections").count(),
-        rejects=rejects_by_reason(read_table(spark, run, "rejects")),
+def count_rows_in(night: Night, n_rows: int) -> RowsIn:
+    """Count a night's photos and regions, and its rejects by reason. n_rows: of the catalogue."""
+    images = night.table("images")
+    n_images, n_distinct_images = only_row(images.select(F.count("*"), F.count_distinct("image_id")))
+    return RowsIn(
+        n_rows=n_rows,
+        n_images=int(n_images),
+        n_distinct_images=int(n_distinct_images),
+        n_regions=night.table("detections").count(),
+        rejects=rejects_by_reason(night.table("rejects")),
     )
 
 

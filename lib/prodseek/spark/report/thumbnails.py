@@ -6,49 +6,49 @@ from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
+from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.cluster.colours import colour_name, dominant_colour
-from prodseek.config import Config
 from prodseek.report.thumbnails import thumbnail
-from prodseek.runs.store import Run
+from prodseek.runs.columns import BOX_PX
+from prodseek.runs.facts import CacheFolder, thumbnails_cache
 from prodseek.spark.batch_cache import kept
+from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
-from prodseek.spark.photos import look, photos_of, shrunk_box
+from prodseek.spark.photos import look, shrunk_box
 
 _PHOTOS_PER_PARTITION = 128
 # Enough for a sharp crop of a region that fills a fifth of its photo's side.
 _DECODE_FACTOR = 4
-_COLUMNS = ("detection_id", "region", "photo", "colour")
 _SCHEMA = (
     StructType().add("detection_id", "long").add("region", "binary").add("photo", "binary").add("colour", "string")
 )
-_ARROW = pa.schema(
-    [
-        ("detection_id", pa.int64()),
-        ("region", pa.binary()),
-        ("photo", pa.binary()),
-        ("colour", pa.string()),
-    ]
-)
+_ARROW = to_arrow_schema(_SCHEMA)
 
 
-def thumbnails(spark: SparkSession, config: Config, run: Run, regions: DataFrame) -> DataFrame:
+def pictures_cache(night: Night) -> CacheFolder:
+    """Where pictures of the sizes that are set are kept."""
+    return thumbnails_cache(night.config.report.region_px, night.config.report.photo_px)
+
+
+def thumbnails(night: Night, regions: DataFrame) -> DataFrame:
     """Pictures of regions, those that no earlier night has made added to the cache: detection_id, region, photo, colour.
 
-    regions: detection_id, uri and box. region, photo: WebP. colour: name of the dominant colour. A photo that can no longer be
-    read has no row.
+    regions: detection_id, image_id, uri and box. region, photo: WebP. colour: name of the dominant colour. A photo that can no
+    longer be read has no row.
     """
-    sizes = config.report.region_px, config.report.photo_px
-    pictures = partial(_pictures, photos=photos_of(config, run), sizes_px=sizes)
+    sizes_px = night.config.report.region_px, night.config.report.photo_px
+    pictures = partial(_pictures, photos=night.photos, sizes_px=sizes_px)
 
     def make(todo: DataFrame, n_todo: int) -> DataFrame:
         return deal(todo, "detection_id", n_todo, _PHOTOS_PER_PARTITION).mapInArrow(pictures, _SCHEMA)
 
-    made = kept(spark, run.thumbnails_uri(*sizes), run.run_id, _SCHEMA, regions, "detection_id", make)
-    return made.select(*_COLUMNS)
+    cache_uri = night.run.cache_uri(pictures_cache(night))
+    made = kept(night.spark, cache_uri, night.run.run_id, _SCHEMA, regions, "detection_id", make)
+    return made.select(*_SCHEMA.names)
 
 
 def _pictures(
@@ -61,13 +61,14 @@ def _pictures(
             image = look(row["uri"], row["image_id"], photos, _DECODE_FACTOR * region_px)
             if image is None:
                 continue
-            box = (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"])
-            x1, y1, x2, y2 = shrunk_box(image, box)
+            left, top, right, bottom = (row[name] for name in BOX_PX)
+            box_px = (left, top, right, bottom)
+            x1, y1, x2, y2 = shrunk_box(image, box_px)
             size_px = (image.width_px, image.height_px)
             made.append(
                 {
                     "detection_id": row["detection_id"],
-                    "region": thumbnail(image.pixels, region_px, box, "crop", photo_size_px=size_px),
+                    "region": thumbnail(image.pixels, region_px, box_px, "crop", photo_size_px=size_px),
                     "photo": thumbnail(image.pixels, photo_px),
                     "colour": colour_name(dominant_colour(image.pixels[y1:y2, x1:x2])),
                 }

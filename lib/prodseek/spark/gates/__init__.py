@@ -1,0 +1,1 @@
+"""What the gates measure of a night, in Spark."""
