@@ -92,6 +92,7 @@ def measure(
     from prodseek.config import load_config
     from prodseek.jobs import ingest
     from prodseek.runs.store import Store
+    from prodseek.spark.night import Night
     from prodseek.spark.session import start_session
 
     spark = start_session(load_config().spark.model_copy(update={"master": "local[2]"}))
@@ -103,7 +104,7 @@ def measure(
             config = load_config(settings=settings, catalog=f"s3://{BUCKET}/{source}", root=folder)
             root = Store.at(str(Path(folder) / str(number)))
             started = time.monotonic()
-            summary = ingest.run(spark, config, root.run("20260101T000000Z-00000000"))
+            summary = ingest.run(Night.of(spark, config, root.run("20260101T000000Z-00000000")))
             return summary, time.monotonic() - started
 
         run("few", 1, 0)
@@ -115,12 +116,12 @@ def measure(
                 {
                     "threads": n_threads,
                     "every": fault,
-                    "photos_per_second": summary.facts["input_rows"] / seconds,
+                    "photos_per_second": summary.facts.input_rows / seconds,
                     "requests": proxy.n_requests,
                     "faults": proxy.n_faults,
                     "stalls": proxy.n_stalls,
-                    "rows": summary.facts["input_rows"],
-                    "retries": summary.facts["retried_reads"],
+                    "rows": summary.facts.input_rows,
+                    "retries": summary.facts.retried_reads,
                     **summary.rows,
                 }
             )

@@ -29,8 +29,10 @@ from prodseek.embedding.projection import PROJECTION, fit_projection
 from prodseek.index.stored import open_index
 from prodseek.jobs import index
 from prodseek.photos.decode import decode_image
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
 from prodseek.search.searchable import SearchableRun
+from prodseek.spark.night import Night
 from prodseek.spark.session import start_session
 from prodseek.storage import files
 from prodseek.vision.configured import detector_settings
@@ -84,10 +86,10 @@ def _prepare(root: str, n: int, photos: list[str]) -> tuple[Run, NDArray[np.int6
     )
     files.write_bytes(run.path(PROJECTION), projection.to_bytes())
     spark = start_session(config.spark)
-    index.run(spark, config, run)
+    index.run(Night.of(spark, config, run))
     spark.stop()
-    stages = {"ingest": {"base_uri": str(SAMPLE)}, "embed": {"model_id": detector.model_id}}
-    Store(run.root).publish(run, {"run_id": run.run_id, "config": config.model_dump(mode="json"), "stages": stages})
+    stages = {"ingest": {"input_rows": len(every), "base_uri": str(SAMPLE)}, "embed": {"model_id": detector.model_id}}
+    Store(run.root).publish(run, Manifest(run_id=run.run_id, config=config.model_dump(mode="json"), stages=stages))
     return run, ids, vectors
 
 

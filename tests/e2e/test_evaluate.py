@@ -98,7 +98,7 @@ def moved_night(night: Run, tmp_path: Path) -> Callable[[Callable[[dict[str, Any
         for path in Path(night.uri).iterdir():
             if path.name != "MANIFEST.json":
                 Path(run.path(path.name)).symlink_to(path)
-        manifest = night.manifest()
+        manifest = night.read_json("MANIFEST.json")
         change(manifest)
         run.write_json("MANIFEST.json", manifest)
         return run

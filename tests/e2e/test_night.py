@@ -13,6 +13,7 @@ import pytest
 
 from prodseek.errors import StoreError
 from prodseek.index.stored import open_index
+from prodseek.runs.facts import EmbedFacts, IndexFacts, ProjectFacts
 from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import table_schema
 from prodseek.vision.nuisance import N_PLACES
@@ -47,13 +48,13 @@ def rows(table: pa.Table) -> list[dict[str, object]]:
 
 def test_rows_reconcile_and_bad_files_have_their_reason(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
     manifest = night.manifest()
-    assert manifest["reconciliation"]["input_rows"] == 246
+    assert manifest.reconciliation.input_rows == 246
     assert tables(night, "images").num_rows + tables(night, "rejects").num_rows == 246
     reasons = {row["uri"]: row["reason"] for row in rows(tables(night, "rejects"))}
     assert reasons == {
         row["uri"]: BAD_REASONS[row["detail"].split()[0].rstrip(":,;")] for row in truth if row["kind"] == "bad_file"
     }
-    for name, count in manifest["tables"].items():
+    for name, count in manifest.tables.items():
         table = tables(night, name)
         assert table.num_rows == count
         assert table.schema.names == list(table_schema(name).column_names)
@@ -75,11 +76,11 @@ def test_every_image_has_regions_and_one_is_primary(night: Run, tables) -> None:
 
 
 def test_the_manifest_says_what_the_network_computed_in(night: Run) -> None:
-    facts = night.manifest()["stages"]["embed"]
+    facts = night.manifest().facts(EmbedFacts)
 
-    assert sum(facts["computed_in"].values()) == facts["embedded_images"] == 236
-    assert set(facts["computed_in"]) < {"CPU, fp32", "CPU, bf16", "GPU, fp16", "GPU, fp32"}
-    assert facts["batches_halved"] == 0
+    assert sum(facts.computed_in.values()) == facts.embedded_images == 236
+    assert set(facts.computed_in) < {"CPU, fp32", "CPU, bf16", "GPU, fp16", "GPU, fp32"}
+    assert facts.batches_halved == 0
 
 
 def test_embeddings_are_unit_length(night: Run, tables) -> None:  # type: ignore[no-untyped-def]
@@ -92,14 +93,14 @@ def test_embeddings_are_unit_length(night: Run, tables) -> None:  # type: ignore
 
 
 def test_the_projection_is_fitted_against_views_of_the_photos(night: Run) -> None:
-    facts = night.manifest()["stages"]["project"]
+    facts = night.manifest().facts(ProjectFacts)
 
-    assert facts["fit_regions"] == 236
-    n_images = night.manifest()["config"]["project"]["nuisance_images"]
-    assert facts["fit_views"] == n_images * (3 + N_PLACES)  # the photo, two views, and where only the place changes
-    assert set(facts["visual_weights"]) == {"texture", "grid", "colour"}
-    assert all(0.1 < weight <= 1 for weight in facts["visual_weights"].values())
-    assert all(0.5 < share <= 1 for share in facts["explained_variance"].values())
+    assert facts.fit_regions == 236
+    n_images = night.manifest().config["project"]["nuisance_images"]
+    assert facts.fit_views == n_images * (3 + N_PLACES)  # the photo, two views, and where only the place changes
+    assert set(facts.visual_weights) == {"texture", "grid", "colour"}
+    assert all(0.1 < weight <= 1 for weight in facts.visual_weights.values())
+    assert all(0.5 < share <= 1 for share in facts.explained_variance.values())
 
 
 def test_other_views_of_a_product_are_the_nearest(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
@@ -248,9 +249,9 @@ def test_curation_groups_and_summary_agree(night: Run, tables) -> None:  # type:
 
 def test_manifest_and_report(night: Run) -> None:
     manifest = night.manifest()
-    assert manifest["weights_sha256"].startswith("dccea06f") and manifest["config"]["network"]["name"] == "yolov3-tiny"
-    assert manifest["stages"]["index"]["recall"] >= manifest["stages"]["index"]["recall_target"]
-    assert {"pyspark", "torch", "python"} <= set(manifest["libraries"])
+    assert manifest.weights_sha256.startswith("dccea06f") and manifest.config["network"]["name"] == "yolov3-tiny"
+    assert manifest.facts(IndexFacts).visual.recall >= manifest.facts(IndexFacts).visual.recall_target
+    assert {"pyspark", "torch", "python"} <= set(manifest.libraries)
     assert Store(night.root).latest() == night
     page = Path(night.path("report", "index.html")).read_text(encoding="utf-8")
     assert "ends too early" in page and "http://" not in page and len(page) < 2_000_000

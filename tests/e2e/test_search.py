@@ -19,9 +19,9 @@ from nights import IS_SLOW
 from PIL import Image
 
 from prodseek.errors import PromptError, StoreError
-from prodseek.jobs import search as search_job
 from prodseek.runs.store import Run
 from prodseek.search.searchable import SearchableRun
+from prodseek.spark.search import answers as answers
 
 FACETS = ("visual", "colour", "texture", "shape")
 MIN_COSINE = 0.999  # of embeddings in bf16 and fp32, in a batch and alone
@@ -218,8 +218,10 @@ def test_a_table_of_boxes_is_answered_like_one_by_one(
     prompts.write_text("\n".join(["uri,x1_px,y1_px,x2_px,y2_px", *lines, *bad]) + "\n")
     found = {}
     for name, per_partition in (("one", 1000), ("many", 4)):
-        monkeypatch.setattr(search_job, "_PROMPTS_PER_PARTITION", per_partition)
-        summary = search_job.answer_prompts(spark, night, str(prompts), str(tmp_path / name), 5, "visual", False)
+        monkeypatch.setattr(answers, "_PROMPTS_PER_PARTITION", per_partition)
+        summary = answers.answer_prompts(
+            spark, night, str(prompts), str(tmp_path / name), answers.BatchQuestion(5, "visual", False)
+        )
         assert summary.facts["rejected"] == {"box_normalised": 1, "missing": 1, "not_an_image": 1}
         found[name] = sorted(pq.read_table(tmp_path / name / "search_results").to_pylist(), key=repr)
     assert found["one"] == found["many"]

@@ -10,13 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from nights import SAMPLE_SETTINGS
+from nights import SAMPLE_SETTINGS, whole_night
 from pyspark.sql import SparkSession
 
 from prodseek.errors import StoreError
 from prodseek.index.stored import open_index
-from prodseek.jobs import nightly
-from prodseek.runner.progress import Console
 from prodseek.runs.store import Run, Store
 from prodseek.upkeep.verify import Check, verify
 
@@ -53,7 +51,7 @@ def test_a_sound_run_is_found_sound_its_photos_too(night: Run) -> None:
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     assert {check["outcome"] for check in checks.values()} == {"good"}
     assert "regions of 8 photos found again" in checks["photos embedded again"]["detail"]
-    assert len([name for name in checks if name.startswith("table ")]) == len(night.manifest()["tables"])
+    assert len([name for name in checks if name.startswith("table ")]) == len(night.manifest().tables)
 
 
 def test_every_damage_is_named_with_its_repair(copied: Callable[[], Run]) -> None:
@@ -96,7 +94,7 @@ def test_a_row_that_is_missing_or_another_photo_is_noticed(copied: Callable[[], 
     extra = first(run.path("rejects"), "*.parquet")
     shutil.copy(extra, extra.with_name("copy.parquet"))
     assert set(bad(run)) == {"table rejects", "rows of the catalogue"}
-    manifest = run.manifest()
+    manifest = run.read_json("MANIFEST.json")
     manifest["stages"]["ingest"]["base_uri"] = "/nowhere"
     run.write_json("MANIFEST.json", manifest)
     (photos,) = (c for c in verify(Store(run.root), run, n_photos=3) if c.name == "photos embedded again")
@@ -117,14 +115,14 @@ def test_the_repair_of_an_index_and_of_a_publication_cut_short(
         assert run.path(name) in repair
         Path(run.path(name)).unlink()
     config = make_config(sample_folder / "catalog.csv", run.root, *SAMPLE_SETTINGS)
-    assert nightly.run(spark, config, Console()) == run
+    assert whole_night(spark, config) == run
     assert shard.read_bytes() == content and bad(run) == {}
 
     Path(run.path("MANIFEST.json")).write_bytes(b"{")
     Path(run.root, "LATEST").unlink()
-    nightly.run(spark, config, Console())
+    whole_night(spark, config)
     assert "MANIFEST.json is damaged" in capsys.readouterr().err and bad(run) == {}
     Path(run.path("_work")).mkdir()
     assert set(bad(run)) == {"MANIFEST.json"}
-    nightly.run(spark, config, Console())
+    whole_night(spark, config)
     assert "its publication was cut short: it is published again" in capsys.readouterr().err and bad(run) == {}

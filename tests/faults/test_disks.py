@@ -12,13 +12,15 @@ from nights import TINY_SETTINGS, prodseek, tables_of
 
 from prodseek.config import load_config
 from prodseek.errors import MachineError, StoreError, explain_errors
-from prodseek.jobs import nightly
+from prodseek.runner.night import run_night
+from prodseek.runner.open_run import open_run
 from prodseek.runner.progress import Console
-from prodseek.runner.stages import open_run, run_stage
-from prodseek.runs.lock import Holder, hold_root
+from prodseek.runner.stages import run_stage
 from prodseek.runs.facts import STAGES
+from prodseek.runs.lock import Holder, hold_root
 from prodseek.runs.store import LATEST, MANIFEST, Run, Store
 from prodseek.spark.failures import explaining_failures
+from prodseek.spark.night import Night
 
 
 class Disk:
@@ -70,6 +72,7 @@ def test_each_stage_on_a_full_disk(
     root = disk.path / "root"
     config = load_config("local", settings=TINY_SETTINGS, catalog=str(tiny_catalogue), root=str(root))
     store, opened = Store.at(str(root)), open_run(spark, config)
+    night = Night.of(spark, config, opened.run)
     (root / "runs").mkdir(parents=True)
     for stage in STAGES:
         # Full to the last byte; or, for those that write more than that, so that their first files still fit.
@@ -78,16 +81,16 @@ def test_each_stage_on_a_full_disk(
             pytest.raises(MachineError, match=f"no room left: the root {root} has 0.*Make room, then start the same"),
             explaining_failures(store.root),
         ):
-            run_stage(spark, config, opened.run, stage, Console())
+            run_stage(night, stage, Console())
         assert opened.run.summary(stage) is None
         disk.free()
-        run_stage(spark, config, opened.run, stage, Console())
+        run_stage(night, stage, Console())
     disk.fill()
     with pytest.raises(MachineError, match="no room left"), explaining_failures(store.root):
-        nightly.run(spark, config, Console(), opened)
+        run_night(night, opened, Console())
     assert not (root / LATEST).exists() and not Path(opened.run.path(MANIFEST)).exists()
     disk.free()
-    nightly.run(spark, config, Console(), opened)
+    run_night(night, opened, Console())
     assert tables_of(root) == tables_of(Path(undisturbed_tiny_night.root))
 
 

@@ -43,10 +43,11 @@ from prodseek.index.shards import (
     shard_entry,
 )
 from prodseek.index.stored import open_index, read_trained
+from prodseek.runs.facts import FACTS, STAGES
 from prodseek.runs.history import EVALUATIONS, read_history
 from prodseek.runs.lock import LOCK, Holder, read_holder
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.slice_layout import slice_layout, slice_length
-from prodseek.runs.facts import STAGES
 from prodseek.runs.store import LATEST, Run, Store, Summary
 from prodseek.search.searchable import config_of
 from prodseek.storage import files
@@ -96,11 +97,11 @@ def root() -> tuple[Store, dict[str, bytes]]:
     rows = np.abs(np.random.default_rng(1).normal(size=(40, slice_length(layout)))).astype(np.float16)
     fitted = fit_projection(Moments.empty(layout).add(rows), Moments.empty(layout), rows)
     files.write_bytes(run.path(PROJECTION), fitted.to_bytes())
-    facts: dict[str, dict[str, Any]] = {stage: {} for stage in STAGES} | {
+    facts: dict[str, dict[str, Any]] = {stage: {} for stage in STAGES if stage != "embed"} | {
         "ingest": {"input_rows": 100, "base_uri": "/catalogue", "catalog": "/catalogue/a.csv"},
         "embed": {"model_id": "tiny", "embedded_images": 8, "cached_images": 90},
         "project": {"projection_id": "p1"},
-        "index": {"recall": 0.99, "facets": ["visual"]},
+        "index": {"recall": 0.99, "facets": {"visual": {"recall": 0.99}}},
         "cluster": {"groups": 9, "coarse_groups": 2, "grouped_regions": 80, "in_no_group": 20},
     }
     manifest = {
@@ -108,9 +109,11 @@ def root() -> tuple[Store, dict[str, bytes]]:
         "tables": {"images": 98, "rejects": 2}, "reconciliation": {"input_rows": 100, "images": 98, "rejects": 2},
         "seconds": {"ingest": 1.5, "report": 9.0}, "stages": facts, "config": load_config().model_dump(mode="json"),
     }  # fmt: skip
-    store.publish(run, manifest)
+    store.publish(run, Manifest.from_json(manifest))
     for stage in ("ingest", "embed"):
-        store.run(UNFINISHED).write_summary(Summary(stage, {"images": 98}, facts[stage], ("a line",), 1.5))
+        store.run(UNFINISHED).write_summary(
+            Summary(FACTS[stage].from_json(facts[stage]), {"images": 98}, ("a line",), 1.5)
+        )
     evaluation = {
         "run_id": FINISHED, "labels": {"file": "labels.csv", "column": "label"},
         "retrieval": {"visual": {"P@1": 0.5, "mAP": 0.5}}, "groups": {"fine": {"ami": 0.4}},
@@ -252,7 +255,7 @@ def _read_summaries(store: Store) -> None:
     run = store.run(UNFINISHED)
     for stage in STAGES:
         summary = run.summary(stage)
-        assert summary is None or isinstance(summary.facts, dict)
+        assert summary is None or isinstance(summary.facts, FACTS[stage])
     run.require("project", "ingest", "embed")
 
 

@@ -7,6 +7,7 @@ import sys
 from prodseek.config import load_config
 from prodseek.jobs import embed, ingest
 from prodseek.runs.store import Store
+from prodseek.spark.night import Night
 from prodseek.spark.session import start_session
 
 
@@ -15,7 +16,7 @@ def main(catalog: str, root: str, run_id: str) -> None:
     spark = start_session(config.spark.model_copy(update={"master": "local[2,4]"}))
     run = Store.at(root).run(run_id)
     for stage in (ingest, embed):
-        run.write_summary(stage.run(spark, config, run))
+        run.write_summary(stage.run(Night.of(spark, config, run)))
     spark.stop()
 
 

@@ -8,12 +8,16 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
-from prodseek.runs.store import Store
+from prodseek.config import Config
+from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import TABLES
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 # Copies, a few views of the same things, a room, photos that cannot be read.
 TINY = (
@@ -66,6 +70,17 @@ def prodseek(*arguments: object) -> subprocess.CompletedProcess[str]:
     """The command line, to its end."""
     command = [sys.executable, "-m", "prodseek.cli", *(str(argument) for argument in arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=900)
+
+
+def whole_night(spark: SparkSession, config: Config, accept: bool = False) -> Run:
+    """One night in this process's Spark session, as `prodseek run nightly` runs it."""
+    from prodseek.runner.night import run_night
+    from prodseek.runner.open_run import open_run
+    from prodseek.runner.progress import Console
+    from prodseek.spark.night import Night
+
+    opened = open_run(spark, config)
+    return run_night(Night.of(spark, config, opened.run), opened, Console(), accept)
 
 
 def tables_of(root: Path) -> dict[str, list[dict[str, Any]]]:

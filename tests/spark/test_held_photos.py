@@ -12,18 +12,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from nights import TINY_SETTINGS, prodseek, tables_of
+from nights import TINY_SETTINGS, prodseek, tables_of, whole_night
 from pyspark.sql import SparkSession
 
 from prodseek.catalogue.photo_copies import copies_folder, copy_uri, list_copies
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.errors import CatalogueError
 from prodseek.evaluation.pictures import _Photos
-from prodseek.jobs import ingest, nightly
-from prodseek.runner.progress import Console
+from prodseek.jobs import ingest
+from prodseek.runs.facts import IngestFacts
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.search.searchable import SearchableRun
 from prodseek.spark.catalogue.rows import catalogue_fingerprint, catalogue_rows, open_catalogue
+from prodseek.spark.night import Night
 
 HELD = "catalog.bytes_column=bytes"
 KEY = [("product_id", "ascending"), ("uri", "ascending")]
@@ -68,18 +70,18 @@ def test_same_tables_from_a_folder_and_from_the_manifest_that_holds_the_photos(
             holding / f"{part} #.parquet",
         )
 
-    def run_of(manifest: Path, root: str, n_partitions: int, *settings: str) -> tuple[Run, Summary]:
+    def run_of(manifest: Path, root: str, n_partitions: int, *settings: str) -> tuple[Run, Summary[IngestFacts]]:
         spark.conf.set("spark.sql.shuffle.partitions", str(n_partitions))
         run = Store.at(str(tmp_path / root)).run("20260101T000000Z-00000000")
         per_partition = f"ingest.rows_per_partition={len(rows) // n_partitions + 1}"
-        return run, ingest.run(spark, make_config(manifest, run.root, per_partition, *settings), run)
+        return run, ingest.run(Night.of(spark, make_config(manifest, run.root, per_partition, *settings), run))
 
     expected, summary = run_of(folder / "m.parquet", "named", 8)
-    assert summary.rows == {"images": 11, "rejects": 5} and summary.facts["copied_photos"] == 0
+    assert summary.rows == {"images": 11, "rejects": 5} and summary.facts.copied_photos == 0
     for n_partitions, is_first in ((8, True), (1, False)):
         run, summary = run_of(holding, "held", n_partitions, HELD)
         assert contents(run, tables) == contents(expected, tables)
-        assert (summary.facts["copied_photos"] >= 12) if is_first else (summary.facts["copied_photos"] == 0)
+        assert (summary.facts.copied_photos >= 12) if is_first else (summary.facts.copied_photos == 0)
         copies = list_copies(copies_folder(run.root))
         assert len(copies) == 12 and set(tables(run, "images")["image_id"].to_pylist()) < {n[3:] for n in copies}
 
@@ -99,9 +101,11 @@ def test_bad_rows_have_their_reasons_and_no_name_is_ever_opened(
         ("j", None, one), (None, "nobody.jpg", one),
     ]  # fmt: skip
     manifest = write_manifest(tmp_path / "catalogue" / "m.parquet", rows)
-    summary = ingest.run(spark, make_config(manifest, empty_run.root, HELD, "images.max_bytes=5000"), empty_run)
+    summary = ingest.run(
+        Night.of(spark, make_config(manifest, empty_run.root, HELD, "images.max_bytes=5000"), empty_run)
+    )
     images, rejects = tables(empty_run, "images"), tables(empty_run, "rejects")
-    assert images.num_rows + rejects.num_rows == summary.facts["input_rows"] == len(rows)
+    assert images.num_rows + rejects.num_rows == summary.facts.input_rows == len(rows)
     found = dict(zip(images["product_id"].to_pylist(), images["uri"].to_pylist(), strict=True))
     assert found == {product: uri for product, uri, _ in rows if product in set("abcdef")}
     assert Counter(rejects["reason"].to_pylist()) == {
@@ -122,7 +126,7 @@ def test_photos_without_a_column_of_names_are_called_like_their_products(
     for ordered in (rows, rows[::-1]):
         table = {"id": [row[0] for row in ordered], "image": [{"bytes": row[1], "path": "/etc/x"} for row in ordered]}
         pq.write_table(pa.table(table), tmp_path / "m.parquet")
-        ingest.run(spark, make_config(tmp_path / "m.parquet", empty_run.root, *settings), empty_run)
+        ingest.run(Night.of(spark, make_config(tmp_path / "m.parquet", empty_run.root, *settings), empty_run))
         images = tables(empty_run, "images").sort_by(KEY)
         names.append(images.select(["product_id", "uri", "image_id"]))
     ids = dict(zip(images["width_px"].to_pylist(), images["image_id"].to_pylist(), strict=True))
@@ -134,20 +138,22 @@ def test_photos_without_a_column_of_names_are_called_like_their_products(
 
 
 @pytest.fixture
-def night_of(spark: SparkSession, tmp_path: Path, make_config) -> Iterator[Callable[..., tuple[Run, Summary]]]:  # type: ignore[no-untyped-def]
+def night_of(
+    spark: SparkSession, tmp_path: Path, make_config
+) -> Iterator[Callable[..., tuple[Run, Summary[IngestFacts]]]]:  # type: ignore[no-untyped-def]
     """Ingest rows as the next night of a root, and publish it."""
     spark.conf.set("spark.sql.shuffle.partitions", "2")
     n_nights = 0
 
-    def run(rows: Rows) -> tuple[Run, Summary]:
+    def run(rows: Rows) -> tuple[Run, Summary[IngestFacts]]:
         nonlocal n_nights
         n_nights += 1
         store = Store.at(str(tmp_path / "root"))
         tonight = store.run(f"202601{n_nights:02}T000000Z-00000000")
         config = make_config(write_manifest(tmp_path / "m.parquet", rows), store.root, HELD)
-        summary = ingest.run(spark, config, tonight)
+        summary = ingest.run(Night.of(spark, config, tonight))
         tonight.write_summary(summary)
-        store.publish(tonight, {"run_id": tonight.run_id, "stages": {"ingest": summary.facts}})
+        store.publish(tonight, Manifest(run_id=tonight.run_id, stages={"ingest": summary.facts_json}))
         return tonight, summary
 
     yield run
@@ -156,7 +162,7 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config) -> Iterator[Calla
 def test_a_night_copies_and_decodes_what_changed(night_of, make_jpeg, tables) -> None:  # type: ignore[no-untyped-def]
     rows: Rows = [(f"p{n}", f"{n}.jpg", make_jpeg((60 + n, 48))) for n in range(8)]
     first, summary = night_of(rows)
-    assert (summary.facts["copied_photos"], summary.facts["decoded_photos"]) == (8, 8)
+    assert (summary.facts.copied_photos, summary.facts.decoded_photos) == (8, 8)
     rows[0] = ("p0", "0.jpg", make_jpeg((99, 48)))  # changed
     rows[1] = ("p1", "moved.jpg", rows[1][2])
     rows[2] = ("p2", "new.jpg", make_jpeg((98, 48)))  # and 2.jpg is gone
@@ -166,9 +172,9 @@ def test_a_night_copies_and_decodes_what_changed(night_of, make_jpeg, tables) ->
     torn.write_bytes(torn.read_bytes()[:100])
     (torn.parent / f".{torn.name}.{'0' * 32}.partial").write_bytes(b"half")
     tonight, summary = night_of(rows)
-    assert summary.facts["changes"] == {"unchanged": 5, "new": 1, "changed": 1, "moved": 1, "gone": 2}
+    assert summary.facts.changes == {"unchanged": 5, "new": 1, "changed": 1, "moved": 1, "gone": 2}
     is_mended = torn.name in tables(tonight, "images")["image_id"].to_pylist()
-    assert (summary.facts["copied_photos"], summary.facts["decoded_photos"]) == (2 + is_mended, 2)
+    assert (summary.facts.copied_photos, summary.facts.decoded_photos) == (2 + is_mended, 2)
 
 
 def test_the_fingerprint_follows_the_file_and_faults_are_told(
@@ -196,13 +202,13 @@ def test_the_fingerprint_follows_the_file_and_faults_are_told(
     ]
     for manifest, setting, message in cases:
         with pytest.raises(CatalogueError, match=message):
-            ingest.run(spark, make_config(manifest, empty_run.root, setting), empty_run)
+            ingest.run(Night.of(spark, make_config(manifest, empty_run.root, setting), empty_run))
     chunk = pq.read_metadata(path).row_group(0).column(2)
     with path.open("r+b") as handle:
         handle.seek(chunk.dictionary_page_offset)
         handle.write(b"\xff" * chunk.total_compressed_size)
     with pytest.raises(CatalogueError, match=r"m.parquet is damaged or gone; write it again: ."):
-        ingest.run(spark, make_config(path, empty_run.root, HELD), empty_run)
+        ingest.run(Night.of(spark, make_config(path, empty_run.root, HELD), empty_run))
 
 
 @pytest.mark.slow
@@ -216,7 +222,7 @@ def test_a_night_and_all_that_reads_it(
     manifest = tmp_path / "m.parquet"
     pq.write_table(pa.table({**columns, "bytes": pa.array(photos, pa.binary())}), manifest, row_group_size=4)
     root = tmp_path / "root"
-    run = nightly.run(spark, make_config(manifest, root, *TINY_SETTINGS, HELD), Console())
+    run = whole_night(spark, make_config(manifest, root, *TINY_SETTINGS, HELD))
     found, expected = tables_of(root), tables_of(Path(undisturbed_tiny_night.root))
     for row in (*found["rejects"], *expected["rejects"]):
         row.pop("detail")

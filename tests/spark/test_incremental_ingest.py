@@ -11,25 +11,29 @@ import pytest
 from pyspark.sql import SparkSession
 
 from prodseek.jobs import ingest
+from prodseek.runs.facts import IngestFacts
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.spark.catalogue import last_night
+from prodseek.spark.night import Night
 
-Night = Callable[..., tuple[Run, Summary]]
+RunNight = Callable[..., tuple[Run, Summary[IngestFacts]]]
 
 
 @pytest.fixture
-def night(spark: SparkSession, tmp_path: Path, make_config) -> Iterator[Night]:  # type: ignore[no-untyped-def]
+def night(spark: SparkSession, tmp_path: Path, make_config) -> Iterator[RunNight]:  # type: ignore[no-untyped-def]
     """Ingest the catalogue as the next night of a root, and publish it."""
     n_nights = 0
 
-    def run(root: str, *settings: str) -> tuple[Run, Summary]:
+    def run(root: str, *settings: str) -> tuple[Run, Summary[IngestFacts]]:
         nonlocal n_nights
         n_nights += 1
         store = Store.at(str(tmp_path / root))
         tonight = store.run(f"202601{n_nights:02}T000000Z-00000000")
         config = make_config(tmp_path / "catalogue" / "catalog.csv", store.root, *settings)
-        summary = ingest.run(spark, config, tonight)
+        summary = ingest.run(Night.of(spark, config, tonight))
         tonight.write_summary(summary)
-        store.publish(tonight, {"run_id": tonight.run_id, "stages": {"ingest": summary.facts}})
+        store.publish(tonight, Manifest(run_id=tonight.run_id, stages={"ingest": summary.facts_json}))
         return tonight, summary
 
     yield run
@@ -79,18 +83,18 @@ def assert_same_tables(one: Run, other: Run, tables) -> None:  # type: ignore[no
 
 
 def test_only_new_content_is_decoded_and_tables_are_those_of_a_full_run(
-    night: Night, feed: Feed, tables, make_jpeg
+    night: RunNight, feed: Feed, tables, make_jpeg
 ) -> None:  # type: ignore[no-untyped-def]
     first, summary = night("root")
     n_images = 10
     assert tables(first, "images").num_rows == n_images
     # One row more than there are images: the page that is no image is opened too.
-    assert summary.facts["decoded_photos"] == n_images + 1
+    assert summary.facts.decoded_photos == n_images + 1
     assert summary.lines[1] == "every photo was decoded: there is no earlier run with tables of the same schemas"
 
     _, summary = night("root")
-    assert summary.facts["decoded_photos"] == 1
-    assert summary.facts["changes"] == {"unchanged": n_images, "new": 0, "changed": 0, "moved": 0, "gone": 0}
+    assert summary.facts.decoded_photos == 1
+    assert summary.facts.changes == {"unchanged": n_images, "new": 0, "changed": 0, "moved": 0, "gone": 0}
 
     feed.put("1.jpg", make_jpeg((99, 48)), "p1")  # changed
     feed.put("2.jpg", (feed.folder / "3.jpg").read_bytes(), "p2")  # changed, to what was known
@@ -102,15 +106,15 @@ def test_only_new_content_is_decoded_and_tables_are_those_of_a_full_run(
     feed.put("new.jpg", make_jpeg((88, 48)), "n")
     tonight, summary = night("root")
     full, full_summary = night("full")
-    assert summary.facts["changes"] == {"unchanged": 5, "new": 2, "changed": 2, "moved": 1, "gone": 3}
-    assert summary.facts["decoded_photos"] == 4  # changed, mended, broken and new
+    assert summary.facts.changes == {"unchanged": 5, "new": 2, "changed": 2, "moved": 1, "gone": 3}
+    assert summary.facts.decoded_photos == 4  # changed, mended, broken and new
     assert summary.lines[1] == "4 photos decoded"
-    assert summary.lines[2].startswith(f"since run {summary.facts['compared_with']}: 5 unchanged, 2 new, ")
-    assert full_summary.facts["decoded_photos"] == tables(full, "images").num_rows + 1
+    assert summary.lines[2].startswith(f"since run {summary.facts.compared_with}: 5 unchanged, 2 new, ")
+    assert full_summary.facts.decoded_photos == tables(full, "images").num_rows + 1
     assert_same_tables(tonight, full, tables)
 
 
-def test_limits_hold_for_what_was_decoded_before(night: Night, feed: Feed, tables) -> None:  # type: ignore[no-untyped-def]
+def test_limits_hold_for_what_was_decoded_before(night: RunNight, feed: Feed, tables) -> None:  # type: ignore[no-untyped-def]
     night("root")
     size = (feed.folder / "3.jpg").stat().st_size
     for number, settings in enumerate(
@@ -122,23 +126,23 @@ def test_limits_hold_for_what_was_decoded_before(night: Night, feed: Feed, table
         assert_same_tables(tonight, full, tables)
     tonight, summary = night("root")
     # Those that were beyond the limit last night are not known.
-    assert 1 < summary.facts["decoded_photos"] < 11
+    assert 1 < summary.facts.decoded_photos < 11
     assert tables(tonight, "images").num_rows == 10
 
 
 def test_another_decoder_decodes_all_again_and_the_log_says_why(
-    night: Night, feed: Feed, tables, monkeypatch: pytest.MonkeyPatch
+    night: RunNight, feed: Feed, tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # type: ignore[no-untyped-def]
     first, _ = night("root")
-    before = {**ingest.decoder(), "pillow": "1.0"}
-    monkeypatch.setattr(ingest, "decoder", lambda: before)
+    before = {**last_night.decoder(), "pillow": "1.0"}
+    monkeypatch.setattr(last_night, "decoder", lambda: before)
     second, summary = night("root")
-    assert summary.facts["decoded_photos"] == 11 and summary.facts["compared_with"] == first.run_id
-    assert summary.facts["changes"]["unchanged"] == 10
+    assert summary.facts.decoded_photos == 11 and summary.facts.compared_with == first.run_id
+    assert summary.facts.changes["unchanged"] == 10
     assert summary.lines[1].startswith(
         f"every photo was decoded: the decoder is another one than that of run {first.run_id}: pillow was "
     )
     assert summary.lines[1].endswith(" and is 1.0")
     assert_same_tables(first, second, tables)
     _, summary = night("root")
-    assert summary.facts["decoded_photos"] == 1
+    assert summary.facts.decoded_photos == 1

@@ -24,13 +24,14 @@ from prodseek.errors import CatalogueError, ConfigError, StoreError
 from prodseek.jobs import ingest
 from prodseek.runs.store import Run
 from prodseek.spark.catalogue.rows import catalogue_fingerprint, catalogue_rows, open_catalogue
+from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
 
 
 def ingested(spark: SparkSession, run: Run, config, tables):  # type: ignore[no-untyped-def]
-    summary = ingest.run(spark, config, run)
+    summary = ingest.run(Night.of(spark, config, run))
     images, rejects = tables(run, "images"), tables(run, "rejects")
-    assert images.num_rows + rejects.num_rows == summary.facts["input_rows"]
+    assert images.num_rows + rejects.num_rows == summary.facts.input_rows
     return images, rejects
 
 
@@ -185,7 +186,7 @@ def test_no_catalogue(spark: SparkSession, empty_run: Run, tmp_path: Path, make_
     }
     for name, message in cases.items():
         with pytest.raises(CatalogueError, match=message) as error:
-            ingest.run(spark, make_config(tmp_path / name, tmp_path / "root"), empty_run)
+            ingest.run(Night.of(spark, make_config(tmp_path / name, tmp_path / "root"), empty_run))
         assert error.value.exit_code == 2
     with pytest.raises(ConfigError, match=r"catalog\.uri: missing"):
         open_catalogue(make_config("x", "y").catalog.model_copy(update={"uri": None}))
@@ -203,7 +204,7 @@ def test_storage_that_fails_ends_the_stage_with_an_error_and_not_with_rejects(
         places = ["catalog.allowed_roots=[/proc]", "catalog.http_hosts=[127.0.0.1]"]
         retry_settings = ["catalog.read_attempts=2", "catalog.read_timeout_seconds=0.2"]
         config = make_config(catalog, tmp_path / "root", *places, *retry_settings, *settings)
-        return ingest.run(spark, config, empty_run).rows
+        return ingest.run(Night.of(spark, config, empty_run)).rows
 
     for number in range(12):
         (tmp_path / f"broken {number}.jpg").symlink_to("/proc/self/mem")

@@ -14,12 +14,13 @@ import pytest
 from PIL import Image
 from pyspark.sql import SparkSession
 
-from prodseek.jobs import nightly
 from prodseek.runner.progress import Console
+from prodseek.runner.publishing import build_manifest
 from prodseek.runner.stages import run_stage
-from prodseek.runs.facts import STAGES
+from prodseek.runs.facts import STAGES, ClusterFacts, DuplicatesFacts, EmbedFacts, IngestFacts, NeighboursFacts
 from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import TABLES, table_schema
+from prodseek.spark.night import Night
 
 # More nights or another walk: PRODSEEK_NIGHTS=8 PRODSEEK_SEED=3.
 N_NIGHTS = int(os.environ.get("PRODSEEK_NIGHTS", "3" if os.environ.get("PRODSEEK_SLOW_TESTS") else "1"))
@@ -118,8 +119,9 @@ def night_of(spark: SparkSession, make_config, tiny_weights: Path):  # type: ign
             "embed.batch_size=1",
         )
         config = make_config(catalogue, root, *settings)
-        summaries = [run_stage(spark, config, run, stage, Console()) for stage in COMPUTING]
-        Store(run.root).publish(run, nightly.build_manifest(spark, config, run, "fingerprint", summaries))
+        night = Night.of(spark, config, run)
+        summaries = [run_stage(night, stage, Console()) for stage in COMPUTING]
+        Store(run.root).publish(run, build_manifest(night, "fingerprint", summaries, ()))
         return run
 
     return run_night
@@ -157,18 +159,17 @@ def test_any_sequence_of_nights_ends_where_a_full_night_does(night_of, sample_fo
             shutil.rmtree(Store.at(str(forgetful)).run(run.run_id).table_uri(table))
         manifest = catalogue.write()
         run = night_of(manifest, root, day)
-        facts = {stage: run.summary(stage).facts for stage in COMPUTING}
         n_images = len({row["image_id"] for row in content(run)["images"]})
-        assert facts["embed"]["embedded_images"] <= N_CHANGES, happened
-        assert facts["ingest"]["decoded_photos"] <= 2 * N_CHANGES, happened
-        assert facts["duplicates"]["photos_looked_at"] <= N_CHANGES, happened
-        assert facts["neighbours"]["carried_on_from"] and facts["cluster"]["carried_on"]
+        assert run.facts(EmbedFacts).embedded_images <= N_CHANGES, happened
+        assert run.facts(IngestFacts).decoded_photos <= 2 * N_CHANGES, happened
+        assert run.facts(DuplicatesFacts).photos_looked_at <= N_CHANGES, happened
+        assert run.facts(NeighboursFacts).carried_on_from and run.facts(ClusterFacts).visual.carried_on
         if day < N_NIGHTS + 1:
             shutil.rmtree(forgetful)
             continue
         full = night_of(manifest, forgetful, day)
-        computed = full.summary("embed").facts["embedded_images"], full.summary("duplicates").facts["photos_looked_at"]
-        assert computed == (n_images, n_images) and full.summary("neighbours").facts["carried_on_from"] is None
+        computed = full.facts(EmbedFacts).embedded_images, full.facts(DuplicatesFacts).photos_looked_at
+        assert computed == (n_images, n_images) and full.facts(NeighboursFacts).carried_on_from is None
         carried, anew = content(run), content(full)
         assert carried.keys() == anew.keys() >= {"images", "near_duplicates", "curation_groups", "group_lineage"}
         for table in carried:

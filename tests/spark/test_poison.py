@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 from prodseek.jobs import embed, ingest
 from prodseek.runs.store import Store
+from prodseek.spark.night import Night
 
 RUN_ID = "20260101T000000Z-00000000"
 HOSTILE_DECODER = Path(__file__).parents[1] / "data" / "hostile_decoder.py"
@@ -48,7 +49,7 @@ def test_poison_is_rejected_and_its_batch_survives(
     ]
     config = make_config(tmp_path / "clean.csv", clean.root)
     for stage in (ingest, embed):
-        clean.write_summary(stage.run(spark, config, clean))
+        clean.write_summary(stage.run(Night.of(spark, config, clean)))
     for name, key in (("images", "uri"), ("detections", "detection_id")):
         assert tables(poisoned, name).sort_by(key).equals(tables(clean, name).sort_by(key))
     assert tables(clean, "images").num_rows == 8

@@ -13,8 +13,11 @@ from prodseek.config import Config
 from prodseek.embedding.facets import prepare
 from prodseek.embedding.projection import Projection
 from prodseek.jobs import project
+from prodseek.runs.facts import EmbedFacts, IngestFacts, ProjectFacts
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.slice_layout import layout_to_dict, slice_layout, slice_length
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.spark.night import Night
 from prodseek.spark.tables import read_table, spark_schema, write_table
 
 LAYOUT = slice_layout({"stride8": 6, "stride16": 8, "stride32": 10})
@@ -48,18 +51,17 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
 
     def run_night(
         day: int, n_regions: int, *settings: str, model: str = "model", root: str = "root", n_partitions: int = 3
-    ) -> tuple[Run, Summary]:
+    ) -> tuple[Run, Summary[ProjectFacts]]:
         store = Store.at(str(tmp_path / root))
         run = store.run(f"202601{day:02d}T000000Z-{day:08d}")
         config: Config = make_config(tmp_path, tmp_path / root, "project.nuisance_images=0", *settings)
         frame = spark.createDataFrame([region(i) for i in range(n_regions)], spark_schema("detections"))
         write_table(frame.repartition(n_partitions), run, "detections")
-        run.write_summary(Summary("ingest", facts={"base_uri": str(tmp_path)}))
-        facts = {"model_id": model, "slice_layout": layout_to_dict(LAYOUT)}
-        run.write_summary(Summary("embed", facts=facts))
-        summary = project.run(spark, config, run)
+        run.write_summary(Summary(IngestFacts(input_rows=n_regions, base_uri=str(tmp_path))))
+        run.write_summary(Summary(EmbedFacts(model_id=model, slice_layout=layout_to_dict(LAYOUT))))
+        summary = project.run(Night.of(spark, config, run))
         run.write_summary(summary)
-        store.publish(run, {"run_id": run.run_id})
+        store.publish(run, Manifest(run_id=run.run_id))
         return run, summary
 
     return run_night
@@ -74,8 +76,8 @@ def test_same_embeddings_at_any_number_of_partitions_and_twice(spark: SparkSessi
     eight, second = night_of(1, 120, root="eight", n_partitions=8)
     again, third = night_of(1, 120, root="again", n_partitions=8)
 
-    assert first.facts["projection_id"] == second.facts["projection_id"] == third.facts["projection_id"]
-    assert first.rows == {"embeddings": 120} and first.facts["fit_regions"] == 96
+    assert first.facts.projection_id == second.facts.projection_id == third.facts.projection_id
+    assert first.rows == {"embeddings": 120} and first.facts.fit_regions == 96
     assert vectors(spark, one) == vectors(spark, eight) == vectors(spark, again)
 
 
@@ -83,9 +85,9 @@ def test_the_next_night_takes_the_projection_over(spark: SparkSession, night_of)
     first_run, first = night_of(1, 100)
     second_run, second = night_of(2, 110)
 
-    assert second.facts["projection_id"] == first.facts["projection_id"]
-    assert (second.facts["fitted_in"], second.facts["fitted_for"]) == (first_run.run_id, 80)
-    assert second.facts["new_since"] == 8
+    assert second.facts.projection_id == first.facts.projection_id
+    assert (second.facts.fitted_in, second.facts.fitted_for) == (first_run.run_id, 80)
+    assert second.facts.new_since == 8
     assert f"of run {first_run.run_id}, 8 of its 80 regions new since" in second.lines[0]
     known = {row[0]: row for row in vectors(spark, first_run)}
     found = {row[0]: row for row in vectors(spark, second_run)}
@@ -97,19 +99,19 @@ def test_a_catalogue_that_has_outgrown_it_is_fitted_again_however_slowly(night_o
     _, second = night_of(2, 115)
     third_run, third = night_of(3, 130)
 
-    assert second.facts["projection_id"] == first.facts["projection_id"]
-    assert third.facts["projection_id"] != first.facts["projection_id"]
-    assert (third.facts["fitted_in"], third.facts["fitted_for"], third.facts["new_since"]) == (third_run.run_id, 104, 0)
+    assert second.facts.projection_id == first.facts.projection_id
+    assert third.facts.projection_id != first.facts.projection_id
+    assert (third.facts.fitted_in, third.facts.fitted_for, third.facts.new_since) == (third_run.run_id, 104, 0)
 
 
-@pytest.mark.parametrize("change", [{"model": "other"}, {"settings": ("project.sample_rows=32",)}], ids=str)
+@pytest.mark.parametrize("change", [{"model": "other"}, {"settings": ("project.sample_rows=32",)}], ids=["model", "fit"])
 def test_another_model_or_another_fit_is_fitted_again(night_of, change: dict[str, object]) -> None:  # type: ignore[no-untyped-def]
     _, first = night_of(1, 100)
     settings = change.pop("settings", ())
     second_run, second = night_of(2, 100, *settings, **change)  # type: ignore[misc]
 
-    assert second.facts["fitted_in"] == second_run.run_id
-    assert second.facts["recipe"] != first.facts["recipe"]
+    assert second.facts.fitted_in == second_run.run_id
+    assert second.facts.recipe != first.facts.recipe
 
 
 @pytest.mark.parametrize("damage", ["altered", "missing"])
@@ -120,7 +122,7 @@ def test_a_damaged_projection_is_not_taken_over(night_of, damage: str, caplog: p
 
     second_run, second = night_of(2, 100)
 
-    assert second.facts["fitted_in"] == second_run.run_id
+    assert second.facts.fitted_in == second_run.run_id
     assert f"projection of run {first_run.run_id} cannot be taken over" in caplog.text
 
 
@@ -128,17 +130,17 @@ def test_how_often_it_is_fitted_is_no_other_fit(night_of) -> None:  # type: igno
     first_run, _ = night_of(1, 100)
     _, second = night_of(2, 150, "project.refit_growth=2")
 
-    assert second.facts["fitted_in"] == first_run.run_id
+    assert second.facts.fitted_in == first_run.run_id
 
 
 def test_a_bounded_sample_is_fitted(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
     run, summary = night_of(1, 100, "project.fit_rows=40")
 
-    assert summary.facts["fit_regions"] == 40
+    assert summary.facts.fit_regions == 40
     lowest = read_table(spark, run, "detections").where("is_primary").orderBy("detection_id").limit(40)
     slices = [np.frombuffer(row["slice"], "<f2") for row in lowest.select("slice").collect()]
     stored = Projection.from_bytes(Path(run.path(project.PROJECTION)).read_bytes())
-    assert stored.projection_id == summary.facts["projection_id"]
+    assert stored.projection_id == summary.facts.projection_id
     mean = prepare("texture", np.stack(slices), LAYOUT).mean(axis=0)
     np.testing.assert_allclose(stored.maps["texture"].mean, mean, atol=2e-5)
     assert read_table(spark, run, "embeddings").where(F.col("projection_id") == stored.projection_id).count() == 100

@@ -14,10 +14,14 @@ from synthetic_run import write_listing, write_run
 
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError, PromptError
-from prodseek.jobs import search
+from prodseek.runner.search_batch import search_batch
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import table_schema
 from prodseek.search.searchable import SearchableRun
+from prodseek.spark.search import answers as search
+from prodseek.spark.search.answers import BatchQuestion
+from prodseek.spark.search.similar_products import similar_products
 
 N = 1500
 N_IMAGES = 700
@@ -43,8 +47,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     write_listing(run, np.arange(N_IMAGES), products, {image: f"g{image // 2}" for image in range(200)})
     write_graph(run, ids[is_primary], unit_rows(N, 12, 0)[is_primary])
     config = load_config(root=str(root))
-    stages = {"ingest": {"base_uri": str(root)}}
-    Store(run.root).publish(run, {"run_id": run.run_id, "config": config.model_dump(mode="json"), "stages": stages})
+    stages = {"ingest": {"input_rows": N_IMAGES, "base_uri": str(root)}}
+    Store(run.root).publish(run, Manifest(run_id=run.run_id, config=config.model_dump(mode="json"), stages=stages))
     return run
 
 
@@ -91,7 +95,9 @@ def test_prompts_are_answered_alike_however_they_are_cut(
         for part in range(n_files):
             pq.write_table(pa.table({"detection_id": rows[part::n_files]}), folder / f"{part}.parquet")
         out = tmp_path / name
-        summary = search.answer_prompts(spark, run, str(folder), str(out), 6, "mix=visual:1,colour:2", True)
+        summary = search.answer_prompts(
+            spark, run, str(folder), str(out), BatchQuestion(6, "mix=visual:1,colour:2", True)
+        )
         answers[name] = {table: table_of(out, table) for table in summary.rows}
         assert summary.facts["answered"] == len(asked) and sum(summary.facts["rejected"].values()) == len(bad)
         assert json.loads((out / "MANIFEST.json").read_text())["prompts"] == len(asked) + len(bad)
@@ -122,7 +128,7 @@ def test_every_bad_row_of_a_csv_says_what_is_wrong(spark: SparkSession, run: Run
         "q6,1\n"
         ",,,,,,\n"
     )
-    search.answer_prompts(spark, run, str(prompts), str(tmp_path / "out"), 3, "visual", False)
+    search.answer_prompts(spark, run, str(prompts), str(tmp_path / "out"), BatchQuestion(3))
     reasons = {row["query_id"]: row["reason"] for row in table_of(tmp_path / "out", "rejected_prompts")}
     assert reasons == {
         "q1": "duplicate_query",
@@ -139,7 +145,7 @@ def test_similar_products_are_those_of_the_graph(spark: SparkSession, run: Run, 
     found = {}
     for name, partitions in (("1", 1), ("8", 8), ("again", 8)):
         spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
-        search.similar_products(spark, run, str(tmp_path / name), 5)
+        similar_products(spark, run, str(tmp_path / name), 5)
         found[name] = table_of(tmp_path / name, "search_results")
     assert found["1"] == found["8"] == found["again"]
     assert {row["query_id"] for row in found["1"]} == {f"p{number:03d}" for number in range(N_PRODUCTS)}
@@ -181,17 +187,23 @@ def test_files_that_are_no_prompts(spark: SparkSession, run: Run, tmp_path: Path
         ("", PromptError, "is a folder; name a CSV or Parquet file of prompts"),
     ):
         with pytest.raises(error, match=says):
-            search.answer_prompts(spark, run, str(tmp_path / name), str(tmp_path / "out"), 3, "visual", False)
+            search.answer_prompts(spark, run, str(tmp_path / name), str(tmp_path / "out"), BatchQuestion(3))
     assert not (tmp_path / "out").exists()
 
 
 def test_a_batch_asks_for_one_thing(run: Run, tmp_path: Path) -> None:
     config, out = load_config(root=run.root), str(tmp_path / "out")
     for options, says in (
-        ((None, False, out), "name a CSV or Parquet file of prompts, or --all-products: one of the two"),
-        (("prompts.csv", True, out), "one of the two"),
-        ((None, True, out, 5, "colour"), "reads the neighbour graph, which is of visual; leave out --facet colour"),
-        (("prompts.csv", False, out, 0), "k is 0; ask for 1 result or more"),
+        (
+            (None, False, out, BatchQuestion()),
+            "name a CSV or Parquet file of prompts, or --all-products: one of the two",
+        ),
+        (("prompts.csv", True, out, BatchQuestion()), "one of the two"),
+        (
+            (None, True, out, BatchQuestion(5, "colour")),
+            "reads the neighbour graph, which is of visual; leave out --facet colour",
+        ),
+        (("prompts.csv", False, out, BatchQuestion(0)), "k is 0; ask for 1 result or more"),
     ):
         with pytest.raises(PromptError, match=says):
-            search.search_batch(config, *options)
+            search_batch(config, *options)

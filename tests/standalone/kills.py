@@ -48,7 +48,7 @@ class Reader(threading.Thread):
                 self.faults.append(str(error))
             return
         self.n_read += 1
-        for name, n_rows in latest.manifest()["tables"].items():
+        for name, n_rows in latest.manifest().tables.items():
             try:
                 found = pq.read_table(latest.table_uri(name)).num_rows
             except (OSError, ValueError) as error:

@@ -12,7 +12,7 @@ from kills import Reader, when_stage_writes
 from nights import TINY_SETTINGS, tables_of
 from standalone import Shipped, Standalone, kill, standalone
 
-from prodseek.runs.facts import STAGES
+from prodseek.runs.facts import STAGES, EmbedFacts
 from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import TABLES
 
@@ -69,9 +69,9 @@ def test_a_cluster_gives_the_tables_of_one_machine(
     assert set(found) == set(TABLES) - {"search_results", "rejected_prompts"}
     for name, rows in tables_of(Path(undisturbed_tiny_night.root)).items():
         assert found[name] == rows, name
-    embedded = Store.at(str(root)).latest().manifest()["stages"]["embed"]
+    embedded = Store.at(str(root)).latest().facts(EmbedFacts)
     # Photos that an executor took with it are counted again.
-    assert set(embedded["on_gpu"]) == {str(_GPU)} and embedded["on_gpu"][str(_GPU)] >= 9
+    assert set(embedded.on_gpu) == {str(_GPU)} and embedded.on_gpu[str(_GPU)] >= 9
     assert stages_with_a_profile_of_their_own(events) == {"embed", "project"}
 
 

@@ -12,6 +12,9 @@ from hypothesis import strategies as st
 from prodseek.config import Config, load_config
 from prodseek.errors import GateError, RootLockedError, StoreError
 from prodseek.runner.prometheus import exported, render
+from prodseek.runs.facts import EmbedFacts, GatesFacts, IngestFacts
+from prodseek.runs.gates import Figure
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
 
 # The grammar of the text format 0.0.4, as strict as promtool: no blank around braces, every value a Go float.
@@ -51,17 +54,19 @@ def a_night(root: Path) -> Run:
     store = Store.at(str(root))
     run = store.run("20260101T000000Z-00000001")
     run.write_summary(
-        Summary(
-            "ingest", {"images": 7, "rejects": 3}, {"input_rows": 10, "retried_reads": 4, "failed_tasks": 1}, (), 1.5
-        )
+        Summary(IngestFacts(input_rows=10, retried_reads=4), {"images": 7, "rejects": 3}, (), 1.5, failed_tasks=1)
     )
-    facts = {"rejected": {"missing": 2, "empty": 1}, "images_per_second": 12.5, "decode_seconds": 3.0}
-    run.write_summary(Summary("embed", {}, {**facts, "cached_images": 5, "embedded_images": 2}, (), 2.0))
-    figures = [
-        {"gate": "max_reject_share", "value": 0.3, "sentence": "3 of 10", "examples": []},
-        {"gate": "max_regions_per_image", "value": 2.0, "sentence": "14 in 7", "examples": []},
-    ]
-    run.write_summary(Summary("gates", {}, {"figures": figures}, (), 0.5))
+    embedded = EmbedFacts(
+        model_id="tiny",
+        rejected={"missing": 2, "empty": 1},
+        images_per_second=12.5,
+        decode_seconds=3.0,
+        cached_images=5,
+        embedded_images=2,
+    )
+    run.write_summary(Summary(embedded, {}, (), 2.0))
+    figures = (Figure("max_reject_share", 0.3, "3 of 10"), Figure("max_regions_per_image", 2.0, "14 in 7"))
+    run.write_summary(Summary(GatesFacts(figures=figures), {}, (), 0.5))
     return run
 
 
@@ -103,7 +108,7 @@ def test_any_root_reason_and_number_keeps_the_format(
     tmp_path_factory: pytest.TempPathFactory, root: str, reason: str, rate: float | None, success: float | None
 ) -> None:
     run = Run(str(tmp_path_factory.mktemp("root")), "20260101T000000Z-00000001")
-    run.write_summary(Summary("embed", {}, {"rejected": {reason: 1}, "images_per_second": rate}))
+    run.write_summary(Summary(EmbedFacts(model_id="tiny", rejected={reason: 1}, images_per_second=rate)))
     parse(render(root, run, "running", None, 1.0, success, None, {}))
 
 
@@ -126,7 +131,7 @@ def test_how_it_ended_is_written_however_it_ended(
     with exported(configured(tmp_path), store, is_night=True):
         pass
     success = written(tmp_path)["last_success_timestamp_seconds", ""]
-    store.publish(run, {"run_id": run.run_id, "finished": "2026-01-01T00:00:00+00:00"})
+    store.publish(run, Manifest(run_id=run.run_id, finished="2026-01-01T00:00:00+00:00"))
     try:
         with exported(configured(tmp_path), store, is_night=True) as metrics:
             metrics.run = run

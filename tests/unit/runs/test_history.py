@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
+from prodseek.runs.facts import FACTS, IngestFacts
 from prodseek.runs.history import EVALUATIONS, MAX_RUNS, figures_of, read_history
-from prodseek.runs.store import Store, Summary
+from prodseek.runs.manifest import Manifest
+from prodseek.runs.store import MANIFEST, Store, Summary
 from prodseek.storage import files
 
 NOW = "20260201T000000Z-00000000"
 
 
 def manifest(name: str, **changed: Any) -> dict[str, Any]:
-    """What `jobs.nightly.build_manifest` writes, as far as history reads it."""
+    """What a night publishes, as far as history reads it."""
     return {
         "run_id": name,
         "finished": "2026-01-05T03:00:00+00:00",
@@ -43,7 +45,7 @@ def store(tmp_path: Path) -> Store:
 
 def publish(store: Store, day: int, **changed: Any) -> str:
     run = store.run(f"202601{day:02d}T000000Z-{day:08d}")
-    store.publish(run, manifest(run.run_id, **changed))
+    run.write_json(MANIFEST, manifest(run.run_id, **changed))
     return run.run_id
 
 
@@ -77,9 +79,8 @@ def test_a_run_without_manifest_has_the_figures_that_its_manifest_will_have(stor
     rows = {"ingest": ("images", "rejects"), "embed": ("detections",), "duplicates": ("duplicate_groups",)}
     summaries = [
         Summary(
-            stage,
+            FACTS[stage].from_json(facts),
             rows={name: values["tables"][name] for name in rows.get(stage, ())},
-            facts=facts,
             seconds=values["seconds"].get(stage, 0.0),
         )
         for stage, facts in values["stages"].items()
@@ -90,8 +91,8 @@ def test_a_run_without_manifest_has_the_figures_that_its_manifest_will_have(stor
 
 
 def test_what_an_earlier_version_did_not_keep_is_missing(store: Store) -> None:
-    stages = {"ingest": {"input_rows": None}, "embed": {"model_id": "tiny"}, "cluster": {"grouped_regions": 0}}
-    publish(store, 5, stages=stages, tables={"images": True, "rejects": float("nan"), "detections": 3})
+    stages = {"embed": {"model_id": "tiny"}, "cluster": {"grouped_regions": 0}}
+    publish(store, 5, stages=stages, tables={"detections": 3})
     history = read_history(store, NOW)
     assert history.runs[0].figures == {"regions": 3} and history.runs[0].projection_id == ""
     assert history.n_skipped == 0
@@ -106,6 +107,9 @@ def test_what_an_earlier_version_did_not_keep_is_missing(store: Store) -> None:
         {"stages": []},
         {"stages": {"embed": []}},
         {"stages": {}},
+        {"stages": {"embed": {"model_id": "tiny"}, "ingest": {"input_rows": None}}},
+        {"tables": {"images": "many"}},
+        {"tables": {"images": float("nan")}},
         {"seconds": {"ingest": "long"}},
         {"run_id": "20260106T000000Z-00000006"},
     ],
@@ -126,7 +130,7 @@ def test_a_damaged_manifest_is_skipped_and_counted(store: Store, damage: bytes) 
 
 def test_only_finished_runs_before_this_one_count(store: Store) -> None:
     before, own, after = publish(store, 5), publish(store, 6), publish(store, 7)
-    store.run("20260104T000000Z-00000004").write_summary(Summary("ingest"))
+    store.run("20260104T000000Z-00000004").write_summary(Summary(IngestFacts(input_rows=0)))
     history = read_history(store, own)
     assert [run.run_id for run in history.runs] == [before] and history.n_skipped == 0
     assert after > own
@@ -136,7 +140,7 @@ def test_the_last_runs_are_kept_the_oldest_first(store: Store) -> None:
     ids = []
     for place in range(MAX_RUNS + 5):
         run = store.run(f"20260101T0000{place:02d}Z-{place:08d}")
-        store.publish(run, manifest(run.run_id))
+        store.publish(run, Manifest.from_json(manifest(run.run_id)))
         ids.append(run.run_id)
     files.write_bytes(store.run(ids[-2]).path("MANIFEST.json"), b"{")
     history = read_history(store, NOW)

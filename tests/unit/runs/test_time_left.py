@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodseek.runs.facts import STAGES
+from prodseek.runs.manifest import Manifest, Reconciliation
 from prodseek.runs.store import Store
-from prodseek.runs.time_left import Pace, about, pace_before, seconds_left
+from prodseek.runs.time_left import Pace, about, pace_of, seconds_left
 
 PACE = Pace("r", 100, {stage: 10.0 for stage in STAGES if stage != "gates"})
 
@@ -51,15 +52,15 @@ def test_a_larger_catalogue_takes_longer() -> None:
     assert Pace("r", 0, {"embed": 3.0}).expected_seconds("embed", 5) == 3
 
 
-def test_the_pace_is_that_of_the_run_before(tmp_path: Path) -> None:
+def test_the_pace_is_that_of_a_finished_run(tmp_path: Path) -> None:
     store = Store.at(str(tmp_path))
-    runs = [store.run(f"2026010{day}T000000Z-0000000{day}") for day in (1, 2, 3)]
-    assert pace_before(runs[0]) is None
-    manifest = {"seconds": {"embed": 7}, "reconciliation": {"input_rows": 5}}
-    store.publish(runs[0], {"run_id": runs[0].run_id, **manifest})
-    assert pace_before(runs[1]) == Pace(runs[0].run_id, 5, {"embed": 7.0})
-    store.publish(runs[1], {"run_id": runs[1].run_id})
-    assert pace_before(runs[2]) is None, "another version's manifest"
+    runs = [store.run(f"2026010{day}T000000Z-0000000{day}") for day in (1, 2)]
+    assert pace_of(runs[0]) is None
+    rows = Reconciliation(input_rows=5, images=5, rejects=0)
+    store.publish(runs[0], Manifest(run_id=runs[0].run_id, seconds={"embed": 7.0}, reconciliation=rows))
+    assert pace_of(runs[0]) == Pace(runs[0].run_id, 5, {"embed": 7.0})
+    store.publish(runs[1], Manifest(run_id=runs[1].run_id))
+    assert pace_of(runs[1]) is None, "another version's manifest"
 
 
 @pytest.mark.parametrize(

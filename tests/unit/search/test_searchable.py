@@ -13,6 +13,7 @@ from prodseek.errors import PromptError, StoreError, WeightsError
 from prodseek.index.ivf import assign_cells, centroid_index
 from prodseek.index.probe import flat_cells, nearest_in_cells
 from prodseek.runs.columns import FACETS
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
 from prodseek.search import searchable as searchable_module
 from prodseek.search.searchable import Hit, SearchableRun
@@ -70,7 +71,12 @@ def run(truth: Truth, tmp_path: Path) -> Run:
     write_listing(run, np.arange(N_IMAGES), list(truth.product_of.values()), truth.copies)
     config = load_config().model_dump(mode="json")
     Store(run.root).publish(
-        run, {"run_id": run.run_id, "config": config, "stages": {"ingest": {"base_uri": "/photos"}, "embed": {}}}
+        run,
+        Manifest(
+            run_id=run.run_id,
+            config=config,
+            stages={"ingest": {"input_rows": N_IMAGES, "base_uri": "/photos"}, "embed": {"model_id": "tiny"}},
+        ),
     )
     return run
 
@@ -209,8 +215,8 @@ def test_no_finished_run(tmp_path: Path) -> None:
 
 def test_a_run_of_a_network_that_is_not_at_hand(run: Run, in_cache: Path) -> None:
     manifest = run.manifest()
-    manifest["stages"]["embed"]["model_id"] = "yolov3-tiny-416-0123456789abcdef"
-    manifest["config"]["network"]["weights"]["sources"] = ["/no/such/file.weights"]
+    manifest.stages["embed"]["model_id"] = "yolov3-tiny-416-0123456789abcdef"
+    manifest.config["network"]["weights"]["sources"] = ["/no/such/file.weights"]
     Store(run.root).publish(run, manifest)
     says = "was made by yolov3-tiny-416-0123456789abcdef, and its weights could neither be found nor fetched; put"
     with pytest.raises(WeightsError, match=says):
@@ -219,7 +225,7 @@ def test_a_run_of_a_network_that_is_not_at_hand(run: Run, in_cache: Path) -> Non
 
 def test_a_run_of_another_version_of_the_network(run: Run, tiny_weights: Path) -> None:
     manifest = run.manifest()
-    manifest["stages"]["embed"]["model_id"] = "yolov3-tiny-416-0123456789abcdef"
+    manifest.stages["embed"]["model_id"] = "yolov3-tiny-416-0123456789abcdef"
     Store(run.root).publish(run, manifest)
     with pytest.raises(StoreError, match="cannot be compared with it; run the night again with this version"):
         SearchableRun.open(run.root).search(b"", (0, 0, 10, 10))

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from prodseek.catalogue.photo_copies import copies_folder, copy_name, keep_copy
 from prodseek.errors import StoreError
 from prodseek.photos.decode import content_id
+from prodseek.runs.facts import STAGES, CacheFolder, IngestFacts, regions_cache, thumbnails_cache
 from prodseek.runs.lock import LOCK, Holder, hold_root
-from prodseek.runs.facts import STAGES
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.upkeep.gc import Removal, choose_removals, find_removals, remove
 from prodseek.upkeep.survey import Survey, SurveyedCache, SurveyedRun, survey
@@ -133,12 +133,12 @@ def make_root(root: Path, states: str, latest: int | None) -> Store:
     for n, letter in enumerate(states, start=1):
         run = store.run(run_id(n))
         model = f"m{n % 3}"
-        run.write_summary(Summary("ingest", {"images": 7, "rejects": 1}, {"input_rows": 8}, (), 1.5))
+        run.write_summary(Summary(IngestFacts(input_rows=8), {"images": 7, "rejects": 1}, (), 1.5))
         if letter == "f":
             run.write_json("MANIFEST.json", manifest_of(run, model))
         if letter == "d":
             Path(run.path("MANIFEST.json")).write_bytes(b"{")
-        for cache in (run.cache_uri(model), run.thumbnails_uri(160, 256)):
+        for cache in map(run.cache_uri, (regions_cache(model), thumbnails_cache(160, 256))):
             batch = Path(cache) / f"batch={run.run_id}-0"
             batch.mkdir(parents=True)
             (batch / "part.parquet").write_bytes(b"x" * 10)

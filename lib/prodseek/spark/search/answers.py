@@ -121,7 +121,9 @@ def answer_prompts(
         "rejected": reasons,
         **asdict(replace(question, facet=str(Likeness.parse(question.facet)))),
     }
-    return BatchSummary(facts, rows, line)
+    summary = BatchSummary(facts, rows, line)
+    summary.write(out)
+    return summary
 
 
 def read_prompts(spark: SparkSession, uri: str) -> DataFrame:

@@ -59,7 +59,9 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> BatchSu
     line = (
         f"{n_products} products, {n_products - n_with} of them unlike all others; {rows['search_results']} rows; {out}"
     )
-    return BatchSummary(facts, rows, line)
+    summary = BatchSummary(facts, rows, line)
+    summary.write(out)
+    return summary
 
 
 def _fold_products(batches: Iterator[pa.RecordBatch], k: int) -> Iterator[pa.RecordBatch]:
