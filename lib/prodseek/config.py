@@ -31,7 +31,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PLACE = re.compile(r"/|[A-Za-z0-9]+://[^/]|file:///")
 # Settings that change no result: sections, or keys of one. They say where things lie, how fast and how Spark runs, what is
 # told, and what is published. A catalogue that is run on a laptop and on a cluster is one run.
-_WITHOUT_EFFECT: dict[str, tuple[str, ...] | None] = {
+WITHOUT_EFFECT: dict[str, tuple[str, ...] | None] = {
     "store": None,
     "spark": None,
     "gates": None,
@@ -290,7 +290,7 @@ def deciding_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Of a configuration as manifests hold it what can change a result."""
     deciding: dict[str, Any] = {}
     for name, value in settings.items():
-        keys = _WITHOUT_EFFECT.get(name, ())
+        keys = WITHOUT_EFFECT.get(name, ())
         if keys is not None:
             deciding[name] = _leave_out(value, keys) if isinstance(value, Mapping) else value
     return deciding

@@ -75,7 +75,7 @@ class Standalone:
             *("--properties-file", REPO / "conf" / "spark-defaults.conf"),
             *("--py-files", shipped.wheel, "--archives", f"{shipped.environment}#environment"),
             *(part for key, value in of_spark.items() for part in ("--conf", f"{key}={value}")),
-            *(REPO / "jobs" / "nightly.py", catalogue, "--root", root, "--env", "local"),
+            *(REPO / "jobs" / "nightly.py", catalogue, "--root", root),
             *(part for setting in settings for part in ("--set", setting)),
         ]
         return subprocess.Popen(

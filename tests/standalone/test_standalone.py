@@ -69,7 +69,11 @@ def test_a_cluster_gives_the_tables_of_one_machine(
     assert set(found) == set(TABLES) - {"search_results", "rejected_prompts"}
     for name, rows in tables_of(Path(undisturbed_tiny_night.root)).items():
         assert found[name] == rows, name
-    embedded = Store.at(str(root)).latest().facts(EmbedFacts)
+    latest = Store.at(str(root)).latest()
+    assert latest.manifest().fingerprint == undisturbed_tiny_night.manifest().fingerprint, (
+        "one run, wherever it is computed"
+    )
+    embedded = latest.facts(EmbedFacts)
     # Photos that an executor took with it are counted again.
     assert set(embedded.on_gpu) == {str(_GPU)} and embedded.on_gpu[str(_GPU)] >= 9
     assert stages_with_a_profile_of_their_own(events) == {"embed", "project"}

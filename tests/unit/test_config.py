@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from prodseek.config import load_config
+from prodseek.config import WITHOUT_EFFECT, load_config
 from prodseek.errors import ConfigError
 from prodseek.vision.networks import NETWORKS
 
@@ -19,6 +19,58 @@ def test_layers_are_laid_over_one_another(tmp_path: Path) -> None:
     assert (config.neighbours.k, config.embed.batch_size) == (7, 3)
     assert config.ingest.rows_per_partition == 4096 and config.cluster.n_components == 8
     assert (config.catalog.uri, config.store.root, config.spark.master) == ("ü/#1?.csv", "/some/root", None)
+
+
+def test_what_changes_no_result_makes_no_other_run() -> None:
+    here = load_config("local", catalog="/photos", root="out")
+    aside = [
+        "ingest.rows_per_partition=7",
+        "ingest.read_threads=9",
+        "embed.images_per_partition=3",
+        "embed.batch_size=2",
+        "embed.read_threads=5",
+        "embed.torch_threads=2",
+        "duplicates.photos_per_partition=9",
+        "duplicates.pairs_per_partition=9",
+        "network.weights.sources=[/elsewhere]",
+        "network.weights.cache_dir=/elsewhere",
+        "gates.max_reject_share=null",
+        "logs.format=json",
+        "metrics.prometheus_file=/a.prom",
+        "spark.driver_memory=9g",
+    ]
+    assert load_config("cluster", catalog="s3://bucket/photos", root="s3://bucket/out").fingerprint == here.fingerprint
+    for setting in aside:
+        assert load_config(settings=[setting]).fingerprint == here.fingerprint, setting
+
+
+def test_what_changes_a_result_makes_another_run() -> None:
+    here = load_config().fingerprint
+    deciding = [
+        "catalog.uri_column=photo",
+        "images.max_pixels=9999",
+        "network.input_px=608",
+        "network.weights.sha256=" + "a" * 64,
+        "embed.precision=fp32",
+        "embed.score_threshold=0.3",
+        "duplicates.max_pdq_hamming=31",
+        "cluster.min_cluster_size=9",
+        "index.recall_target=0.9",
+        "report.max_images=9",
+        "seed=1",
+    ]
+    found = {setting: load_config(settings=[setting]).fingerprint for setting in deciding}
+    assert here not in found.values() and len(set(found.values())) == len(deciding)
+
+
+def test_no_setting_is_left_out_by_a_name_that_is_gone() -> None:
+    """A key that was renamed would silently decide again."""
+    settings = load_config().model_dump(mode="json")
+    for section, keys in WITHOUT_EFFECT.items():
+        for key in keys or ():
+            value = settings[section]
+            for part in key.split("."):
+                value = value[part]
 
 
 def test_every_error_is_reported_at_once_with_key_value_and_what_is_allowed(tmp_path: Path) -> None:
