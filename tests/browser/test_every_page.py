@@ -23,10 +23,9 @@ PAGES = [
     ("map.html", "by=class&on=1"),
     ("object.html", "0"),
 ]
-IDS = [f"{file}#{state}" if state else file for file, state in PAGES]
 
 
-@pytest.mark.parametrize(("file", "state"), PAGES, ids=IDS)
+@pytest.mark.parametrize(("file", "state"), PAGES)
 def test_text_stands_out_controls_have_names_and_a_narrow_screen_is_enough(
     open_page: Open, contrast: Contrast, file: str, state: str
 ) -> None:

@@ -258,7 +258,7 @@ def test_a_mask_that_the_box_hardly_touches_is_not_used() -> None:
 @pytest.mark.parametrize(
     "box",
     [[30, 10, 150, 95], [0, 0, 200, 100], [99, 50, 100, 51], [190, 2, 200, 99], [40.5, 33.3, 77.7, 61.9]],
-    ids=str,
+    ids=["inside", "the whole photo", "one pixel", "right edge", "fractions"],
 )
 def test_the_cells_said_to_be_read_are_those_that_a_slice_depends_on(box: list[float]) -> None:
     """One cell after another is raised in maps of zeros: the slice notices just those that are said to be read."""
