@@ -15,6 +15,7 @@ from PIL import Image
 
 from prodseek.jobs import report
 from prodseek.runs.store import Run
+from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
 
 REPORT = "report"
@@ -182,16 +183,19 @@ def test_again_on_other_partitions_and_with_a_cap(
     spark, night: Run, sample_folder: Path, make_config, shown, tmp_path: Path
 ) -> None:  # type: ignore[no-untyped-def]
     """The same files, no picture made anew; and a report of some of the photos holds together."""
-    config = make_config(sample_folder / "catalog.csv", night.root)
+    config, capped = (
+        make_config(sample_folder / "catalog.csv", night.root, *settings)
+        for settings in ((), ("report.max_images=40",))
+    )
     cache = sorted(Path(night.root, "cache", "thumbnails").rglob("*.parquet"))
     before = contents(night)
     try:
-        report.run(spark, make_config(sample_folder / "catalog.csv", night.root, "report.max_images=40"), night)
+        report.run(Night.of(spark, capped, night))
         few = read_report(Path(night.path(REPORT)))
     finally:
         suit_catalogue(spark, 10**6)
         spark.conf.set("spark.sql.shuffle.partitions", "1")
-        report.run(spark, config, night)
+        report.run(Night.of(spark, config, night))
     assert contents(night) == before
     assert sorted(Path(night.root, "cache", "thumbnails").rglob("*.parquet")) == cache
     assert few["about"]["n_objects"] == len(few["objects"]) == len(few["neighbours"]) == 40
