@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import prodseek
 
 from prodseek.evaluation.labels import read_labels
 from prodseek.evaluation.pictures import N_ALONG, N_MATCHES, N_OBJECTS, draw_figures
@@ -33,16 +32,11 @@ def pairs(sample_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return path
 
 
-def evaluate(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "prodseek.cli", "evaluate", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-
 def test_the_sample_is_evaluated_and_compared_with_the_last_time(
     night: Run, sample_folder: Path, pairs: Path, tmp_path: Path
 ) -> None:
     labels = ("--labels", sample_folder / "catalog.csv", "--label-column", "product_id", "--root", night.root)
-    done = evaluate(*labels, "--pairs", pairs)
+    done = prodseek("evaluate", *labels, "--pairs", pairs)
     assert done.returncode == 0, done.stderr
     page = Path(night.root) / "evaluations" / f"{night.run_id}.html"
     evaluation = json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))
@@ -61,13 +55,15 @@ def test_the_sample_is_evaluated_and_compared_with_the_last_time(
         other = {**evaluation, "run_id": run_id, "labels": {**evaluation["labels"], "column": column}}
         other["retrieval"] = {**evaluation["retrieval"], "visual": {**visual, "mAP": visual["mAP"] - 0.25}}
         earlier.with_name(f"{run_id}.json").write_text(json.dumps(other), encoding="utf-8")
-    again = evaluate(*labels, "--pairs", pairs, "--no-figures")
+    again = prodseek("evaluate", *labels, "--pairs", pairs, "--no-figures")
     assert "changed since 20200101T000000Z-00000000: retrieval visual mAP" in again.stdout
     shown = page.read_text(encoding="utf-8")
     low, high = visual["mAP"] - 0.25, visual["mAP"]
     assert f"mean average precision: {low:.3f} to {high:.3f} in 2 evaluations" in shown
     assert "20200102" not in shown and "data:image" not in shown  # other labels; no figures
-    against = evaluate(*labels, "--against", earlier.with_name("20200102T000000Z-00000000.json"), "--no-figures")
+    against = prodseek(
+        "evaluate", *labels, "--against", earlier.with_name("20200102T000000Z-00000000.json"), "--no-figures"
+    )
     assert "changed since 20200102T000000Z-00000000: retrieval visual mAP" in against.stdout
     assert json.loads(page.with_suffix(".json").read_text(encoding="utf-8"))["compared_with"].startswith("20200102")
 
@@ -132,9 +128,9 @@ def test_without_the_network_the_matches_are_shown_and_it_is_said(  # type: igno
 
 def test_what_cannot_be_evaluated_is_said(night: Run, sample_folder: Path) -> None:
     labels = ("--labels", sample_folder / "catalog.csv", "--root", night.root)
-    done = evaluate(*labels)
+    done = prodseek("evaluate", *labels)
     assert done.returncode == 2 and "has no column label; it has product_id" in done.stderr
-    done = evaluate(*labels, "--label-column", "category", "--run", "20200101T000000Z-00000000")
+    done = prodseek("evaluate", *labels, "--label-column", "category", "--run", "20200101T000000Z-00000000")
     assert done.returncode == 1 and "no finished run 20200101T000000Z-00000000" in done.stderr
-    done = evaluate(*labels, "--label-column", "category", "--against", sample_folder / "catalog.csv")
+    done = prodseek("evaluate", *labels, "--label-column", "category", "--against", sample_folder / "catalog.csv")
     assert done.returncode == 1 and "no evaluation" in done.stderr

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
+
+from commands import prodseek
 
 
 def test_a_catalogue_of_rejects_only_exits_2_and_says_so_in_json(tmp_path: Path) -> None:
@@ -13,12 +13,7 @@ def test_a_catalogue_of_rejects_only_exits_2_and_says_so_in_json(tmp_path: Path)
     (tmp_path / "photos" / "page.jpg").write_bytes(b"<html></html>")
     command = ["run", "nightly", "--catalog", tmp_path / "photos", "--root", tmp_path / "root"]
     settings = ["--set", "logs.format=json", "--set", "spark.master=local[1]"]
-    done = subprocess.run(
-        [sys.executable, "-m", "prodseek.cli", *map(str, command), *settings],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = prodseek(*command, *settings)
     assert done.returncode == 2 and done.stdout == ""
     # Java says a word of its own when it starts.
     shown = [json.loads(line) for line in done.stderr.splitlines() if not line.startswith(("WARNING", "NOTE"))]

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from commands import prodseek
 from nights import IS_SLOW
 from PIL import Image
 
@@ -42,11 +43,6 @@ def planted(sample_folder: Path) -> list[dict[str, str]]:
 
 def box_of(row: dict[str, str]) -> tuple[float, ...]:
     return tuple(float(row[edge]) for edge in ("x1_px", "y1_px", "x2_px", "y2_px"))
-
-
-def prodseek(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "prodseek.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 
 def test_a_box_round_an_object_in_a_room_finds_its_product(

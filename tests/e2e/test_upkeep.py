@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from commands import prodseek
 from nights import SAMPLE_SETTINGS, whole_night
 from pyspark.sql import SparkSession
 
@@ -34,11 +33,6 @@ def copied(night: Run, tmp_path_factory: pytest.TempPathFactory) -> Callable[[],
 def bad(run: Run) -> dict[str, Check]:
     checks = verify(Store(run.root), run, n_photos=0)
     return {check.name: check for check in checks if check.outcome == "bad"}
-
-
-def prodseek(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "prodseek.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
 def first(folder: str, pattern: str) -> Path:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from nights import TINY_SETTINGS, prodseek, tables_of
+from commands import prodseek
+from nights import TINY_SETTINGS, tables_of
 
 from prodseek.config import load_config
 from prodseek.errors import MachineError, StoreError, explain_errors

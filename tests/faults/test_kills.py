@@ -9,8 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
+from commands import prodseek
 from kills import Reader, is_done, stage_has_begun, when_stage_writes
-from nights import TINY_SETTINGS, prodseek, tables_of
+from nights import TINY_SETTINGS, tables_of
 from standalone import children_of, kill, python_workers_of
 
 from prodseek.runs.facts import STAGES

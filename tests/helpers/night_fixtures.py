@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from nights import SAMPLE_SETTINGS, TINY_SETTINGS, make_catalogue, prodseek, whole_night
+from nights import SAMPLE_SETTINGS, TINY_SETTINGS, make_catalogue, whole_night
 from PIL import Image
 from surroundings import JAVA_OPTIONS
 
@@ -80,16 +80,12 @@ def night(spark_session, tiny_weights: Path, tmp_path_factory: pytest.TempPathFa
 
 
 @pytest.fixture(scope="session")
-def undisturbed_tiny_night(tiny_catalogue: Path, tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """One whole night over the tiny catalogue, in local[2], with the settings that its disturbed likes have.
-
-    From the command line: in the process that has the cluster's test it would be the only one of a Spark session.
-    """
+def undisturbed_tiny_night(  # type: ignore[no-untyped-def]
+    spark_session, tiny_catalogue: Path, tiny_weights: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Run:
+    """One whole night over the tiny catalogue, in local[2], with the settings that its disturbed likes have."""
     root = tmp_path_factory.mktemp("undisturbed")
-    settings = [part for setting in (*TINY_SETTINGS, "spark.master=local[2]") for part in ("--set", setting)]
-    done = prodseek("run", "nightly", "--env", "local", "--catalog", tiny_catalogue, "--root", root, *settings)
-    assert done.returncode == 0, done.stderr
-    return Store.at(str(root)).latest()
+    return whole_night(spark_session, night_config(tiny_catalogue, root, *TINY_SETTINGS))
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +62,6 @@ def make_catalogue(sample: Path, folder: Path, uris: tuple[str, ...] = TINY) -> 
         if (sample / row["uri"]).exists():
             shutil.copy(sample / row["uri"], folder / row["uri"])
     return folder / "catalog.csv"
-
-
-def prodseek(*arguments: object) -> subprocess.CompletedProcess[str]:
-    """The command line, to its end."""
-    command = [sys.executable, "-m", "prodseek.cli", *(str(argument) for argument in arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=900)
 
 
 def whole_night(spark: SparkSession, config: Config, accept: bool = False) -> Run:

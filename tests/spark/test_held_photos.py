@@ -12,7 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from nights import TINY_SETTINGS, prodseek, tables_of, whole_night
+from commands import prodseek
+from nights import TINY_SETTINGS, tables_of, whole_night
 from pyspark.sql import SparkSession
 
 from prodseek.catalogue.photo_copies import copies_folder, copy_uri, list_copies

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -65,14 +62,3 @@ def test_photos_are_measured(sample_folder: Path, tiny_weights: Path) -> None:
     assert found.regions >= 1 and found.slice_bytes == 3970
     assert all(value > 0 for value in asdict(found).values() if isinstance(value, float))
     assert measure_photos(settings, photos, uris[:2], (160, 256), 1, 60.0) is None
-
-
-def test_the_command(sample_folder: Path, tiny_weights: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "prodseek.cli", "plan", str(sample_folder / "catalog.csv"), "--seconds", "1"]
-    options = ["--executors", "20", "--cores", "4", "--memory", "2g", "--json", "--root", str(tmp_path / "root")]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    plan = json.loads(done.stdout)
-    assert plan["n_rows"] == 246 and len(plan["stages"]) == 9 and plan["cluster"]["executors"] == 20
-    assert any("fewer cores an executor" in warning for warning in plan["warnings"])
-    assert not (tmp_path / "root").exists(), "planning leaves nothing behind"

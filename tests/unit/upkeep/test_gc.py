@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from commands import prodseek
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -263,11 +262,6 @@ def test_a_run_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is a link to another place"):
         remove(store, choose_removals(survey(store), 1))
     assert (moved / "MANIFEST.json").exists()
-
-
-def prodseek(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "prodseek.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
 
 
 def test_commands(tmp_path: Path) -> None:
