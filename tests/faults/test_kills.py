@@ -12,7 +12,7 @@ import pytest
 from commands import prodseek
 from kills import Reader, is_done, stage_has_begun, when_stage_writes
 from nights import TINY_SETTINGS, tables_of
-from standalone import children_of, kill, python_workers_of
+from processes import children_of, kill, python_workers_of
 
 from prodseek.runs.facts import STAGES
 from prodseek.runs.store import Run, Store

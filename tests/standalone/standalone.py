@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from processes import children_of, command_line, python_workers_of
 
 from prodseek.spark.java import find_java_home
 
@@ -129,39 +130,6 @@ def spark_environment(**more: object) -> dict[str, str]:
     # What a session in this very process has set, such as where its log settings lie, is not theirs.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
     return {**inherited, **{name: str(value) for name, value in named.items()}}
-
-
-def children_of(process: int) -> list[int]:
-    try:
-        tasks = Path(f"/proc/{process}/task").iterdir()
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:
-        return []
-
-
-def command_line(process: int) -> bytes:
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except OSError:
-        return b""
-
-
-def python_workers_of(process: int) -> list[int]:
-    """Python workers below a JVM or a driver: forks of Spark's daemon."""
-    found = []
-    for child in children_of(process):
-        is_daemon = b"pyspark.daemon" in command_line(child)
-        found += children_of(child) if is_daemon else python_workers_of(child)
-    return found
-
-
-def kill(process: int) -> bool:
-    """kill -9; False when the process had gone by itself."""
-    try:
-        os.kill(process, signal.SIGKILL)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _daemon(name: str, folder: Path, program: str, *options: object, conf: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from kills import Reader, when_stage_writes
 from nights import TINY_SETTINGS, tables_of
-from standalone import Shipped, Standalone, kill, standalone
+from processes import kill
+from standalone import Shipped, Standalone, standalone
 
 from prodseek.runs.facts import STAGES, EmbedFacts
 from prodseek.runs.store import Run, Store
