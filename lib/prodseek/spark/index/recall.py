@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark import Broadcast
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from prodseek.config import Config
-from prodseek.index.ivf import assign_cells
+from prodseek.index.ivf import Probes, assign_cells
 from prodseek.index.probe import Found, merge_found
 from prodseek.index.recall import Candidates, candidates_by_cell, exact_topk, recall_at, tune_nprobe
 from prodseek.index.search import checked_bytes, open_shard, within
 from prodseek.index.shards import IndexManifest, quantizer_from_bytes
 from prodseek.index.stored import locate_in
 from prodseek.spark.arrow import batch_of, ids_of, vectors_of
+from prodseek.spark.index.sampled_vectors import sampled_vectors
+from prodseek.spark.index.shards import StoredIndex
+from prodseek.spark.night import Night
 
 RECALL_K = 10
 # Recall is measured in this many cells of a query at first, in four times as many where they do not suffice.
@@ -30,43 +33,39 @@ _EXACT_AT_ONCE = 4096
 _FOUND = "query long, place int, id long, cosine float"
 
 
-def sampled(vectors: DataFrame, n_vectors: int, n_rows: int, salt: str) -> DataFrame:
-    """About n_rows of the rows, chosen by their ids: the same ones every time, others for another salt."""
-    if n_vectors <= n_rows:
-        return vectors
-    resolution = 1 << 40
-    drawn = F.pmod(F.xxhash64("detection_id", F.lit(salt)), F.lit(resolution))
-    return vectors.where(drawn < int(resolution * n_rows / n_vectors))
+@dataclass(frozen=True)
+class AddedVectors:
+    """Vectors that an index did not hold before it was grown: detection_id, vector; and how many they are."""
+
+    vectors: DataFrame
+    n: int
+
+
+class _Queries(NamedTuple):
+    """Vectors that are asked for their neighbours. ids: (Q,). vectors: (Q, d). n_of_all: the first so many are a sample of all
+    vectors, the others of those that were added."""
+
+    ids: NDArray[np.int64]
+    vectors: NDArray[np.float32]
+    n_of_all: int
 
 
 def tune_recall(
-    spark: SparkSession,
-    config: Config,
-    vectors: DataFrame,
-    folder_uri: str,
-    manifest: IndexManifest,
-    added: DataFrame | None = None,
-    n_added: int = 0,
+    night: Night, index: StoredIndex, vectors: DataFrame, added: AddedVectors | None = None
 ) -> tuple[IndexManifest, float]:
     """The manifest with nprobe tuned, and the recall among added vectors at the nprobe that it came with.
 
-    vectors, added: detection_id, vector. folder_uri: where the shards lie, written. Raises StoreError with the whole
-    curve when no nprobe reaches the target.
+    index: its shards are written. vectors: detection_id, vector. Raises StoreError with the whole curve when no nprobe
+    reaches the target.
     """
-    settings = config.index
-    asked = [sampled(vectors, manifest.n_vectors, settings.recall_queries, f"recall {config.seed}")]
-    if added is not None and n_added:
-        asked.append(sampled(added, n_added, settings.recall_queries, f"recall {config.seed}"))
-    tables = [frame.toArrow().sort_by("detection_id") for frame in asked]
-    query_ids = np.concatenate([ids_of(table.column("detection_id")) for table in tables])
-    queries = np.concatenate([vectors_of(table.column("vector")) for table in tables if table.num_rows])
-    graph_k = config.neighbours.k
-    true_ids = _exact_neighbours(vectors, queries, query_ids, max(RECALL_K, graph_k))
-    is_of_all = (np.arange(len(queries)) < tables[0].num_rows)[:, None]
+    manifest, settings, graph_k = index.manifest, night.config.index, night.config.neighbours.k
+    queries = _queries(night, vectors, manifest.n_vectors, added)
+    true_ids = _exact_neighbours(vectors, queries, max(RECALL_K, graph_k))
+    is_of_all = (np.arange(len(queries.vectors)) < queries.n_of_all)[:, None]
     of_all, of_new = np.where(is_of_all, true_ids, -1), np.where(is_of_all, -1, true_ids)
     max_nprobe = min(manifest.nlist, _FIRST_NPROBE)
     while True:
-        candidates = _candidates(spark, folder_uri, manifest, queries, query_ids, max_nprobe, true_ids.shape[1])
+        candidates = _candidates(night, index, queries, max_nprobe, true_ids.shape[1])
         # The further neighbours are the harder to find.
         if max_nprobe == manifest.nlist or recall_at(candidates, max_nprobe, of_all) >= settings.recall_target:
             break
@@ -82,7 +81,7 @@ def tune_recall(
         nprobe=nprobe,
         recall=recall,
         recall_k=RECALL_K,
-        recall_queries=tables[0].num_rows,
+        recall_queries=queries.n_of_all,
         recall_curve=curve,
         graph_k=graph_k,
         graph_nprobe=graph_nprobe,
@@ -91,30 +90,38 @@ def tune_recall(
     return tuned, recall_at(candidates, manifest.nprobe, of_new[:, :RECALL_K])
 
 
-def _exact_neighbours(
-    vectors: DataFrame, queries: NDArray[np.float32], query_ids: NDArray[np.int64], k: int
-) -> NDArray[np.int64]:
+def _queries(night: Night, vectors: DataFrame, n_vectors: int, added: AddedVectors | None) -> _Queries:
+    n_queries, salt = night.config.index.recall_queries, f"recall {night.config.seed}"
+    asked = [sampled_vectors(vectors, n_vectors, n_queries, salt)]
+    if added is not None and added.n:
+        asked.append(sampled_vectors(added.vectors, added.n, n_queries, salt))
+    tables = [frame.toArrow().sort_by("detection_id") for frame in asked]
+    return _Queries(
+        np.concatenate([ids_of(table.column("detection_id")) for table in tables]),
+        np.concatenate([vectors_of(table.column("vector")) for table in tables if table.num_rows]),
+        tables[0].num_rows,
+    )
+
+
+def _exact_neighbours(vectors: DataFrame, queries: _Queries, k: int) -> NDArray[np.int64]:
     """(Q, k) the nearest of all, padded with -1."""
-    search = partial(_exact_rows, queries=queries, query_ids=query_ids, k=k)
     best = Window.partitionBy("query").orderBy(F.desc("cosine"), "id")
     found = (
-        vectors.mapInArrow(search, "query long, id long, cosine float")
+        vectors.mapInArrow(partial(_exact_rows, queries=queries, k=k), "query long, id long, cosine float")
         .withColumn("rank", F.row_number().over(best))
         .where(F.col("rank") <= k)
         .toArrow()
     )
-    true_ids = np.full((len(query_ids), k), -1, np.int64)
+    true_ids = np.full((len(queries.ids), k), -1, np.int64)
     true_ids[ids_of(found.column("query")), ids_of(found.column("rank")) - 1] = ids_of(found.column("id"))
     return true_ids
 
 
-def _exact_rows(
-    batches: Iterator[pa.RecordBatch], queries: NDArray[np.float32], query_ids: NDArray[np.int64], k: int
-) -> Iterator[pa.RecordBatch]:
-    found = Found.nothing(len(queries), k)
+def _exact_rows(batches: Iterator[pa.RecordBatch], queries: _Queries, k: int) -> Iterator[pa.RecordBatch]:
+    found = Found.nothing(len(queries.vectors), k)
     for block in _gathered(batches, _EXACT_AT_ONCE):
         ids, vectors = ids_of(block.column("detection_id")), vectors_of(block.column("vector"))
-        found = merge_found([found, exact_topk(queries, ids, vectors, k, query_ids)], k)
+        found = merge_found([found, exact_topk(queries.vectors, ids, vectors, k, queries.ids)], k)
     query, rank = np.nonzero(found.ids >= 0)
     yield batch_of(query=query, id=found.ids[query, rank], cosine=found.cosine[query, rank])
 
@@ -132,21 +139,15 @@ def _gathered(batches: Iterator[pa.RecordBatch], n_rows: int) -> Iterator[pa.Tab
         yield pa.Table.from_batches(waiting)
 
 
-def _candidates(
-    spark: SparkSession,
-    folder_uri: str,
-    manifest: IndexManifest,
-    queries: NDArray[np.float32],
-    query_ids: NDArray[np.int64],
-    max_nprobe: int,
-    k: int,
-) -> Candidates:
+def _candidates(night: Night, index: StoredIndex, queries: _Queries, max_nprobe: int, k: int) -> Candidates:
     """What each query finds in each of its nearest cells, looked up in the shards where they lie."""
-    quantizer = quantizer_from_bytes(checked_bytes(locate_in(folder_uri), manifest.trained))
-    shared = spark.sparkContext.broadcast((queries, query_ids, assign_cells(queries, quantizer, max_nprobe)))
-    find = partial(_candidate_rows, shared=shared, folder_uri=folder_uri, manifest=manifest, k=k)
-    n_shards = len(manifest.shards)
-    found = spark.range(n_shards).repartitionById(n_shards, F.col("id").cast("int")).mapInArrow(find, _FOUND).toArrow()
+    quantizer = quantizer_from_bytes(checked_bytes(locate_in(index.folder_uri), index.manifest.trained))
+    probes = assign_cells(queries.vectors, quantizer, max_nprobe)
+    shared = night.spark.sparkContext.broadcast((queries, probes))
+    find = partial(_candidate_rows, shared=shared, index=index, k=k)
+    n_shards = len(index.manifest.shards)
+    shards = night.spark.range(n_shards).repartitionById(n_shards, F.col("id").cast("int"))
+    found = shards.mapInArrow(find, _FOUND).toArrow()
     return Candidates(
         ids_of(found.column("query")),
         found.column("place").to_numpy().astype(np.int32),
@@ -156,11 +157,11 @@ def _candidates(
 
 
 def _candidate_rows(
-    batches: Iterator[pa.RecordBatch], shared: Any, folder_uri: str, manifest: IndexManifest, k: int
+    batches: Iterator[pa.RecordBatch], shared: Broadcast[tuple[_Queries, Probes]], index: StoredIndex, k: int
 ) -> Iterator[pa.RecordBatch]:
-    queries, query_ids, probes = shared.value
+    queries, probes = shared.value
     for number in (n for batch in batches for n in batch.column("id").to_pylist()):
-        entry = manifest.shards[number]
-        shard = open_shard(locate_in(folder_uri), entry, manifest)
-        found = candidates_by_cell(shard, queries, within(probes, entry), k, query_ids)
+        entry = index.manifest.shards[number]
+        shard = open_shard(locate_in(index.folder_uri), entry, index.manifest)
+        found = candidates_by_cell(shard, queries.vectors, within(probes, entry), k, queries.ids)
         yield batch_of(query=found.query, place=found.place, id=found.ids, cosine=found.cosine)
