@@ -29,6 +29,7 @@ from prodseek.index.search import ShardedIndex
 from prodseek.index.stored import index_manifest, open_index
 from prodseek.jobs import index, neighbours
 from prodseek.runs.store import Run
+from prodseek.spark.night import Night
 from prodseek.spark.session import start_session
 
 _JUDGED_QUERIES = 1000
@@ -182,7 +183,7 @@ def _stages(spark: SparkSession, config: Config, run: Run) -> tuple[dict[str, fl
     for name, stage in (("index", index), ("neighbours", neighbours)):
         with PeakMemory() as memory:
             started = time.perf_counter()
-            stage.run(spark, config, run)
+            stage.run(Night.of(spark, config, run))
             seconds[name] = time.perf_counter() - started
         peak_bytes[name] = memory.peak_bytes
     return seconds, peak_bytes

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import ProjectFacts
 from prodseek.runs.store import Run, Store, Summary
 
@@ -53,7 +54,7 @@ def write_run(
             names
             | {"image_id": [f"{image:064x}" for image in images[rows].tolist()], "kind": ["frame"] * n}
             | {"class_name": pa.nulls(n, pa.string()), "score": pa.nulls(n, pa.float32())}
-            | dict.fromkeys(("x1_px", "y1_px", "x2_px", "y2_px", "area_fraction"), corner)
+            | dict.fromkeys((*BOX_PX, "area_fraction"), corner)
             | {"is_primary": is_primary[rows], "model_id": ["synthetic"] * n, "slice": [b""] * n}
         )
         for table, content in (("embeddings", embeddings), ("detections", detections)):

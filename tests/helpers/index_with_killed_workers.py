@@ -13,6 +13,7 @@ from pathlib import Path
 from prodseek.config import load_config
 from prodseek.jobs import index, neighbours
 from prodseek.runs.store import Store
+from prodseek.spark.night import Night
 from prodseek.spark.session import start_session
 
 _KILLS = 3
@@ -51,14 +52,14 @@ def main(root: str, run_id: str, *settings: str) -> None:
     config = load_config("local", settings=settings, root=root)
     # Eight attempts a task, where a local session gives one.
     spark = start_session(config.spark.model_copy(update={"master": "local[2,8]"}))
-    run = Store.at(root).run(run_id)
+    night = Night.of(spark, config, Store.at(root).run(run_id))
     n_killed = {}
     for name, stage in (("index", index), ("neighbours", neighbours)):
         stopped, killed = threading.Event(), []
         killer = threading.Thread(target=kill_some, args=(stopped, killed))
         killer.start()
         try:
-            stage.run(spark, config, run)
+            stage.run(night)
         finally:
             stopped.set()
             killer.join()

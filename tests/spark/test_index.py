@@ -22,7 +22,10 @@ from prodseek.errors import StoreError
 from prodseek.index.recall import exact_topk
 from prodseek.index.stored import index_manifest, open_index, read_trained
 from prodseek.jobs import index, neighbours
+from prodseek.runs.facts import IndexFacts, NeighboursFacts
+from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
 from prodseek.spark.tables import read_table
 
@@ -53,14 +56,15 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
         graph: bool = False,
         n_files: int = 2,
         **columns,
-    ) -> tuple[Run, Summary]:
+    ) -> tuple[Run, Summary[IndexFacts]]:
         run = write_run(tmp_path / root, ids, vectors, f"202601{day:02d}T000000Z-{day:08d}", n_files=n_files, **columns)
         config: Config = make_config(tmp_path, tmp_path / root, *settings)
-        summary = index.run(spark, config, run)
+        night = Night.of(spark, config, run)
+        summary = index.run(night)
         run.write_summary(summary)
         if graph:
-            run.write_summary(neighbours.run(spark, config, run))
-        Store(run.root).publish(run, {"run_id": run.run_id})
+            run.write_summary(neighbours.run(night))
+        Store(run.root).publish(run, Manifest(run_id=run.run_id))
         return run, summary
 
     return run_night
@@ -136,13 +140,13 @@ def test_any_number_of_shards_answers_as_one_and_as_plain_faiss(spark: SparkSess
 
 
 def test_the_manifest_says_what_it_is_and_how_well_it_finds(first_night: Run) -> None:
-    run, summary = first_night, first_night.summary("index")
+    run, summary = first_night, first_night.summary(IndexFacts.stage)
     written = json.loads(Path(run.path("index", "MANIFEST.json")).read_text())
     assert (written["factory"], written["metric"], written["d"]) == ("IVF512,Flat", "inner_product", 16)
     assert written["faiss_version"] == faiss.__version__
     assert [shard["first_cell"] for shard in written["shards"][1:]] == [s["stop_cell"] for s in written["shards"][:-1]]
     assert 900 < written["recall_queries"] < 1100 and written["trained_rows"] == N_IVF
-    assert 0.95 <= written["recall"] == summary.facts["recall"]
+    assert 0.95 <= written["recall"] == run.facts(IndexFacts).visual.recall
     curve = {point["nprobe"]: point["recall"] for point in written["recall_curve"]}
     assert curve[written["nprobe"]] == written["recall"]
     assert all(recall < 0.95 for nprobe, recall in curve.items() if nprobe < written["nprobe"])
@@ -183,13 +187,13 @@ def test_an_index_grown_over_five_nights_answers_as_one_built_at_once(night_of) 
         if day > 1:
             before = nights[day - 2]
             changes = f"{stop - before[1]} added, {first - before[0]} removed"
-            assert changes in summary.facts["how"] and "grown from run" in summary.facts["how"]
+            assert changes in summary.facts.visual.how and "grown from run" in summary.facts.visual.how
             gone = vectors[before[0] : first]
             if len(gone):
                 found, _ = open_index(run).search(gone, 50)
                 assert not np.isin(found, ids[:first]).any()
     at_once, summary = night_of(1, ids[1_500:], vectors[1_500:], "index.n_shards=3", root="at_once")
-    assert summary.facts["how"].startswith("trained on")
+    assert summary.facts.visual.how.startswith("trained on")
     grown_recall, built_recall = (recall_of(r, ids[1_500:], vectors[1_500:]) for r in (run, at_once))
     assert min(grown_recall, built_recall) > 0.93
     asked = vectors[2_000:2_300]
@@ -201,7 +205,7 @@ def test_an_index_grown_over_five_nights_answers_as_one_built_at_once(night_of) 
 
 def test_nothing_changed_copies_every_shard(night_of, first_night: Run) -> None:  # type: ignore[no-untyped-def]
     second, summary = night_of(2, *catalogue(N_IVF), *SHARDED)
-    assert summary.facts["how"] == f"grown from run {first_night.run_id}: 0 added, 0 removed"
+    assert summary.facts.visual.how == f"grown from run {first_night.run_id}: 0 added, 0 removed"
     assert index_manifest(second).shards == index_manifest(first_night).shards
 
 
@@ -211,7 +215,7 @@ def test_drift_trains_again(night_of, first_night: Run) -> None:  # type: ignore
     crowd /= np.linalg.norm(crowd, axis=1, keepdims=True)
     both_ids, both = np.concatenate([ids, 5 * 10**8 + np.arange(3_000)]), np.concatenate([vectors, crowd])
     second, summary = night_of(2, both_ids, both)
-    assert "times as unequal as when it was trained (index.retrain_imbalance); trained on" in summary.facts["how"]
+    assert "times as unequal as when it was trained (index.retrain_imbalance); trained on" in summary.facts.visual.how
     assert index_manifest(second).n_grown == 0
     assert recall_of(second, both_ids, both) > 0.93
 
@@ -221,19 +225,19 @@ def test_another_projection_or_a_damaged_index_trains_again_and_says_so(night_of
     shard = Path(first_night.path("index", "shard-00000.faiss"))
     shard.write_bytes(shard.read_bytes()[:-1] + b"?")
     second, summary = night_of(2, ids, vectors)
-    assert "shard-00000.faiss is altered or of another index" in summary.facts["how"]
+    assert "shard-00000.faiss is altered or of another index" in summary.facts.visual.how
     Path(second.path("index", "trained.faiss")).unlink()
     third, summary = night_of(3, ids, vectors)
-    assert "trained.faiss cannot be read" in summary.facts["how"]
+    assert "trained.faiss cannot be read" in summary.facts.visual.how
     _, summary = night_of(4, ids, vectors, projection_id="another")
-    assert "the projection is another one; trained on" in summary.facts["how"]
+    assert "the projection is another one; trained on" in summary.facts.visual.how
     assert index_manifest(third).n_vectors == N_IVF
 
 
 def test_other_facets_have_indexes_of_their_own(night_of) -> None:  # type: ignore[no-untyped-def]
     ids, vectors = catalogue(200)
     run, summary = night_of(1, ids, vectors, "index.facets=[visual, colour]")
-    assert set(summary.facts["facets"]) == {"visual", "colour"}
+    assert set(summary.facts.facets) == {"visual", "colour"}
     assert index_manifest(run, "colour").d == 1
     assert open_index(run, "colour").search(np.ones((1, 1), np.float32), 3)[0].tolist() == [sorted(ids)[:3]]
 
@@ -242,7 +246,7 @@ def test_other_facets_have_indexes_of_their_own(night_of) -> None:  # type: igno
 def test_fewer_regions_than_k(spark: SparkSession, night_of, n: int) -> None:  # type: ignore[no-untyped-def]
     ids, vectors = catalogue(n)
     run, summary = night_of(1, ids, vectors, graph=True)
-    assert summary.facts["recall"] == 1.0
+    assert summary.facts.visual.recall == 1.0
     assert edges_of(spark, run).num_rows == n * (n - 1)
 
 
@@ -311,12 +315,12 @@ def test_edges_carried_on_are_those_of_a_graph_that_is_searched_anew(  # type: i
     for day, (n_gone, n_new) in enumerate([(n // 50, n // 40), (7, 0)], start=2):
         ids, vectors = changed_catalogue(rng, ids, vectors, day, n_gone, n_new)
         run, _ = night_of(day, ids, vectors, graph=True, images=ids // 3, is_primary=ids % 2 == 0)
-        carried, facts = edges_of(spark, run), run.summary("neighbours").facts
-        assert facts["carried_on_from"] and n_new <= facts["searched_regions"] < n / 2
+        carried, facts = edges_of(spark, run), run.facts(NeighboursFacts)
+        assert facts.carried_on_from and n_new <= facts.searched_regions < n / 2
         before = Store(run.root).before(run)
         hidden = Path(before.table_uri("neighbours"))
         hidden.rename(hidden.with_name("hidden"))
-        anew = neighbours.run(spark, make_config(tmp_path, run.root), run)
-        assert anew.facts["searched_regions"] == len(ids) and "has no table neighbours" in anew.lines[1]
+        anew = neighbours.run(Night.of(spark, make_config(tmp_path, run.root), run))
+        assert anew.facts.searched_regions == len(ids) and "has no table neighbours" in anew.lines[1]
         assert carried.equals(edges_of(spark, run))
         hidden.with_name("hidden").rename(hidden)

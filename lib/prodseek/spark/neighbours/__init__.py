@@ -1,0 +1,1 @@
+"""The neighbour graph, in Spark."""
