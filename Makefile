@@ -27,7 +27,13 @@ cluster: $(VENV)/weights  ## run the whole job on CATALOG (the sample catalogue)
 	@$(BIN)/prodseek run nightly --catalog '$(CATALOG)' --root '$(OUT)' $(ARGS)
 
 search: $(VENV)/weights  ## products like what is in BOX=x1,y1,x2,y2 of IMAGE; without BOX the objects in it
-	@[ -e '$(OUT)/LATEST' ] || $(MAKE) --no-print-directory cluster
+	@case '$(OUT)' in \
+	  out) [ -e out/LATEST ] || $(MAKE) --no-print-directory cluster ;; \
+	  *://*) ;; \
+	  *) [ -e '$(OUT)/LATEST' ] || { \
+	       echo "there is no run in '$(OUT)': name the folder of one, or make one first: make cluster CATALOG=... OUT='$(OUT)'"; \
+	       exit 2; } ;; \
+	esac
 	@$(BIN)/prodseek search --root '$(OUT)' --image '$(IMAGE)' $(if $(BOX),--box '$(BOX)') $(ARGS)
 
 config: $(VENV)/runtime  ## show the configuration

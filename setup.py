@@ -7,12 +7,14 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "lib/prodseek/__init__.py").read_text(), re.M).group(1)
+# A package index shows the README without the files beside it: of pictures and of links to them the words are left.
+ALONE = re.sub(r"!?\[([^]]*)\]\((?!https?:)[^)]*\)", r"\1", (HERE / "README.md").read_text(encoding="utf-8"))
 
 setup(
     name="prodseek",
     version=VERSION,
     description="Nightly Spark job: every object in a product catalogue, searchable, de-duplicated and grouped",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=ALONE,
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],

@@ -110,4 +110,4 @@ def test_airflow_loads_the_dag_and_exit_codes_mean_what_they_should(tmp_path: Pa
 def test_all_of_it_is_shipped() -> None:
     packaged = (CONF.parent / "setup.py").read_text(encoding="utf-8")
     for path in CONF.iterdir():
-        assert path.suffix in (".py", ".txt", "") or f'"*{path.suffix}"' in packaged, path.name
+        assert path.suffix in (".md", ".py", ".txt", "") or f'"*{path.suffix}"' in packaged, path.name
