@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodseek.cluster.groups import NOISE
-from prodseek.cluster.labels import Graph, carried, nested, settled, votes
+from prodseek.cluster.groups import NOISE, Groups
+from prodseek.cluster.labels import Graph, LevelLabels, belonging, carried, labels_of_night, nested, settled, votes
 
 
 def labels(*values: int) -> np.ndarray:
@@ -53,6 +53,35 @@ def test_groups_go_on_and_only_what_is_new_is_born() -> None:
     assert carried(previous, fitted, 3).tolist() == [3, 3, 3, 5, 5, 5, 6, 6, 6, NOISE]
 
 
+def test_a_graph_leaves_out_rows_themselves_and_places_without_a_neighbour() -> None:
+    nearest = (
+        np.array([[0, 1, 2], [1, 0, -1], [2, -1, -1]], np.int32),
+        np.array([[0, 0.25, 0.5], [0, 0.25, 0.25], [0, 0, 0]]),
+    )
+    found = Graph.of_nearest(nearest)
+    assert list(zip(found.rows.tolist(), found.neighbours.tolist(), strict=True)) == [(0, 1), (0, 2), (1, 0)]
+    assert found.cosine.tolist() == [0.75, 0.5, 0.75] and found.n_rows == 3
+
+
+def test_membership_is_the_share_of_the_own_group_and_whole_without_neighbours() -> None:
+    near = graph({(0, 1): 0.6, (0, 2): 0.2, (3, 0): 0.5}, 5)
+    found = belonging(near, labels(0, 0, 1, NOISE, 1))
+    np.testing.assert_allclose(found.membership, [0.75, 1, 1, 0, 1], atol=1e-6)
+    assert found.nearest.tolist() == [NOISE, NOISE, NOISE, 0, NOISE]
+
+
+def test_a_night_takes_the_fit_or_goes_on_from_the_last() -> None:
+    near = graph({(4, 0): 0.9}, 5)
+    fitted = Groups(labels(0, 0, 1, 1, NOISE), labels(0, 0, 0, 0, NOISE), np.zeros(5, np.float32))
+    alone = labels_of_night(near, fitted, None, 2)
+    assert alone.fine.tolist() == [0, 0, 1, 1, 0] and alone.coarse.tolist() == [0, 0, 0, 0, 0]
+    assert alone.parents == {0: 0, 1: 0}
+    last = LevelLabels(labels(7, 7, 7, NOISE, NOISE), labels(2, 2, 2, NOISE, NOISE))
+    on = labels_of_night(near, fitted, last, 2)
+    assert on.fine.tolist() == [7, 7, 7, 7, 7] and on.coarse.tolist() == [2, 2, 2, 2, 2]
+    assert on.parents == {7: 2}
+
+
 LABELS = st.lists(st.integers(NOISE, 4), min_size=1, max_size=30)
 
 
@@ -64,13 +93,11 @@ def test_whatever_the_labels_levels_nest_and_a_night_without_change_changes_noth
     pairs = st.tuples(st.integers(0, n_rows - 1), st.integers(0, n_rows - 1))
     near = graph(data.draw(st.dictionaries(pairs, st.floats(-1, 1, width=16), max_size=60)), n_rows)
 
-    def night(last):  # type: ignore[no-untyped-def]
-        found = (fine, coarse) if last is None else (carried(last[0], fine, 1), carried(last[1], coarse, 1))
-        own = settled(near, found[0])
-        return own, settled(near, nested(own, found[1]))
-
-    first = night(None)
-    assert all(len(set(first[1][first[0] == label].tolist())) == 1 for label in set(first[0].tolist()) - {NOISE})
-    assert (first[1][first[0] != NOISE] != NOISE).all()
-    for before, after in zip(first, night(first), strict=True):
-        np.testing.assert_array_equal(before, after)
+    fitted = Groups(fine, coarse, np.zeros(n_rows, np.float32))
+    first = labels_of_night(near, fitted, None, 1)
+    for label, parent in first.parents.items():
+        assert set(first.coarse[first.fine == label].tolist()) == {parent} and parent != NOISE
+    assert set(first.parents) == set(first.fine.tolist()) - {NOISE}
+    again = labels_of_night(near, fitted, first, 1)
+    for level, before in first.by_level.items():
+        np.testing.assert_array_equal(before, again.by_level[level])
