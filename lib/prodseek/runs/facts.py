@@ -16,9 +16,7 @@ from pydantic import TypeAdapter
 from prodseek.runs.columns import VISUAL
 from prodseek.runs.gates import Figure
 
-StageName = Literal[
-    "ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "gates", "report"
-]
+StageName = Literal["ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "gates", "report"]
 # In the order in which a night runs them.
 STAGES: tuple[str, ...] = get_args(StageName)
 
@@ -55,8 +53,9 @@ class StageFacts(ABC):
         return facts
 
     def to_json(self) -> dict[str, Any]:
-        named = {"caches": [list(folder) for folder in self.caches]} if self.caches else {}
-        return {**asdict(self), **named}
+        """As manifests hold it: all caches stand under `caches`."""
+        values = {name: value for name, value in asdict(self).items() if not isinstance(value, CacheFolder)}
+        return {**values, "caches": [list(folder) for folder in self.caches]} if self.caches else values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -273,7 +272,8 @@ class ReportFacts(StageFacts):
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
-        return super().from_json({"thumbnails_cache": None, **values})
+        folder = _listed_caches(values)["thumbnails"]
+        return super().from_json({"thumbnails_cache": folder if folder.key else None, **values})
 
 
 def thumbnails_cache(region_px: int, photo_px: int) -> CacheFolder:
