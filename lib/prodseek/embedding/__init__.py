@@ -1,1 +1,1 @@
-"""From slices to embeddings: the fitted projection, and how well it ranks."""
+"""From slices to embeddings: the fitted projection, and measures of how well embeddings rank."""

@@ -1,4 +1,4 @@
-"""How far ways of comparing things confirm one another, without a single label."""
+"""How far several ways to compare objects confirm one another. No labels are needed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ _BLOCK_ROWS = 512
 
 
 def agreement(vectors: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
-    """For each component, how near its nearest neighbours are in the other that confirms them best: 0 (as near as any)
-    to 1 (as near as that one's own nearest).
+    """For each component, how similar its nearest neighbours are in the other component that confirms them best.
 
-    vectors: component -> (N, d) unit length, the same N things. Where a component finds its neighbours for a reason
-    that no other sees (colour, among clothes), it says little about what the things are. All 1 for fewer than MIN_ROWS
-    things, or for one component alone.
+    0: no more similar than any two objects. 1: as similar as that other component's own nearest neighbours. A component
+    whose neighbours no other confirms (such as colour among clothes) says little about what the objects are.
+
+    vectors: component -> (N, d) float64, unit length, the same N objects in each. All values are 1 for fewer than MIN_ROWS
+    objects, and for a single component.
     """
     names = list(vectors)
     n_rows = len(vectors[names[0]])
@@ -36,7 +37,7 @@ def agreement(vectors: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
 
 
 def _nearest(rows: NDArray[np.float64]) -> NDArray[np.int64]:
-    """For each row the index of the most similar other one, the first of equals."""
+    """For each row the index of the most similar other row, (N,); of equal ones the first."""
     narrow = rows.astype(np.float32)
     found = np.empty(len(rows), np.int64)
     for start in range(0, len(rows), _BLOCK_ROWS):
@@ -48,7 +49,7 @@ def _nearest(rows: NDArray[np.float64]) -> NDArray[np.int64]:
 
 
 def _mean_cosine(rows: NDArray[np.float64]) -> float:
-    """Over all pairs of two different rows."""
+    """The mean cosine of all pairs of two different rows."""
     total = rows.sum(axis=0)
     n_rows = len(rows)
     return float((total @ total - (rows * rows).sum()) / (n_rows * (n_rows - 1)))

@@ -1,4 +1,4 @@
-"""How well vectors rank: precision, recall and average precision among the nearest, leave one out."""
+"""How well vectors rank: precision, recall and average precision of the nearest neighbours, leave-one-out."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ _BLOCK_ROWS = 1024
 
 @dataclass(frozen=True)
 class Ranking:
-    """What each row finds among all others. rows: (Q,) those that were asked; n_alike: (Q,) others that bear their label.
+    """How well each query row ranks all other rows. rows: (Q,) the queries. n_alike: (Q,) other rows with the same label.
 
-    precision, recall: by k, (Q,) float64, the share of the k nearest that bear the label, and the share of those that bear it
-    that are among the k nearest. average_precision: (Q,) float64. NaN where no other row bears the label; precision is 0.
+    precision: k -> (Q,) float64, the share of the k nearest rows that have the query's label. recall: k -> (Q,) float64, the
+    share of all rows with the label that are among the k nearest. average_precision: (Q,) float64. If no other row has the
+    label, precision is 0, and recall and average_precision are NaN.
     """
 
     rows: NDArray[np.int64]
@@ -29,10 +30,11 @@ class Ranking:
 def ranking(
     vectors: NDArray[np.float32], labels: Sequence[str], ks: Sequence[int], rows: NDArray[np.int64] | None = None
 ) -> Ranking:
-    """Rank all other rows by cosine to each of `rows`, None for all. Equal cosines are ordered by row.
+    """Rank all other rows by their cosine to each query row. Equal cosines are ordered by row.
 
-    vectors: (N, d) float32 unit length. labels: N of them. Raises ValueError unless 1 <= k < N for each k. Average precision
-    is that of Manning, Raghavan and Schuetze, Introduction to Information Retrieval, 2008, section 8.4.
+    vectors: (N, d) float32, unit length. labels: N of them. rows: (Q,) the query rows; None for all. Raises ValueError unless
+    1 <= k < N for each k. Source of average precision: Manning, Raghavan and Schuetze, "Introduction to Information
+    Retrieval", 2008, section 8.4.
     """
     n_rows = len(vectors)
     if len(labels) != n_rows:
@@ -63,9 +65,9 @@ def ranking(
 
 
 def precision_at_k(vectors: NDArray[np.float32], labels: Sequence[str], k: int) -> float:
-    """The mean share of a row's k nearest others, by cosine, that bear its label.
+    """The mean share of a row's k nearest other rows, by cosine, that have its label.
 
-    vectors: (N, d) float32 unit length. labels: N of them. Equal cosines are ordered by row. Raises
-    ValueError unless 1 <= k < N.
+    vectors: (N, d) float32, unit length. labels: N of them. Equal cosines are ordered by row. Raises ValueError unless
+    1 <= k < N.
     """
     return float(ranking(vectors, labels, [k]).precision[k].mean())

@@ -1,5 +1,4 @@
-"""What fitting a projection needs to know of a catalogue: counts, sums and second moments, gathered in any
-order."""
+"""All that is needed to fit a projection: counts, sums and second moments of slices, added up in any order."""
 
 from __future__ import annotations
 
@@ -15,9 +14,8 @@ from prodseek.embedding.facets import COMPONENTS, prepare, prepared_length
 from prodseek.errors import StoreError
 from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict, slice_length
 
-# Prepared values, at most 1, are counted in whole steps of this size. Sums of whole numbers are exact in
-# float64 up to 2^53, so however Spark splits and merges the rows, the moments, and with them the projection,
-# are the same to the bit.
+# Prepared values, at most 1, are rounded to whole steps of 1 / _STEPS. Sums of whole numbers are exact in float64 up to 2^53.
+# So the moments, and with them the projection, are the same to the bit, however Spark splits and merges the rows.
 _STEPS = 2.0**15
 
 
@@ -25,8 +23,8 @@ _STEPS = 2.0**15
 class Moments:
     """First and second moments of the prepared components of `count` slices, in whole steps.
 
-    sums: component -> (d,) float64. products: component -> (d, d) float64, sums of x_i x_j. Values do not change:
-    `add`, `add_views` and `merge` give new ones.
+    sums: component -> (d,) float64. products: component -> (d, d) float64, sums of x_i x_j. Moments are immutable: `add`,
+    `add_views` and `merge` return new ones.
     """
 
     layout: dict[str, SlicePart]
@@ -46,16 +44,15 @@ class Moments:
         )
 
     def add(self, slices: NDArray[np.float16]) -> Moments:
-        """With these slices too. slices: (N, slice_length) float16. Raises ValueError for rows that are not
-        finite."""
+        """Add slices, (N, slice_length) float16. Raises ValueError for rows that are not finite."""
         check_slices(slices, self.layout)
         return self._add({name: prepare(name, slices, self.layout) for name in COMPONENTS})
 
     def add_views(self, slices: NDArray[np.float16], n_views: int) -> Moments:
-        """With the deviations of an object's views from their mean: what varies while the object stays the same.
+        """Add the deviations of each object's views from their mean: what varies while the object stays the same.
 
-        slices: (N x n_views, slice_length) float16, the views of an object one after another. Raises ValueError for
-        rows that are not finite, or not whole objects.
+        slices: (N x n_views, slice_length) float16, the views of one object after another. Raises ValueError for rows that
+        are not finite, and for a number of rows that is not a multiple of n_views.
         """
         check_slices(slices, self.layout)
         if n_views < 1 or len(slices) % n_views:
@@ -78,7 +75,7 @@ class Moments:
         )
 
     def merge(self, other: Moments) -> Moments:
-        """The moments of both sets of slices. Raises ValueError when their layouts differ."""
+        """The moments of both sets of slices together. Raises ValueError if their layouts differ."""
         if layout_to_dict(self.layout) != layout_to_dict(other.layout):
             raise ValueError(
                 f"moments of different layouts: {layout_to_dict(self.layout)} and {layout_to_dict(other.layout)}"
@@ -91,10 +88,10 @@ class Moments:
         )
 
     def mean_and_covariance(self, component: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of one prepared component: mean (d,) and covariance (d, d), float64.
+        """The mean (d,) and covariance (d, d) of one prepared component, float64.
 
-        One slice alone has no spread, so it is not centred: its mean is 0 and its second moment stands for
-        the covariance. Raises ValueError when there is no slice.
+        A single slice has no spread, so it is not centred: its mean is 0, and its second moment is used as the covariance.
+        Raises ValueError if there is no slice.
         """
         if self.count < 1:
             raise ValueError("there are no slices to fit a projection on")
@@ -105,9 +102,9 @@ class Moments:
         return mean, second - np.outer(mean, mean)
 
     def to_bytes(self) -> bytes:
-        """As an .npz, to be shipped and merged elsewhere."""
+        """The content of an .npz file, to send the moments to another process and merge them there."""
         arrays = {f"sum_{name}": values for name, values in self.sums.items()}
-        # Symmetric: the lower half would be shipped twice.
+        # Only the upper half, because the matrices are symmetric.
         arrays |= {f"product_{name}": values[np.triu_indices(len(values))] for name, values in self.products.items()}
         buffer = io.BytesIO()
         lengths = layout_to_dict(self.layout)
@@ -123,7 +120,7 @@ class Moments:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Moments:
-        """What `to_bytes` wrote. Raises StoreError where it is damaged."""
+        """Read what `to_bytes` wrote. Raises StoreError if it is damaged."""
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as stored:
                 layout = lay_out(
@@ -142,7 +139,7 @@ class Moments:
 
 
 def check_slices(slices: NDArray[np.float16], layout: Mapping[str, SlicePart]) -> None:
-    """Raise ValueError unless slices are (N, slice_length) of finite values; it names the first bad rows."""
+    """Raise ValueError unless slices are (N, slice_length) of finite values; the message names the first bad rows."""
     expected = slice_length(layout)
     if slices.ndim != 2 or slices.shape[1] != expected:
         raise ValueError(f"slices have the shape {slices.shape}, expected (N, {expected})")

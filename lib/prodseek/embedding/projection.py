@@ -1,5 +1,7 @@
-"""The projection slice -> embedding: fitted on the catalogue in closed form, so that embeddings notice what tells its
-objects apart and not what changes when the same object is shown otherwise."""
+"""The projection from slices to embeddings, fitted on the catalogue in closed form.
+
+It keeps what tells the objects apart, and suppresses what changes when the same object is shown in another way.
+"""
 
 from __future__ import annotations
 
@@ -33,12 +35,12 @@ from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict
 
 __all__ = ["PROJECTION", "VISUAL_DIM", "Moments", "Projection", "fit_projection", "fit_recipe"]
 
-PROJECTION = "projection.npz"  # its file in a run's folder
-AGREEMENT_POWER = 4  # of a component's agreement with the others, in its weight
+PROJECTION = "projection.npz"  # the file in a run's folder
+AGREEMENT_POWER = 4  # exponent of a component's agreement with the others in its weight
 _FORMAT = 3
 _MIN_NORM = 1e-9  # a vector shorter than this is rounding, not a direction
 
-# What numpy and zipfile raise on damaged archives.
+# Errors that numpy and zipfile raise on damaged archives.
 _DAMAGED = (
     OSError,
     EOFError,
@@ -58,9 +60,9 @@ _DAMAGED = (
 
 @dataclass(frozen=True)
 class LinearMap:
-    """(x - mean) @ basis. mean: (d,), basis: (d, dim), float64.
+    """The map (x - mean) @ basis. mean: (d,) float64. basis: (d, dim) float64.
 
-    explained_variance: the share of the component's variance, nuisances suppressed, that the basis spans, 0..1.
+    explained_variance: share of the component's variance that the basis spans, after suppressing nuisances, 0..1.
     """
 
     mean: NDArray[np.float64]
@@ -70,10 +72,11 @@ class LinearMap:
 
 @dataclass(frozen=True)
 class Projection:
-    """A fitted map from slices of one layout to the facets' vectors.
+    """A fitted map from slices of one layout to the vectors of all facets.
 
-    maps: by component. weights: component -> length of its vector in `visual`. rotation: (their dims together,
-    VISUAL_DIM), orthonormal columns, zeros where there are fewer axes. n_slices, n_views: what it was fitted on.
+    maps: component -> its map. weights: component -> length of its vector in `visual`. rotation: (sum of the components' dims,
+    VISUAL_DIM) float64 with orthonormal columns, or zero columns if there are fewer axes. n_slices, n_views: the numbers of
+    slices and of views that it was fitted on.
     """
 
     layout: dict[str, SlicePart]
@@ -85,7 +88,7 @@ class Projection:
 
     @property
     def projection_id(self) -> str:
-        """16 hex digits of a hash over everything that decides what `apply` gives."""
+        """16 hex digits of a hash over everything that decides the results of `apply`."""
         digest = hashlib.sha256(repr((fit_recipe(), layout_to_dict(self.layout), self.weights)).encode())
         for name in COMPONENTS:
             digest.update(np.ascontiguousarray(self.maps[name].mean).tobytes())
@@ -105,21 +108,20 @@ class Projection:
 
     @property
     def explained_variance(self) -> dict[str, float]:
-        """Component -> the share of its variance that is kept."""
+        """Component -> share of its variance that is kept, 0..1."""
         return {name: fitted.explained_variance for name, fitted in self.maps.items()}
 
     def apply(self, slices: NDArray[np.float16]) -> dict[str, NDArray[np.float32]]:
-        """Facet -> (N, dim) float32 of unit length.
+        """Compute the embeddings: facet -> (N, dim) float32, unit length.
 
-        slices: (N, slice_length) float16. A vector without a direction (no colours, or exactly the catalogue's
-        mean) becomes the first axis, so that every vector has a length. Raises ValueError for rows that are
-        not finite, naming them.
+        slices: (N, slice_length) float16. A vector without a direction (no colours, or exactly the catalogue's mean) becomes
+        the first axis, so that every vector has unit length. Raises ValueError for rows that are not finite and names them.
         """
         check_slices(slices, self.layout)
         mapped = map_components(slices, self.layout, self.maps)
         vectors = {
             "visual": _with_direction(_joined(mapped, self.weights) @ self.rotation),
-            # Inverse document frequency (Spärck Jones, 1972), of colours.
+            # Inverse document frequency of colours (Spärck Jones, "A statistical interpretation of term specificity", 1972).
             COLOUR: _with_direction(
                 prepare(COLOUR, slices, self.layout) / np.sqrt(self.maps[COLOUR].mean + COLOUR_FLOOR)
             ),
@@ -129,7 +131,7 @@ class Projection:
         return {facet: vectors[facet].astype(np.float32) for facet in FACETS}
 
     def to_bytes(self) -> bytes:
-        """As an .npz without pickles; equal projections give equal bytes."""
+        """The content of an .npz file without pickles; equal projections give equal bytes."""
         lengths = layout_to_dict(self.layout)
         arrays: dict[str, NDArray[np.float64] | np.float64] = {}
         for name, fitted in self.maps.items():
@@ -155,7 +157,7 @@ class Projection:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Projection:
-        """What `to_bytes` wrote. Raises StoreError where it is damaged, altered or of another version."""
+        """Read what `to_bytes` wrote. Raises StoreError if it is damaged, altered or of another format."""
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as stored:
                 if int(stored["format"]) != _FORMAT:
@@ -183,25 +185,25 @@ class Projection:
             raise StoreError(f"the projection is damaged: {error}; fit it again") from error
         if found.projection_id != expected:
             raise StoreError(
-                f"the projection was altered: its content has the id {found.projection_id}, "
-                f"it says {expected}; fit it again"
+                f"the projection was altered: its content has the id {found.projection_id}, but it names "
+                f"{expected}; fit it again"
             )
         return found
 
 
 def fit_projection(moments: Moments, nuisances: Moments, sample: NDArray[np.float16]) -> Projection:
-    """Fit the linear map of every component, then their weights in `visual` and its axes.
+    """Fit the linear map of each component, then the components' weights in `visual`, and its axes.
 
-    moments: of the catalogue's slices. nuisances: of the deviations of objects' views (`Moments.add_views`); of none,
-    nothing is suppressed. sample: (N, slice_length) float16, slices of the catalogue that fit into memory: their
-    nearest neighbours tell how far the components agree. A component's weight is its `visual_weight` times its
-    agreement to the power AGREEMENT_POWER. Raises ValueError when there is no slice.
+    moments: of the catalogue's slices. nuisances: of the deviations of the objects' views (`Moments.add_views`); if they are
+    empty, nothing is suppressed. sample: (N, slice_length) float16, slices of the catalogue that fit into memory; their
+    nearest neighbours show how far the components agree. A component's weight is its `visual_weight` times its agreement to
+    the power of AGREEMENT_POWER. Raises ValueError if there is no slice.
     """
     maps = {name: _fit_map(name, component, moments, nuisances) for name, component in COMPONENTS.items()}
     check_slices(sample, moments.layout)
     mapped = map_components(sample, moments.layout, maps)
     agreed = agreement({name: mapped[name] for name in VISUAL_COMPONENTS})
-    # Rounded, so that the last bits of a matrix product do not give another projection.
+    # Rounded, so that the last bits of a matrix product do not change the projection.
     weights = {
         name: round(COMPONENTS[name].visual_weight * agreed[name] ** AGREEMENT_POWER, 3) for name in VISUAL_COMPONENTS
     }
@@ -210,14 +212,14 @@ def fit_projection(moments: Moments, nuisances: Moments, sample: NDArray[np.floa
 
 
 def fit_recipe() -> str:
-    """Text that differs whenever this code would fit another projection to the same moments and sample."""
+    """Text that changes whenever this code would fit another projection to the same moments and sample."""
     return repr((_FORMAT, COMPONENTS, SHAPE_WEIGHTS, COLOUR_FLOOR, VISUAL_DIM, AGREEMENT_POWER))
 
 
 def map_components(
     slices: NDArray[np.float16], layout: dict[str, SlicePart], maps: dict[str, LinearMap]
 ) -> dict[str, NDArray[np.float64]]:
-    """Component -> (N, dim) float64 of unit length. slices: (N, slice_length) float16."""
+    """Map slices, (N, slice_length) float16: component -> (N, dim) float64, unit length."""
     return {
         name: _with_direction((prepare(name, slices, layout) - fitted.mean) @ fitted.basis)
         for name, fitted in maps.items()
@@ -225,11 +227,13 @@ def map_components(
 
 
 def _fit_map(name: str, component: Component, moments: Moments, nuisances: Moments) -> LinearMap:
-    """Linear discriminant analysis with an object's views as its class (Fisher, The use of multiple measurements in
-    taxonomic problems, 1936; Belhumeur et al., Eigenfaces vs. Fisherfaces, 1997, section 2.4).
+    """Linear discriminant analysis in which the views of an object are a class.
 
-    The nuisances' covariance, its eigenvalues shrunk towards their mean, is whitened; the axes are the leading
-    eigenvectors of the catalogue's covariance in that space. An axis of eigenvalue v is divided by v ** (power / 2).
+    The space is whitened by the nuisances' covariance, its eigenvalues shrunk towards their mean. The axes are the leading
+    eigenvectors of the catalogue's covariance in that space. An axis with eigenvalue v is divided by v ** (power / 2).
+
+    Sources: Fisher, "The use of multiple measurements in taxonomic problems", 1936; Belhumeur et al., "Eigenfaces vs.
+    Fisherfaces", 1997, section 2.4.
     """
     mean, covariance = moments.mean_and_covariance(name)
     suppress = _suppression(component, nuisances, name)
@@ -239,7 +243,7 @@ def _fit_map(name: str, component: Component, moments: Moments, nuisances: Momen
     total = float(values.sum())
     n_axes = min(component.dim, len(values))
     kept, axes = values[:n_axes], axes[:, :n_axes]
-    # The eigenvalues of a small sample say little: they too are shrunk, by axes / slices.
+    # The eigenvalues of a small sample are unreliable, so they are shrunk too, by axes / slices.
     shrunk = kept + n_axes / moments.count * kept.mean()
     basis = np.zeros((len(mean), component.dim))
     basis[:, :n_axes] = suppress @ _signed(axes) / (shrunk if total > 0 else np.ones(n_axes)) ** (component.power / 2)
@@ -247,7 +251,7 @@ def _fit_map(name: str, component: Component, moments: Moments, nuisances: Momen
 
 
 def _suppression(component: Component, nuisances: Moments, name: str) -> NDArray[np.float64]:
-    """The symmetric (d, d) matrix that makes all nuisances equally small; the identity where none were measured."""
+    """The symmetric (d, d) matrix that makes all nuisances equally small; the identity if none were measured."""
     if nuisances.count < 2:
         return np.eye(prepared_length(name, nuisances.layout))
     values, axes = np.linalg.eigh(nuisances.mean_and_covariance(name)[1])
@@ -255,7 +259,7 @@ def _suppression(component: Component, nuisances: Moments, name: str) -> NDArray
     mean = float(values.mean())
     if mean <= 0:
         return np.eye(len(values))
-    # Relative to the mean, so that how strong the views were changed is not a scale of the embedding.
+    # Relative to the mean, so that the strength of the changes in the views does not scale the embedding.
     suppress: NDArray[np.float64] = (axes / np.sqrt(values / mean + component.shrinkage)) @ axes.T
     return suppress
 
@@ -265,7 +269,7 @@ def _joined(mapped: dict[str, NDArray[np.float64]], weights: dict[str, float]) -
 
 
 def _leading_axes(rows: NDArray[np.float64], dim: int) -> NDArray[np.float64]:
-    """(columns, dim): the directions that hold most of the rows' length, not centred, so that cosines are kept."""
+    """(columns, dim): the directions that keep most of the rows' length. The rows are not centred, so cosines are kept."""
     axes = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :dim]
     basis = np.zeros((rows.shape[1], dim))
     basis[:, : axes.shape[1]] = _signed(axes)
@@ -273,14 +277,14 @@ def _leading_axes(rows: NDArray[np.float64], dim: int) -> NDArray[np.float64]:
 
 
 def _signed(axes: NDArray[np.float64]) -> NDArray[np.float64]:
-    """An eigenvector's sign is open: its largest value is made positive."""
+    """Make the largest value of each eigenvector positive, because its sign is undefined."""
     largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
     signed: NDArray[np.float64] = axes * np.where(largest < 0, -1.0, 1.0)
     return signed
 
 
 def _with_direction(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows of unit length; the first axis for those without a direction."""
+    """Scale rows to unit length; a row without a direction becomes the first axis."""
     empty = np.sqrt((values * values).sum(axis=1)) < _MIN_NORM
     first_axis = np.zeros(values.shape[1])
     first_axis[0] = 1.0

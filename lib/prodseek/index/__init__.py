@@ -1,1 +1,1 @@
-"""The searchable index and the neighbour graph: cells, shards, search, recall."""
+"""The searchable index and the neighbour graph: cells, shards, search and recall."""

@@ -1,4 +1,4 @@
-"""When an index that is grown from night to night must be trained again."""
+"""When an index that grows from night to night must be trained again."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import math
 from prodseek.index.plan import IndexPlan
 from prodseek.index.shards import IndexManifest, faiss_version
 
-# Cells, in square roots of the number of vectors, between which searching costs about the same.
+# Number of cells, in multiples of the square root of the number of vectors, between which a search costs about the same.
 _FEWEST_CELLS, _MOST_CELLS = 2, 16
 
 
 def outgrown(before: IndexManifest, plan: IndexPlan, embedding_id: str) -> str | None:
-    """Why the index of the last night cannot be grown into the planned one; None when it can."""
+    """Why the last night's index cannot be grown into the planned one; None if it can."""
     if before.embedding_id != embedding_id:
         return "the projection is another one"
     if before.faiss_version != faiss_version():
@@ -33,8 +33,8 @@ def drift(
 ) -> str | None:
     """Why a grown index should be trained again; None while its cells still suit the catalogue.
 
-    recall_of_new: what the last night's nprobe finds for vectors that are new. max_imbalance: a multiple of the
-    imbalance right after training. max_recall_drop: below recall_target.
+    recall_of_new: recall of new vectors with the last night's nprobe, 0..1. max_imbalance: as a multiple of the imbalance
+    just after training. max_recall_drop: below recall_target.
     """
     ratio = grown.imbalance / grown.trained_imbalance if grown.trained_imbalance else 1.0
     if ratio > max_imbalance:

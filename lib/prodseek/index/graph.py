@@ -1,8 +1,8 @@
-"""The neighbour graph: vectors dealt to their cells, queries to the cells they probe, answers merged.
+"""The neighbour graph: vectors are sent to their cells, queries to the cells that they probe, and answers are merged.
 
-A *part* is a range of cells, or a share of one crowded cell, small enough for a task's memory. Where a part is asked
-too much for one task, its vectors go to several *lanes*, each of which answers some of the queries. What is found
-does not depend on where the cuts are.
+A *part* is a range of cells, or a share of one crowded cell, small enough for a task's memory. If a part gets too many
+queries for one task, its vectors are copied to several *lanes*, and each lane answers some of the queries. The result does
+not depend on where the cuts are.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from prodseek.runs.ids import mixed
 
 
 class Rows(NamedTuple):
-    """Regions as the graph sees them, row by row.
+    """Regions, with all that the graph needs.
 
-    ids: (N,) int64. vectors: (N, d) float32, unit length. images: (N,) int64, equal for regions of one image.
-    is_primary: (N,) bool.
+    ids: (N,) int64. vectors: (N, d) float32, unit length. images: (N,) int64, equal for regions of one image. is_primary:
+    (N,) bool.
     """
 
     ids: NDArray[np.int64]
@@ -35,9 +35,9 @@ class Rows(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What queries found in one part, (E,) each, sorted by query.
+    """What queries found in one part; all arrays are (E,), sorted by query.
 
-    query: row of the query, int64. ids: int64, of the neighbour. cosine: float32. is_primary: bool, of the neighbour.
+    query: row of the query, int64. ids: of the neighbour, int64. cosine: float32. is_primary: of the neighbour, bool.
     """
 
     query: NDArray[np.int64]
@@ -59,10 +59,10 @@ class Edges(NamedTuple):
 
 
 class Dealt(NamedTuple):
-    """Which rows go to which task, (M,) each but `cells`, sorted by task.
+    """Which rows of a batch go to which task; all arrays are (M,) but `cells`, sorted by task.
 
-    row: of the dealt batch. task: int32. home_cell: int32, the cell in which the task keeps the vector; -1 where the
-    row only asks. cells: (M, nprobe) int32 the cells in which it asks there, -1 elsewhere.
+    row: row in the batch. task: int32. home_cell: int32, the cell in which the task stores the vector; -1 if the row is only
+    a query there. cells: (M, nprobe) int32, the cells of the task that the row probes as a query, else -1.
     """
 
     row: NDArray[np.intp]
@@ -73,10 +73,10 @@ class Dealt(NamedTuple):
 
 @dataclass(frozen=True)
 class GraphPlan:
-    """How cells are cut into parts and parts into lanes; a task is one lane of one part.
+    """How cells are cut into parts, and parts into lanes. A task is one lane of one part.
 
-    first_part: (nlist,) int32, the first of the parts that a cell's vectors lie in; n_parts: (nlist,) int32, how many
-    they are, above 1 for crowded cells only. first_task: (parts + 1,) int32; part p is the tasks first_task[p] to
+    first_part: (nlist,) int32, the first part with vectors of a cell. n_parts: (nlist,) int32, the number of such parts, which
+    is above 1 only for crowded cells. first_task: (parts + 1,) int32; part p has the tasks first_task[p] to
     first_task[p + 1] - 1.
     """
 
@@ -97,8 +97,9 @@ def plan_graph(
 ) -> GraphPlan:
     """Cut the work into tasks of bounded memory and time.
 
-    vectors_in_cell, queries_in_cell: (nlist,) how many vectors live in each cell and how many ask there; estimates
-    will do. A part holds about rows_per_part vectors at most; a task makes about products_per_task products.
+    vectors_in_cell, queries_in_cell: (nlist,) how many vectors are stored in each cell, and how many queries probe it;
+    estimates are enough. rows_per_part: about the maximum number of vectors in a part. products_per_task: about the number of
+    inner products that a task computes. Raises ValueError unless both are positive.
     """
     if rows_per_part < 1 or products_per_task <= 0:
         raise ValueError(f"rows_per_part {rows_per_part} and products_per_task {products_per_task} must be above 0")
@@ -109,7 +110,7 @@ def plan_graph(
         if n_shares > 1 or filled + n_vectors > rows_per_part:
             part, filled = part + 1, 0.0
         first_part[cell] = part
-        # After a crowded cell a part of its own starts.
+        # After a crowded cell a new part starts.
         filled = filled + n_vectors if n_shares == 1 else float(rows_per_part)
         part += n_shares - 1
     products = np.zeros(part + 1)
@@ -123,16 +124,16 @@ def plan_graph(
 def deal(
     ids: NDArray[np.int64], cells: NDArray[np.int32], plan: GraphPlan, asks: NDArray[np.bool_] | None = None
 ) -> Dealt:
-    """Send each vector to every lane of its part, and as a query to one lane of each part that it asks in.
+    """Send each vector to all lanes of its own part, and as a query to one lane of each part that it probes.
 
-    ids: (N,). cells: (N, nprobe) the nearest cells of each, the first of which is its home. asks: (N, nprobe) in which of
-    them it asks; None for all.
+    ids: (N,) int64. cells: (N, nprobe) int32, each vector's nearest cells, the first of which is its home. asks: (N, nprobe)
+    bool, which of them it probes; None for all.
     """
     n, nprobe = cells.shape
     asks = np.ones(cells.shape, np.bool_) if asks is None else asks
     salt = mixed(ids)
     lanes = np.diff(plan.first_task)
-    # As queries: once for each (row, part) with the cells that lie there; a crowded cell lies in several parts.
+    # As queries: once for each (row, part), with the cells in that part; a crowded cell is in several parts.
     most_parts = int(plan.n_parts[cells].max()) if n else 1
     asked_row, asked_part, asked_slot = [], [], []
     for share in range(most_parts):
@@ -142,15 +143,15 @@ def deal(
         asked_part.append(plan.first_part[cells[row, slot]] + share)
     row, part, slot = np.concatenate(asked_row), np.concatenate(asked_part), np.concatenate(asked_slot)
     asked_task = plan.first_task[part] + (salt[row] % lanes[part].astype(np.uint64)).astype(np.int32)
-    # As vectors: to every lane of the part that is their home.
+    # As vectors: to all lanes of their home part.
     home = cells[:, 0]
-    # By other bits than the lane: a share of a crowded cell is to be asked from all lanes.
+    # Chosen by other bits than the lane, so that each share of a crowded cell gets queries in all lanes.
     share_of_row = ((salt >> np.uint64(40)) % plan.n_parts[home].astype(np.uint64)).astype(np.int32)
     home_part = plan.first_part[home] + share_of_row
     kept_row = np.repeat(np.arange(n), lanes[home_part])
     lane = np.arange(len(kept_row)) - np.repeat(np.cumsum(lanes[home_part]) - lanes[home_part], lanes[home_part])
     kept_task = plan.first_task[home_part][kept_row] + lane
-    # A row that is both for one task goes there once.
+    # A row that is both a query and a vector of a task is sent once.
     keys = np.concatenate([asked_task.astype(np.int64) * n + row, kept_task.astype(np.int64) * n + kept_row])
     unique, place = np.unique(keys, return_inverse=True)
     asked_cells = np.full((len(unique), nprobe), -1, np.int32)
@@ -162,7 +163,7 @@ def deal(
 
 @dataclass(frozen=True)
 class Part:
-    """A task's vectors, indexed by cell, ready to be asked. Make one with `of`."""
+    """A task's vectors, indexed by cell and ready for queries. Get one from `of`."""
 
     _all: _Cells
     _primary: _Cells
@@ -171,8 +172,8 @@ class Part:
     def of(rows: Rows, home_cells: NDArray[np.int32], k: int, exclude_same_image: bool) -> Part:
         """Index a task's vectors.
 
-        home_cells: (N,) int32, in the numbers of the whole index. exclude_same_image: regions of a query's own image
-        are no answer; the query itself never is.
+        home_cells: (N,) int32, cell numbers of the whole index. exclude_same_image: regions of the query's own image are not
+        answers; the query itself never is.
         """
         among_all = _Cells.of(rows, home_cells, k, exclude_same_image)
         if rows.is_primary.all():
@@ -181,9 +182,9 @@ class Part:
         return Part(among_all, _Cells.of(rows.take(primary), home_cells[primary], k, exclude_same_image))
 
     def ask(self, queries: Rows, cells: NDArray[np.int32]) -> Answers:
-        """Each query's k nearest here, and the k nearest primary ones where the query is primary itself.
+        """Each query's k nearest vectors of this task, and for a primary query also the k nearest primary ones.
 
-        cells: (Q, any), -1 for none.
+        cells: (Q, any) int32, the cells that each query probes, -1 for none.
         """
         among_all = self._all.answers(np.arange(len(queries.ids)), queries, cells)
         if self._primary is self._all:
@@ -195,9 +196,9 @@ class Part:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Vectors of one kind in their cells, found by row number; rows are in order of id.
+    """Vectors in their cells, found by row number; rows are in the order of their ids.
 
-    ids, images, is_primary: (N,) of the rows. numbers: of the cells here, ascending. index: of the vectors.
+    ids, images, is_primary: (N,) of the rows. numbers: (cells,) int32, the cells here, ascending. index: a faiss index.
     """
 
     ids: NDArray[np.int64]
@@ -211,7 +212,7 @@ class _Cells:
     @staticmethod
     def of(rows: Rows, cells: NDArray[np.int32], k: int, exclude_same_image: bool) -> _Cells:
         order = np.argsort(rows.ids, kind="stable")
-        # A query leaves out itself, or all of its image; k beyond those are enough of equal vectors.
+        # A query leaves out itself, or all regions of its image; of equal vectors, k more than these are enough.
         order = order[
             _first_of_equal(rows.vectors[order], k + (_most_of_one(rows.images) if exclude_same_image else 1))
         ]
@@ -222,7 +223,7 @@ class _Cells:
         )
 
     def answers(self, query: NDArray[np.intp], queries: Rows, cells: NDArray[np.int32]) -> Answers:
-        """What these queries, known to the caller by the numbers `query`, find here."""
+        """What these queries find here. query: (Q,) their row numbers at the caller."""
         found = self._ask(queries, cells)
         row, slot = np.nonzero(found.ids >= 0)
         neighbour = found.ids[row, slot]
@@ -245,10 +246,10 @@ class _Cells:
 
 
 def merge_answers(query_ids: NDArray[np.int64], query_is_primary: NDArray[np.bool_], answers: Answers, k: int) -> Edges:
-    """The k best of what queries found in several parts; for primary queries the k best primary ones too.
+    """The k best answers of each query from several parts; for a primary query also the k best primary ones.
 
-    query_ids, query_is_primary: (M,), a query once for each part, which `answers.query` counts. No vector lies in two
-    parts of one query, so none is found twice. Equal cosines are ordered by id.
+    query_ids, query_is_primary: (M,), each query once for each part; `answers.query` is a row of these. No vector is in two
+    parts of a query, so none is found twice. Equal cosines are ordered by id.
     """
     asking = query_ids[answers.query]
     order = np.lexsort((answers.ids, -answers.cosine, asking))
@@ -272,11 +273,11 @@ def _each_once(*answers: Answers) -> Answers:
 
 
 def _first_of_equal(vectors: NDArray[np.float32], n_kept: int) -> NDArray[np.intp]:
-    """Rows that can be among anyone's nearest: of equal vectors the first n_kept. 100,000 equal ones stay cheap."""
+    """Rows that can be among the nearest of any row: of equal vectors the first n_kept, so that 100,000 equal ones are cheap."""
     everyone = np.arange(len(vectors))
     if len(vectors) <= n_kept:
         return everyone
-    # Two values suffice to see that few vectors can be equal.
+    # The first two values are enough to see that few vectors can be equal.
     as_bytes = np.ascontiguousarray(vectors).view(np.uint8).reshape(len(vectors), -1)
     start = np.ascontiguousarray(as_bytes[:, :8]).view(f"V{min(8, as_bytes.shape[1])}").ravel()
     _, which, counts = np.unique(start, return_inverse=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""Cells of an inverted file: how many, where their centroids lie, and which cells a vector belongs to."""
+"""Cells of an inverted file: how many there are, where their centroids are, and which cells a vector is nearest to."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ FLAT_BELOW = 10_000
 TRAIN_ROWS_PER_CELL = 64
 _KMEANS_ITERATIONS = 12
 _BLOCK_ROWS = 4096
-# How many cells beyond nprobe are scored again exactly, so that rounding in BLAS cannot decide which are probed.
+# Cells beyond nprobe that are also scored exactly, so that rounding in BLAS cannot decide which cells are probed.
 _SPARE_CELLS = 8
 
 
 class Probes(NamedTuple):
-    """The cells that vectors ask in.
+    """The cells that each vector probes.
 
-    cells: (N, nprobe) int32, nearest first; -1 where none is asked. cosine: (N, nprobe) float32, to the centroids.
+    cells: (N, nprobe) int32, nearest first; -1 for no cell. cosine: (N, nprobe) float32, to the cells' centroids.
     """
 
     cells: NDArray[np.int32]
@@ -28,9 +28,9 @@ class Probes(NamedTuple):
 
 
 def choose_nlist(n_vectors: int) -> int:
-    """Number of cells: 1 (no training, exact search) below FLAT_BELOW, else the power of two in [4 sqrt N, 8 sqrt N).
+    """The number of cells: 1 (no training, exact search) below FLAT_BELOW, else the power of two in [4 sqrt N, 8 sqrt N).
 
-    4 sqrt(N) is faiss's own guideline ("Guidelines to choose an index", faiss wiki).
+    Source of 4 sqrt N: "Guidelines to choose an index" in the wiki of faiss.
     """
     if n_vectors < FLAT_BELOW:
         return 1
@@ -38,14 +38,14 @@ def choose_nlist(n_vectors: int) -> int:
 
 
 def training_rows(n_vectors: int, nlist: int) -> int:
-    """How many vectors the sample for `train_centroids` should hold."""
+    """The number of vectors that the sample for `train_centroids` should have."""
     return max(1, min(n_vectors, TRAIN_ROWS_PER_CELL * nlist))
 
 
 def check_vectors(ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
-    """ids: (N,), vectors: (N, d). ValueError naming the ids whose vector is zero, NaN or infinite."""
+    """Raise ValueError that names the ids whose vector is zero, NaN or infinite. ids: (N,). vectors: (N, d)."""
     if vectors.ndim != 2 or len(ids) != len(vectors):
-        raise ValueError(f"{len(ids)} ids do not fit vectors of shape {vectors.shape}; one row an id is needed")
+        raise ValueError(f"{len(ids)} ids do not fit vectors of shape {vectors.shape}; each id needs one row")
     squared_norm = np.einsum("nd,nd->n", vectors, vectors)
     bad = ~np.isfinite(squared_norm) | (squared_norm == 0)
     if bad.any():
@@ -55,11 +55,11 @@ def check_vectors(ids: NDArray[np.int64], vectors: NDArray[np.float32]) -> None:
 
 
 def train_centroids(sample: NDArray[np.float32], nlist: int, seed: int) -> NDArray[np.float32]:
-    """Spherical k-means; neighbouring cells get neighbouring numbers, so that a query meets few shards.
+    """Spherical k-means. Cells that are near each other get near numbers, so that a query touches few shards.
 
-    sample: (S, d) float32, unit length, S >= nlist. Returns (nlist, d) float32, unit length. Same sample, nlist and
-    seed: same centroids. nlist = 1 needs no training: the mean direction. Runs on the GPU where faiss has one.
-    ValueError if the sample is too small.
+    sample: (S, d) float32, unit length, S >= nlist. Returns (nlist, d) float32, unit length. The same sample, nlist and seed
+    give the same centroids. nlist = 1 needs no training and gives the mean direction. Runs on the GPU if faiss has one.
+    Raises ValueError if the sample is too small.
     """
     sample = np.ascontiguousarray(sample, dtype=np.float32)
     check_vectors(np.arange(len(sample)), sample)
@@ -95,17 +95,17 @@ def centroid_index(centroids: NDArray[np.float32]) -> Any:
 
 
 def centroids_of(quantizer: Any) -> NDArray[np.float32]:
-    """(nlist, d) float32: the centroids in a coarse quantizer, not copied; the quantizer must outlive them."""
+    """The centroids in a coarse quantizer, (nlist, d) float32, not copied; the quantizer must outlive the array."""
     flat: Any = faiss.downcast_index(quantizer)
     centroids: NDArray[np.float32] = faiss.rev_swig_ptr(flat.get_xb(), flat.ntotal * flat.d)
     return centroids.reshape(flat.ntotal, flat.d)
 
 
 def assign_cells(vectors: NDArray[np.float32], quantizer: Any, nprobe: int) -> Probes:
-    """The nprobe cells whose centroids are nearest, best first; equal ones by cell number.
+    """The nprobe cells with the nearest centroids, best first, ties by cell number.
 
-    vectors: (N, d) float32, unit length. quantizer: from `centroid_index`. Gives min(nprobe, nlist) cells each. A
-    vector's cells do not depend on what else is in the batch. ValueError for zero or NaN vectors (named by row).
+    vectors: (N, d) float32, unit length. quantizer: from `centroid_index`. Returns min(nprobe, nlist) cells for each vector.
+    They do not depend on the other vectors in the batch. Raises ValueError for zero or NaN vectors, named by row.
     """
     vectors = np.ascontiguousarray(vectors, dtype=np.float32)
     check_vectors(np.arange(len(vectors)), vectors)
@@ -131,7 +131,10 @@ def assign_cells(vectors: NDArray[np.float32], quantizer: Any, nprobe: int) -> P
 def _paired_products(
     rows: NDArray[np.float32], others: NDArray[np.float32], chosen: NDArray[np.int64]
 ) -> NDArray[np.float32]:
-    """(N, d), (M, d), (N, any) rows of `others`: products one by one, so that none depends on the batch."""
+    """Inner products of rows (N, d) with chosen rows of others (M, d), (N, any).
+
+    They are computed one by one, so that none depends on the batch. chosen: (N, any) row numbers of `others`.
+    """
     products = np.empty(chosen.shape, np.float32)
     faiss.fvec_inner_products_by_idx(  # type: ignore[attr-defined]
         faiss.swig_ptr(products),
@@ -145,7 +148,7 @@ def _paired_products(
 
 
 def _along_halvings(centroids: NDArray[np.float32]) -> NDArray[np.intp]:
-    """An order in which near centroids are near: halved across their widest direction, again and again."""
+    """An order that keeps near centroids together: they are halved across their widest direction again and again."""
     waiting, order = [np.arange(len(centroids))], []
     while waiting:
         rows = waiting.pop()
@@ -162,6 +165,6 @@ def _along_halvings(centroids: NDArray[np.float32]) -> NDArray[np.intp]:
 
 def _unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    # Vectors that cancel out have no mean direction; any unit vector serves.
+    # Vectors that cancel out have no mean direction; any unit vector will do.
     rows = np.where(length > 0, rows, np.eye(1, rows.shape[1]))
     return (rows / np.where(length > 0, length, 1.0)).astype(np.float32)

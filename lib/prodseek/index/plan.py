@@ -1,4 +1,4 @@
-"""What kind of index fits: the number of cells from the number of vectors, the coding from the memory there is."""
+"""Plan the index: the number of cells follows from the number of vectors, the coding from the available memory."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from prodseek.errors import ConfigError
 from prodseek.index.ivf import centroid_index, choose_nlist, train_centroids
 
-# From exact to small. RaBitQ (Gao et al. 2025, "Practical and Asymptotically Optimal Quantization of
-# High-Dimensional Vectors") finds more than product quantisation of equal size and needs no training.
+# From exact to small. RaBitQ (Gao et al., "Practical and Asymptotically Optimal Quantization of High-Dimensional Vectors",
+# 2025) has a higher recall than product quantisation of equal size, and needs no training.
 CODINGS = ("Flat", "SQfp16", "SQ8", "RaBitQ4", "RaBitQ2")
 _ID_BYTES = 8
 _GIB = 2**30
@@ -21,7 +21,7 @@ _GIB = 2**30
 
 @dataclass(frozen=True)
 class IndexPlan:
-    """An index to be trained. coding: one of CODINGS; n_bytes: what it will take in memory, ids and centroids too."""
+    """An index to train. coding: one of CODINGS. n_bytes: memory that it will take, with ids and centroids."""
 
     n_vectors: int
     d: int
@@ -32,7 +32,7 @@ class IndexPlan:
 
     @property
     def factory(self) -> str:
-        """faiss's name of the index: "Flat", or "IVF4096,SQ8"."""
+        """The index in faiss's factory language: "Flat", or "IVF4096,SQ8"."""
         return self.coding if self.nlist == 1 else f"IVF{self.nlist},{self.coding}"
 
     def __str__(self) -> str:
@@ -43,9 +43,9 @@ class IndexPlan:
 
 
 def plan_index(n_vectors: int, d: int, memory_bytes: int) -> IndexPlan:
-    """The most exact index of n_vectors that takes at most memory_bytes. ConfigError when not even the smallest fits.
+    """The most exact index of n_vectors that takes at most memory_bytes. Raises ConfigError if even the smallest does not fit.
 
-    A small index (one cell) is exact whatever the budget says.
+    A small index (one cell) is exact, whatever the budget.
     """
     nlist = choose_nlist(n_vectors)
     plans = [
@@ -57,12 +57,12 @@ def plan_index(n_vectors: int, d: int, memory_bytes: int) -> IndexPlan:
             return plan
     raise ConfigError(
         f"index.memory_bytes: {memory_bytes} is too little for {n_vectors} vectors of {d} dimensions: even "
-        f"{plans[-1].factory} takes {plans[-1].n_bytes} bytes; allow that much"
+        f"{plans[-1].factory} takes {plans[-1].n_bytes} bytes; set it to at least that"
     )
 
 
 def train_index(plan: IndexPlan, sample: NDArray[np.float32], seed: int) -> Any:
-    """The planned index, trained and empty: faiss's IVF index (with one cell where the plan is "Flat").
+    """The planned index, trained and empty: an IVF index of faiss, with one cell if the plan is "Flat".
 
     sample: (S, d) float32, unit length, S >= plan.nlist.
     """
@@ -70,7 +70,7 @@ def train_index(plan: IndexPlan, sample: NDArray[np.float32], seed: int) -> Any:
     index = _untrained(plan.d, plan.nlist, plan.coding)
     index.quantizer, index.own_fields = quantizer, True
     quantizer.this.disown()
-    # The centroids are what they are; only the coding is trained.
+    # The centroids are already trained; train only the coding.
     index.quantizer_trains_alone = 1
     index.train(np.ascontiguousarray(sample, np.float32))
     return index

@@ -1,4 +1,4 @@
-"""The one search of prodseek: in given cells, with ties settled by id. Index, exact search and graph all use it."""
+"""Search in given cells, with ties settled by id. The index, exact search and the neighbour graph all use this one search."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 
 from prodseek.index.ivf import Probes
 
-# (rows of the queries, (Q, any) ids) -> (Q, any) bool: what must not be an answer to whom.
+# ((Q,) rows of the queries, (Q, any) ids) -> (Q, any) bool: which ids must not be answers to each query.
 LeftOut = Callable[[NDArray[np.intp], NDArray[np.int64]], NDArray[np.bool_]]
 
-# Results asked for beyond k: room for what is left out and for ties at the k-th place.
+# Results requested beyond k: room for ids that are left out, and for ties at the k-th place.
 _SPARE = 8
-# Bounds the memory of a search in which very many vectors tie.
+# Bounds the memory of a search in which very many vectors are equal.
 _RESULTS_AT_ONCE = 1 << 20
 _LAST_ID = np.iinfo(np.int64).max
-# faiss's kernels for GPUs give no more results a query than this.
+# The maximum number of results of a query in faiss's GPU kernels.
 _GPU_MAX_K = 2048
 _GPU_SCRATCH_BYTES = 256 * 2**20
 
 
 class Found(NamedTuple):
-    """Answers, best first, equal ones by id.
+    """The answers to queries, best first, ties by id.
 
     ids: (Q, k) int64, padded with -1. cosine: (Q, k) float32, padded with -inf.
     """
@@ -41,9 +41,9 @@ class Found(NamedTuple):
 def flat_cells(
     vectors: NDArray[np.float32], cells: NDArray[np.int32], nlist: int, ids: NDArray[np.int64] | None = None
 ) -> Any:
-    """A faiss IVFFlat index of vectors whose cells are known; it is only ever asked in given cells.
+    """A faiss IVFFlat index of vectors whose cells are known, for searches in given cells only.
 
-    vectors: (N, d) float32. cells: (N,), below nlist. ids: (N,), row numbers where not given.
+    vectors: (N, d) float32. cells: (N,) int32, below nlist. ids: (N,) int64; None for row numbers.
     """
     n, d = vectors.shape
     index: Any = faiss.IndexIVFFlat(faiss.IndexFlatIP(d), d, nlist, faiss.METRIC_INNER_PRODUCT)
@@ -53,8 +53,8 @@ def flat_cells(
 
 
 def add_to_cells(index: Any, ids: NDArray[np.int64], vectors: NDArray[np.float32], cells: NDArray[np.int32]) -> None:
-    """Append vectors to their cells of a trained IVF index, in the order given."""
-    # Held in names: faiss reads them through bare pointers.
+    """Append vectors to their cells of a trained IVF index, in the given order. ids, cells: (N,). vectors: (N, d)."""
+    # Kept in variables, because faiss reads them through bare pointers.
     vectors = np.ascontiguousarray(vectors, np.float32)
     ids = np.ascontiguousarray(ids, np.int64)
     cells = np.ascontiguousarray(cells, np.int64)
@@ -62,7 +62,7 @@ def add_to_cells(index: Any, ids: NDArray[np.int64], vectors: NDArray[np.float32
 
 
 def on_gpu(index: Any) -> Any:
-    """The index in the first GPU's memory where faiss has one, else as it is; answers differ by rounding alone."""
+    """The index in the first GPU's memory if faiss has a GPU, else the index itself. Answers differ only by rounding."""
     if not faiss.get_num_gpus():
         return index
     resources = faiss.StandardGpuResources()
@@ -73,10 +73,11 @@ def on_gpu(index: Any) -> Any:
 def nearest_in_cells(
     index: Any, queries: NDArray[np.float32], probes: Probes, k: int, left_out: LeftOut | None = None
 ) -> Found:
-    """Each query's k nearest of an IVF index among the cells that it probes.
+    """Each query's k nearest vectors in the cells that it probes, in an IVF index.
 
-    queries: (Q, d) float32. probes: (Q, any); -1 for no cell. What is found, and every bit of its cosine, depends on
-    the query and the content of those cells alone: faiss multiplies pair by pair here, not through BLAS.
+    queries: (Q, d) float32. probes: (Q, any), -1 for no cell. left_out: which ids must not be answers. The answers, and each
+    bit of their cosines, depend only on the query and the content of those cells, because faiss computes the products here
+    one by one and not through BLAS.
     """
     found = Found.nothing(len(queries), k)
     probes = _without_gaps(probes)
@@ -92,7 +93,7 @@ def nearest_in_cells(
 
 
 def merge_found(parts: list[Found], k: int) -> Found:
-    """The k best of several answers to the same queries; no id may be in two of them."""
+    """The k best of several answers to the same queries. No id may be in two of them."""
     ids = np.concatenate([part.ids for part in parts], axis=1)
     cosine = np.concatenate([part.cosine for part in parts], axis=1)
     best = np.lexsort((np.where(ids < 0, _LAST_ID, ids), -cosine), axis=1)[:, :k]
@@ -112,10 +113,10 @@ def _settle(
     left_out: LeftOut | None,
     found: Found,
 ) -> NDArray[np.intp]:
-    """Write what these rows of the queries find among `wanted` results; give back those for which they are too few."""
+    """Write into `found` what these query rows find among `wanted` results; return the rows that need more results."""
     cosine, ids = _search(index, queries[rows], Probes(probes.cells[rows], probes.cosine[rows]), wanted)
     counts = ids >= 0
-    # Of the vectors that equal the last of a full list, some are in it and others are not.
+    # Vectors with the same cosine as the last of a full list may be missing from it.
     tied_with = np.where(counts[:, -1] & (wanted < index.ntotal), cosine[:, -1], -np.inf)
     if left_out is not None:
         counts &= ~left_out(rows, ids)
@@ -131,7 +132,7 @@ def _settle(
 
 
 def _without_gaps(probes: Probes) -> Probes:
-    """The same probes without columns of -1: faiss reads no more columns than its index has cells."""
+    """The same probes without columns of only -1, because faiss reads at most as many columns as its index has cells."""
     absent = probes.cells < 0
     if not absent.any():
         return probes

@@ -1,4 +1,4 @@
-"""Recall: the exact answer, how much of it was found, and the smallest nprobe that keeps the promise."""
+"""Recall: the exact answer, the share of it that was found, and the smallest nprobe that reaches the target."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from prodseek.index.ivf import Probes, check_vectors
 from prodseek.index.probe import Found, flat_cells, merge_found, nearest_in_cells
 from prodseek.index.shards import RecallPoint
 
-# Vectors compared at once: those of one block stay in a core's cache while all queries pass over them.
+# Vectors compared at a time, few enough to stay in a core's cache while all queries pass over them.
 _BLOCK_ROWS = 4096
 
 
 class Candidates(NamedTuple):
-    """What queries find in each of the cells that they probe, (E,) each.
+    """What queries find in each single cell that they probe; all arrays are (E,).
 
-    query: row of the query, int64. place: of the cell among the query's nearest, 0 is the nearest, int32. ids: int64.
-    cosine: float32, as the index computes it.
+    query: row of the query, int64. place: rank of the cell among the query's nearest cells, 0 is the nearest, int32. ids:
+    int64. cosine: float32, as the index computes it.
     """
 
     query: NDArray[np.int64]
@@ -36,10 +36,10 @@ def exact_topk(
     k: int,
     query_ids: NDArray[np.int64] | None = None,
 ) -> Found:
-    """The k most similar vectors of each query by full comparison, equal ones by id.
+    """The k most similar vectors of each query by exhaustive comparison, ties by id.
 
-    queries: (Q, d), ids: (N,), vectors: (N, d). query_ids: (Q,) where the queries are among the vectors: none finds
-    itself. ValueError names the ids of zero or NaN vectors.
+    queries: (Q, d) float32. ids: (N,) int64. vectors: (N, d) float32. query_ids: (Q,) if the queries are among the vectors, so
+    that none finds itself. Raises ValueError that names the ids of zero or NaN vectors.
     """
     ids, vectors = np.asarray(ids, np.int64), np.asarray(vectors, np.float32)
     queries = np.asarray(queries, np.float32)
@@ -56,9 +56,10 @@ def exact_topk(
 def candidates_by_cell(
     index: Any, queries: NDArray[np.float32], probes: Probes, k: int, query_ids: NDArray[np.int64]
 ) -> Candidates:
-    """The k nearest of each query in every single cell that it probes, so that any smaller nprobe can be judged.
+    """The k nearest vectors of each query in each single cell that it probes, from which any smaller nprobe can be judged.
 
-    index: IVF index, a shard; probes: (Q, nprobe), nearest first, -1 for cells of other shards. None finds itself.
+    index: an IVF index, a shard. queries: (Q, d) float32. probes: (Q, nprobe), nearest first, -1 for cells of other shards.
+    query_ids: (Q,); no query finds itself.
     """
     query, place = np.nonzero(probes.cells >= 0)
     single = Probes(probes.cells[query, place][:, None], probes.cosine[query, place][:, None])
@@ -68,7 +69,7 @@ def candidates_by_cell(
 
 
 def recall_at(candidates: Candidates, nprobe: int, true_ids: NDArray[np.int64]) -> float:
-    """Share of the true neighbours that a search with nprobe finds. true_ids: (Q, k), padded with -1."""
+    """The share of the true neighbours that a search with nprobe finds, 0..1. true_ids: (Q, k) int64, padded with -1."""
     n_queries, k = true_ids.shape
     n_true = int((true_ids >= 0).sum())
     if not n_true:
@@ -86,10 +87,10 @@ def recall_at(candidates: Candidates, nprobe: int, true_ids: NDArray[np.int64]) 
 def tune_nprobe(
     candidates: Candidates, true_ids: NDArray[np.int64], max_nprobe: int, target: float
 ) -> tuple[int, float, tuple[RecallPoint, ...]]:
-    """The smallest nprobe whose recall reaches the target, that recall, and every point measured on the way.
+    """The smallest nprobe whose recall reaches the target, its recall, and all points that were measured.
 
-    candidates: of the max_nprobe nearest cells. Doubling, then bisection: recall grows with nprobe. StoreError with
-    the curve if even max_nprobe misses the target.
+    candidates: from the max_nprobe nearest cells. nprobe is doubled and then bisected, because recall grows with nprobe.
+    Raises StoreError with the measured curve if even max_nprobe misses the target.
     """
     if not 0 < target <= 1:
         raise ValueError(f"the recall target is {target}; it must be above 0 and at most 1")
@@ -106,7 +107,7 @@ def tune_nprobe(
     if measured[enough] < target:
         curve = ", ".join(f"{nprobe}: {recall:.3f}" for nprobe, recall in sorted(measured.items()))
         raise StoreError(
-            f"no nprobe up to {max_nprobe} reaches recall {target}; measured nprobe: recall {curve}; "
+            f"no nprobe up to {max_nprobe} reaches recall {target}; measured (nprobe: recall) {curve}; "
             "lower index.recall_target, or raise index.memory_bytes for a more exact coding"
         )
     too_few = max((nprobe for nprobe in measured if nprobe < enough), default=0)
@@ -121,7 +122,7 @@ def tune_nprobe(
 
 
 def not_itself(query_ids: NDArray[np.int64] | None) -> Any:
-    """For `nearest_in_cells`: no query finds the vector of its own id."""
+    """A `left_out` for `nearest_in_cells`, so that no query finds the vector with its own id. query_ids: (Q,)."""
     if query_ids is None:
         return None
     return lambda rows, ids: ids == query_ids[rows][:, None]

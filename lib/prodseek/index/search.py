@@ -1,4 +1,4 @@
-"""Search in a sharded index: only the shards that own a probed cell are visited, and their number changes no answer."""
+"""Search in a sharded index. Only shards with a probed cell are visited; the number of shards does not change answers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from prodseek.index.ivf import Probes, assign_cells
 from prodseek.index.probe import Found, LeftOut, merge_found, nearest_in_cells, on_gpu
 from prodseek.index.shards import METRIC, FileEntry, IndexManifest, ShardEntry, index_from_bytes, list_of
 
-# Where a file that the manifest names lies on this machine; OSError when it is not there.
+# From a file that the manifest names to its path on this machine; raises OSError if it is not there.
 Locate = Callable[[FileEntry], Path]
 
 _QUERIES_AT_ONCE = 1024
@@ -27,7 +27,7 @@ _ONE_THREAD_QUERIES = 8
 
 @dataclass(frozen=True)
 class ShardedIndex:
-    """An index whose files were all checked against its manifest. Make one with `open`."""
+    """An index whose files were all checked against its manifest. Get one from `open`."""
 
     manifest: IndexManifest
     _trained: Any
@@ -35,12 +35,12 @@ class ShardedIndex:
 
     @classmethod
     def open(cls, locate: Locate, manifest: IndexManifest) -> ShardedIndex:
-        """Check every file of the index and map the shards into memory: pages are read when a query needs them.
+        """Check all files of an index and map its shards into memory; pages are read when a query needs them.
 
-        StoreError names the file that is missing, truncated, altered or of another index.
+        Raises StoreError that names a file that is missing, truncated, altered or of another index.
         """
         if manifest.metric != METRIC:
-            raise StoreError(f"the index compares by {manifest.metric!r}; this version reads {METRIC!r} only")
+            raise StoreError(f"the metric of the index is {manifest.metric!r}; this version reads only {METRIC!r}")
         trained = _open_trained(locate, manifest)
         return cls(manifest, trained, tuple(open_shard(locate, shard, manifest) for shard in manifest.shards))
 
@@ -51,11 +51,11 @@ class ShardedIndex:
         nprobe: int | None = None,
         excluded_ids: NDArray[np.int64] | None = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """The k most similar vectors of each query, equal ones by id.
+        """The k most similar vectors of each query, ties by id.
 
-        queries: (Q, d) float32, unit length. nprobe: cells visited, the manifest's by default. excluded_ids: (any,)
-        that are no answer to any query. Returns ids (Q, k) int64 padded with -1 and cosine (Q, k) float32 padded with
-        -inf. ValueError for a wrong d, k or nprobe, or zero or NaN queries.
+        queries: (Q, d) float32, unit length. nprobe: number of cells to visit, by default the manifest's. excluded_ids: (any,)
+        ids that must not be answers. Returns ids (Q, k) int64, padded with -1, and cosines (Q, k) float32, padded with -inf.
+        Raises ValueError for a wrong d, k or nprobe, and for zero or NaN queries.
         """
         queries = np.ascontiguousarray(queries, dtype=np.float32)
         if queries.ndim != 2 or queries.shape[1] != self.manifest.d:
@@ -81,14 +81,14 @@ class ShardedIndex:
         return found.ids, found.cosine
 
     def on_gpu(self) -> ShardedIndex:
-        """The same index in the GPU's memory, for many queries at once; itself where faiss has no GPU.
+        """The same index in the GPU's memory, for many queries at a time; the index itself if faiss has no GPU.
 
-        faiss has no kernel for RaBitQ codes there.
+        faiss has no GPU kernel for RaBitQ codes.
         """
         return ShardedIndex(self.manifest, self._trained, tuple(on_gpu(shard) for shard in self._shards))
 
     def merged(self) -> Any:
-        """The whole index in memory as one plain faiss index, nprobe set: what `faiss.write_index` puts in one file."""
+        """The whole index in memory as one plain faiss index with its nprobe, which `faiss.write_index` can write."""
         whole: Any = faiss.clone_index(self._trained)
         for entry, shard in zip(self.manifest.shards, self._shards, strict=True):
             for cell in range(shard.nlist):
@@ -117,7 +117,7 @@ class ShardedIndex:
 
 @contextmanager
 def _threads_for(n_queries: int) -> Iterator[None]:
-    """One thread for a few queries: they are done before a second could start, and need not wait for a busy core."""
+    """Use one thread for a few queries: they end before a second thread could start, and do not wait for a busy core."""
     n_threads = faiss.omp_get_max_threads()
     if n_queries <= _ONE_THREAD_QUERIES:
         faiss.omp_set_num_threads(1)
@@ -128,13 +128,13 @@ def _threads_for(n_queries: int) -> Iterator[None]:
 
 
 def within(probes: Probes, shard: ShardEntry) -> Probes:
-    """Those probes that a shard owns, its cells counted from 0."""
+    """The probes of a shard's cells, numbered from 0 within the shard; -1 for cells of other shards."""
     owned = (probes.cells >= shard.first_cell) & (probes.cells < shard.stop_cell)
     return Probes(np.where(owned, probes.cells - shard.first_cell, -1).astype(np.int32), probes.cosine)
 
 
 def open_shard(locate: Locate, shard: ShardEntry, manifest: IndexManifest) -> Any:
-    """A shard, mapped into memory. StoreError when it is not the manifest's."""
+    """Map a shard into memory. Raises StoreError if it is not the one that the manifest describes."""
     index: Any = faiss.read_index(str(_checked(locate, shard)), faiss.IO_FLAG_MMAP)
     shape = (index.d, index.nlist, index.ntotal)
     expected = (manifest.d, shard.stop_cell - shard.first_cell, shard.n_vectors)
@@ -145,18 +145,18 @@ def open_shard(locate: Locate, shard: ShardEntry, manifest: IndexManifest) -> An
         )
     lists = faiss.downcast_InvertedLists(index.invlists)
     if isinstance(lists, faiss.OnDiskInvertedLists):
-        # Every query would start this many threads to read ahead.
+        # Else each query would start this many threads to read ahead.
         lists.prefetch_nthread = 0
     return index
 
 
 def checked_bytes(locate: Locate, entry: FileEntry) -> bytes:
-    """The content of a file of the index. StoreError when it is not the manifest's."""
+    """The content of a file of the index. Raises StoreError if it is not the one that the manifest describes."""
     return _checked(locate, entry).read_bytes()
 
 
 def check_digest(sha256: str, entry: FileEntry) -> None:
-    """StoreError unless this is the SHA-256 of the file that the entry names."""
+    """Raise StoreError unless `sha256` is that of the file that the entry names."""
     if sha256 != entry.sha256:
         raise StoreError(f"index file {entry.file} is altered or of another index; build the index again")
 

@@ -1,4 +1,4 @@
-"""Shards: an index cut into ranges of whole cells, and the manifest that vouches for every file of it."""
+"""Shards: an index cut into ranges of whole cells, and the manifest with the SHA-256 of each file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ METRIC = "inner_product"
 
 @dataclass(frozen=True)
 class FileEntry:
-    """A file of the index; `file` is its name beside the manifest."""
+    """A file of the index. file: its name, in the folder of the manifest."""
 
     file: str
     sha256: str
@@ -31,7 +31,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class ShardEntry(FileEntry):
-    """A shard: the vectors of cells first_cell <= cell < stop_cell. sum_squares: of the sizes of its cells."""
+    """A shard: the vectors of the cells first_cell <= cell < stop_cell. sum_squares: of the sizes of these cells."""
 
     first_cell: int
     stop_cell: int
@@ -49,12 +49,12 @@ class RecallPoint:
 
 @dataclass(frozen=True)
 class IndexManifest:
-    """What an index is, file by file.
+    """The description of an index and its files.
 
-    embedding_id: of the projection whose vectors these are. trained: the empty index with centroids and coding.
-    trained_rows: size of the sample it was trained on; trained_imbalance: that of the index built right after.
-    n_grown: how many times vectors were added or removed since. recall: at `recall_k` with `nprobe`. graph_recall: of
-    the neighbour graph, at `graph_k` with `graph_nprobe`.
+    embedding_id: id of the projection that made the vectors. trained: the empty index with centroids and coding.
+    trained_rows: size of the training sample. trained_imbalance: imbalance of the index just after training. n_grown: how
+    many times vectors were added or removed since. recall: at `recall_k` with `nprobe`, measured on `recall_queries` vectors.
+    graph_recall: of the neighbour graph, at `graph_k` with `graph_nprobe`.
     """
 
     facet: str
@@ -81,9 +81,9 @@ class IndexManifest:
 
     @property
     def imbalance(self) -> float:
-        """How unequal the cells are: 1 when all are of one size, 2 when a search takes twice as long as then.
+        """How unequal the cells are: 1 if all have the same size, 2 if a search takes twice as long as with equal cells.
 
-        Jegou et al. 2010, "Improving bag-of-features for large scale image search", section 2.3.
+        Source: Jegou et al., "Improving bag-of-features for large scale image search", 2010, section 2.3.
         """
         squares = sum(shard.sum_squares for shard in self.shards)
         return self.nlist * squares / max(1, self.n_vectors) ** 2
@@ -94,17 +94,17 @@ class IndexManifest:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> IndexManifest:
-        """The inverse of `to_dict`. StoreError for missing or unknown keys, or cells not covered exactly once."""
+        """The inverse of `to_dict`. Raises StoreError for missing or unknown keys, and for cells not covered exactly once."""
         try:
             fields = {name: value for name, value in values.items() if name != "imbalance"}
             fields["trained"] = FileEntry(**values["trained"])
             fields["shards"] = tuple(ShardEntry(**shard) for shard in values["shards"])
             fields["recall_curve"] = tuple(RecallPoint(**point) for point in values["recall_curve"])
-            IndexManifest(**fields)  # knows no more keys, and needs them
+            IndexManifest(**fields)  # raises for unknown and for missing keys
             manifest = TypeAdapter(IndexManifest).validate_python(dict(values))
             for entry in (manifest.trained, *manifest.shards):
                 if "/" in entry.file or entry.file in ("", ".", ".."):
-                    raise ValueError(f"{entry.file!r:.100} is not the name of a file beside it")
+                    raise ValueError(f"{entry.file!r:.100} is not the name of a file in the index's folder")
         except (KeyError, TypeError, ValueError) as error:
             raise StoreError(f"the index manifest is malformed ({error}); build the index again") from error
         edges = [0, *(shard.stop_cell for shard in manifest.shards)]
@@ -117,14 +117,14 @@ class IndexManifest:
 
 
 def faiss_version() -> str:
-    """Version of the faiss library that writes shards."""
+    """The version of the faiss library."""
     return str(faiss.__version__)
 
 
 def cell_ranges(cell_sizes: NDArray[np.int64], n_shards: int) -> list[tuple[int, int]]:
-    """Cut the cells into at most n_shards ranges (start, stop) of about equally many vectors.
+    """Cut the cells into at most n_shards ranges (start, stop) with about equally many vectors.
 
-    cell_sizes: (nlist,) number of vectors in each cell.
+    cell_sizes: (nlist,) int64, number of vectors in each cell.
     """
     if n_shards < 1:
         raise ValueError(f"n_shards is {n_shards}; at least 1 is needed")
@@ -141,7 +141,7 @@ def cell_ranges(cell_sizes: NDArray[np.int64], n_shards: int) -> list[tuple[int,
 
 
 def empty_shard(trained: Any, first_cell: int, stop_cell: int) -> Any:
-    """An IVF index of the cells first_cell <= cell < stop_cell alone, coded as `trained` is; cells count from 0."""
+    """An empty IVF index of the cells first_cell <= cell < stop_cell, numbered from 0, with the coding of `trained`."""
     nlist = stop_cell - first_cell
     shard: Any = faiss.clone_index(trained)
     quantizer = centroid_index(centroids_of(trained.quantizer)[first_cell:stop_cell])
@@ -163,11 +163,11 @@ def build_shard(
     ids: NDArray[np.int64],
     vectors: NDArray[np.float32],
 ) -> Any:
-    """The shard of these vectors: an IVF index, each cell in order of ids.
+    """The shard of these vectors: an IVF index, in which each cell is sorted by id.
 
-    trained: the empty index. cells: (N,) each vector's own, first_cell <= cell < stop_cell; ids: (N,), vectors:
-    (N, d). The order of the input does not matter. ValueError for repeated ids, cells out of range, zero or NaN
-    vectors.
+    trained: the empty index. cells: (N,) int32, each vector's own cell, first_cell <= cell < stop_cell. ids: (N,) int64.
+    vectors: (N, d) float32. The order of the input does not matter. Raises ValueError for repeated ids, cells out of range,
+    and zero or NaN vectors.
     """
     cells, ids = np.asarray(cells), np.asarray(ids, dtype=np.int64)
     vectors = np.asarray(vectors, dtype=np.float32)
@@ -188,10 +188,11 @@ def build_shard(
 def grow_shard(
     old: Any, old_first_cell: int, added: Any, first_cell: int, trained: Any, removed_ids: NDArray[np.int64]
 ) -> Any:
-    """The shard `added` with what `old` holds in its cells, less the removed ids; codes are carried over as they are.
+    """The shard `added`, together with the vectors of `old` in the same cells, without the removed ids.
 
-    old: a shard whose cells, from old_first_cell on, take in those of `added`, which start at first_cell. What comes
-    is byte for byte what `build_shard` makes of all vectors at once. ValueError for an id that both hold.
+    Codes are copied unchanged. old: a shard whose cells start at old_first_cell and include the cells of `added`, which start
+    at first_cell. removed_ids: (any,) int64. The result is byte for byte what `build_shard` makes of all vectors at once.
+    Raises ValueError for an id that is in both.
     """
     stop_cell = first_cell + added.nlist
     grown = empty_shard(trained, first_cell, stop_cell)
@@ -210,7 +211,7 @@ def grow_shard(
 
 
 def list_of(index: Any, cell: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-    """A cell's ids (n,) and codes (n, code_size) of an IVF index; views that the index must outlive."""
+    """The ids (n,) int64 and codes (n, code_size) uint8 of a cell of an IVF index; views, which the index must outlive."""
     size = index.invlists.list_size(cell)
     if not size:
         return np.zeros(0, np.int64), np.zeros((0, index.code_size), np.uint8)
@@ -220,12 +221,12 @@ def list_of(index: Any, cell: int) -> tuple[NDArray[np.int64], NDArray[np.uint8]
 
 
 def cell_sizes(index: Any) -> NDArray[np.int64]:
-    """(nlist,) number of vectors in each cell of an IVF index."""
+    """The number of vectors in each cell of an IVF index, (nlist,) int64."""
     return np.array([index.invlists.list_size(cell) for cell in range(index.nlist)], np.int64)
 
 
 def index_to_bytes(index: Any) -> bytes:
-    """An index as the content of a file that `faiss.read_index` reads."""
+    """The content of a file that `faiss.read_index` reads."""
     return bytes(faiss.serialize_index(index).tobytes())
 
 
@@ -235,18 +236,18 @@ def index_from_bytes(data: bytes) -> Any:
 
 
 def quantizer_from_bytes(data: bytes) -> Any:
-    """The coarse quantizer of an index in a file, by itself."""
+    """The coarse quantizer of an index, from the content of the index's file."""
     index = index_from_bytes(data)
     return centroid_index(centroids_of(index.quantizer))
 
 
 def file_entry(file: str, data: bytes) -> FileEntry:
-    """The manifest's entry of a file with these bytes."""
+    """The manifest's entry for a file with these bytes."""
     return FileEntry(file, hashlib.sha256(data).hexdigest(), len(data))
 
 
 def shard_entry(file: str, data: bytes, shard: Any, first_cell: int) -> ShardEntry:
-    """The manifest's entry of a shard, written with these bytes."""
+    """The manifest's entry for a shard that is written as these bytes."""
     sizes = cell_sizes(shard)
     return ShardEntry(
         **asdict(file_entry(file, data)),

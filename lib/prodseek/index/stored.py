@@ -1,4 +1,4 @@
-"""Indexes where a run keeps them: `index/` for the facet `visual`, `index/<facet>/` for every other."""
+"""Indexes in the folder of a run: `index/` for the facet `visual`, `index/<facet>/` for the others."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from prodseek.storage import files
 
 
 def index_folder(facet: str = VISUAL) -> str:
-    """The folder of a facet's index in that of its run."""
+    """The folder of a facet's index within the folder of its run."""
     return "index" if facet == VISUAL else f"index/{facet}"
 
 
 def index_manifest(run: Run, facet: str = VISUAL) -> IndexManifest:
-    """The manifest of a run's index. Raises StoreError where there is none."""
+    """The manifest of a run's index. Raises StoreError if there is none."""
     return IndexManifest.from_dict(run.read_json(f"{index_folder(facet)}/MANIFEST.json"))
 
 
 def write_manifest(run: Run, manifest: IndexManifest) -> None:
-    """Make the index exist: its files must be there."""
+    """Write the manifest, which makes the index exist. All its other files must be there."""
     run.write_json(f"{index_folder(manifest.facet)}/MANIFEST.json", manifest.to_dict())
 
 
@@ -41,20 +41,20 @@ def open_index(run: Run, facet: str = VISUAL) -> ShardedIndex:
 
 
 def read_trained(run: Run, facet: str = VISUAL) -> tuple[bytes, IndexManifest]:
-    """The empty index with the trained cells of a run, as bytes, and the manifest."""
+    """The trained index of a run without vectors, as bytes, and the index's manifest."""
     manifest = index_manifest(run, facet)
     return checked_bytes(locate_in(run.path(index_folder(facet))), manifest.trained), manifest
 
 
 def export_index(run: Run, path: Path, facet: str = VISUAL) -> IndexManifest:
-    """Write the whole index of a run into one file that `faiss.read_index` reads, nprobe set; return its manifest."""
+    """Write the whole index of a run, with its nprobe, into one file for `faiss.read_index`; return its manifest."""
     opened = open_index(run, facet)
     files.write_bytes(str(path), index_to_bytes(opened.merged()))
     return opened.manifest
 
 
 def locate_in(folder_uri: str) -> Locate:
-    """Where the files of the index in this folder lie on this machine."""
+    """A function that finds the files of the index in this folder on this machine."""
     return partial(_locate, folder_uri)
 
 
@@ -63,7 +63,7 @@ def _locate(folder_uri: str, entry: FileEntry) -> Path:
     file_system, path = files.locate(uri)
     if isinstance(file_system, fs.LocalFileSystem):
         return Path(path)
-    # What is mapped into memory must lie on a disk: fetched once, under a name that no other content has.
+    # A file must be on a local disk to be mapped into memory. It is fetched once, under a name that belongs to its content.
     fetched = files.user_cache_dir() / "index" / f"{entry.sha256}.faiss"
     if not fetched.exists():
         data = files.read_bytes(uri)
