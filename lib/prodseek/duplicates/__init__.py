@@ -1,1 +1,1 @@
-"""Near-duplicate photos: candidates by hash, verification by aligned pixels, verdicts, groups."""
+"""Near-duplicate photos: candidates by hashes and codes, verification by aligned pixels, verdicts, groups."""

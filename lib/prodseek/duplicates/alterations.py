@@ -1,4 +1,4 @@
-"""What people do to photos before they upload them again: made copies with a known verdict, to train and to measure on."""
+"""Alterations that people make before they upload a photo again: copies with a known verdict, for training and measuring."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WATERMARK_WORDS = ("shop.example", "PREVIEW", "sample only", "© studio 4", "BE
 
 @dataclass(frozen=True)
 class Alteration:
-    """A way to make a copy. alter: (photo, another photo, random numbers) -> the copy; quality: of the JPEG."""
+    """A way to make a copy. alter: (photo, another photo, random numbers) -> the copy. quality: of the copy's JPEG."""
 
     verdict: Verdict
     alter: Callable[[Image.Image, Image.Image, np.random.Generator], Image.Image]
@@ -27,7 +27,7 @@ class Alteration:
 
 
 def altered(name: str, photo: bytes, scene: Image.Image, rng: np.random.Generator) -> bytes:
-    """The file of a copy. name: a key of ALTERATIONS; photo: the file it is made from; scene: what `paste` pastes into."""
+    """The file of a copy. name: a key of ALTERATIONS. photo: the original's file. scene: the photo that `paste` pastes into."""
     if name == "exact":
         return photo
     alteration = ALTERATIONS[name]
@@ -37,14 +37,14 @@ def altered(name: str, photo: bytes, scene: Image.Image, rng: np.random.Generato
 
 
 def jpeg(image: Image.Image, quality: int = QUALITY) -> bytes:
-    """A JPEG file."""
+    """The image as a JPEG file."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()
 
 
 def with_badge(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """A round badge with a word in one of the corners."""
+    """The photo with a round badge with a word in one of its corners."""
     out = photo.copy()
     draw = ImageDraw.Draw(out)
     radius = round(min(photo.size) * rng.uniform(0.09, 0.15))
@@ -59,7 +59,7 @@ def with_badge(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
 
 
 def with_watermark(photo: Image.Image, rng: np.random.Generator) -> Image.Image:
-    """Words across the photo, half transparent, in one line or in several."""
+    """The photo with half transparent words across it, in one line or several."""
     layer = Image.new("RGBA", photo.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
     word, n_lines = str(rng.choice(_WATERMARK_WORDS)), int(rng.choice([1, 1, 3]))
@@ -105,7 +105,7 @@ def _pasted(photo: Image.Image, scene: Image.Image, rng: np.random.Generator) ->
     return out
 
 
-# The fifteen that copy detection is measured on.
+# The fifteen alterations that copy detection is measured on.
 ALTERATIONS = {
     "exact": Alteration(Verdict.IDENTICAL_BYTES, lambda photo, _, __: photo),
     "jpeg 30": Alteration(Verdict.RE_ENCODED, lambda photo, _, __: photo, 30),

@@ -1,4 +1,4 @@
-"""Pairs of photos that share codes of local features: what finds a crop, or an object pasted into another scene."""
+"""Candidate pairs: photos that share codes of local features. They find crops, and objects pasted into other scenes."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 
 from prodseek.runs.ids import mixed
 
-# A code that more photos have says little, and pairing them all would be quadratic.
+# A code that more photos have says little, and to pair all of these photos would be quadratic.
 MAX_PHOTOS_A_CODE = 8
-# Weights are whole numbers of this fraction, so that their sums do not depend on their order.
+# Weights are whole multiples of this step, so that their sums do not depend on the order.
 _WEIGHT_STEP = 0.1
 
 
 class CodePairs(NamedTuple):
-    """row_a, row_b: (P,) int64, row_a < row_b. n_shared: (P,) int64, codes that both have. weight: (P,) int64, more for
-    rarer codes."""
+    """Pairs of photos. row_a, row_b: (P,) int64, row_a < row_b. n_shared: (P,) int64, number of shared codes.
+
+    weight: (P,) int64, sum of the weights of the shared codes; rarer codes weigh more.
+    """
 
     row_a: NDArray[np.int64]
     row_b: NDArray[np.int64]
@@ -32,11 +34,11 @@ def pairs_by_codes(
     asked_codes: NDArray[np.int64],
     n_photos: int,
 ) -> CodePairs:
-    """Pairs of photos of which one asks for a code that the other has; linear in the number of codes.
+    """Pairs of photos in which one photo asks for a code that the other has; linear in the number of codes.
 
-    rows, codes: (N,), photo rows[i] has codes[i]; rows below 2 ** 25. asking_rows, asked_codes: (M,), likewise what is
-    asked for. n_photos: in the whole catalogue. A shared code counts by the square of its inverse document frequency.
-    Source: Sivic and Zisserman, "Video Google", 2003, section 4.
+    rows, codes: (N,) int64, photo rows[i] has the code codes[i]; rows are below 2 ** 25. asking_rows, asked_codes: (M,)
+    int64, photo asking_rows[i] asks for the code asked_codes[i]. n_photos: number of photos in the whole catalogue. A shared
+    code weighs the square of its inverse document frequency. Source: Sivic and Zisserman, "Video Google", 2003, section 4.
     """
     order = np.lexsort((rows, codes))
     rows, codes = rows[order], codes[order]
@@ -44,7 +46,7 @@ def pairs_by_codes(
     distinct[1:] = (np.diff(codes) != 0) | (np.diff(rows) != 0)
     rows, codes = rows[distinct], codes[distinct]
     known, first, count = np.unique(codes, return_index=True, return_counts=True)
-    # Most of what is asked for nobody has: seeing that takes a tenth of looking it up.
+    # No photo has most of the codes that are asked for, and this filter takes a tenth of the time of looking them up.
     hopeful = _may_be_among(asked_codes, known)
     asking_rows, asked_codes = asking_rows[hopeful], asked_codes[hopeful]
     place = np.searchsorted(known, asked_codes)
@@ -61,11 +63,11 @@ def pairs_by_codes(
 
 
 def heaviest_pairs(pairs: CodePairs, n_partners: int) -> CodePairs:
-    """Of each photo the pairs of most weight, at most n_partners; a pair stays where it is among those of one of its two.
+    """The n_partners heaviest pairs of each photo. A pair stays if it is among those of one of its two photos.
 
-    pairs: ordered by row_a and row_b, as `pairs_by_codes` gives them; of equal weight those with lower rows stay.
+    pairs: ordered by row_a and row_b, as returned by `pairs_by_codes`. Of pairs with equal weight, lower rows stay.
     """
-    # In this order each photo's partners ascend already, so that one stable sort by one number is enough.
+    # In this order the partners of each photo are already ascending, so one stable sort by one number is enough.
     left = np.r_[pairs.row_b, pairs.row_a]
     weight = np.r_[pairs.weight, pairs.weight]
     heaviest = int(weight.max(initial=0))
@@ -78,12 +80,15 @@ def heaviest_pairs(pairs: CodePairs, n_partners: int) -> CodePairs:
 
 
 def buckets_of(codes: NDArray[np.int64], n_buckets: int) -> NDArray[np.int64]:
-    """(N,) which of n_buckets each code belongs to, about as many to each."""
+    """The bucket of each code, (N,) int64 below n_buckets; all buckets get about as many codes."""
     return ((mixed(codes) >> np.uint64(32)) % np.uint64(n_buckets)).astype(np.int64)
 
 
 def _may_be_among(asked: NDArray[np.int64], known: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether each code may be a known one: a few of the others pass too (Bloom 1970, with a single hash)."""
+    """Whether each code may be among the known ones; a few others pass too.
+
+    A Bloom filter with a single hash. Source: Bloom, "Space/Time Trade-offs in Hash Coding with Allowable Errors", 1970.
+    """
     n_bits = max(16, min(27, len(known).bit_length() + 4))
     seen = np.zeros(2**n_bits, np.bool_)
     seen[mixed(known) >> np.uint64(64 - n_bits)] = True
@@ -95,10 +100,10 @@ def _summed(low: NDArray[np.int64], high: NDArray[np.int64], weight: NDArray[np.
     """Each pair once, with the number and the sum of its weights."""
     if not len(low):
         return CodePairs(low, high, low, low)
-    # Both rows and the weight are packed into one number: sorting numbers takes a tenth of sorting by several keys.
+    # Rows and weight are packed into one number, because sorting numbers takes a tenth of the time of sorting by several keys.
     row_bits, weight_bits = int(high.max()).bit_length(), int(weight.max()).bit_length()
     if 2 * row_bits + weight_bits > 63:
-        raise ValueError(f"rows up to {high.max()} are too many to pair at once; at most 2 ** 25 photos")
+        raise ValueError(f"rows up to {high.max()} are too many to pair at once; there may be at most 2 ** 25 photos")
     packed = np.sort((low << row_bits | high) << weight_bits | weight)
     pair = packed >> weight_bits
     starts = np.flatnonzero(np.r_[True, pair[1:] != pair[:-1]])

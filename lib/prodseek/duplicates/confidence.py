@@ -1,4 +1,4 @@
-"""How probable it is that two photos show the same: a calibrated logistic regression, trained by train_confidence.py."""
+"""The probability that two photos show the same: a calibrated logistic regression, trained by train_confidence.py."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _HASH_BITS = 256
 
 @dataclass(frozen=True)
 class ConfidenceModel:
-    """logit = weights . (features - mean) / scale + bias; confidence = 1 / (1 + exp(-(slope * logit + intercept))).
+    """The model: confidence = 1 / (1 + exp(-(slope * logit + intercept))), logit = weights . (features - mean) / scale + bias.
 
-    slope and intercept calibrate on photos that the weights were not fitted on (Platt, "Probabilistic Outputs for
-    Support Vector Machines", 1999). recipe: what it was trained on, and how.
+    slope and intercept were calibrated on photos that the weights were not fitted on. Source: Platt, "Probabilistic Outputs
+    for Support Vector Machines", 1999. recipe: how and on what it was trained.
     """
 
     features: tuple[str, ...]
@@ -47,14 +47,14 @@ class ConfidenceModel:
     recipe: dict[str, Any]
 
     def confidence(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
-        """features: (N, F) float64, in the order of FEATURES. Returns (N,), 0 to 1."""
+        """The confidences, (N,) float64, 0 to 1. features: (N, F) float64, in the order of FEATURES."""
         standard = (features - np.array(self.mean)) / np.array(self.scale)
         logit = self.slope * (standard @ np.array(self.weights) + self.bias) + self.intercept
         return np.asarray(0.5 * (1 + np.tanh(logit / 2)), np.float64)
 
 
 def feature_values(comparison: Comparison, pdq_hamming: int | None) -> list[float]:
-    """What the confidence of a comparison rests on, in the order of FEATURES."""
+    """The features of a comparison, in the order of FEATURES. pdq_hamming: bits of 256; None if not measured."""
     difference = comparison.difference
     return [
         math.log1p(comparison.n_matches),
@@ -70,12 +70,12 @@ def feature_values(comparison: Comparison, pdq_hamming: int | None) -> list[floa
 
 
 def confidence_of(comparison: Comparison, pdq_hamming: int | None) -> float:
-    """The shipped model's confidence, 0 to 1."""
+    """The confidence by the shipped model, 0 to 1. Arguments as for `feature_values`."""
     return float(_shipped_model().confidence(np.array([feature_values(comparison, pdq_hamming)]))[0])
 
 
 def model_from_json(text: str) -> ConfidenceModel:
-    """Raises ValueError when it is no model, or one that was trained on other features, or a list is too short or too long."""
+    """Read a model. Raises ValueError if the text is not a model of FEATURES, or a list in it has the wrong length."""
     model = TypeAdapter(ConfidenceModel).validate_json(text)
     for name in ("features", "mean", "scale", "weights"):
         n_values = len(getattr(model, name))
@@ -89,7 +89,7 @@ def model_from_json(text: str) -> ConfidenceModel:
 
 
 def model_json() -> str:
-    """The shipped model as it is stored."""
+    """The text of the shipped model."""
     return files("prodseek.duplicates").joinpath(MODEL_FILE).read_text(encoding="utf-8")
 
 

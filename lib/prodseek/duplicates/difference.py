@@ -1,4 +1,4 @@
-"""How two aligned photos differ: tone, blur, structure, colour, and where."""
+"""Measure how two aligned photos differ: tone, blur, structure, colour, and where."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _AVERAGED_PX = 4
 _SMOOTHING_PX = 0.7
 _EXTRA_BLURS_PX = (0.0, 0.7, 1.2, 1.8)
 _WINDOW_PX = 2.0
-# SSIM's C2, Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004.
+# The constant C2 of SSIM. Source: Wang et al., "Image quality assessment: from error visibility to structural similarity", 2004.
 _SSIM_C2 = (0.03 * 255) ** 2
-# Standard deviation of luminance within a window from which it holds structure, not only noise.
+# A window with a higher standard deviation of luminance holds structure, not only noise.
 _STRUCTURE = 5.0
-# By so much more it deviates where something was put on.
+# Where something was added, the standard deviation is higher by at least this.
 _ADDED_STRUCTURE = 3.0
-# A window is like its counterpart from this SSIM on; a pixel differs by more than this luminance.
+# A window matches its counterpart above this SSIM. A pixel differs if its luminance is off by more than this.
 _LIKE = 0.7
 _DIFFERS_BY = 24.0
 _BACKGROUND_DIFFERS_BY = 12.0
-# Share of the border that has the background's colour where the ground is plain.
+# On a plain ground at least this share of the border has the background's colour.
 _PLAIN_BORDER = 0.7
 _AROUND = np.ones((3, 3), np.uint8)
 _THICK = np.ones((7, 7), np.uint8)
@@ -37,23 +37,25 @@ LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 @dataclass(frozen=True)
 class Difference:
-    """What separates two photos laid over each other.
+    """The differences between two photos that are laid over each other.
 
     structural_similarity: mean SSIM (contrast and structure) over pixels with structure, after the tone fit.
-    matching_fraction: share of those pixels that are alike. matched_similarity: mean SSIM within the hull of the matched
-    local features, 0 where there are none. outside_similarity, outside_structure: mean SSIM outside differing_box, and
-    the share of the structure that lies there. mean_abs_difference: of luminance after the tone fit, 0 to 255.
-    differing_fraction: share of pixels whose luminance has no like within a pixel's distance. differing_thick: share
-    of those that are more than a few pixels from any like one: letters are thin. differing_box: x1 y1 x2 y2,
-    fractions, holds most of them; None where nothing differs. overlaid_side: 'a' or 'b', whichever has more edges in
-    that box. one_sided_fraction: share of pixels where one photo has structure and the other much less;
-    one_sided_on_ground: how much of that lies on plain ground, beside the object; None where a photo has no plain
-    ground. gain, offset: luminance of b = gain * a + offset. ciede2000: mean over the object,
-    outside differing_box, of what is left of the colour difference when details are averaged out; ciede2000_toned:
-    the same after the tone fit; background_ciede2000: between the borders' median colours. object_light_difference:
-    mean luminance difference over the object, details averaged out, no tone fit. chroma_a, chroma_b: 95th percentile
-    of CIELAB chroma. contrast: lesser standard deviation of luminance of the two. structured_fraction: share of pixels
-    with structure.
+    matching_fraction: share of those pixels that match. matched_similarity: mean SSIM within the hull of the matched local
+    features; 0 if there are none. outside_similarity: mean SSIM outside differing_box. outside_structure: share of the
+    structure outside differing_box.
+
+    mean_abs_difference: of luminance after the tone fit, 0 to 255. differing_fraction: share of pixels whose luminance has no
+    match within a pixel's distance. differing_thick: share of those that are more than a few pixels from a matching one
+    (letters are thin). differing_box: x1 y1 x2 y2 in fractions, around most differing pixels; None if nothing differs.
+    overlaid_side: 'a' or 'b', the photo with more edges in that box; None without a box. one_sided_fraction: share of pixels
+    where one photo has structure and the other has much less. one_sided_on_ground: share of those that are on plain ground
+    beside the object; None if a photo has no plain ground.
+
+    gain, offset: of the tone fit, luminance of b = gain * a + offset. ciede2000: mean colour difference over the object,
+    outside differing_box, with details averaged out. ciede2000_toned: the same after the tone fit. object_light_difference:
+    mean luminance difference over the object, with details averaged out, without a tone fit. background_ciede2000: between
+    the median colours of the borders. chroma_a, chroma_b: 95th percentile of CIELAB chroma. contrast: the lower standard
+    deviation of luminance of the two photos. structured_fraction: share of pixels with structure.
     """
 
     structural_similarity: float
@@ -86,9 +88,10 @@ def measure_difference(
     shared: NDArray[np.bool_],
     matched: NDArray[np.bool_],
 ) -> Difference:
-    """pixels_a, pixels_b: (H, W, 3) float32 RGB 0 to 255, laid over each other, at most COMPARED_SIDE_PX a side.
+    """Measure the differences of two photos that are laid over each other.
 
-    shared: (H, W), where both photos are; matched: (H, W), within the hull of the matched local features.
+    pixels_a, pixels_b: (H, W, 3) float32 RGB, 0 to 255, at most COMPARED_SIDE_PX on each side. shared: (H, W) bool, True where
+    both photos are. matched: (H, W) bool, True within the hull of the matched local features.
     """
     a, b = _equally_blurred(_blurred(pixels_a, _SMOOTHING_PX), _blurred(pixels_b, _SMOOTHING_PX))
     light_a, light_b = a @ LUMA, b @ LUMA
@@ -151,7 +154,7 @@ def _one_sided(deviation_a: NDArray[np.float32], deviation_b: NDArray[np.float32
 def _matched_similarity(
     light_a: NDArray[np.float32], light_b: NDArray[np.float32], matched: NDArray[np.bool_]
 ) -> float:
-    """Mean SSIM where the local features match, with a tone fit of its own: the surroundings may be others."""
+    """Mean SSIM where the local features match, with its own tone fit, because the surroundings may differ."""
     if not matched.any():
         return 0.0
     gain, offset = _tone_fit(light_a, light_b, matched)
@@ -169,7 +172,7 @@ def _blurred(pixels: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32
 
 
 def _equally_blurred(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Blur the sharper photo so that its edges, relative to its contrast, are as strong as the other's."""
+    """Blur the sharper photo until its edges, relative to its contrast, are as strong as those of the other."""
     light_a, light_b = a @ LUMA, b @ LUMA
     sharp_a, sharp_b = sharpness(light_a), sharpness(light_b)
     sharper, target = (light_a, sharp_b) if sharp_a >= sharp_b else (light_b, sharp_a)
@@ -181,7 +184,7 @@ def _equally_blurred(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[ND
 
 
 def sharpness(light: NDArray[np.float32]) -> float:
-    """Energy of second differences over that of first ones: falls with blur, not with tone."""
+    """Energy of the second differences divided by that of the first: it falls with blur, but not with tone. light: (H, W)."""
     first = float((np.diff(light, axis=0) ** 2).sum() + (np.diff(light, axis=1) ** 2).sum())
     second = float((np.diff(light, 2, axis=0) ** 2).sum() + (np.diff(light, 2, axis=1) ** 2).sum())
     return second / max(first, 1e-6)
@@ -190,7 +193,7 @@ def sharpness(light: NDArray[np.float32]) -> float:
 def _tone_fit(
     light_a: NDArray[np.float32], light_b: NDArray[np.float32], shared: NDArray[np.bool_]
 ) -> tuple[float, float]:
-    """Least squares b = gain * a + offset, thrice, each time without what fits worst (overlays)."""
+    """Least squares fit of b = gain * a + offset, three times, each time without the pixels that fit worst (overlays)."""
     kept = shared
     gain, offset = 1.0, 0.0
     if not shared.any():
@@ -208,7 +211,7 @@ def _tone_fit(
 def _ssim(
     a: NDArray[np.float32], b: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """SSIM without its luminance term in Gaussian windows, and the standard deviations of both photos there."""
+    """SSIM without its luminance term, in Gaussian windows, and the standard deviations of both photos in these windows."""
     mean_a, mean_b = _blurred(a, _WINDOW_PX), _blurred(b, _WINDOW_PX)
     variance_a = np.maximum(_blurred(a * a, _WINDOW_PX) - mean_a**2, 0)
     variance_b = np.maximum(_blurred(b * b, _WINDOW_PX) - mean_b**2, 0)
@@ -218,14 +221,14 @@ def _ssim(
 
 
 def _unmatched(light: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """By how much a pixel lies outside the range of the other photo's pixels next to it."""
+    """How far each pixel is outside the range of the nearest 3 x 3 pixels of the other photo."""
     low, high = cv2.erode(other, _AROUND), cv2.dilate(other, _AROUND)
     unmatched: NDArray[np.float32] = np.maximum(np.maximum(light - high, low - light), 0)
     return unmatched
 
 
 def _differing_box(differs: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """x1 y1 x2 y2 in pixels around what differs, a few strays left out and a margin added."""
+    """The box x1 y1 x2 y2, in pixels, around the differing pixels, without a few stray ones and with a margin."""
     if differs.sum() < 4:
         return None
     edges = []
@@ -256,7 +259,7 @@ def _overlaid_side(
 
 
 def _averaged(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Means over blocks of pixels: noise of compression goes, a shift of colour stays."""
+    """Means over blocks of pixels, which remove compression noise but keep a shift of colour."""
     height, width = (side // _AVERAGED_PX for side in pixels.shape[:2])
     blocks = pixels[: height * _AVERAGED_PX, : width * _AVERAGED_PX]
     averaged: NDArray[np.float32] = blocks.reshape(height, _AVERAGED_PX, width, _AVERAGED_PX, 3).mean(axis=(1, 3))
@@ -264,7 +267,7 @@ def _averaged(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _averaged_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Blocks that lie wholly within the mask."""
+    """The blocks that are completely inside the mask."""
     height, width = (side // _AVERAGED_PX for side in mask.shape)
     blocks = mask[: height * _AVERAGED_PX, : width * _AVERAGED_PX]
     return np.asarray(blocks.reshape(height, _AVERAGED_PX, width, _AVERAGED_PX).all(axis=(1, 3)), dtype=np.bool_)
@@ -294,7 +297,7 @@ def _background(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _object(pixels: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where a photo is unlike its background; everywhere, if hardly anything is."""
+    """Where a photo differs from its background; everywhere, if hardly anything differs."""
     mask = _unlike(pixels, background)
     return mask if mask.mean() > 0.01 else np.ones_like(mask)
 

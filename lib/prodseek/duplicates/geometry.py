@@ -1,4 +1,4 @@
-"""Where two photos show the same: matched local features, the transform that they agree on, and what both frames share."""
+"""Align two photos: match local features, find the transform that most agree on, and the part that both frames share."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from prodseek.duplicates.features import LocalFeatures, mirrored_descriptors
 from prodseek.duplicates.hashes import ORIENTATIONS, STEPS, Orientation
 
 Matrix = NDArray[np.float64]
-# Lowe's ratio of the distances to the nearest and the next descriptor.
+# Lowe's ratio test: distance to the nearest descriptor, divided by the distance to the next.
 _MAX_RATIO = 0.85
 _MAX_ERROR_PX = 3.0
 _MIN_MATCHES = 4
 _MAX_SCALE = 6.0
-# Frames whose corners meet within this share of the side are taken for the same frame.
+# Frames whose corners coincide within this share of a side count as the same frame.
 _SAME_FRAME = 0.02
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """How photo a is laid over photo b. matrix: (2, 3), pixel of a -> pixel of b, centres at whole numbers.
+    """How photo a is laid over photo b. matrix: (2, 3), pixels of a -> pixels of b, pixel centres at whole numbers.
 
-    matched_px: (N, 2) points of b whose matches agree with the matrix, N the number of verified matches; n_tried: of
-    all matches.
+    matched_px: (N, 2) float32, points of b whose matches agree with the matrix; N is the number of verified matches.
+    n_tried: number of all matches.
     """
 
     matrix: Matrix
@@ -35,10 +35,10 @@ class Alignment:
 
 
 def align(a: LocalFeatures, b: LocalFeatures) -> Alignment | None:
-    """The similarity transform, mirroring included, that most matches of local features agree on; None without one.
+    """The similarity transform, with or without mirroring, that most matches of local features agree on; None if none.
 
-    Source: Lowe, "Distinctive Image Features from Scale-Invariant Keypoints", 2004, section 7; Fischler and Bolles,
-    "Random Sample Consensus", 1981.
+    Sources: Lowe, "Distinctive Image Features from Scale-Invariant Keypoints", 2004, section 7; Fischler and Bolles, "Random
+    Sample Consensus", 1981.
     """
     if min(len(a.points_px), len(b.points_px)) < _MIN_MATCHES:
         return None
@@ -53,7 +53,7 @@ def align(a: LocalFeatures, b: LocalFeatures) -> Alignment | None:
 
 
 def whole_frame(orientation: Orientation, size_a: tuple[int, int], size_b: tuple[int, int]) -> Matrix:
-    """Lays all of a, turned, over all of b. Sizes: (width, height)."""
+    """The (2, 3) matrix that lays the whole of a, turned, over the whole of b. Sizes: (width, height) in pixels."""
     transposed, mirrored, flipped = STEPS[orientation]
     turned = size_a[::-1] if transposed else size_a
     linear = np.array([[0.0, 1.0], [1.0, 0.0]]) if transposed else np.eye(2)
@@ -65,20 +65,20 @@ def whole_frame(orientation: Orientation, size_a: tuple[int, int], size_b: tuple
 
 
 def nearest_orientation(matrix: Matrix) -> Orientation:
-    """Which of the eight ways of turning a is nearest to the matrix."""
+    """The orientation of a, of the eight, that is nearest to the matrix."""
     linear = matrix[:, :2] / np.linalg.norm(matrix[:, :2])
     return max(ORIENTATIONS, key=lambda o: float((whole_frame(o, (1, 1), (1, 1))[:, :2] * linear).sum()))
 
 
 def same_frame(matrix: Matrix, size_a: tuple[int, int], size_b: tuple[int, int]) -> Matrix:
-    """The whole frames laid over each other where the matrix nearly says so, else the matrix."""
+    """The matrix that lays the whole frames over each other if the given matrix almost does so, else the given matrix."""
     whole = whole_frame(nearest_orientation(matrix), size_a, size_b)
     apart = np.abs(transformed(matrix, corners(size_a)) - transformed(whole, corners(size_a)))
     return whole if (apart <= _SAME_FRAME * max(size_b)).all() else matrix
 
 
 def shared_polygon(matrix: Matrix, size_a: tuple[int, int], size_b: tuple[int, int]) -> NDArray[np.float32]:
-    """(N, 2) corners, in pixels of b, of the part that both frames hold; empty where there is none."""
+    """The corners of the part that both frames share, (N, 2) float32 in pixels of b; empty if there is none."""
     frame_a = transformed(matrix, corners(size_a)).astype(np.float32)
     area, polygon = cv2.intersectConvexConvex(cv2.convexHull(frame_a), corners(size_b).astype(np.float32))
     if not area or polygon is None:
@@ -87,13 +87,13 @@ def shared_polygon(matrix: Matrix, size_a: tuple[int, int], size_b: tuple[int, i
 
 
 def corners(size: tuple[int, int]) -> NDArray[np.float64]:
-    """(4, 2): the outer corners of a frame of (width, height) pixels."""
+    """The outer corners of a frame of (width, height) pixels, (4, 2)."""
     x, y = size[0] - 0.5, size[1] - 0.5
     return np.array([[-0.5, -0.5], [x, -0.5], [x, y], [-0.5, y]])
 
 
 def transformed(matrix: Matrix, points: NDArray[np.floating]) -> NDArray[np.float64]:
-    """points: (N, 2)."""
+    """Apply a matrix to points, (N, 2)."""
     return points @ matrix[:, :2].T + matrix[:, 2]
 
 
@@ -112,7 +112,7 @@ def _consensus(
     best = cosine[rows, nearest]
     mutual = cosine.argmax(axis=0)[nearest] == rows
     cosine[rows, nearest] = -1.0
-    # Distances of unit vectors: 2 - 2 cos is their square.
+    # The squared distance of two unit vectors is 2 - 2 cos.
     distinct = 1 - best < _MAX_RATIO**2 * (1 - cosine.max(axis=1))
     kept = mutual & distinct
     if kept.sum() < _MIN_MATCHES:

@@ -1,4 +1,4 @@
-"""Groups of copies that cannot chain: every member was verified against the one that represents it."""
+"""Groups of copies that cannot form chains, because each member was verified against the group's representative."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ RULE = ("resolution", "no_overlay", "least_compressed", "oldest")
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo to be grouped. key: unique, what ties are broken by. Sizes after EXIF orientation. age: text that sorts by
-    time, empty where it is not known.
+    """A photo to be grouped. key: unique; breaks ties. Sizes after EXIF orientation.
+
+    age: since when the photo exists, as text that sorts by time; empty if not known.
     """
 
     key: str
@@ -29,7 +30,7 @@ class Photo:
 
 @dataclass(frozen=True)
 class VerifiedPair:
-    """Two photos with a verdict. similarity: 0 to 1. overlaid_key: the one that bears an overlay, if any."""
+    """Two photos with a verdict. similarity: 0 to 1. overlaid_key: the photo with an overlay, if one has it."""
 
     key_a: str
     key_b: str
@@ -52,13 +53,15 @@ class GroupRow:
 def group_duplicates(
     photos: Sequence[Photo], pairs: Iterable[VerifiedPair], rule: Sequence[str] = RULE
 ) -> list[GroupRow]:
-    """Groups of two photos or more, sorted by group_id, representative first, then by key.
+    """Form groups of at least two photos, sorted by group_id, the representative first, then by key.
 
-    Only pairs with a verdict in MERGING count. The best original that is not yet in a group takes all photos, not
-    yet in a group, that were verified against it; then the next best: so no group holds two photos only because of
-    a third between them. Best: by the rule's criteria (resolution: more pixels; no_overlay; least_compressed: more bytes
-    a pixel; oldest: those of unknown age last), one after the other, then by key. Photos of equal bytes are one photo
-    here. ValueError if a pair names a photo that is not given, or keys repeat.
+    Only pairs with a verdict in MERGING count. The best original that is in no group yet forms a group with all photos that
+    were verified against it and are in no group yet. Then the next best original follows. So two photos are never in one
+    group only because of a third between them. Photos with equal bytes count as one photo.
+
+    rule: the criteria for the best original, one after another; ties by key. resolution: more pixels; no_overlay;
+    least_compressed: more bytes for each pixel; oldest: unknown age last. Raises ValueError if a pair names a photo that is
+    not given, or if keys repeat.
     """
     by_key = {photo.key: photo for photo in photos}
     if len(by_key) != len(photos):
@@ -92,9 +95,9 @@ def group_duplicates(
 def missing_pairs(
     photos: Sequence[Photo], pairs: Sequence[VerifiedPair], rule: Sequence[str] = RULE
 ) -> list[tuple[str, str]]:
-    """Pairs (key, key of a representative) that were never judged but would join groups linked through a third photo.
+    """Pairs (key, key of a representative) that were never judged, but would join groups that a third photo links.
 
-    For a second pass: verify these, add them to the pairs, and group again. Sorted; linear in the number of pairs.
+    They are for a second pass: verify them, add them to the pairs, and group again. Sorted; linear in the number of pairs.
     """
     rows = group_duplicates(photos, pairs, rule)
     by_key = {photo.key: photo for photo in photos}

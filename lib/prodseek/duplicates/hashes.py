@@ -14,16 +14,15 @@ from numpy.typing import NDArray
 
 HASH_BITS = 256
 _HEX_HASH = re.compile(r"[0-9a-fA-F]{64}")
-# PDQ's authors call up to 31 of 256 bits the same image ("The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-
-# Hashing Algorithm", Facebook 2019); pairs are verified by their pixels afterwards, so candidates may lie farther
-# apart.
+# The authors of PDQ treat up to 31 of 256 bits as the same image ("The TMK+PDQF Video-Hashing Algorithm and the PDQ
+# Image-Hashing Algorithm", Facebook, 2019). Candidates may be farther apart, because their pixels are compared afterwards.
 MAX_HAMMING = 60
-# Above this many hashes a multi-index table beats comparing all with all.
+# Above this many hashes a multi-index hash table is faster than comparing all with all.
 _COMPARE_ALL_BELOW = 200_000
 _TABLE_BITS = 16
 _MAX_FLIPPED_BITS = 1
 _BLOCK_ROWS = 1024
-# Of photos with one and the same hash, and of near ones, each is paired with this many: output stays linear.
+# Maximum partners of a photo among photos with the same or a near hash, so that the output stays linear.
 _MAX_PARTNERS = 24
 
 
@@ -41,7 +40,7 @@ class Orientation(StrEnum):
 
 
 ORIENTATIONS = tuple(Orientation)
-# Where pdqhash.compute_dihedral puts them.
+# The places of ORIENTATIONS in the result of pdqhash.compute_dihedral.
 _PDQHASH_ORDER = (0, 1, 2, 3, 5, 4, 6, 7)
 # Each orientation as (transpose first, then mirror, then flip).
 STEPS = {
@@ -59,8 +58,8 @@ STEPS = {
 class PdqPairs(NamedTuple):
     """Pairs of rows, row_a < row_b, sorted.
 
-    row_a, row_b: (P,) int64. orientation: (P,) int8, index into ORIENTATIONS, turns a into b. hamming: (P,) int32,
-    bits of 256.
+    row_a, row_b: (P,) int64. orientation: (P,) int8, index into ORIENTATIONS, how a is turned to look like b. hamming: (P,)
+    int32, bits of 256.
     """
 
     row_a: NDArray[np.int64]
@@ -70,7 +69,7 @@ class PdqPairs(NamedTuple):
 
 
 def turn(pixels: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
-    """pixels: (H, W, ...). The photo turned; a contiguous copy."""
+    """Turn a photo; returns a contiguous copy. pixels: (H, W, ...)."""
     transposed, mirrored, flipped = STEPS[orientation]
     if transposed:
         pixels = pixels.swapaxes(0, 1)
@@ -78,7 +77,7 @@ def turn(pixels: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
 
 
 def pdq_dihedral(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Hashes of a photo turned in all eight ways, from its pixels.
+    """The hashes of a photo in all eight orientations, from its pixels.
 
     pixels: (H, W, 3) uint8 RGB. Returns (8, 32) uint8, in the order of ORIENTATIONS.
     """
@@ -87,11 +86,11 @@ def pdq_dihedral(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def dihedral_hashes(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Hashes of the turned photos from the hashes of the photos alone.
+    """The hashes of photos in all eight orientations, from their hashes alone.
 
-    hashes: (N, 32) uint8. Returns (N, 8, 32) in the order of ORIENTATIONS. A PDQ bit says whether a DCT coefficient
-    lies above the median; turning a photo swaps coefficients or changes their sign, and the median lies near 0: so
-    bits swap or flip. About 7 bits in 256 differ from the hash of the turned pixels.
+    hashes: (N, 32) uint8. Returns (N, 8, 32) uint8, in the order of ORIENTATIONS. A PDQ bit says whether a DCT coefficient is
+    above the median. Turning a photo swaps coefficients or changes their sign, and the median is near 0, so bits swap or
+    flip. About 7 of 256 bits differ from the hash of the turned pixels.
     """
     bits = np.unpackbits(np.asarray(hashes, dtype=np.uint8), axis=1).reshape(-1, 16, 16)
     odd = np.arange(16) % 2 == 1
@@ -104,7 +103,7 @@ def dihedral_hashes(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def hashes_from_hex(hex_hashes: Sequence[str]) -> NDArray[np.uint8]:
-    """Hashes of 64 hex digits each as (N, 32) uint8. ValueError names the first that is not one."""
+    """Parse hashes of 64 hex digits into (N, 32) uint8. Raises ValueError that names the first one that is not a hash."""
     packed = np.empty((len(hex_hashes), HASH_BITS // 8), dtype=np.uint8)
     for row, text in enumerate(hex_hashes):
         if not _HEX_HASH.fullmatch(text):
@@ -114,24 +113,24 @@ def hashes_from_hex(hex_hashes: Sequence[str]) -> NDArray[np.uint8]:
 
 
 def hamming(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Number of differing bits. a, b: (..., 32) uint8, broadcast against each other."""
+    """The number of differing bits, (...) int32. a, b: (..., 32) uint8, broadcast against each other."""
     differing: NDArray[np.int32] = np.bitwise_count(np.bitwise_xor(a, b)).sum(axis=-1, dtype=np.int32)
     return differing
 
 
 def best_orientation(hash_a: NDArray[np.uint8], hash_b: NDArray[np.uint8]) -> tuple[Orientation, int]:
-    """How a is best turned to look like b, and the bits that then still differ. Each (32,) uint8."""
+    """How a is best turned to look like b, and how many bits then still differ. hash_a, hash_b: (32,) uint8."""
     distances = hamming(dihedral_hashes(hash_a[None, :])[0], hash_b[None, :])
     best = int(distances.argmin())
     return ORIENTATIONS[best], int(distances[best])
 
 
 def pdq_pairs(hashes: NDArray[np.uint8], max_hamming: int = MAX_HAMMING) -> PdqPairs:
-    """Pairs of photos whose hashes, one of them turned in any of eight ways, differ in at most max_hamming bits.
+    """Pairs of photos whose hashes differ in at most max_hamming bits, one of them in any of the eight orientations.
 
-    hashes: (N, 32) uint8, one row a photo. Exact for up to 200,000 distinct hashes; above, pairs more than 31 bits
-    apart may be missed. Each photo has at most some dozens of partners (nearest first, then by row), and of photos
-    with equal hashes all are paired with the first ones: the output is linear in N.
+    hashes: (N, 32) uint8, one row for each photo. Exact for up to 200,000 distinct hashes; above that, pairs more than 31 bits
+    apart may be missed. Each photo has at most a few dozen partners (the nearest first, then by row). Photos with equal
+    hashes are all paired with the first of them. So the output is linear in N.
     """
     hashes = np.ascontiguousarray(hashes, dtype=np.uint8)
     empty = np.zeros(0, dtype=np.int64)
@@ -160,13 +159,13 @@ def _in_row_order(row_a: int, row_b: int, slot: int, bits: int) -> tuple[int, in
 
 
 def _partners(left: list[int], right: list[int]) -> set[tuple[int, int]]:
-    """Every member of one with the first few of the other, not all with all."""
+    """Pairs of each member of one group with the first few of the other, instead of all with all."""
     few = max(1, _MAX_PARTNERS // 8)
     return {(i, j) for i in left for j in right[:few]} | {(i, j) for i in left[:few] for j in right}
 
 
 def _distinct(hashes: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
-    """Distinct hashes in the order of their first rows, and which of them each row has."""
+    """The distinct hashes in the order of their first rows, and for each row the number of its hash."""
     as_bytes = hashes.view(np.dtype((np.void, hashes.shape[1]))).ravel()
     _, first, which = np.unique(as_bytes, return_index=True, return_inverse=True)
     order = np.argsort(first)
@@ -190,7 +189,7 @@ def _distinct_pairs(
         block = dihedral_hashes(hashes[start : start + _BLOCK_ROWS])
         parts = []
         for slot in range(len(ORIENTATIONS)):
-            # faiss finds what is strictly nearer than the radius.
+            # faiss finds hashes that are strictly nearer than the radius.
             limits, distance, row = index.range_search(np.ascontiguousarray(block[:, slot]), max_hamming + 1)
             query = start + np.repeat(np.arange(len(block)), np.diff(limits.astype(np.int64)))
             parts.append(np.stack([query, row, np.full(len(row), slot), distance.astype(np.int64)]))
@@ -212,7 +211,7 @@ def _distinct_pairs(
 
 
 def _nearest_partners(table: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of (query, row, slot, distance) columns the best slot of each pair, then each query's nearest partners."""
+    """Keep the best slot of each pair, then the nearest partners of each query. Rows of table: query, row, slot, distance."""
     table = table[:, np.lexsort((table[2], table[3], table[1], table[0]))]
     first = np.ones(table.shape[1], dtype=bool)
     first[1:] = (np.diff(table[0]) != 0) | (np.diff(table[1]) != 0)
@@ -227,7 +226,7 @@ def _binary_index(hashes: NDArray[np.uint8], max_hamming: int) -> Any:
         index: Any = faiss.IndexBinaryFlat(HASH_BITS)
     else:
         index = faiss.IndexBinaryMultiHash(HASH_BITS, HASH_BITS // _TABLE_BITS, _TABLE_BITS)
-        # Pigeonhole: of 16 parts, one has at most max_hamming / 16 differing bits.
+        # Pigeonhole principle: of 16 parts at least one has at most max_hamming / 16 differing bits.
         index.nflip = min(_MAX_FLIPPED_BITS, max_hamming // _TABLE_BITS)
     index.add(hashes)
     return index

@@ -1,9 +1,9 @@
 """Train the confidence: python -m prodseek.duplicates.train_confidence FOLDER
 
-FOLDER holds photos that all show different things. The development half of them, by their bytes, is used: each photo is
-altered as ALTERATIONS has it, in one way or in two, and pairs are made as a night makes them: by codes, and by hash. A
-pair is one of copies when it was made from one photo. Half of these photos fit the weights, the others calibrate. The
-model goes to confidence.json beside this file.
+FOLDER holds photos that all show different things. Only the development half of them is used, chosen by their bytes. Each
+photo is altered in one or two of the ways in ALTERATIONS, and pairs are found as in a night: by codes and by hash. Two photos
+are copies if they were made from the same photo. Half of the photos fit the weights, the other half calibrates. The model is
+written to confidence.json beside this file.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from prodseek.photos.hashes import pdq_hash
 SEED = 0
 N_COPIES = 3  # of each photo
 N_PARTNERS = 4  # of each photo, by codes
-SAME_BADGE = 0.1  # share of the photos of which one copy bears one and the same badge
+SAME_BADGE = 0.1  # share of the photos that also get a copy with a badge, the same on all of them
 TWICE_ALTERED = 0.3
 SCENES = 0.1
 MAX_PDQ_HAMMING = 60
@@ -43,7 +43,7 @@ MAX_PDQ_HAMMING = 60
 
 @dataclass(frozen=True)
 class _Made:
-    """A photo or a copy of it. source, scene: rows of the photos it shows; scene None where it shows no other."""
+    """A photo or a copy of it. source: row of the photo that it shows. scene: row of the photo around it, or None."""
 
     data: bytes
     source: int
@@ -51,7 +51,7 @@ class _Made:
 
 
 def is_development(data: bytes) -> bool:
-    """Whether a photo may be trained and tuned on, by its bytes; the others are held out."""
+    """Whether a photo may be used for training and tuning, decided by its bytes; the others are held out."""
     return bool(hashlib.sha256(data).digest()[0] & 1 << 4)
 
 
@@ -98,9 +98,10 @@ def main() -> None:
 
 
 def expected_calibration_error(confidence: NDArray[np.float64], is_true: NDArray[np.bool_], n_bins: int = 10) -> float:
-    """Mean over bins of equal width, weighted by their pairs, of |share that is true - mean confidence|.
+    """The mean of |share of true pairs - mean confidence| over bins of equal width, weighted by the pairs in a bin.
 
-    Source: Guo et al., "On Calibration of Modern Neural Networks", 2017, equation 3.
+    confidence: (P,) float64. is_true: (P,) bool. Source: Guo et al., "On Calibration of Modern Neural Networks", 2017,
+    equation 3.
     """
     bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
     gaps = [
@@ -110,7 +111,7 @@ def expected_calibration_error(confidence: NDArray[np.float64], is_true: NDArray
 
 
 def _pairs(photos: Sequence[bytes]) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-    """(P, F) features, and whether a pair is one of copies, and whether it is for calibration."""
+    """Pairs: features (P, F), whether a pair is of copies (P,), and whether it is for calibration (P,)."""
     made = _made(photos)
     pixels = [decode_image(one.data).pixels for one in made]
     hashes = hashes_from_hex([pdq_hash(values)[0] for values in pixels])
@@ -124,7 +125,7 @@ def _pairs(photos: Sequence[bytes]) -> tuple[NDArray[np.float64], NDArray[np.boo
         if (not same and shown[0] & shown[1]) or made[a].source % 2 != made[b].source % 2:
             continue
         orientation, hamming = best_orientation(hashes[a], hashes[b])
-        # A night does not measure pairs of few matches; here they are the ones to tell copies from.
+        # A night does not measure pairs with few matches, but the model must learn to tell them from copies.
         found = align(views[a].features, views[b].features)
         comparison = measure_aligned(views[a], views[b], found, orientation if hamming <= MAX_PDQ_HAMMING else None)
         if comparison is not None:

@@ -1,4 +1,4 @@
-"""What kind of copy one photo is of another, by what the two laid over each other show."""
+"""Verdicts: what kind of copy one photo is of another, judged from the two photos laid over each other."""
 
 from __future__ import annotations
 
@@ -32,39 +32,39 @@ class Verdict(StrEnum):
     SAME_OBJECT = "same_object"
 
 
-# The rest are variants or other photos: reported, never merged.
+# Verdicts of copies. The other three are variants or other photos, which are reported but never merged.
 MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.EMBEDDED, Verdict.SAME_OBJECT}
 
-# Raise it when two photos may be judged otherwise than before, here or in the modules that measure them: verdicts that were
-# kept of earlier nights are then passed anew. The confidence model is told apart by what it holds.
+# Raise it when two photos may get another verdict than before, because of a change here or in the modules that measure them.
+# Cached verdicts of earlier nights are then computed again. The confidence model is recognised by its content.
 VERDICTS_VERSION = 1
 
-# The bounds below were chosen on the sample catalogue and on the development half of the photos that
-# tests/bench/bench_copy_detection.py measures with.
-# Less contrast, or structure on less of the photo, proves nothing.
+# The thresholds below were chosen on the sample catalogue, and on the development half of the photos of
+# tests/bench/bench_copy_detection.py.
+# With less contrast, or with structure on less of the photo, nothing can be proved.
 _LEAST_CONTRAST = 4.0
 _LEAST_STRUCTURED_FRACTION = 0.02
 _GAIN_RANGE = (0.3, 3.3)
-# Copies have a structural similarity of .92 and more, other photos of at most .70.
+# Copies have a structural similarity of at least .92, other photos of at most .70.
 _COPY_SIMILARITY = 0.90
 _COPY_MATCHING = 0.90
-# A copy holds nearly all of the other, or lies in it; photos that overlap no more than this would chain.
+# Minimum share of a copy that both photos show: of one photo or the other. Photos that overlap less would form chains.
 _COPY_SHARED = 0.8
-# Compression and resizing leave hardly a pixel without its like; other handles on the same cupboard do.
+# After compression and resizing almost every pixel still has a match; with other handles on the same cupboard it does not.
 _COPY_DIFFERING = 0.0006
-# From here on one photo lies in the other: a crop does, another shot from nearly the same place does not.
+# From this share on, one photo is inside the other: true for a crop, but not for another shot from nearly the same place.
 _NESTED = 0.98
-# What surrounds a shared part bleeds into its edges, and the transform is not quite exact.
+# More tolerant, because the surroundings bleed into the edges of a shared part, and the transform is not quite exact.
 _PART_SIMILARITY = 0.80
 _PART_MATCHING = 0.75
 _PART_DIFFERING = 0.03
-# Compression adds structure to a thousandth of a photo at most.
+# Compression adds structure to at most a thousandth of a photo.
 _OVERLAID_ONE_SIDED_FRACTION = 0.0015
 _OVERLAID_OUTSIDE_SIMILARITY = 0.95
 _OVERLAID_OUTSIDE_STRUCTURE = 0.6
 _BADGE_AREA = 0.12
 _BADGE_CORNER = 0.3
-# Letters are thin, cover little, and leave most of the photo as it was. Where the ground is plain they run onto it;
+# Letters are thin, cover little, and leave most of the photo unchanged. On a plain ground they extend beyond the object, but
 # other handles on the same cupboard do not.
 _LETTERS_THICK = 0.1
 _LETTERS_FRACTION = 0.12
@@ -73,12 +73,12 @@ _LETTERS_ON_GROUND = 0.1
 _LETTERS_SIMILARITY = 0.7
 _LETTERS_MATCHES = 12
 _LETTERS_MATCH_SHARE = 0.8
-# CIEDE2000, averaged over the object: above it, the thing itself has another colour.
+# CIEDE2000, averaged over the object: above this the object has another colour.
 _OTHER_COLOUR = 6.0
 _SAME_BACKGROUND = 2.0
-# Where the ground stays the same, from here on the thing itself is lighter or darker.
+# If the background stays the same, above this the object itself is lighter or darker.
 _OTHER_LIGHT = 11.0
-# From here on no lighting explains the colour; light and dark may then be distributed otherwise, too.
+# Above this no lighting can explain the colour, so the distribution of light and dark may differ too.
 _CLEARLY_OTHER_COLOUR = 10.0
 _VARIANT_SIMILARITY = 0.65
 _GREY_CHROMA = 5.0
@@ -88,12 +88,12 @@ _TONED_OFFSET = 12.0
 _TONED_SHARPER = 0.6
 _SAME_SIZE = 0.02
 _PLAIN_SURROUNDING = 6.0
-# The step at the edge of what was pasted, over the steps beside it; a crop's edge is no step in the larger photo.
+# The step at the edge of a pasted part, divided by the steps beside it. The edge of a crop is no step in the larger photo.
 _SEAM = 1.5
-# What only the object shares: so alike where the verified matches lie.
+# Photos that share only an object: minimum similarity where the verified matches are.
 _OBJECT_SIMILARITY = 0.8
 _OBJECT_MATCH_AREA = 0.02
-# An object in a scene: its whole photo would fill less than this of the scene.
+# An object in a scene: its whole photo fills less than this share of the scene.
 _SCENE_SHARE = 0.5
 _SAME_OBJECT_MATCHES = 16
 _SAME_OBJECT_MATCH_SHARE = 0.5
@@ -102,7 +102,7 @@ _SAME_OBJECT_MATCH_AREA = 0.1
 
 @dataclass(frozen=True)
 class PhotoFacts:
-    """What is known of a photo without looking at it. Sizes after EXIF orientation."""
+    """What is known about a photo without decoding it. Sizes after EXIF orientation."""
 
     image_id: str
     pixel_hash: str
@@ -113,10 +113,10 @@ class PhotoFacts:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a verdict rests on; None where it was not measured.
+    """The measurements that a verdict is based on; None if not measured.
 
-    pdq_hamming: bits of 256, in the best of eight orientations. comparison: None where equal hashes made one needless,
-    or where nothing says that the two show the same. verification_ms: what the comparison took.
+    pdq_hamming: bits of 256, in the best of eight orientations. comparison: None if equal hashes made it unnecessary, or if
+    nothing suggests that the two photos show the same. verification_ms: time of the comparison, milliseconds.
     """
 
     pdq_hamming: int | None = None
@@ -132,7 +132,7 @@ class Evidence:
         return self.comparison.box_b if self.comparison else WHOLE
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values by the names that they have in `near_duplicates.evidence`, and more."""
+        """Plain values by their names in `near_duplicates.evidence`, and some more."""
         values: dict[str, Any] = {
             "pdq_hamming": self.pdq_hamming,
             "orientation": Orientation.IDENTITY.value,
@@ -147,23 +147,23 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judgement:
-    """confidence: 0 to 1, how probable it is that one photo shows what the other shows."""
+    """A verdict. confidence: calibrated probability that the two photos show the same, 0 to 1."""
 
     verdict: Verdict
     confidence: float
 
 
 def verdicts_recipe(max_pdq_hamming: int) -> str:
-    """16 hex digits that change whenever two photos might be judged otherwise.
+    """16 hex digits that change whenever two photos might get another verdict.
 
-    max_pdq_hamming: bits in which the hashes of two photos may differ and still say how one was turned.
+    max_pdq_hamming: how many bits of two hashes may differ for them to tell how one photo was turned.
     """
     settings = (VERDICTS_VERSION, features_recipe(), model_json(), max_pdq_hamming)
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 
 def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judgement | None:
-    """The verdict on two photos, or None if they show nothing that is the same."""
+    """The verdict on two photos; None if they share nothing."""
     if facts_a.image_id == facts_b.image_id:
         return Judgement(Verdict.IDENTICAL_BYTES, 1.0)
     if facts_a.pixel_hash == facts_b.pixel_hash:
@@ -207,7 +207,7 @@ def _is_copy(comparison: Comparison) -> bool:
 
 
 def _shares_part(comparison: Comparison) -> bool:
-    """Whether either shows more than the other. The boxes of a tilted frame are whole, what they hold is not."""
+    """Whether one photo shows more than the other. The boxes of a tilted frame are whole, but their content is not."""
     whole = comparison.box_a == comparison.box_b == WHOLE and min(comparison.area_a, comparison.area_b) >= _NESTED
     return not whole
 
@@ -247,7 +247,7 @@ def _is_toned(comparison: Comparison) -> bool:
 
 
 def _has_badge(difference: Difference) -> bool:
-    """Something lies in a corner of one of two otherwise equal photos."""
+    """Whether one of two otherwise equal photos has a badge in a corner."""
     box = difference.differing_box
     if box is None:
         return False
@@ -261,7 +261,7 @@ def _has_badge(difference: Difference) -> bool:
 
 
 def _has_letters(comparison: Comparison) -> bool:
-    """Thin strokes run across one of two otherwise equal photos. Not another product in the same room."""
+    """Whether thin strokes cross one of two otherwise equal photos. Another product in the same room does not count."""
     difference = comparison.difference
     on_ground, box = difference.one_sided_on_ground, difference.differing_box
     area = 1.0 if box is None else (box[2] - box[0]) * (box[3] - box[1])
@@ -288,7 +288,7 @@ def _is_variant(comparison: Comparison) -> bool:
 
 
 def _is_recoloured(difference: Difference) -> bool:
-    """The thing has another colour. A change of tone moves the background too; a product's other colour does not."""
+    """Whether the object has another colour. A change of tone also changes the background; another product colour does not."""
     if _is_greyed(difference):
         return False
     if difference.ciede2000_toned > _OTHER_COLOUR:
@@ -297,7 +297,7 @@ def _is_recoloured(difference: Difference) -> bool:
 
 
 def _is_greyed(difference: Difference) -> bool:
-    """One photo is the other without its colours: grey all over, and just as light."""
+    """Whether one photo is the other without its colours: all grey, and just as light."""
     chromas = sorted((difference.chroma_a, difference.chroma_b))
     return (
         chromas[0] < _GREY_CHROMA
@@ -307,7 +307,7 @@ def _is_greyed(difference: Difference) -> bool:
 
 
 def _shared_object(comparison: Comparison) -> Verdict | None:
-    """The frames are unlike, but something in them is the same."""
+    """The verdict if the frames differ but something in them is the same; else None."""
     difference = comparison.difference
     if (
         comparison.n_matches < LEAST_MATCHES

@@ -1,4 +1,4 @@
-"""Two photos laid over each other: which part they share, and how that part differs."""
+"""Verify a pair: lay two photos over each other, find the part that both show, and measure how that part differs."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from prodseek.duplicates.geometry import (
 from prodseek.duplicates.hashes import Orientation
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
-# Where the hashes are unlike, fewer verified matches never made a verdict: chance agrees on as many.
+# If the hashes differ, fewer verified matches never led to a verdict, because chance matches agree as often.
 LEAST_MATCHES = 8
-# Photos that share less than this part of either frame share nothing that can be judged.
+# If photos share less than this part of one of the frames, nothing can be judged.
 _LEAST_SHARED = 0.02
-# So alike, no other way of laying them over each other is looked for.
+# From this similarity on, no other way to lay the photos over each other is tried.
 _SURE_SIMILARITY = 0.9
-# A seam is looked for this near to the shared part's edge, and compared with what is this far from it.
+# A seam is searched this near to the edge of the shared part, and compared with steps up to this far from it.
 _SEAM_NEAR_PX, _SEAM_FAR_PX = 2, 8
-# The photo's own edge, blurred by resizing, reaches this far into what surrounds it.
+# The edge of a pasted photo, blurred by resizing, reaches this far into its surroundings.
 _BLEED_PX = 3
 _BLEED_COMPARED_PX = 2
 
 
 @dataclass(frozen=True)
 class View:
-    """What a comparison needs of a photo. pixels: (H, W, 3) uint8 RGB, at most WORKING_SIDE_PX a side."""
+    """The parts of a photo that a comparison needs. pixels: (H, W, 3) uint8 RGB, at most WORKING_SIDE_PX on each side."""
 
     pixels: NDArray[np.uint8]
     features: LocalFeatures
@@ -55,12 +55,13 @@ class View:
 class Comparison:
     """What two photos share.
 
-    orientation: how a was turned. matrix: (2, 3), x y of a -> x y of b, each as fractions of its photo's sides. box_a,
-    box_b: x1 y1 x2 y2 round the shared part, as fractions of each photo as it is (not turned). area_a, area_b: of the
-    shared part, likewise. n_matches: verified local matches; match_share: of all that were tried; match_area: of their
-    hull, as a fraction of the shared part. surrounding_contrast: standard deviation of luminance round the shared part
-    in the photo that shows more, 0 where both show the same; seam: the step of colour across the edge of the shared
-    part over those beside it, 1 where the picture goes on. difference: of the shared part.
+    orientation: how a was turned. matrix: six values of a (2, 3) matrix, x y of a -> x y of b, each in fractions of its
+    photo's sides. box_a, box_b: x1 y1 x2 y2 around the shared part, in fractions of each photo (not turned). area_a, area_b:
+    area of the shared part, as a fraction of each photo. n_matches: number of verified local matches. match_share: verified
+    matches as a share of all tried ones. match_area: area of their hull, as a fraction of the shared part.
+    surrounding_contrast: standard deviation of luminance around the shared part, in the photo that shows more; 0 if both
+    show the same. seam: step of colour across the edge of the shared part, divided by the steps beside it; 1 if the picture
+    goes on. sharper: logarithm of b's sharpness divided by a's; 0 if they share only a part. difference: of the shared part.
     """
 
     orientation: Orientation
@@ -79,7 +80,7 @@ class Comparison:
 
 
 def at_working_size(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """pixels: (H, W, 3) uint8 RGB of any size; returned with at most WORKING_SIDE_PX a side."""
+    """Shrink a photo to at most WORKING_SIDE_PX on each side. pixels: (H, W, 3) uint8 RGB of any size."""
     scale = WORKING_SIDE_PX / max(pixels.shape[:2])
     if scale >= 1:
         return pixels
@@ -88,27 +89,27 @@ def at_working_size(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def view(pixels: NDArray[np.uint8]) -> View:
-    """pixels: (H, W, 3) uint8 RGB of any size."""
+    """The view of a photo, with its local features. pixels: (H, W, 3) uint8 RGB of any size."""
     pixels = at_working_size(pixels)
     return View(pixels, extract_features(pixels))
 
 
 def compare_views(a: View, b: View, orientation: Orientation | None = None) -> Comparison | None:
-    """Lay a over b and measure what both show; None where nothing says that they show the same.
+    """Lay a over b and measure the part that both show; None if nothing suggests that they show the same.
 
-    orientation: how a as a whole may be turned to look like b, if the hashes say so.
+    orientation: how the whole of a may be turned to look like b, if the hashes suggest one.
     """
     found = align(a.features, b.features)
     return measure_aligned(a, b, found, orientation) if worth_measuring(found, orientation) else None
 
 
 def worth_measuring(found: Alignment | None, orientation: Orientation | None) -> bool:
-    """Whether the pixels of two photos need to be looked at: their hashes are near, or enough features agree."""
+    """Whether the pixels of two photos should be compared: their hashes are near, or enough features agree."""
     return orientation is not None or (found is not None and len(found.matched_px) >= LEAST_MATCHES)
 
 
 def measure_aligned(a: View, b: View, found: Alignment | None, orientation: Orientation | None) -> Comparison | None:
-    """Of what the local features and the hashes say, the way to lay a over b under which the photos are more alike."""
+    """Compare a and b by the transform under which they are more alike: that of the local features or that of the hashes."""
     candidates = []
     if found is not None:
         candidates.append(_measure(a, b, same_frame(found.matrix, a.size, b.size), found))
@@ -129,7 +130,7 @@ def _measure(a: View, b: View, matrix: Matrix, found: Alignment | None) -> Compa
     if min(area_a, area_b) < _LEAST_SHARED:
         return None
     box_a, box_b = _box(polygon_a, a.size), _box(polygon, b.size)
-    # What both show, upright as in b, no larger than in either photo.
+    # The shared part, upright as in b, and no larger than in either photo.
     x1, y1, x2, y2 = (edge * side for edge, side in zip(box_b, (*b.size, *b.size), strict=True))
     whole = box_a == box_b == WHOLE
     longer = max(x2 - x1, y2 - y1)
@@ -139,7 +140,7 @@ def _measure(a: View, b: View, matrix: Matrix, found: Alignment | None) -> Compa
     onto = np.column_stack([linear, -linear @ np.array([x1, y1]) - 0.5 + linear @ np.array([0.5, 0.5])])
     a_onto = np.column_stack([linear @ matrix[:, :2], transformed(onto, matrix[:, 2][None])[0]])
     inside = _filled(transformed(onto, polygon), size)
-    # What surrounds one photo bleeds into the last pixels of what both share.
+    # The surroundings bleed into the outermost pixels of the shared part.
     if not whole:
         around = np.ones((2 * _BLEED_COMPARED_PX + 1,) * 2, np.uint8)
         inside = cv2.erode(inside.astype(np.uint8), around, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
@@ -169,7 +170,7 @@ def _measure(a: View, b: View, matrix: Matrix, found: Alignment | None) -> Compa
 
 
 def _sharper(a: View, b: View, a_onto: Matrix, onto: Matrix, size: tuple[int, int]) -> float:
-    """Log ratio of b's sharpness over a's: looked at as large as the smaller one is, for a little blur shows no smaller."""
+    """Logarithm of b's sharpness divided by a's, both at the size of the smaller photo, because a smaller size hides blur."""
     zoom = min(max(a.size), max(b.size)) / max(size)
     larger = (round(size[0] * zoom), round(size[1] * zoom))
     values = []
@@ -201,7 +202,7 @@ def _filled(polygon: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.b
 
 
 def _box(polygon: NDArray[np.float32], size: tuple[int, int]) -> Box:
-    """Round a polygon of pixels, as fractions of the frame; an edge within a pixel of the frame's is the frame's."""
+    """The box around a polygon of pixels, in fractions of the frame; an edge within a pixel of the frame's snaps to it."""
     edges = []
     for corner in (polygon.min(axis=0), polygon.max(axis=0)):
         for value, side in zip((corner + 0.5).tolist(), size, strict=True):
@@ -217,7 +218,7 @@ def _in_fractions(matrix: Matrix, size_a: tuple[int, int], size_b: tuple[int, in
 
 
 def _surrounding(photo: View, box: Box) -> tuple[float, float]:
-    """Contrast of what lies round the box, and the step across its edges over the steps beside them."""
+    """The contrast around the box, and the step across its edges divided by the steps beside them."""
     width, height = photo.size
     x1, x2 = round(box[0] * width), round(box[2] * width)
     y1, y2 = round(box[1] * height), round(box[3] * height)
