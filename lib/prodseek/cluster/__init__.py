@@ -1,1 +1,1 @@
-"""Curation groups: regions that look alike, named, with ids that survive the night."""
+"""Curation groups: regions that look alike, with names, and with ids that stay the same from night to night."""

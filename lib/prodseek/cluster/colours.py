@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from prodseek.photos.colour import rgb_to_lab
 
-# The sixteen basic colours of HTML 4.01 (section 6.5) with the greys, browns and pastels of CSS Color 4 (section 6.1) that
-# furniture, food and clothes come in; names as people say them.
+# The sixteen basic colours of HTML 4.01 (section 6.5), and greys, browns and pastels of CSS Color 4 (section 6.1) in which
+# furniture, food and clothes come, by their everyday names.
 COLOUR_NAMES: dict[str, tuple[int, int, int]] = {
     "black": (0, 0, 0),
     "dark grey": (64, 64, 64),
@@ -34,13 +34,13 @@ COLOUR_NAMES: dict[str, tuple[int, int, int]] = {
     "brown": (139, 85, 40),
     "dark brown": (75, 45, 25),
 }
-_BINS = 6  # a side of the RGB cube; wide enough to gather the shades of one lit surface
+_BINS = 6  # along each side of the RGB cube; wide enough to gather the shades of one surface in uneven light
 
 
 def dominant_colour(pixels: NDArray[np.uint8], ignore_background: bool = True) -> tuple[int, int, int]:
-    """The mean of the most frequent shades under a box.
+    """The mean RGB of the most frequent shades in a box, 0..255 each.
 
-    pixels: (H, W, 3) uint8 RGB. ignore_background: leave out shades like those along the border when they are at most
+    pixels: (H, W, 3) uint8 RGB. ignore_background: leave out shades like those along the border, unless they are more than
     nine tenths of all.
     """
     flat = pixels.reshape(-1, 3).astype(np.int32)
@@ -56,7 +56,7 @@ def dominant_colour(pixels: NDArray[np.uint8], ignore_background: bool = True) -
 
 
 def colour_name(rgb: tuple[int, int, int]) -> str:
-    """The nearest named colour in CIELAB (CIE76 difference)."""
+    """The nearest named colour in CIELAB, by the CIE76 difference. rgb: 0..255 each."""
     names = list(COLOUR_NAMES)
     palette = rgb_to_lab(np.array([COLOUR_NAMES[name] for name in names], np.float64))
     return names[int(np.linalg.norm(palette - rgb_to_lab(np.array([rgb], np.float64)), axis=1).argmin())]

@@ -1,6 +1,7 @@
 """From a neighbour graph to groups: UMAP coordinates, and HDBSCAN on them at two levels.
 
-umap and hdbscan are imported where they are called: that takes seconds, and most who need this module need its constants.
+umap and hdbscan are imported where they are called, because that takes seconds and most users of this module need only its
+constants.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 NOISE = -1
-# UMAP's spectral start needs more points than dimensions and a graph worth the name; below this a group is a guess.
+# UMAP's spectral initialisation needs more points than dimensions, and a real graph; with fewer rows a group is a guess.
 MIN_ROWS = 5
-# A catalogue has room for at least this many coarse groups: in a small one they may be smaller than elsewhere.
+# A catalogue has room for at least this many coarse groups: in a small catalogue they may be smaller than elsewhere.
 MIN_COARSE_GROUPS = 40
-# Up to here comparing all with all is quicker than compiling NN-descent.
+# Up to this many rows, comparing all with all is faster than compiling NN-descent.
 EXACT_ROWS = 8192
 
-# A graph as `knn_matrix` gives it: each row's nearest, (N, k) int32, and their cosine distances, (N, k) float32.
+# A graph as returned by `knn_matrix`: each row's nearest rows, (N, k) int32, and their cosine distances, (N, k) float32.
 Nearest = tuple[NDArray[np.int32], NDArray[np.float32]]
 # A group of a facet: its level, and its label there.
 GroupKey = tuple[str, int]
@@ -27,7 +28,11 @@ GroupKey = tuple[str, int]
 
 @dataclass(frozen=True)
 class Groups:
-    """fine, coarse: (N,) int32, NOISE for no group, else 0.. in order of first row. outlier_score: (N,) float32, 0..1."""
+    """Groups at two levels.
+
+    fine, coarse: (N,) int32, NOISE for no group, else 0, 1, ... in the order of the groups' first rows. outlier_score: (N,)
+    float32, 0..1.
+    """
 
     fine: NDArray[np.int32]
     coarse: NDArray[np.int32]
@@ -41,10 +46,10 @@ def knn_matrix(
     n_rows: int,
     k: int,
 ) -> Nearest:
-    """An edge list as UMAP wants its neighbours: itself first, then the k - 1 nearest.
+    """Convert an edge list into the form that UMAP takes: each row's k nearest, itself first.
 
-    edge_rows, edge_neighbour_rows: (E,) row indices; cosine: (E,) similarity. Returns indices (n_rows, k) int32, -1 where a
-    row has fewer neighbours, and cosine distances (n_rows, k) float32, there the farthest neighbour's.
+    edge_rows, edge_neighbour_rows: (E,) int64, row indices. cosine: (E,) float32. Returns indices (n_rows, k) int32, padded
+    with -1, and cosine distances (n_rows, k) float32, padded with the distance of the farthest neighbour.
     """
     indices = np.full((n_rows, k), -1, np.int32)
     distances = np.zeros((n_rows, k), np.float32)
@@ -57,7 +62,7 @@ def knn_matrix(
     kept = column < k
     indices[rows[kept], column[kept]] = edge_neighbour_rows[order][kept]
     distances[rows[kept], column[kept]] = np.maximum(0.0, 1.0 - cosine[order][kept])
-    # UMAP leaves out the index -1, but scales each row by all of its distances.
+    # UMAP ignores the index -1, but scales each row by all of its distances.
     return indices, np.where(indices >= 0, distances, distances.max(axis=1, keepdims=True))
 
 
@@ -70,12 +75,12 @@ def umap_coordinates(
     min_dist: float,
     seed: int,
 ) -> NDArray[np.float32]:
-    """Coordinates in which neighbours in the graph are near.
+    """UMAP coordinates, in which neighbours in the graph are near each other.
 
-    knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`, k >= n_neighbors. vectors: (N, d) unit length; they are
-    what is returned where the graph is too small for UMAP, see `has_umap`. A row that no edge reaches lies far from everything.
-    Returns (N, n_components) or (N, d) float32. One thread and one seed: the same input gives the same bits. McInnes, Healy and
-    Melville 2018, arXiv 1802.03426.
+    knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`, k >= n_neighbors. vectors: (N, d) float32, unit length; they
+    are returned themselves if the graph is too small for UMAP, see `has_umap`. A row without edges is placed far from
+    everything. Returns (N, n_components) or (N, d) float32. It runs on one thread with one seed, so the same input gives the
+    same bits. Source: McInnes, Healy and Melville, "UMAP", 2018, arXiv 1802.03426.
     """
     if not has_umap(knn_indices, vectors, n_components):
         return np.asarray(vectors, np.float32)
@@ -86,7 +91,7 @@ def umap_coordinates(
 
 
 def has_umap(knn_indices: NDArray[np.int32], vectors: NDArray[np.float32], n_components: int) -> bool:
-    """Whether UMAP can lay rows out: n_components + 3 rows or more, with edges, and not all equal."""
+    """Whether UMAP can lay out the rows: there are at least n_components + 3, they have edges and are not all equal."""
     has_edges = bool((knn_indices[:, 1:] >= 0).any())
     return len(vectors) >= max(MIN_ROWS, n_components + 3) and has_edges and not (vectors == vectors[0]).all()
 
@@ -100,7 +105,7 @@ def fit_umap(
     min_dist: float,
     seed: int,
 ) -> NDArray[np.float32]:
-    """`umap_coordinates` where `has_umap`; a row that no edge reaches is NaN."""
+    """`umap_coordinates` for rows for which `has_umap` is true; a row without edges is NaN."""
     import umap
 
     _keep_compiled()
@@ -117,27 +122,28 @@ def fit_umap(
         init="spectral" if n_rows > 4 * n_components else "random",
     )
     with warnings.catch_warnings():
-        # Said of every precomputed graph without a search index, of few rows and of disconnected graphs: all expected here.
+        # UMAP warns about precomputed graphs without a search index, few rows and disconnected graphs; all are expected here.
         warnings.simplefilter("ignore", UserWarning)
         return np.asarray(reducer.fit_transform(vectors), np.float32)
 
 
 def _keep_compiled() -> None:
-    """Have numba keep what it compiles of UMAP, beside the package or in the user's cache: it takes as long as a small fit."""
+    """Let numba cache two compiled functions of UMAP, because to compile them takes as long as a small fit."""
     from umap import umap_
 
     for function in (umap_.smooth_knn_dist, umap_.compute_membership_strengths):
         try:
             function.enable_caching()
-        except RuntimeError:  # neither place can be written to
+        except RuntimeError:  # neither the package's folder nor the user's cache can be written to
             return
 
 
 def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> Nearest:
-    """The neighbours of vectors that have no graph, as `knn_matrix` gives them: themselves first.
+    """The k nearest of vectors that have no graph yet, in the form of `knn_matrix`, with each row itself first.
 
-    vectors: (N, d) unit length. k: at most N are found. Exact up to EXACT_ROWS, else NN-descent (Dong, Charikar and Li 2011)
-    on one thread and from one seed: the same every time.
+    vectors: (N, d) float32, unit length. k: at most N neighbours are found. Exact up to EXACT_ROWS rows, else NN-descent on
+    one thread with one seed, so the result is the same every time. Source: Dong, Charikar and Li, "Efficient K-Nearest
+    Neighbor Graph Construction for Generic Similarity Measures", 2011.
     """
     k, n_rows = min(k, len(vectors)), len(vectors)
     if n_rows > EXACT_ROWS:
@@ -157,19 +163,21 @@ def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> Nearest:
 
 
 def coarse_size(n_rows: int, min_cluster_size: int, coarse_min_cluster_size: int) -> int:
-    """The regions of the smallest coarse group among n_rows: coarse_min_cluster_size, or a share of a small catalogue."""
+    """Minimum size of a coarse group among n_rows regions: coarse_min_cluster_size, or less in a small catalogue."""
     return min(coarse_min_cluster_size, max(min_cluster_size, n_rows // MIN_COARSE_GROUPS))
 
 
 def hdbscan_groups(
     coordinates: NDArray[np.float32], min_cluster_size: int, coarse_min_cluster_size: int, min_samples: int
 ) -> Groups:
-    """Groups of any density at two levels, cut from one tree; what belongs to none is noise.
+    """HDBSCAN groups at two levels, cut from one tree; rows in no group are noise.
 
-    coordinates: (N, n) float32. Rows that are all equal have no contrast to be divided by: they are one group from
-    min_cluster_size of them on, else noise, as fewer rows than MIN_ROWS or min_cluster_size + 1 are. Campello, Moulavi and
-    Sander 2013; outlier scores are GLOSH (Campello et al. 2015). A fine group need not lie in one coarse group: see
-    `labels.nested`.
+    coordinates: (N, n) float32. If all rows are equal, at least min_cluster_size of them are one group, and fewer are noise.
+    Fewer rows than MIN_ROWS or min_cluster_size + 1 are noise too. Outlier scores are GLOSH. A fine group may be spread over
+    several coarse groups, see `labels.nested`.
+
+    Sources: Campello, Moulavi and Sander, "Density-Based Clustering Based on Hierarchical Density Estimates", 2013; Campello
+    et al., "Hierarchical Density Estimates for Data Clustering, Visualization, and Outlier Detection", 2015.
     """
     n_rows = len(coordinates)
     noise = np.full(n_rows, NOISE, np.int32)
@@ -185,7 +193,7 @@ def hdbscan_groups(
     fitted = hdbscan.HDBSCAN(
         min_cluster_size=min_cluster_size, min_samples=min_samples, core_dist_n_jobs=1, approx_min_span_tree=False
     ).fit(points)
-    # The package has no public way to cut a tree that it has built again, and building it is what takes the time.
+    # The package has no public way to cut a tree a second time, and building the tree takes most of the time.
     coarse = _tree_to_labels(points, fitted.single_linkage_tree_.to_numpy(), coarse_min_cluster_size)[0]
     return Groups(
         in_order_of_appearance(fitted.labels_),
@@ -195,7 +203,7 @@ def hdbscan_groups(
 
 
 def in_order_of_appearance(labels: NDArray[np.integer]) -> NDArray[np.int32]:
-    """The same groups, numbered 0.. by their first row; NOISE stays."""
+    """The same groups, numbered 0, 1, ... in the order of their first rows; NOISE stays. labels: (N,). Returns (N,) int32."""
     grouped = np.flatnonzero(labels != NOISE)
     _, first, group = np.unique(labels[grouped], return_index=True, return_inverse=True)
     place = np.empty(len(first), np.int32)

@@ -1,4 +1,4 @@
-"""What becomes of labels: neighbours vote, fine groups lie in coarse ones, last night's groups go on."""
+"""Operations on group labels: votes of neighbours, nesting of fine groups in coarse ones, carrying over last night's groups."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from prodseek.cluster.groups import NOISE, Groups, Nearest
 from prodseek.runs.columns import COARSE, FINE
 
 Labels = NDArray[np.int32]
-# A vote may set off the next one; where they go round in circles, this ends it.
+# A row that joins a group may make others join too; this ends the rounds if they never settle.
 _MAX_ROUNDS = 50
 
 
 @dataclass(frozen=True)
 class Graph:
-    """Who is near whom. rows, neighbours: (E,) row indices; cosine: (E,) similarity; n_rows: rows in all."""
+    """A neighbour graph. rows, neighbours: (E,) int64, row indices. cosine: (E,) float32. n_rows: number of all rows."""
 
     rows: NDArray[np.int64]
     neighbours: NDArray[np.int64]
@@ -27,7 +27,7 @@ class Graph:
 
     @classmethod
     def of_nearest(cls, nearest: Nearest) -> Graph:
-        """The edges from each row to its nearest, those to itself left out."""
+        """The edges from each row to its nearest rows, without those to itself."""
         indices, distances = nearest
         n_rows = len(indices)
         place = np.nonzero((indices >= 0) & (indices != np.arange(n_rows)[:, None]))
@@ -36,7 +36,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class LevelLabels:
-    """The same rows' labels at both levels, nested. fine, coarse: (N,) int32."""
+    """The labels of the same rows at both levels, nested. fine, coarse: (N,) int32."""
 
     fine: Labels
     coarse: Labels
@@ -47,7 +47,7 @@ class LevelLabels:
 
     @property
     def parents(self) -> dict[int, int]:
-        """fine label -> the coarse label that it lies in, in order of the fine labels."""
+        """Fine label -> the coarse label that contains it, in the order of the fine labels."""
         fine, first = np.unique(self.fine, return_index=True)
         pairs = zip(fine.tolist(), self.coarse[first].tolist(), strict=True)
         return {label: parent for label, parent in pairs if label != NOISE}
@@ -55,9 +55,10 @@ class LevelLabels:
 
 @dataclass(frozen=True)
 class Belonging:
-    """How each row belongs to its group. membership: (N,) float32, 0..1, its neighbours' share in the group; 0 in none.
+    """How firmly each row belongs to its group.
 
-    nearest: (N,) int32, for a row in no group the group that most of its neighbours are in; else NOISE.
+    membership: (N,) float32, the share of its neighbours in its group, 0..1; 0 for a row in no group. nearest: (N,) int32, for
+    a row in no group the group of most of its neighbours; else NOISE.
     """
 
     membership: NDArray[np.float32]
@@ -65,10 +66,11 @@ class Belonging:
 
 
 @dataclass(frozen=True)
-class Votes:
-    """Of each row's neighbours, by cosine similarity: label, (N,) int32, the group most are in, NOISE where none is in one.
+class NeighbourVotes:
+    """Votes of each row's neighbours, weighted by cosine similarity.
 
-    share: (N,) float32, how many of all they are. own_share: (N,) float32, the same for the row's own group.
+    label: (N,) int32, the group with most votes; NOISE if no neighbour is in a group. share: (N,) float32, that group's share
+    of all votes, 0..1. own_share: (N,) float32, the share of the row's own group.
     """
 
     label: Labels
@@ -76,66 +78,71 @@ class Votes:
     own_share: NDArray[np.float32]
 
 
-def votes(graph: Graph, labels: Labels) -> Votes:
-    """What each row's neighbours are in. labels: (N,). The lower label wins a tie; a cosine below 0 counts for nothing."""
+def neighbour_votes(graph: Graph, labels: Labels) -> NeighbourVotes:
+    """Count the votes of each row's neighbours. labels: (N,) int32. The lower label wins a tie; cosines below 0 count as 0."""
     n_labels = int(labels.max(initial=NOISE)) + 1
     weight = np.maximum(graph.cosine.astype(np.float64), 0.0)
     total = np.bincount(graph.rows, weight, minlength=graph.n_rows)
     found = labels[graph.neighbours]
     is_in = found != NOISE
-    cast = csr_matrix(
+    votes = csr_matrix(
         (weight[is_in], (graph.rows[is_in], found[is_in])), shape=(graph.n_rows, max(1, n_labels))
     ).sorted_indices()
-    cast.sum_duplicates()
-    row_of = np.repeat(np.arange(graph.n_rows), np.diff(cast.indptr))
-    order = np.lexsort((cast.indices, -cast.data, row_of))
+    votes.sum_duplicates()
+    row_of = np.repeat(np.arange(graph.n_rows), np.diff(votes.indptr))
+    order = np.lexsort((votes.indices, -votes.data, row_of))
     rows, first = np.unique(row_of[order], return_index=True)
     best = order[first]
     label = np.full(graph.n_rows, NOISE, np.int32)
     most, own = np.zeros(graph.n_rows), np.zeros(graph.n_rows)
-    label[rows], most[rows] = cast.indices[best], cast.data[best]
-    is_own = cast.indices == labels[row_of]
-    own[row_of[is_own]] = cast.data[is_own]
+    label[rows], most[rows] = votes.indices[best], votes.data[best]
+    is_own = votes.indices == labels[row_of]
+    own[row_of[is_own]] = votes.data[is_own]
     shares = [np.divide(part, total, out=np.zeros_like(part), where=total > 0) for part in (most, own)]
-    return Votes(label, shares[0].astype(np.float32), shares[1].astype(np.float32))
+    return NeighbourVotes(label, shares[0].astype(np.float32), shares[1].astype(np.float32))
 
 
 def belonging(graph: Graph, labels: Labels) -> Belonging:
-    """How each row belongs to its group. labels: (N,). A row without neighbours belongs to its group wholly."""
-    cast = votes(graph, labels)
+    """How firmly each row belongs to its group. labels: (N,) int32. A row without neighbours belongs with membership 1."""
+    votes = neighbour_votes(graph, labels)
     is_alone = np.bincount(graph.rows, minlength=graph.n_rows) == 0
-    membership = np.where(labels == NOISE, 0.0, np.where(is_alone, 1.0, cast.own_share)).astype(np.float32)
-    return Belonging(membership, np.where(labels == NOISE, cast.label, NOISE))
+    membership = np.where(labels == NOISE, 0.0, np.where(is_alone, 1.0, votes.own_share)).astype(np.float32)
+    return Belonging(membership, np.where(labels == NOISE, votes.label, NOISE))
 
 
 def labels_of_night(graph: Graph, fitted: Groups, last: LevelLabels | None, min_size: int) -> LevelLabels:
-    """A night's labels: those of tonight's fit, or last night's groups, which go on as `carried` says.
+    """A night's labels: those of tonight's fit, or last night's groups as `carry_over` carries them over.
 
-    graph, fitted: N rows. last: (N,) last night's labels of these rows; None where nothing goes on.
+    graph, fitted: of N rows. last: last night's labels of these rows, (N,); None if last night's groups are not carried over.
+    min_size: minimum rows of a new group.
     """
     fine, coarse = fitted.fine, fitted.coarse
     if last is not None:
-        fine = carried(last.fine, fine, min_size)
-        coarse = carried(last.coarse, coarse, min_size)
-    fine = settled(graph, fine)
-    return LevelLabels(fine, settled(graph, nested(fine, coarse)))
+        fine = carry_over(last.fine, fine, min_size)
+        coarse = carry_over(last.coarse, coarse, min_size)
+    fine = join_majority(graph, fine)
+    return LevelLabels(fine, join_majority(graph, nested(fine, coarse)))
 
 
-def settled(graph: Graph, labels: Labels) -> Labels:
-    """Rows in no group join the one that more than half of their neighbours are in, round after round until none does."""
+def join_majority(graph: Graph, labels: Labels) -> Labels:
+    """Let rows in no group join the group of more than half of their neighbours, round after round, until none joins.
+
+    labels: (N,) int32. Returns the new labels, (N,) int32.
+    """
     for _ in range(_MAX_ROUNDS):
-        cast = votes(graph, labels)
-        joins = (labels == NOISE) & (cast.label != NOISE) & (cast.share > 0.5)
+        votes = neighbour_votes(graph, labels)
+        joins = (labels == NOISE) & (votes.label != NOISE) & (votes.share > 0.5)
         if not joins.any():
             break
-        labels = np.where(joins, cast.label, labels).astype(np.int32)
+        labels = np.where(joins, votes.label, labels).astype(np.int32)
     return labels
 
 
 def nested(fine: Labels, coarse: Labels) -> Labels:
-    """Coarse labels by which every fine group lies in one coarse group: the one that most of its rows are in.
+    """Coarse labels, changed so that each fine group is inside one coarse group: that of most of its rows.
 
-    fine, coarse: (N,). A fine group without a row in any is a coarse group of its own. Rows in no fine group keep theirs.
+    fine, coarse: (N,) int32. A fine group with no row in a coarse group becomes a coarse group of its own. Rows in no fine
+    group keep their coarse label.
     """
     parent = _mostly_in(fine, coarse)
     alone = np.flatnonzero(parent == NOISE)
@@ -143,12 +150,12 @@ def nested(fine: Labels, coarse: Labels) -> Labels:
     return _mapped(fine, parent, coarse)
 
 
-def carried(previous: Labels, fitted: Labels, min_size: int) -> Labels:
-    """Last night's groups go on; a new fit says where rows belong that are in none of them.
+def carry_over(previous: Labels, fitted: Labels, min_size: int) -> Labels:
+    """Carry over last night's groups; a new fit decides for rows that are in none of them.
 
-    previous, fitted: (N,); previous is NOISE for rows that are new or were in no group. A group of `fitted` is a new one when
-    more than half of its rows, and min_size of them, are in no group of `previous`; else they join the group that most of its
-    other rows are in. Labels of `previous` stay, new ones follow the highest.
+    previous, fitted: (N,) int32; previous is NOISE for rows that are new or were in no group. A group of `fitted` is new if
+    more than half of its rows, and at least min_size, are in no group of `previous`. Otherwise these rows join the group of
+    most of its other rows. Labels of `previous` stay; new labels follow the highest.
     """
     n_fitted = int(fitted.max(initial=NOISE)) + 1
     is_free = (fitted != NOISE) & (previous == NOISE)
@@ -161,12 +168,12 @@ def carried(previous: Labels, fitted: Labels, min_size: int) -> Labels:
 
 
 def _mostly_in(inner: Labels, outer: Labels) -> Labels:
-    """For each label of `inner`, the label of `outer` that most of its rows are in; NOISE where none is in any."""
+    """For each label of `inner`, the label of `outer` of most of its rows; NOISE if none of its rows has one."""
     n_outer = int(outer.max(initial=NOISE)) + 1
     most = np.full(int(inner.max(initial=NOISE)) + 1, NOISE, np.int32)
     both = (inner != NOISE) & (outer != NOISE)
     pairs, counts = np.unique(inner[both].astype(np.int64) * n_outer + outer[both], return_counts=True)
-    # The largest count last, and of equal ones the lowest label: the last is what stays.
+    # The largest count comes last, and among equal counts the lowest label, because the last assignment stays.
     for pair in pairs[np.lexsort((-pairs, counts))].tolist():
         most[pair // n_outer] = pair % n_outer
     return most

@@ -1,4 +1,4 @@
-"""The map: two coordinates for every region, turned like last night's."""
+"""The map: two coordinates for each region, turned to match last night's map."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from scipy.linalg import orthogonal_procrustes
 from prodseek.cluster.groups import fit_umap, has_umap
 
 N_NEIGHBORS = 15
-# Leaves room between points, so that pictures and names find a place on the map.
+# Leaves room between points for pictures and names.
 MIN_DIST = 0.5
-# Where rows lie that no edge reaches: on a circle around the others, as many times as large.
+# Radius of the circle on which rows without edges are placed, as a multiple of the radius of the others.
 _RIM = 1.08
-# Two points can be turned onto any other two.
+# Fewer common points would fit any turn.
 _MIN_COMMON = 3
 
 
@@ -23,10 +23,10 @@ def map_layout(
     vectors: NDArray[np.float32],
     seed: int,
 ) -> NDArray[np.float32]:
-    """Two coordinates a row, by UMAP; by principal components where the graph is too small for it.
+    """Two coordinates for each row: by UMAP, or by principal components if the graph is too small for UMAP.
 
-    knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`. vectors: (N, d) unit length. Returns (N, 2) float32, centred and
-    finite: rows that no edge reaches lie on a rim around the others. The same input gives the same bits.
+    knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`. vectors: (N, d) float32, unit length. Returns (N, 2) float32,
+    centred and finite; rows without edges are on a circle around the others. The same input gives the same bits.
     """
     if not len(vectors):
         return np.zeros((0, 2), np.float32)
@@ -45,10 +45,11 @@ def map_layout(
 def turned_like(
     layout: NDArray[np.float32], rows: NDArray[np.int64], before: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """The layout turned, mirrored and moved, never stretched, so that it lies best on an earlier one.
+    """Turn, mirror and move a layout, without stretching it, to match an earlier one as well as possible.
 
-    layout: (N, 2). rows: (M,) rows that both have; before: (M, 2), where those were. With fewer than three it stays as it is.
-    Schoenemann 1966, "A generalized solution of the orthogonal Procrustes problem".
+    layout: (N, 2) float32. rows: (M,) int64, rows that both layouts have. before: (M, 2) float32, their earlier coordinates.
+    With fewer than three common rows the layout stays as it is. Source: Schoenemann, "A generalized solution of the
+    orthogonal Procrustes problem", 1966.
     """
     if len(rows) < _MIN_COMMON:
         return layout

@@ -1,4 +1,4 @@
-"""What can be said of groups from their vectors: exemplars, cohesion, separation."""
+"""The quality of groups, measured on their vectors: exemplars, cohesion and separation."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ _CENTRES_AT_ONCE = 2048
 
 @dataclass(frozen=True)
 class GroupQuality:
-    """exemplars: rows, most central first, one a product. cohesion: mean cosine similarity of members to them.
+    """The quality of a group.
 
-    separation: 1 - cosine similarity of the group's centre and the nearest other's, 0..2; 1 for the only group.
+    exemplars: rows of the most central members, at most one for each product, the most central first. cohesion: mean cosine
+    similarity of members to the exemplars. separation: 1 - cosine similarity of the group's centre to the nearest other
+    centre, 0..2; 1 for the only group.
     """
 
     exemplars: tuple[int, ...]
@@ -30,7 +32,8 @@ def group_quality(
 ) -> dict[int, GroupQuality]:
     """The quality of each group: label -> GroupQuality.
 
-    vectors: (N, d) unit length; labels: (N,). Central is near the group's mean direction; ties go to the lower row.
+    vectors: (N, d) float32, unit length. labels: (N,) int32. product_ids: N of them. Members near the group's mean direction
+    are central; ties go to the lower row.
     """
     grouped = np.flatnonzero(labels != NOISE)
     order = grouped[np.argsort(labels[grouped], kind="stable")]

@@ -1,4 +1,4 @@
-"""Ids that survive the night: groups are matched to the previous run's by the images they share."""
+"""Stable ids: groups are matched to the groups of the previous run by the images that they share."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-# A change of size by less than this share is the same group, not a grown or shrunk one.
+# A group counts as grown or shrunk if its size changed by more than this share.
 SAME_SIZE = 0.1
-# A part of a group is a piece of a split or merge when it holds at least this share of it.
+# Minimum share of a group for a part of it to count as a piece of a split or merge.
 PIECE = 0.3
-# A survivor that overlaps this much with what it was keeps its title.
+# Minimum overlap with its earlier content for a continued group to keep its title.
 SAME_CONTENT = 0.8
 
 
 @dataclass(frozen=True)
 class LineageRow:
-    """What became of a group. group_id is None when it is retired, previous_group_id when it is born."""
+    """What happened to a group. group_id is None if it was retired, previous_group_id is None if it was born."""
 
     group_id: str | None
     previous_group_id: str | None
@@ -31,13 +31,13 @@ class LineageRow:
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether a title that fitted yesterday fits today."""
+        """Whether yesterday's title still fits."""
         return self.event == "continued" and self.overlap >= SAME_CONTENT
 
 
 @dataclass(frozen=True)
 class Content:
-    """What a group of this run holds. first_image_id: the lowest, which no other group of the run has."""
+    """The content of a group of this run. first_image_id: its lowest image_id, which no other group of the run has."""
 
     n_images: int
     first_image_id: str
@@ -51,13 +51,15 @@ def match_groups(
     run_id: str,
     min_overlap: float,
 ) -> tuple[dict[int, str], list[LineageRow]]:
-    """Give every group of this run an id, and account for every group of both runs.
+    """Give each group of this run an id, and account for all groups of both runs.
 
-    current: label -> content; previous: group_id -> images in it; shared: (label, group_id) -> images in both, where there are
-    any. kind: what new ids begin with, such as `visual-fine`. A group keeps the id of the previous group that it is assigned to
-    (the assignment of largest total Jaccard overlap) when they overlap by `min_overlap` or more; others get a new id, made of
-    kind, run and content, so that no id is ever used again. Events: born, continued, grown, shrunk, merged (the group took over
-    much of a previous one that lost its id), split (the group came out of a previous one), retired.
+    current: label -> content. previous: group_id -> number of images. shared: (label, group_id) -> number of images in both,
+    if there are any. kind: beginning of new ids, such as `visual-fine`.
+
+    Groups are assigned to previous groups so that the total Jaccard overlap is largest. A group keeps the id of its previous
+    group if they overlap by at least `min_overlap`. Others get a new id, made of kind, run and content, so that no id is ever
+    used again. Events: born, continued, grown, shrunk, merged (the group took over much of a previous group that lost its id),
+    split (the group came out of a previous group), retired.
     """
     labels, old_ids = sorted(current), sorted(previous)
     places = {label: place for place, label in enumerate(labels)}, {old: place for place, old in enumerate(old_ids)}
@@ -90,10 +92,10 @@ def match_groups(
 def _assigned(
     row: NDArray[np.int64], column: NDArray[np.int64], overlap: NDArray[np.float64], min_overlap: float
 ) -> list[int]:
-    """Those of the pairs (row, column) that together overlap most, no row and no column twice.
+    """Indices of the pairs (row, column) with the largest total overlap, with no row and no column twice.
 
-    Groups share images with few others: each set of groups that hang together is assigned apart, so that nothing is quadratic in
-    all groups.
+    Groups share images with few other groups, so each connected component is assigned separately. So the cost is not
+    quadratic in the number of all groups. row, column: (P,) int64. overlap: (P,) float64.
     """
     edges = np.flatnonzero(overlap >= min_overlap)
     if not len(edges):

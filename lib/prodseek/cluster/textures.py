@@ -1,22 +1,23 @@
-"""What the surface of a region is like, in a word."""
+"""The texture of a region, in one word."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Mean change of brightness from pixel to pixel, of 255, in photos some 96 px wide: below it a surface is called plain, above
-# it patterned. Set by eye on the sample catalogue.
+# Mean change of brightness from pixel to pixel, as a share of 255, in photos about 96 px wide. Below PLAIN a surface is called
+# plain, above PATTERNED it is called patterned. Set by eye on the sample catalogue.
 PLAIN, PATTERNED = 0.015, 0.06
-# Coherence of the structure tensor from which a pattern runs one way.
+# Above this coherence of the structure tensor, a pattern has one direction.
 STRIPED = 0.6
 
 
 def texture_word(pixels: NDArray[np.uint8]) -> str | None:
-    """`plain`, `patterned` or `striped`, where one of them is clear.
+    """`plain`, `patterned` or `striped`; None if none of them is clear.
 
-    pixels: (H, W, 3) uint8 RGB of a box. Only its middle counts: at its edges a thing ends, which is no texture. Energy and
-    coherence of the structure tensor (Bigun and Granlund 1987).
+    pixels: (H, W, 3) uint8 RGB of a box. Only its middle counts, because the outline of an object is not texture. The word is
+    chosen by energy and coherence of the structure tensor. Source: Bigun and Granlund, "Optimal Orientation Detection of
+    Linear Symmetry", 1987.
     """
     height, width = pixels.shape[:2]
     middle = pixels[height // 4 : height - height // 4, width // 4 : width - width // 4].mean(axis=2) / 255

@@ -1,4 +1,4 @@
-"""What a person may call a group: from its members' classes, colours and catalogue attributes."""
+"""Titles of groups, made from their members' classes, colours and attributes in the catalogue."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import numpy as np
 
 from prodseek.cluster.colours import colour_name
 
-# A class, colour or category names a group when at least this share of the members that have one agree.
+# A class, colour or category names a group if at least this share of the members that have one agree on it.
 DOMINANT_SHARE = 0.5
-# Shares of the photo below and above which a group is called small or large.
+# A group is called small or large if its members fill less or more than these shares of their photos.
 SMALL_AREA, LARGE_AREA = 0.15, 0.7
 
 
 @dataclass(frozen=True)
 class MemberFacts:
-    """What is known of a member. rgb: its dominant colour, 0..255; texture: a word; category, title: from the catalogue.
+    """What is known about a member of a group; None where unknown.
 
-    area_fraction: its share of the photo, 0..1.
+    rgb: dominant colour, 0..255 each. category, title: from the catalogue. texture: a word from `textures`. area_fraction: its
+    share of the photo, 0..1.
     """
 
     class_name: str | None = None
@@ -35,7 +36,7 @@ class MemberFacts:
 
 @dataclass(frozen=True)
 class GroupTitle:
-    """A group's title, unique among its groups, and what it was made of; None where nothing dominates."""
+    """A group's title, unique among the groups, and its dominant class and colour; None if none dominates."""
 
     title: str
     dominant_class: str | None
@@ -48,10 +49,10 @@ Key = TypeVar("Key", int, tuple[str, int])
 def group_titles(
     groups: Mapping[Key, Sequence[MemberFacts]], kept: Mapping[Key, str] | None = None, taken: Iterable[str] = ()
 ) -> dict[Key, GroupTitle]:
-    """Name every group: colour, then its categories (or the detected class, or a word that its titles share).
+    """Name each group: its colour, then its categories (or the detected class, or a word that its titles share).
 
-    groups: key -> members, the largest first served. kept: titles that groups have already; taken: titles that no group may
-    have. Equal names are told apart by a word of their titles, by texture, by size, or by a number.
+    groups: key -> members; the largest group chooses first. kept: titles that groups already have. taken: titles that no
+    group may get. Groups with equal names are told apart by a word from their titles, by texture, by size, or by a number.
     """
     words = _telling_words(groups)
     titles: dict[Key, str] = {} if kept is None else dict(kept)
@@ -103,7 +104,7 @@ def _dominant(values: Iterable[str | None]) -> str | None:
 
 
 def _most_common(categories: Iterable[str | None]) -> str | None:
-    """The category that dominates, else the two most frequent ones."""
+    """The dominant category, else the two most frequent ones; None if there are no categories."""
     counts = Counter(category for category in categories if category)
     ordered = sorted(counts, key=lambda category: (-counts[category], category))
     if not ordered:
@@ -112,8 +113,8 @@ def _most_common(categories: Iterable[str | None]) -> str | None:
 
 
 def _telling_words(groups: Mapping[Key, Sequence[MemberFacts]]) -> dict[Key, list[str]]:
-    """Words that at least a third of a group's titles hold and other groups' titles do not (TF-IDF), best first."""
-    # Here, because importing it takes seconds.
+    """Words that at least a third of a group's titles contain and that tell it from other groups (TF-IDF), best first."""
+    # Imported here, because it takes seconds.
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     labels = sorted(groups)
@@ -122,7 +123,7 @@ def _telling_words(groups: Mapping[Key, Sequence[MemberFacts]]) -> dict[Key, lis
     try:
         scores = vectorizer.fit_transform(texts)
     except ValueError:
-        # No title holds a word: scikit-learn has nothing to build a vocabulary from.
+        # No title contains a word, so scikit-learn cannot build a vocabulary.
         return {label: [] for label in labels}
     vocabulary = vectorizer.get_feature_names_out()
     found: dict[Key, list[str]] = {}

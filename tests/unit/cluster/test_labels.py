@@ -1,4 +1,4 @@
-"""Votes against counting by hand; levels nest; nothing changed, nothing changes."""
+"""Votes of neighbours against counting by hand; levels nest; nothing changed, nothing changes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodseek.cluster.groups import NOISE, Groups
-from prodseek.cluster.labels import Graph, LevelLabels, belonging, carried, labels_of_night, nested, settled, votes
+from prodseek.cluster.labels import (
+    Graph,
+    LevelLabels,
+    belonging,
+    carry_over,
+    join_majority,
+    labels_of_night,
+    neighbour_votes,
+    nested,
+)
 
 
 def labels(*values: int) -> np.ndarray:
@@ -21,24 +30,28 @@ def graph(edges: dict[tuple[int, int], float], n_rows: int) -> Graph:
 
 def test_votes_are_added_up_by_cosine() -> None:
     near = graph({(0, 1): 0.9, (0, 2): 0.5, (0, 3): 0.6, (1, 0): -0.5, (2, 3): 0.5, (2, 0): 0.5}, 4)
-    cast = votes(near, labels(NOISE, 1, 0, 0))
-    assert cast.label.tolist() == [0, NOISE, 0, NOISE]
-    np.testing.assert_allclose(cast.share, [0.55, 0, 0.5, 0], atol=1e-6)
-    np.testing.assert_allclose(cast.own_share, [0, 0, 0.5, 0], atol=1e-6)
+    votes = neighbour_votes(near, labels(NOISE, 1, 0, 0))
+    assert votes.label.tolist() == [0, NOISE, 0, NOISE]
+    np.testing.assert_allclose(votes.share, [0.55, 0, 0.5, 0], atol=1e-6)
+    np.testing.assert_allclose(votes.own_share, [0, 0, 0.5, 0], atol=1e-6)
 
 
 def test_the_lower_label_wins_a_tie() -> None:
-    assert votes(graph({(0, 1): 0.5, (0, 2): 0.5}, 3), labels(NOISE, 4, 2)).label.tolist() == [2, NOISE, NOISE]
+    assert neighbour_votes(graph({(0, 1): 0.5, (0, 2): 0.5}, 3), labels(NOISE, 4, 2)).label.tolist() == [
+        2,
+        NOISE,
+        NOISE,
+    ]
 
 
 def test_nobody_votes_where_there_are_no_edges() -> None:
-    cast = votes(graph({}, 3), labels(0, 0, NOISE))
-    assert cast.label.tolist() == [NOISE] * 3 and cast.own_share.tolist() == [0] * 3
+    votes = neighbour_votes(graph({}, 3), labels(0, 0, NOISE))
+    assert votes.label.tolist() == [NOISE] * 3 and votes.own_share.tolist() == [0] * 3
 
 
 def test_noise_joins_what_most_of_its_neighbours_are_in_and_draws_others_after_it() -> None:
     near = graph({(2, 0): 0.9, (2, 1): 0.9, (2, 3): 0.9, (3, 2): 0.9, (4, 0): 0.5, (4, 5): 0.5}, 6)
-    assert settled(near, labels(0, 0, NOISE, NOISE, NOISE, NOISE)).tolist() == [0, 0, 0, 0, NOISE, NOISE]
+    assert join_majority(near, labels(0, 0, NOISE, NOISE, NOISE, NOISE)).tolist() == [0, 0, 0, 0, NOISE, NOISE]
 
 
 def test_a_fine_group_lies_where_most_of_its_rows_are() -> None:
@@ -50,7 +63,7 @@ def test_a_fine_group_lies_where_most_of_its_rows_are() -> None:
 def test_groups_go_on_and_only_what_is_new_is_born() -> None:
     previous = labels(3, 3, 3, 5, 5, NOISE, NOISE, NOISE, NOISE, NOISE)
     fitted = labels(0, 0, 1, 1, 1, 1, 2, 2, 2, NOISE)
-    assert carried(previous, fitted, 3).tolist() == [3, 3, 3, 5, 5, 5, 6, 6, 6, NOISE]
+    assert carry_over(previous, fitted, 3).tolist() == [3, 3, 3, 5, 5, 5, 6, 6, 6, NOISE]
 
 
 def test_a_graph_leaves_out_rows_themselves_and_places_without_a_neighbour() -> None:
