@@ -14,8 +14,10 @@ BIN     := $(VENV)/bin
 FAISS   := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
 PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar on -c conf/constraints.txt
 SETUP   := setup.py conf/constraints.txt
+# Two processes, which take tests in the order of tests/helpers/order.py.
+PYTEST  := $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
 
-.PHONY: help cluster search config test lint bench wheel env-archive clean
+.PHONY: help cluster search config test test-fast lint bench wheel env-archive clean
 .DEFAULT_GOAL := help
 
 help:  ## this text
@@ -40,9 +42,12 @@ config: $(VENV)/runtime  ## show the configuration
 	@$(BIN)/prodseek config --show $(ARGS)
 
 test: $(VENV)/weights $(VENV)/test  ## run the tests; PRODSEEK_SLOW_TESTS=1 also the slow ones
-	$(BIN)/python -m pytest -n 2 --no-loadscope-reorder $(ARGS)
+	$(PYTEST) $(ARGS)
 
-lint: $(VENV)/test $(VENV)/dev  ## ruff, and mypy --strict on the library
+test-fast: $(VENV)/weights $(VENV)/test  ## the tests that need no Spark and no night, under two minutes
+	$(PYTEST) tests/unit $(ARGS)
+
+lint: $(VENV)/test $(VENV)/dev  ## ruff, and mypy --strict on the library and the jobs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
