@@ -45,7 +45,7 @@ def test_poison_is_rejected_and_its_batch_survives(
     poisoned, clean = (Store.at(str(tmp_path / name)).run(RUN_ID) for name in ("root", "clean root"))
     assert sorted(tuple(row.values()) for row in tables(poisoned, "rejects").to_pylist()) == [
         ("crashes later.jpg", "b", "embed", "crashed", "the decoder was ended by SIGSEGV"),
-        ("hangs.jpg", "a", "ingest", "crashed", "the decoder did not end within 3 s"),
+        ("hangs.jpg", "a", "ingest", "crashed", "the decoder did not end in 3 s"),
     ]
     config = make_config(tmp_path / "clean.csv", clean.root)
     for stage in (ingest, embed):

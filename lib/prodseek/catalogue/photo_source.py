@@ -70,7 +70,7 @@ class PhotoSource:
             if not self.web.hosts:
                 raise ImageRejected(
                     RejectReason.UNSUPPORTED_URI,
-                    f"{uri} is on a web server; if photos may be fetched from there, add its host to catalog.http_hosts",
+                    f"{uri} lies on a web server; if photos may be fetched from there, name its host in catalog.http_hosts",
                 )
             check_host(uri, self.web)
             return uri
@@ -88,8 +88,8 @@ class PhotoSource:
                 return located, root
         raise ImageRejected(
             RejectReason.NOT_ALLOWED,
-            f"{real} is neither in the catalogue's folder {self.base_uri} nor in one of catalog.allowed_roots; if it may be "
-            "read, add its folder to that setting",
+            f"{real} lies neither in the catalogue's folder {self.base_uri} nor in one of catalog.allowed_roots; if it may "
+            "be read, add its folder to that setting",
         )
 
     def read(self, uri: str, image_id: str | None = None) -> bytes:

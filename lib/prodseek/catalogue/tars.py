@@ -113,7 +113,7 @@ def read_member(uri: str, member: str, max_bytes: int, within: str | None = None
         if place is None and index.damage:
             raise ImageRejected(
                 RejectReason.CORRUPT,
-                f"{uri} cannot be read beyond its first {len(index.names)} members: {index.damage}",
+                f"{uri} cannot be read beyond {len(index.names)} of its members: {index.damage}",
             )
         if place is None:
             raise ImageRejected(RejectReason.MISSING, f"no member {member!r} in {uri}")
@@ -171,7 +171,7 @@ class _Headers:
 
     def seek(self, place: int) -> None:
         if place < 0:
-            raise tarfile.ReadError("a header points to before the beginning of the file")
+            raise tarfile.ReadError("a header leads to before its beginning")
         self._handle.seek(min(place, self._n_bytes))
 
     def read(self, wanted: int) -> bytes:
@@ -191,13 +191,13 @@ def _read_index(handle: BinaryIO, n_bytes: int) -> TarIndex:
         tar = tarfile.TarFile(fileobj=cast(Any, headers), encoding="utf-8", errors="replace")
         while (member := tar.next()) is not None:
             if tar.offset <= offset or member.size < 0:
-                raise tarfile.ReadError("a header points back to before itself")
+                raise tarfile.ReadError("a header leads back to before itself")
             name = _plain(member.name)
             is_regular = member.isreg() and not member.issparse()
             found[name] = member.offset_data, min(member.size, n_bytes + 1) if is_regular else _NOT_REGULAR
             index_bytes += len(name) + _MEMBER_BYTES
             if index_bytes > _MAX_INDEX_BYTES or len(tar.pax_headers) > _MAX_GLOBAL_HEADERS:
-                raise tarfile.ReadError("the tar has too many members or headers; split it")
+                raise tarfile.ReadError("more members or headers than one tar may have; divide it")
             offset, headers.bytes_left = tar.offset, _MAX_HEADER_BYTES
             tar.members = []  # type: ignore[attr-defined]  # else tarfile would keep them all in memory
         # tarfile takes an unreadable header for the end of the tar, so look what is there.

@@ -52,7 +52,7 @@ def check_host(uri: str, access: WebAccess) -> Url:
     try:
         url = parse_url(uri)
     except LocationParseError as error:
-        raise ImageRejected(RejectReason.UNSUPPORTED_URI, f"{uri} is not a web address: {error}") from error
+        raise ImageRejected(RejectReason.UNSUPPORTED_URI, f"{uri} is no web address: {error}") from error
     host = (url.host or "").strip("[]")
     address = network_of(host)
     listed = [network_of(each) for each in access.hosts]
@@ -63,7 +63,7 @@ def check_host(uri: str, access: WebAccess) -> Url:
             return url
     raise ImageRejected(
         RejectReason.NOT_ALLOWED,
-        f"{host or uri} is not in catalog.http_hosts ({', '.join(access.hosts)}); if photos may be fetched from there, add it",
+        f"{host or uri} is none of catalog.http_hosts ({', '.join(access.hosts)}); if photos may be fetched from there, add it",
     )
 
 
@@ -76,7 +76,7 @@ def fetch(uri: str, access: WebAccess, max_bytes: int) -> bytes:
     with _answer("GET", uri, access, ends) as answer:
         announced = answer.headers.get("Content-Length", "")
         if announced.isdecimal() and int(announced) > max_bytes:
-            raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{announced} bytes; at most {max_bytes} are read")
+            raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{announced} bytes, at most {max_bytes} are read")
         data = bytearray()
         while len(data) <= max_bytes:
             chunk = answer.read1(_CHUNK_BYTES)
@@ -155,14 +155,14 @@ def _checked_addresses(host: str, port: int, access: WebAccess) -> list[str]:
     try:
         found = [str(entry[4][0]) for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except socket.gaierror as error:
-        raise OSError(f"the address of {host} was not found: {error}") from error
+        raise OSError(f"the address of {host} is not found: {error}") from error
     for text in found:
         address = ipaddress.ip_address(text.partition("%")[0])
         if not _is_public(address) and not _is_listed(address, listed):
             raise ImageRejected(
                 RejectReason.NOT_ALLOWED,
-                f"{host} resolves to {text}, which is not a public address; if photos may be fetched from there, add the "
-                "address or its network to catalog.http_hosts",
+                f"{host} leads to {text}, which is no public address; if photos may be fetched from there, add the address or "
+                "its network to catalog.http_hosts",
             )
     return found
 

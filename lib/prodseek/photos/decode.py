@@ -140,7 +140,7 @@ def check_size(n_bytes: int, limits: ImageLimits) -> None:
     if not n_bytes:
         raise ImageRejected(RejectReason.EMPTY, "0 bytes")
     if n_bytes > limits.max_bytes:
-        raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{n_bytes} bytes; at most {limits.max_bytes} are read")
+        raise ImageRejected(RejectReason.TOO_MANY_BYTES, f"{n_bytes} bytes, at most {limits.max_bytes} are read")
 
 
 def decode_image(
@@ -192,14 +192,12 @@ def _open(data: bytes) -> Image.Image:
                 ) from error
         head = data[:64].lstrip().lower()
         if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"{")):
-            detail = f"the file holds text; it begins with {head[:24].decode('latin-1')!r}"
+            detail = f"the file holds text, it begins with {head[:24].decode('latin-1')!r}"
         else:
-            detail = f"unknown image format; the file begins with the bytes {data[:8].hex(' ')}"
+            detail = f"no known image format, it begins with the bytes {data[:8].hex(' ')}"
         raise ImageRejected(RejectReason.NOT_AN_IMAGE, detail) from error
     if image.format in ("JPEG", "MPO") and _has_too_many_scans(data):
-        raise ImageRejected(
-            RejectReason.CORRUPT, f"a JPEG of more than {_MAX_SCANS} scans, which would take hours to decode"
-        )
+        raise ImageRejected(RejectReason.CORRUPT, f"a JPEG of more than {_MAX_SCANS} scans, which would take hours")
     return image
 
 
@@ -224,12 +222,12 @@ def _check_header(image: Image.Image, limits: ImageLimits) -> None:
     if width_px * height_px > limits.max_pixels:
         raise ImageRejected(
             RejectReason.TOO_MANY_PIXELS,
-            f"{width_px} x {height_px} px; at most {limits.max_pixels} pixels are decoded",
+            f"{width_px} x {height_px} px, at most {limits.max_pixels} pixels are decoded",
         )
     if min(width_px, height_px) < limits.min_side_px:
         raise ImageRejected(
             RejectReason.TOO_SMALL,
-            f"{width_px} x {height_px} px; the shorter side must have at least {limits.min_side_px} px",
+            f"{width_px} x {height_px} px, the shorter side must have {limits.min_side_px} px or more",
         )
 
 

@@ -64,7 +64,7 @@ class DecodeGuard:
                 answer = b""
             if answer is None:
                 self._end()
-                raise ImageRejected(RejectReason.CRASHED, f"the decoder did not end within {self._seconds:g} s")
+                raise ImageRejected(RejectReason.CRASHED, f"the decoder did not end in {self._seconds:g} s")
             if not answer:
                 raise ImageRejected(RejectReason.CRASHED, f"the decoder was ended by {self._cause_of_death(child)}")
         fault = json.loads(answer)

@@ -172,7 +172,7 @@ def open_seekable(uri: str, within: str | None = None) -> Iterator[tuple[BinaryI
 def _opened_within(path: str, folder: str) -> Iterator[BinaryIO]:
     """Open `path` folder by folder from `folder` on, without following links: `real` has resolved them all."""
     if not is_within(path, folder):
-        raise PermissionError(f"{path} is not in {folder}")
+        raise PermissionError(f"{path} does not lie in {folder}")
     if path == folder:
         folder = posixpath.dirname(folder)
     *parents, name = path[len(folder) :].strip("/").split("/")
@@ -190,7 +190,7 @@ def _opened_within(path: str, folder: str) -> Iterator[BinaryIO]:
         # O_NONBLOCK, because opening a pipe would wait for a writer.
         descriptor = opened(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, at)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(f"{path} is not a regular file")
+            raise OSError(f"{path} is no file")
         with open(descriptor, "rb", closefd=False) as handle:
             yield handle
 
@@ -263,7 +263,7 @@ def _scheme(uri: str) -> str:
 def _known_scheme(uri: str) -> str:
     scheme = _scheme(uri)
     if scheme and scheme not in SCHEMES:
-        raise ValueError(f"{uri} cannot be read: the scheme {scheme} is not one of {', '.join(SCHEMES)}")
+        raise ValueError(f"{uri} cannot be read: {scheme} is none of {', '.join(SCHEMES)}")
     return scheme
 
 

@@ -96,7 +96,7 @@ def with_retries(read: Callable[[], T], retry_policy: RetryPolicy, storage: str 
             read, RetryPolicy(1, retry_policy.timeout_seconds) if is_dead else retry_policy, state, bool(storage)
         )
     if not state.probe.acquire(blocking=False):
-        raise GivenUpError("not tried: the storage does not answer, all reads before this one stalled")
+        raise GivenUpError("not tried: the storage does not answer, the reads before this one all stalled")
     try:
         return _retry(read, RetryPolicy(1, retry_policy.timeout_seconds), state, bool(storage))
     finally:

@@ -87,7 +87,7 @@ def test_names_that_lead_out_are_refused_unopened_and_the_setting_is_named(
 
     monkeypatch.setattr(files, "_file_system", opened)
     monkeypatch.setattr(files, "read_bytes", opened)
-    with pytest.raises(ImageRejected, match=r"is neither in .* add its folder to that setting") as rejected:
+    with pytest.raises(ImageRejected, match=r"lies neither in .* add its folder to that setting") as rejected:
         photos.read(name)
     assert rejected.value.reason == "not_allowed" and "catalog.allowed_roots" in rejected.value.detail
     assert photos.stamp(name) == FileStamp(None, None)
