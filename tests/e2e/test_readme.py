@@ -43,7 +43,7 @@ PAGES = (
 TEXTS = {page: (REPO / page).read_text(encoding="utf-8") for page in PAGES}
 ACTIVATE = ". .venv/bin/activate"
 # Examples that no test runs, by the first command in them, and why. Their options, files and settings are checked all the same.
-_MEASURES = "measures for half a minute; tests/unit/planning/test_measure.py runs the command"
+_MEASURES = "measures for half a minute; tests/e2e/test_plan.py runs the command"
 _TESTS_ARE_RUNNING = "runs the tests, which are running; .ci/run does it in a new environment"
 NOT_RUN = {
     "make cluster": _TESTS_ARE_RUNNING,
@@ -55,6 +55,7 @@ NOT_RUN = {
     "prodseek run ingest --catalog s3://bucket/products.parquet --root s3://bucket/prodseek": (
         "needs a bucket; tests/spark/test_object_store.py and tests/e2e/test_commands.py run the commands on their own"
     ),
+    "python tests/fuzz/run.py images --minutes 10": "searches for ten minutes; tests/fuzz/test_fuzz.py runs some cases of each target",
     "python tests/bench/bench_duplicates.py": "takes minutes, and the reader's own labelled photos",
 }
 
@@ -113,6 +114,7 @@ def clone(night: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def shell(command: str, clone: Path) -> subprocess.CompletedProcess[str]:
+    # Without what a Spark session in this process has set.
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYSPARK_"))}
     program = ["bash", "-euo", "pipefail", "-c", command]
     return subprocess.run(program, cwd=clone, env=environment, capture_output=True, text=True, timeout=600)
