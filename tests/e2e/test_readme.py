@@ -55,7 +55,7 @@ NOT_RUN = {
     "prodseek run ingest --catalog s3://bucket/products.parquet --root s3://bucket/prodseek": (
         "needs a bucket; tests/spark/test_object_store.py and tests/e2e/test_commands.py run the commands on their own"
     ),
-    "python tests/fuzz/run.py images --minutes 10": "searches for ten minutes; tests/fuzz/test_fuzz.py runs some cases of each target",
+    "python tests/fuzz/run.py images --minutes 10": "takes ten minutes; tests/fuzz/test_fuzz.py runs some cases of each target",
     "python tests/bench/bench_duplicates.py": "takes minutes, and the reader's own labelled photos",
 }
 
