@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 from synthetic_report import HOSTILE_TITLES
 
-from prodseek.report.evaluation_page import Example, Figures, LabelledPhoto, Location, render_evaluation
+from prodseek.report.evaluation_page import Example, LabelledPhoto, Location, Pictures, render_evaluation
 from prodseek.report.location import Panel
 from prodseek.report.sliced_cells import UNREAD_ALPHA, VEIL, SlicedObject
 from prodseek.report.thumbnails import thumbnail
@@ -66,7 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     panels = tuple(
         Panel(name, rng.normal(size=(50, 4)), rng.uniform(size=(50, 2)), 0.4) for name in ("slice", "visual")
     )
-    figures = Figures(examples, (sliced,), Location(5, 5, panels, (0.4, 0.1)), (f"No figure of {LABELS[1]}.",))
+    figures = Pictures(examples, (sliced,), Location(5, 5, panels, (0.4, 0.1)), (f"No picture of {LABELS[1]}.",))
     runs = [f"2026010{day}T000000Z-00000000" for day in (1, 2, 3)]
     trends = [
         Trend(name, tuple(zip(runs, (0.5, 0.7, 0.6), strict=True)))
@@ -82,7 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_labels_are_text_and_pictures_are_drawn(open_page: Open, folder: Path) -> None:
     page = open_page("all.html", folder=folder)
     expect(page.locator(".example h3").first).to_have_text(LABELS[0])
-    expect(page.locator(".missing")).to_have_text(f"No figure of {LABELS[1]}.")
+    expect(page.locator(".missing")).to_have_text(f"No picture of {LABELS[1]}.")
     expect(page.locator(".sliced h3")).to_have_text(LABELS[1])
     listed = page.locator("section:has(> #labels) tbody th").all_text_contents()
     # By mean average precision; the label of one photo is left out. HTML knows one kind of line break.

@@ -13,9 +13,9 @@ import pytest
 from commands import prodseek
 
 from prodseek.evaluation.labels import read_labels
-from prodseek.evaluation.pictures import N_ALONG, N_MATCHES, N_OBJECTS, draw_figures
+from prodseek.evaluation.pictures import N_ALONG, N_MATCHES, N_OBJECTS, draw_pictures
 from prodseek.evaluation.run import evaluate as evaluate_labels
-from prodseek.report.evaluation_page import Figures
+from prodseek.report.evaluation_page import Pictures
 from prodseek.runs.store import Run, Store
 
 
@@ -60,7 +60,7 @@ def test_the_sample_is_evaluated_and_compared_with_the_last_time(
     shown = page.read_text(encoding="utf-8")
     low, high = visual["mAP"] - 0.25, visual["mAP"]
     assert f"mean average precision: {low:.3f} to {high:.3f} in 2 evaluations" in shown
-    assert "20200102" not in shown and "data:image" not in shown  # other labels; no figures
+    assert "20200102" not in shown and "data:image" not in shown  # other labels; no pictures
     against = prodseek(
         "evaluate", *labels, "--against", earlier.with_name("20200102T000000Z-00000000.json"), "--no-figures"
     )
@@ -102,17 +102,17 @@ def moved_night(night: Run, tmp_path: Path) -> Callable[[Callable[[dict[str, Any
     return moved
 
 
-def figures_of(run: Run, sample_folder: Path) -> Figures:
+def pictures_of(run: Run, sample_folder: Path) -> Pictures:
     labels = read_labels(str(sample_folder / "catalog.csv"), "uri", "category")
     evaluation, measured = evaluate_labels(run, labels, "catalog.csv")
-    return draw_figures(run, measured, evaluation["by_label"])
+    return draw_pictures(run, measured, evaluation["by_label"])
 
 
-def test_without_photos_there_are_no_figures_and_it_is_said(moved_night, sample_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_without_photos_there_are_no_pictures_and_it_is_said(moved_night, sample_folder: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     run = moved_night(lambda manifest: manifest["stages"]["ingest"].update(base_uri=str(tmp_path / "gone")))
-    drawn = figures_of(run, sample_folder)
-    assert drawn == Figures(missing=drawn.missing)
-    assert drawn.missing == (f"There are no figures: the photos cannot be read any more from {tmp_path / 'gone'}.",)
+    drawn = pictures_of(run, sample_folder)
+    assert drawn == Pictures(missing=drawn.missing)
+    assert drawn.missing == (f"There are no pictures: the photos cannot be read any more from {tmp_path / 'gone'}.",)
 
 
 def test_without_the_network_the_matches_are_shown_and_it_is_said(  # type: ignore[no-untyped-def]
@@ -120,7 +120,7 @@ def test_without_the_network_the_matches_are_shown_and_it_is_said(  # type: igno
 ) -> None:
     nowhere = {"sources": [str(tmp_path / "gone.weights")]}
     run = moved_night(lambda manifest: manifest["config"]["network"]["weights"].update(nowhere))
-    drawn = figures_of(run, sample_folder)
+    drawn = pictures_of(run, sample_folder)
     assert len(drawn.examples) == 3 and not drawn.sliced and drawn.location is None
     (sentence,) = drawn.missing
     assert sentence.startswith("Without the network") and "its weights could neither be found nor fetched" in sentence
@@ -133,4 +133,4 @@ def test_what_cannot_be_evaluated_is_said(night: Run, sample_folder: Path) -> No
     done = prodseek("evaluate", *labels, "--label-column", "category", "--run", "20200101T000000Z-00000000")
     assert done.returncode == 1 and "no finished run 20200101T000000Z-00000000" in done.stderr
     done = prodseek("evaluate", *labels, "--label-column", "category", "--against", sample_folder / "catalog.csv")
-    assert done.returncode == 1 and "no evaluation" in done.stderr
+    assert done.returncode == 1 and "catalog.csv cannot be read" in done.stderr

@@ -1,1 +1,1 @@
-"""How good a run is by labels that people gave: what `prodseek evaluate` measures."""
+"""How good a run is, measured with labels that people gave: `prodseek evaluate`."""

@@ -15,13 +15,13 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class LabelledPairs:
-    """Copies as people know them. verdicts: by pair of photo URIs, the lower first; empty text where none was given."""
+    """Copies that people know. verdicts: pair of photo URIs, the lower first -> verdict, empty if none was given."""
 
     verdicts: dict[Pair, str]
 
 
 def read_labels(uri: str, uri_column: str, label_column: str) -> dict[str, str]:
-    """Photo URI -> label, of a CSV file; rows without a label are left out. Raises CatalogueError that says what is wrong."""
+    """Read labels from a CSV file: photo URI -> label. Rows without a label are left out. Raises CatalogueError."""
     rows = _rows(uri, [uri_column, label_column])
     labels = {row[uri_column]: row[label_column] for row in rows if row[label_column]}
     if not labels:
@@ -30,7 +30,7 @@ def read_labels(uri: str, uri_column: str, label_column: str) -> dict[str, str]:
 
 
 def read_pairs(uri: str) -> LabelledPairs:
-    """A CSV file with the columns uri_a, uri_b and, if it has one, verdict. Raises CatalogueError that says what is wrong."""
+    """Read labelled pairs from a CSV file with the columns uri_a, uri_b and, optionally, verdict. Raises CatalogueError."""
     rows = _rows(uri, ["uri_a", "uri_b"])
     return LabelledPairs({in_order(row["uri_a"], row["uri_b"]): row.get("verdict") or "" for row in rows})
 
@@ -41,13 +41,13 @@ def in_order(uri_a: str, uri_b: str) -> Pair:
 
 
 def matched(labels: dict[str, str], uris: Iterable[str], source: str) -> dict[str, str]:
-    """The labels of photos that the run has. Raises CatalogueError when it has none of them."""
+    """The labels of photos that are in the run. Raises CatalogueError if none is."""
     known = set(uris)
     found = {uri: label for uri, label in labels.items() if uri in known}
     if not found:
         raise CatalogueError(
             f"{source}: none of its {len(labels)} photos is in the run. It names {_example(labels)}, the run "
-            f"{_example(known)}; they must be written alike"
+            f"{_example(known)}; write the names as the run does"
         )
     return found
 

@@ -1,4 +1,4 @@
-"""What labels say of groups, duplicates and vectors."""
+"""Scores of groups, duplicates and vectors, measured with labels."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from prodseek.evaluation.labels import LabelledPairs, Pair
 
 @dataclass(frozen=True)
 class GroupScores:
-    """ami: adjusted mutual information of groups and labels over all photos, those in no group taken as one group.
+    """Scores of groups.
 
-    homogeneity: of the photos that are in a group, 1 where no group holds two labels. noise: the share in no group.
+    ami: adjusted mutual information of groups and labels over all photos; photos in no group count as one group. homogeneity:
+    of the photos in groups; 1 if no group has two labels. noise: share of photos in no group, 0..1.
     """
 
     n_groups: int
@@ -27,8 +28,12 @@ class GroupScores:
 
 @dataclass(frozen=True)
 class PairScores:
-    """precision: share of the published pairs, both photos labelled, that people know as copies. recall: the share of
-    those that were published. verdict_right: of those found that have a verdict; None where none has."""
+    """Scores of duplicate pairs.
+
+    precision: share of published pairs with two labelled photos that people know as copies. recall: share of the copies that
+    people know that were published. verdict_right: share of right verdicts, of the found pairs whose label has a verdict; None
+    if none has.
+    """
 
     n_labelled: int
     n_published: int
@@ -38,7 +43,7 @@ class PairScores:
 
 
 def group_scores(groups: Sequence[str | None], labels: Sequence[str]) -> GroupScores:
-    """groups: one a photo, None for none; labels: likewise.
+    """Score groups. groups: the group of each photo, None for no group. labels: the label of each photo.
 
     Sources: Vinh, Epps and Bailey, "Information Theoretic Measures for Clusterings Comparison", 2010; Rosenberg and Hirschberg,
     "V-Measure", 2007.
@@ -54,7 +59,7 @@ def group_scores(groups: Sequence[str | None], labels: Sequence[str]) -> GroupSc
 
 
 def pair_scores(published: Mapping[Pair, str], truth: LabelledPairs) -> PairScores:
-    """published: pair -> verdict, of those whose photos are both named in `truth`."""
+    """Score duplicate pairs. published: pair -> verdict, for pairs whose photos are both labelled."""
     found = [pair for pair in truth.verdicts if pair in published]
     judged = [pair for pair in found if truth.verdicts[pair]]
     right = sum(published[pair] == truth.verdicts[pair] for pair in judged)
@@ -68,14 +73,14 @@ def pair_scores(published: Mapping[Pair, str], truth: LabelledPairs) -> PairScor
 
 
 def retrieval_scores(found: Ranking) -> dict[str, float]:
-    """The means of a ranking, by the names that they have in the evaluation."""
+    """The mean scores of a ranking, by their names in the evaluation."""
     means = {f"P@{k}": float(values.mean()) for k, values in found.precision.items()}
     means |= {f"recall@{k}": _mean(values) for k, values in found.recall.items()}
     return {**means, "mAP": _mean(found.average_precision)}
 
 
 def scores_by_label(found: Ranking, labels: Sequence[str]) -> dict[str, dict[str, float]]:
-    """label -> photos asked, and their `retrieval_scores`; in the order of the labels."""
+    """Label -> number of its query photos, and their `retrieval_scores`; in the order of the labels."""
     asked = np.asarray(labels)[found.rows]
     scores = {}
     for label in sorted(set(asked.tolist())):
@@ -92,6 +97,6 @@ def scores_by_label(found: Ranking, labels: Sequence[str]) -> dict[str, dict[str
 
 
 def _mean(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
-    """The mean of those that are numbers; 0 where none is."""
+    """The mean of the finite values; 0 if there are none."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if len(known) else 0.0

@@ -1,4 +1,4 @@
-"""Pictures of what an evaluation measured: what photos find, which cells were sliced for them, and whether the place shows."""
+"""Pictures for an evaluation: what photos find, which cells were sliced for them, and whether vectors show an object's place."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from prodseek.embedding.projection import PROJECTION, Projection
 from prodseek.errors import ConfigError, StoreError, WeightsError
 from prodseek.evaluation.run import RAW_SLICE, Measured
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
-from prodseek.report.evaluation_page import Example, Figures, LabelledPhoto, Location
+from prodseek.report.evaluation_page import Example, LabelledPhoto, Location, Pictures
 from prodseek.report.location import Panel
 from prodseek.report.sliced_cells import SlicedObject
 from prodseek.report.thumbnails import LARGE_SIDE_PX, SMALL_SIDE_PX, thumbnail
@@ -35,21 +35,21 @@ BEST, TYPICAL, HARDEST = "the label that is found best", "a label in the middle"
 N_MATCHES = 8
 N_OBJECTS = 8
 N_ALONG = 5
-# Photos looked at for each object that is put at many places: those with a plain background, to be cut out of, come first.
+# Candidate photos for each object that is placed on a grid; photos with a plain background, to cut it out of, come first.
 _CANDIDATES = 3
 _DECODE_THREADS = 2
 
 
-def draw_figures(run: Run, measured: Measured, by_label: Mapping[str, Mapping[str, float]]) -> Figures:
-    """All figures that can be made of a run with the photos and the network at hand; for the others a sentence that says why not.
+def draw_pictures(run: Run, measured: Measured, by_label: Mapping[str, Mapping[str, float]]) -> Pictures:
+    """All pictures of a run that the available photos and network allow; for each missing kind a sentence that says why.
 
-    by_label: of the evaluation. Takes N_OBJECTS x N_ALONG x N_ALONG forward passes and a few more.
+    by_label: from the evaluation. It takes a few more than N_OBJECTS x N_ALONG x N_ALONG forward passes.
     """
     manifest = run.manifest()
     try:
         config = config_of(run, manifest)
     except StoreError as error:
-        return Figures(missing=(f"There are no figures: {error}.",))
+        return Pictures(missing=(f"There are no pictures: {error}.",))
     base_uri = manifest.facts(IngestFacts).base_uri
     source = PhotoSource.of(config, base_uri, run.root)
     photos = _Photos(measured.regions, source)
@@ -57,28 +57,31 @@ def draw_figures(run: Run, measured: Measured, by_label: Mapping[str, Mapping[st
     examples = tuple(_example(photos, measured, role, row, by_label) for role, row in targets)
     shown = [photo for each in examples for photo in (each.target, *(match for match, _ in each.matches))]
     if shown and not any(photo.thumbnail for photo in shown):
-        return Figures(
-            missing=(f"There are no figures: the photos cannot be read any more from {source.copies or base_uri}.",)
+        return Pictures(
+            missing=(f"There are no pictures: the photos cannot be read any more from {source.copies or base_uri}.",)
         )
     try:
         settings = settings_of(run, manifest)
-        # Imported here, for torch takes seconds.
+        # Imported here, because torch takes seconds.
         from prodseek.vision.inference import load_detector
 
-        # For one photo at a time a second thread gains little, and on a busy machine it makes it ten times slower.
+        # For one photo at a time a second thread gains little, and on a busy machine it can be ten times slower.
         detector = load_detector(replace(settings, torch_threads=1))
         projection = Projection.from_bytes(files.read_bytes(run.path(PROJECTION)))
     except (ConfigError, OSError, StoreError, WeightsError) as error:
-        return Figures(examples, missing=(f"Without the network there are no figures of cells and places: {error}.",))
+        return Pictures(examples, missing=(f"Without the network there are no pictures of cells and places: {error}.",))
     sliced = _sliced(photos, detector, targets)
     location = _location(photos, detector, projection)
-    missing = () if location else (f"Fewer than {N_FOLDS} labels have a photo that can be read: no figure of places.",)
-    return Figures(examples, sliced, location, missing)
+    missing = () if location else (f"No picture of places: fewer than {N_FOLDS} labels have a photo that can be read.",)
+    return Pictures(examples, sliced, location, missing)
 
 
 def choose_targets(measured: Measured, by_label: Mapping[str, Mapping[str, float]]) -> list[tuple[str, int]]:
-    """Why it is shown and its row, for a photo of the label with the highest mean average precision, of the one in the middle,
-    and of the lowest; each the photo that is closest to its label's mean. Labels with one photo are passed over."""
+    """Choose photos to show: the reason and the row of each.
+
+    They are of the labels with the highest, a middle and the lowest mean average precision; each is the photo closest to its
+    label's mean. Labels with one photo are skipped.
+    """
     ranked = sorted((scores["mAP"], label) for label, scores in by_label.items() if scores["photos"] > 1)
     if not ranked:
         return []
@@ -104,7 +107,7 @@ class _Photos:
         self._source = source
 
     def read(self, row: int, enough_side_px: int) -> DecodedImage | None:
-        """A photo, its longer side perhaps reduced to enough_side_px; None where it is no longer there as it was."""
+        """A photo, its longer side perhaps reduced to enough_side_px; None if it is gone or changed."""
         try:
             data = self._source.read(self.uris[row], self.ids[row])
             return (
@@ -150,12 +153,12 @@ def _sliced(photos: _Photos, detector: Detector, targets: Sequence[tuple[str, in
 
 
 def _location(photos: _Photos, detector: Detector, projection: Projection) -> Location | None:
-    """Objects of different labels at many places; None where fewer than N_FOLDS photos can be read."""
+    """Objects of different labels at many places; None if fewer than N_FOLDS photos can be read."""
     from prodseek.vision.foreground import find_foreground
     from prodseek.vision.nuisance import slice_grid_places
 
     first_of_label: dict[str, int] = {}
-    for row in np.argsort(photos.ids, kind="stable").tolist():  # ids are hashes of the photos: any order
+    for row in np.argsort(photos.ids, kind="stable").tolist():  # ids are hashes, so this is a random order
         first_of_label.setdefault(photos.labels[row], row)
     rows = list(first_of_label.values())[: _CANDIDATES * N_OBJECTS]
     images = map_ahead(partial(photos.read, enough_side_px=detector.enough_side_px), rows, _DECODE_THREADS)

@@ -1,4 +1,4 @@
-"""Measure a finished run by labels, and compare it with an earlier evaluation."""
+"""Measure a finished run with labels, and compare it with an earlier evaluation."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from prodseek.runs.store import Run, read_columns
 from prodseek.storage import files
 
 KS = (1, 10)
-# The slice as it comes from the network, not projected: what the projection is to be better than.
+# The slice as it comes from the network, not projected: the baseline that the projection should beat.
 RAW_SLICE = "slice"
 MAX_QUERIES = 5000
-# The leakage compares all with all.
+# Location leakage compares all rows with all.
 MAX_LEAKAGE_ROWS = 3000
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What an evaluation was measured on.
+    """The data that an evaluation was measured on.
 
-    regions: the primary region of each labelled photo, by detection_id: uri, label, box and the photo's size. vectors: facet, or
-    RAW_SLICE -> (N, d) float32 unit length, in the same order. found: what each of those asked finds by the first facet.
+    regions: N rows, the primary region of each labelled photo in the order of detection_id: uri, label, box and the photo's
+    size. vectors: facet or RAW_SLICE -> (N, d) float32, unit length, in the same order. found: the ranking by the first facet.
     """
 
     regions: pa.Table
@@ -46,10 +46,11 @@ class Measured:
 def evaluate(
     run: Run, labels: Mapping[str, str], source: str, pairs: LabelledPairs | None = None
 ) -> tuple[dict[str, Any], Measured]:
-    """What a run is worth by labels of its photos, as what becomes JSON; and what that was measured on.
+    """Measure a run with labels of its photos. Returns the evaluation, ready for JSON, and the data it was measured on.
 
-    labels: photo URI -> label; source: the file they are from. One primary region stands for each photo; of photos with the same
-    bytes the first that has a label. Raises CatalogueError when fewer than KS[-1] + 1 photos of the run have one.
+    labels: photo URI -> label. source: the file that they are from. Each photo is represented by its primary region, and photos
+    with the same bytes by the first one with a label. Raises CatalogueError if fewer than KS[-1] + 1 photos of the run have a
+    label.
     """
     images = read_columns(run, "images", ["image_id", "uri", "width_px", "height_px"])
     found = matched(dict(labels), images.column("uri").to_pylist(), source)
@@ -83,7 +84,7 @@ def evaluate(
 
 
 def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    """Figures that both evaluations have and in which they differ: name -> (before, now)."""
+    """The figures that both evaluations have and that differ: name -> (before, now)."""
     old = dict(figures(before))
     return {
         name: (old[name], value)
@@ -93,7 +94,7 @@ def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, tupl
 
 
 def figures(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    """Every figure of an evaluation but those by label, by a name such as `retrieval visual P@1`."""
+    """All figures of an evaluation but those by label, with names such as `retrieval visual P@1`."""
     for section in ("retrieval", "groups", "duplicates", "place_in_vectors", "index"):
         values = evaluation.get(section)
         if isinstance(values, Mapping):
@@ -101,13 +102,13 @@ def figures(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def read_evaluation(uri: str) -> dict[str, Any]:
-    """An evaluation that was written before. Raises StoreError when it cannot be read."""
+    """Read an earlier evaluation. Raises StoreError if it cannot be read."""
     try:
         values = from_json(files.read_bytes(uri))
     except (OSError, ValueError) as error:
-        raise StoreError(f"{uri} is no evaluation that can be read: {error}") from error
+        raise StoreError(f"the evaluation {uri} cannot be read: {error}") from error
     if not isinstance(values, dict) or "retrieval" not in values:
-        raise StoreError(f"{uri} is no evaluation: name the JSON file that an earlier `prodseek evaluate` wrote")
+        raise StoreError(f"{uri} is not an evaluation; name the JSON file that an earlier `prodseek evaluate` wrote")
     return values
 
 
@@ -120,7 +121,7 @@ def _flat(name: str, values: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _labelled_regions(run: Run, images: pa.Table, labels: Mapping[str, str]) -> pa.Table:
-    """The primary region of each labelled image, by detection_id: image_id, uri, label, slice, box and the photo's size."""
+    """The primary region of each labelled image, by detection_id: image_id, uri, label, slice, box, and size of the photo."""
     uri_of: dict[str, str] = {}
     for row in images.sort_by("uri").to_pylist():
         if row["uri"] in labels:
@@ -134,7 +135,7 @@ def _labelled_regions(run: Run, images: pa.Table, labels: Mapping[str, str]) -> 
 
 
 def _sampled(image_ids: list[str], n_most: int) -> NDArray[np.int64]:
-    """Rows that are asked for: all, or those whose ids, which are hashes of the photos, come first."""
+    """The rows to use: all, or the n_most with the lowest ids, which are hashes and so a random sample. Returns (Q,) int64."""
     return np.sort(np.argsort(np.asarray(image_ids), kind="stable")[:n_most]).astype(np.int64)
 
 
@@ -179,7 +180,10 @@ def _duplicates(run: Run, labels: Mapping[str, str], pairs: LabelledPairs | None
 
 
 def _leakage(vectors: Mapping[str, NDArray[np.float32]], table: pa.Table, names: list[str]) -> dict[str, float]:
-    """R squared of the primary box's place in its photo, read from vectors of other labels' photos; none where it has none."""
+    """Location leakage of the primary boxes, cross-validated by label: R squared for each kind of vector.
+
+    Empty if there are too few labels, or if all boxes are at the same x or the same y.
+    """
     edges = np.stack([table.column(name).to_numpy() for name in BOX_PX], axis=1)
     sizes = np.stack([table.column(f"{name}_max").to_numpy() for name in ("width_px", "height_px")], axis=1)
     centres = (edges[:, :2] + edges[:, 2:]) / 2 / sizes

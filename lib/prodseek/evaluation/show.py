@@ -1,4 +1,4 @@
-"""What `prodseek evaluate` prints and writes."""
+"""The command `prodseek evaluate`: what it prints and writes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich.table import Table
 
 from prodseek.errors import StoreError
 from prodseek.evaluation.labels import read_labels, read_pairs
-from prodseek.evaluation.pictures import draw_figures
+from prodseek.evaluation.pictures import draw_pictures
 from prodseek.evaluation.run import changes, evaluate, figures, read_evaluation
-from prodseek.report.evaluation_page import Figures, render_evaluation
+from prodseek.report.evaluation_page import Pictures, render_evaluation
 from prodseek.report.trends import Trend
 from prodseek.runs.history import EVALUATIONS
 from prodseek.runs.store import Store
@@ -28,11 +28,12 @@ def evaluate_run(
     label_column: str,
     pairs_uri: str | None,
     against: str | None,
-    with_figures: bool,
+    with_pictures: bool,
 ) -> None:
-    """Evaluate a finished run, the newest where none is named, and write ROOT/evaluations/RUN_ID.json and .html.
+    """Evaluate a finished run, by default the newest, and write ROOT/evaluations/RUN_ID.json and .html.
 
-    It is compared with the last evaluation there of an earlier run by the same column of labels, or with the JSON file `against`.
+    It is compared with the JSON file `against`, or else with the last evaluation of an earlier run there that used the same
+    column of labels. Raises StoreError and CatalogueError.
     """
     store = Store.at(root)
     run = store.latest() if run_id is None else store.run(run_id)
@@ -50,14 +51,14 @@ def evaluate_run(
     evaluation["compared_with"] = compared_with
     target = files.join(store.root, EVALUATIONS, run.run_id)
     files.write_bytes(f"{target}.json", (json.dumps(evaluation, indent=2, ensure_ascii=False) + "\n").encode())
-    drawn = draw_figures(run, measured, evaluation["by_label"]) if with_figures else Figures()
+    drawn = draw_pictures(run, measured, evaluation["by_label"]) if with_pictures else Pictures()
     page = render_evaluation(evaluation, changed, compared_with, trends_of([*earlier, evaluation]), drawn)
     files.write_bytes(f"{target}.html", page)
     _print(evaluation, changed, compared_with, drawn.missing, f"{target}.html")
 
 
 def trends_of(evaluations: Sequence[Mapping[str, Any]]) -> list[Trend]:
-    """Every figure of the last evaluation that an earlier one has too. evaluations: the oldest first."""
+    """The trend of each figure of the last evaluation that an earlier one has too. evaluations: the oldest first."""
     values: dict[str, list[tuple[str, float]]] = {}
     for evaluation in evaluations:
         for name, value in figures(evaluation):
@@ -66,7 +67,7 @@ def trends_of(evaluations: Sequence[Mapping[str, Any]]) -> list[Trend]:
 
 
 def _earlier(root: str, run_id: str, label_column: str) -> list[dict[str, Any]]:
-    """Evaluations of earlier runs by the same column of labels, the oldest first."""
+    """Evaluations of earlier runs with the same column of labels, the oldest first."""
     folder = files.join(root, EVALUATIONS)
     names = [name for name in files.list_names(folder) if name.endswith(".json") and name < f"{run_id}.json"]
     found = [read_evaluation(files.join(folder, name)) for name in names]

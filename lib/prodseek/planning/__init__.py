@@ -1,1 +1,1 @@
-"""What a night will take: measured on some photos, worked out by a table of costs."""
+"""Plan a night: its costs, measured on some photos and computed from a table of costs."""

@@ -1,7 +1,7 @@
-"""What a catalogue's photos cost on this machine, measured on some of them: everything that a night does to each photo.
+"""Measure what a catalogue's photos cost on this machine: everything that a night does to each photo, on some of them.
 
-Seconds are of a core (CPU time), so that what else the machine does counts little; only reading is measured by the clock.
-As many processes measure at a time as a night would have tasks here, for cores that share a cache are slower together.
+Seconds are CPU time of a core, so that other work of the machine counts little; only reading is measured by the clock. As many
+processes measure at a time as a night would have tasks here, because cores that share a cache slow each other down.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ from prodseek.storage import files
 from prodseek.vision.configured import detector_settings
 from prodseek.vision.settings import DetectorSettings
 
-# Photos that one process looks at, at most, and between two looks at the clock.
+# Maximum number of photos for one process, and number of photos between two checks of the time.
 _MAX_PHOTOS = 256
 _AT_A_TIME = 8
 _MAX_PROCESSES = 8
-# Of photos that are taken out of a manifest to be measured.
+# Maximum size of all photos that are copied out of a manifest to be measured.
 _SAMPLED_BYTES = 256 * 2**20
-# Pictures of regions are decoded at so many times their size, see lib/prodseek/spark/report/thumbnails.py.
+# Photos are decoded at this many times the size of the pictures of regions, see lib/prodseek/spark/report/thumbnails.py.
 _DECODE_FACTOR = 4
 _VIEWED_SIDE_PX = 832
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A catalogue's size. uris: of some rows, in random order; none where its manifest holds the photos."""
+    """A catalogue's size. uris: of some rows, in random order; empty if its manifest holds the photos."""
 
     source: CatalogueSource
     n_rows: int
@@ -57,12 +57,13 @@ class Listing:
 
 @dataclass(frozen=True)
 class Measured:
-    """Means over the photos that were measured.
+    """Means over the measured photos.
 
-    read_seconds: by the clock, a photo; decode_, pass_, prepare_, features_, picture_seconds: of a core, a photo; view_seconds:
-    of a core, for a photo whose views the projection is fitted on; pair_seconds: of a core, for a pair of photos. pass_seconds is
-    by the clock where the network runs on a GPU. pictures_bytes, features_bytes: what is kept of a photo; peak_bytes: memory of
-    one process.
+    read_seconds: by the clock, for each photo. decode_seconds, prepare_seconds, pass_seconds, features_seconds,
+    picture_seconds: of a core, for each photo. view_seconds: of a core, for each photo whose views the projection is fitted on.
+    pair_seconds: of a core, for each pair of photos. pass_seconds and view_seconds are by the clock if the network runs on a
+    GPU. photo_bytes: of a photo's file. pictures_bytes, features_bytes: what is stored for each photo. regions: for each photo.
+    slice_bytes: of one slice. peak_bytes: memory of one process.
     """
 
     n_photos: int
@@ -90,13 +91,13 @@ class Measured:
 
 
 def list_catalogue(config: Config, seed: int = 0) -> Listing:
-    """How many rows a catalogue has, and the photos of some. Raises CatalogueError and ConfigError."""
+    """The number of rows of a catalogue, and the photos of some rows. Raises CatalogueError and ConfigError."""
     if config.catalog.uri is None:
         raise ConfigError("catalog.uri: missing; name a folder of photos, or a CSV or Parquet manifest")
     source = find_catalogue(config.catalog.uri)
     if config.catalog.bytes_column is not None:
         return Listing(source, _held_rows(source, config.catalog.bytes_column), ())
-    column = str(config.catalog.uri_column)  # which is null only beside bytes_column
+    column = str(config.catalog.uri_column)  # it is null only if bytes_column is set
     if source.kind == "folder":
         uris = list_photos(source, config.catalog.allowed_roots)
         n_rows = len(uris)
@@ -126,7 +127,7 @@ def _of_parquet(source: CatalogueSource, column: str) -> tuple[list[str], int]:
             raise CatalogueError(
                 f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.uri_column"
             )
-        # Names of the first rows alone: a large manifest is not read for a sample.
+        # Only names of the first rows, so that a large manifest is not read for a sample.
         some = stored.head(100 * _MAX_PHOTOS * _MAX_PROCESSES, columns=[column]).column(column).to_pylist()
         return [str(uri) for uri in some if uri], stored.count_rows()
     except OSError as error:
@@ -134,11 +135,13 @@ def _of_parquet(source: CatalogueSource, column: str) -> tuple[list[str], int]:
 
 
 def _held_rows(source: CatalogueSource, column: str) -> int:
-    """The rows of a manifest that holds the photos. Raises CatalogueError where it has none or no such column."""
+    """The number of rows of a manifest that holds the photos. Raises CatalogueError if it has none, or no such column."""
     import pyarrow.dataset as ds
 
     if source.kind != "parquet":
-        raise CatalogueError(f"the catalogue {source.uri!r} is no Parquet manifest; set catalog.bytes_column to null")
+        raise CatalogueError(
+            f"the catalogue {source.uri!r} is not a Parquet manifest; set catalog.bytes_column to null"
+        )
     file_system, path = files.locate(source.uri)
     try:
         stored = ds.dataset(path, filesystem=file_system, format="parquet")
@@ -154,7 +157,7 @@ def _held_rows(source: CatalogueSource, column: str) -> int:
 
 @contextmanager
 def _sampled(config: Config, listing: Listing, n_photos: int) -> Iterator[tuple[PhotoSource, Sequence[str]]]:
-    """Where the photos to measure are read, and their names. Those that a manifest holds lie in a folder for that long."""
+    """The source of the photos to measure, and their names. Photos held in a manifest are copied to a temporary folder."""
     column = config.catalog.bytes_column
     if column is None:
         yield PhotoSource.of(config, listing.source.base_uri, config.store.root), listing.uris[:n_photos]
@@ -174,7 +177,7 @@ def _sampled(config: Config, listing: Listing, n_photos: int) -> Iterator[tuple[
 
 
 def measure(config: Config, listing: Listing, seconds: float) -> Measured:
-    """Measure for about `seconds`, loading of the network not counted. Raises CatalogueError where no photo can be read."""
+    """Measure for about `seconds`, without the loading of the network. Raises CatalogueError if no photo can be read."""
     n_processes = min(_MAX_PROCESSES, os.cpu_count() or 1, listing.n_rows)
     with _sampled(config, listing, _MAX_PHOTOS * n_processes) as (photos, names):
         return _measured(config, listing, photos, names, n_processes, seconds)
@@ -208,7 +211,10 @@ def measure_photos(
     seconds: float,
     n_processes: int = 1,
 ) -> Measured | None:
-    """Do to some photos what a night does, in this process; None where none can be read."""
+    """Do what a night does to some photos, in this process; None if none of them can be read.
+
+    sizes_px: longer sides of the pictures of regions and of photos. n_views: random views of a photo for the projection.
+    """
     import cv2
     import torch
 
@@ -228,7 +234,7 @@ def measure_photos(
     counts = dict.fromkeys(("bytes", "pictures", "features", "regions", "views", "pairs", "photos", "unreadable"), 0)
     list(
         detector.embed([("", decode_image(_grey_photo(), photos.limits))])
-    )  # the first pass of all prepares the others
+    )  # the first pass of a process is slower than the others
     started = time.perf_counter()
     for first in range(0, len(uris), _AT_A_TIME):
         if first and time.perf_counter() - started > seconds:
@@ -306,7 +312,7 @@ def measure_photos(
 
 
 class _Seconds(Counter[str]):
-    """Seconds by what was done in them: of a core, or by the clock."""
+    """Seconds spent, by the name of the work: of a core, or by the clock."""
 
     @contextmanager
     def on(self, name: str, by_clock: bool = False) -> Iterator[None]:
@@ -325,7 +331,7 @@ def _grey_photo() -> bytes:
 
 
 def _mean(parts: Sequence[Measured]) -> Measured:
-    """All parts as one, each photo counted once."""
+    """All parts together, with equal weight for each photo."""
     n_photos = sum(part.n_photos for part in parts)
 
     def mean(name: str) -> float:

@@ -1,7 +1,7 @@
-"""What a night will take, worked out: a table of costs, each with where it comes from, times what the catalogue holds.
+"""Forecast what a night takes: a table of costs, each with its source, times the size of the catalogue.
 
-A first night, with nothing in the caches; what a later one costs depends on what changed. Where the root has a finished run and
-the night is to run on the same machine, that run's seconds a row are taken instead of the table's.
+It is the forecast of a first night with empty caches; a later night depends on what changed. If the root has a finished run and
+the night runs on the same machine, that run's seconds for each row replace the table's.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from prodseek.runs.time_left import Pace
 
 Unit = Literal["night", "photo", "region", "pair", "viewed photo", "pair of photos shown"]
 
-# Pairs that duplicates looks at for each photo: 3.4 in the sample, which is full of copies, 1.6 in clothes without any.
+# Pairs compared for each photo: 3.4 in the sample, which is full of copies, and 1.6 in clothes without copies.
 PAIRS_PER_PHOTO = 2.5
-# What tests/data/sample and clothes from a public data set took on two cores beyond what is measured on photos.
+# Sources: what tests/data/sample and clothes of a public data set took on two cores, beyond what is measured on photos.
 _ONE_PHOTO = "a night of one photo"
 _SAMPLE = "the sample's night"
 _CLOTHES = "a night of 1,534 clothes"
@@ -38,22 +38,22 @@ _FIXED_SECONDS = {
     "report": 8.9,
 }
 _VECTOR_DIMS = 128 + 144 + 128 + 128  # the four facets of `embeddings`
-_PARQUET_ROW_BYTES = 400  # of images; of the other tables less
+_PARQUET_ROW_BYTES = 400  # of images; rows of the other tables take less
 _EDGE_BYTES = 16
 _VERDICT_BYTES = 600
 # Memory of the driver.
 _DRIVER_BYTES = 700 * 2**20  # Python with everything imported
 _PDQ_BYTES = 32
-_NAMES_BYTES = 290  # the id and the hash of a photo, as Python's text, and their pointers
-_FIT_ROW_BYTES = 6000  # of groups: the embedding, its neighbours, UMAP's and HDBSCAN's working memory
+_NAMES_BYTES = 290  # the id and the hash of a photo as Python strings, and their pointers
+_FIT_ROW_BYTES = 6000  # when fitting groups: the embedding, its neighbours, working memory of UMAP and HDBSCAN
 _SHARD_TASK_BYTES = 8 * 64 * 2**20  # see jobs/index.py
-# A folder is listed on the driver.
+# A folder is listed on the driver, so it should not hold more photos than this.
 _MAX_LISTED = 3_000_000
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What the night runs on. memory_bytes: of an executor, all its processes together."""
+    """The machines of a night. cores, memory_bytes: of each executor; memory of all its processes together."""
 
     executors: int
     cores: int
@@ -68,9 +68,9 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Cost:
-    """One cost. seconds: of a core for each unit; where: on all task slots, or on the driver alone; source: who says so.
+    """One cost. seconds: of a core, for each unit. where: on all task slots, or only on the driver. source: of the figure.
 
-    tasks: how many tasks share it, where that bounds how many slots are of use.
+    tasks: how many tasks share the work, if that limits the number of useful slots.
     """
 
     stage: str
@@ -84,7 +84,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a stage will take. memory_bytes: of the process that needs most, `memory_of`; price: None where no price is set."""
+    """The forecast of a stage. memory_bytes: of `memory_of`, the process that needs most. price: None if no price is set."""
 
     stage: str
     seconds: float
@@ -97,7 +97,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole night. units: how many there are of each; costs: what the seconds were worked out from."""
+    """The forecast of a whole night. units: number of each unit. costs: the costs that the seconds were computed from."""
 
     n_rows: int
     units: Mapping[str, float]
@@ -121,7 +121,7 @@ class Plan:
 
 
 def count_units(config: Config, measured: Measured, n_rows: int) -> dict[str, float]:
-    """How many photos, regions, pairs ... a catalogue of `n_rows` has, by what the sample showed."""
+    """How many photos, regions, pairs and so on a catalogue of `n_rows` has, extrapolated from the measured photos."""
     photos = n_rows * (1 - measured.reject_share)
     shown = min(photos, config.report.max_images)
     return {
@@ -135,7 +135,7 @@ def count_units(config: Config, measured: Measured, n_rows: int) -> dict[str, fl
 
 
 def costs_of(config: Config, measured: Measured, units: Mapping[str, float]) -> tuple[Cost, ...]:
-    """The table."""
+    """The table of costs."""
     on = f"measured on {measured.n_photos} photos"
     n_photos = units["photo"]
 
@@ -151,7 +151,7 @@ def costs_of(config: Config, measured: Measured, units: Mapping[str, float]) -> 
     )
     ingest_tasks = tasks(n_photos, config.ingest.rows_per_partition)
     embed_tasks = tasks(n_photos, config.embed.images_per_partition)
-    looked_at = tasks(n_photos, config.duplicates.photos_per_partition)
+    feature_tasks = tasks(n_photos, config.duplicates.photos_per_partition)
     reading = measured.read_seconds
     return (
         *fixed,
@@ -163,8 +163,8 @@ def costs_of(config: Config, measured: Measured, units: Mapping[str, float]) -> 
         slots("project", "views", "viewed photo", measured.view_seconds, on, tasks(units["viewed photo"], 32)),
         Cost("index", "cells and shards", "region", 0.0001, "driver", f"{_SAMPLE}, rounded"),
         slots("neighbours", "joining", "region", 0.001, f"{_CLOTHES}, against the sample's"),
-        slots("duplicates", "reading", "photo", reading, on, looked_at),
-        slots("duplicates", "local features", "photo", measured.features_seconds, on, looked_at),
+        slots("duplicates", "reading", "photo", reading, on, feature_tasks),
+        slots("duplicates", "local features", "photo", measured.features_seconds, on, feature_tasks),
         slots("duplicates", "matching features", "pair", measured.pair_seconds, on),
         slots(
             "duplicates", "joining both photos' features, comparing pixels", "pair", 0.014, f"{_SAMPLE}, what is left"
@@ -173,7 +173,7 @@ def costs_of(config: Config, measured: Measured, units: Mapping[str, float]) -> 
         Cost("cluster", "layout and groups", "photo", 0.0012, "driver", f"{_CLOTHES}, against the sample's"),
         slots("report", "reading", "photo", reading, on, tasks(n_photos, 128)),
         slots("report", "pictures", "photo", measured.picture_seconds, on, tasks(n_photos, 128)),
-        # That night had to share its cores: scaled by what its embed took beyond what is said here.
+        # That night had to share its cores, so its figure was scaled by how much longer its embed took than forecast here.
         Cost("report", "data files and pages", "photo", 0.0075, "driver", f"{_CLOTHES}, what is left"),
         slots("report", "likest objects", "pair of photos shown", 6e-8, "100,000 objects, made up"),
     )
@@ -188,7 +188,7 @@ def forecast(
     pace: Pace | None = None,
     free_bytes: int | None = None,
 ) -> Plan:
-    """The plan of a night over `n_rows`. pace: of an earlier run, if there is one; free_bytes: where the root lies."""
+    """The plan of a night over `n_rows`. pace: of an earlier run, if there is one. free_bytes: free space at the root."""
     units = count_units(config, measured, n_rows)
     costs = costs_of(config, measured, units)
     memory, storage = _memory(config, measured, units), _storage(config, measured, units)
@@ -229,13 +229,13 @@ def _wall_seconds(cost: Cost, units: Mapping[str, float], slots: int) -> float:
         return core_seconds
     if cost.tasks is None:
         return core_seconds / slots
-    # Tasks are of one size and go in rounds; in the last of them slots may be idle.
+    # Tasks have equal size and run in rounds; in the last round some slots may be idle.
     rounds = -(-cost.tasks // slots)
     return core_seconds * rounds / cost.tasks
 
 
 def _memory(config: Config, measured: Measured, units: Mapping[str, float]) -> dict[str, tuple[int, str]]:
-    """The process that needs most: a task's, or the driver's Python."""
+    """Stage -> bytes of the process that needs most memory, and which it is: a task or the driver's Python."""
     photos, regions = units["photo"], units["region"]
     fitted = min(photos, config.cluster.fit_rows)
     driver = {
@@ -254,18 +254,18 @@ def _memory(config: Config, measured: Measured, units: Mapping[str, float]) -> d
 
 
 def _storage(config: Config, measured: Measured, units: Mapping[str, float]) -> dict[str, int]:
-    """What a first night leaves in the root; slices stand in the cache and in the run's own table."""
+    """Stage -> bytes that a first night leaves in the root. Slices are stored twice: in the cache and in the run's table."""
     photos, regions = units["photo"], units["region"]
     shown = min(photos, config.report.max_images)
     sizes = {
-        # Photos that a manifest holds are copied out of it.
+        # Photos that a manifest holds are copied to the cache.
         "ingest": photos * (_PARQUET_ROW_BYTES + (measured.photo_bytes if config.catalog.bytes_column else 0)),
         "embed": regions * 2 * measured.slice_bytes,
         "project": regions * 4 * _VECTOR_DIMS,
         "neighbours": regions * config.neighbours.k * _EDGE_BYTES,
         "duplicates": photos * measured.features_bytes + units["pair"] * _VERDICT_BYTES,
         "cluster": photos * 100,
-        # Pictures stand in the cache and, as text, in the report.
+        # Pictures are stored in the cache and, as text, in the report.
         "report": shown * measured.pictures_bytes * (1 + 4 / 3),
     }
     return {stage: int(size) for stage, size in sizes.items()}
@@ -310,13 +310,13 @@ def _warnings(
 
 
 def memory_bytes(text: str) -> int:
-    """Bytes of a size as Spark writes it, such as 16g. Raises ConfigError for what is none."""
+    """Parse a memory size as Spark writes it, such as 16g, into bytes. Raises ConfigError if it is not one."""
     found = re.fullmatch(r"(\d+)([kmgt])b?", text.strip().lower())
     if found is None:
-        raise ConfigError(f"{text!r} is no size of memory; write it like 16g or 800m")
+        raise ConfigError(f"{text!r} is not a memory size; write it like 16g or 800m")
     return int(found[1]) << 10 * ("kmgt".index(found[2]) + 1)
 
 
 def gib(n_bytes: float) -> str:
-    """A size for a person."""
+    """A size in bytes as text for people."""
     return f"{n_bytes / 2**30:.1f} GiB" if n_bytes >= 0.1 * 2**30 else f"{n_bytes / 2**20:.0f} MiB"

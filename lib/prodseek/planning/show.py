@@ -1,4 +1,4 @@
-"""What `prodseek plan` prints."""
+"""The command `prodseek plan`: what it prints."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def plan_night(
     as_json: bool,
     with_costs: bool,
 ) -> None:
-    """Measure, work out and print. Raises ConfigError, CatalogueError and WeightsError."""
+    """Measure some photos, forecast the night and print the plan. Raises ConfigError, CatalogueError and WeightsError."""
     cluster = this_cluster(executors, cores, memory, gpus)
     listing = list_catalogue(config)
     measured = measure(config, listing, seconds)
@@ -56,7 +56,7 @@ def plan_night(
 
 
 def this_cluster(executors: int | None, cores: int | None, memory: str | None, gpus: int) -> Cluster:
-    """The cluster that the options describe; this machine where none is given. Raises ConfigError for a size that is none."""
+    """The cluster that the options describe; this machine if none is given. Raises ConfigError for a malformed memory size."""
     machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     each_bytes = machine_bytes if memory is None else memory_bytes(memory)
     is_this_machine = executors is None and cores is None and memory is None and not gpus
@@ -64,13 +64,13 @@ def this_cluster(executors: int | None, cores: int | None, memory: str | None, g
 
 
 def as_values(plan: Plan, measured: Measured, cluster: Cluster) -> dict[str, Any]:
-    """Everything as JSON holds it."""
+    """The plan as plain values, ready for JSON."""
     totals = {"seconds": plan.seconds, "storage_bytes": plan.storage_bytes, "price": plan.price}
     return {**asdict(plan), "total": totals, "measured": asdict(measured), "cluster": asdict(cluster)}
 
 
 def print_plan(plan: Plan, measured: Measured, cluster: Cluster, currency: str, with_costs: bool) -> None:
-    """Stages with their sum, what they were worked out from, warnings."""
+    """Print the stages with their totals, the costs behind them if with_costs, and warnings."""
     console = rich.console.Console(highlight=False)
     if not console.is_terminal:
         console.width = _LOG_WIDTH

@@ -67,7 +67,7 @@ class Location:
 
 
 @dataclass(frozen=True)
-class Figures:
+class Pictures:
     """What is shown beside the numbers. missing: a sentence for each kind of figure that could not be made."""
 
     examples: tuple[Example, ...] = ()
@@ -81,14 +81,14 @@ def render_evaluation(
     changes: Mapping[str, tuple[float, float]] | None,
     compared_with: str | None,
     trends: Sequence[Trend] = (),
-    drawn: Figures | None = None,
+    drawn: Pictures | None = None,
 ) -> bytes:
     """The page as UTF-8 HTML that needs nothing beside it; every string is escaped.
 
     evaluation: what `evaluation.run.evaluate` returned. changes: figure -> (before, now), None where there is nothing to compare
     with; compared_with: the run they are compared with. trends: of figures that at least two runs have, this the last.
     """
-    drawn = drawn or Figures()
+    drawn = drawn or Pictures()
     scores = list(evaluation["retrieval"].values())
     askable = {label: scores for label, scores in evaluation["by_label"].items() if scores["photos"] > 1}
     by_label = sorted(askable.items(), key=lambda item: (item[1]["mAP"], item[0]))

@@ -120,5 +120,5 @@ def test_sizes(text: str, n_bytes: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "16", "g", "-1g", "1.5g", "16x"])
 def test_sizes_that_are_none(text: str) -> None:
-    with pytest.raises(ConfigError, match="is no size of memory"):
+    with pytest.raises(ConfigError, match="is not a memory size"):
         memory_bytes(text)
