@@ -18,7 +18,7 @@ from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
 from prodseek.spark.photos import uris_of_images
 from prodseek.spark.shipped_detector import runs_on_gpus
-from prodseek.spark.task_tallies import Tally
+from prodseek.spark.task_tallies import TaskTallies
 from prodseek.spark.vision.network_pass import counts_of, embedded_schema, pass_through_network
 from prodseek.storage import files
 from prodseek.vision.configured import detector_settings
@@ -37,14 +37,14 @@ def run(night: Night) -> Summary[EmbedFacts]:
     known = _regions(night, cache_uri).select("image_id").distinct()
     todo = images.join(known, "image_id", "left_anti")
     n_images, n_todo = images.count(), todo.count()
-    tally, pass_seconds, failures, n_failed = Tally.of(spark), 0.0, None, 0
+    tallies, pass_seconds, failures, n_failed = TaskTallies.of(spark), 0.0, None, 0
     if n_todo:
         batch_uri = files.spark_uri(new_batch_uri(cache_uri, night.run.run_id))
         started = time.monotonic()
         dealt = deal(todo, "image_id", n_todo, config.embed.images_per_partition)
-        pass_through_network(night, dealt, settings, tally).write.parquet(batch_uri)
+        pass_through_network(night, dealt, settings, tallies).write.parquet(batch_uri)
         pass_seconds = time.monotonic() - started
-        tally.pass_on()
+        tallies.pass_on()
         batch = spark.read.schema(embedded_schema()).parquet(batch_uri)
         failures = batch.where("reason is not null").select("image_id", "reason", "detail")
         n_failed = failures.count()
@@ -55,7 +55,7 @@ def run(night: Night) -> Summary[EmbedFacts]:
     dealt = deal(regions, "image_id", n_images, 16 * config.embed.images_per_partition)
     rows["detections"] = night.write_table(dealt, "detections")
     reasons = night.table("rejects").groupBy("reason").count().collect()
-    counted = counts_of(tally)
+    counted = counts_of(tallies)
     facts = EmbedFacts(
         model_id=model_id(settings),
         slice_layout=layout_to_dict(network_layout(settings)),

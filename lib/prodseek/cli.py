@@ -75,7 +75,7 @@ def plan(
 ) -> None:
     """Say what a night over CATALOG will take: time, memory, storage and price by stage, and what will not fit.
 
-    Some of its photos are measured; where the root has a finished run and the machine is the same, that run's pace counts.
+    Some of its photos are measured; where the root has a finished run and the machine is the same, that run's times count.
     """
     from prodseek.planning.show import plan_night
 

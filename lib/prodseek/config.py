@@ -327,7 +327,7 @@ def load_config(
 ) -> Config:
     """Lay base, `environment` (local or cluster), the caller's files and `key=value` settings over one another.
 
-    catalog, root: laid over `catalog.uri` and `store.root` as they are, for they are paths, not YAML.
+    catalog, root: laid over `catalog.uri` and `store.root` as they are, because they are paths, not YAML.
     Raises ConfigError that lists every fault at once.
     """
     faults: list[str] = []

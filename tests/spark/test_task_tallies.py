@@ -10,22 +10,22 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from prodseek.spark.task_tallies import Stopwatch, Tally
+from prodseek.spark.task_tallies import Stopwatch, TaskTallies
 
 
 def test_counts_and_warnings_of_all_tasks(spark: SparkSession, caplog: pytest.LogCaptureFixture) -> None:
-    tally = Tally.of(spark)
+    tallies = TaskTallies.of(spark)
 
     def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        with tally.listening():
+        with tallies.listening():
             for batch in batches:
                 logging.getLogger("prodseek.somewhere").warning("rows: %d", batch.num_rows)
-                tally.counts.add(Counter({"rows": batch.num_rows, "seconds": 0.5}))
+                tallies.counts.add(Counter({"rows": batch.num_rows, "seconds": 0.5}))
                 yield batch
 
     assert spark.range(12, numPartitions=3).mapInArrow(task, "id long").count() == 12
-    assert tally.counts.value == {"rows": 12, "seconds": 1.5}
-    tally.pass_on()
+    assert tallies.counts.value == {"rows": 12, "seconds": 1.5}
+    tallies.pass_on()
     said = [(record.name, record.message, record.partition) for record in caplog.records]  # type: ignore[attr-defined]
     assert said == [("prodseek.somewhere", "rows: 4", partition) for partition in range(3)]
 

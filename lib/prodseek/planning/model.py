@@ -16,7 +16,7 @@ from prodseek.errors import ConfigError
 from prodseek.index.plan import plan_index
 from prodseek.planning.measure import Measured
 from prodseek.runs.facts import STAGES
-from prodseek.runs.time_left import Pace
+from prodseek.runs.time_left import StageTimes
 
 Unit = Literal["night", "photo", "region", "pair", "viewed photo", "pair of photos shown"]
 
@@ -185,10 +185,10 @@ def forecast(
     n_rows: int,
     cluster: Cluster,
     is_folder: bool = False,
-    pace: Pace | None = None,
+    earlier: StageTimes | None = None,
     free_bytes: int | None = None,
 ) -> Plan:
-    """The plan of a night over `n_rows`. pace: of an earlier run, if there is one. free_bytes: free space at the root."""
+    """The plan of a night over `n_rows`. earlier: of an earlier run, if there is one. free_bytes: free space at the root."""
     units = count_units(config, measured, n_rows)
     costs = costs_of(config, measured, units)
     memory, storage = _memory(config, measured, units), _storage(config, measured, units)
@@ -204,9 +204,9 @@ def forecast(
     for stage in STAGES:
         seconds = sum(_wall_seconds(cost, units, cluster.slots) for cost in costs if cost.stage == stage)
         source = "the table of costs"
-        before = pace.expected_seconds(stage, n_rows) if pace is not None and cluster.is_this_machine else None
-        if pace is not None and before is not None:
-            seconds, source = before, f"run {pace.run_id}"
+        before = earlier.expected_seconds(stage, n_rows) if earlier is not None and cluster.is_this_machine else None
+        if earlier is not None and before is not None:
+            seconds, source = before, f"run {earlier.run_id}"
         price = config.report.price_per_core_hour
         stages.append(
             Forecast(

@@ -19,7 +19,7 @@ from prodseek.planning.measure import Measured, list_catalogue, measure
 from prodseek.planning.model import Cluster, Plan, forecast, gib, memory_bytes
 from prodseek.runs.facts import STAGES
 from prodseek.runs.store import Store
-from prodseek.runs.time_left import about, pace_of_newest
+from prodseek.runs.time_left import about, stage_times_of_newest
 from prodseek.storage import files
 
 _LOG_WIDTH = 160
@@ -46,7 +46,7 @@ def plan_night(
         listing.n_rows,
         cluster,
         listing.source.kind == "folder",
-        pace_of_newest(store),
+        stage_times_of_newest(store),
         _free_bytes(store.root),
     )
     if as_json:

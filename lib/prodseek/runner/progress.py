@@ -18,7 +18,7 @@ from prodseek.runner.prometheus import Metrics
 from prodseek.runs.facts import StageFacts
 from prodseek.runs.logs import RunLog
 from prodseek.runs.store import Run, Summary
-from prodseek.runs.time_left import Pace, about, seconds_left
+from prodseek.runs.time_left import StageTimes, about, seconds_left
 
 _LOOK_SECONDS = 0.5
 _TELL_SECONDS = 15.0
@@ -65,16 +65,16 @@ class Console:
 
     @contextmanager
     def stage(
-        self, spark: SparkSession, stage: str, pace: Pace | None = None, n_rows: int | None = None
+        self, spark: SparkSession, stage: str, earlier: StageTimes | None = None, n_rows: int | None = None
     ) -> Iterator[Work]:
         """Show how far Spark is with `stage`, and how long it has to go, until the block ends.
 
-        pace: of an earlier run; n_rows: of tonight's catalogue, where it is known.
+        earlier: of an earlier run; n_rows: of tonight's catalogue, where it is known.
         """
         ended = threading.Event()
         self._log.stage = stage
         self._log.write("stage_started", f"stage {stage} starts")
-        work = Work(spark, stage, pace, n_rows)
+        work = Work(spark, stage, earlier, n_rows)
         follower = threading.Thread(target=self._follow, args=(work, ended), daemon=True)
         follower.start()
         try:
@@ -142,14 +142,14 @@ class _Progress:
 class Work:
     """A stage at work, looked at from time to time."""
 
-    def __init__(self, spark: SparkSession, stage: str, pace: Pace | None, n_rows: int | None) -> None:
+    def __init__(self, spark: SparkSession, stage: str, earlier: StageTimes | None, n_rows: int | None) -> None:
         self.stage = stage
         self._tracker = spark.sparkContext.statusTracker()
         self._started = time.monotonic()
         self._busy_since: dict[int, float] = {}  # when a stage of Spark's was first seen
         self._seen: set[int] = set()
-        self._expected_seconds = pace.expected_seconds(stage, n_rows) if pace else None
-        self._seconds_after = pace.seconds_after(stage, n_rows) if pace else None
+        self._expected_seconds = earlier.expected_seconds(stage, n_rows) if earlier else None
+        self._seconds_after = earlier.seconds_after(stage, n_rows) if earlier else None
 
     @property
     def failed_tasks(self) -> int:

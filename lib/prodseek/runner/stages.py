@@ -10,7 +10,7 @@ from typing import Protocol, cast
 from prodseek.runner.progress import Console
 from prodseek.runs.facts import STAGES, IngestFacts, StageFacts
 from prodseek.runs.store import Summary
-from prodseek.runs.time_left import pace_of
+from prodseek.runs.time_left import stage_times_of
 from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
 
@@ -40,13 +40,13 @@ def run_stage(night: Night, name: str, console: Console) -> Summary[StageFacts]:
     stage = stage_named(name)
     started = time.monotonic()
     spark.sparkContext.setJobDescription(name)
-    pace = None if night.last_run is None else pace_of(night.last_run)
+    earlier = None if night.last_run is None else stage_times_of(night.last_run)
     ingested = run.facts_if_done(IngestFacts)
     n_rows = None if ingested is None else ingested.input_rows
-    expected_rows = n_rows if n_rows is not None or pace is None else pace.n_rows
+    expected_rows = n_rows if n_rows is not None or earlier is None else earlier.n_rows
     if expected_rows is not None:
         suit_catalogue(spark, expected_rows)
-    with console.stage(spark, name, pace, n_rows) as work:
+    with console.stage(spark, name, earlier, n_rows) as work:
         summary = stage.run(night)
     summary = replace(summary, seconds=round(time.monotonic() - started, 2), failed_tasks=work.failed_tasks)
     run.write_summary(summary)

@@ -18,7 +18,7 @@ _SHARES = ("max_reject_share", "max_odd_norm_share", "max_group_churn", "max_mis
 
 @dataclass(frozen=True)
 class Figure:
-    """What was measured of a night. gate: the setting that it is held against, `min_...` or `max_...`.
+    """What was measured of a night. gate: the setting that limits it, `min_...` or `max_...`.
 
     sentence: the figure in words. examples: rows that it comes from, at most N_EXAMPLES.
     """
@@ -48,7 +48,7 @@ def find_breaches(figures: Iterable[Figure], limits: Mapping[str, float | None])
         if limit is None:
             continue
         is_least = figure.gate.startswith("min_")
-        # Asked this way round, what is no number is beyond every limit.
+        # Written this way round, NaN is beyond every limit.
         if not (figure.value >= limit if is_least else figure.value <= limit):
             allowed = f"at {'least' if is_least else 'most'} {written(figure.gate, limit)} is allowed"
             sentence = f"gates.{figure.gate}: {written(figure.gate, figure.value)}, {allowed}; {figure.sentence}"

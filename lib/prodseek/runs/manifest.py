@@ -1,4 +1,4 @@
-"""What a finished run's MANIFEST.json holds: everything that a reader needs to trust the run."""
+"""A finished run's MANIFEST.json: everything that a reader needs to trust the run."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from prodseek.runs.store import Run, Store
 
 
 @dataclass(frozen=True)
-class Pace:
+class StageTimes:
     """What an earlier run took. n_rows: of its catalogue; seconds: stage -> wall time."""
 
     run_id: str
@@ -19,7 +19,7 @@ class Pace:
     seconds: Mapping[str, float]
 
     def expected_seconds(self, stage: str, n_rows: int | None) -> float | None:
-        """What the stage takes for `n_rows` rows at the pace of that run; as long as then where n_rows is None."""
+        """What the stage takes for `n_rows` rows at the speed of that run; as long as then where n_rows is None."""
         seconds = self.seconds.get(stage)
         if seconds is None or n_rows is None or not self.n_rows:
             return seconds
@@ -31,23 +31,23 @@ class Pace:
         return sum(seconds for seconds in later if seconds is not None)
 
 
-def pace_of_newest(store: Store) -> Pace | None:
-    """The pace of the run that readers see; None when there is none that tells."""
+def stage_times_of_newest(store: Store) -> StageTimes | None:
+    """The times of the run that readers see; None where they are not known."""
     try:
-        return pace_of(store.latest())
+        return stage_times_of(store.latest())
     except StoreError:
         return None
 
 
-def pace_of(run: Run) -> Pace | None:
-    """The pace of a finished run; None where its manifest does not tell."""
+def stage_times_of(run: Run) -> StageTimes | None:
+    """The times of a finished run; None where its manifest does not say."""
     try:
         manifest = run.manifest()
     except StoreError:
         return None
     if manifest.reconciliation is None:
         return None
-    return Pace(run.run_id, manifest.reconciliation.input_rows, manifest.seconds)
+    return StageTimes(run.run_id, manifest.reconciliation.input_rows, manifest.seconds)
 
 
 def seconds_left(

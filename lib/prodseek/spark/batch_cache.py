@@ -17,8 +17,8 @@ _logger = logging.getLogger(__name__)
 
 
 def read_batches(spark: SparkSession, cache_uri: str, schema: StructType) -> DataFrame:
-    """What all runs have put into a cache; batches that a dying run left half-written are passed over, and those of a version
-    that did not know all columns yet: they would be read as null."""
+    """What all runs have put into a cache. Batches that a dying run left half-written are skipped. So are those of a version that
+    did not know all columns yet, because those would be read as null."""
     batches = [files.join(cache_uri, name) for name in files.list_names(cache_uri)]
     whole = [uri for uri in batches if files.exists(files.join(uri, "_SUCCESS"))]
     # They are named after their runs: the first that has all columns is followed by others that have.

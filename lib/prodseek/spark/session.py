@@ -36,7 +36,7 @@ _LOCAL_SETTINGS = {
 }
 _SHUFFLE_PARTITIONS = "spark.sql.shuffle.partitions"
 _LOCAL_SHUFFLE_PARTITIONS = 8
-# For few rows, compiling a query and planning it anew while it runs takes longer than running it as it stands, and starting
+# For few rows, compiling a query and planning it again while it runs takes longer than running it as it is, and starting
 # a task longer than what it has to do.
 _FEW_ROWS = 10_000
 _FOR_FEW_ROWS = {
@@ -64,7 +64,7 @@ def start_session(settings: SparkConfig, app_name: str = "prodseek") -> SparkSes
 
 
 def suit_catalogue(session: SparkSession, n_rows: int) -> None:
-    """Let Spark run queries in the way that suits a catalogue of so many rows, where its configuration says nothing of it."""
+    """Run queries in the way that suits a catalogue of `n_rows` rows, unless Spark's configuration says otherwise."""
     _suit(session, n_rows <= _FEW_ROWS)
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check_device(spark: SparkSession, device: str) -> None:
-    """Raise ConfigError where there is no GPU for a network that is to have one, or more processes than it holds."""
+    """Raise ConfigError where the network needs a GPU and there is none, or where more processes would share it than it holds."""
     has_gpus = runs_on_gpus(spark, device)
     if device == "cuda" and not has_gpus:
         raise ConfigError(f"embed.device is cuda, but {no_gpus(spark)}; or use --set embed.device=cpu")

@@ -28,9 +28,9 @@ _UNREADABLE = re.compile(
 # Values that are taken out of a page after it was read; files without checksums come that far.
 _IMPOSSIBLE = re.compile(r"java\.lang\.(?:ArrayIndexOutOfBounds|IndexOutOfBounds|NegativeArraySize)Exception[^\n]*")
 
-# The keys of so few rows the driver compares itself, in a tenth of the time that a query takes.
+# Up to this many rows the driver compares keys itself, in a tenth of the time that a query takes.
 _ROWS_READ_HERE = 10_000
-# Of keys that rows share, so many are named.
+# How many of the keys that rows share are named.
 _NAMED_KEYS = 3
 
 
@@ -170,7 +170,7 @@ def _row_checks(schema: TableSchema) -> dict[str, Column]:
 
 def _key_faults(spark: SparkSession, uri: str, schema: TableSchema, n_rows: int) -> list[str]:
     if n_rows <= _ROWS_READ_HERE:
-        # Here, for it brings pandas, which Python workers would wait for.
+        # Imported here, because it brings pandas, which Python workers would wait for.
         import pyarrow.dataset as ds
 
         file_system, path = files.locate(uri)

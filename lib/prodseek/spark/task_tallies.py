@@ -28,14 +28,14 @@ class Warned(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Tally:
+class TaskTallies:
     """Sums over all tasks that were given it. A task that failed adds nothing, one that Spark ran again may add twice."""
 
     counts: Accumulator[Counter[str]]
     warned: Accumulator[list[Warned]]
 
     @classmethod
-    def of(cls, spark: SparkSession) -> Tally:
+    def of(cls, spark: SparkSession) -> TaskTallies:
         context = spark.sparkContext
         return cls(context.accumulator(Counter(), _Counts()), context.accumulator([], _Lists()))
 

@@ -43,7 +43,7 @@ def find_removals(store: Store, keep: int) -> list[Removal]:
 def choose_removals(found: Survey, keep: int) -> list[Removal]:
     """What can go when the `keep` newest finished runs stay, oldest run first.
 
-    LATEST's run stays, the run that holds the root, and the newest run in any state, for it may be resumed. A damaged
+    LATEST's run stays, the run that holds the root, and the newest run in any state, because it may be resumed. A damaged
     run goes only when it is older than all that stay. A cache folder goes when no run that stays reads it; all caches
     stay while a run that stays is not finished, for then it is not known what it reads. Raises ValueError for keep < 1.
     """

@@ -68,7 +68,7 @@ def run_to_verify(store: Store) -> Run:
 def verify(store: Store, run: Run, n_photos: int) -> Iterator[Check]:
     """Check a run, one result after the other; the rest is left out when its manifest cannot be read.
 
-    n_photos: so many go through the network again, if photos and weights are at hand.
+    n_photos: how many go through the network again, if photos and weights are available.
     """
     yield _latest(store)
     try:

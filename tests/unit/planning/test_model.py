@@ -13,7 +13,7 @@ from prodseek.errors import ConfigError
 from prodseek.planning.measure import Measured
 from prodseek.planning.model import Cluster, Plan, forecast, memory_bytes
 from prodseek.runs.facts import STAGES
-from prodseek.runs.time_left import Pace
+from prodseek.runs.time_left import StageTimes
 
 CONFIG = load_config()
 GIB = 2**30
@@ -74,11 +74,11 @@ def test_more_rows_cost_more_and_more_slots_less(few: int, more: int, slots: int
 
 
 def test_an_earlier_run_on_this_machine_counts_more_than_the_table() -> None:
-    pace = Pace("20260101T000000Z-00000001", 500, {"embed": 100.0})
-    of = {stage.stage: stage for stage in plan_of(1000, pace=pace).stages}
+    earlier = StageTimes("20260101T000000Z-00000001", 500, {"embed": 100.0})
+    of = {stage.stage: stage for stage in plan_of(1000, earlier=earlier).stages}
     assert (of["embed"].seconds, of["embed"].source) == (200.0, "run 20260101T000000Z-00000001")
     assert of["ingest"].source == "the table of costs"
-    elsewhere = {stage.stage: stage for stage in plan_of(1000, replace(HERE, is_this_machine=False), pace=pace).stages}
+    elsewhere = {stage.stage: stage for stage in plan_of(1000, replace(HERE, is_this_machine=False), earlier=earlier).stages}
     assert elsewhere["embed"].source == "the table of costs"
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from prodseek.runs.facts import STAGES
 from prodseek.runs.manifest import Manifest, Reconciliation
 from prodseek.runs.store import Store
-from prodseek.runs.time_left import Pace, about, pace_of, seconds_left
+from prodseek.runs.time_left import StageTimes, about, seconds_left, stage_times_of
 
-PACE = Pace("r", 100, {stage: 10.0 for stage in STAGES if stage != "gates"})
+EARLIER = StageTimes("r", 100, {stage: 10.0 for stage in STAGES if stage != "gates"})
 
 
 @pytest.mark.parametrize(
@@ -44,23 +44,23 @@ def test_never_negative(elapsed: float, expected: float | None, busy: float, don
 
 
 def test_a_larger_catalogue_takes_longer() -> None:
-    assert PACE.expected_seconds("embed", 300) == 30
-    assert PACE.expected_seconds("embed", None) == 10
-    assert PACE.expected_seconds("gates", 300) is None
-    assert PACE.seconds_after("duplicates", 200) == 40  # cluster and report; what gates took is not known
-    assert PACE.seconds_after("report", 200) == 0
-    assert Pace("r", 0, {"embed": 3.0}).expected_seconds("embed", 5) == 3
+    assert EARLIER.expected_seconds("embed", 300) == 30
+    assert EARLIER.expected_seconds("embed", None) == 10
+    assert EARLIER.expected_seconds("gates", 300) is None
+    assert EARLIER.seconds_after("duplicates", 200) == 40  # cluster and report; what gates took is not known
+    assert EARLIER.seconds_after("report", 200) == 0
+    assert StageTimes("r", 0, {"embed": 3.0}).expected_seconds("embed", 5) == 3
 
 
 def test_the_pace_is_that_of_a_finished_run(tmp_path: Path) -> None:
     store = Store.at(str(tmp_path))
     runs = [store.run(f"2026010{day}T000000Z-0000000{day}") for day in (1, 2)]
-    assert pace_of(runs[0]) is None
+    assert stage_times_of(runs[0]) is None
     rows = Reconciliation(input_rows=5, images=5, rejects=0)
     store.publish(runs[0], Manifest(run_id=runs[0].run_id, seconds={"embed": 7.0}, reconciliation=rows))
-    assert pace_of(runs[0]) == Pace(runs[0].run_id, 5, {"embed": 7.0})
+    assert stage_times_of(runs[0]) == StageTimes(runs[0].run_id, 5, {"embed": 7.0})
     store.publish(runs[1], Manifest(run_id=runs[1].run_id))
-    assert pace_of(runs[1]) is None, "another version's manifest"
+    assert stage_times_of(runs[1]) is None, "another version's manifest"
 
 
 @pytest.mark.parametrize(

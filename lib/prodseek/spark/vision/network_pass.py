@@ -21,7 +21,7 @@ from prodseek.spark.gpus import held_gpu, task_profile
 from prodseek.spark.night import Night
 from prodseek.spark.shipped_detector import load_shipped, ship
 from prodseek.spark.tables import computed_schema
-from prodseek.spark.task_tallies import Stopwatch, Tally
+from prodseek.spark.task_tallies import Stopwatch, TaskTallies
 from prodseek.storage.read_ahead import map_ahead
 from prodseek.vision.settings import DetectorSettings
 
@@ -61,21 +61,23 @@ def embedded_schema() -> StructType:
     return computed_schema("detections", "reason", "detail")
 
 
-def pass_through_network(night: Night, images: DataFrame, settings: DetectorSettings, tally: Tally) -> DataFrame:
+def pass_through_network(
+    night: Night, images: DataFrame, settings: DetectorSettings, tallies: TaskTallies
+) -> DataFrame:
     """The regions of photos with their slices, as `embedded_schema`. images: image_id, uri, dealt to partitions."""
     embed = partial(
         _embed_rows,
         settings=ship(night.spark, settings),
         photos=night.photos,
         read_threads=night.config.embed.read_threads,
-        tally=tally,
+        tallies=tallies,
     )
     return images.mapInArrow(embed, embedded_schema(), profile=task_profile(night.spark))
 
 
-def counts_of(tally: Tally) -> PassCounts:
+def counts_of(tallies: TaskTallies) -> PassCounts:
     """What the tasks of a pass have counted, once it is over."""
-    counts = tally.counts.value
+    counts = tallies.counts.value
 
     def named(prefix: str) -> dict[str, int]:
         return {name.removeprefix(prefix): int(n) for name, n in sorted(counts.items()) if name.startswith(prefix)}
@@ -89,10 +91,10 @@ def _embed_rows(
     settings: DetectorSettings,
     photos: PhotoSource,
     read_threads: int,
-    tally: Tally,
+    tallies: TaskTallies,
 ) -> Iterator[pa.RecordBatch]:
-    with tally.listening():
-        yield from _embedded(batches, settings, photos, read_threads, tally)
+    with tallies.listening():
+        yield from _embedded(batches, settings, photos, read_threads, tallies)
 
 
 def _embedded(
@@ -100,7 +102,7 @@ def _embedded(
     settings: DetectorSettings,
     photos: PhotoSource,
     read_threads: int,
-    tally: Tally,
+    tallies: TaskTallies,
 ) -> Iterator[pa.RecordBatch]:
     decoding, waiting, passing = Stopwatch(), Stopwatch(), Stopwatch()
     detector = load_shipped(settings)
@@ -144,7 +146,7 @@ def _embedded(
                 schema,
             )
     seconds = PassSeconds(decoding.seconds, passing.seconds - waiting.seconds, waiting.seconds)
-    tally.counts.add(_counted(detector, n_embedded, detector.n_halvings - n_halvings_before, seconds))
+    tallies.counts.add(_counted(detector, n_embedded, detector.n_halvings - n_halvings_before, seconds))
     if failed:
         yield pa.RecordBatch.from_pylist(
             [
