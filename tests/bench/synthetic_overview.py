@@ -13,7 +13,7 @@ from prodseek.report.overview_model import (
     ChangedPhoto,
     Changes,
     Cost,
-    Found,
+    CountedExamples,
     GroupChanges,
     IndexQuality,
     NewCopy,
@@ -111,21 +111,23 @@ def _rejected(reason: str, n_rows: int) -> RejectedRows:
 def _changes(run_id: str, photos: list[ChangedPhoto], rejects: tuple[RejectedRows, ...]) -> Changes:
     some = tuple(photos[:_EXAMPLES])
     titles = [HOSTILE_TITLES[place % len(HOSTILE_TITLES)] for place in range(_EXAMPLES)]
-    found = Found(1234, some)
+    found = CountedExamples(1234, some)
     return Changes(
         run_id,
         came=found,
         went=found,
-        replaced=Found(_EXAMPLES, tuple(photos[_EXAMPLES:])),
+        replaced=CountedExamples(_EXAMPLES, tuple(photos[_EXAMPLES:])),
         moved=found,
         repaired=found,
         rejects=rejects[::2],
         n_lost=7,
-        duplicate_groups=Found(
+        duplicate_groups=CountedExamples(
             40, tuple(NewDuplicateGroup(f"dup-{i:05d}", 3, p.product_id, p.uri, p.title) for i, p in enumerate(some))
         ),
-        copies=Found(20, tuple(NewCopy(f"dup-{i:05d}", p.product_id, p.uri, p.title) for i, p in enumerate(some))),
-        pairs_apart=Found(
+        copies=CountedExamples(
+            20, tuple(NewCopy(f"dup-{i:05d}", p.product_id, p.uri, p.title) for i, p in enumerate(some))
+        ),
+        pairs_apart=CountedExamples(
             99, tuple(NewPair("recoloured", 0.8, p.product_id, p.uri, p.product_id, p.uri) for p in some)
         ),
         groups=tuple(

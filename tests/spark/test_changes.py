@@ -15,7 +15,14 @@ from PIL import Image
 from pyspark.sql import SparkSession
 
 from prodseek.photos.decode import content_id
-from prodseek.report.overview_model import ChangedGroup, Found, NewCopy, NewDuplicateGroup, NewPair, RejectExample
+from prodseek.report.overview_model import (
+    ChangedGroup,
+    CountedExamples,
+    NewCopy,
+    NewDuplicateGroup,
+    NewPair,
+    RejectExample,
+)
 from prodseek.report.records import About
 from prodseek.runs.facts import EmbedFacts, IndexedFacet, IndexFacts, IngestFacts
 from prodseek.runs.manifest import Manifest
@@ -196,7 +203,7 @@ def test_every_change_is_found(night: Night, monkeypatch: pytest.MonkeyPatch) ->
     night.spark.conf.set("spark.sql.shuffle.partitions", 1)
     monkeypatch.setattr(compared, "EXAMPLES", 2)
     fewer = changes_since_last_night(night)
-    assert fewer is not None and fewer.came == Found(3, found.came.examples[:2])
+    assert fewer is not None and fewer.came == CountedExamples(3, found.came.examples[:2])
     assert fewer == replace(found, came=fewer.came)
 
     def names(changed: Any) -> set[tuple[str, ...]]:

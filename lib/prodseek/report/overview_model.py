@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Found(Generic[T]):
+class CountedExamples(Generic[T]):
     """How many there are, and some of them."""
 
     n: int = 0
@@ -163,16 +163,16 @@ class Changes:
     """
 
     run_id: str
-    came: Found[ChangedPhoto] = Found()
-    went: Found[ChangedPhoto] = Found()
-    replaced: Found[ChangedPhoto] = Found()
-    moved: Found[ChangedPhoto] = Found()
-    repaired: Found[ChangedPhoto] = Found()
+    came: CountedExamples[ChangedPhoto] = CountedExamples()
+    went: CountedExamples[ChangedPhoto] = CountedExamples()
+    replaced: CountedExamples[ChangedPhoto] = CountedExamples()
+    moved: CountedExamples[ChangedPhoto] = CountedExamples()
+    repaired: CountedExamples[ChangedPhoto] = CountedExamples()
     rejects: tuple[RejectedRows, ...] = ()
     n_lost: int = 0
-    duplicate_groups: Found[NewDuplicateGroup] = Found()
-    copies: Found[NewCopy] = Found()
-    pairs_apart: Found[NewPair] = Found()
+    duplicate_groups: CountedExamples[NewDuplicateGroup] = CountedExamples()
+    copies: CountedExamples[NewCopy] = CountedExamples()
+    pairs_apart: CountedExamples[NewPair] = CountedExamples()
     groups: tuple[GroupChanges, ...] = ()
 
     @property

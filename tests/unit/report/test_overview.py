@@ -22,7 +22,7 @@ from prodseek.report.overview_model import (
     ChangedPhoto,
     Changes,
     Cost,
-    Found,
+    CountedExamples,
     GroupChanges,
     IndexQuality,
     NewCopy,
@@ -154,16 +154,18 @@ def full() -> Overview:
     half = RejectExample("/shop/half.jpg", "3 bytes missing", "P-9")
     changes = Changes(
         run_id=_run(1).run_id,
-        came=Found(41, CAME),
-        went=Found(1, (_photo("gone.jpg"),)),
-        replaced=Found(1, (_photo("other.jpg"),)),
-        moved=Found(1, (_photo("now.jpg", was_product_id="P-0", was_uri="/shop/then.jpg"),)),
-        repaired=Found(2, (_photo("mended.jpg", reason="truncated"),)),
+        came=CountedExamples(41, CAME),
+        went=CountedExamples(1, (_photo("gone.jpg"),)),
+        replaced=CountedExamples(1, (_photo("other.jpg"),)),
+        moved=CountedExamples(1, (_photo("now.jpg", was_product_id="P-0", was_uri="/shop/then.jpg"),)),
+        repaired=CountedExamples(2, (_photo("mended.jpg", reason="truncated"),)),
         rejects=(RejectedRows("truncated", 2, (half,)),),
         n_lost=1,
-        duplicate_groups=Found(1, (NewDuplicateGroup("d/17", 3, "P-4", "/shop/keep.jpg", "Blue mug"),)),
-        copies=Found(1, (NewCopy("d-18", "P-5", "/shop/copy.jpg"),)),
-        pairs_apart=Found(6, tuple(NewPair("recoloured", 0.7, "a", f"/shop/a{i}.jpg", "b", "b.jpg") for i in range(5))),
+        duplicate_groups=CountedExamples(1, (NewDuplicateGroup("d/17", 3, "P-4", "/shop/keep.jpg", "Blue mug"),)),
+        copies=CountedExamples(1, (NewCopy("d-18", "P-5", "/shop/copy.jpg"),)),
+        pairs_apart=CountedExamples(
+            6, tuple(NewPair("recoloured", 0.7, "a", f"/shop/a{i}.jpg", "b", "b.jpg") for i in range(5))
+        ),
         groups=(
             GroupChanges("born", 3, 1, (ChangedGroup("g-1", "fine", "Wooden & chairs", 12),)),
             GroupChanges("merged", 1, 0, (ChangedGroup("g-2", "coarse", "Mugs", 40, ("Cups", "Beakers")),)),
@@ -292,7 +294,7 @@ def test_new_photos_are_shown_and_lead_to_their_object(full: Overview, page: _Pa
     (link,) = page.all("a", "tile")
     assert (link["href"], link["data-object"]) == ("object.html#77", "77")
     assert full.changes is not None and wanted_photos(full.changes) == (*CAME, *full.changes.replaced.examples)
-    many = dataclasses.replace(full.changes, came=Found(99, CAME * 5))
+    many = dataclasses.replace(full.changes, came=CountedExamples(99, CAME * 5))
     assert len(wanted_photos(many)) == MAX_THUMBNAILS
 
 
@@ -383,7 +385,7 @@ def test_every_string_stays_text(full: Overview, page: _Page, poison: str) -> No
 
 
 def test_undecodable_file_names_and_control_characters_do_not_break_the_page(full: Overview) -> None:
-    photos = Found(1, (dataclasses.replace(CAME[0], title="", uri="/shop/a\udcff\x00b", product_id="p\x1b"),))
+    photos = CountedExamples(1, (dataclasses.replace(CAME[0], title="", uri="/shop/a\udcff\x00b", product_id="p\x1b"),))
     changes = dataclasses.replace(full.changes, came=photos, went=photos)  # type: ignore[type-var]
     page = _Page(render_overview(dataclasses.replace(full, changes=changes)))
     assert "a\N{REPLACEMENT CHARACTER}\N{REPLACEMENT CHARACTER}b" in page.text
@@ -402,7 +404,7 @@ def test_rows_that_do_not_add_up_are_refused(full: Overview) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"came": Found(1, CAME)}, "came since .*: 5 to show, but only 1"),
+        ({"came": CountedExamples(1, CAME)}, "came since .*: 5 to show, but only 1"),
         ({"rejects": (RejectedRows("missing", 9),)}, "newly missing: 9 to show, but only 3"),
         ({"rejects": (RejectedRows("empty", 1),)}, "newly empty: 1 to show, but only 0"),
         ({"groups": (GroupChanges("born", 0, 0, (ChangedGroup("g", "fine", "t", 1),)),)}, "groups born: 1 to show"),

@@ -7,7 +7,7 @@ import pytest
 
 from prodseek.photos.decode import RejectReason
 from prodseek.report import wording
-from prodseek.report.overview_model import Changes, Cost, Found, Overview, RejectedRows, RowsIn
+from prodseek.report.overview_model import Changes, Cost, CountedExamples, Overview, RejectedRows, RowsIn
 from prodseek.report.records import About
 from prodseek.runs.history import History, RunFigures
 
@@ -35,7 +35,7 @@ def overview(rows_in: RowsIn, changes: Changes | None = None, **figures: float) 
         (
             overview(
                 RowsIn(3, 3, 3, 3),
-                Changes("r0", came=Found(1), repaired=Found(1)),
+                Changes("r0", came=CountedExamples(1), repaired=CountedExamples(1)),
                 duplicate_groups=1,
                 duplicate_photos=2,
                 groups=1,

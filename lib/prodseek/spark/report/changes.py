@@ -12,7 +12,7 @@ from prodseek.report.overview_model import (
     ChangedGroup,
     ChangedPhoto,
     Changes,
-    Found,
+    CountedExamples,
     GroupChanges,
     NewCopy,
     NewDuplicateGroup,
@@ -63,9 +63,11 @@ def changes_since_last_night(night: Night) -> Changes | None:
     return changes
 
 
-def _made(made: Callable[[Row], T], found: dict[tuple[str, ...], Found[Row]], *key: str) -> Found[T]:
-    rows = found.get(key, Found())
-    return Found(rows.n, tuple(made(row) for row in rows.examples))
+def _made(
+    made: Callable[[Row], T], found: dict[tuple[str, ...], CountedExamples[Row]], *key: str
+) -> CountedExamples[T]:
+    rows = found.get(key, CountedExamples())
+    return CountedExamples(rows.n, tuple(made(row) for row in rows.examples))
 
 
 def _photos(night: Night, last_run: Run) -> DataFrame:
@@ -143,7 +145,7 @@ def _copy(row: Row) -> NewCopy:
     return NewCopy(*_values(row, "group_id", *_KEY, "title"))
 
 
-def _pairs_apart(night: Night, last_run: Run) -> Found[NewPair]:
+def _pairs_apart(night: Night, last_run: Run) -> CountedExamples[NewPair]:
     ids = ["image_id_a", "image_id_b"]
     now, then = (
         read_table(night.spark, run, "near_duplicates").where(~is_merging("verdict")) for run in (night.run, last_run)
@@ -180,7 +182,9 @@ def _groups(night: Night, last_run: Run) -> tuple[GroupChanges, ...]:
     return tuple(_group_changes(event, *(_made(_group, found, event, level) for level in LEVELS)) for event in EVENTS)
 
 
-def _group_changes(event: str, fine: Found[ChangedGroup], coarse: Found[ChangedGroup]) -> GroupChanges:
+def _group_changes(
+    event: str, fine: CountedExamples[ChangedGroup], coarse: CountedExamples[ChangedGroup]
+) -> GroupChanges:
     return GroupChanges(event, fine.n, coarse.n, fine.examples + coarse.examples)
 
 

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame, Row, Window
 from pyspark.sql import functions as F
 
-from prodseek.report.overview_model import Found
+from prodseek.report.overview_model import CountedExamples
 
 
 def found_by(
     rows: DataFrame, key: Sequence[str], order: Sequence[str | Column], n_examples: int
-) -> dict[tuple[str, ...], Found[Row]]:
+) -> dict[tuple[str, ...], CountedExamples[Row]]:
     """Of each value of `key` how many rows there are, and the first `n_examples` of them by `order`."""
     is_kept = rows.is_cached
     rows.cache()
@@ -25,4 +25,4 @@ def found_by(
         examples[tuple(row[name] for name in key)].append(row)
     if not is_kept:
         rows.unpersist()
-    return {value: Found(n, tuple(examples[value])) for value, n in counts.items()}
+    return {value: CountedExamples(n, tuple(examples[value])) for value, n in counts.items()}
