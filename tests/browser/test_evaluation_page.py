@@ -66,7 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     panels = tuple(
         Panel(name, rng.normal(size=(50, 4)), rng.uniform(size=(50, 2)), 0.4) for name in ("slice", "visual")
     )
-    figures = Pictures(examples, (sliced,), Location(5, 5, panels, (0.4, 0.1)), (f"No picture of {LABELS[1]}.",))
+    pictures = Pictures(examples, (sliced,), Location(5, 5, panels, (0.4, 0.1)), (f"No picture of {LABELS[1]}.",))
     runs = [f"2026010{day}T000000Z-00000000" for day in (1, 2, 3)]
     trends = [
         Trend(name, tuple(zip(runs, (0.5, 0.7, 0.6), strict=True)))
@@ -74,7 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     made = tmp_path_factory.mktemp("evaluation") / "evaluations #1?"
     made.mkdir()
-    (made / "all.html").write_bytes(render_evaluation(EVALUATION, CHANGES, LABELS[1], trends, figures))
+    (made / "all.html").write_bytes(render_evaluation(EVALUATION, CHANGES, LABELS[1], trends, pictures))
     (made / "first.html").write_bytes(render_evaluation(EVALUATION, None, None))
     return made
 

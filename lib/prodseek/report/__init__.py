@@ -1,1 +1,1 @@
-"""The page people open in the morning: what a run found, as one self-contained HTML file."""
+"""The report of a run: HTML pages that people open in the morning, and their data files."""

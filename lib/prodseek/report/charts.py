@@ -1,15 +1,15 @@
-"""The shapes of small charts over runs: lines with gaps, and columns."""
+"""The geometry of small charts over runs: lines with gaps, and columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Units of the charts' own; a page gives them whatever size it likes.
+# In the charts' own units; a page may scale them to any size.
 LINE_SIZE = (160, 36)
 COLUMNS_SIZE = (640, 120)
 _INSET = 4
-# A line shows at least this share of its largest value from bottom to top: a figure that hardly moves is to look like one.
+# Minimum range of a line chart, as a share of its largest value, so that small changes look small.
 _LEAST_SPAN = 0.05
 _COLUMN_SHARE = 0.72
 _LEAST_HEIGHT = 1.0
@@ -17,9 +17,9 @@ _LEAST_HEIGHT = 1.0
 
 @dataclass(frozen=True)
 class Line:
-    """A line chart. points: of each stretch without a gap, as SVG has them; single: values that have a gap at both sides.
+    """A line chart. points: of each stretch without a gap, as in SVG. single: values with a gap on both sides.
 
-    marks: x of the runs that are not to be compared with the one before. end: the last value.
+    marks: x of runs that cannot be compared with the previous run. end: the last value.
     """
 
     points: tuple[str, ...]
@@ -39,7 +39,7 @@ class Column:
 
 
 def line(values: Sequence[float | None], is_marked: Sequence[bool]) -> Line | None:
-    """A chart of LINE_SIZE over `values`, the oldest first, None where one is missing; None for fewer than two values."""
+    """A chart of LINE_SIZE over `values`, the oldest first, with None for a gap; None for fewer than two values."""
     known = [value for value in values if value is not None]
     if len(known) < 2:
         return None
@@ -67,7 +67,7 @@ def line(values: Sequence[float | None], is_marked: Sequence[bool]) -> Line | No
 
 
 def columns(values: Sequence[float]) -> tuple[Column, ...]:
-    """Columns of COLUMNS_SIZE over `values`, none of which is below 0, the oldest first."""
+    """Columns of COLUMNS_SIZE over `values`, which are not negative, the oldest first."""
     if not values:
         return ()
     width, height = COLUMNS_SIZE

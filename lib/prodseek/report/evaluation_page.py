@@ -1,4 +1,4 @@
-"""The page of an evaluation: how well each facet ranks, label by label, what changed, and pictures of what was measured."""
+"""The page of an evaluation: how well each facet ranks, the scores by label, what changed, and pictures."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from prodseek.report.templating import environment, source
 from prodseek.report.trends import Trend, render_trends
 from prodseek.report.wording import counted
 
-# Figures that get a chart at once, by their names in `evaluation.run.figures`, in words.
+# Figures whose chart is shown first: name in `evaluation.run.figures` -> in words.
 MAIN_FIGURES = {
     "retrieval visual P@1": "nearest photo has the same label",
     "retrieval visual mAP": "mean average precision",
@@ -29,7 +29,7 @@ MAIN_FIGURES = {
 
 @dataclass(frozen=True)
 class Change:
-    """A figure that is not what it was."""
+    """A figure that changed."""
 
     name: str
     before: float
@@ -38,7 +38,7 @@ class Change:
 
 @dataclass(frozen=True)
 class LabelledPhoto:
-    """A photo with its object marked. thumbnail: WebP, None where the photo cannot be read."""
+    """A photo with its object marked. thumbnail: WebP; None if the photo cannot be read."""
 
     uri: str
     label: str
@@ -47,8 +47,10 @@ class LabelledPhoto:
 
 @dataclass(frozen=True)
 class Example:
-    """What one photo finds. role: why it is shown, such as `the hardest label`. matches: the nearest first, with their cosine
-    similarity. mean_average_precision: of the target's label."""
+    """What one photo finds. role: why it is shown, such as `the hardest label`.
+
+    matches: photos with their cosine similarity, the nearest first. mean_average_precision: of the target's label.
+    """
 
     role: str
     target: LabelledPhoto
@@ -58,7 +60,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Location:
-    """Objects at many places. place_share: by panel, how much of all variance is within an object, 0..1."""
+    """Objects at many places. place_share: for each panel, the share of all variance that is within an object, 0..1."""
 
     n_objects: int
     n_along: int
@@ -68,7 +70,7 @@ class Location:
 
 @dataclass(frozen=True)
 class Pictures:
-    """What is shown beside the numbers. missing: a sentence for each kind of figure that could not be made."""
+    """The pictures beside the figures. missing: a sentence for each kind of picture that could not be made."""
 
     examples: tuple[Example, ...] = ()
     sliced: tuple[SlicedObject, ...] = ()
@@ -83,10 +85,10 @@ def render_evaluation(
     trends: Sequence[Trend] = (),
     drawn: Pictures | None = None,
 ) -> bytes:
-    """The page as UTF-8 HTML that needs nothing beside it; every string is escaped.
+    """The page as self-contained HTML in UTF-8; all strings are escaped.
 
-    evaluation: what `evaluation.run.evaluate` returned. changes: figure -> (before, now), None where there is nothing to compare
-    with; compared_with: the run they are compared with. trends: of figures that at least two runs have, this the last.
+    evaluation: from `evaluation.run.evaluate`. changes: figure -> (before, now); None if there is nothing to compare with.
+    compared_with: the run of the earlier evaluation. trends: of figures that at least two runs have, this run last.
     """
     drawn = drawn or Pictures()
     scores = list(evaluation["retrieval"].values())
@@ -125,5 +127,5 @@ def _figure(value: Any) -> str:
 
 
 def _percent(share: float) -> str:
-    """How long a bar is."""
+    """The length of a bar in percent."""
     return f"{100 * min(1.0, max(0.0, share)):.1f}"

@@ -1,4 +1,4 @@
-"""What was measured between two photos, as a card shows it."""
+"""The evidence between two photos, as a card shows it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from prodseek.report.records import Box, Likeness
 from prodseek.report.wording import figure
 
-# Fields of `near_duplicates.evidence` that a person can judge by, in the order shown.
+# Fields of `near_duplicates.evidence` that help a person to judge, in the order shown.
 EVIDENCE_LABELS = {
     "pdq_hamming": "PDQ bits apart",
     "orientation": "turned",
@@ -24,9 +24,9 @@ _SINGULAR = 1e-6
 
 
 def likeness(pair: Mapping[str, Any], is_swapped: bool = False) -> Likeness:
-    """A row of `near_duplicates`. is_swapped: the row's second photo is a, and its first is b.
+    """The likeness from a row of `near_duplicates`. is_swapped: the row's second photo is a, and its first is b.
 
-    The transform of the table takes the row's first photo to its second; here it takes b to a.
+    The table's transform maps the row's first photo to its second; here it maps b to a.
     """
     evidence = pair["evidence"]
     first, second = _box(pair, "a"), _box(pair, "b")
@@ -53,7 +53,7 @@ def identical_bytes() -> Likeness:
 
 
 def inverse(transform: list[float]) -> list[float] | None:
-    """The way back of an affine transform of six numbers, row by row; None where there is none."""
+    """The inverse of an affine transform, both as six numbers, row by row; None if it has no inverse."""
     matrix = np.array(transform, np.float64).reshape(2, 3)
     if abs(np.linalg.det(matrix[:, :2])) < _SINGULAR:
         return None

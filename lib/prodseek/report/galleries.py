@@ -1,4 +1,4 @@
-"""Groups of look-alikes as galleries: objects in the order in which groups show them, and what each group is."""
+"""Groups of look-alikes as galleries: the order in which objects are shown, and the description of each group."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from prodseek.report.records import FacetGroups, RetiredGroup, ShownGroup
 from prodseek.runs.columns import COARSE, FINE
 
 NONE = -1
-# What is told of a group that several things happened to.
+# If several things happened to a group, the first of these is reported.
 _TELLING = ("merged", "split", "born", "grown", "shrunk", "continued")
 
 
@@ -39,7 +39,7 @@ class SummaryRow(TypedDict):
 
 
 class LineageRow(TypedDict):
-    """A row of `group_lineage`. group_id: None for a group that is retired; previous_group_id: None for one that is born."""
+    """A row of `group_lineage`. group_id: None for a retired group. previous_group_id: None for a group that was born."""
 
     facet: str
     level: str
@@ -50,19 +50,19 @@ class LineageRow(TypedDict):
 
 @dataclass(frozen=True)
 class GroupHistory:
-    """What became of the last night's groups. previous_titles: group_id -> the title that it had then."""
+    """What happened to the last night's groups. previous_titles: group_id -> its title then."""
 
     lineage: Sequence[LineageRow]
     previous_titles: Mapping[str, str]
 
     def of_facet(self, facet: str) -> GroupHistory:
-        """The same of the groups of one facet."""
+        """The history of the groups of one facet."""
         return replace(self, lineage=[row for row in self.lineage if row["facet"] == facet])
 
 
 @dataclass(frozen=True)
 class RegionCounts:
-    """Of all regions that a facet groups, how many there are, and how many of them are in no fine group."""
+    """Numbers of regions of a facet. n_regions: all regions. n_ungrouped: those in no fine group."""
 
     n_regions: int
     n_ungrouped: int
@@ -81,16 +81,16 @@ def largest_first(summary: Iterable[SummaryRow], level: str) -> list[SummaryRow]
 
 
 def places(group_ids: pa.ChunkedArray | pa.Array, order: Sequence[SummaryRow]) -> NDArray[np.int64]:
-    """Where each group stands in `order`, (N,); NONE for null and for groups that are not in it."""
+    """The index of each group in `order`, (N,) int64; NONE for null and for groups that are not in it."""
     names = pa.array([row["group_id"] for row in order], pa.string())
     found = pa.compute.index_in(group_ids, names)
     return np.asarray(found.fill_null(NONE), np.int64)
 
 
 def gallery_order(members: pa.Table, coarse: NDArray[np.int64], fine: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Rows in the order in which they are numbered: group after group, exemplars first, then the firmest; the odd come last.
+    """Rows in the order in which objects are numbered, (N,): group by group, exemplars first, then the firmest; odd ones last.
 
-    members: N rows with detection_id, is_exemplar, membership, outlier_score. coarse, fine: (N,) places of their groups.
+    members: N rows with detection_id, is_exemplar, membership, outlier_score. coarse, fine: (N,) int64, places of their groups.
     """
     last = np.iinfo(np.int64).max
     return np.lexsort(
@@ -111,7 +111,7 @@ def facet_groups(
     """The galleries of one facet.
 
     summary: the facet's rows. members: the objects shown, with number, detection_id, group_id, coarse_group_id, outlier_score,
-    is_exemplar. history: the facet's; None where there is no last night.
+    is_exemplar. history: of the facet; None if there is no last night.
     """
     fine_order, coarse_order = largest_first(summary, FINE), largest_first(summary, COARSE)
     fine, coarse = places(members["group_id"], fine_order), places(members["coarse_group_id"], coarse_order)
@@ -166,7 +166,7 @@ def facet_groups(
 
 
 def _event(changes: Sequence[LineageRow], group_id: str) -> tuple[str, list[str]]:
-    """What is told of a group, empty where nothing is, and which other groups it was."""
+    """The event to report for a group, empty if there is none, and the ids of the previous groups that it came from."""
     events = {row["event"] for row in changes}
     event = next((one for one in _TELLING if one in events), "")
     others = [row["previous_group_id"] for row in changes if row["event"] == event]
@@ -174,7 +174,7 @@ def _event(changes: Sequence[LineageRow], group_id: str) -> tuple[str, list[str]
 
 
 def _by_place(place: NDArray[np.int64], numbers: NDArray[np.int64]) -> dict[int, list[int]]:
-    """The numbers at each place, lowest first."""
+    """Place -> the numbers at that place, lowest first."""
     order = np.lexsort((numbers, place))
     found: dict[int, list[int]] = defaultdict(list)
     starts = np.flatnonzero(np.diff(place[order], prepend=NONE - 1))

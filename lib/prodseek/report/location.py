@@ -1,4 +1,4 @@
-"""The location analysis as a picture: do vectors of objects shown at many places lie where the object stood?"""
+"""The location analysis as a picture: do the vectors of objects at many places show where the object was?"""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-MAX_POINTS = 2000  # of a panel; evenly spaced ones of more
+MAX_POINTS = 2000  # points shown in a panel; of more, evenly spaced ones
 _SIDE = 300  # of a plot, in units of the SVG
 _PAD = 12
 _FOOT = 34
-# Viridis at even steps (van der Walt and Smith, 2015): as bright as it is far along, for colour-blind eyes too.
+# Viridis at even steps (van der Walt and Smith, 2015): its brightness grows evenly, also for colour-blind people.
 _SHADES = ("#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725")
 _AXES = (("left", "right"), ("top", "bottom"))
 _STYLE = """
@@ -32,8 +32,8 @@ _STYLE = """
 class Panel:
     """Vectors of one kind.
 
-    vectors: (N, d). centres: (N, 2), x y of the object in its photo, in any unit, from the top left corner. r_squared: of
-    predicting the centres from the vectors (`embedding.leakage`); below 0 it is shown as 0.
+    vectors: (N, d). centres: (N, 2), x y of the object in its photo, from the top left corner, in any unit. r_squared: of
+    predicting the centres from the vectors (`embedding.leakage`); a value below 0 is shown as 0.
     """
 
     title: str
@@ -43,19 +43,17 @@ class Panel:
 
 
 def render_location(panels: Sequence[Panel]) -> Markup:
-    """An HTML fragment that needs nothing beside it: for each panel the vectors' two principal components, coloured by
-    the objects' x and by their y.
+    """A self-contained HTML fragment: for each panel the vectors' two principal components, coloured by the objects' x and y.
 
-    Equal panels give equal text. Takes the report page's colours where it stands in it. Raises ValueError for panels whose
+    Equal panels give equal text. Inside a page of the report it uses the page's colours. Raises ValueError for panels whose
     arrays do not match or are not finite, or that have fewer than two vectors.
     """
-    figures = Markup("").join(_figure(panel) for panel in panels)
-    return Markup('<style>{}</style>\n<div class="location">\n{}</div>\n').format(Markup(_STYLE), figures)
+    drawn = Markup("").join(_panel(panel) for panel in panels)
+    return Markup('<style>{}</style>\n<div class="location">\n{}</div>\n').format(Markup(_STYLE), drawn)
 
 
 def principal_plane(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
-    """(N, d) -> (N, 2) float64: the two principal components, each with its largest value positive; 0 where there is no
-    second one."""
+    """The two principal components of vectors (N, d), (N, 2) float64, each with its largest value positive; 0 if missing."""
     centred = np.asarray(vectors, np.float64) - np.mean(vectors, axis=0, dtype=np.float64)
     left, values, _ = np.linalg.svd(centred, full_matrices=False)
     plane = np.zeros((len(centred), 2))
@@ -65,7 +63,7 @@ def principal_plane(vectors: NDArray[np.floating]) -> NDArray[np.float64]:
     return plane * np.where(largest < 0, -1.0, 1.0)
 
 
-def _figure(panel: Panel) -> Markup:
+def _panel(panel: Panel) -> Markup:
     n_vectors = len(panel.vectors)
     if panel.vectors.ndim != 2 or panel.centres.shape != (n_vectors, 2) or n_vectors < 2 or not panel.vectors.shape[1]:
         raise ValueError(
@@ -77,7 +75,7 @@ def _figure(panel: Panel) -> Markup:
     shown = np.linspace(0, n_vectors - 1, min(n_vectors, MAX_POINTS)).round().astype(int)
     plane = principal_plane(panel.vectors)[shown]
     lowest, highest = plane.min(axis=0), plane.max(axis=0)
-    from_middle = (plane - (lowest + highest) / 2) / ((highest - lowest).max() or 1.0)  # of one scale, within a half
+    from_middle = (plane - (lowest + highest) / 2) / ((highest - lowest).max() or 1.0)  # one scale, within +-0.5
     # y grows upwards, as in any plot.
     places = (_SIDE / 2 + (_SIDE - 2 * _PAD) * from_middle * (1, -1)).round().astype(int)
     r_squared = max(0.0, panel.r_squared)
@@ -89,7 +87,7 @@ def _figure(panel: Panel) -> Markup:
 
 
 def _plot(places: NDArray[np.int64], values: NDArray[np.floating], axis: int, label: str) -> Markup:
-    """places: (N, 2) in the plot. values: (N,), the least of them of the first shade and the largest of the last."""
+    """A scatter plot. places: (N, 2) in the plot. values: (N,), coloured from the lowest, first shade, to the highest, last."""
     span = np.ptp(values) or 1.0
     shades = ((values - values.min()) / span * len(_SHADES)).astype(int).clip(max=len(_SHADES) - 1)
     first, last = _AXES[axis]

@@ -1,4 +1,4 @@
-"""The map's data: places and colours of all objects, packed."""
+"""The map's data: places and colours of all objects, packed as base64."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LARGEST = 65535
 
 
 def map_data(places: NDArray[np.float32], columns: list[MapColumn]) -> Map:
-    """places: (N, 2) float32, x and y, one row an object in the order of their numbers."""
+    """The data of the map. places: (N, 2) float32, x y of each object, in the order of their numbers."""
     if not len(places):
         return Map(x="", y="", columns=columns)
     low = places.min(axis=0)
@@ -26,7 +26,7 @@ def map_data(places: NDArray[np.float32], columns: list[MapColumn]) -> Map:
 
 
 def group_column(name: str, label: str, titles: Sequence[str], place: NDArray[np.int64]) -> MapColumn:
-    """Groups in the order of the galleries. place: (N,), -1 for none."""
+    """A column of groups. titles: in the order of the galleries. place: (N,) int64, index into titles, -1 for none."""
     values = np.where(place < 0, _NONE, place).astype("<u4")
     return MapColumn(name=name, label=label, names=list(titles), colours=[], values=_packed(values))
 
@@ -34,7 +34,7 @@ def group_column(name: str, label: str, titles: Sequence[str], place: NDArray[np
 def value_column(
     name: str, label: str, values: Sequence[str | None], colours: Mapping[str, tuple[int, int, int]] | None = None
 ) -> MapColumn:
-    """What each object is, None where that is not known. colours: RGB of each value, where it has one."""
+    """A column of an attribute. values: of each object, None if not known. colours: value -> RGB, 0..255 each; or None."""
     counts = Counter(value for value in values if value)
     names = sorted(counts, key=lambda value: (-counts[value], value))
     place = {value: number for number, value in enumerate(names)}

@@ -1,4 +1,4 @@
-"""The report's first page: what came in, what is new, how the figures go from run to run, what it cost. It needs no script."""
+"""The report's first page: what came in, what is new, the figures from run to run, and the costs. It needs no script."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from prodseek.report.records import About
 from prodseek.report.templating import environment
 from prodseek.runs.history import RunFigures
 
-# Examples that are seen at once; the others unfold.
+# Examples that are shown at once; the others unfold.
 EXAMPLES_AT_FIRST = 3
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """A figure by its name in `RunFigures.figures`; unit: count, share or recall. is_marked: it depends on the network."""
+    """A figure. name: in `RunFigures.figures`. unit: count, share or recall. is_marked: it depends on the network."""
 
     name: str
     label: str
@@ -54,7 +54,7 @@ _MEASURES = (
 
 @dataclass(frozen=True)
 class _Tile:
-    """A figure of the newest run. change: since the run before, empty where there is none. told: the trend in words."""
+    """A figure of the newest run. change: since the previous run, empty if there is none. told: the trend in words."""
 
     name: str
     label: str
@@ -66,7 +66,7 @@ class _Tile:
 
 @dataclass(frozen=True)
 class _TrendRow:
-    """A run in the table of all figures. mark: what sets it apart from the run before."""
+    """A run in the table of all figures. mark: why its figures cannot be compared with the previous run."""
 
     run_id: str
     finished: str
@@ -76,7 +76,7 @@ class _TrendRow:
 
 @dataclass(frozen=True)
 class _SetAside:
-    """Rows rejected for one reason. n_new: those that the last run did not reject for it. examples: with whether they are new."""
+    """Rows rejected for one reason. n_new: those not rejected for it in the last run. examples: each, and whether it is new."""
 
     reason: str
     n_rows: int
@@ -86,7 +86,7 @@ class _SetAside:
 
 @dataclass(frozen=True)
 class _Stage:
-    """A stage's time. share: of the whole, 0..1; rate: photos a second. note: what else it did."""
+    """A stage's time. share: of the whole run, 0..1. rate: photos per second. note: what else it did."""
 
     name: str
     seconds: float
@@ -98,10 +98,10 @@ class _Stage:
 
 
 def render_overview(overview: Overview) -> bytes:
-    """The page as UTF-8 HTML; the same overview gives the same bytes. Every string is escaped.
+    """The page as HTML in UTF-8; equal overviews give equal bytes. All strings are escaped.
 
-    Raises ReconciliationError when rows in differ from images + rejects, and ValueError when more is shown than was found or the
-    run's time has no zone.
+    Raises ReconciliationError if the rows differ from images + rejects, and ValueError if more is shown than was found or if the
+    run's time has no time zone.
     """
     _check(overview)
     runs = (*overview.history.runs, overview.figures)
@@ -150,7 +150,7 @@ def _environment(overview: Overview) -> Environment:
 def _tiles(
     kinds: Sequence[_Kind], runs: Sequence[Mapping[str, float]], days: Sequence[str], marks: Sequence[str]
 ) -> list[_Tile]:
-    """One tile a figure that the newest of `runs` has."""
+    """A tile for each figure that the newest of `runs` has."""
     tiles = []
     for kind in kinds:
         values = [run.get(kind.name) for run in runs]
@@ -173,7 +173,7 @@ def _tiles(
 
 
 def _told(values: Sequence[float | None], days: Sequence[str], marks: Sequence[str], unit: str) -> str:
-    """What a line shows, for those who cannot see it."""
+    """The alternative text of a line chart."""
     known = [(value, day) for value, day in zip(values, days, strict=True) if value is not None]
     low, high = (_text(pick(value for value, _ in known), unit) for pick in (min, max))
     first, last = known[0], known[-1]
@@ -190,7 +190,7 @@ def _text(value: float | None, unit: str) -> str:
 
 
 def _marks(runs: Sequence[RunFigures]) -> list[str]:
-    """Of each run, what sets its figures apart from those of the run before; empty where nothing does."""
+    """For each run, why its figures cannot be compared with those of the previous run; empty if they can."""
     marks = [""]
     for before, now in pairwise(runs):
         if now.model_id != before.model_id:
@@ -225,7 +225,7 @@ def _measures(overview: Overview) -> list[_Tile]:
 
 
 def _set_aside(overview: Overview) -> list[_SetAside]:
-    """Each reason with its rows, the new ones first."""
+    """Each reason with its rows, new examples first."""
     new = {} if overview.changes is None else {one.reason: one for one in overview.changes.rejects}
     rows = []
     for rejected in overview.rows_in.rejects:
@@ -262,7 +262,7 @@ def _stage(name: str, seconds: float, overview: Overview, total: float, note: st
 
 
 def _columns(runs: Sequence[RunFigures], totals: Sequence[float]) -> list[tuple[Column, str]]:
-    """A column a run with what it says; none for a single run."""
+    """A column for each run with its text; none for a single run."""
     if len(runs) < 2:
         return []
     told = [f"{wording.moment(run.finished)}: {wording.duration(t)}" for run, t in zip(runs, totals, strict=True)]
@@ -270,7 +270,7 @@ def _columns(runs: Sequence[RunFigures], totals: Sequence[float]) -> list[tuple[
 
 
 def _capped(about: About) -> list[str]:
-    """What the other pages leave out."""
+    """Sentences that say what the other pages leave out."""
     objects = ""
     if about["n_objects"] < about["n_images"]:
         objects = f"The other pages show {about['n_objects']:,} of {wording.counted(about['n_images'], 'image')}."

@@ -1,6 +1,6 @@
-"""What the report's first page shows, as plain values.
+"""The content of the report's first page, as plain values.
 
-The caller selects, orders and caps; the page says what is left out.
+The caller selects, orders and limits; the page says what is left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class CountedExamples(Generic[T]):
-    """How many there are, and some of them."""
+    """A number of things, and some of them as examples."""
 
     n: int = 0
     examples: tuple[T, ...] = ()
@@ -28,7 +28,7 @@ class CountedExamples(Generic[T]):
 
 @dataclass(frozen=True)
 class RejectExample:
-    """One rejected row; detail is the sentence in `rejects.detail`. uri and product_id may be empty."""
+    """A rejected row. detail: the sentence in `rejects.detail`. uri and product_id may be empty."""
 
     uri: str
     detail: str
@@ -37,7 +37,7 @@ class RejectExample:
 
 @dataclass(frozen=True)
 class RejectedRows:
-    """All rows rejected for one reason, from the closed list of `rejects.reason`."""
+    """All rows that were rejected for one reason of the closed list of `rejects.reason`."""
 
     reason: str
     n_rows: int
@@ -46,7 +46,7 @@ class RejectedRows:
 
 @dataclass(frozen=True)
 class RowsIn:
-    """The rows of the catalogue, and what was read of them. n_rows must equal n_images + the rows rejected.
+    """The rows of the catalogue, and what became of them. n_rows must equal n_images + the rejected rows.
 
     n_images: rows of `images`; n_distinct_images: distinct image_id among them.
     """
@@ -59,16 +59,16 @@ class RowsIn:
 
     @property
     def n_rejects(self) -> int:
-        """Rows rejected, for all reasons."""
+        """The number of rejected rows, for all reasons."""
         return sum(rejected.n_rows for rejected in self.rejects)
 
 
 @dataclass(frozen=True)
 class IndexQuality:
-    """How good the index was measured to be.
+    """The measured quality of the index.
 
-    recall: of the k nearest by exact search, the share it returns (0..1), measured on n_queries.
-    description: what it is, such as "IVF256,Flat, nprobe 16".
+    recall: share of the k nearest of exact search that the index returns, 0..1, measured on n_queries. description: of the
+    index, such as "IVF256,Flat, nprobe 16".
     """
 
     description: str
@@ -80,10 +80,10 @@ class IndexQuality:
 
 @dataclass(frozen=True)
 class ChangedPhoto:
-    """A row of `images` of this run, or of the last one when it went. title may be empty.
+    """A row of `images` of this run, or of the last run if the photo went. title may be empty.
 
-    was_product_id, was_uri: where the last run had the same file, when it moved. reason: for which the last run rejected it, when
-    it was repaired.
+    was_product_id, was_uri: product and name of the same file in the last run, if it moved. reason: why the last run rejected
+    it, if it was repaired.
     """
 
     image_id: str
@@ -97,7 +97,7 @@ class ChangedPhoto:
 
 @dataclass(frozen=True)
 class NewDuplicateGroup:
-    """A group none of whose photos were copies of one another in the last run. The photo is its representative."""
+    """A group whose photos were not copies of each other in the last run. product_id, uri, title: of its representative."""
 
     group_id: str
     n_photos: int
@@ -108,7 +108,7 @@ class NewDuplicateGroup:
 
 @dataclass(frozen=True)
 class NewCopy:
-    """A photo that joined a group that was there before."""
+    """A photo that joined an existing group."""
 
     group_id: str
     product_id: str
@@ -118,7 +118,7 @@ class NewCopy:
 
 @dataclass(frozen=True)
 class NewPair:
-    """Two photos that look alike but are no copies, which the last run did not have as such. verdict: of `near_duplicates`."""
+    """Two photos that look alike but are not copies, as a pair new in this run. verdict: of `near_duplicates`."""
 
     verdict: str
     confidence: float
@@ -130,9 +130,9 @@ class NewPair:
 
 @dataclass(frozen=True)
 class ChangedGroup:
-    """A group of look-alikes to which something happened; of the last run when it is retired.
+    """A group of look-alikes that changed; a retired one is of the last run.
 
-    level: fine or coarse. previous_titles: of the groups that it took over or came out of.
+    level: fine or coarse. previous_titles: of the groups that it was merged or split from.
     """
 
     group_id: str
@@ -144,7 +144,7 @@ class ChangedGroup:
 
 @dataclass(frozen=True)
 class GroupChanges:
-    """The groups of the visual facet to which `event` of `group_lineage` happened: born, merged, split or retired."""
+    """The groups of the visual facet with one event of `group_lineage`: born, merged, split or retired."""
 
     event: str
     n_fine: int
@@ -156,10 +156,10 @@ class GroupChanges:
 class Changes:
     """What is new since the run `run_id`.
 
-    Photos are known by product and name: came, went, replaced (the same name, another file) and moved (the same file, another
-    name or product). A photo that was rejected in the last run and now is read is repaired, and has not come; one that is
-    rejected now has not gone: n_lost counts those that were read before. rejects: rejected rows that the last run did not
-    reject for the same reason.
+    A photo is identified by product and name. It may have come, gone, been replaced (same name, another file) or moved (same
+    file, another name or product). A photo that the last run rejected and this one read is repaired, and does not count as come.
+    A photo that is rejected now does not count as gone: n_lost is the number of those that were read before. rejects: rejected
+    rows that the last run did not reject for the same reason.
     """
 
     run_id: str
@@ -177,18 +177,18 @@ class Changes:
 
     @property
     def n_new_rejects(self) -> int:
-        """Rows newly rejected, for all reasons."""
+        """The number of newly rejected rows, for all reasons."""
         return sum(rejected.n_rows for rejected in self.rejects)
 
 
 def wanted_photos(changes: Changes) -> tuple[ChangedPhoto, ...]:
-    """The photos whose thumbnails the page would show: new ones, then replaced ones, at most MAX_THUMBNAILS."""
+    """The photos whose thumbnails the page shows: new ones, then replaced ones, at most MAX_THUMBNAILS."""
     return (*changes.came.examples, *changes.replaced.examples)[:MAX_THUMBNAILS]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What the run's time is worth. n_cores: reserved for it; price_per_core_hour: in `currency`, None where it is not known."""
+    """What the run's time costs. n_cores: reserved for the run. price_per_core_hour: in `currency`; None if not known."""
 
     n_cores: int
     price_per_core_hour: float | None = None
@@ -197,7 +197,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class TableFile:
-    """A published Parquet table; path as a person would type it."""
+    """A published Parquet table. path: as a person would type it."""
 
     name: str
     n_rows: int
@@ -209,9 +209,9 @@ class TableFile:
 class Overview:
     """Everything on the page.
 
-    figures: this run's. changes: None in a first run, and where the last run is no longer complete. thumbnails: image_id -> WebP,
-    of `wanted_photos`; one that could not be made is missing. objects: image_id -> number of its object, of those that the other
-    pages show. breaches: figures beyond a gate, which keep the night from being published.
+    figures: of this run. changes: None in a first run, and if the last run is no longer complete. thumbnails: image_id -> WebP,
+    for `wanted_photos`; one that could not be made is missing. objects: image_id -> number of its object, for images that the
+    other pages show. breaches: figures beyond a gate, because of which the night is not published.
     """
 
     about: About

@@ -1,4 +1,4 @@
-"""The report's pages that a browser draws from the data files, with their styles and scripts."""
+"""The report's pages that scripts draw from the data files, with their styles and scripts."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ SCRIPTS = (
 
 
 def render_pages(about: About) -> dict[str, bytes]:
-    """File name under report/ -> content, as UTF-8. Every string is escaped; the same facts give the same bytes.
+    """Render the pages: file name under report/ -> content as UTF-8. All strings are escaped; equal facts give equal bytes.
 
-    With the pages come all styles and scripts of the report, those of the overview too.
+    The result includes all styles and scripts of the report, also those of the overview.
     """
     made = environment()
     made.filters |= {"counted": wording.counted, "moment": lambda when: wording.moment(datetime.fromisoformat(when))}

@@ -1,7 +1,7 @@
-"""What the report's pages read: the values of its data files.
+"""The data files of the report's pages, and the records in them.
 
-A page that is opened from a file may not fetch anything, but it may load scripts: each data file is a script that hands one JSON
-value to the page, see `shards`. The files under `report/`:
+A page that is opened from a file must not fetch anything, but it may load scripts. So each data file is a script that passes
+one JSON value to the page, see `shards`. The files under `report/`:
 
     data/about.js               About, the only one that every page loads
     data/objects-NNNN.js        list of ShownObject, OBJECTS_PER_SHARD each
@@ -10,12 +10,12 @@ value to the page, see `shards`. The files under `report/`:
     data/pairs-NNNN.js          list of PairApart, GROUPS_PER_SHARD each
     data/groups-FACET.js        FacetGroups
     data/map.js                 Map
-    thumbs/regions-NNNN.js      list of base64 WebP, one for each object: what its box shows; REGION_THUMBS_PER_SHARD each
-    thumbs/photos-NNNN.js       the same of whole photos; PHOTO_THUMBS_PER_SHARD each
+    thumbs/regions-NNNN.js      list of base64 WebP, the content of each object's box; REGION_THUMBS_PER_SHARD each
+    thumbs/photos-NNNN.js       the same for whole photos; PHOTO_THUMBS_PER_SHARD each
 
-An object is the primary region of an image. Objects are numbered from 0, groups of look-alikes one after the other, so that
-what is shown together lies in the same shards: object i is in shard i // OBJECTS_PER_SHARD, at place i % OBJECTS_PER_SHARD. A
-picture that could not be made is an empty string. "Number" below is such a number, of an object unless said otherwise; -1 is
+An object is the primary region of an image. Objects are numbered from 0, one group of look-alikes after another, so that
+objects shown together are in the same shards: object i is in shard i // OBJECTS_PER_SHARD, at place i % OBJECTS_PER_SHARD. A
+picture that could not be made is an empty string. "Number" below is such a number, of an object unless stated otherwise; -1 is
 none. Boxes are [x1, y1, x2, y2] in pixels of the upright photo at full size.
 """
 
@@ -32,7 +32,7 @@ Box = list[float]
 
 
 class VerdictWords(TypedDict):
-    """merges: photos with this verdict are copies of one another and make a group."""
+    """A verdict in words. merges: whether photos with this verdict are copies of each other and form a group."""
 
     label: str
     meaning: str
@@ -40,8 +40,11 @@ class VerdictWords(TypedDict):
 
 
 class About(TypedDict):
-    """n_objects: those shown; n_images: all images of the run. facets: those that Neighbours holds.
-    group_facets: those with a groups file. n_duplicate_groups, n_pairs: those in the data files; the n_all_* are the run's."""
+    """Facts about the run and its report.
+
+    n_objects: number of objects shown. n_images: number of all images of the run. facets: those in Neighbours. group_facets:
+    those with a groups file. n_duplicate_groups, n_pairs: numbers in the data files; n_all_*: numbers in the run.
+    """
 
     run_id: str
     finished: str
@@ -71,7 +74,7 @@ class CataloguePhoto(TypedDict):
 
 
 class OtherRegion(TypedDict):
-    """Another object in the photo."""
+    """Another detection in the photo."""
 
     class_name: str
     score: float
@@ -81,9 +84,9 @@ class OtherRegion(TypedDict):
 class ShownObject(TypedDict):
     """An image and its primary region.
 
-    photos: rows of `images` with these very bytes, 1 to 50. others: the surest detections in the photo, up to 20. kind:
+    photos: rows of `images` with the same bytes, 1 to 50. others: the surest other detections in the photo, up to 20. kind:
     detection, foreground or frame. group, coarse: numbers in `fine` and `coarse` of the visual FacetGroups. membership,
-    outlier_score: 0..1. duplicates: number of its duplicate group. pairs: numbers of the pairs kept apart that it is in.
+    outlier_score: 0..1. duplicates: number of its duplicate group. pairs: numbers of its pairs that were kept apart.
     """
 
     detection_id: str
@@ -121,9 +124,9 @@ class ShownPhoto(TypedDict):
 class Likeness(TypedDict):
     """What was measured between two photos a and b. verdict: key of About.verdicts.
 
-    evidence: [label, value as text] each. box_a_px, box_b_px: the part of each that both show; null for identical bytes.
-    transform: six numbers t, by which the point x y of b lies at t0 x + t1 y + t2, t3 x + t4 y + t5 of a, in fractions of their
-    sides; null where none was found.
+    evidence: pairs [label, value as text]. box_a_px, box_b_px: the part of each photo that both show; null for identical bytes.
+    transform: six numbers t; the point x y of b is at t0 x + t1 y + t2, t3 x + t4 y + t5 in a, in fractions of their sides; null
+    if none was found.
     """
 
     verdict: str
@@ -135,14 +138,14 @@ class Likeness(TypedDict):
 
 
 class Copy(TypedDict):
-    """A copy; likeness has the representative as a and this photo as b."""
+    """A copy. likeness: with the representative as a, and this photo as b."""
 
     photo: ShownPhoto
     likeness: Likeness
 
 
 class DuplicateGroup(TypedDict):
-    """Copies of one photo, the largest group first. n_photos: all, the representative and any not shown included."""
+    """Copies of one photo; the largest group comes first. n_photos: all photos, with the representative and those not shown."""
 
     group_id: str
     n_photos: int
@@ -151,7 +154,7 @@ class DuplicateGroup(TypedDict):
 
 
 class PairApart(TypedDict):
-    """Two photos that look alike but are not copies, the surest first."""
+    """Two photos that look alike but are not copies; the surest pair comes first."""
 
     a: ShownPhoto
     b: ShownPhoto
@@ -161,11 +164,11 @@ class PairApart(TypedDict):
 class ShownGroup(TypedDict):
     """A group of look-alikes.
 
-    n_regions: all, those not shown included. parent: number in `coarse` of the coarse group that holds a fine one. members:
-    numbers of the objects shown, the first n_exemplars of them the exemplars, then the firmest first; of a coarse group the
-    exemplars and those in none of its fine groups. category_share: 0..1. event: what happened since the last run (born,
-    continued, grown, shrunk, merged, split), empty in a first run; previous_titles: of the groups that it was, when it was
-    merged or split from them.
+    n_regions: all regions, with those not shown. parent: for a fine group, the number in `coarse` of the group that holds it.
+    members: numbers of the objects shown: first n_exemplars exemplars, then the others, the firmest first; of a coarse group only
+    exemplars and objects in none of its fine groups. category_share: 0..1. event: what happened since the last run (born,
+    continued, grown, shrunk, merged, split), empty in a first run. previous_titles: of the groups that it was merged or split
+    from.
     """
 
     group_id: str
@@ -186,7 +189,7 @@ class ShownGroup(TypedDict):
 
 
 class RetiredGroup(TypedDict):
-    """A group of the last run that is no more."""
+    """A group of the last run that no longer exists."""
 
     group_id: str
     title: str
@@ -196,7 +199,8 @@ class RetiredGroup(TypedDict):
 class FacetGroups(TypedDict):
     """The groups of one facet, the largest first.
 
-    n_regions: all that took part. odd: objects in no fine group, the oddest first; n_ungrouped: all of those, shown or not.
+    n_regions: all regions that were grouped. odd: objects in no fine group, the oddest first. n_ungrouped: number of all regions
+    in no fine group, shown or not.
     """
 
     facet: str
@@ -209,10 +213,11 @@ class FacetGroups(TypedDict):
 
 
 class MapColumn(TypedDict):
-    """What points can be coloured by: one place in `names` for each object, base64 of little-endian uint32; 0xFFFFFFFF is none.
+    """A column to colour points by.
 
-    name: coarse, fine, class, colour, or an attribute of the catalogue. colours: a CSS colour for each name, or empty. names are
-    the most frequent first; for coarse and fine they are the groups' in the order of the visual FacetGroups.
+    name: coarse, fine, class, colour, or an attribute of the catalogue. names: the values, the most frequent first; for coarse
+    and fine the groups, in the order of the visual FacetGroups. colours: a CSS colour for each of names, or empty. values: an
+    index into `names` for each object, base64 of little-endian uint32; 0xFFFFFFFF is none.
     """
 
     name: str
@@ -223,7 +228,7 @@ class MapColumn(TypedDict):
 
 
 class Map(TypedDict):
-    """Where each object lies: x and y (upwards), base64 of little-endian uint16, 0..65535 over the map's longer side."""
+    """The place of each object: x and y (upwards), base64 of little-endian uint16, 0..65535 over the map's longer side."""
 
     x: str
     y: str

@@ -1,4 +1,4 @@
-"""The page of one search: what was asked for, and the products that look like it."""
+"""The page of a search: the target, and the products that look like it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from prodseek.report.templating import environment, source
 
 @dataclass(frozen=True)
 class Target:
-    """What was asked for. name: the photo's, as it was given; box_px: x1 y1 x2 y2.
+    """The target of a search. name: of the photo, as it was given. box_px: x1 y1 x2 y2.
 
-    thumbnail: WebP of the photo with the box drawn, None where it cannot be read.
+    thumbnail: WebP of the photo with the box; None if it cannot be read.
     """
 
     name: str
@@ -25,7 +25,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Match:
-    """A product that was found. thumbnail: as the target's. facets: facet -> cosine similarity."""
+    """A product that was found. thumbnail: as for the target. facets: facet -> cosine similarity."""
 
     rank: int
     product_id: str
@@ -39,7 +39,7 @@ class Match:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Everything that is shown. facet: what likeness was asked for, such as `visual`."""
+    """Everything on the page. facet: the likeness that was asked for, such as `visual`."""
 
     run_id: str
     facet: str
@@ -54,7 +54,7 @@ class SearchResult:
 
 
 def render_search(result: SearchResult) -> bytes:
-    """The page as UTF-8 HTML that needs nothing beside it; every string is escaped."""
+    """The page as self-contained HTML in UTF-8; all strings are escaped."""
     made = environment()
     made.filters |= {"box": lambda box: ", ".join(f"{edge:.0f}" for edge in box), "share": _share}
     page = made.get_template("search.html").render(
@@ -64,5 +64,5 @@ def render_search(result: SearchResult) -> bytes:
 
 
 def _share(cosine: float) -> str:
-    """How long a bar is, in per cent; a likeness below nothing has none."""
+    """The length of a bar in percent; 0 for a negative cosine."""
     return f"{100 * min(1.0, max(0.0, cosine)):.0f}"

@@ -1,4 +1,4 @@
-"""A search as one picture to be sent around: the target, then the matches with their boxes and scores."""
+"""A search as one picture to send around: the target, then the matches with their boxes and scores."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def render_sheet(result: SearchResult) -> bytes:
-    """The picture as PNG, 1,196 px wide: the target, to its right what was asked, below the matches in rows of five."""
+    """The picture as PNG, 1,196 px wide: the target, the question beside it, and below the matches in rows of five."""
     n_rows = -(-len(result.matches) // _COLUMNS)
     width_px = _COLUMNS * TILE_PX + (_COLUMNS + 1) * _GAP_PX
     target = _opened(result.target.thumbnail, _TARGET_PX)
@@ -68,7 +68,7 @@ def _opened(thumbnail: bytes | None, side_px: int) -> Image.Image | None:
 
 
 def _paste(sheet: Image.Image, picture: Image.Image | None, area: tuple[int, int, int, int], font: _Font) -> None:
-    """Put a picture into the middle of an area, x1 y1 x2 y2; or say that there is none."""
+    """Put a picture into the middle of an area, x1 y1 x2 y2, or a note if there is none."""
     left, top, right, bottom = area
     draw = ImageDraw.Draw(sheet)
     draw.rectangle((left, top, right - 1, bottom - 1), fill=_TILE)
@@ -90,7 +90,7 @@ def _wrapped(draw: ImageDraw.ImageDraw, text: str, font: _Font, width_px: float)
 
 
 def _cut(draw: ImageDraw.ImageDraw, text: str, font: _Font, width_px: float) -> str:
-    """The text, shortened in its middle to fit."""
+    """The text, shortened in the middle to fit the width."""
     text = _shown(text, font)
     keep = len(text)
     shown = text
@@ -102,7 +102,7 @@ def _cut(draw: ImageDraw.ImageDraw, text: str, font: _Font, width_px: float) -> 
 
 @lru_cache
 def _font(size_px: int) -> _Font:
-    """A font of the system that has most letters, else Pillow's own, which has those of ASCII."""
+    """A system font that has most letters, else Pillow's own, which has those of ASCII."""
     for name in _SYSTEM_FONTS:
         try:
             return ImageFont.truetype(name, size_px)
@@ -112,7 +112,7 @@ def _font(size_px: int) -> _Font:
 
 
 def _shown(text: str, font: _Font) -> str:
-    """One line; letters that the font lacks lose their accents or become question marks."""
+    """The text as one line; letters that the font lacks lose their accents or become question marks."""
     line = unicodedata.normalize("NFC", " ".join(text.split()))
     if Path(str(getattr(font, "path", ""))).name in _SYSTEM_FONTS:
         return line

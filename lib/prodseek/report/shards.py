@@ -1,4 +1,4 @@
-"""The report's data files: scripts that hand a JSON value to the page."""
+"""The report's data files: scripts that pass a JSON value to the page."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from prodseek.report.wording import printable
 
 
 def script(name: str, value: Any) -> bytes:
-    """The script that hands `value` to the page under `name`, as UTF-8.
+    """The script that passes `value` to the page under `name`, as UTF-8.
 
-    Text that HTML cannot hold becomes a visible mark. The same value gives the same bytes.
+    Characters that HTML cannot hold become visible marks. Equal values give equal bytes.
     """
     return f"prodseek.receive({_json(name)},{_json(value)});\n".encode()
 
@@ -22,7 +22,7 @@ def shard_name(kind: str, number: int) -> str:
 
 
 def _json(value: Any) -> str:
-    # Printable only after encoding: escapes of control characters are ASCII by then, lone surrogates are not.
+    # `printable` after encoding, when control characters are ASCII escapes already, but lone surrogates are not.
     return printable(json.dumps(_clean(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False))
 
 

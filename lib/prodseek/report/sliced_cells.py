@@ -1,4 +1,4 @@
-"""The box-to-cells overlay: which cells of which feature map were read for an object, drawn over what the network saw."""
+"""The sliced cells as a picture: which cells of each feature map were read for an object, drawn over the network's input."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from prodseek.runs.slice_layout import MapReading
 
 VEIL = (19, 20, 22)
 UNREAD_ALPHA = 176  # of the veil, 0..255
-EDGE_ALPHA = 96  # over a cell that hardly counts; one that counts most has none
+EDGE_ALPHA = 96  # over a cell that hardly counts; the cell that counts most has no veil
 
 
 @dataclass(frozen=True)
 class SlicedObject:
     """An object as it was sliced.
 
-    title: whose it is. canvas: (n, n, 3) uint8, the network's input with the photo in it. box_px: x1 y1 x2 y2 in it.
-    readings: feature map -> what was read of it.
+    title: of the picture. canvas: (n, n, 3) uint8 RGB, the network's input. box_px: x1 y1 x2 y2 in canvas pixels. readings:
+    feature map -> what was read from it.
     """
 
     title: str
@@ -36,13 +36,16 @@ class SlicedObject:
 
 
 def render_cells(objects: Sequence[SlicedObject]) -> Markup:
-    """An HTML fragment that needs nothing beside it: for each object and map what the network saw, veiled where nothing was
-    read, with the map's cells, the box, and the points that were sampled."""
+    """A self-contained HTML fragment: for each object and map the network's input, veiled where nothing was read, with the
+    map's cells, the box and the sampled points."""
     return Markup("").join(_object(number, each) for number, each in enumerate(objects))
 
 
 def veil(weights: NDArray[np.float32]) -> Image.Image:
-    """One pixel a cell, (h, w) RGBA: dense over cells that do not count, clear over those that count most."""
+    """The veil, an RGBA image with a pixel for each cell: dense over cells that do not count, clear over those that count most.
+
+    weights: (h, w) float32.
+    """
     alpha = EDGE_ALPHA * (1 - weights / weights.max(initial=np.finfo(np.float32).tiny))
     alpha = np.where(weights > 0, alpha.round(), UNREAD_ALPHA).astype(np.uint8)
     colour = np.broadcast_to(np.array(VEIL, np.uint8), (*weights.shape, 3))
@@ -52,7 +55,7 @@ def veil(weights: NDArray[np.float32]) -> Image.Image:
 def _object(number: int, shown: SlicedObject) -> Markup:
     side_px = shown.canvas.shape[0]
     picture_id = f"sliced-{number}"
-    # Defined once and shown for every map.
+    # Defined once and used for all maps.
     picture = Markup(
         '<svg class="definition" aria-hidden="true" width="0" height="0"><defs><image id="{}" width="{}" height="{}" href="{}"/>'
         "</defs></svg>\n"

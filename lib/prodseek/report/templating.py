@@ -1,4 +1,4 @@
-"""What all pages share: a template engine that escapes everything, and pictures inside the page."""
+"""Shared by all pages: a template engine that escapes everything, and pictures inside the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prodseek.report import wording
 
 
 def environment() -> Environment:
-    """Templates of this package: every string is escaped, and what HTML cannot hold becomes a visible mark."""
+    """The template engine of this package. All strings are escaped, and characters that HTML cannot hold become visible marks."""
     made = Environment(
         loader=PackageLoader("prodseek.report"),
         autoescape=True,
@@ -26,13 +26,13 @@ def environment() -> Environment:
 
 
 def source(name: str) -> str:
-    """A template's text as it is, such as a style sheet's."""
+    """The text of a template file as it is, such as a style sheet."""
     made = environment()
     return PackageLoader("prodseek.report").get_source(made, name)[0]
 
 
 def data_uri(webp: bytes) -> Markup:
-    """A picture as an address that holds it."""
+    """A picture as a data URI."""
     return Markup("data:image/webp;base64," + base64.b64encode(webp).decode())
 
 

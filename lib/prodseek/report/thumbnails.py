@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw
 LARGE_SIDE_PX = 360
 SMALL_SIDE_PX = 200
 
-# What a WebP can hold (RFC 9649, section 2.6).
+# The largest WebP (RFC 9649, section 2.6).
 _MAX_SIDE_PX = 16383
-# Nearly as small as with the encoder's utmost effort, in half the time.
+# Almost as small as with the encoder's highest effort, in half the time.
 _QUALITY, _EFFORT = 70, 2
 
 Box = tuple[float, float, float, float]
@@ -27,12 +27,11 @@ def thumbnail(
     box_as: Literal["draw", "crop"] = "draw",
     photo_size_px: tuple[int, int] | None = None,
 ) -> bytes:
-    """A WebP whose longer side is at most side_px; a smaller photo is not enlarged.
+    """A WebP with a longer side of at most side_px; a smaller photo is not enlarged.
 
-    pixels: (H, W, 3) uint8 RGB. box: x1 y1 x2 y2 in the photo's pixels, drawn as a frame or cropped to, after
-    being clipped to the photo. photo_size_px: width and height of the full photo, when `pixels` is a
-    shrunk decode.
-    Raises ValueError for anything else, and for a box that has no part inside the photo.
+    pixels: (H, W, 3) uint8 RGB. box: x1 y1 x2 y2 in pixels of the photo, clipped to it; it is drawn as a frame, or the photo is
+    cropped to it. photo_size_px: width and height of the full photo, if `pixels` is smaller. Raises ValueError for anything
+    else, and for a box with no part inside the photo.
     """
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or 0 in pixels.shape:
         raise ValueError(f"pixels must be (H, W, 3) uint8 and not empty, got {pixels.shape} {pixels.dtype}")
@@ -65,7 +64,7 @@ def _fit(image: Image.Image, side_px: int) -> Image.Image:
 
 
 def _inside(box: Box, size_px: tuple[int, int], photo_size_px: tuple[int, int]) -> Box:
-    """The box in the pixels at hand, clipped to them."""
+    """The box in pixels of the array, clipped to it."""
     width_px, height_px = size_px
     scale_x, scale_y = width_px / photo_size_px[0], height_px / photo_size_px[1]
     x1, x2 = max(0.0, box[0] * scale_x), min(float(width_px), box[2] * scale_x)
@@ -84,7 +83,7 @@ def _whole_pixels(box: Box) -> tuple[int, int, int, int]:
 
 
 def _draw_frame(image: Image.Image, box: tuple[int, int, int, int]) -> None:
-    """A dark line between two light ones, to be seen on any background."""
+    """Draw a dark line between two light ones, which is visible on any background."""
     draw = ImageDraw.Draw(image)
     x1, y1, x2, y2 = box
     unit_px = max(1, max(image.size) // 180)

@@ -1,4 +1,4 @@
-"""Figures of a run beside those of the runs before it: one small chart each."""
+"""Trends: the figures of a run beside those of earlier runs, each in a small chart."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 260, 84
 _PAD = 6
-LEAST_SPAN = 0.02  # of a chart, so that what hardly changes is drawn flat
+LEAST_SPAN = 0.02  # minimum range of a chart, so that small changes look small
 
 
 @dataclass(frozen=True)
 class Trend:
-    """A figure over runs, the oldest first: (run_id, value) of those that have it, at least one."""
+    """A figure over runs. values: (run_id, value) of the runs that have it, at least one, the oldest first."""
 
     name: str
     values: tuple[tuple[str, float], ...]
 
 
 def render_trends(trends: Sequence[Trend]) -> Markup:
-    """An HTML fragment that needs nothing beside it: a line for each figure, with its least, largest and last value."""
+    """A self-contained HTML fragment: a line chart for each figure, with its lowest, highest and last value."""
     return Markup('<div class="trends">\n{}</div>\n').format(Markup("").join(_chart(trend) for trend in trends))
 
 

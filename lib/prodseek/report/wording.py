@@ -1,4 +1,4 @@
-"""The report's sentences and figures, in plain language."""
+"""Sentences and figures of the report, in plain language."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _MONTHS = [
 
 
 class VerdictWords(NamedTuple):
-    """A verdict as the page says it: a short label and what it means."""
+    """A verdict as the page words it: a short label and its meaning."""
 
     label: str
     meaning: str
 
 
-# One for each verdict of `near_duplicates`; one that is not here is shown by its own name.
+# All verdicts of `near_duplicates`; one that is missing here is shown by its own name.
 VERDICTS = {
     "identical_bytes": VerdictWords("same file", "Byte for byte the same file."),
     "identical_pixels": VerdictWords("same pixels", "Another file with exactly the same picture."),
@@ -49,7 +49,7 @@ VERDICTS = {
     "same_object": VerdictWords("same object", "Another photo of the same thing."),
 }
 
-# What each reason of `rejects` is, and what to do.
+# What each reason of `rejects` means, and what to do.
 REASON_MEANINGS = {
     RejectReason.INVALID_ROW: "The row names no photo or no product. Complete it in the catalogue.",
     RejectReason.DUPLICATE_ROW: "The same product and photo stand in an earlier row. Remove one of the two.",
@@ -72,12 +72,12 @@ REASON_MEANINGS = {
 
 
 def verdict_words(verdict: str) -> VerdictWords:
-    """What the page calls a verdict."""
+    """A verdict in the page's words."""
     return VERDICTS.get(verdict, VerdictWords(verdict.replace("_", " "), ""))
 
 
 def reason_meaning(reason: str) -> str:
-    """What a reason of `rejects` is, in plain words, and what to do; empty for one that is not known."""
+    """What a reason of `rejects` means and what to do, in plain words; empty for an unknown reason."""
     return REASON_MEANINGS[RejectReason(reason)] if reason in set(RejectReason) else ""
 
 
@@ -109,7 +109,7 @@ def _new_photos(n: int) -> str:
 
 
 def cap_sentence(n_shown: int, n_all: int, noun: str, table: str, order: str = "largest") -> str:
-    """Says what the page leaves out and where all of it is; empty when it leaves nothing out."""
+    """A sentence that says what the page leaves out, and where all of it is; empty if nothing is left out."""
     if n_shown >= n_all:
         return ""
     if n_shown == 0:
@@ -124,7 +124,7 @@ def counted(n: int, noun: str) -> str:
 
 
 def figure(value: str | int | float) -> str:
-    """An evidence value or a count as text."""
+    """A figure as text: a number, or a value of the evidence."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int):
@@ -135,7 +135,7 @@ def figure(value: str | int | float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share 0..1 as a percentage; never rounded up to 100 or down to 0 %."""
+    """A share 0..1 as a percentage, never rounded up to 100 % or down to 0 %."""
     if 0 < share < 0.01:
         return "under 1 %"
     if 0.99 < share < 1:
@@ -144,7 +144,7 @@ def percent(share: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A wall time: "0.4 s", "42 s", "3 min 05 s", "2 h 10 min"."""
+    """A duration: "0.4 s", "42 s", "3 min 05 s", "2 h 10 min"."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -156,7 +156,7 @@ def duration(seconds: float) -> str:
 
 
 def change(now: float, before: float, kind: str) -> str:
-    """What became of a figure: "+12", "−3", "+0.4 points", "no change". kind: count, share or recall."""
+    """The change of a figure: "+12", "−3", "+0.4 points", "no change". kind: count, share or recall."""
     difference = now - before
     size = abs(difference)
     text = {"count": f"{size:,.0f}", "share": f"{size * 100:.1f} points", "recall": f"{size:.3f}"}[kind]
@@ -166,19 +166,19 @@ def change(now: float, before: float, kind: str) -> str:
 
 
 def rate(photos_per_second: float) -> str:
-    """Photos a second: "1,204", "26", "0.4"."""
+    """Photos per second: "1,204", "26", "0.4"."""
     return f"{photos_per_second:,.0f}" if photos_per_second >= 10 else f"{photos_per_second:.1f}"
 
 
 def core_hours(hours: float) -> str:
-    """A number of core hours: "0.005", "1.25", "1,204"; never rounded down to none."""
+    """A number of core hours: "0.005", "1.25", "1,204"; never rounded down to 0."""
     if 0 < hours < 0.001:
         return "under 0.001"
     return f"{hours:,.0f}" if hours >= 100 else f"{hours:.2f}" if hours >= 1 else f"{hours:.3f}"
 
 
 def money(amount: float) -> str:
-    """A number of a currency's units: "1,204.50"; never rounded down to none."""
+    """An amount of money: "1,204.50"; never rounded down to 0."""
     return "under 0.01" if 0 < amount < 0.01 else f"{amount:,.2f}"
 
 
@@ -193,7 +193,7 @@ def moment(when: datetime) -> str:
 
 
 def relative_uri(uri: str, catalogue: str) -> str:
-    """A photo's uri without the folder of the catalogue, which is the same for every photo."""
+    """A photo's uri without the folder of the catalogue, which is the same for all photos."""
     plain, root = uri.removeprefix("file://"), catalogue.removeprefix("file://").rstrip("/")
     for folder in (root, root.rpartition("/")[0]):
         if folder and plain.startswith(folder + "/"):
@@ -202,13 +202,13 @@ def relative_uri(uri: str, catalogue: str) -> str:
 
 
 def photo_alt(title: str, product_id: str, uri: str) -> str:
-    """What a photo shows, for those who cannot see it."""
+    """The alternative text of a photo."""
     name = " ".join(part for part in (title, product_id) if part)
     return f"{name or 'Photo'}: {uri.rpartition('/')[2] or uri}"
 
 
 def printable(text: str) -> str:
-    """Text that HTML can hold: control characters and undecodable bytes become visible marks."""
+    """Replace control characters and undecodable bytes, which HTML cannot hold, by visible marks."""
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\N{REPLACEMENT CHARACTER}", text)
 
 

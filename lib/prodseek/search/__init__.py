@@ -1,1 +1,1 @@
-"""Find me more like this: a box in a photo, or a region of the catalogue, in; similar products out."""
+"""Search: a box in a photo, or a region of the catalogue, in; similar products out."""

@@ -1,4 +1,4 @@
-"""From similar regions to similar products: one hit for each product, and one for all copies of a photo."""
+"""From similar regions to similar products: one hit for each product, and one hit for all copies of a photo."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ def fold(
     without_products: Collection[Hashable] = (),
     without_originals: Collection[Hashable] = (),
 ) -> list[int]:
-    """Places of the first k candidates that show a product and a photo that none before them shows.
+    """Indices of the first k candidates whose product and photo no earlier candidate shows.
 
-    candidates: (product, original), best first; photos that are copies of each other share their `original`.
-    without_*: what no hit may show.
+    candidates: (product, original), best first; photos that are copies of each other have the same `original`.
+    without_products, without_originals: products and originals that no hit may show.
     """
     kept: list[int] = []
     products, originals = set(without_products), set(without_originals)

@@ -1,4 +1,4 @@
-"""What likeness is asked for: one facet, or a mix of several."""
+"""The likeness that a search asks for: one facet, or a mix of several."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _MIX = "mix="
 
 @dataclass(frozen=True)
 class Likeness:
-    """Facets and their weights, which add up to 1, in the order of FACETS."""
+    """Facets with their weights, which sum to 1, in the order of FACETS."""
 
     weights: tuple[tuple[str, float], ...]
 
     @classmethod
     def parse(cls, text: str) -> Likeness:
-        """`visual`, or `mix=visual:0.5,colour:0.5`; weights are scaled to add up to 1. Raises PromptError."""
+        """Parse `visual`, or `mix=visual:0.5,colour:0.5`; weights are scaled to sum to 1. Raises PromptError."""
         if text in FACETS:
             return cls(((text, 1.0),))
         given: dict[str, float] = {}
@@ -42,7 +42,7 @@ class Likeness:
 
     @property
     def facet(self) -> str | None:
-        """The one facet that is asked for; None for a mix."""
+        """The single facet; None for a mix."""
         return self.weights[0][0] if len(self.weights) == 1 else None
 
     def __str__(self) -> str:
@@ -53,7 +53,7 @@ class Likeness:
     ) -> NDArray[np.float32]:
         """The weighted mean of the facets' cosines, (N,) float32.
 
-        query: facet -> (d,). vectors: facet -> (N, d). Both of unit length.
+        query: facet -> (d,) float32. vectors: facet -> (N, d) float32. Both have unit length.
         """
         cosines = cosines_of(query, vectors)
         return np.asarray(sum(weight * cosines[facet] for facet, weight in self.weights), np.float32)
@@ -62,7 +62,7 @@ class Likeness:
 def cosines_of(
     query: Mapping[str, NDArray[np.float32]], vectors: Mapping[str, NDArray[np.float32]]
 ) -> dict[str, NDArray[np.float32]]:
-    """Facet -> (N,) float32. Row by row, so that the last bits depend on no other row."""
+    """The cosines by facet: facet -> (N,) float32. Computed row by row, so that the last bits do not depend on other rows."""
     return {facet: np.einsum("nd,d->n", vectors[facet], query[facet]) for facet in FACETS}
 
 

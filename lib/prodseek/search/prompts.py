@@ -1,4 +1,4 @@
-"""Boxes as people give them: checked, and where they are wrong, one sentence that says how."""
+"""Check boxes that people give; a wrong one is answered with a sentence that says what is wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MIN_SIDE_PX = 1.0
 
 
 class PromptFault(StrEnum):
-    """Why a prompt cannot be answered, beside what can be wrong with its photo (`images.RejectReason`)."""
+    """Why a prompt cannot be answered, beside faults of its photo (`decode.RejectReason`)."""
 
     INVALID_PROMPT = "invalid_prompt"
     DUPLICATE_QUERY = "duplicate_query"
@@ -29,7 +29,7 @@ class PromptFault(StrEnum):
 
 
 def parse_box(text: str) -> Box:
-    """The box that a person wrote as `x1,y1,x2,y2`. Raises PromptError."""
+    """Parse a box that a person wrote as `x1,y1,x2,y2`. Raises PromptError."""
     try:
         x1, y1, x2, y2 = (float(part) for part in text.split(","))
     except ValueError as error:
@@ -38,10 +38,10 @@ def parse_box(text: str) -> Box:
 
 
 def check_box(box: Sequence[float], width_px: int, height_px: int) -> Box:
-    """The part of a box inside a photo of this size.
+    """The part of a box inside a photo of this size, x1 y1 x2 y2.
 
-    box: x1 y1 x2 y2, pixels of the upright photo; it may reach over the photo's edges. Raises PromptError for a box
-    that is no box, is inverted, empty or outside, or is given in shares of the photo instead of pixels.
+    box: x1 y1 x2 y2, pixels of the upright photo; it may extend beyond the photo's edges. Raises PromptError for a box that is
+    malformed, inverted, empty or outside the photo, or that is given in shares of the photo instead of pixels.
     """
     if len(box) != 4:
         raise PromptError(PromptFault.INVALID_PROMPT, f"the box {_written(box)} is not {_SYNTAX}")

@@ -1,4 +1,4 @@
-"""What a search holds in memory of every region: where it lies, and whose it is. Neither slices nor embeddings."""
+"""What a search keeps in memory for each region: its box, its image and its products, but no slices or embeddings."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from prodseek.search.prompts import Box
 
 @dataclass(frozen=True)
 class Regions:
-    """The regions of a run: 28 bytes each, and the names of its photos.
+    """The regions of a run, 28 bytes each, and the names of its photos.
 
-    ids: (N,) int64, ascending. images: (N,) int32, number of the image. boxes_px: (N, 4) float32. image_ids: (M,) by
-    number. starts: (M + 1,) int32, an image's rows in photos. photos: product_id, uri, by image, product_id, uri.
-    products: (rows,) int32. originals: (M,) int32, equal for images that are copies of each other.
+    ids: (N,) int64, ascending. images: (N,) int32, number of each region's image. boxes_px: (N, 4) float32 x1 y1 x2 y2.
+    image_ids: (M,) image_id by number. photos: R rows, product_id and uri, sorted by image, product_id, uri. starts: (M + 1,)
+    int32, the rows of image i in photos are starts[i] to starts[i + 1] - 1. products: (R,) int32, number of each row's
+    product. originals: (M,) int32, equal for images that are copies of each other.
     """
 
     ids: NDArray[np.int64]
@@ -34,7 +35,7 @@ class Regions:
 
     @classmethod
     def read(cls, run: Run) -> Regions:
-        """Read the few columns that are needed of `detections`, `images` and `duplicate_groups`."""
+        """Read the few columns that are needed from `detections`, `images` and `duplicate_groups`."""
         order = [(name, "ascending") for name in ("image_id", "product_id", "uri")]
         photos = read_columns(run, "images", [name for name, _ in order]).sort_by(order)
         image_ids = pc.unique(photos.column("image_id"))
@@ -58,17 +59,17 @@ class Regions:
         )
 
     def place(self, detection_id: int) -> int | None:
-        """Where a region stands; None for one that the run does not have."""
+        """The row of a region; None if the run does not have it."""
         found = int(np.searchsorted(self.ids, detection_id))
         return found if found < len(self.ids) and self.ids[found] == detection_id else None
 
     def image_number(self, image_id: str) -> int | None:
-        """The number of an image; None for one that the run does not have."""
+        """The number of an image; None if the run does not have it."""
         found: int = pc.index(self.image_ids, image_id).as_py()
         return None if found < 0 else found
 
     def image_named(self, uri: str) -> str | None:
-        """The image_id of a photo that the catalogue names `uri`; None where it names none so."""
+        """The image_id of the photo that the catalogue names `uri`; None if there is none."""
         row = pc.index(self.photos.column("uri"), uri).as_py()
         if row < 0:
             return None
@@ -76,20 +77,20 @@ class Regions:
         return image_id
 
     def rows_of(self, image: int) -> range:
-        """The rows of `photos` of an image: bytes that several products show have several."""
+        """The rows of an image in `photos`: several if several products have a photo with the same bytes."""
         return range(int(self.starts[image]), int(self.starts[image + 1]))
 
     def products_of(self, image: int) -> set[int]:
-        """Numbers of the products that show an image."""
+        """The numbers of the products that show an image."""
         return set(self.products[self.rows_of(image)].tolist())
 
     def box_px(self, place: int) -> Box:
-        """A region's box, source pixels."""
+        """The box of a region, x1 y1 x2 y2, source pixels."""
         x1, y1, x2, y2 = self.boxes_px[place].tolist()
         return (x1, y1, x2, y2)
 
 
 def _numbers(values: pa.ChunkedArray | pa.Array, names: pa.Array) -> NDArray[np.int32]:
-    """(N,) int32: where each value stands among `names`."""
+    """The index of each value in `names`, (N,) int32."""
     found: NDArray[np.int32] = pc.index_in(values, value_set=names).to_numpy(zero_copy_only=False).astype(np.int32)
     return found

@@ -1,7 +1,7 @@
-"""Searching a finished run: a box in a photo, or a region of the catalogue, in; similar products out.
+"""Search a finished run: a box in a photo, or a region of the catalogue, in; similar products out.
 
-One forward pass of the run's own network over the photo, the slice at the box, the run's projection, the run's index.
-The same code answers one prompt at a keyboard and a table of them in Spark (`jobs/search.py`).
+A search takes one forward pass of the run's network over the photo, the slice at the box, the run's projection and the run's
+index. The same code answers a prompt on the command line and a table of prompts in Spark (`jobs/search.py`).
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ if TYPE_CHECKING:
     from prodseek.vision.inference import Detector
 
 DEFAULT_K = 20
-# Regions looked at for each product asked for: some are of the same product, others copies.
+# Regions requested for each product asked for, because some are of the same product, and others are copies.
 _REGIONS_A_HIT = 10
-# A mix ranks candidates of the visual index anew, and what is first by colour may be far down by the whole.
+# A mix ranks candidates of the visual index again, and the best by colour may rank low in `visual`.
 _REGIONS_A_HIT_OF_A_MIX = 50
 _WIDER = 8
-# A facet without an index is compared with every region, up to this many: a tenth of a second.
+# A facet without an index is compared with all regions, up to this many: that takes a tenth of a second.
 _EXACT_REGIONS = 200_000
 
 Image = str | Path | bytes
@@ -56,10 +56,10 @@ Vectors = Mapping[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class Hit:
-    """A product that was found, by the most similar of its regions.
+    """A product that was found, with its most similar region.
 
-    box_px: x1 y1 x2 y2, source pixels. uri: as the catalogue names the photo. cosine_similarity: of what was asked for.
-    facets: facet -> cosine similarity.
+    rank: from 1. box_px: x1 y1 x2 y2, source pixels. uri: as the catalogue names the photo. cosine_similarity: of the facet or
+    mix that was asked for. facets: facet -> cosine similarity.
     """
 
     rank: int
@@ -74,9 +74,10 @@ class Hit:
 
 @dataclass(frozen=True)
 class FoundObject:
-    """A region that the network sees in a photo. number: from 1, as `prodseek search --object` takes it.
+    """A region that the network finds in a photo. number: from 1, for `prodseek search --object`.
 
-    box_px: x1 y1 x2 y2, source pixels. class_name, score: of a detection. detection_id: where the catalogue has it.
+    box_px: x1 y1 x2 y2, source pixels. class_name, score: of a detection, else None. detection_id: if the catalogue has this
+    region, else None.
     """
 
     number: int
@@ -89,21 +90,21 @@ class FoundObject:
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo that is asked about. image: its pixels, decoded as the network wants them."""
+    """A photo to search with. image: its pixels, decoded at the size that the network needs."""
 
     image_id: str
     image: DecodedImage
 
 
 def check_question(k: int, facet: str) -> Likeness:
-    """What likeness is asked for. Raises PromptError for a `facet` or a `k` that no search can answer."""
+    """The likeness that is asked for. Raises PromptError for a `facet` or a `k` that no search can answer."""
     if k < 1:
         raise PromptError(PromptFault.INVALID_PROMPT, f"k is {k}; ask for 1 result or more")
     return Likeness.parse(facet)
 
 
 def config_of(run: Run, manifest: Manifest) -> Config:
-    """The configuration of a finished run. Raises StoreError where this version does not know its settings."""
+    """The configuration of a finished run. Raises StoreError if this version does not know its settings."""
     try:
         return Config.model_validate(manifest.config)
     except ValidationError as error:
@@ -114,7 +115,7 @@ def config_of(run: Run, manifest: Manifest) -> Config:
 
 
 def settings_of(run: Run, manifest: Manifest) -> DetectorSettings:
-    """The detector that made a finished run, on what this machine has. Raises WeightsError and StoreError."""
+    """The settings of the detector that made a finished run, adapted to this machine. Raises WeightsError and StoreError."""
     made_by = manifest.facts(EmbedFacts).model_id
     config = config_of(run, manifest)
     weights = config.network.weights
@@ -136,7 +137,7 @@ def settings_of(run: Run, manifest: Manifest) -> DetectorSettings:
 
 
 class _Searcher(Protocol):
-    """An index of a facet, or what stands in for one."""
+    """An index of a facet, or its replacement."""
 
     def search(
         self, queries: NDArray[np.float32], k: int, nprobe: int
@@ -144,14 +145,14 @@ class _Searcher(Protocol):
 
 
 class SearchableRun:
-    """A run that is searched. Get one from `open`.
+    """A run that is opened for searches. Get one from `open`.
 
-    In memory it holds 44 bytes a region, the names of photos and products, and vectors that were used lately, up to
-    1 GiB; the index is mapped. torch is imported when the first photo is searched.
+    It keeps in memory 44 bytes for each region, the names of photos and products, and up to 1 GiB of recently used vectors.
+    The index is memory-mapped. torch is imported when the first photo is searched.
     """
 
     def __init__(self, run: Run, settings: DetectorSettings | None = None) -> None:
-        """settings: of the detector, where they were found out before (`settings_of`)."""
+        """settings: of the detector, if they are already known (`settings_of`)."""
         self.run = run
         self._settings = settings
         self.manifest: Manifest = run.manifest()
@@ -161,7 +162,7 @@ class SearchableRun:
 
     @classmethod
     def open(cls, root: str | Path, run_id: str | None = None) -> SearchableRun:
-        """The newest finished run under `root`, or the one named. Raises StoreError where there is none."""
+        """Open the newest finished run under `root`, or the run `run_id`. Raises StoreError if there is none."""
         store = Store.at(str(root))
         return cls(store.latest() if run_id is None else store.run(run_id))
 
@@ -173,16 +174,16 @@ class SearchableRun:
         facet: str = VISUAL,
         exclude_same_product: bool = False,
     ) -> list[Hit]:
-        """The k products most similar to what is under a box, the most similar first.
+        """The k products most similar to the content of a box, the most similar first.
 
-        image: a path, a URI or a file's bytes. box: x1 y1 x2 y2, pixels of the upright photo at full size. facet:
-        visual, colour, texture or shape; or `mix=visual:0.5,colour:0.5`, which takes candidates from the index of
-        `visual` and ranks them by the weighted mean of the facets' cosines. exclude_same_product: leave out the
-        products of this very photo and all copies of it, where the catalogue has it. Each product is one hit, and so
-        are all copies of a photo.
+        image: a path, a URI or a file's bytes. box: x1 y1 x2 y2, pixels of the upright photo at full size. facet: visual,
+        colour, texture or shape; or a mix such as `mix=visual:0.5,colour:0.5`, which takes candidates from the index of
+        `visual` and ranks them by the weighted mean of the facets' cosines. exclude_same_product: leave out the products of
+        this photo and all its copies, if the catalogue has the photo. Each product is at most one hit, and so are all copies of
+        a photo together.
 
-        Raises PromptError for what cannot be answered, WeightsError where the run's network is not at hand, StoreError
-        where the run is damaged.
+        Raises PromptError for a question that cannot be answered, WeightsError if the run's network is not available, and
+        StoreError if the run is damaged.
         """
         check_question(k, facet)  # before the network is loaded
         photo = self.read(image)
@@ -195,7 +196,7 @@ class SearchableRun:
     def search_region(
         self, detection_id: int, k: int = DEFAULT_K, facet: str = VISUAL, exclude_same_product: bool = False
     ) -> list[Hit]:
-        """`search` for a region of the catalogue, by its stored embeddings: neither photo nor network is needed."""
+        """`search` with a region of the catalogue, by its stored embeddings; needs neither the photo nor the network."""
         place = self.place(detection_id)
         vectors = self._embeddings.of(self.regions.ids[place : place + 1])
         own_image = int(self.regions.images[place])
@@ -204,7 +205,7 @@ class SearchableRun:
         )
 
     def objects(self, image: Image) -> list[FoundObject]:
-        """What the network sees in a photo: detections, the surest first, its foreground, the frame."""
+        """What the network finds in a photo: detections, the surest first, then the foreground, then the frame."""
         photo = self.read(image)
         (found,) = self.detector.embed([(photo.image_id, photo.image)])
         ids = [detection_id(photo.image_id, region.kind, region.class_name, region.box) for region in found.regions]
@@ -221,15 +222,17 @@ class SearchableRun:
         ]
 
     def read(self, image: Image) -> Photo:
-        """Read and decode a photo, wherever its caller has it. Raises PromptError that says what is wrong with it."""
+        """Read and decode a photo from any place. Raises PromptError that says what is wrong with it."""
         if isinstance(image, bytes):
             return self._decoded("the photo", lambda: image)
         location = self.location(str(image))
         return self._decoded(f"the photo {str(image)!r}", lambda: read_photo(location, self.config.images.max_bytes))
 
     def read_named(self, uri: str, allowed_roots: Sequence[str] = ()) -> Photo:
-        """`read` for a photo that a table names as the catalogue does: only from where the catalogue's photos may lie, and
-        from `allowed_roots`."""
+        """`read` for a photo that a table names as the catalogue does.
+
+        It is read only from the places that the catalogue's photos may be read from, and from `allowed_roots`.
+        """
         image_id = self._copied(uri)
         if image_id is not None:
             return self._decoded(f"the photo {uri!r}", lambda: self.photos.read(uri, image_id))
@@ -237,14 +240,14 @@ class SearchableRun:
         return self._decoded(f"the photo {uri!r}", lambda: photos.read(uri))
 
     def location(self, image: str) -> str:
-        """Where a photo lies that a person names: a file, or the copy of a photo in the manifest that is named so there."""
+        """The location of a photo that a person names: a file, or else the copy of a photo that the manifest holds."""
         image_id = self._copied(image)
         if image_id is None or os.path.isfile(image):
             return files.absolute(image)
         return self.photos.place(image, image_id)
 
     def _copied(self, uri: str) -> str | None:
-        """The image_id of a photo that the catalogue names `uri` where its manifest holds the photos, else None."""
+        """The image_id of the photo that the catalogue names `uri`, if its manifest holds the photos; else None."""
         return None if self.photos.copies is None else self.regions.image_named(uri)
 
     def _decoded(self, name: str, read: Callable[[], bytes]) -> Photo:
@@ -258,14 +261,17 @@ class SearchableRun:
             ) from rejected
 
     def embed(self, photo: Photo, boxes: Sequence[Sequence[float]]) -> dict[str, NDArray[np.float32]]:
-        """Facet -> (N, d) float32 of unit length, for boxes of one photo by one pass of the network. Raises PromptError."""
+        """The embeddings of N boxes of one photo, by one pass of the network: facet -> (N, d) float32, unit length.
+
+        Raises PromptError.
+        """
         inside = [check_box(box, photo.image.width_px, photo.image.height_px) for box in boxes]
         return self._projection.apply(self.detector.embed_boxes(photo.image, inside))
 
     def nearest(
         self, query: Vectors, k: int, facet: str, own_image: int | None, exclude_same_product: bool
     ) -> list[Hit]:
-        """`search` for vectors that are at hand. query: facet -> (d,). own_image: number of the image they are of."""
+        """`search` with given vectors. query: facet -> (d,) float32, unit length. own_image: number of their image, or None."""
         likeness = check_question(k, facet)
         searched = likeness.facet or VISUAL
         searcher, nprobe, nlist = self._searcher(searched)
@@ -286,7 +292,7 @@ class SearchableRun:
             wanted, nprobe = wanted * _WIDER, nprobe * _WIDER
 
     def place(self, detection_id: int) -> int:
-        """Where a region stands in `regions`. Raises PromptError for one that the run does not have."""
+        """The row of a region in `regions`. Raises PromptError if the run does not have it."""
         place = self.regions.place(detection_id)
         if place is None:
             raise PromptError(
@@ -297,7 +303,7 @@ class SearchableRun:
 
     @cached_property
     def photos(self) -> PhotoSource:
-        """Where the photos of the run's catalogue are read."""
+        """The source of the photos of the run's catalogue."""
         return PhotoSource.of(self.config, self.manifest.facts(IngestFacts).base_uri, self.run.root)
 
     @cached_property
@@ -307,9 +313,9 @@ class SearchableRun:
 
     @cached_property
     def detector(self) -> Detector:
-        """The run's network, loaded when it is first asked for."""
+        """The run's network, loaded when it is first needed."""
         settings = self._settings or settings_of(self.run, self.manifest)
-        # Imported here, for torch takes seconds and a region of the catalogue needs none.
+        # Imported here, because torch takes seconds, and a search with a region of the catalogue does not need it.
         from prodseek.vision.inference import load_detector
 
         return load_detector(settings)
@@ -322,7 +328,7 @@ class SearchableRun:
             raise StoreError(f"{self.run.path(PROJECTION)} cannot be read: {error}; run the night again") from error
 
     def _searcher(self, facet: str) -> tuple[_Searcher, int, int]:
-        """What is searched for a facet, its nprobe and its nlist."""
+        """The index to search for a facet, or its replacement, with its nprobe and nlist."""
         if facet not in self._searchers:
             indexed = [name for name in FACETS if files.exists(self.run.path(index_folder(name), MANIFEST))]
             if facet in indexed:

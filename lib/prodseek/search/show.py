@@ -1,4 +1,4 @@
-"""A search as a person sees it: a table in the terminal, JSON, a page, a picture."""
+"""The answer to a search for people: a table in the terminal, JSON, a page, a picture."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from prodseek.search.searchable import FoundObject, Hit, SearchableRun, check_qu
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
 
-_THUMBNAIL_PX = 2 * TILE_PX  # sharp where a screen has two pixels for one
+_THUMBNAIL_PX = 2 * TILE_PX  # sharp on screens with a pixel ratio of 2
 _DECODE_THREADS = 4
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked on the command line: a photo with or without a box or an object's number, or a region."""
+    """A question on the command line: a photo, perhaps with a box or an object's number; or a region."""
 
     image: str | None = None
     box: str | None = None
@@ -47,7 +47,7 @@ class Question:
     exclude_same_product: bool = False
 
     def check(self) -> None:
-        """Raise PromptError for a question that asks nothing, or two things at once."""
+        """Raise PromptError for a question that asks for nothing, or for two things at once."""
         if (self.image is None) == (self.region is None):
             raise PromptError(
                 PromptFault.INVALID_PROMPT,
@@ -63,13 +63,13 @@ class Question:
 
     @property
     def asks_for_objects(self) -> bool:
-        """Whether the objects of a photo are to be listed, to choose from."""
+        """Whether to list the objects of a photo, for the person to choose one."""
         return self.region is None and self.box is None and self.object_number is None
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was found. photo: the target's, as it was named; photo_uri: where it lies; box_px: its box inside it."""
+    """The answer to a question. photo: the target's photo, as it was named. photo_uri: its location. box_px: the target's box."""
 
     run_id: str
     photo: str
@@ -80,7 +80,7 @@ class Answer:
 
 
 def answer(searchable: SearchableRun, question: Question) -> Answer:
-    """Search. Raises as `SearchableRun.search`."""
+    """Answer a question. Raises as `SearchableRun.search`."""
     facet = str(Likeness.parse(question.facet))
     options = (question.k, question.facet, question.exclude_same_product)
     if question.region is not None:
@@ -110,7 +110,7 @@ def _object(searchable: SearchableRun, image: str, number: int | None) -> FoundO
 
 
 def print_objects(image: str, root: str, objects: Sequence[FoundObject]) -> None:
-    """The objects of a photo, to choose from, and the command that does."""
+    """Print the objects of a photo to choose from, and the command that searches with one."""
     table = Table("object", "what", "score", "box, px", "region", box=None, header_style="bold")
     for each in objects:
         table.add_row(
@@ -126,14 +126,14 @@ def print_objects(image: str, root: str, objects: Sequence[FoundObject]) -> None
 
 
 def _program() -> str:
-    """What to type for prodseek: its name where the shell finds it, else its path."""
+    """What to type for prodseek: its name if the shell finds it, else its path."""
     if shutil.which("prodseek"):
         return "prodseek"
     return shlex.quote(os.path.relpath(Path(sys.executable).with_name("prodseek")))
 
 
 def print_hits(found: Answer) -> None:
-    """The hits; where the terminal is narrow, names go on in the next line."""
+    """Print the hits; in a narrow terminal, names continue on the next line."""
     table = Table(
         "",
         Column("product", overflow="fold"),
@@ -164,11 +164,11 @@ def as_json(values: Answer | Sequence[FoundObject]) -> str:
 
 
 def write_pictures(searchable: SearchableRun, found: Answer, html: str | None, png: str | None) -> None:
-    """Write the page and the picture that are asked for, with the photos in them."""
+    """Write the page and the picture, if they are asked for, with the photos in them."""
     if not html and not png:
         return
     limits = searchable.config.images.limits
-    # A file of the caller's own may lie anywhere; what lies on a web server is the catalogue's.
+    # The user's own file may be anywhere; a photo on a web server belongs to the catalogue.
     read = searchable.photos.read if is_web(found.photo_uri) else partial(read_photo, max_bytes=limits.max_bytes)
     wanted = [
         (partial(read, found.photo_uri), found.box_px),
@@ -200,7 +200,7 @@ def write_pictures(searchable: SearchableRun, found: Answer, html: str | None, p
 
 
 def _marked(read: Callable[[], bytes], box: Box, limits: ImageLimits) -> bytes | None:
-    """A photo's thumbnail with a box drawn; None where the photo can no longer be read."""
+    """A photo's thumbnail with a box drawn; None if the photo can no longer be read."""
     try:
         image: DecodedImage = decode_image(read(), limits, _THUMBNAIL_PX)
     except ImageRejected:
@@ -211,7 +211,7 @@ def _marked(read: Callable[[], bytes], box: Box, limits: ImageLimits) -> bytes |
 def _print(table: Table) -> None:
     console = rich.console.Console(highlight=False)
     if not console.is_terminal:
-        # A program reads it: a line is a row, however long.
+        # For a program that reads the output, each row is one line, however long.
         console = rich.console.Console(highlight=False, width=4096)
     console.print(table)
 

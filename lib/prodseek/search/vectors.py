@@ -1,4 +1,4 @@
-"""The facets' vectors of a run's regions, read from its Parquet when they are asked for."""
+"""The vectors of a run's regions for all facets, read from its Parquet files when they are needed."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from prodseek.runs.columns import FACETS
 from prodseek.runs.store import Run, naming_damage, read_columns
 from prodseek.storage import files
 
-# Vectors that are kept for the next search: those of half a million regions.
+# Vectors kept for later searches: those of half a million regions.
 _KEPT_BYTES = 2**30
 
 
 @dataclass
 class Embeddings:
-    """Vectors by detection_id. What is read is kept, a row group at a time, up to _KEPT_BYTES; the oldest use goes."""
+    """Vectors by detection_id. Row groups that were read are kept, up to _KEPT_BYTES; the least recently used are dropped."""
 
     run: Run
     _kept: OrderedDict[tuple[str, int], dict[str, NDArray[np.float32]]] = field(default_factory=OrderedDict)
     _kept_bytes: int = 0
 
     def of(self, ids: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
-        """Facet -> (N, d) float32. ids: (N,) of the run's regions. Raises KeyError for one that it does not have."""
+        """The vectors of regions: facet -> (N, d) float32. ids: (N,) int64. Raises KeyError if the run lacks one of them."""
         place = self._places
         found = np.minimum(np.searchsorted(place.ids, ids), len(place.ids) - 1)
         absent = place.ids[found] != ids
@@ -90,7 +90,11 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where each region's vectors lie. ids: (N,) ascending. groups: (N,) place in row_groups. rows: (N,) in that."""
+    """Where the vectors of each region are.
+
+    ids: (N,) int64, ascending. groups: (N,) int32, index into row_groups. rows: (N,) int32, row within the row group.
+    row_groups: path of the file and number of the row group in it.
+    """
 
     ids: NDArray[np.int64]
     groups: NDArray[np.int32]
@@ -100,7 +104,7 @@ class _Places:
 
 @dataclass(frozen=True)
 class ExactFacet:
-    """All vectors of a facet in memory, for one that has no index: compared one by one, in one cell."""
+    """All vectors of a facet in memory, for a facet without an index: they are all compared, in a single cell."""
 
     vectors: faiss.IndexIVF
     n_vectors: int
@@ -117,7 +121,7 @@ class ExactFacet:
     def search(
         self, queries: NDArray[np.float32], k: int, nprobe: int
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """As `ShardedIndex.search`."""
+        """See `ShardedIndex.search`."""
         everywhere = Probes(np.zeros((len(queries), 1), np.int32), np.zeros((len(queries), 1), np.float32))
         found = nearest_in_cells(self.vectors, queries, everywhere, k)
         return found.ids, found.cosine
