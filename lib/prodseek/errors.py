@@ -71,6 +71,14 @@ class MachineError(ProdseekError):
     """A disk, memory or a process failed under a run; what is done stays done, and the same command resumes the run."""
 
 
+class StoppedError(ProdseekError):
+    """Somebody stopped the command; `exit_code` is 143 for SIGTERM, 130 for Ctrl-C."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class RootLockedError(ProdseekError):
     """Another run works on the root."""
 

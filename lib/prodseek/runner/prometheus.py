@@ -16,14 +16,14 @@ from datetime import datetime
 
 from prodseek import __version__
 from prodseek.config import Config
-from prodseek.errors import GateError, RootLockedError, StoreError, exit_code_of
+from prodseek.errors import GateError, RootLockedError, StoppedError, StoreError, exit_code_of
 from prodseek.runs.facts import STAGES, DuplicatesFacts, EmbedFacts, GatesFacts, IngestFacts, StageFacts
 from prodseek.runs.gates import find_breaches
 from prodseek.runs.manifest import Facts
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.storage import files
 
-STATES = ("running", "succeeded", "failed", "refused")
+STATES = ("running", "succeeded", "stopped", "failed", "refused")
 _SUCCESS = "prodseek_last_success_timestamp_seconds"
 
 _logger = logging.getLogger(__name__)
@@ -60,6 +60,13 @@ class Metrics:
         except (OSError, ValueError, StoreError) as error:
             _logger.warning("the figures for Prometheus cannot be written to %s: %s", self.file, error)
 
+    def end(self, error: BaseException | None) -> None:
+        """Write how the command ended; the file of the run that keeps this one from the root is left alone."""
+        if isinstance(error, RootLockedError):
+            return
+        states = {type(None): "succeeded", GateError: "refused", StoppedError: "stopped"}
+        self.write(states.get(type(error), "failed"), exit_code_of(error))
+
 
 @contextmanager
 def exported(config: Config, store: Store, is_night: bool) -> Iterator[Metrics]:
@@ -67,12 +74,10 @@ def exported(config: Config, store: Store, is_night: bool) -> Iterator[Metrics]:
     metrics = Metrics(config.metrics.prometheus_file, store, config.gates.model_dump(), is_night)
     try:
         yield metrics
-    except RootLockedError:
-        raise
     except BaseException as error:
-        metrics.write("refused" if isinstance(error, GateError) else "failed", exit_code_of(error))
+        metrics.end(error)
         raise
-    metrics.write("succeeded", 0)
+    metrics.end(None)
 
 
 def render(

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from prodseek.config import Config
-from prodseek.errors import StoreError, explain_errors
+from prodseek.errors import ProdseekError, StoppedError, StoreError, explain_errors
 from prodseek.runner.commands import NIGHTLY, Accept, Catalog, ConfigFiles, Environment, Root, Settings, configured
 from prodseek.runner.night import run_night
 from prodseek.runner.open_run import open_run
 from prodseek.runner.progress import Console
-from prodseek.runner.prometheus import exported
+from prodseek.runner.prometheus import Metrics, exported
 from prodseek.runner.stages import run_stage
-from prodseek.runs.lock import hold_root
-from prodseek.runs.logs import kept_log
+from prodseek.runner.stopping import StopCause, say_last, stoppable
+from prodseek.runs.lock import RootLock, hold_root
+from prodseek.runs.logs import RunLog, kept_log
 from prodseek.runs.store import Store
 from prodseek.spark.catalogue.rows import open_catalogue
 from prodseek.spark.failures import explaining_failures
@@ -34,6 +36,7 @@ def run_named(name: str, config: Config, accept: bool = False) -> None:
         kept_log(store.root, as_json=config.logs.format == "json") as log,
         exported(config, store, is_night=name == NIGHTLY) as metrics,
         hold_root(store.root) as lock,
+        stoppable(partial(_explained, lock, log), partial(_give_back, lock, log, metrics)) as stopping,
         explaining_failures(store.root, local_dirs),
     ):
         console = Console(log, metrics)
@@ -46,22 +49,37 @@ def run_named(name: str, config: Config, accept: bool = False) -> None:
             console.say(mended, level="warning")
         open_catalogue(config.catalog)  # one that is not there is said before Spark has started
         with console.starting():
-            spark = start_session(config.spark, f"prodseek {name}")
-        try:
-            opened = open_run(spark, config)
-            lock.name_run(opened.run.run_id)
-            console.name_run(opened.run)
-            _say_schemas(store, console)
-            night = Night.of(spark, config, opened.run)
-            if name == NIGHTLY:
-                run_night(night, opened, console, accept)
-            elif opened.run.is_finished:
-                console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
-            else:
-                console.tell("run_opened", f"{name} alone, of {config.catalog.uri}", {})
-                run_stage(night, name, console)
-        finally:
-            spark.stop()
+            spark = stopping.start_spark(lambda: start_session(config.spark, f"prodseek {name}"))
+        opened = open_run(spark, config)
+        lock.name_run(opened.run.run_id)
+        console.name_run(opened.run)
+        _say_schemas(store, console)
+        night = Night.of(spark, config, opened.run)
+        if name == NIGHTLY:
+            run_night(night, opened, console, accept)
+        elif opened.run.is_finished:
+            console.say(f"run {opened.run.run_id} exists and is finished: nothing to do")
+        else:
+            console.tell("run_opened", f"{name} alone, of {config.catalog.uri}", {})
+            run_stage(night, name, console)
+
+
+def _explained(lock: RootLock, log: RunLog, cause: StopCause) -> ProdseekError:
+    """What a person is told who stopped a command; or that another has taken the root over, which stops it as well."""
+    if lock.lost is not None:
+        return lock.lost
+    where = "" if log.stage is None else f" with stage {log.stage}"
+    goes_on = "starts again" if log.run_id is None else f"goes on{where}"
+    return StoppedError(f"stopped by {cause.name}; the root is free, and the same command {goes_on}", cause.exit_code)
+
+
+def _give_back(lock: RootLock, log: RunLog, metrics: Metrics, error: ProdseekError) -> None:
+    """What the ends of the blocks do, where the main thread does not come to them."""
+    lock.release()
+    if not log.is_shown:
+        say_last(error)
+    log.end(error)
+    metrics.end(error)
 
 
 def _say_schemas(store: Store, console: Console) -> None:

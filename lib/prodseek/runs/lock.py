@@ -30,7 +30,8 @@ from typing import IO
 from pyarrow import fs
 from pydantic import TypeAdapter, ValidationError
 
-from prodseek.errors import RootLockedError, StoreError
+from prodseek.errors import RootLockedError, StoppedError, StoreError
+from prodseek.runs.signals import postponed_signals
 from prodseek.storage import files
 
 LOCK = "LOCK"
@@ -108,6 +109,7 @@ class RootLock:
         self._root = root
         self._holder = holder
         self._writing = threading.Lock()
+        self._released = threading.Event()
 
     def name_run(self, run_id: str) -> None:
         """Write down which run this is. Raises RootLockedError when the lock is lost."""
@@ -117,6 +119,8 @@ class RootLock:
     def refresh(self) -> None:
         """Show that this process goes on. Raises RootLockedError when another has taken the root meanwhile."""
         with self._writing:
+            if self._released.is_set():
+                return
             if not _rewrite(self._root, self._holder, self._holder.token) and not _create(self._root, self._holder):
                 self.lost = RootLockedError(
                     f"this run was not heard of for {STALE_SECONDS / 60:.0f} minutes, and {self._root} was taken over by "
@@ -124,8 +128,20 @@ class RootLock:
                 )
                 raise self.lost
 
+    def keep_refreshed(self) -> None:
+        """Refresh until the root is released. When the lock is lost, end this process by SIGTERM."""
+        while not self._released.wait(REFRESH_SECONDS):
+            try:
+                self.refresh()
+            except RootLockedError:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+            except OSError:  # a full disk or a storage that fails; the next attempt is soon
+                continue
+
     def release(self) -> None:
-        """Let others have the root."""
+        """Let others have the root. Nothing happens where that was done before."""
+        self._released.set()
         with self._writing, _settled(self._root) as holder:
             if holder is not None and holder.token == self._holder.token:
                 files.delete_file(_uri(self._root))
@@ -142,20 +158,17 @@ def hold_root(root: str) -> Iterator[RootLock]:
         lock = _take(root)
     except (OSError, ValueError) as error:
         raise StoreError(f"{root} cannot be written to: {error}; free it, or name another root with --root") from error
-    ended = threading.Event()
-    refresher = threading.Thread(target=_keep, args=(lock, ended), daemon=True)
     with _ended_by_sigterm():
-        refresher.start()
+        threading.Thread(target=lock.keep_refreshed, daemon=True).start()
         try:
             yield lock
-        except SystemExit:
+        except (SystemExit, StoppedError):
             if lock.lost is None:
                 raise
             raise lock.lost from None
         finally:
-            ended.set()
-            refresher.join()
-            lock.release()
+            with postponed_signals():
+                lock.release()
 
 
 def read_holder(root: str) -> Holder | None:
@@ -279,17 +292,6 @@ def _opened_alone(path: Path, stack: contextlib.ExitStack) -> IO[bytes] | None:
                 return handle
         except FileNotFoundError:
             return None
-
-
-def _keep(lock: RootLock, ended: threading.Event) -> None:
-    while not ended.wait(REFRESH_SECONDS):
-        try:
-            lock.refresh()
-        except RootLockedError:
-            os.kill(os.getpid(), signal.SIGTERM)
-            return
-        except OSError:  # a full disk or a storage that fails; the next attempt is soon
-            continue
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 
 from pyarrow import fs
 
-from prodseek.errors import ProdseekError, exit_code_of
+from prodseek.errors import ProdseekError, StoppedError, exit_code_of
 from prodseek.storage import files
 
 LOGS = "logs"
@@ -123,6 +123,8 @@ class RunLog:
         figures = {"exit_code": code, "seconds": round(time.monotonic() - self._started, 2)}
         if error is None:
             self.write("ended", "the command has done what it was to do", figures)
+        elif isinstance(error, StoppedError):
+            self.write("stopped", str(error), figures, "warning")
         else:
             is_explained = isinstance(error, ProdseekError) or not isinstance(error, Exception)
             told = None if is_explained else "".join(traceback.format_exception(error))

@@ -30,6 +30,7 @@ from typing_extensions import TypedDict
 from prodseek.errors import DamagedError, StoreError
 from prodseek.runs.facts import FACTS, CacheFolder, StageFacts
 from prodseek.runs.manifest import Facts, Manifest, first_fault
+from prodseek.runs.signals import postponed_signals
 from prodseek.runs.tables import schema_versions
 from prodseek.storage import files
 
@@ -313,9 +314,10 @@ class Store:
         return None
 
     def publish(self, run: Run, manifest: Manifest) -> None:
-        """Make a run exist: its manifest, then LATEST."""
-        run.write_json(MANIFEST, manifest.to_json())
-        self._name_latest(run)
+        """Make a run exist: its manifest, then LATEST. A signal does not come between the two."""
+        with postponed_signals():
+            run.write_json(MANIFEST, manifest.to_json())
+            self._name_latest(run)
 
     def _name_latest(self, run: Run) -> None:
         files.write_bytes(files.join(self.root, LATEST), f"{run.run_id}\n".encode())
@@ -334,7 +336,7 @@ def _started(run_id: str) -> datetime.datetime | None:
 def read_columns(run: Run, table: str, columns: list[str], where: pc.Expression | None = None) -> pa.Table:
     """Some columns of a run's table, of the rows for which `where` holds, without Spark. Raises StoreError that names what
     is missing when another version of prodseek wrote the table without one of them, and names a file that is damaged."""
-    # Here, for it brings pandas, and every Python worker would wait for that.
+    # Imported here, because it brings pandas, and every Python worker would wait for that.
     import pyarrow.dataset as ds
 
     if run.is_finished:

@@ -26,6 +26,11 @@ _STORAGE_FAILS = re.compile(
 )
 _OUT_OF_MEMORY = re.compile(r"java\.lang\.OutOfMemoryError[^\n]*")
 _WORKER_DIED = re.compile(r"Python worker exited unexpectedly|Python worker failed to connect back")
+_SHUT_DOWN = re.compile(r"SparkContext (?:was|has been) (?:shut ?down|stopped)|on a stopped SparkContext")
+_JAVA_ENDED = (
+    "Spark's Java process on this machine ended; the system kills it when memory is short (see the system's log). Give the "
+    f"machine more, or Spark less with spark.driver_memory, {_AGAIN}"
+)
 _EXECUTOR_DIED = re.compile(r"ExecutorLostFailure[^\n]*|Checkpoint block \S+ not found")
 
 
@@ -40,7 +45,10 @@ def explaining_failures(root: str, local_dirs: str | None = None) -> Iterator[No
         with naming_damaged_files():
             yield
     except (Py4JError, PySparkException, OSError) as error:
-        told = _explained(error, root, local_dirs)
+        try:
+            told = _explained(error, root, local_dirs)
+        except (Py4JError, ConnectionError):  # an error of Spark's asks Java for its own text
+            told = _JAVA_ENDED
         if told is None:
             raise
         raise MachineError(told) from error
@@ -48,6 +56,10 @@ def explaining_failures(root: str, local_dirs: str | None = None) -> Iterator[No
 
 def _explained(error: Exception, root: str, local_dirs: str | None) -> str | None:
     text = str(error)
+    if _SHUT_DOWN.search(text):
+        return (
+            f"Spark was shut down under the run: by a signal to its Java process, or by the cluster. See why, {_AGAIN}"
+        )
     if _OUT_OF_ROOM.search(text):
         return f"there is no room left: {_room(root, local_dirs)}. Make room, {_AGAIN}"
     found = _STORAGE_FAILS.search(text)
@@ -59,6 +71,10 @@ def _explained(error: Exception, root: str, local_dirs: str | None) -> str | Non
             f"Java is out of memory: {_shortened(found[0])}. Give it more, with --set spark.driver_memory=4g or, on a cluster, "
             f"spark.executor.memory, {_AGAIN}"
         )
+    if _SHUT_DOWN.search(text):
+        return (
+            f"Spark was shut down under the run: by a signal to its Java process, or by the cluster. See why, {_AGAIN}"
+        )
     if _WORKER_DIED.search(text):
         return (
             "a Python worker died under one task each time it was tried; most often the system kills it because memory is "
@@ -69,10 +85,7 @@ def _explained(error: Exception, root: str, local_dirs: str | None) -> str | Non
     if found is not None:
         return f"executors were lost: {_shortened(found[0])}. See their logs, {_AGAIN}"
     if isinstance(error, (Py4JNetworkError, ConnectionError)):
-        return (
-            "Spark's Java process on this machine ended; the system kills it when memory is short (see the system's log). "
-            f"Give the machine more, or Spark less with spark.driver_memory, {_AGAIN}"
-        )
+        return _JAVA_ENDED
     return None
 
 
