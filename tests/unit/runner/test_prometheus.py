@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodseek.config import Config, load_config
-from prodseek.errors import GateError, RootLockedError, StoreError
+from prodseek.errors import GateError, RootLockedError, StoppedError, StoreError
 from prodseek.runner.prometheus import exported, render
 from prodseek.runs.facts import EmbedFacts, GatesFacts, IngestFacts
 from prodseek.runs.gates import Figure
@@ -118,6 +118,7 @@ def test_any_root_reason_and_number_keeps_the_format(
         (None, "succeeded", 0),
         (GateError("beyond"), "refused", 4),
         (StoreError("gone"), "failed", 1),
+        (StoppedError("stopped by SIGTERM", 143), "stopped", 143),
         (KeyboardInterrupt(), "failed", 130),
         (SystemExit(143), "failed", 143),
         (MemoryError(), "failed", 1),

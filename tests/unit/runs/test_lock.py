@@ -131,6 +131,16 @@ def test_a_failure_releases_the_root(tmp_path: Path) -> None:
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
+def test_a_root_that_is_released_stays_so(tmp_path: Path) -> None:
+    with hold_root(str(tmp_path)) as lock:
+        lock.release()
+        lock.refresh()
+        assert os.listdir(tmp_path) == []
+        with hold_root(str(tmp_path)):
+            lock.release()
+            assert os.listdir(tmp_path) == [LOCK]
+
+
 def test_of_many_who_start_at_once_one_has_the_root(tmp_path: Path) -> None:
     processes = [Process(tmp_path) for _ in range(4)]
     dead = replace(Holder.this_process(), process_start="1").to_bytes()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from prodseek.errors import GateError, StoreError
+from prodseek.errors import GateError, StoppedError, StoreError
 from prodseek.runs.logs import RunLog, kept_log
 
 RUN_ID = "20260101T000000Z-00000001"
@@ -71,6 +71,15 @@ def test_an_error_is_the_last_line_with_its_exit_code(
     assert ("ZeroDivisionError" in kept[-1].get("traceback", "")) == told
     shown = capsys.readouterr().err
     assert [json.loads(line) for line in shown.splitlines()] == (kept if as_json else [])
+
+
+def test_being_stopped_is_the_last_line_and_no_failure(tmp_path: Path) -> None:
+    with pytest.raises(StoppedError), kept_log(str(tmp_path), as_json=False) as log:
+        log.name_run(RUN_ID)
+        raise StoppedError("stopped by SIGTERM", 143)
+    last = lines_of(tmp_path / "logs" / f"{RUN_ID}.jsonl")[-1]
+    assert (last["event"], last["level"], last["figures"]["exit_code"]) == ("stopped", "warning", 143)
+    assert last["message"] == "stopped by SIGTERM" and "traceback" not in last
 
 
 def test_attempts_follow_one_another_also_after_half_a_line(tmp_path: Path) -> None:
