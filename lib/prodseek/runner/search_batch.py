@@ -5,19 +5,18 @@ Written is a folder: `search_results`, `rejected_prompts` of prompts, and MANIFE
 
 from __future__ import annotations
 
-import json
 import time
 
 from prodseek.config import Config
-from prodseek.errors import PromptError
+from prodseek.errors import PromptError, StoppedError
 from prodseek.runner.progress import Console
+from prodseek.runner.stopping import StopCause, say_last, stoppable
 from prodseek.runs.columns import VISUAL
-from prodseek.runs.store import MANIFEST, Store
+from prodseek.runs.store import Store
 from prodseek.search.prompts import PromptFault
 from prodseek.search.searchable import check_question
 from prodseek.spark.search.answers import BatchQuestion, answer_prompts
 from prodseek.spark.search.similar_products import similar_products
-from prodseek.spark.search.summary import BatchSummary
 from prodseek.spark.session import start_session
 from prodseek.storage import files
 
@@ -36,24 +35,21 @@ def search_batch(config: Config, prompts: str | None, all_products: bool, out: s
             "table of prompts",
         )
     console = Console()
+    out = files.absolute(out)
     latest = Store.at(config.store.root).latest()
-    with console.starting():
-        spark = start_session(config.spark, "prodseek search")
-    started = time.monotonic()
-    try:
+
+    def explain(cause: StopCause) -> StoppedError:
+        return StoppedError(
+            f"stopped by {cause.name}; {out} is unfinished, and the same command makes it anew", cause.exit_code
+        )
+
+    with stoppable(explain, say_last) as stopping:
+        with console.starting():
+            spark = stopping.start_spark(lambda: start_session(config.spark, "prodseek search"))
+        started = time.monotonic()
         with console.stage(spark, "search"):
             if prompts is None:
-                summary = similar_products(spark, latest, files.absolute(out), question.k)
+                summary = similar_products(spark, latest, out, question.k)
             else:
-                roots = config.catalog.allowed_roots
-                summary = answer_prompts(spark, latest, prompts, files.absolute(out), question, roots)
-            write_batch_manifest(files.absolute(out), summary)
+                summary = answer_prompts(spark, latest, prompts, out, question, config.catalog.allowed_roots)
         console.done("search", time.monotonic() - started, (summary.line,))
-    finally:
-        spark.stop()
-
-
-def write_batch_manifest(out: str, summary: BatchSummary) -> None:
-    """Mark a batch of searches as done."""
-    values = {**summary.facts, "tables": dict(summary.rows)}
-    files.write_bytes(files.join(out, MANIFEST), (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())
