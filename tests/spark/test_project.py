@@ -104,7 +104,9 @@ def test_a_catalogue_that_has_outgrown_it_is_fitted_again_however_slowly(night_o
     assert (third.facts.fitted_in, third.facts.fitted_for, third.facts.new_since) == (third_run.run_id, 104, 0)
 
 
-@pytest.mark.parametrize("change", [{"model": "other"}, {"settings": ("project.sample_rows=32",)}], ids=["model", "fit"])
+@pytest.mark.parametrize(
+    "change", [{"model": "other"}, {"settings": ("project.sample_rows=32",)}], ids=["model", "fit"]
+)
 def test_another_model_or_another_fit_is_fitted_again(night_of, change: dict[str, object]) -> None:  # type: ignore[no-untyped-def]
     _, first = night_of(1, 100)
     settings = change.pop("settings", ())

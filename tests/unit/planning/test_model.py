@@ -78,7 +78,9 @@ def test_an_earlier_run_on_this_machine_counts_more_than_the_table() -> None:
     of = {stage.stage: stage for stage in plan_of(1000, earlier=earlier).stages}
     assert (of["embed"].seconds, of["embed"].source) == (200.0, "run 20260101T000000Z-00000001")
     assert of["ingest"].source == "the table of costs"
-    elsewhere = {stage.stage: stage for stage in plan_of(1000, replace(HERE, is_this_machine=False), earlier=earlier).stages}
+    elsewhere = {
+        stage.stage: stage for stage in plan_of(1000, replace(HERE, is_this_machine=False), earlier=earlier).stages
+    }
     assert elsewhere["embed"].source == "the table of costs"
 
 
