@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from prodseek.config import Config, load_config
+from prodseek.spark.submitted import is_spark_submitted
 
 # The name that stands for all stages.
 NIGHTLY: Final = "nightly"
@@ -31,11 +31,6 @@ FacetOrMix = Annotated[
 ExcludeSameProduct = Annotated[
     bool, typer.Option("--exclude-same-product", help="Leave out the products of the photo itself.")
 ]
-
-
-def is_spark_submitted() -> bool:
-    """Whether spark-submit has started this process, and so has chosen master, memory and executors."""
-    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def configured(

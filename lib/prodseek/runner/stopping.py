@@ -33,8 +33,8 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from prodseek.errors import MachineError, ProdseekError
-from prodseek.runner.commands import is_spark_submitted
 from prodseek.runs.signals import ENDING, postponed_signals
+from prodseek.spark.submitted import is_spark_submitted
 
 # From the signal on, for leaving the block; then for giving back what it holds without it. Ten seconds at most in all.
 GRACE_SECONDS: Final = 5.0

@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from prodseek.config import SparkConfig
 from prodseek.spark.gpus import is_local
 from prodseek.spark.java import find_java_home
+from prodseek.spark.submitted import is_spark_submitted
 
 _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
@@ -50,7 +51,7 @@ def start_session(settings: SparkConfig, app_name: str = "prodseek") -> SparkSes
     """A Spark session: the one that spark-submit prepared, else one on `settings.master`."""
     builder = SparkSession.builder.appName(app_name)
     options = dict(_SETTINGS)
-    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+    if not is_spark_submitted():
         _prepare_environment()
         options |= _LOCAL_SETTINGS | {"spark.driver.memory": settings.driver_memory}
         builder = builder.master(settings.master or "local[*,4]")
