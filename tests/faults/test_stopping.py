@@ -36,7 +36,7 @@ class LongCommand:
                 [*(starter or (sys.executable,)), *arguments],
                 stdout=out,
                 stderr=out,
-                env=spark_environment() if starter else None,
+                env=spark_environment(PYSPARK_PYTHON=sys.executable) if starter else None,
             )
 
     def wait_for(self, path: Path) -> None:
