@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 from nights import SAMPLE_SETTINGS, TINY_SETTINGS, make_catalogue, whole_night
 from PIL import Image
-from surroundings import JAVA_OPTIONS
 
 from prodseek.config import Config, load_config
 from prodseek.runs.store import Run, Store
@@ -42,10 +41,10 @@ def tiny_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def spark_session():  # type: ignore[no-untyped-def]
     from prodseek.spark.session import start_session
 
-    settings = load_config().spark.model_copy(update={"master": "local[2]"})
-    with pytest.MonkeyPatch.context() as patched:
-        patched.delenv(JAVA_OPTIONS)
-        session = start_session(settings, "prodseek tests")
+    # Pages of 64 MB, which is what Spark takes for itself, are filled with zeros and let go of again for every few rows.
+    small_pages = {"spark.buffer.pageSize": "1m"}
+    settings = load_config().spark.model_copy(update={"master": "local[2]", "conf": small_pages})
+    session = start_session(settings, "prodseek tests")
     yield session
     session.stop()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 # Variables that change what the code under test, or a program that a test starts, does or says.
 UNSET_PREFIXES = ("AWS_", "CLICOLOR", "HADOOP_", "LC_", "OMP_", "PYSPARK_", "SPARK_")
@@ -12,7 +13,6 @@ UNSET = (
     *("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"),
     *("PYTHONPATH", "PYTHONWARNINGS", "PYTHONOPTIMIZE"),
 )
-JAVA_OPTIONS = "JDK_JAVA_OPTIONS"
 SET = {
     "LANG": "C.UTF-8",
     "TERM": "dumb",
@@ -20,8 +20,8 @@ SET = {
     # Two processes of tests share two cores: threads that wait for one another in a loop took six times the processor's time.
     "OMP_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
-    # Java in the processes that tests start ends before its second compiler, half of its work, has paid.
-    JAVA_OPTIONS: "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    # Java ends, in tests, before its second compiler, half of its work, has paid. What the first compiles fits into the cache.
+    "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m",
 }
 LOCAL = "127.0.0.1,localhost"
 # A process started in the background of a script ignores an interrupt, and so do all that it starts.
@@ -35,6 +35,7 @@ def settle() -> None:
     os.environ.update(SET)
     for name in ("no_proxy", "NO_PROXY"):
         os.environ[name] = ",".join(filter(None, (os.environ.get(name), LOCAL)))
+    time.tzset()
     os.umask(0o022)
     for number in NOT_IGNORED:
         if signal.getsignal(number) is signal.SIG_IGN:
