@@ -24,7 +24,7 @@ _GRAPH_VERSION = 1
 
 
 def run(night: Night) -> Summary[NeighboursFacts]:
-    """Find every region's nearest neighbours: of what is new, and of what has lost one; the others keep theirs."""
+    """Find the nearest neighbours of every region that is new or has lost one. The others keep their edges."""
     settings = night.config.neighbours
     trained, manifest = read_trained(night.run)
     cells = IndexCells(trained, manifest.graph_nprobe, manifest.n_vectors)

@@ -29,8 +29,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # An absolute path, or a URI with a host or bucket.
 _PLACE = re.compile(r"/|[A-Za-z0-9]+://[^/]|file:///")
-# Settings that change no result: sections, or keys of one. They say where things lie, how fast and how Spark runs, what is
-# told, and what is published. A catalogue that is run on a laptop and on a cluster is one run.
+# Settings that decide no result: sections, or keys of one. They say where things are, how fast and how Spark runs, what is
+# logged, and what is published. A catalogue that is run on a laptop and on a cluster is one run. Where the network computes in
+# bf16, or without AVX-512, last bits depend on which photos share a batch: of two such runs either is right.
 WITHOUT_EFFECT: dict[str, tuple[str, ...] | None] = {
     "store": None,
     "spark": None,

@@ -63,6 +63,24 @@ def library() -> dict[str, set[str]]:
     return {name: (imports_of(path) & modules.keys()) - {name} for name, path in modules.items()}
 
 
+def test_the_library_names_what_it_imports_in_full() -> None:
+    """A relative import would pass by the rules below."""
+    for path in LIBRARY.rglob("*.py"):
+        assert not any(name.startswith(".") for name in imports_of(path)), path
+
+
+def test_stages_are_imported_by_name_in_one_place() -> None:
+    """Jobs are named in strings too, which no rule for imports sees."""
+    paths = [*LIBRARY.rglob("*.py"), *JOBS.glob("*.py")]
+    assert {path.name for path in paths if "prodseek.jobs." in path.read_text(encoding="utf-8")} == {"stages.py"}
+
+
+def test_every_stage_is_held_against_its_protocol() -> None:
+    tree = ast.parse((JOBS / "__init__.py").read_text(encoding="utf-8"))
+    (held,) = [node.value for node in ast.walk(tree) if isinstance(node, ast.AnnAssign)]
+    assert isinstance(held, ast.Tuple) and [ast.unparse(name) for name in held.elts] == list(STAGES)
+
+
 def room_of(module: str) -> str:
     """The folder of a module, or the name of one that lies loose."""
     return module.split(".")[1] if "." in module else module
@@ -105,7 +123,13 @@ def test_no_import_runs_in_a_circle_between_modules_or_rooms() -> None:
     for module, known in library().items():
         others = rooms.setdefault(room_of(module), set())
         others |= {room_of(other) for other in known} - {room_of(module)}
-    for graph in (library(), rooms):
+    # The folders of spark/ are rooms of their own.
+    of_spark = {name: known for name, known in library().items() if name.startswith("prodseek.spark.")}
+    folders: dict[str, set[str]] = {}
+    for module, known in of_spark.items():
+        place = module.split(".")[2]
+        folders.setdefault(place, set()).update({name.split(".")[2] for name in known & of_spark.keys()} - {place})
+    for graph in (library(), rooms, folders):
         try:
             TopologicalSorter(graph).prepare()
         except CycleError as error:
@@ -118,7 +142,8 @@ def test_jobs_are_the_stages_the_night_and_the_search() -> None:
 
 @pytest.mark.parametrize("path", **by_name(list(JOBS.glob("*.py")), JOBS))
 def test_a_job_is_a_story_and_knows_no_other_job(path: Path) -> None:
-    assert not imported(path, "prodseek.jobs")
+    for other in ("prodseek.jobs", "jobs", "prodseek.cli"):
+        assert not imported(path, other)
     if path.stem != "__init__":  # which holds all stages against their protocol, for the type checker alone
         assert not any(name.startswith(".") for name in imports_of(path))
     assert len(path.read_text(encoding="utf-8").splitlines()) < MOST_LINES_OF_A_STAGE

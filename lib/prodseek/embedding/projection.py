@@ -30,7 +30,7 @@ from prodseek.embedding.facets import (
 )
 from prodseek.embedding.moments import Moments, check_slices
 from prodseek.errors import StoreError
-from prodseek.runs.columns import FACETS
+from prodseek.runs.columns import FACETS, VISUAL
 from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict
 
 __all__ = ["PROJECTION", "VISUAL_DIM", "Moments", "Projection", "fit_projection", "fit_recipe"]
@@ -100,7 +100,7 @@ class Projection:
     def dims(self) -> dict[str, int]:
         """Facet -> length of its vectors."""
         return {
-            "visual": VISUAL_DIM,
+            VISUAL: VISUAL_DIM,
             COLOUR: prepared_length(COLOUR, self.layout),
             "texture": COMPONENTS["texture"].dim,
             "shape": sum(COMPONENTS[name].dim for name in SHAPE_WEIGHTS),
@@ -120,7 +120,7 @@ class Projection:
         check_slices(slices, self.layout)
         mapped = map_components(slices, self.layout, self.maps)
         vectors = {
-            "visual": _with_direction(_joined(mapped, self.weights) @ self.rotation),
+            VISUAL: _with_direction(_joined(mapped, self.weights) @ self.rotation),
             # Inverse document frequency of colours (Spärck Jones, "A statistical interpretation of term specificity", 1972).
             COLOUR: _with_direction(
                 prepare(COLOUR, slices, self.layout) / np.sqrt(self.maps[COLOUR].mean + COLOUR_FLOOR)

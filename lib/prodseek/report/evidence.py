@@ -9,6 +9,7 @@ import numpy as np
 
 from prodseek.report.records import Box, Likeness
 from prodseek.report.wording import figure
+from prodseek.runs.columns import BOX_EDGES
 
 # Fields of `near_duplicates.evidence` that help a person to judge, in the order shown.
 EVIDENCE_LABELS = {
@@ -63,5 +64,5 @@ def inverse(transform: list[float]) -> list[float] | None:
 
 
 def _box(pair: Mapping[str, Any], side: str) -> Box | None:
-    box = [pair[f"{name}_{side}_px"] for name in ("x1", "y1", "x2", "y2")]
+    box = [pair[f"{name}_{side}_px"] for name in BOX_EDGES]
     return None if None in box else [round(value, 1) for value in box]

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 import typer
 
 from prodseek.config import Config, load_config
+from prodseek.runs.columns import VISUAL
 from prodseek.spark.submitted import is_spark_submitted
 
 # The name that stands for all stages.
@@ -52,7 +53,7 @@ def search_batch(
         bool, typer.Option("--all-products", help="Similar products of every product, instead of prompts.")
     ] = False,
     k: Annotated[int, typer.Option("-k", help="How many products for each.")] = 20,
-    facet: FacetOrMix = "visual",
+    facet: FacetOrMix = VISUAL,
     exclude_same_product: ExcludeSameProduct = False,
     root: Root = None,
     environment: Environment = None,

@@ -35,7 +35,7 @@ def run_night(night: Night, opened: OpenedRun, console: Console, accept: bool = 
     if fault is not None:
         console.say(f"run {run.run_id} has done all its stages, but {fault}: it is published again")
         if not run.is_sound:
-            # Its tables are those of this version, whatever the manifest can no longer say.
+            # The manifest cannot be read, but its fingerprint was this version's, and so are its tables.
             files.delete_file(run.path(MANIFEST))
     else:
         _say_what_starts(night, opened, console)

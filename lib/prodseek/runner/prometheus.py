@@ -1,7 +1,7 @@
 """Figures of the night for Prometheus, as a text file for node_exporter's textfile collector.
 
 The file is replaced whole after each stage and when the command ends, however it ends; only a run that another one keeps from the
-root leaves it alone, for it is the other's. Every series has the label `root`, so that several roots can share a folder.
+root leaves it alone, because it is the other's. Every series has the label `root`, so that several roots can share a folder.
 """
 
 from __future__ import annotations
@@ -210,7 +210,7 @@ def _escaped(text: str) -> str:
 
 
 def _last_success(file: str) -> float | None:
-    """What the file says that stands there: nothing else knows of a night that had nothing to do."""
+    """The time that the file of the last command has. Nothing else remembers a night that had nothing to do."""
     if not files.exists(file):
         return None
     found = re.search(rf"^{_SUCCESS}{{.*}} (\S+)$", files.read_bytes(file).decode(errors="replace"), re.MULTILINE)

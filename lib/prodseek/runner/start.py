@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from prodseek.config import Config
-from prodseek.errors import ProdseekError, StoppedError, StoreError, explain_errors
+from prodseek.errors import ConfigError, ProdseekError, StoppedError, StoreError, explain_errors
 from prodseek.runner.commands import NIGHTLY, Accept, Catalog, ConfigFiles, Environment, Root, Settings, configured
 from prodseek.runner.night import run_night
 from prodseek.runner.open_run import open_run
@@ -65,7 +65,7 @@ def run_named(name: str, config: Config, accept: bool = False) -> None:
 
 
 def _explained(lock: RootLock, log: RunLog, cause: StopCause) -> ProdseekError:
-    """What a person is told who stopped a command; or that another has taken the root over, which stops it as well."""
+    """The last line for a person: what stopped the command, or that another run has taken the root over."""
     if lock.lost is not None:
         return lock.lost
     where = "" if log.stage is None else f" with stage {log.stage}"
@@ -83,7 +83,7 @@ def _give_back(lock: RootLock, log: RunLog, metrics: Metrics, error: ProdseekErr
 
 
 def _say_schemas(store: Store, console: Console) -> None:
-    """Say why nothing is taken over from the run that readers see, where that is so for its schemas."""
+    """Say so where nothing is taken over from the latest run because its tables have other schemas."""
     try:
         latest = store.latest()
     except StoreError:
@@ -106,6 +106,8 @@ def main(name: str) -> None:
         settings: Settings = None,
         accept: Accept = False,
     ) -> None:
+        if catalog is not None and catalogue is not None and catalog != catalogue:
+            raise ConfigError(f"two catalogues are named, {catalogue!r} and --catalog {catalog!r}; name one")
         run_named(name, configured(environment, config_files, settings, catalog or catalogue, root), accept)
 
     explain_errors(lambda: typer.run(command))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 FacetName = Literal["visual", "colour", "texture", "shape"]
 FACETS: tuple[str, ...] = get_args(FacetName)
 # The facet that every run indexes, groups and compares by.
-VISUAL = "visual"
+VISUAL: Final = "visual"
 
 FINE, COARSE = LEVELS = ("fine", "coarse")
 # level -> the column of `curation_groups` that names a region's group of that level
 GROUP_COLUMNS = {FINE: "group_id", COARSE: "coarse_group_id"}
 
 # Left, top, right and bottom edge of a region, in pixels of the upright photo.
-BOX_PX = ("x1_px", "y1_px", "x2_px", "y2_px")
+BOX_EDGES = ("x1", "y1", "x2", "y2")
+BOX_PX = tuple(f"{edge}_px" for edge in BOX_EDGES)

@@ -15,6 +15,7 @@ from typing import Any, TypeGuard
 from pydantic_core import from_json
 
 from prodseek.errors import StoreError
+from prodseek.runs.columns import FINE, VISUAL
 from prodseek.runs.facts import (
     ClusterFacts,
     DuplicatesFacts,
@@ -43,9 +44,9 @@ _TABLES = {
 }
 # figure -> where an evaluation has it
 _MEASURED = {
-    "precision_at_1": ("retrieval", "visual", "P@1"),
-    "mean_average_precision": ("retrieval", "visual", "mAP"),
-    "mutual_information": ("groups", "fine", "ami"),
+    "precision_at_1": ("retrieval", VISUAL, "P@1"),
+    "mean_average_precision": ("retrieval", VISUAL, "mAP"),
+    "mutual_information": ("groups", FINE, "ami"),
 }
 
 

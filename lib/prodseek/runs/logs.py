@@ -47,7 +47,9 @@ class RunLog:
         self._root = root
         self._shown = shown
         self._waiting: list[str] = []
-        self._object: bytes | None = None  # what the log on an object store holds, for nothing can be added to that
+        self._object: bytes | None = (
+            None  # what the log on an object store holds, because nothing can be appended there
+        )
         self._has_failed = False
         self._writing = threading.RLock()
         self._started = time.monotonic()

@@ -23,7 +23,7 @@ from prodseek.photos.decode import DecodedImage, ImageLimits, ImageRejected, dec
 from prodseek.report.search_page import Match, SearchResult, Target, render_search
 from prodseek.report.search_sheet import TILE_PX, render_sheet
 from prodseek.report.thumbnails import thumbnail
-from prodseek.runs.columns import FACETS
+from prodseek.runs.columns import FACETS, VISUAL
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
 from prodseek.search.searchable import FoundObject, Hit, SearchableRun, check_question
@@ -43,7 +43,7 @@ class Question:
     object_number: int | None = None
     region: int | None = None
     k: int = 20
-    facet: str = "visual"
+    facet: str = VISUAL
     exclude_same_product: bool = False
 
     def check(self) -> None:

@@ -81,7 +81,7 @@ class Stopwatch:
         return timed
 
     def through(self, items: Iterable[Item]) -> Iterator[Item]:
-        """`items`, the time until each comes counted, and not what is done with it."""
+        """Yield `items`; count the time spent waiting for each, not the time that the caller spends on it."""
         iterator = iter(items)
         while True:
             started = time.perf_counter()

@@ -13,7 +13,7 @@ from prodseek.photos.decode import ImageLimits
 
 MAX_DECODE_SECONDS = 120.0
 
-# What a photo's bytes are given to, and inside of which they are decoded; it raises ImageRejected.
+# A context manager made from a photo's bytes; they are decoded inside it. It raises ImageRejected.
 Decoding = Callable[[bytes], AbstractContextManager[None]]
 
 
@@ -33,7 +33,7 @@ def surviving_poison(limits: ImageLimits, enough_side_px: int | None = None) -> 
     if context.attemptNumber() == 0:
         yield _Watch()
         return
-    # Imported here, for most tasks never need it.
+    # Imported here, because most tasks never need it.
     from prodseek.photos.decode_guard import DecodeGuard
 
     with DecodeGuard(limits, enough_side_px, MAX_DECODE_SECONDS) as guard:

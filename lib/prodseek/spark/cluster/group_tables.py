@@ -90,12 +90,12 @@ def _named(one: FacetGroups) -> DataFrame:
     }
     fine = local_frame(spark, ids[FINE], "fine int, group_id string")
     coarse = local_frame(spark, ids[COARSE], "coarse int, coarse_group_id string")
-    nearest = fine.select(F.col("fine").alias("nearest"), F.col("group_id").alias("nearest_group_id"))
+    nearest = fine.select(F.col(FINE).alias("nearest"), F.col("group_id").alias("nearest_group_id"))
     marked = [(number, True) for (at, _), group in one.groups.items() if at == FINE for number in group.exemplar_ids]
     exemplars = local_frame(spark, marked, "detection_id long, is_exemplar boolean")
     return (
-        one.labelled.join(F.broadcast(fine), "fine", "left")
-        .join(F.broadcast(coarse), "coarse", "left")
+        one.labelled.join(F.broadcast(fine), FINE, "left")
+        .join(F.broadcast(coarse), COARSE, "left")
         .join(F.broadcast(nearest), "nearest", "left")
         .join(F.broadcast(exemplars), "detection_id", "left")
         .withColumn("is_exemplar", F.coalesce("is_exemplar", F.lit(False)))

@@ -9,7 +9,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from prodseek.cluster.labels import LevelLabels, belonging
-from prodseek.runs.columns import LEVELS, VISUAL
+from prodseek.runs.columns import COARSE, FINE, LEVELS, VISUAL
 from prodseek.spark.cluster.fit import Fit, FittedRegions
 from prodseek.spark.cluster.neighbour_votes import is_noise, nearest_fitted, voted_for
 from prodseek.spark.cluster.primary_regions import standing_regions
@@ -46,8 +46,8 @@ def _fitted_labels(night: Night, fit: Fit, labels: LevelLabels) -> DataFrame:
         pa.table(
             {
                 "detection_id": fit.regions.detection_ids,
-                "fine": labels.fine,
-                "coarse": labels.coarse,
+                FINE: labels.fine,
+                COARSE: labels.coarse,
                 "nearest": belongs.nearest,
                 "membership": belongs.membership,
                 "outlier_score": fit.groups.outlier_score,

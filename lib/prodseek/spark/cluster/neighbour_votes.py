@@ -41,8 +41,8 @@ def voted_for(
     parent = F.broadcast(local_frame(edges.sparkSession, parents.items(), "fine int, parent int"))
 
     def in_parent(frame: DataFrame) -> DataFrame:
-        nested_in = F.coalesce("parent", "coarse")
-        return frame.join(parent, "fine", "left").withColumn("coarse", nested_in).select(*LABELS)
+        nested_in = F.coalesce("parent", COARSE)
+        return frame.join(parent, FINE, "left").withColumn(COARSE, nested_in).select(*LABELS)
 
     made, undecided = [], unfitted
     decided = fitted.select("detection_id", *LEVELS)
@@ -67,7 +67,7 @@ def voted_for(
         made.append(won)
         decided = decided.unionByName(won.select("detection_id", *LEVELS))
         undecided = undecided.join(won, "detection_id", "left_anti")
-    alone = undecided.withColumns({name: F.lit(NOISE) for name in ("fine", "coarse", "nearest")})
+    alone = undecided.withColumns({name: F.lit(NOISE) for name in (*LEVELS, "nearest")})
     made.append(alone.withColumn("membership", F.lit(0.0).cast("float")).select(*LABELS))
     return reduce(DataFrame.unionByName, made).withColumn("outlier_score", (1 - F.col("membership")).cast("float"))
 

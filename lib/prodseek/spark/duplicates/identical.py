@@ -10,6 +10,7 @@ from pyspark.sql.types import StructType
 
 from prodseek.duplicates.hashes import Orientation
 from prodseek.duplicates.verdicts import Verdict
+from prodseek.runs.columns import BOX_EDGES
 from prodseek.spark.duplicates.pair_verdicts import SIDES
 from prodseek.spark.night import Night
 from prodseek.spark.tables import spark_schema
@@ -26,7 +27,7 @@ def identical_bytes(night: Night) -> DataFrame:
     measured = {"pdq_hamming": F.lit(0), "orientation": F.lit(Orientation.IDENTITY.value)}
     evidence = F.struct(*(measured.get(f.name, nothing).cast(f.dataType).alias(f.name) for f in fields))
     zero, width, height = (F.col(name).cast("float") for name in ("zero_px", "width_px", "height_px"))
-    corners = {"x1": zero, "y1": zero, "x2": width, "y2": height}
+    edges = dict(zip(BOX_EDGES, (zero, zero, width, height), strict=True))
     return rows.withColumn("zero_px", F.lit(0.0)).select(
         F.col("image_id").alias("image_id_a"),
         F.col("image_id").alias("image_id_b"),
@@ -37,7 +38,7 @@ def identical_bytes(night: Night) -> DataFrame:
         F.lit(Verdict.IDENTICAL_BYTES.value).alias("verdict"),
         F.lit(1.0).cast("float").alias("confidence"),
         evidence.alias("evidence"),
-        *(value.alias(f"{corner}_{side}_px") for side in SIDES for corner, value in corners.items()),
+        *(value.alias(f"{edge}_{side}_px") for side in SIDES for edge, value in edges.items()),
     )
 
 

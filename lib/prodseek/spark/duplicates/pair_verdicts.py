@@ -20,7 +20,7 @@ from prodseek.duplicates.geometry import align
 from prodseek.duplicates.hashes import best_orientation, hashes_from_hex
 from prodseek.duplicates.verdicts import MERGING, Evidence, PhotoFacts, judge, verdicts_recipe
 from prodseek.duplicates.verification import View, measure_aligned, worth_measuring
-from prodseek.runs.columns import FACETS
+from prodseek.runs.columns import BOX_EDGES, FACETS
 from prodseek.runs.facts import CacheFolder
 from prodseek.runs.tables import schema_versions, table_schema
 from prodseek.spark.batch_cache import new_batch_uri, read_batches
@@ -184,5 +184,4 @@ def _photo_facts(pair: dict[str, Any], side: str) -> PhotoFacts:
 
 def _box_px(side: str, box: tuple[float, float, float, float], photo: PhotoFacts) -> dict[str, float]:
     sizes = (photo.width_px, photo.height_px, photo.width_px, photo.height_px)
-    names = ("x1", "y1", "x2", "y2")
-    return {f"{name}_{side}_px": part * size for name, part, size in zip(names, box, sizes, strict=True)}
+    return {f"{edge}_{side}_px": part * size for edge, part, size in zip(BOX_EDGES, box, sizes, strict=True)}

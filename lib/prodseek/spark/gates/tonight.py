@@ -60,10 +60,10 @@ def regions_per_image(night: Night) -> list[Figure]:
 def odd_norm_share(night: Night) -> Figure:
     """The share of embeddings that have another length than 1.
 
-    The network gives unit vectors, so zeros and what is no number are none of its answers.
+    The network gives unit vectors, so zeros and NaN are no answers of it.
     """
     norms = facet_vectors(night.spark, night.run, VISUAL).mapInArrow(_norms, "detection_id long, norm double")
-    # To Spark, what is no number is larger than all numbers.
+    # Spark sorts NaN above all numbers.
     is_odd = F.abs(F.col("norm") - 1) > _NORM_TOLERANCE
     n_regions, n_odd = only_row(norms.select(F.count(F.lit(1)), F.count_if(is_odd)))
     examples: list[Row] = []

@@ -22,7 +22,7 @@ from prodseek.storage import files
 
 
 def last_graph(night: Night, recipe: dict[str, Any]) -> tuple[Run | None, str]:
-    """The run of the last night where its edges can be carried on; else None and why.
+    """The last night's run, if its edges can be carried on, or None and the reason.
 
     recipe: what decides which edges the same vectors get.
     """

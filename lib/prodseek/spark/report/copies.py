@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from prodseek.report.evidence import identical_bytes, likeness
 from prodseek.report.records import GROUPS_PER_SHARD, Copy, DuplicateGroup, PairApart, ShownPhoto
+from prodseek.runs.columns import BOX_EDGES
 from prodseek.spark.duplicates.pair_verdicts import SIDES, is_merging
 from prodseek.spark.night import Night
 from prodseek.spark.report.shards import Row, ShardKind, write_shards
@@ -124,7 +125,7 @@ def _from_either_side(pairs: DataFrame) -> DataFrame:
     """Every pair of images from either side: original_id, image_id, is_swapped, pair."""
     first = Window.partitionBy("image_id_a", "image_id_b").orderBy("product_id_a", "uri_a", "product_id_b", "uri_b")
     once = pairs.withColumn("place", F.row_number().over(first)).where("place = 1 and image_id_a <> image_id_b")
-    boxes = [f"{name}_{side}_px" for side in SIDES for name in ("x1", "y1", "x2", "y2")]
+    boxes = [f"{name}_{side}_px" for side in SIDES for name in BOX_EDGES]
     pair = F.struct("verdict", "confidence", "evidence", *boxes).alias("pair")
 
     def seen_from(original: str, other: str) -> DataFrame:
