@@ -146,7 +146,9 @@ def test_a_second_ctrl_c_ends_a_long_call_of_a_library(start) -> None:  # type: 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", CODES)
-@pytest.mark.parametrize("way", ["waiting_workers", "busy_workers", "java", "planning", "library_call", "swallowing"])
+@pytest.mark.parametrize(
+    "way", ["waiting_workers", "busy_workers", "writing_workers", "java", "planning", "library_call", "swallowing"]
+)
 def test_a_signal_in_the_middle_of_anything(start, way: str, number: signal.Signals) -> None:  # type: ignore[no-untyped-def]
     command = start(way)
     command.wait_for(command.began)

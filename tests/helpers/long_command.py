@@ -39,12 +39,23 @@ def _counts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield from batches
 
 
+def _writes(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    Path(BEGAN).touch()
+    while True:
+        yield pa.RecordBatch.from_pydict({"id": list(range(1000))})
+
+
 def waiting_workers(night: Night) -> None:
     night.spark.range(0, 8, 1, 8).mapInArrow(_waits, "id long").write.parquet(night.run.table_uri("images"))
 
 
 def busy_workers(night: Night) -> None:
     night.spark.range(0, 8, 1, 8).mapInArrow(_counts, "id long").count()
+
+
+def writing_workers(night: Night) -> None:
+    """Each prints a traceback when nobody reads any more."""
+    night.spark.range(0, 8, 1, 8).mapInArrow(_writes, "id long").selectExpr("sum(id)").collect()
 
 
 def java(night: Night) -> None:
@@ -92,7 +103,16 @@ class Stage:
     def run(night: Night) -> Summary[IngestFacts]:
         ways: dict[str, Callable[[Night], None]] = {
             way.__name__: way
-            for way in (waiting_workers, busy_workers, java, planning, library_call, swallowing, publishing)
+            for way in (
+                waiting_workers,
+                busy_workers,
+                writing_workers,
+                java,
+                planning,
+                library_call,
+                swallowing,
+                publishing,
+            )
         }
         ways[WAY](night)
         return Summary(IngestFacts())

@@ -164,7 +164,7 @@ class Stopping:
     def _stop_spark(self) -> None:
         """Stop Spark; a stopped command's within seconds, and Java with it, so that no task of it goes on."""
         # A thread of its own has a connection of its own: no answer to an earlier call is under way on that.
-        stopper = threading.Thread(target=_stop, args=(self._session,), daemon=True)
+        stopper = threading.Thread(target=self._stop, daemon=True)
         stopper.start()
         ends = math.inf
         while stopper.is_alive() and time.monotonic() < ends:
@@ -173,6 +173,16 @@ class Stopping:
                 ends = min(ends, time.monotonic() + _SPARK_SECONDS)
         if self._cause is not None:
             _end_java()
+
+    def _stop(self) -> None:
+        if self._cause is not None:
+            _cancel_jobs()
+        context = self._session or SparkContext._active_spark_context
+        if context is None:
+            return
+        with warnings.catch_warnings(), suppress(Py4JError, PySparkException, OSError):
+            warnings.simplefilter("ignore", RuntimeWarning)  # that Java has ended already
+            context.stop()
 
     def _submitter_ends(self) -> bool:
         """Whether spark-submit has ended, or does so in a moment: Spark is stopped first, which fails what this process asks."""
@@ -190,7 +200,7 @@ class Stopping:
             return
         cause = self._note(cause)
         started = time.monotonic()
-        threading.Thread(target=self._cancel_jobs, daemon=True).start()
+        threading.Thread(target=self._keep_cancelling, daemon=True).start()
         while (left_seconds := started + GRACE_SECONDS - time.monotonic()) > 0:
             again = self._next_cause(left_seconds)
             if again is not None and time.monotonic() > started + _SAME_SIGNAL_SECONDS:
@@ -215,18 +225,10 @@ class Stopping:
                 return cause
         return None
 
-    def _cancel_jobs(self) -> None:
+    def _keep_cancelling(self) -> None:
         """Cancel what runs, and what another thread of the block may still start, until the block is left."""
-        is_quiet = False
         while not self._has_left.is_set():
-            java_context = getattr(SparkContext._active_spark_context, "_jsc", None)
-            if java_context is not None:
-                with suppress(Py4JError, PySparkException, OSError):
-                    if not is_quiet:
-                        # Each job that is cancelled would be an error with a stack trace.
-                        java_context.setLogLevel("OFF")
-                        is_quiet = True
-                    java_context.sc().cancelAllJobs()
+            _cancel_jobs()
             self._has_left.wait(_LOOK_SECONDS)
 
     def _end_process(self, error: ProdseekError) -> None:
@@ -258,13 +260,16 @@ def _hush() -> None:
     socketserver.BaseServer.handle_error = lambda *_: None  # type: ignore[method-assign]
 
 
-def _stop(session: SparkSession | None) -> None:
-    context = session or SparkContext._active_spark_context
-    if context is None:
+def _cancel_jobs() -> None:
+    """Cancel all of Spark's jobs, if it has started."""
+    java = SparkContext._jvm
+    java_context = getattr(SparkContext._active_spark_context, "_jsc", None)
+    if java is None or java_context is None:
         return
-    with warnings.catch_warnings(), suppress(Py4JError, PySparkException, OSError):
-        warnings.simplefilter("ignore", RuntimeWarning)  # that Java has ended already
-        context.stop()
+    with suppress(Py4JError, PySparkException, OSError):
+        # Java, and each Python worker through it, would print a stack trace for a task that is cancelled.
+        java.java.lang.System.err.close()
+        java_context.sc().cancelAllJobs()
 
 
 def _end_java() -> None:
