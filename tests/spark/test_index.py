@@ -32,6 +32,8 @@ from prodseek.spark.tables import read_table
 N_IVF = 11_000  # enough for cells
 N_SHARDS = 8
 SHARDED = (f"index.n_shards={N_SHARDS}",)
+# Recall is measured on fewer vectors than a night takes, which is half of the work for so few regions.
+FEW_QUERIES, USUAL_QUERIES = ("index.recall_queries=200",), ("index.recall_queries=1000",)
 
 
 def catalogue(n: int, seed: int = 0, d: int = 16, n_kinds: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +60,7 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
         **columns,
     ) -> tuple[Run, Summary[IndexFacts]]:
         run = write_run(tmp_path / root, ids, vectors, f"202601{day:02d}T000000Z-{day:08d}", n_files=n_files, **columns)
-        config: Config = make_config(tmp_path, tmp_path / root, *settings)
+        config: Config = make_config(tmp_path, tmp_path / root, *FEW_QUERIES, *settings)
         night = Night.of(spark, config, run)
         summary = index.run(night)
         run.write_summary(summary)
@@ -80,7 +82,7 @@ def first_night(night_of, first_night_folder: Path, tmp_path: Path) -> Run:  # t
     """A root of the test's own where `catalogue(N_IVF)` is indexed in N_SHARDS, with its graph: made once and copied."""
     made = first_night_folder / "root"
     if not made.exists():
-        night_of(1, *catalogue(N_IVF), *SHARDED, root=made, graph=True)
+        night_of(1, *catalogue(N_IVF), *SHARDED, *USUAL_QUERIES, root=made, graph=True)
     shutil.copytree(made, tmp_path / "root")
     return Store.at(str(tmp_path / "root")).latest()
 
