@@ -12,6 +12,8 @@ UNSET = (
     *("COLUMNS", "FORCE_COLOR", "LINES", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),
     *("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS"),
     *("PYTHONPATH", "PYTHONWARNINGS", "PYTHONOPTIMIZE"),
+    # What `make test ARGS=...` was given is not for the make that a test starts.
+    *("MAKEFLAGS", "MAKEOVERRIDES", "MFLAGS", "MAKELEVEL", "ARGS", "CATALOG", "OUT", "IMAGE", "BOX"),
 )
 SET = {
     "LANG": "C.UTF-8",

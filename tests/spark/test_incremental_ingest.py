@@ -135,7 +135,8 @@ def test_another_decoder_decodes_all_again_and_the_log_says_why(
 ) -> None:  # type: ignore[no-untyped-def]
     first, _ = night("root")
     before = {**last_night.decoder(), "pillow": "1.0"}
-    monkeypatch.setattr(last_night, "decoder", lambda: before)
+    for module in (ingest, last_night):
+        monkeypatch.setattr(module, "decoder", lambda: before)
     second, summary = night("root")
     assert summary.facts.decoded_photos == 11 and summary.facts.compared_with == first.run_id
     assert summary.facts.changes["unchanged"] == 10
