@@ -167,7 +167,7 @@ def nothing_happens(events: frozenset[str]) -> Iterator[None]:
     """In this block no audited event of these names may happen, and none is carried out."""
 
     def watch(event: str, values: tuple[Any, ...]) -> None:
-        assert event not in events or is_import(event, values), f"{event} {values!r:.200}"
+        assert event not in events or _is_import(event, values), f"{event} {values!r:.200}"
 
     with watching(watch):
         yield
@@ -190,10 +190,7 @@ def _install_hook() -> None:
     sys.addaudithook(hook)
 
 
-def is_import(event: str, values: tuple[Any, ...]) -> bool:
-    """Whether a library reads its own code, which it does when it is first asked for something."""
-    if event == "open":
-        file = values[0] if str(values[0]).endswith((".py", ".pyc")) else ""
-    else:
-        file = getattr(values[0], "co_filename", "") if event == "exec" else values[1] if event == "compile" else ""
+def _is_import(event: str, values: tuple[Any, ...]) -> bool:
+    """Whether a library reads its own code."""
+    file = getattr(values[0], "co_filename", "") if event == "exec" else values[1] if event == "compile" else ""
     return str(file).startswith((sys.prefix, sys.base_prefix))
