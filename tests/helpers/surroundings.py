@@ -22,8 +22,10 @@ SET = {
     # Two processes of tests share two cores: threads that wait for one another in a loop took six times the processor's time.
     "OMP_NUM_THREADS": "1",
     "NUMBA_NUM_THREADS": "1",
-    # Java ends, in tests, before its second compiler, half of its work, has paid. What the first compiles fits into the cache.
-    "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=240m",
+    # Java ends, in tests, before its second compiler, half of its work, has paid. What the first compiles fits into the cache,
+    # and Spark's own classes are not verified anew by each.
+    "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC "
+    "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote",
 }
 LOCAL = "127.0.0.1,localhost"
 # A process started in the background of a script ignores an interrupt, and so do all that it starts.

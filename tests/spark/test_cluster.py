@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from cluster_run import write_graph, write_photos
 from pyspark.sql import SparkSession
@@ -23,7 +24,6 @@ from prodseek.runs.store import Run, Store
 from prodseek.spark.cluster.fit import sampled
 from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
-from prodseek.spark.tables import read_table
 
 TABLES = ("curation_groups", "curation_summary", "region_map", "group_lineage")
 N_KINDS, KIND_SIZE, K = 8, 24, 16
@@ -60,21 +60,21 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
     return run_night
 
 
-def contents(spark: SparkSession, run: Run, name: str) -> list[dict[str, object]]:
-    rows = read_table(spark, run, name).toArrow().to_pylist()
+def contents(run: Run, name: str) -> list[dict[str, object]]:
+    rows = pq.read_table(run.table_uri(name)).to_pylist()
     return sorted(rows, key=lambda row: repr(list(row.values())))
 
 
-def groups_of(spark: SparkSession, run: Run) -> dict[int, dict[str, object]]:
-    return {row["detection_id"]: row for row in contents(spark, run, "curation_groups") if row["facet"] == VISUAL}
+def groups_of(run: Run) -> dict[int, dict[str, object]]:
+    return {row["detection_id"]: row for row in contents(run, "curation_groups") if row["facet"] == VISUAL}
 
 
 def labels_of(found: dict[int, dict[str, object]], ids: np.ndarray, column: str = "group_id") -> list[str]:
     return [str(found[number][column]) for number in ids.tolist()]
 
 
-def places_of(spark: SparkSession, run: Run, ids: np.ndarray) -> np.ndarray:
-    places = {row["detection_id"]: (row["x"], row["y"]) for row in contents(spark, run, "region_map")}
+def places_of(run: Run, ids: np.ndarray) -> np.ndarray:
+    places = {row["detection_id"]: (row["x"], row["y"]) for row in contents(run, "region_map")}
     return np.array([places[number] for number in ids.tolist()])
 
 
@@ -94,34 +94,34 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
     rows = np.r_[ids, odd, 777_500_000], np.r_[vectors, np.repeat(-vectors[:1], 20, axis=0), vectors[:1]]
 
     first, facts = night_of(1, *rows, copies=copies)
-    found = groups_of(spark, first)
+    found = groups_of(first)
     assert len(found) == len(rows[0]) and facts.fitted_regions == len(ids) + 1
     assert adjusted_mutual_info_score(truth, labels_of(found, ids, "coarse_group_id")) > 0.9
     for row in found.values():
         assert (row["group_id"] is None) == (row["membership"] == 0) and 0 <= row["membership"] <= 1
         assert row["group_id"] is None or (row["nearest_group_id"] is None and row["coarse_group_id"] is not None)
     parents = {(row["group_id"], row["coarse_group_id"]) for row in found.values() if row["group_id"]}
-    listed = contents(spark, first, "curation_summary")
+    listed = contents(first, "curation_summary")
     assert parents == {(row["group_id"], row["coarse_group_id"]) for row in listed if row["level"] == "fine"}
     assert len(dict(parents)) == len(parents) >= N_KINDS
     of_odd = set(labels_of(found, odd))
     assert len(of_odd) == 1 and (of_odd == {"None"} or of_odd & set(labels_of(found, ids)))
     assert found[777_500_000]["group_id"] == found[int(ids[0])]["group_id"]
-    assert len(contents(spark, first, "region_map")) == len(rows[0])
-    assert alone_share(places_of(spark, first, ids), truth) < 0.05
-    assert len(np.unique(places_of(spark, first, odd), axis=0)) == 1
+    assert len(contents(first, "region_map")) == len(rows[0])
+    assert alone_share(places_of(first, ids), truth) < 0.05
+    assert len(np.unique(places_of(first, odd), axis=0)) == 1
 
     suit_catalogue(spark, 10**6)
     spark.conf.set("spark.sql.shuffle.partitions", 1)
     cut, _ = night_of(1, *rows, copies=copies, root="cut otherwise", n_files=7)
     suit_catalogue(spark, 1)
     spark.conf.set("spark.sql.shuffle.partitions", 8)
-    assert all(contents(spark, first, name) == contents(spark, cut, name) for name in TABLES)
+    assert all(contents(first, name) == contents(cut, name) for name in TABLES)
 
     same, facts = night_of(2, *rows, copies=copies)
     assert facts.changed_since == 0 and "carried" in facts.how
-    assert all(contents(spark, first, name) == contents(spark, same, name) for name in TABLES[:3])
-    assert {row["event"] for row in contents(spark, same, "group_lineage")} == {"continued"}
+    assert all(contents(first, name) == contents(same, name) for name in TABLES[:3])
+    assert {row["event"] for row in contents(same, "group_lineage")} == {"continued"}
 
     new_ids, new_vectors, new_truth = catalogue(seed=1)
     stay, come = np.arange(len(ids)) % 12 > 0, np.arange(len(ids)) % 12 == 5
@@ -132,45 +132,45 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
         copies={number: of for number, of in copies.items() if number != 777_500_000},
     )
     assert facts.changed_since == (~stay).sum() + come.sum()
-    before, now = groups_of(spark, same), groups_of(spark, changed)
+    before, now = groups_of(same), groups_of(changed)
     was, kept = (np.array(labels_of(night, ids[stay])) for night in (before, now))
     # Groups that are left with fewer than three regions are given up.
     assert (was == kept)[was != "None"].mean() > 0.95
     assert labels_of(now, new_ids[come]).count("None") <= come.sum() // 4
-    np.testing.assert_array_equal(places_of(spark, changed, ids[stay]), places_of(spark, same, ids[stay]))
+    np.testing.assert_array_equal(places_of(changed, ids[stay]), places_of(same, ids[stay]))
     there, kinds = np.r_[ids[stay], new_ids[come]], np.r_[truth[stay], new_truth[come]]
-    assert alone_share(places_of(spark, changed, there), kinds) < 0.05
-    lineage = contents(spark, changed, "group_lineage")
+    assert alone_share(places_of(changed, there), kinds) < 0.05
+    lineage = contents(changed, "group_lineage")
     for run, column in ((same, "previous_group_id"), (changed, "group_id")):
         assert {row[column] for row in lineage if row[column]} == {
-            row["group_id"] for row in contents(spark, run, "curation_summary")
+            row["group_id"] for row in contents(run, "curation_summary")
         }
 
     other, facts = night_of(4, new_ids, new_vectors)
     assert facts.how.startswith("fitted, because ") and facts.changed_since == 0
-    assert {"born", "retired"} <= {row["event"] for row in contents(spark, other, "group_lineage")}
+    assert {"born", "retired"} <= {row["event"] for row in contents(other, "group_lineage")}
 
 
 def test_a_sample_gives_the_groups_of_the_whole_in_every_facet(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
     ids, vectors, truth = catalogue()
     settings = ("cluster.fit_rows=96", "cluster.coarse_min_cluster_size=8")
     run, facts = night_of(1, ids, vectors, *settings, "cluster.facets=[visual, colour]", indexed=True)
-    found = groups_of(spark, run)
+    found = groups_of(run)
     assert facts.fitted_regions == 96 and len(found) == len(ids)
     assert adjusted_mutual_info_score(truth, labels_of(found, ids, "coarse_group_id")) > 0.9
-    rows = contents(spark, run, "curation_groups")
+    rows = contents(run, "curation_groups")
     assert {row["facet"] for row in rows} == {"visual", "colour"} and len(rows) == 2 * len(ids)
     # `write_run` makes all other embeddings equal: one group, which the sample founds and all others join.
     colours = {row["group_id"] for row in rows if row["facet"] == "colour"}
     assert len(colours) == 1 and None not in colours
-    titles = [row["title"] for row in contents(spark, run, "curation_summary")]
+    titles = [row["title"] for row in contents(run, "curation_summary")]
     assert len(set(titles)) == len(titles)
 
-    assert alone_share(places_of(spark, run, ids), truth) < 0.05
+    assert alone_share(places_of(run, ids), truth) < 0.05
 
     again, facts = night_of(2, ids, vectors, *settings, indexed=True)
     assert "carried" in facts.how
-    assert found == groups_of(spark, again)
+    assert found == groups_of(again)
 
 
 def test_every_cell_is_in_the_sample(spark: SparkSession, tmp_path: Path, make_config) -> None:  # type: ignore[no-untyped-def]
@@ -193,5 +193,5 @@ def test_every_cell_is_in_the_sample(spark: SparkSession, tmp_path: Path, make_c
 def test_a_handful_of_regions(spark: SparkSession, night_of, n_rows: int) -> None:  # type: ignore[no-untyped-def]
     ids, vectors, _ = catalogue()
     run, facts = night_of(1, ids[:n_rows], vectors[:n_rows])
-    assert np.isfinite(places_of(spark, run, ids[:n_rows])).all()
-    assert len(groups_of(spark, run)) == n_rows == facts.grouped_regions
+    assert np.isfinite(places_of(run, ids[:n_rows])).all()
+    assert len(groups_of(run)) == n_rows == facts.grouped_regions

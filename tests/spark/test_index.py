@@ -27,13 +27,13 @@ from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
-from prodseek.spark.tables import read_table
 
 N_IVF = 11_000  # enough for cells
 N_SHARDS = 8
 SHARDED = (f"index.n_shards={N_SHARDS}",)
 # Recall is measured on fewer vectors than a night takes, which is half of the work for so few regions.
 FEW_QUERIES, USUAL_QUERIES = ("index.recall_queries=200",), ("index.recall_queries=1000",)
+FEW_EDGES = "neighbours.k=4"
 
 
 def catalogue(n: int, seed: int = 0, d: int = 16, n_kinds: int = 300) -> tuple[np.ndarray, np.ndarray]:
@@ -87,8 +87,9 @@ def first_night(night_of, first_night_folder: Path, tmp_path: Path) -> Run:  # t
     return Store.at(str(tmp_path / "root")).latest()
 
 
-def edges_of(spark: SparkSession, run: Run) -> pa.Table:
-    return read_table(spark, run, "neighbours").orderBy("detection_id", "rank").toArrow()
+def edges_of(run: Run) -> pa.Table:
+    edges = pa.parquet.read_table(run.table_uri("neighbours"))
+    return edges.sort_by([("detection_id", "ascending"), ("rank", "ascending")])
 
 
 def recall_of(run: Run, ids: np.ndarray, vectors: np.ndarray) -> float:
@@ -110,11 +111,13 @@ def test_the_same_at_1_and_8_partitions(spark: SparkSession, night_of) -> None: 
         spark.conf.set("spark.sql.shuffle.partitions", str(shuffle_partitions))
         order = np.random.default_rng(n_files).permutation(N_IVF)
         columns = {"images": images[order], "is_primary": is_primary[order]}
-        runs[root], _ = night_of(1, ids[order], vectors[order], root=root, graph=True, n_files=n_files, **columns)
-    expected = edges_of(spark, runs["1"])
+        runs[root], _ = night_of(
+            1, ids[order], vectors[order], FEW_EDGES, root=root, graph=True, n_files=n_files, **columns
+        )
+    expected = edges_of(runs["1"])
     for run in runs.values():
         assert index_manifest(run) == index_manifest(runs["1"])
-        assert edges_of(spark, run) == expected
+        assert edges_of(run) == expected
     image_of = dict(zip(ids.tolist(), images.tolist(), strict=True))
     pairs = zip(expected.column("detection_id").to_pylist(), expected.column("neighbour_id").to_pylist(), strict=True)
     assert all(image_of[a] != image_of[b] for a, b in pairs)
@@ -169,7 +172,7 @@ def test_a_recall_that_cannot_be_reached_fails_with_the_curve(night_of) -> None:
 
 def test_the_graph_finds_what_exact_search_finds(spark: SparkSession, first_night: Run) -> None:
     ids, vectors = catalogue(N_IVF)
-    found = edges_of(spark, first_night)
+    found = edges_of(first_night)
     assert found.num_rows == N_IVF * 16
     asked = np.random.default_rng(4).choice(N_IVF, 300, replace=False)
     true_ids = exact_topk(vectors[asked], ids, vectors, 16, ids[asked]).ids
@@ -251,14 +254,14 @@ def test_fewer_regions_than_k(spark: SparkSession, night_of, n: int) -> None:  #
     ids, vectors = catalogue(n)
     run, summary = night_of(1, ids, vectors, graph=True)
     assert summary.facts.visual.recall == 1.0
-    assert edges_of(spark, run).num_rows == n * (n - 1)
+    assert edges_of(run).num_rows == n * (n - 1)
 
 
 def test_all_equal_vectors(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
     ids, vectors = catalogue(N_IVF)
     vectors[:] = vectors[0]
     run, _ = night_of(1, ids, vectors, graph=True)
-    found = edges_of(spark, run)
+    found = edges_of(run)
     assert found.num_rows == N_IVF * 16
     lowest = np.sort(ids)[:17].tolist()
     for query in (lowest[3], int(ids.max())):
@@ -294,11 +297,7 @@ def test_killed_workers_leave_the_same_files(first_night: Run, tmp_path: Path) -
     open_index(killed)
     left = sorted(path.name for path in Path(killed.path("index")).iterdir())
     assert left == sorted(path.name for path in Path(undisturbed.path("index")).iterdir())
-    tables = [
-        pa.parquet.read_table(r.table_uri("neighbours")).sort_by([("detection_id", "ascending"), ("rank", "ascending")])
-        for r in (killed, undisturbed)
-    ]
-    assert tables[0] == tables[1]
+    assert edges_of(killed) == edges_of(undisturbed)
 
 
 def changed_catalogue(rng: np.random.Generator, ids, vectors, seed: int, n_gone: int, n_new: int):  # type: ignore[no-untyped-def]
@@ -315,16 +314,16 @@ def test_edges_carried_on_are_those_of_a_graph_that_is_searched_anew(  # type: i
     rng = np.random.default_rng(5)
     ids, vectors = catalogue(n)
     vectors[: n // 20] = vectors[0]  # some are equal, and their edges are ordered by id
-    night_of(1, ids, vectors, graph=True, images=ids // 3, is_primary=ids % 2 == 0)
+    night_of(1, ids, vectors, FEW_EDGES, graph=True, images=ids // 3, is_primary=ids % 2 == 0)
     for day, (n_gone, n_new) in enumerate([(n // 50, n // 40), (7, 0)], start=2):
         ids, vectors = changed_catalogue(rng, ids, vectors, day, n_gone, n_new)
-        run, _ = night_of(day, ids, vectors, graph=True, images=ids // 3, is_primary=ids % 2 == 0)
-        carried, facts = edges_of(spark, run), run.facts(NeighboursFacts)
+        run, _ = night_of(day, ids, vectors, FEW_EDGES, graph=True, images=ids // 3, is_primary=ids % 2 == 0)
+        carried, facts = edges_of(run), run.facts(NeighboursFacts)
         assert facts.carried_on_from and n_new <= facts.searched_regions < n / 2
         before = Store(run.root).before(run)
         hidden = Path(before.table_uri("neighbours"))
         hidden.rename(hidden.with_name("hidden"))
-        anew = neighbours.run(Night.of(spark, make_config(tmp_path, run.root), run))
+        anew = neighbours.run(Night.of(spark, make_config(tmp_path, run.root, FEW_EDGES), run))
         assert anew.facts.searched_regions == len(ids) and "has no table neighbours" in anew.lines[1]
-        assert carried.equals(edges_of(spark, run))
+        assert carried.equals(edges_of(run))
         hidden.with_name("hidden").rename(hidden)

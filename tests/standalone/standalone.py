@@ -68,6 +68,7 @@ class Standalone:
             "spark.pyspark.driver.python": str(shipped.python),
             "spark.executor.memory": "1g",
             "spark.executor.cores": "1",
+            "spark.buffer.pageSize": "1m",
             "spark.ui.enabled": "false",
             **conf,
         }
