@@ -16,7 +16,7 @@ from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.groups import Copies
 from prodseek.spark.duplicates.identical import identical_bytes
 from prodseek.spark.duplicates.local_features import kept_features
-from prodseek.spark.duplicates.pair_verdicts import PairJudge, is_merging
+from prodseek.spark.duplicates.pair_verdicts import PairJudge, is_copy
 from prodseek.spark.night import Night
 
 
@@ -53,7 +53,7 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
         photos_looked_at=kept.n_fresh,
         photos_unread=kept.n_unread,
         pairs_judged_copies=judged.count(),
-        pairs_kept_apart=judged.where(~is_merging("verdict")).count(),
+        pairs_kept_apart=judged.where(~is_copy()).count(),
         groups=len({group.group_id for group in groups}),
         features_cache=kept.cache,
         verdicts_cache=judge.cache,

@@ -32,12 +32,20 @@ class Verdict(StrEnum):
     SAME_OBJECT = "same_object"
 
 
+class Decision(StrEnum):
+    """The closed list of `near_duplicates.decision`: what to do about a pair."""
+
+    COPY = "copy"
+    LOOK = "look"
+    VARIANT = "variant"
+
+
 # Verdicts of copies. The other three are variants or other photos, which are reported but never merged.
 MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.EMBEDDED, Verdict.SAME_OBJECT}
 
 # Raise it when two photos may get another verdict than before, because of a change here or in the modules that measure them.
 # Cached verdicts of earlier nights are then computed again. The confidence model is recognised by its content.
-VERDICTS_VERSION = 1
+VERDICTS_VERSION = 2
 
 # The thresholds below were chosen on the sample catalogue, and on the development half of the photos of
 # tests/bench/bench_copy_detection.py.
@@ -147,9 +155,10 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict. confidence: calibrated probability that the two photos show the same, 0 to 1."""
+    """A verdict. confidence: calibrated probability that one photo was made from the other, 0 to 1."""
 
     verdict: Verdict
+    decision: Decision
     confidence: float
 
 
@@ -165,16 +174,17 @@ def verdicts_recipe(max_pdq_hamming: int) -> str:
 def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judgement | None:
     """The verdict on two photos; None if they share nothing."""
     if facts_a.image_id == facts_b.image_id:
-        return Judgement(Verdict.IDENTICAL_BYTES, 1.0)
+        return Judgement(Verdict.IDENTICAL_BYTES, Decision.COPY, 1.0)
     if facts_a.pixel_hash == facts_b.pixel_hash:
-        return Judgement(Verdict.IDENTICAL_PIXELS, 1.0)
+        return Judgement(Verdict.IDENTICAL_PIXELS, Decision.COPY, 1.0)
     comparison = evidence.comparison
     if comparison is None:
         return None
     verdict = _verdict(comparison, facts_a, facts_b)
     if verdict is None:
         return None
-    return Judgement(verdict, confidence_of(comparison, evidence.pdq_hamming))
+    decision = Decision.COPY if verdict in MERGING else Decision.VARIANT
+    return Judgement(verdict, decision, confidence_of(comparison, evidence.pdq_hamming))
 
 
 def _verdict(comparison: Comparison, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict | None:

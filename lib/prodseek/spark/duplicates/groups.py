@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from prodseek.duplicates.grouping import GroupRow, Photo, VerifiedPair
 from prodseek.duplicates.verdicts import Verdict
 from prodseek.spark.duplicates.candidates import PAIRS
-from prodseek.spark.duplicates.pair_verdicts import SIDES, is_merging
+from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame, spark_schema
 
@@ -28,7 +28,7 @@ class Copies:
     def of(cls, night: Night, judged: DataFrame, same_bytes: DataFrame) -> Copies:
         """judged: rows of `near_duplicates` with overlaid_side. same_bytes: as `identical_bytes` gives them."""
         settings = night.config.duplicates
-        merging = judged.where(is_merging("verdict") & (F.col("confidence") >= settings.merge_confidence))
+        merging = judged.where(is_copy() & (F.col("confidence") >= settings.merge_confidence))
         image_ids = (
             merging.select(F.col("image_id_a").alias("image_id"))
             .union(merging.select("image_id_b"))

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from prodseek.duplicates.hashes import Orientation
-from prodseek.duplicates.verdicts import Verdict
+from prodseek.duplicates.verdicts import Decision, Verdict
 from prodseek.runs.columns import BOX_EDGES
 from prodseek.spark.duplicates.pair_verdicts import SIDES
 from prodseek.spark.night import Night
@@ -36,6 +36,7 @@ def identical_bytes(night: Night) -> DataFrame:
         F.col("product_id").alias("product_id_b"),
         F.col("uri").alias("uri_b"),
         F.lit(Verdict.IDENTICAL_BYTES.value).alias("verdict"),
+        F.lit(Decision.COPY.value).alias("decision"),
         F.lit(1.0).cast("float").alias("confidence"),
         evidence.alias("evidence"),
         *(value.alias(f"{edge}_{side}_px") for side in SIDES for edge, value in edges.items()),

@@ -18,7 +18,7 @@ from pyspark.sql.types import StructField, StructType
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.duplicates.geometry import align
 from prodseek.duplicates.hashes import best_orientation, hashes_from_hex
-from prodseek.duplicates.verdicts import MERGING, Evidence, PhotoFacts, judge, verdicts_recipe
+from prodseek.duplicates.verdicts import Decision, Evidence, PhotoFacts, judge, verdicts_recipe
 from prodseek.duplicates.verification import View, measure_aligned, worth_measuring
 from prodseek.runs.columns import BOX_EDGES, FACETS
 from prodseek.runs.facts import CacheFolder
@@ -39,9 +39,9 @@ _NAMES = [f"{name}_{side}" for side in SIDES for name in ("product_id", "uri")]
 _KEPT_PHOTOS = 128
 
 
-def is_merging(column: str) -> Column:
-    """Whether a column of verdicts says: copies of one photo, which make a group."""
-    return F.col(column).isin(*sorted(verdict.value for verdict in MERGING))
+def is_copy(column: str = "decision") -> Column:
+    """Whether a column of decisions says: copies of one photo, which make a group."""
+    return F.col(column) == Decision.COPY.value
 
 
 @dataclass(frozen=True)
@@ -169,6 +169,7 @@ def _judged(
     return {
         **kept,
         "verdict": judgement.verdict.value,
+        "decision": judgement.decision.value,
         "confidence": judgement.confidence,
         "evidence": values,
         "overlaid_side": values.get("overlaid_side"),

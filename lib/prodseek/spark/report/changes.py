@@ -20,7 +20,7 @@ from prodseek.report.overview_model import (
 )
 from prodseek.runs.columns import LEVELS, VISUAL
 from prodseek.runs.store import Run
-from prodseek.spark.duplicates.pair_verdicts import is_merging
+from prodseek.spark.duplicates.pair_verdicts import is_copy
 from prodseek.spark.night import Night
 from prodseek.spark.report.counted_examples import found_by
 from prodseek.spark.report.rows_in import rejects_by_reason
@@ -147,9 +147,7 @@ def _copy(row: Row) -> NewCopy:
 
 def _pairs_apart(night: Night, last_run: Run) -> CountedExamples[NewPair]:
     ids = ["image_id_a", "image_id_b"]
-    now, then = (
-        read_table(night.spark, run, "near_duplicates").where(~is_merging("verdict")) for run in (night.run, last_run)
-    )
+    now, then = (read_table(night.spark, run, "near_duplicates").where(~is_copy()) for run in (night.run, last_run))
     new = now.join(then, ids, "left_anti").withColumn("kind", F.lit("apart"))
     return _made(_pair, found_by(new, ["kind"], [F.desc("confidence"), *ids], EXAMPLES), "apart")
 

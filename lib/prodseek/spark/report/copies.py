@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from prodseek.report.evidence import identical_bytes, likeness
 from prodseek.report.records import GROUPS_PER_SHARD, Copy, DuplicateGroup, PairApart, ShownPhoto
 from prodseek.runs.columns import BOX_EDGES
-from prodseek.spark.duplicates.pair_verdicts import SIDES, is_merging
+from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
 from prodseek.spark.night import Night
 from prodseek.spark.report.shards import Row, ShardKind, write_shards
 
@@ -98,7 +98,7 @@ def _choose_pairs(night: Night, in_groups: DataFrame, max_pairs: int) -> ChosenP
     for side in SIDES:
         of_side = in_groups.select(*(F.col(name).alias(f"{name}_{side}") for name in ("product_id", "uri", "group_id")))
         pairs = pairs.join(of_side, [f"product_id_{side}", f"uri_{side}"], "left")
-    apart = pairs.where(~is_merging("verdict") | ~F.coalesce(F.col("group_id_a") == F.col("group_id_b"), F.lit(False)))
+    apart = pairs.where(~is_copy() | ~F.coalesce(F.col("group_id_a") == F.col("group_id_b"), F.lit(False)))
     apart = apart.drop("group_id_a", "group_id_b").cache()
     order = [F.desc("confidence"), *(F.col(name) for name in ("uri_a", "uri_b", "product_id_a", "product_id_b"))]
     shown = _numbered(apart, max_pairs, *order).cache()
