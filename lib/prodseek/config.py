@@ -72,6 +72,7 @@ class CatalogConfig(_Section):
     read_timeout_seconds: Annotated[float, Field(gt=0.0)]
     http_hosts: tuple[Name, ...]
     http_timeout_seconds: Annotated[float, Field(gt=0.0)]
+    identity_columns: tuple[Name, ...]
 
     @field_validator("bytes_column")
     @classmethod
@@ -96,6 +97,21 @@ class CatalogConfig(_Section):
                 {"root": repr(relative[0])},
             )
         return roots
+
+    @field_validator("identity_columns")
+    @classmethod
+    def _are_attributes_once(cls, columns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        taken = {info.data.get("uri_column"), info.data.get("product_id_column"), info.data.get("bytes_column")}
+        for number, column in enumerate(columns):
+            if column in columns[:number]:
+                raise PydanticCustomError("twice", "{column} is named twice", {"column": repr(column)})
+            if column in taken:
+                raise PydanticCustomError(
+                    "taken",
+                    "{column} is the column of the photo or its product, which differs anyway; name columns such as ean or size",
+                    {"column": repr(column)},
+                )
+        return columns
 
     @field_validator("http_hosts")
     @classmethod
@@ -197,6 +213,7 @@ class DuplicatesConfig(_Section):
     max_code_partners: Annotated[int, Field(ge=0)]
     min_confidence: Fraction
     merge_confidence: Fraction
+    mirrored: Literal["copy", "look"]
     representative: tuple[Literal["resolution", "no_overlay", "least_compressed", "oldest"], ...]
     age_column: Name | None
     photos_per_partition: Count

@@ -54,6 +54,8 @@ def test_what_changes_a_result_makes_another_run() -> None:
         "embed.precision=fp32",
         "embed.score_threshold=0.3",
         "duplicates.max_pdq_hamming=31",
+        "duplicates.mirrored=copy",
+        "catalog.identity_columns=[ean]",
         "cluster.min_cluster_size=9",
         "index.recall_target=0.9",
         "report.max_images=9",
@@ -131,6 +133,22 @@ def test_photos_in_a_manifest_need_a_name(settings: list[str], message: str) -> 
         load_config(settings=settings)
     assert load_config(settings=["catalog.bytes_column=bytes", "catalog.uri_column=null"]).catalog.uri_column is None
     assert load_config(settings=["catalog.bytes_column=bytes", "catalog.product_id_column=null"]).catalog.uri_column
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ("[ean, size, ean]", "catalog.identity_columns: .* is not allowed: 'ean' is named twice"),
+        ("[uri]", "'uri' is the column of the photo or its product, which differs anyway"),
+        ("['']", "string should have at least 1 character"),
+        ("ean", "catalog.identity_columns: 'ean' is not allowed: input should be a valid tuple"),
+    ],
+)
+def test_columns_that_tell_articles_apart_are_attributes_named_once(columns: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(settings=[f"catalog.identity_columns={columns}"])
+    config = load_config(settings=["catalog.identity_columns=[ean, size]", "catalog.uri_column=photo"])
+    assert config.catalog.identity_columns == ("ean", "size")
 
 
 def test_unknown_environment() -> None:
