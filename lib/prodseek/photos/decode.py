@@ -8,21 +8,22 @@ import re
 import struct
 import warnings
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from importlib.metadata import version
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError, features
 
+from prodseek.photos.flatten import rgb_and_alpha
+
 # Raise it when `decode_image`, `pixel_hash` or the PDQ hash changes its result for the same bytes.
-DECODER_VERSION = 1
+DECODER_VERSION = 2
 _DECODER_PACKAGES = ("pillow", "pillow-heif", "pdqhash")
 # The same version of Pillow may be built with other versions of these.
 _DECODER_LIBRARIES = ("libjpeg_turbo", "jpg", "webp", "avif", "libtiff")
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
-WHITE = (255, 255, 255)
 
 _T = Image.Transpose
 # EXIF 2.32, table 6: the transpose that each Orientation asks for.
@@ -97,14 +98,18 @@ class ImageLimits:
 class DecodedImage:
     """An upright photo.
 
-    pixels: (H, W, 3) uint8 RGB, EXIF orientation applied, transparency on white; smaller than the photo if `max_side_px` or
-    `enough_side_px` was given. width_px, height_px: the upright photo at full size. format: as Pillow names it.
+    pixels: (H, W, 3) uint8 RGB, EXIF orientation applied, transparency on white, or on grey where white would hide all that is
+    drawn; smaller than the photo if `max_side_px` or `enough_side_px` was given. width_px, height_px: the upright photo at full
+    size. format: as Pillow names it. alpha: (H, W) uint8 opacity; None for an opaque photo. taken_at: when it was taken, by its
+    EXIF, as `2026-05-31 14:03:59`; None if not known.
     """
 
     pixels: NDArray[np.uint8]
     width_px: int
     height_px: int
     format: str
+    alpha: NDArray[np.uint8] | None = None
+    taken_at: str | None = None
 
 
 def decoder() -> dict[str, str]:
@@ -125,13 +130,15 @@ def content_id(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def pixel_hash(pixels: NDArray[np.uint8]) -> str:
-    """SHA-256 of an upright photo's size and pixels: equal for photos that differ only in container or metadata.
+def pixel_hash(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None) -> str:
+    """SHA-256 of an upright photo's size, pixels and opacity: equal for photos that differ only in container or metadata.
 
-    pixels: (H, W, 3) uint8 RGB at full size. Returns 64 hex digits.
+    pixels: (H, W, 3) uint8 RGB at full size. alpha: (H, W) uint8; None for an opaque photo. Returns 64 hex digits.
     """
     digest = hashlib.sha256(f"{pixels.shape[1]}x{pixels.shape[0]}:".encode())
     digest.update(np.ascontiguousarray(pixels).data)
+    if alpha is not None:
+        digest.update(np.ascontiguousarray(alpha).data)
     return digest.hexdigest()
 
 
@@ -162,8 +169,7 @@ def decode_image(
             warnings.simplefilter("ignore")
             image = _open(data)
             _check_header(image, limits)
-            upright, width_px, height_px = _load_upright(image, max_side_px, enough_side_px)
-            return DecodedImage(np.asarray(upright), width_px, height_px, str(image.format))
+            return _load_upright(image, max_side_px, enough_side_px)
     except Image.DecompressionBombError as error:
         raise ImageRejected(RejectReason.TOO_MANY_PIXELS, str(error)) from error
     except _DAMAGED as error:
@@ -231,9 +237,7 @@ def _check_header(image: Image.Image, limits: ImageLimits) -> None:
         )
 
 
-def _load_upright(
-    image: Image.Image, max_side_px: int | None, enough_side_px: int | None
-) -> tuple[Image.Image, int, int]:
+def _load_upright(image: Image.Image, max_side_px: int | None, enough_side_px: int | None) -> DecodedImage:
     full_size = image.size
     shrunk_size = full_size
     if max_side_px is not None and max(full_size) > max_side_px:
@@ -246,34 +250,32 @@ def _load_upright(
         shrunk_size = image.size
     image.load()
     method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    upright = _rgb(image)
-    if upright.size != shrunk_size:
-        upright = upright.resize(shrunk_size, Image.Resampling.BOX)
-    if method is None:
-        return upright, *full_size
-    upright = upright.transpose(method)
-    swapped = method not in (_T.FLIP_LEFT_RIGHT, _T.ROTATE_180, _T.FLIP_TOP_BOTTOM)
-    return upright, *(full_size[::-1] if swapped else full_size)
+
+    def upright(layer: Image.Image) -> NDArray[np.uint8]:
+        if layer.size != shrunk_size:
+            layer = layer.resize(shrunk_size, Image.Resampling.BOX)
+        return np.asarray(layer if method is None else layer.transpose(method))
+
+    rgb, alpha = rgb_and_alpha(image)
+    is_swapped = method not in (None, _T.FLIP_LEFT_RIGHT, _T.ROTATE_180, _T.FLIP_TOP_BOTTOM)
+    width_px, height_px = full_size[::-1] if is_swapped else full_size
+    return DecodedImage(
+        pixels=upright(rgb),
+        width_px=width_px,
+        height_px=height_px,
+        format=str(image.format),
+        alpha=None if alpha is None else upright(alpha),
+        taken_at=_taken_at(image),
+    )
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(_eight_bit(np.asarray(image)))
-    if image.has_transparency_data:
-        rgba = image.convert("RGBA")
-        image = Image.new("RGB", rgba.size, WHITE)
-        image.paste(rgba, mask=rgba.getchannel("A"))
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale grey values of any depth to 0..255; Pillow's own conversion would clip 16-bit values to white."""
-    if np.issubdtype(values.dtype, np.floating):
-        full_scale = 1.0 if np.nanmax(values) <= 1.0 else 255.0
-    else:
-        full_scale = 255.0 if values.max() <= 255 and values.dtype.itemsize > 2 else 65535.0
-    scaled = np.nan_to_num(values.astype(np.float64)) * (255.0 / full_scale)
-    return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+def _taken_at(image: Image.Image) -> str | None:
+    """EXIF 2.32, DateTimeOriginal. A date that cannot be read is no fault of the photo."""
+    try:
+        taken = image.getexif().get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+        return datetime.strptime(taken[:19], "%Y:%m:%d %H:%M:%S").isoformat(" ") if isinstance(taken, str) else None
+    except _DAMAGED:
+        return None
 
 
 def _says_truncated(message: str) -> bool:

@@ -248,7 +248,7 @@ def measure_photos(
                     image = decode_image(data, photos.limits)
                     content_id(data)
                     pdq_hash(image.pixels)
-                    pixel_hash(image.pixels)
+                    pixel_hash(image.pixels, image.alpha)
             except ImageRejected:
                 counts["unreadable"] += 1
                 continue

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageDraw
 
 from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason, content_id, decode_image, pixel_hash
 
@@ -89,6 +90,82 @@ def test_palette_and_transparency_on_white() -> None:
     assert_halves(palette.pixels)
     clear = Image.new("RGBA", (32, 32), (10, 20, 30, 0))
     assert (decode_image(encoded(clear, "PNG")).pixels == 255).all()
+
+
+def on_nothing(shape: str, colour: tuple[int, int, int], size: int = 200) -> Image.Image:
+    """A drawing on transparent ground. The colour beneath the transparency is another one in each, and shows nowhere."""
+    image = Image.new("RGBA", (size, size), (255, 255, 255, 0) if shape == "circle" else (9, 99, 199, 0))
+    draw = ImageDraw.Draw(image)
+    if shape == "circle":
+        draw.ellipse([size // 4, size // 4, 3 * size // 4, 3 * size // 4], fill=colour)
+    else:
+        draw.rectangle([size * 9 // 20, size // 8, size * 11 // 20, size * 7 // 8], fill=colour)
+    return image
+
+
+@pytest.mark.parametrize("max_side_px", [None, 64])
+def test_white_drawings_on_nothing_do_not_become_one_white_photo(max_side_px: int | None) -> None:
+    images = [
+        decode_image(encoded(on_nothing(shape, (250, 252, 255)), "PNG"), max_side_px=max_side_px)
+        for shape in ("circle", "cross")
+    ]
+    circle, cross = (image.pixels for image in images)
+    assert (circle[0, 0] == 128).all() and (circle[len(circle) // 2, len(circle) // 2] >= 250).all()
+    assert (circle != cross).any() and pixel_hash(circle) != pixel_hash(cross)
+
+
+def test_a_drawing_that_shows_on_white_stands_on_white() -> None:
+    image = decode_image(encoded(on_nothing("circle", (250, 60, 60)), "PNG"))
+    assert (image.pixels[0, 0] == 255).all()
+    label = on_nothing("circle", (255, 255, 255))
+    ImageDraw.Draw(label).rectangle([90, 90, 110, 110], fill=(0, 0, 0))
+    assert (decode_image(encoded(label, "PNG")).pixels[0, 0] == 255).all()
+
+
+def test_opacity_tells_photos_apart_that_look_alike_on_white() -> None:
+    flat = np.full((40, 40, 3), 255, np.uint8)
+    flat[10:30, 10:30] = (200, 30, 30)
+    layered = Image.fromarray(flat).convert("RGBA")
+    layered.putalpha(Image.fromarray(np.where(flat[..., 1] < 255, 255, 0).astype(np.uint8)))
+    whole, cut_out = decode_image(encoded(Image.fromarray(flat), "PNG")), decode_image(encoded(layered, "PNG"))
+    assert (whole.pixels == cut_out.pixels).all() and whole.alpha is None and cut_out.alpha is not None
+    assert pixel_hash(whole.pixels, whole.alpha) != pixel_hash(cut_out.pixels, cut_out.alpha)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])
+def test_an_opaque_photo_has_the_hash_of_its_pixels_alone(mode: str) -> None:
+    image = decode_image(encoded(Image.fromarray(HALVES).convert(mode), "PNG"))
+    assert image.alpha is None
+    assert pixel_hash(image.pixels, image.alpha) == hashlib.sha256(b"60x40:" + image.pixels.tobytes()).hexdigest()
+
+
+def test_opacity_is_turned_and_shrunk_with_the_photo() -> None:
+    layered = Image.fromarray(HALVES).convert("RGBA")
+    layered.putalpha(Image.fromarray(np.where(HALVES[..., 0] > 0, 255, 0).astype(np.uint8)))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    image = decode_image(encoded(layered, "PNG", exif=exif), max_side_px=30)
+    assert image.alpha is not None and image.alpha.shape == image.pixels.shape[:2] == (30, 20)
+    assert (image.alpha[:14] == 255).all() and (image.alpha[16:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("noted", "taken_at"),
+    [
+        ("2021:05:31 14:03:59", "2021-05-31 14:03:59"),
+        ("2021:05:31 14:03:59\0", "2021-05-31 14:03:59"),
+        ("0000:00:00 00:00:00", None),
+        ("yesterday", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_when_a_photo_was_taken(noted: str | None, taken_at: str | None) -> None:
+    exif = Image.Exif()
+    if noted is not None:
+        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.DateTimeOriginal] = noted
+    for format in ("JPEG", "PNG", "WEBP"):
+        assert decode_image(encoded(Image.fromarray(HALVES), format, exif=exif.tobytes())).taken_at == taken_at
 
 
 def test_animated_gif_is_its_first_frame() -> None:

@@ -159,5 +159,6 @@ def _read_row(
         "height_px": image.height_px,
         "format": image.format,
         "pdq_hash": pdq_hex,
-        "pixel_hash": pixel_hash(image.pixels),
+        "pixel_hash": pixel_hash(image.pixels, image.alpha),
+        "taken_at": image.taken_at,
     }
