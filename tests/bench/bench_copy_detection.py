@@ -34,8 +34,8 @@ from rich.console import Console
 from rich.table import Table
 
 from prodseek.config import load_config
-from prodseek.duplicates.alterations import ALTERATIONS, altered
 from prodseek.duplicates.hashes import dihedral_hashes, hamming, hashes_from_hex
+from prodseek.duplicates.planting.copies import ALTERATIONS, altered
 from prodseek.duplicates.train_confidence import expected_calibration_error, is_development
 from prodseek.runner.open_run import open_run
 from prodseek.runner.progress import Console as Progress
@@ -100,6 +100,9 @@ def plant(folder: Path, files: Sequence[bytes], n_references: int, n_each: int) 
             rng = np.random.default_rng([kind, number])
             with Image.open(io.BytesIO(scenes[int(rng.integers(len(scenes)))])) as scene:
                 data = altered(name, pool[row], scene, rng)
+            if data is None:
+                continue
+            data = data.data
             uri = f"query-{kind:02d}-{number:04d}.jpg"
             (folder / uri).write_bytes(data)
             queries.append(Query(uri, name, row if has_reference else None))

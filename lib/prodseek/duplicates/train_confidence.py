@@ -22,12 +22,14 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
-from prodseek.duplicates.alterations import ALTERATIONS, altered, jpeg, with_badge
 from prodseek.duplicates.candidates import pairs_by_codes
 from prodseek.duplicates.confidence import FEATURES, MODEL_FILE, ConfidenceModel, feature_values
 from prodseek.duplicates.features import code_bits, feature_codes
 from prodseek.duplicates.geometry import align
 from prodseek.duplicates.hashes import best_orientation, hashes_from_hex, pdq_pairs
+from prodseek.duplicates.planting.copies import ALTERATIONS, altered
+from prodseek.duplicates.planting.files import jpeg
+from prodseek.duplicates.planting.marks import with_badge
 from prodseek.duplicates.verification import View, measure_aligned, view
 from prodseek.photos.decode import decode_image
 from prodseek.photos.hashes import pdq_hash
@@ -36,7 +38,6 @@ SEED = 0
 N_COPIES = 3  # of each photo
 N_PARTNERS = 4  # of each photo, by codes
 SAME_BADGE = 0.1  # share of the photos that also get a copy with a badge, the same on all of them
-TWICE_ALTERED = 0.3
 SCENES = 0.1
 MAX_PDQ_HAMMING = 60
 
@@ -146,9 +147,8 @@ def _made(photos: Sequence[bytes]) -> list[_Made]:
             scene = int(rng.integers(n_scenes))
             with Image.open(io.BytesIO(photos[scene])) as opened:
                 copy = altered(name, data, opened, rng)
-                if rng.random() < TWICE_ALTERED:
-                    copy = altered(str(rng.choice(names[:-1])), copy, opened, rng)
-            made.append(_Made(copy, source, scene if name == "paste" else None))
+            if copy is not None:
+                made.append(_Made(copy.data, source, scene if copy.family in ("paste", "combined") else None))
         if rng.random() < SAME_BADGE:
             with Image.open(io.BytesIO(data)) as opened:
                 stamped = with_badge(opened.convert("RGB"), np.random.default_rng(SEED))

@@ -9,8 +9,8 @@ from PIL import Image
 from sklearn.linear_model import LogisticRegression
 
 from prodseek.duplicates import confidence as confidence_module
-from prodseek.duplicates.alterations import ALTERATIONS, altered, jpeg
 from prodseek.duplicates.confidence import FEATURES, ConfidenceModel, confidence_of, feature_values, model_from_json
+from prodseek.duplicates.planting.files import jpeg
 from prodseek.duplicates.train_confidence import expected_calibration_error
 from prodseek.duplicates.verification import compare_views, view
 
@@ -55,12 +55,3 @@ def test_the_calibration_error_is_the_gap_between_confidence_and_truth():
     assert expected_calibration_error(confidence, np.array([False, False, True, True])) == pytest.approx(0.05)
     assert expected_calibration_error(confidence, np.array([True, True, False, False])) == pytest.approx(0.95)
     assert expected_calibration_error(np.array([1.0]), np.array([True])) == 0
-
-
-@pytest.mark.parametrize("name", ALTERATIONS)
-def test_every_alteration_makes_a_photo_the_same_twice(name):
-    photo, scene = jpeg(textured_photo(3)), textured_photo(4)
-    made = altered(name, photo, scene, np.random.default_rng(5))
-    assert made == altered(name, photo, scene, np.random.default_rng(5))
-    assert min(Image.open(io.BytesIO(made)).size) >= 100
-    assert (made == photo) == (name == "exact")

@@ -1,0 +1,276 @@
+"""Pairs of photos whose truth is known: copies, and hard negatives as many as copies, made and real.
+
+Both photos of a made negative are encoded anew, and sometimes resized or given a margin, each by itself; so are those of as many
+copies. So nothing but the difference itself tells a negative from a copy.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from prodseek.duplicates.planting.copies import ALTERATIONS, Worse, altered
+from prodseek.duplicates.planting.files import encoded, opened, resized
+from prodseek.duplicates.planting.grounds import product_mask, to_lab
+from prodseek.duplicates.planting.marks import plain_colour
+from prodseek.duplicates.planting.variants import VARIANTS, Variant
+from prodseek.duplicates.verdicts import Verdict
+from prodseek.photos.decode import content_id
+
+VERSIONS = "two versions"  # family of copies that were both altered a little
+REAL = "real"  # family of negatives that nobody made
+_VERSIONS_SHARE = 0.35  # of the copies
+_MATCHED_SHARE = 0.4  # of those, how many show what a made negative shows, on both photos
+_LAYOUT_SIDE_PX = 8
+_TRIES = 12
+_SAME_GROUND = 2.0  # CIELAB
+
+# Pairs of different files in public sets that show the very same photo: first hex digits of both contents, ordered.
+SAME_PHOTOS: frozenset[tuple[str, str]] = frozenset()
+_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo of a labelled catalogue, in its order. product: the label; equal for photos of one product."""
+
+    data: bytes
+    product: str
+    catalogue: str
+
+
+@dataclass(frozen=True)
+class PlantedPair:
+    """Two photos. is_copy: whether one was made from the other, or both from one. keep: "a" or "b", None if not known.
+
+    kind, family: what was done; kinds of one family are left out of a fit together. verdict: the expected one of a copy, None
+    if several are right. source: content id of the photo that both, or one of them, were made from. ambiguous: a copy whose tone
+    changed, but not that of its plain ground, so that it could as well be the product in another colour.
+    """
+
+    data_a: bytes
+    data_b: bytes
+    is_copy: bool
+    kind: str
+    family: str
+    catalogue: str
+    source: str
+    keep: str | None = None
+    verdict: Verdict | None = None
+    worse: Worse | None = None
+    ambiguous: bool = False
+
+
+def planted_pairs(photos: Sequence[Photo], n_pairs: int, seed: int) -> Iterator[PlantedPair]:
+    """Made pairs, copies and negatives by turns, each kind as often as the others; equal seeds give equal pairs.
+
+    photos: of one catalogue. Pairs come from photos drawn at random; a pair does not depend on those before it.
+    """
+    if len(photos) < 2:
+        raise ValueError(f"{len(photos)} photos are too few to plant pairs: give two at least")
+    for number in range(n_pairs):
+        rng = np.random.default_rng([seed, number])
+        make = _copy if number % 2 == 0 else _negative
+        for _ in range(_TRIES):
+            pair = make(number // 2, photos, rng)
+            if pair is not None:
+                yield _swapped(pair) if rng.random() < 0.5 else pair
+                break
+
+
+def copy_of(kind: str, photo: Photo, scene: Photo, rng: np.random.Generator) -> PlantedPair | None:
+    """The photo as `a`, and a copy of a kind in ALTERATIONS as `b`; None if the photo does not suit."""
+    original = _original(photo.data, rng)
+    copy = altered(kind, original, opened(scene.data), rng)
+    if copy is None:
+        return None
+    return PlantedPair(
+        original,
+        copy.data,
+        True,
+        kind,
+        copy.family,
+        photo.catalogue,
+        content_id(photo.data),
+        "a" if copy.worse is not None else None,
+        copy.verdict,
+        copy.worse,
+        copy.verdict == Verdict.TONED and copy.family in ("tone", "grey") and _ground_stays(original, copy.data),
+    )
+
+
+def negative_of(kind: str, photo: Photo, other: Photo, rng: np.random.Generator) -> PlantedPair | None:
+    """Two photos that differ by a kind in VARIANTS, each disguised by itself; None if the photo does not suit."""
+    variant = VARIANTS[kind]
+    made = variant.make(np.asarray(opened(photo.data)), np.asarray(opened(other.data)), rng)
+    if made is None:
+        return None
+    a, b = _both_disguised(made, variant, rng)
+    return PlantedPair(a, b, False, kind, variant.family, photo.catalogue, content_id(photo.data))
+
+
+def versions_of(photo: Photo, other: Photo, rng: np.random.Generator) -> PlantedPair | None:
+    """One photo, disguised twice; in some it was changed before as in a negative, the same on both."""
+    pixels, kind = np.asarray(opened(photo.data)), VERSIONS
+    variant = Variant(VERSIONS, lambda a, _, __: (a, a))
+    if rng.random() < _MATCHED_SHARE:
+        kind = str(rng.choice(list(VARIANTS)))
+        variant = VARIANTS[kind]
+        made = variant.make(pixels, np.asarray(opened(other.data)), rng)
+        if made is None:
+            return None
+        pixels, kind = made[1], f"{VERSIONS}, {kind} on both"
+    a, b = _both_disguised((pixels, pixels), variant, rng)
+    return PlantedPair(a, b, True, kind, VERSIONS, photo.catalogue, content_id(photo.data))
+
+
+def real_negatives(photos: Sequence[Photo], n_nearest: int = 3) -> list[PlantedPair]:
+    """Pairs of different photos that look alike: each photo's nearest of another product, and its next of the same product.
+
+    Nearest by a layout of colours, Euclidean in CIELAB. Equal pixels and SAME_PHOTOS are left out. photos: of one catalogue,
+    in its order, so that shots of one burst follow one another.
+    """
+    layouts = np.stack([_layout(photo.data) for photo in photos])
+    ids = [content_id(photo.data) for photo in photos]
+    chosen: dict[tuple[int, int], str] = {}
+    last: dict[str, int] = {}
+    for row, photo in enumerate(photos):
+        if photo.product in last:
+            chosen[last[photo.product], row] = "next of the same product"
+        last[photo.product] = row
+        distance = np.linalg.norm(layouts - layouts[row], axis=1)
+        for kind, same in (("nearest of another product", False), ("nearest of the same product", True)):
+            allowed = np.array([(other.product == photo.product) == same for other in photos])
+            allowed[row] = False
+            rows = np.flatnonzero(allowed)
+            for other in rows[np.argsort(distance[rows], kind="stable")[:n_nearest]].tolist():
+                chosen.setdefault((min(row, other), max(row, other)), kind)
+    pairs = []
+    for (a, b), kind in sorted(chosen.items()):
+        first, second = sorted((ids[a][:_DIGITS], ids[b][:_DIGITS]))
+        if first != second and (first, second) not in SAME_PHOTOS and not _equal_pixels(photos[a].data, photos[b].data):
+            one = photos[a]
+            pairs.append(PlantedPair(one.data, photos[b].data, False, kind, REAL, one.catalogue, ids[a]))
+    return pairs
+
+
+def _copy(number: int, photos: Sequence[Photo], rng: np.random.Generator) -> PlantedPair | None:
+    photo, other = _two(photos, rng)
+    if rng.random() < _VERSIONS_SHARE:
+        return versions_of(photo, other, rng)
+    kinds = list(ALTERATIONS)
+    return copy_of(kinds[number % len(kinds)], photo, other, rng)
+
+
+def _negative(number: int, photos: Sequence[Photo], rng: np.random.Generator) -> PlantedPair | None:
+    kinds = list(VARIANTS)
+    return negative_of(kinds[number % len(kinds)], *_two(photos, rng), rng)
+
+
+def _two(photos: Sequence[Photo], rng: np.random.Generator) -> tuple[Photo, Photo]:
+    """Two photos, of different products where there are any."""
+    photo = photos[int(rng.integers(len(photos)))]
+    for _ in range(_TRIES):
+        other = photos[int(rng.integers(len(photos)))]
+        if other.product != photo.product:
+            break
+    return photo, other
+
+
+def _swapped(pair: PlantedPair) -> PlantedPair:
+    keep = {"a": "b", "b": "a", None: None}[pair.keep]
+    return PlantedPair(
+        pair.data_b,
+        pair.data_a,
+        pair.is_copy,
+        pair.kind,
+        pair.family,
+        pair.catalogue,
+        pair.source,
+        keep,
+        pair.verdict,
+        pair.worse,
+    )
+
+
+def _original(data: bytes, rng: np.random.Generator) -> bytes:
+    """The file itself, or a good JPEG of it where it is larger than photos need to be here."""
+    photo = opened(data)
+    with Image.open(io.BytesIO(data)) as stored:
+        fits = stored.size == photo.size
+    return data if fits else encoded(photo, rng, ("JPEG", {"quality": int(rng.integers(90, 98))}))
+
+
+def _ground_stays(a: bytes, b: bytes) -> bool:
+    """Whether both have the same plain ground, although the tone of one was changed."""
+    first, second = np.asarray(opened(a)), np.asarray(opened(b))
+    mask = product_mask(first)
+    if mask is None:
+        return False
+    grounds = [to_lab(np.median(one[~mask], axis=0).astype(np.uint8).reshape(1, 1, 3)) for one in (first, second)]
+    return bool(np.linalg.norm(grounds[0] - grounds[1]) < _SAME_GROUND)
+
+
+def _both_disguised(
+    made: tuple[NDArray[np.uint8], NDArray[np.uint8]], variant: Variant, rng: np.random.Generator
+) -> tuple[bytes, bytes]:
+    """Both encoded by themselves; at most one is also changed in another way that copies are changed."""
+    touched = int(rng.integers(2)) if rng.random() < 0.6 else None
+    a, b = (_disguised(Image.fromarray(pixels), side == touched, variant, rng) for side, pixels in enumerate(made))
+    return a, b
+
+
+def _disguised(photo: Image.Image, touched: bool, variant: Variant, rng: np.random.Generator) -> bytes:
+    if touched:
+        ways = _DISGUISES[: -1 if variant.of_tone else None]
+        photo = ways[int(rng.integers(len(ways)))](photo, variant.fine, rng)
+    if rng.random() < 0.15:
+        return encoded(
+            photo, rng, ("WEBP", {"quality": int(rng.integers(75 if variant.fine else 60, 96)), "method": 2})
+        )
+    if rng.random() < 0.1:
+        return encoded(photo, rng, ("PNG", {"compress_level": 1}))
+    return encoded(photo, rng, ("JPEG", {"quality": int(rng.integers(75 if variant.fine else 55, 96))}))
+
+
+def _scaled(photo: Image.Image, fine: bool, rng: np.random.Generator) -> Image.Image:
+    scale = float(rng.uniform(1.0 if fine else 0.6, 1.4))
+    return resized(photo, scale, scale, rng)
+
+
+def _with_margin(photo: Image.Image, _: bool, rng: np.random.Generator) -> Image.Image:
+    x, y = (round(side * float(rng.uniform(0.0, 0.2))) for side in photo.size)
+    return ImageOps.expand(photo, (x, y), fill=plain_colour(rng))
+
+
+def _trimmed(photo: Image.Image, _: bool, rng: np.random.Generator) -> Image.Image:
+    """A few of the outermost pixels are cut off."""
+    left, top, right, bottom = (int(value) for value in rng.integers(0, max(2, min(photo.size) // 40), 4))
+    return photo.crop((left, top, photo.width - right, photo.height - bottom))
+
+
+def _toned(photo: Image.Image, _: bool, rng: np.random.Generator) -> Image.Image:
+    gain, offset = float(rng.uniform(0.88, 1.12)), float(rng.uniform(-12, 12))
+    return photo.point([round(min(255.0, max(0.0, gain * value + offset))) for value in range(256)] * 3)
+
+
+_DISGUISES: tuple[Callable[[Image.Image, bool, np.random.Generator], Image.Image], ...] = (
+    _scaled, _scaled, _with_margin, _trimmed, _toned,
+)  # fmt: skip # the one of tone comes last
+
+
+def _layout(data: bytes) -> NDArray[np.float32]:
+    side = _LAYOUT_SIDE_PX
+    photo = opened(data)
+    return to_lab(np.asarray(photo.resize((side, side), Image.Resampling.BOX))).ravel()
+
+
+def _equal_pixels(a: bytes, b: bytes) -> bool:
+    first, second = np.asarray(opened(a)), np.asarray(opened(b))
+    return first.shape == second.shape and bool((cv2.absdiff(first, second) <= 1).all())
