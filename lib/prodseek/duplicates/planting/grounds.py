@@ -11,20 +11,27 @@ from prodseek.photos.colour import ciede2000
 Pixels = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-LEAST_CIEDE2000 = 8.0  # median over what differs
-LEAST_DIFFERING_PX = 16
-_SEEN_CIEDE2000 = 6.0
+LEAST_CIEDE2000 = 10.0  # median over what differs
+LEAST_DIFFERING_PX = 20
 _SEEN_CIELAB = 10.0
-_LEAST_CHANGE = 0.5  # share of a part's pixels that visibly change
+_LEAST_CHANGE = 0.6  # share of a part's pixels that visibly change
 _BORDER_SHARE = 0.85
 _NEAR = 6.0  # CIELAB, Euclidean
+# Ground that is enclosed, as between an arm and a body.
+_HOLE_NEAR = 1.5
+_HOLE_SHARE = 0.0005
+# Shadows: darker than the ground, of about its hue, and smooth.
+_SHADOW_DARKER = 55.0
+_SHADOW_HUE = 6.0
+_SHADOW_SLOPE = 3.0
 _PRODUCT_SHARE = (0.03, 0.92)
 
 
-def product_mask(pixels: Pixels) -> Mask | None:
-    """The product on a plain ground, by filling the ground from the border; None if the ground is not plain.
+def product_mask(pixels: Pixels, without_shadows: bool = False) -> Mask | None:
+    """The product on a plain ground, by filling the ground from the border and in holes; None if the ground is not plain.
 
-    pixels: (H, W, 3) uint8 RGB. Returns (H, W) bool, True on the product.
+    pixels: (H, W, 3) uint8 RGB. without_shadows: take away shadows on the ground, and with them sometimes a smooth grey part of
+    the product. Returns (H, W) bool, True on the product.
     """
     lab = to_lab(np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.8), np.uint8))
     border = np.concatenate(
@@ -33,12 +40,30 @@ def product_mask(pixels: Pixels) -> Mask | None:
     colour = np.median(border, axis=0)
     if (np.linalg.norm(border - colour, axis=1) < _NEAR).mean() < _BORDER_SHARE:
         return None
-    near = (np.linalg.norm(lab - colour, axis=2) < _NEAR).astype(np.uint8)
-    _, labels = cv2.connectedComponents(near, connectivity=4)
+    distance = np.linalg.norm(lab - colour, axis=2)
+    n, labels = cv2.connectedComponents((distance < _NEAR).astype(np.uint8), connectivity=4)
+    areas = np.bincount(labels.ravel(), minlength=n)
+    closeness = np.bincount(labels.ravel(), distance.ravel(), minlength=n) / areas
+    is_ground = (closeness < _HOLE_NEAR) & (areas > _HOLE_SHARE * labels.size)
     edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    product = ~np.isin(labels, np.unique(edge[edge > 0]))
+    is_ground[edge] = True
+    is_ground[0] = False
+    product = ~is_ground[labels]
+    if without_shadows:
+        product &= ~_shadow(lab, colour, ~product)
     product = cv2.morphologyEx(product.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     return product if _PRODUCT_SHARE[0] < product.mean() < _PRODUCT_SHARE[1] else None
+
+
+def _shadow(lab: NDArray[np.float32], ground_colour: NDArray[np.float32], ground: Mask) -> Mask:
+    """Dark smooth pixels of the ground's hue that hang together with the ground."""
+    shift = lab - ground_colour
+    slope = cv2.morphologyEx(lab[..., 0], cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    alike = (shift[..., 0] > -_SHADOW_DARKER) & (np.hypot(shift[..., 1], shift[..., 2]) < _SHADOW_HUE)
+    fill = (alike & (slope < _SHADOW_SLOPE)) | ground
+    _, labels = cv2.connectedComponents(fill.astype(np.uint8), connectivity=4)
+    reached = np.isin(labels, np.unique(labels[ground]))
+    return np.asarray(reached & ~ground, np.bool_)
 
 
 def to_lab(pixels: Pixels) -> NDArray[np.float32]:
@@ -68,11 +93,12 @@ def changed(a: Pixels, b: Pixels) -> Mask:
 
 
 def differs(a: Pixels, b: Pixels, where: Mask) -> bool:
-    """Whether at least half of the pixels in a part visibly change, and their median change is large enough."""
+    """Whether most pixels of a part visibly change, and their median change is large enough."""
     n = int(where.sum())
     if n < LEAST_DIFFERING_PX:
         return False
     rows = np.flatnonzero(where)[:: max(1, n // 4000)]
     lab = [to_lab(one.reshape(-1, 1, 3)[rows])[:, 0].astype(np.float64) for one in (a, b)]
     difference = ciede2000(lab[0], lab[1])
-    return bool(np.median(difference) >= LEAST_CIEDE2000 and (difference > _SEEN_CIEDE2000).mean() >= _LEAST_CHANGE)
+    far = np.linalg.norm(lab[0] - lab[1], axis=1) > _SEEN_CIELAB  # in dark parts CIEDE2000 alone says too much
+    return bool(np.median(difference) >= LEAST_CIEDE2000 and far.mean() >= _LEAST_CHANGE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from prodseek.duplicates.planting.grounds import Mask, Pixels, blended, differs, product_mask, to_lab, to_rgb
 from prodseek.duplicates.planting.marks import random_colour
@@ -40,19 +41,20 @@ def _recoloured(pixels: Pixels, mask: Mask, rng: np.random.Generator) -> Pixels 
 
 
 def whole_recoloured(photo: Pixels, _: Pixels, rng: np.random.Generator) -> Pair | None:
-    mask = product_mask(photo)
+    mask = product_mask(photo, without_shadows=True)
     new = _recoloured(photo, mask, rng) if mask is not None else None
     return (photo, new) if new is not None else None
 
 
 def segment(photo: Pixels, rng: np.random.Generator, largest: float = 0.4) -> Mask | None:
     """A connected part of the product of about one colour, or of the photo where the ground is not plain."""
-    mask = product_mask(photo)
+    mask = product_mask(photo, without_shadows=True)
     within = np.ones(photo.shape[:2], bool) if mask is None else mask
     scale = 200 / max(photo.shape[:2])
     small = cv2.resize(cv2.GaussianBlur(photo, (0, 0), 2), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     inside = cv2.resize(within.astype(np.uint8), small.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
-    values = to_lab(np.asarray(small, np.uint8))[inside]
+    lab = to_lab(np.asarray(small, np.uint8))
+    values = lab[inside]
     if len(values) < 200:
         return None
     start = np.full((len(values), 1), 0, np.int32)
@@ -66,12 +68,20 @@ def segment(photo: Pixels, rng: np.random.Generator, largest: float = 0.4) -> Ma
         same = cv2.morphologyEx((labels == label).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
         n, components, stats, _ = cv2.connectedComponentsWithStats(same, connectivity=4)
         areas = stats[1:, cv2.CC_STAT_AREA] / inside.sum()
-        parts += [components == row + 1 for row in range(n - 1) if 0.01 < areas[row] < largest]
+        rows = [row + 1 for row in range(n - 1) if 0.01 < areas[row] < largest]
+        parts += [components == row for row in rows if mask is None or not _is_shadow(lab, components == row, ~inside)]
     if not parts:
         return None
     chosen = parts[int(rng.integers(len(parts)))].astype(np.float32)
     size = photo.shape[1::-1]
     return np.asarray((cv2.resize(chosen, size, interpolation=cv2.INTER_LINEAR) > 0.5) & within, np.bool_)
+
+
+def _is_shadow(lab: NDArray[np.float32], part: Mask, ground: Mask) -> bool:
+    """Whether a part is darker than the ground, of the ground's hue, and smooth."""
+    shift = np.median(lab[part], axis=0) - np.median(lab[ground], axis=0)
+    slope = cv2.morphologyEx(lab[..., 0], cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    return bool(shift[0] < 0 and np.hypot(shift[1], shift[2]) < 5 and np.median(slope[part]) < 3.0)
 
 
 def part_recoloured(photo: Pixels, _: Pixels, rng: np.random.Generator) -> Pair | None:
@@ -82,7 +92,7 @@ def part_recoloured(photo: Pixels, _: Pixels, rng: np.random.Generator) -> Pair 
 
 def band_recoloured(photo: Pixels, _: Pixels, rng: np.random.Generator) -> Pair | None:
     """A hem, legs, drawers, a sleeve: a band of the product, level or upright."""
-    mask = product_mask(photo)
+    mask = product_mask(photo, without_shadows=True)
     if mask is None:
         return None
     axis = 1 if rng.random() < 0.7 else 0
@@ -129,7 +139,7 @@ def _printed(photo: Pixels, mask: Mask, other: Pixels, rng: np.random.Generator)
 
 def another_pattern(photo: Pixels, other: Pixels, rng: np.random.Generator) -> Pair | None:
     """The same outline with a pattern and without, or with two patterns."""
-    mask = product_mask(photo)
+    mask = product_mask(photo, without_shadows=True)
     if mask is None:
         mask = segment(photo, rng, 0.7)
     if mask is None or mask.sum() < 500:

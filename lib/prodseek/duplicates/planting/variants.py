@@ -146,13 +146,13 @@ def _logo_changed(photo: Pixels, _: Pixels, rng: np.random.Generator) -> Pair | 
             image = Image.fromarray(photo).convert("RGBA")
             image.alpha_composite(_logo(size, rng), place)
             made.append(np.asarray(image.convert("RGB")))
-        if changed(made[0], made[1]).sum() >= max(LEAST_DIFFERING_PX, 0.15 * size * size):
+        if changed(made[0], made[1]).sum() >= max(LEAST_DIFFERING_PX, 0.25 * size * size):
             return made[0], made[1]
     return None
 
 
 def _product_box(photo: Pixels) -> tuple[Mask, tuple[int, int, int, int]]:
-    mask = product_mask(photo)
+    mask = product_mask(photo, without_shadows=True)
     if mask is None:
         mask = np.ones(photo.shape[:2], bool)
     x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
