@@ -44,6 +44,11 @@ WITHOUT_EFFECT: dict[str, tuple[str, ...] | None] = {
     "embed": ("images_per_partition", "batch_size", "read_threads", "torch_threads"),
     "duplicates": ("photos_per_partition", "pairs_per_partition"),
 }
+# What `duplicates.representative` once took -> what replaced it.
+_OLD_CRITERIA = {
+    "resolution": "detail, which does not count what was enlarged or blurred",
+    "no_overlay": "nothing_added, which counts borders and margins too",
+}
 _HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 # How the weights file of each network ends.
 _WEIGHTS_ENDINGS = {
@@ -214,10 +219,26 @@ class DuplicatesConfig(_Section):
     min_confidence: Fraction
     merge_confidence: Fraction
     mirrored: Literal["copy", "look"]
-    representative: tuple[Literal["resolution", "no_overlay", "least_compressed", "oldest"], ...]
+    representative: tuple[
+        Literal["detail", "nothing_added", "in_colour", "whole", "not_turned", "least_compressed", "oldest"], ...
+    ]
     age_column: Name | None
     photos_per_partition: Count
     pairs_per_partition: Count
+
+    @field_validator("representative", mode="before")
+    @classmethod
+    def _are_criteria_once(cls, names: Any) -> Any:
+        for number, name in enumerate(names if isinstance(names, (list, tuple)) else ()):
+            if name in _OLD_CRITERIA:
+                raise PydanticCustomError(
+                    "old_criterion",
+                    "{name} is now called {now}",
+                    {"name": name, "now": _OLD_CRITERIA[name]},
+                )
+            if name in names[:number]:
+                raise PydanticCustomError("twice", "{name} is named twice", {"name": repr(name)})
+        return names
 
 
 class ClusterConfig(_Section):

@@ -52,6 +52,7 @@ def write_photos(run: Run, ids: NDArray[np.int64], copies: Mapping[int, int] | N
         "attributes": [[]] * n,
         **dict.fromkeys(("width_px", "height_px", "n_bytes"), np.full(n, 64)),
         **dict.fromkeys(("pdq_hash", "pixel_hash"), [""] * n),
+        "taken_at": [None] * n,
     }
     schema = table_schema("images").arrow
     arrays = [pa.array(columns[field.name], field.type) for field in schema]
@@ -61,7 +62,8 @@ def write_photos(run: Run, ids: NDArray[np.int64], copies: Mapping[int, int] | N
     sizes = {original: 1 + sum(of == original for of in copies.values()) for original in set(copies.values())}
     grouped = [
         {"group_id": f"group-{original}", "image_id": f"{number:064x}", "is_representative": number == original}
-        | {"group_size": sizes[original], "similarity_to_representative": 1.0}
+        | {"group_size": sizes[original], "n_products": sizes[original], "confidence": 1.0}
+        | {"keep_product_id": f"product {original}", "keep_uri": f"{original}.jpg", "kept_because": "first by name"}
         | {"product_id": f"product {number}", "uri": f"{number}.jpg"}
         for number, original in members.items()
     ]

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from prodseek.config import WITHOUT_EFFECT, load_config
+from prodseek.duplicates.keeping import Criterion
 from prodseek.errors import ConfigError
 from prodseek.vision.networks import NETWORKS
 
@@ -149,6 +150,25 @@ def test_columns_that_tell_articles_apart_are_attributes_named_once(columns: str
         load_config(settings=[f"catalog.identity_columns={columns}"])
     config = load_config(settings=["catalog.identity_columns=[ean, size]", "catalog.uri_column=photo"])
     assert config.catalog.identity_columns == ("ean", "size")
+
+
+@pytest.mark.parametrize(
+    ("criteria", "message"),
+    [
+        ("[resolution, oldest]", "resolution is now called detail, which does not count what was enlarged or blurred"),
+        ("[no_overlay]", "no_overlay is now called nothing_added, which counts borders and margins too"),
+        ("[detail, oldest, detail]", "'detail' is named twice"),
+        ("[prettiest]", "representative.0: 'prettiest' is not allowed: input should be 'detail', .* or 'oldest'"),
+    ],
+)
+def test_criteria_that_are_gone_name_what_replaced_them(criteria: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(settings=[f"duplicates.representative={criteria}"])
+
+
+def test_the_criteria_by_which_a_photo_is_kept_are_all_there_in_their_order() -> None:
+    assert load_config().duplicates.representative == tuple(Criterion)
+    assert load_config(settings=["duplicates.representative=[oldest]"]).duplicates.representative == ("oldest",)
 
 
 def test_unknown_environment() -> None:

@@ -1,149 +1,155 @@
-"""Groups of copies that cannot form chains, because each member was verified against the group's representative."""
+"""Groups of copies that cannot form chains, because each member was verified against the photo that is kept."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from prodseek.duplicates.verdicts import MERGING, Verdict
+from prodseek.duplicates.hashes import Orientation
+from prodseek.duplicates.keeping import BEST_WORDS, EQUAL, RULE, Criterion, advantages
+from prodseek.duplicates.stars import CopyGraph, Link, Photo, Star, VerifiedPair
+from prodseek.duplicates.verdicts import Verdict
 
-RULE = ("resolution", "no_overlay", "least_compressed", "oldest")
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A photo to be grouped. key: unique; breaks ties. Sizes after EXIF orientation.
-
-    age: since when the photo exists, as text that sorts by time; empty if not known.
-    """
-
-    key: str
-    image_id: str
-    width_px: int
-    height_px: int
-    n_bytes: int
-    age: str = ""
-
-
-@dataclass(frozen=True)
-class VerifiedPair:
-    """Two photos with a verdict. similarity: 0 to 1. overlaid_key: the photo with an overlay, if one has it."""
-
-    key_a: str
-    key_b: str
-    verdict: Verdict
-    similarity: float
-    overlaid_key: str | None = None
+_SAME_BYTES = Link(1.0, Verdict.IDENTICAL_BYTES, EQUAL)
+# Of more values that differ, the number is told.
+_MAX_VALUES = 5
 
 
 @dataclass(frozen=True)
 class GroupRow:
-    """A photo in a duplicate group."""
+    """A photo in a duplicate group, and the photo that is kept of it.
+
+    kept_because: for people. verdict: on this photo and the kept one; None for the kept one itself. conflicts: which attributes
+    differ within the group; None if none does.
+    """
 
     group_id: str
     key: str
-    is_representative: bool
+    keep_key: str
+    kept_because: str
+    verdict: Verdict | None
+    confidence: float
     group_size: int
-    similarity_to_representative: float
+    n_products: int
+    conflicts: str | None
+
+    @property
+    def is_representative(self) -> bool:
+        return self.key == self.keep_key
 
 
 def group_duplicates(
     photos: Sequence[Photo], pairs: Iterable[VerifiedPair], rule: Sequence[str] = RULE
 ) -> list[GroupRow]:
-    """Form groups of at least two photos, sorted by group_id, the representative first, then by key.
+    """Form groups of at least two photos, sorted by group_id, the photo to keep first, then by key.
 
-    Only pairs with a verdict in MERGING count. The best original that is in no group yet forms a group with all photos that
-    were verified against it and are in no group yet. Then the next best original follows. So two photos are never in one
-    group only because of a third between them. Photos with equal bytes count as one photo.
+    The photo with the most copies that are in no group yet forms a group with them; then follows the next. Of each group the
+    best photo is kept, among those that were verified against every other member; the first photo is always one of these. So
+    two photos are never in one group only because of a third between them that is not kept.
 
-    rule: the criteria for the best original, one after another; ties by key. resolution: more pixels; no_overlay;
-    least_compressed: more bytes for each pixel; oldest: unknown age last. Raises ValueError if a pair names a photo that is
-    not given, or if keys repeat.
+    pairs: copies alone. rule: the criteria for the best photo, see `keeping`; ties by key. Raises ValueError if a pair names a
+    photo that is not given, or if keys repeat.
     """
-    by_key = {photo.key: photo for photo in photos}
-    if len(by_key) != len(photos):
-        raise ValueError("photos to group must have different keys")
-    same_bytes = _by_image_id(photos)
-    likeness: dict[str, dict[str, float]] = defaultdict(dict)
-    overlaid: set[str] = set()
-    for pair in pairs:
-        if pair.verdict not in MERGING:
-            continue
-        for key in (pair.key_a, pair.key_b):
-            if key not in by_key:
-                raise ValueError(f"a duplicate pair names {key!r}, which is not among the photos")
-        a, b = by_key[pair.key_a].image_id, by_key[pair.key_b].image_id
-        if pair.overlaid_key is not None:
-            overlaid.add(by_key[pair.overlaid_key].image_id)
-        if a != b:
-            likeness[a][b] = likeness[b][a] = max(pair.similarity, likeness[a].get(b, 0.0))
-    rows: list[GroupRow] = []
-    grouped: set[str] = set()
-    for image_id in sorted(same_bytes, key=lambda image_id: _rank(same_bytes[image_id], overlaid, rule)):
-        if image_id in grouped:
-            continue
-        members = {other: value for other, value in likeness[image_id].items() if other not in grouped}
-        members[image_id] = 1.0
-        grouped.update(members)
-        rows.extend(_group_rows(same_bytes, image_id, members))
+    graph = CopyGraph(photos, pairs, rule)
+    rows = [row for star in graph.stars() for row in _rows(graph, star, rule)]
     return sorted(rows, key=lambda row: (row.group_id, not row.is_representative, row.key))
 
 
 def missing_pairs(
-    photos: Sequence[Photo], pairs: Sequence[VerifiedPair], rule: Sequence[str] = RULE
+    photos: Sequence[Photo],
+    pairs: Iterable[VerifiedPair],
+    rule: Sequence[str] = RULE,
+    judged: Collection[tuple[str, str]] = (),
 ) -> list[tuple[str, str]]:
-    """Pairs (key, key of a representative) that were never judged, but would join groups that a third photo links.
+    """Pairs of keys that would complete groups, or let a better photo be kept, if they were copies.
 
-    They are for a second pass: verify them, add them to the pairs, and group again. Sorted; linear in the number of pairs.
+    They are for another pass: judge them, add the copies among them to the pairs, and group again. judged: pairs of keys that
+    are not to be asked for again, whatever came of them. Sorted; linear in the number of pairs.
     """
-    rows = group_duplicates(photos, pairs, rule)
-    by_key = {photo.key: photo for photo in photos}
-    representative = {}
-    heads = {row.group_id: row.key for row in rows if row.is_representative}
-    for row in rows:
-        representative[by_key[row.key].image_id] = heads[row.group_id]
-    judged = {frozenset((by_key[p.key_a].image_id, by_key[p.key_b].image_id)) for p in pairs}
+    graph = CopyGraph(photos, pairs, rule)
+    image_of = {photo.key: photo.image_id for photo in photos}
+    known = {frozenset((image_of[a], image_of[b])) for a, b in judged}
+    stars = graph.stars()
+    star_of = {member: star for star in stars for member in star.members}
     wanted: set[tuple[str, str]] = set()
-    for pair in pairs:
-        if pair.verdict not in MERGING:
-            continue
-        heads_of = [representative.get(by_key[key].image_id, key) for key in (pair.key_a, pair.key_b)]
-        for key, head in ((pair.key_a, heads_of[1]), (pair.key_b, heads_of[0]), (heads_of[0], heads_of[1])):
-            ids = frozenset((by_key[key].image_id, by_key[head].image_id))
-            if len(ids) == 2 and ids not in judged:
-                wanted.add((min(key, head), max(key, head)))
+
+    def want(one: str, other: str) -> None:
+        if one != other and other not in graph.links[one] and frozenset((one, other)) not in known:
+            a, b = sorted((graph.key(one), graph.key(other)))
+            wanted.add((a, b))
+
+    for one, links in graph.links.items():
+        for other in links:
+            if star_of[one] is not star_of[other]:
+                for centre in (star_of[other].head, star_of[other].kept):
+                    want(one, centre)
+                    want(star_of[one].head, centre)
+    for star in stars:
+        better = graph.better(star, known)
+        if better is not None:
+            for member in star.members:
+                want(better, member)
     return sorted(wanted)
 
 
-def _by_image_id(photos: Iterable[Photo]) -> dict[str, list[Photo]]:
-    groups: dict[str, list[Photo]] = defaultdict(list)
-    for photo in sorted(photos, key=lambda photo: photo.key):
-        groups[photo.image_id].append(photo)
-    return groups
+def conflicts(identities: Iterable[Mapping[str, str]]) -> str | None:
+    """Which attributes differ, and how: `colour: blue, red; ean: 123, 456`. None if none is known to differ."""
+    values: dict[str, set[str]] = defaultdict(set)
+    for identity in identities:
+        for name, value in identity.items():
+            values[name].add(value)
+    told = []
+    for name, different in sorted(values.items()):
+        if len(different) > 1:
+            more = f" and {len(different) - _MAX_VALUES} more" if len(different) > _MAX_VALUES else ""
+            told.append(f"{name}: {', '.join(sorted(different)[:_MAX_VALUES])}{more}")
+    return "; ".join(told) or None
 
 
-def _rank(same_bytes: Sequence[Photo], overlaid: set[str], rule: Sequence[str]) -> tuple[Any, ...]:
-    first = same_bytes[0]
-    n_pixels = first.width_px * first.height_px
-    age = min((photo.age for photo in same_bytes if photo.age), default="")
-    criteria = {
-        "resolution": -n_pixels,
-        "no_overlay": first.image_id in overlaid,
-        "least_compressed": -first.n_bytes / max(1, n_pixels),
-        "oldest": (not age, age),
-    }
-    return *(criteria[name] for name in rule), first.key
-
-
-def _group_rows(
-    same_bytes: dict[str, list[Photo]], representative_id: str, members: dict[str, float]
-) -> list[GroupRow]:
-    photos = [(photo, members[image_id]) for image_id in members for photo in same_bytes[image_id]]
-    if len(photos) < 2:
+def _rows(graph: CopyGraph, star: Star, rule: Sequence[str]) -> list[GroupRow]:
+    """The star as rows; none for a photo alone."""
+    links = {**graph.links[star.kept], star.kept: _SAME_BYTES}
+    members = [(photo, links[image_id]) for image_id in star.members for photo in graph.photos[image_id]]
+    if len(members) < 2:
         return []
-    head = same_bytes[representative_id][0].key
-    group_id = hashlib.sha256(f"duplicates:{head}".encode()).hexdigest()[:16]
-    return [GroupRow(group_id, photo.key, photo.key == head, len(photos), value) for photo, value in photos]
+    kept = graph.photos[star.kept][0]
+    turned = Counter(links[image_id].facts.orientation for image_id in star.members)
+    better = {photo.key: _better(kept, photo, link, turned, rule) for photo, link in members}
+    group_id = hashlib.sha256(f"duplicates:{kept.key}".encode()).hexdigest()[:16]
+    is_first = kept.key == min(better)
+    n_products = len({photo.product_id for photo, _ in members})
+    differing = conflicts(photo.identity for photo, _ in members)
+    rows = []
+    for photo, link in members:
+        why = ["the same file"] if link is _SAME_BYTES and photo is not kept else []
+        if photo is kept:
+            found = {criterion for one in better.values() for criterion in one}
+            words = [word for criterion, word in BEST_WORDS.items() if criterion in found]
+        else:
+            words = list(better[photo.key].values())
+        if not words:
+            words = ["first by name" if is_first else "as good as any"]
+        rows.append(
+            GroupRow(
+                group_id=group_id,
+                key=photo.key,
+                keep_key=kept.key,
+                kept_because="; ".join([*why, *words]),
+                verdict=None if photo is kept else link.verdict,
+                confidence=link.confidence,
+                group_size=len(members),
+                n_products=n_products,
+                conflicts=differing,
+            )
+        )
+    return rows
+
+
+def _better(
+    kept: Photo, photo: Photo, link: Link, turned: Mapping[Orientation, int], rule: Sequence[str]
+) -> dict[Criterion, str]:
+    kept_beside_it = link.facts.of_the_other()
+    is_turned_as_most = turned[EQUAL.orientation] > turned[link.facts.orientation]
+    return advantages(kept_beside_it, link.verdict, (kept.age, photo.age), is_turned_as_most, rule)

@@ -59,7 +59,7 @@ KNOWN = {
     "embeddings": (1, "6826fbc7ec60"),
     "neighbours": (1, "593f5e420a91"),
     "near_duplicates": (2, "5b5e0f689730"),
-    "duplicate_groups": (1, "08a1abe0e3da"),
+    "duplicate_groups": (2, "266895126114"),
     "curation_groups": (1, "399417f8b74b"),
     "curation_summary": (1, "14c3ab829b02"),
     "group_lineage": (1, "7269d5cf363d"),

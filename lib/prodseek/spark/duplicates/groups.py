@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from prodseek.duplicates.grouping import GroupRow, Photo, VerifiedPair
+from prodseek.duplicates.grouping import GroupRow
+from prodseek.duplicates.pair_facts import facts_of
+from prodseek.duplicates.stars import Photo, VerifiedPair
 from prodseek.duplicates.verdicts import Verdict
 from prodseek.spark.duplicates.candidates import PAIRS
 from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
@@ -19,7 +21,7 @@ _KEY_SEPARATOR = "\x1f"
 
 @dataclass(frozen=True)
 class Copies:
-    """The photos that have a copy, by key, and the pairs among them that merge."""
+    """The photos that have a copy, by key, and the pairs among them that were judged copies."""
 
     photos: list[Photo]
     pairs: list[VerifiedPair]
@@ -27,32 +29,34 @@ class Copies:
     @classmethod
     def of(cls, night: Night, judged: DataFrame, same_bytes: DataFrame) -> Copies:
         """judged: rows of `near_duplicates` with overlaid_side. same_bytes: as `identical_bytes` gives them."""
-        settings = night.config.duplicates
-        merging = judged.where(is_copy() & (F.col("confidence") >= settings.merge_confidence))
+        config = night.config
+        copies = judged.where(is_copy() & (F.col("confidence") >= config.duplicates.merge_confidence))
         image_ids = (
-            merging.select(F.col("image_id_a").alias("image_id"))
-            .union(merging.select("image_id_b"))
+            copies.select(F.col("image_id_a").alias("image_id"))
+            .union(copies.select("image_id_b"))
             .union(same_bytes.select("image_id_a"))
             .distinct()
         )
         rows = night.table("images").join(image_ids, "image_id", "left_semi").collect()
-        photos = [
-            Photo(
-                _key(row["product_id"], row["uri"]),
-                row["image_id"],
-                row["width_px"],
-                row["height_px"],
-                row["n_bytes"],
-                row["attributes"].get(settings.age_column, ""),
+        photos = []
+        for row in rows:
+            attributes, age_column = row["attributes"], config.duplicates.age_column
+            photos.append(
+                Photo(
+                    key=_key(row["product_id"], row["uri"]),
+                    image_id=row["image_id"],
+                    product_id=row["product_id"],
+                    age=attributes.get(age_column) if age_column else row["taken_at"],
+                    identity={name: attributes[name] for name in config.catalog.identity_columns if name in attributes},
+                )
             )
-            for row in rows
-        ]
+        sizes = {row["image_id"]: (row["width_px"], row["height_px"]) for row in rows}
         pairs = []
-        for row in merging.orderBy("image_id_a", "image_id_b").collect():
-            keys = {side: _key(row[f"product_id_{side}"], row[f"uri_{side}"]) for side in SIDES}
-            verdict = Verdict(row["verdict"])
-            overlaid_key = keys.get(row["overlaid_side"]) if verdict == Verdict.OVERLAID else None
-            pairs.append(VerifiedPair(keys["a"], keys["b"], verdict, row["confidence"], overlaid_key))
+        for row in copies.orderBy("image_id_a", "image_id_b").collect():
+            key_a, key_b = (_key(row[f"product_id_{side}"], row[f"uri_{side}"]) for side in SIDES)
+            size_a_px, size_b_px = (sizes[row[f"image_id_{side}"]] for side in SIDES)
+            facts = facts_of(row.asDict(recursive=True), size_a_px, size_b_px)
+            pairs.append(VerifiedPair(key_a, key_b, Verdict(row["verdict"]), row["confidence"], facts))
         return cls(sorted(photos, key=lambda photo: photo.key), pairs)
 
     @property
@@ -73,10 +77,15 @@ class Copies:
             (
                 group.group_id,
                 image_ids[group.key],
-                *group.key.split(_KEY_SEPARATOR, 1),
+                *_product_and_uri(group.key),
                 group.is_representative,
+                *_product_and_uri(group.keep_key),
+                group.kept_because,
+                group.verdict,
+                group.confidence,
                 group.group_size,
-                group.similarity_to_representative,
+                group.n_products,
+                group.conflicts,
             )
             for group in groups
         ]
@@ -85,3 +94,8 @@ class Copies:
 
 def _key(product_id: str, uri: str) -> str:
     return f"{product_id}{_KEY_SEPARATOR}{uri}"
+
+
+def _product_and_uri(key: str) -> tuple[str, str]:
+    product_id, _, uri = key.partition(_KEY_SEPARATOR)
+    return product_id, uri

@@ -86,7 +86,7 @@ def _choose_groups(in_groups: DataFrame, max_photos: int) -> ChosenGroups:
         .cache()
     )
     in_order = Window.partitionBy("group_id").orderBy(
-        F.desc("is_representative"), F.desc("similarity_to_representative"), "uri", "product_id"
+        F.desc("is_representative"), F.desc("confidence"), "uri", "product_id"
     )
     members = in_groups.join(groups, "group_id").withColumn("place", F.row_number().over(in_order))
     members = members.where(F.col("place") <= 1 + _MAX_COPIES)

@@ -1,0 +1,53 @@
+import pytest
+
+from prodseek.duplicates.hashes import Orientation
+from prodseek.duplicates.keeping import Facts
+from prodseek.duplicates.pair_facts import facts_of
+from prodseek.duplicates.verdicts import Verdict
+
+LARGE, SMALL = (1000, 800), (500, 400)
+MEASURED = ("finer", "cleaner", "added_side", "grey_side", "orientation")
+
+
+def row(verdict, box_a=(0, 0, *LARGE), box_b=(0, 0, *SMALL), overlaid_side=None, **evidence):
+    boxes = {
+        f"{edge}_{side}_px": float(value)
+        for side, box in (("a", box_a), ("b", box_b))
+        for edge, value in zip(("x1", "y1", "x2", "y2"), box, strict=True)
+    }
+    evidence = dict.fromkeys(MEASURED) | evidence
+    return {"verdict": verdict.value, "evidence": evidence, "overlaid_side": overlaid_side, **boxes}
+
+
+def test_what_was_measured_is_taken_as_it_is():
+    measured = row(Verdict.TONED, finer=-0.5, cleaner=1.5, added_side="b", grey_side="a", orientation="rotate_90")
+    assert facts_of(measured, LARGE, SMALL) == Facts(-0.5, 1.5, 1, -1, 0.0, Orientation.ROTATE_90, (500.0, 1000.0))
+
+
+def test_without_a_measurement_the_pixels_of_the_shared_part_tell():
+    assert facts_of(row(Verdict.RESIZED), LARGE, SMALL).finer == -1.0
+    assert facts_of(row(Verdict.RESIZED, finer=0.0), LARGE, SMALL).finer == 0.0
+    same = row(Verdict.IDENTICAL_PIXELS, box_b=(0, 0, *LARGE))
+    assert facts_of(same, LARGE, LARGE).finer == 0.0
+
+
+def test_a_crop_shows_less_and_its_pixels_are_those_of_the_shared_part():
+    crop = row(Verdict.CROPPED, box_a=(0, 0, 500, 400))
+    assert facts_of(crop, LARGE, SMALL) == Facts(shows_more=-2.0, shared_px=(500.0, 500.0))
+
+
+@pytest.mark.parametrize("added_side", ["b", None])
+def test_a_margin_is_added_and_shows_no_more(added_side):
+    padded = row(Verdict.PADDED, box_a=(0, 0, *SMALL), box_b=(250, 200, 750, 600), added_side=added_side)
+    assert facts_of(padded, SMALL, LARGE) == Facts(added=1, shared_px=(500.0, 500.0))
+
+
+def test_text_that_the_proof_did_not_place_is_on_the_overlaid_side():
+    overlaid = row(Verdict.OVERLAID, box_b=(0, 0, *LARGE), overlaid_side="a")
+    assert facts_of(overlaid, LARGE, LARGE).added == -1
+    assert facts_of(overlaid | {"verdict": "re_encoded"}, LARGE, LARGE).added == 0
+
+
+def test_an_edge_cut_by_a_pixel_shows_no_less():
+    cut = row(Verdict.RE_ENCODED, box_a=(1, 1, 999, 799), box_b=(0, 0, 998, 798))
+    assert facts_of(cut, LARGE, (998, 798)).shows_more == 0.0
