@@ -10,7 +10,6 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -21,7 +20,7 @@ from prodseek.duplicates.planting.grounds import product_mask, to_lab
 from prodseek.duplicates.planting.marks import plain_colour
 from prodseek.duplicates.planting.variants import VARIANTS, Variant
 from prodseek.duplicates.verdicts import Verdict
-from prodseek.photos.decode import content_id
+from prodseek.photos.decode import content_id, pixel_hash
 
 VERSIONS = "two versions"  # family of copies that were both altered a little
 REAL = "real"  # family of negatives that nobody made
@@ -142,7 +141,8 @@ def real_negatives(photos: Sequence[Photo], n_nearest: int = 3) -> list[PlantedP
     Nearest by a layout of colours, Euclidean in CIELAB. Equal pixels and SAME_PHOTOS are left out. photos: of one catalogue,
     in its order, so that shots of one burst follow one another.
     """
-    layouts = np.stack([_layout(photo.data) for photo in photos])
+    looks = [_look(photo.data) for photo in photos]
+    layouts = np.stack([look.layout for look in looks])
     ids = [content_id(photo.data) for photo in photos]
     chosen: dict[tuple[int, int], str] = {}
     last: dict[str, int] = {}
@@ -160,7 +160,7 @@ def real_negatives(photos: Sequence[Photo], n_nearest: int = 3) -> list[PlantedP
     pairs = []
     for (a, b), kind in sorted(chosen.items()):
         first, second = sorted((ids[a][:_DIGITS], ids[b][:_DIGITS]))
-        if first != second and (first, second) not in SAME_PHOTOS and not _equal_pixels(photos[a].data, photos[b].data):
+        if first != second and (first, second) not in SAME_PHOTOS and looks[a].pixels != looks[b].pixels:
             one = photos[a]
             pairs.append(PlantedPair(one.data, photos[b].data, False, kind, REAL, one.catalogue, ids[a]))
     return pairs
@@ -271,12 +271,15 @@ _DISGUISES: tuple[Callable[[Image.Image, bool, np.random.Generator], Image.Image
 )  # fmt: skip # the one of tone comes last
 
 
-def _layout(data: bytes) -> NDArray[np.float32]:
-    side = _LAYOUT_SIDE_PX
+@dataclass(frozen=True)
+class _Look:
+    """layout: mean colours of a grid, CIELAB, float32. pixels: their hash."""
+
+    layout: NDArray[np.float32]
+    pixels: str
+
+
+def _look(data: bytes) -> _Look:
     photo = opened(data)
-    return to_lab(np.asarray(photo.resize((side, side), Image.Resampling.BOX))).ravel()
-
-
-def _equal_pixels(a: bytes, b: bytes) -> bool:
-    first, second = np.asarray(opened(a)), np.asarray(opened(b))
-    return first.shape == second.shape and bool((cv2.absdiff(first, second) <= 1).all())
+    small = photo.resize((_LAYOUT_SIDE_PX, _LAYOUT_SIDE_PX), Image.Resampling.BOX)
+    return _Look(to_lab(np.asarray(small)).ravel(), pixel_hash(np.asarray(photo)))
