@@ -7,6 +7,7 @@ are kept from night to night: photos are looked at when they are new, and pairs 
 from __future__ import annotations
 
 from prodseek.duplicates.grouping import group_duplicates, missing_pairs
+from prodseek.duplicates.verdicts import Decision
 from prodseek.runs.facts import DuplicatesFacts
 from prodseek.runs.gates import refuse_unread_share
 from prodseek.runs.store import Summary
@@ -16,8 +17,11 @@ from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.groups import Copies
 from prodseek.spark.duplicates.identical import identical_bytes
 from prodseek.spark.duplicates.local_features import kept_features
-from prodseek.spark.duplicates.pair_verdicts import PairJudge, is_copy
+from prodseek.spark.duplicates.pair_verdicts import PairJudge
 from prodseek.spark.night import Night
+
+# How often pairs that were no candidates are judged, to complete groups of what was found.
+_PASSES = 3
 
 
 def run(night: Night) -> Summary[DuplicatesFacts]:
@@ -33,11 +37,15 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
     judged = judged.cache()
     same_bytes = identical_bytes(night)
     copies = Copies.of(night, judged, same_bytes)
-    missing = missing_pairs(copies.photos, copies.pairs, rule)
-    if missing:
-        second, n_more = judge.judge(copies.image_pairs(night, missing))
+    asked: set[tuple[str, str]] = set()
+    for _ in range(_PASSES):
+        missing = missing_pairs(copies.photos, copies.pairs, rule, asked)
+        if not missing:
+            break
+        asked.update(missing)
+        more, n_more = judge.judge(copies.image_pairs(night, missing))
         n_looked_at += n_more
-        judged = judged.unionByName(second).dropDuplicates(["image_id_a", "image_id_b"]).cache()
+        judged = judged.unionByName(more).dropDuplicates(["image_id_a", "image_id_b"]).cache()
         copies = Copies.of(night, judged, same_bytes)
     groups = group_duplicates(copies.photos, copies.pairs, rule)
     columns = table_schema("near_duplicates").column_names
@@ -46,21 +54,23 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
         "near_duplicates": night.write_table(pairs, "near_duplicates"),
         "duplicate_groups": night.write_table(copies.group_table(night, groups), "duplicate_groups"),
     }
-    n_candidates = candidates.count() + len(missing)
+    n_candidates = candidates.count() + len(asked)
+    n_decided = {row["decision"]: row["count"] for row in judged.groupBy("decision").count().collect()}
     facts = DuplicatesFacts(
         candidates=n_candidates,
         pairs_looked_at=n_looked_at,
         photos_looked_at=kept.n_fresh,
         photos_unread=kept.n_unread,
-        pairs_judged_copies=judged.count(),
-        pairs_kept_apart=judged.where(~is_copy()).count(),
+        pairs_judged_copies=n_decided.get(Decision.COPY, 0),
+        pairs_to_look_at=n_decided.get(Decision.LOOK, 0),
+        pairs_kept_apart=n_decided.get(Decision.VARIANT, 0),
         groups=len({group.group_id for group in groups}),
         features_cache=kept.cache,
         verdicts_cache=judge.cache,
     )
     line = (
         f"{n_candidates} candidate pairs, {n_looked_at} of them new; {rows['near_duplicates']} verified, "
-        f"{facts.groups} groups of {len(groups)} photos"
+        f"{facts.groups} groups of {len(groups)} photos, {facts.pairs_to_look_at} pairs to look at"
     )
     lines = [line, *_why_anew(night, facts)]
     if kept.n_unread:

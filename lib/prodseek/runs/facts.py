@@ -181,7 +181,10 @@ class NeighboursFacts(_WithoutCache):
 
 @dataclass(frozen=True, kw_only=True)
 class DuplicatesFacts(StageFacts):
-    """candidates: pairs that were proposed. pairs_looked_at, photos_looked_at: those that no earlier night knew."""
+    """candidates: pairs that were proposed. pairs_looked_at, photos_looked_at: those that no earlier night knew.
+
+    pairs_judged_copies, pairs_to_look_at, pairs_kept_apart: by decision, without equal bytes.
+    """
 
     stage: ClassVar[StageName] = "duplicates"
     candidates: int | None = None
@@ -189,6 +192,7 @@ class DuplicatesFacts(StageFacts):
     photos_looked_at: int | None = None
     photos_unread: int | None = None
     pairs_judged_copies: int | None = None
+    pairs_to_look_at: int | None = None
     pairs_kept_apart: int | None = None
     groups: int | None = None
     features_cache: CacheFolder

@@ -263,6 +263,8 @@ def with_versions(store: Store, run_id: str, **versions: int) -> Run:
 
 def test_tables_of_other_schemas_are_refused_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store.at(str(tmp_path))
+    then = {**schema_versions(), "images": 1, "rejects": 1}
+    monkeypatch.setattr("prodseek.runs.store.schema_versions", lambda: then)
     first = with_versions(store, "20260101T000000Z-00000001")
     second = with_versions(store, "20260102T000000Z-00000002", images=1, rejects=1)
     tonight = store.run("20260103T000000Z-00000003")
@@ -273,7 +275,7 @@ def test_tables_of_other_schemas_are_refused_with_the_command(tmp_path: Path, mo
         assert read_columns(run, "images", ["uri"]).num_rows == 1
     assert store.before(tonight) == second
 
-    now = {**schema_versions(), "images": 2}
+    now = {**then, "images": 2}
     monkeypatch.setattr("prodseek.runs.store.schema_versions", lambda: now)
     said = (
         r"by prodseek 0\.0\.9 with other schemas: images has version 1, this prodseek reads 2\. `prodseek run nightly"
