@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,14 +72,14 @@ class PlantedPair:
     ambiguous: bool = False
 
 
-def planted_pairs(photos: Sequence[Photo], n_pairs: int, seed: int) -> Iterator[PlantedPair]:
+def planted_pairs(photos: Sequence[Photo], n_pairs: int, seed: int, first: int = 0) -> Iterator[PlantedPair]:
     """Made pairs, copies and negatives by turns, each kind as often as the others; equal seeds give equal pairs.
 
-    photos: of one catalogue. Pairs come from photos drawn at random; a pair does not depend on those before it.
+    photos: of one catalogue. first: number of the pair to begin with, because no pair depends on those before it.
     """
     if len(photos) < 2:
         raise ValueError(f"{len(photos)} photos are too few to plant pairs: give two at least")
-    for number in range(n_pairs):
+    for number in range(first, first + n_pairs):
         rng = np.random.default_rng([seed, number])
         make = _copy if number % 2 == 0 else _negative
         for attempt in range(_TRIES):
@@ -159,11 +159,16 @@ def real_negatives(photos: Sequence[Photo], n_nearest: int = 3) -> list[PlantedP
                 chosen.setdefault((min(row, other), max(row, other)), kind)
     pairs = []
     for (a, b), kind in sorted(chosen.items()):
-        first, second = sorted((ids[a][:_DIGITS], ids[b][:_DIGITS]))
-        if first != second and (first, second) not in SAME_PHOTOS and looks[a].pixels != looks[b].pixels:
+        if not same_photo(ids[a], ids[b]) and looks[a].pixels != looks[b].pixels:
             one = photos[a]
             pairs.append(PlantedPair(one.data, photos[b].data, False, kind, REAL, one.catalogue, ids[a]))
     return pairs
+
+
+def same_photo(id_a: str, id_b: str) -> bool:
+    """Whether two content ids are of one photo, by their bytes or by SAME_PHOTOS."""
+    first, second = sorted((id_a[:_DIGITS], id_b[:_DIGITS]))
+    return first == second or (first, second) in SAME_PHOTOS
 
 
 def _copy(number: int, photos: Sequence[Photo], rng: np.random.Generator) -> PlantedPair | None:
@@ -191,18 +196,7 @@ def _two(photos: Sequence[Photo], rng: np.random.Generator) -> tuple[Photo, Phot
 
 def _swapped(pair: PlantedPair) -> PlantedPair:
     keep = {"a": "b", "b": "a", None: None}[pair.keep]
-    return PlantedPair(
-        pair.data_b,
-        pair.data_a,
-        pair.is_copy,
-        pair.kind,
-        pair.family,
-        pair.catalogue,
-        pair.source,
-        keep,
-        pair.verdict,
-        pair.worse,
-    )
+    return replace(pair, data_a=pair.data_b, data_b=pair.data_a, keep=keep)
 
 
 def _original(data: bytes, rng: np.random.Generator) -> bytes:
