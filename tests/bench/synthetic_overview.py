@@ -49,7 +49,9 @@ def make_overview(report: Report, n_runs: int = 31, seed: int = 3) -> Overview:
         "cached": n_images - 40,
         "duplicate_groups": len(report.duplicates),
         "duplicate_photos": sum(group["n_photos"] for group in report.duplicates),
-        "pairs_apart": len(report.pairs),
+        "pairs_judged_copies": 2 * len(report.duplicates),
+        "pairs_to_look_at": report.about["n_pairs_to_look_at"],
+        "pairs_apart": len(report.pairs) - report.about["n_pairs_to_look_at"],
         "groups": len(report.groups["visual"]["fine"]),
         "coarse_groups": len(report.groups["visual"]["coarse"]),
         "in_no_group": 0.09,
@@ -127,9 +129,12 @@ def _changes(run_id: str, photos: list[ChangedPhoto], rejects: tuple[RejectedRow
         copies=CountedExamples(
             20, tuple(NewCopy(f"dup-{i:05d}", p.product_id, p.uri, p.title) for i, p in enumerate(some))
         ),
-        pairs_apart=CountedExamples(
-            99, tuple(NewPair("recoloured", 0.8, p.product_id, p.uri, p.product_id, p.uri) for p in some)
-        ),
+        **{
+            name: CountedExamples(
+                n, tuple(NewPair(verdict, 0.8, p.product_id, p.uri, p.product_id, p.uri) for p in some)
+            )
+            for name, n, verdict in (("pairs_to_look_at", 40, "mirrored"), ("pairs_apart", 99, "recoloured"))
+        },
         groups=tuple(
             GroupChanges(
                 event, 90, 9, tuple(ChangedGroup(f"g{i}", "fine", title, 9, (title,)) for i, title in enumerate(titles))

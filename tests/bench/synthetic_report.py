@@ -55,6 +55,8 @@ COLOURS = {"white": "#ffffff", "black": "#000000", "brown": "#8b5a2b", "red": "#
 _NOUNS = ("lamp", "armchair", "sofa", "table", "shelf", "mug", "vase", "stool", "desk", "rug")
 _MERGING = ("identical_bytes", "re_encoded", "resized", "cropped", "padded", "mirrored", "rotated", "toned", "overlaid")
 _APART = ("recoloured", "embedded", "same_object")
+_TO_LOOK_AT = ("mirrored", "overlaid", "recoloured")
+_TABS = {"copies": _MERGING, "look": _TO_LOOK_AT, "apart": _APART}
 _EVENTS = ("continued", "born", "grown", "shrunk", "merged", "split", "continued", "continued")
 # The copy on its original, in fractions of their sides, and the part of the original that it shows.
 _WHOLE = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
@@ -86,15 +88,21 @@ def make_report(
     n_fine: int = 70,
     n_duplicate_groups: int = 60,
     n_pairs: int = 40,
+    n_pairs_to_look_at: int = 12,
     per_shard: Sequence[int] = (100, 16, 8, 4),
     hostile: bool = True,
     seed: int = 5,
 ) -> Report:
     """A report of objects in clumps. per_shard: objects, groups, thumbnails of regions and of photos in a data file."""
     random = np.random.default_rng(seed)
+    n_pairs_to_look_at = min(n_pairs, n_pairs_to_look_at)
     coarse_of, fine_of, x, y = _clumps(n_objects, n_coarse, n_fine, random)
     verdicts: dict[str, VerdictWords] = {
-        key: {"label": words.label, "meaning": words.meaning, "merges": key not in _APART}
+        key: {
+            "label": words.label,
+            "meaning": words.meaning,
+            "tabs": [tab for tab, shown in _TABS.items() if key in shown],
+        }
         for key, words in VERDICTS.items()
     }
     about: About = {
@@ -108,6 +116,8 @@ def make_report(
         "n_all_duplicate_groups": n_duplicate_groups + 5,
         "n_pairs": n_pairs,
         "n_all_pairs": n_pairs,
+        "n_pairs_to_look_at": n_pairs_to_look_at,
+        "n_all_pairs_to_look_at": n_pairs_to_look_at,
         "objects_per_shard": per_shard[0],
         "groups_per_shard": per_shard[1],
         "region_thumbs_per_shard": per_shard[2],
@@ -120,7 +130,8 @@ def make_report(
         _object(number, int(fine_of[number]), int(coarse_of[number]), hostile, random) for number in range(n_objects)
     ]
     duplicates = _duplicates(objects, n_duplicate_groups, random)
-    pairs = _pairs(objects, n_pairs, random)
+    pairs = _pairs(objects, n_pairs_to_look_at, "look", random)
+    pairs += _pairs(objects, n_pairs - n_pairs_to_look_at, "variant", random, n_pairs_to_look_at)
     visual = _facet_groups("visual", objects, n_coarse, n_fine, hostile)
     colour = _facet_groups("colour", objects, 0, n_fine, hostile)
     return Report(
@@ -249,7 +260,7 @@ def _shown(number: int, objects: list[ShownObject], product: str = "") -> ShownP
     }
 
 
-def _likeness(verdict: str, a: ShownPhoto, b: ShownPhoto, confidence: float) -> Likeness:
+def _likeness(verdict: str, a: ShownPhoto, b: ShownPhoto, confidence: float, decision: str = "copy") -> Likeness:
     transform = None if verdict == "same_object" else TRANSFORMS.get(verdict, _WHOLE)
     boxes: tuple[list[float] | None, list[float] | None] = (None, None)
     if verdict == "identical_bytes":
@@ -258,6 +269,7 @@ def _likeness(verdict: str, a: ShownPhoto, b: ShownPhoto, confidence: float) -> 
         boxes = _shared(transform, a, b)
     return {
         "verdict": verdict,
+        "decision": decision,
         "confidence": round(confidence, 4),
         "evidence": [("PDQ distance", "12"), ("inliers", "=48")],
         "box_a_px": boxes[0],
@@ -299,7 +311,11 @@ def _duplicates(objects: list[ShownObject], n_groups: int, random: np.random.Gen
                 )
             photo = _shown(copy_of, objects, f"P-copy-{place}" if same_bytes else "")
             copies.append(
-                {"photo": photo, "likeness": _likeness(verdict, representative, photo, random.uniform(0.5, 1))}
+                {
+                    "photo": photo,
+                    "likeness": _likeness(verdict, representative, photo, random.uniform(0.5, 1)),
+                    "kept_because": "larger: 1,000 px of the shared part, 500 here; in colour",
+                }
             )
             objects[copy_of]["duplicates"] = place
         objects[number]["duplicates"] = place
@@ -307,6 +323,9 @@ def _duplicates(objects: list[ShownObject], n_groups: int, random: np.random.Gen
             {
                 "group_id": f"dup-{place:05d}",
                 "n_photos": n_copies + 1 + (2 if place == 1 else 0),
+                "n_products": len({one["product_id"] for one in (representative, *(copy["photo"] for copy in copies))}),
+                "conflicts": f"colour: blue, red; ean: 1, 2, {HOSTILE_TITLES[0]}" if place % 3 == 0 else "",
+                "kept_because": "the most detail; nothing added",
                 "representative": representative,
                 "copies": copies,
             }
@@ -315,16 +334,19 @@ def _duplicates(objects: list[ShownObject], n_groups: int, random: np.random.Gen
     return groups
 
 
-def _pairs(objects: list[ShownObject], n_pairs: int, random: np.random.Generator) -> list[PairApart]:
+def _pairs(
+    objects: list[ShownObject], n_pairs: int, decision: str, random: np.random.Generator, first: int = 0
+) -> list[PairApart]:
     pairs: list[PairApart] = []
+    verdicts = _TO_LOOK_AT if decision == "look" else _APART
     confidences = sorted(random.uniform(0.4, 1, n_pairs).tolist(), reverse=True)
     for place, confidence in enumerate(confidences):
         a, b = sorted(random.choice(len(objects), 2, replace=False).tolist())
-        first, second = _shown(a, objects), _shown(b, objects)
-        likeness = _likeness(_APART[place % len(_APART)], first, second, confidence)
-        pairs.append({"a": first, "b": second, "likeness": likeness})
-        objects[a]["pairs"].append(place)
-        objects[b]["pairs"].append(place)
+        photo_a, photo_b = _shown(a, objects), _shown(b, objects)
+        likeness = _likeness(verdicts[place % len(verdicts)], photo_a, photo_b, confidence, decision)
+        pairs.append({"a": photo_a, "b": photo_b, "likeness": likeness})
+        objects[a]["pairs"].append(first + place)
+        objects[b]["pairs"].append(first + place)
     return pairs
 
 

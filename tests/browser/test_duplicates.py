@@ -14,16 +14,21 @@ import pytest
 from playwright.sync_api import Page, expect
 from synthetic_report import Report
 
-from prodseek.report.records import Likeness, ShownPhoto
+from prodseek.report.records import Likeness, PairApart, ShownPhoto
 
 Open = Callable[..., Page]
 Link = tuple[str, ShownPhoto, ShownPhoto, Likeness]
 
 
+def pairs_of(report: Report, tab: str) -> list[PairApart]:
+    n_to_look_at = report.about["n_pairs_to_look_at"]
+    return report.pairs[:n_to_look_at] if tab == "look" else report.pairs[n_to_look_at:]
+
+
 def cards(report: Report, tab: str) -> Iterator[tuple[str, list[ShownPhoto], list[Link]]]:
     """Id, photos and links of every group or pair, in the order of the data."""
-    if tab == "apart":
-        for pair in report.pairs:
+    if tab:
+        for pair in pairs_of(report, tab):
             yield "", [pair["a"], pair["b"]], [("", pair["a"], pair["b"], pair["likeness"])]
         return
     for group in report.duplicates:
@@ -80,6 +85,8 @@ STATES: list[dict[str, str]] = [
     {"find": "dup-00041"},
     {"find": "=hyperlink"},
     {"verdict": "rotated", "min": "60", "across": "1", "find": "p-0"},
+    {"tab": "look"},
+    {"tab": "look", "verdict": "mirrored", "sort": "unsure"},
     {"tab": "apart"},
     {"tab": "apart", "verdict": "same_object,recoloured", "min": "55", "sort": "unsure"},
     {"find": "no such thing"},
@@ -98,6 +105,8 @@ def test_filters_leave_what_python_leaves_and_the_export_holds_it(open_page: Ope
             continue
         rows = saved(page)
         assert rows[0][:3] == ["group_id", "verdict", "confidence"]
+        assert rows[0][-3:] == ["decision", "kept_because", "conflicts"]
+        assert {row[-3] for row in rows[1:]} == {likeness["decision"] for links in left for *_, likeness in links}
         expected = [
             [group_id, likeness["verdict"], a["uri"], cell(a["title"]), b["uri"], cell(b["title"]), str(b["width_px"])]
             for links in left
@@ -109,7 +118,8 @@ def test_filters_leave_what_python_leaves_and_the_export_holds_it(open_page: Ope
 
 
 def sentence(report: Report, state: dict[str, str], n_left: int) -> str:
-    noun, n_all = ("pair", len(report.pairs)) if state.get("tab") else ("group", len(report.duplicates))
+    tab = state.get("tab", "")
+    noun, n_all = ("pair", len(pairs_of(report, tab))) if tab else ("group", len(report.duplicates))
     if not state.keys() - {"tab", "sort"}:
         return f"{n_all} {noun}s."
     match n_left:
@@ -159,10 +169,15 @@ def test_controls_and_address_say_the_same(open_page: Open, report: Report) -> N
     expect(again.get_by_role("searchbox", name="With")).to_have_value("p-000")
     expect(again.get_by_role("checkbox", name="only across products")).to_be_checked()
     assert again.locator("#count").inner_text() == page.locator("#count").inner_text()
-    again.get_by_role("link", name="Look-alikes kept apart").click()
-    expect(again.locator("#count")).to_have_text(f"{len(report.pairs)} pairs.")
+    again.get_by_role("link", name="Variants kept apart").click()
+    expect(again.locator("#count")).to_have_text(f"{len(pairs_of(report, 'apart'))} pairs.")
     expect(again.get_by_role("checkbox", name="cropped")).to_be_hidden()
     expect(again.get_by_role("checkbox", name="recoloured")).to_be_visible()
+    again.get_by_role("link", name="To look at").click()
+    expect(again.locator("#count")).to_have_text(f"{len(pairs_of(report, 'look'))} pairs.")
+    expect(again.get_by_text("a person decides")).to_be_visible()
+    expect(again.get_by_role("checkbox", name="mirrored")).to_be_visible()
+    expect(again.get_by_role("checkbox", name="same object")).to_be_hidden()
 
 
 def test_cards_say_what_is_known(open_page: Open, report: Report) -> None:
@@ -173,6 +188,14 @@ def test_cards_say_what_is_known(open_page: Open, report: Report) -> None:
     for copy in group["copies"]:
         expect(first).to_contain_text(report.about["verdicts"][copy["likeness"]["verdict"]]["label"])
         expect(first).to_contain_text(copy["photo"]["title"].strip().replace("\n", " "))
+    expect(first.locator(".keep")).to_contain_text(f"keep{group['kept_because']}")
+    expect(first.locator(".copies figure").first).to_contain_text(
+        f"Why the other: {group['copies'][0]['kept_because']}"
+    )
+    expect(first.locator(".conflicts")).to_have_text(
+        f"Same photo, {group['n_products']} products. They differ in {group['conflicts']}"
+    )
+    expect(page.locator("#cards > article").nth(1).locator(".conflicts")).to_have_count(0)
     expect(first.get_by_text("other product").first).to_be_visible()
     expect(first.get_by_text("PDQ distance 12").first).to_be_visible()
     expect(page.locator("#cards > article").nth(1)).to_contain_text("2 more in the table duplicate_groups")

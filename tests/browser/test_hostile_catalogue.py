@@ -36,7 +36,7 @@ SIGNS = "=+-@"
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
     """A report in which every text of the catalogue is hostile."""
-    report = make_report(90, 3, 9, 24, 16)
+    report = make_report(90, 3, 9, 24, 24)
     texts = cycle(MARKUP + FORMULAS)
     for photo in _photos(report):
         photo["product_id"], photo["title"], photo["uri"] = next(texts), next(texts), "/shop/" + next(texts)
@@ -71,6 +71,7 @@ def _likenesses(report: Report) -> Iterator[Any]:
     ("file", "state"),
     [
         ("duplicates.html", ""),
+        ("duplicates.html", "tab=look"),
         ("duplicates.html", "tab=apart"),
         ("groups.html", ""),
         ("groups.html", "group=fine-1"),
@@ -90,7 +91,7 @@ def test_no_text_becomes_markup(open_page: Open, hostile: tuple[Report, Path], f
     expect(page.locator("#announce, main").first).to_be_attached()
 
 
-@pytest.mark.parametrize("tab", ["", "tab=apart"])
+@pytest.mark.parametrize("tab", ["", "tab=look", "tab=apart"])
 def test_no_cell_of_an_export_is_a_formula(open_page: Open, hostile: tuple[Report, Path], tab: str) -> None:
     page = open_page("duplicates.html", tab, folder=hostile[1])
     with page.expect_download() as download:

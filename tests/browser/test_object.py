@@ -40,11 +40,15 @@ def test_the_page_of_an_object_says_all(open_page: Open, report: Report) -> None
     group = report.duplicates[shown["duplicates"]]
     copies = page.locator("section").filter(has=page.get_by_role("heading", name="Copies of this photo"))
     expect(copies.locator("figure")).to_have_count(1 + len(group["copies"]))
-    apart = page.locator("section").filter(has=page.get_by_role("heading", name="Alike, but no copies"))
-    expect(apart.locator("figure")).to_have_count(len(shown["pairs"]))
-    expect(apart.get_by_role("link", name="compare").first).to_have_attribute(
-        "href", f"duplicates.html#tab=apart&group={shown['pairs'][0]}"
-    )
+    n_to_look_at = report.about["n_pairs_to_look_at"]
+    for tab, title in (("look", "To look at: a person decides"), ("apart", "Alike, but no copies")):
+        pairs = [pair for pair in shown["pairs"] if (pair < n_to_look_at) == (tab == "look")]
+        alike = page.locator("section").filter(has=page.get_by_role("heading", name=title))
+        expect(alike.locator("figure")).to_have_count(len(pairs))
+        for place, pair in enumerate(pairs):
+            expect(alike.get_by_role("link", name="compare").nth(place)).to_have_attribute(
+                "href", f"duplicates.html#tab={tab}&group={pair}"
+            )
     fine = report.groups["visual"]["fine"][shown["group"]]
     expect(page.get_by_role("heading", name="Its group").locator("..")).to_contain_text(fine["title"])
 

@@ -49,7 +49,7 @@ def test_links_lead_to_what_they_name(open_page: Open) -> None:
         file, _, state = str(link).partition("#")
         return open_page(file, state)
 
-    apart = followed("new pairs of look-alikes kept apart")
+    apart = followed("new pairs of variants kept apart")
     expect(apart.locator("#tab-apart")).to_have_attribute("aria-current", "page")
     expect(followed("3 photos", 2).locator("#count")).to_contain_text("1 group matches")
     born = followed("new, 9 of them coarse")

@@ -100,26 +100,33 @@ def test_copies_and_pairs_are_the_duplicates(night: Run, tables, shown: dict[str
         groups[row["group_id"]].add((row["product_id"], row["uri"]))
         if row["is_representative"]:
             kept[row["group_id"]] = row["uri"]
+    kept_groups = {group_id: set(keys) for group_id, keys in groups.items()}
     pairs = {(row["uri_a"], row["uri_b"]): row for row in tables(night, "near_duplicates").to_pylist()}
-    in_groups = set()
     for place, group in enumerate(shown["duplicates"]):
         head, copies = group["representative"], [copy["photo"] for copy in group["copies"]]
         assert {(one["product_id"], one["uri"]) for one in [head, *copies]} == groups.pop(group["group_id"])
-        assert head["uri"] == kept[group["group_id"]] and group["n_photos"] == 1 + len(copies)
+        assert head["uri"] == kept[group["group_id"]] and group["kept_because"] and group["n_photos"] == 1 + len(copies)
         for one in [head, *copies]:
             described = shown["objects"][one["object"]]
             assert described["duplicates"] == place and one["uri"] in {photo["uri"] for photo in described["photos"]}
         for copy in group["copies"]:
             forth, back = (head["uri"], copy["photo"]["uri"]), (copy["photo"]["uri"], head["uri"])
             pair = pairs.get(forth) or pairs.get(back)
-            in_groups |= {forth, back}
             if pair is not None:
-                assert copy["likeness"]["verdict"] == pair["verdict"]
+                assert copy["likeness"]["verdict"] == pair["verdict"] and pair["decision"] == "copy"
+                assert copy["kept_because"]
                 check_transform(copy["likeness"], head, copy["photo"])
     assert not groups
+    group_of = {key: group_id for group_id, keys in kept_groups.items() for key in keys}
     apart = {(one["a"]["uri"], one["b"]["uri"]): one for one in shown["pairs"]}
-    merging = {name for name, words in shown["about"]["verdicts"].items() if words["merges"]}
-    assert set(apart) == {key for key, pair in pairs.items() if key not in in_groups or pair["verdict"] not in merging}
+    assert set(apart) == {
+        key
+        for key, pair in pairs.items()
+        if pair["decision"] == "variant"
+        or group_of.get((pair["product_id_a"], key[0]), "") != group_of.get((pair["product_id_b"], key[1]))
+    }
+    is_variant = [one["likeness"]["decision"] == "variant" for one in shown["pairs"]]
+    assert is_variant == sorted(is_variant) and is_variant.count(False) == shown["about"]["n_pairs_to_look_at"]
     for number, one in enumerate(shown["pairs"]):
         assert number in shown["objects"][one["a"]["object"]]["pairs"]
         check_transform(one["likeness"], one["a"], one["b"])

@@ -81,9 +81,9 @@ def in_group(group: str, size: int, *photos: tuple[str, str]) -> list[dict[str, 
     ]
 
 
-def pair(a: str, b: str, verdict: str, confidence: float) -> dict[str, Any]:
+def pair(a: str, b: str, verdict: str, confidence: float, decision: str = "variant") -> dict[str, Any]:
     names = {f"{name}_{side}": one for side, one in (("a", a), ("b", b)) for name in ("image_id", "product_id", "uri")}
-    return {**names, "verdict": verdict, "confidence": confidence}
+    return {**names, "verdict": verdict, "decision": decision, "confidence": confidence}
 
 
 def group(name: str, level: str, title: str, n_regions: int) -> dict[str, Any]:
@@ -131,7 +131,12 @@ def night(spark: SparkSession, tmp_path: Path, make_config) -> Night:  # type: i
             *in_group("g-moves", 2, ("p1", "same.jpg"), ("p2", "old name.jpg")),
             *in_group("g-grows", 2, ("p5", "kept 1.jpg"), ("p5", "kept 2.jpg")),
         ],
-        near_duplicates=[pair("c1", C7, "recoloured", 0.7), pair("c1", "c8", "cropped", 0.9)],
+        near_duplicates=[
+            pair("c1", C7, "recoloured", 0.7),
+            pair("c1", "c8", "cropped", 0.9, "copy"),
+            pair("c8", D8, "mirrored", 0.5, "look"),
+            pair("c6", "c7", "mirrored", 0.6, "variant"),
+        ],
         curation_summary=[
             group("f-one", "fine", "Red mugs", 5),
             group("f-lost", "fine", "Blue mugs", 4),
@@ -174,7 +179,9 @@ def night(spark: SparkSession, tmp_path: Path, make_config) -> Night:  # type: i
             pair("c1", C7, "recoloured", 0.7),
             pair("c1", "c8", "same_object", 0.6),
             pair("c1", D8, "embedded", 0.8),
-            pair("c6", D8, "cropped", 0.99),
+            pair("c6", D8, "cropped", 0.99, "copy"),
+            pair("c8", D8, "mirrored", 0.5, "look"),
+            pair("c6", "c7", "mirrored", 0.6, "look"),
         ],
         curation_summary=[
             group("f-one", "fine", "Red mugs", 8),
@@ -239,6 +246,9 @@ def test_every_change_is_found(night: Night, monkeypatch: pytest.MonkeyPatch) ->
     ]
     assert isinstance(found.pairs_apart.examples[0], NewPair)
     assert found.duplicate_groups.n == found.copies.n == 1 and found.pairs_apart.n == 2
+    assert [(one.verdict, one.uri_a, one.uri_b) for one in found.pairs_to_look_at.examples] == [
+        ("mirrored", "c6", "c7")
+    ]
 
     groups = {one.event: one for one in found.groups}
     assert {name: (one.n_fine, one.n_coarse) for name, one in groups.items()} == {

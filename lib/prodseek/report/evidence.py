@@ -17,8 +17,10 @@ EVIDENCE_LABELS = {
     "orientation": "turned",
     "n_matches": "matching details",
     "structural_similarity": "structural similarity",
+    "unexplained_fraction": "unexplained share",
     "cosine_visual": "visual cosine",
     "ciede2000": "colour difference (CIEDE2000)",
+    "tone_change": "colour moved by tone (CIEDE2000)",
 }
 _UPRIGHT = "identity"
 _SINGULAR = 1e-6
@@ -34,6 +36,7 @@ def likeness(pair: Mapping[str, Any], is_swapped: bool = False) -> Likeness:
     forth = evidence["transform"]
     return Likeness(
         verdict=pair["verdict"],
+        decision=pair["decision"],
         confidence=round(pair["confidence"], 4),
         evidence=[
             (label, figure(evidence[name]))
@@ -49,7 +52,13 @@ def likeness(pair: Mapping[str, Any], is_swapped: bool = False) -> Likeness:
 def identical_bytes() -> Likeness:
     """The likeness of two rows of the catalogue that name the same bytes."""
     return Likeness(
-        verdict="identical_bytes", confidence=1.0, evidence=[], box_a_px=None, box_b_px=None, transform=None
+        verdict="identical_bytes",
+        decision="copy",
+        confidence=1.0,
+        evidence=[],
+        box_a_px=None,
+        box_b_px=None,
+        transform=None,
     )
 
 

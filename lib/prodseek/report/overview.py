@@ -38,7 +38,9 @@ _FIGURES = (
     _Kind("regions", "Regions", "count"),
     _Kind("duplicate_groups", "Duplicate groups", "count"),
     _Kind("duplicate_photos", "Photos in them", "count"),
-    _Kind("pairs_apart", "Look-alikes kept apart", "count"),
+    _Kind("pairs_judged_copies", "Pairs judged copies", "count"),
+    _Kind("pairs_to_look_at", "Pairs to look at", "count"),
+    _Kind("pairs_apart", "Variants kept apart", "count"),
     _Kind("groups", "Groups of look-alikes", "count"),
     _Kind("coarse_groups", "Coarse groups", "count"),
     _Kind("in_no_group", "In no group", "share"),
@@ -50,6 +52,9 @@ _MEASURES = (
     _Kind("mean_average_precision", "Mean average precision", "recall"),
     _Kind("mutual_information", "Groups agree with labels", "recall"),
 )
+
+# Fields of `Changes`.
+_OF_DUPLICATES = ("duplicate_groups", "copies", "pairs_to_look_at", "pairs_apart")
 
 
 @dataclass(frozen=True)
@@ -275,11 +280,13 @@ def _capped(about: About) -> list[str]:
     if about["n_objects"] < about["n_images"]:
         objects = f"The other pages show {about['n_objects']:,} of {wording.counted(about['n_images'], 'image')}."
     groups = about["n_duplicate_groups"], about["n_all_duplicate_groups"]
-    pairs = about["n_pairs"], about["n_all_pairs"]
+    to_look_at = about["n_pairs_to_look_at"], about["n_all_pairs_to_look_at"]
+    apart = about["n_pairs"] - to_look_at[0], about["n_all_pairs"] - to_look_at[1]
     sentences = (
         objects,
         wording.cap_sentence(*groups, "duplicate group", "duplicate_groups"),
-        wording.cap_sentence(*pairs, "look-alike pair", "near_duplicates", "surest"),
+        wording.cap_sentence(*to_look_at, "pair to look at", "near_duplicates", "surest", "pairs to look at"),
+        wording.cap_sentence(*apart, "pair of variants", "near_duplicates", "surest", "pairs of variants"),
     )
     return [sentence for sentence in sentences if sentence]
 
@@ -299,7 +306,7 @@ def _check(overview: Overview) -> None:
     rejects = (*rows_in.rejects, *(changes.rejects if changes else ()))
     shown_and_found = [(f"examples of {one.reason}", len(one.examples), one.n_rows) for one in rejects]
     if changes is not None:
-        for name in ("came", "went", "replaced", "moved", "repaired", "duplicate_groups", "copies", "pairs_apart"):
+        for name in ("came", "went", "replaced", "moved", "repaired", *_OF_DUPLICATES):
             found = getattr(changes, name)
             shown_and_found.append((f"{name} since {changes.run_id}", len(found.examples), found.n))
         for event in changes.groups:

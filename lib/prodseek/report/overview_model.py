@@ -118,7 +118,7 @@ class NewCopy:
 
 @dataclass(frozen=True)
 class NewPair:
-    """Two photos that look alike but are not copies, as a pair new in this run. verdict: of `near_duplicates`."""
+    """Two photos that are alike, as a pair new in this run. verdict: of `near_duplicates`."""
 
     verdict: str
     confidence: float
@@ -159,7 +159,7 @@ class Changes:
     A photo is identified by product and name. It may have come, gone, been replaced (same name, another file) or moved (same
     file, another name or product). A photo that the last run rejected and this one read is repaired, and does not count as come.
     A photo that is rejected now does not count as gone: n_lost is the number of those that were read before. rejects: rejected
-    rows that the last run did not reject for the same reason.
+    rows that the last run did not reject for the same reason. pairs_to_look_at, pairs_apart: by their decision.
     """
 
     run_id: str
@@ -172,6 +172,7 @@ class Changes:
     n_lost: int = 0
     duplicate_groups: CountedExamples[NewDuplicateGroup] = CountedExamples()
     copies: CountedExamples[NewCopy] = CountedExamples()
+    pairs_to_look_at: CountedExamples[NewPair] = CountedExamples()
     pairs_apart: CountedExamples[NewPair] = CountedExamples()
     groups: tuple[GroupChanges, ...] = ()
 

@@ -32,11 +32,11 @@ Box = list[float]
 
 
 class VerdictWords(TypedDict):
-    """A verdict in words. merges: whether photos with this verdict are copies of each other and form a group."""
+    """A verdict in words. tabs: of the duplicates page, those that show it: copies, look, apart."""
 
     label: str
     meaning: str
-    merges: bool
+    tabs: list[str]
 
 
 class About(TypedDict):
@@ -44,6 +44,7 @@ class About(TypedDict):
 
     n_objects: number of objects shown. n_images: number of all images of the run. facets: those in Neighbours. group_facets:
     those with a groups file. n_duplicate_groups, n_pairs: numbers in the data files; n_all_*: numbers in the run.
+    n_pairs_to_look_at: the first of the pairs.
     """
 
     run_id: str
@@ -56,6 +57,8 @@ class About(TypedDict):
     n_all_duplicate_groups: int
     n_pairs: int
     n_all_pairs: int
+    n_pairs_to_look_at: int
+    n_all_pairs_to_look_at: int
     objects_per_shard: int
     groups_per_shard: int
     region_thumbs_per_shard: int
@@ -86,7 +89,7 @@ class ShownObject(TypedDict):
 
     photos: rows of `images` with the same bytes, 1 to 50. others: the surest other detections in the photo, up to 20. kind:
     detection, foreground or frame. group, coarse: numbers in `fine` and `coarse` of the visual FacetGroups. membership,
-    outlier_score: 0..1. duplicates: number of its duplicate group. pairs: numbers of its pairs that were kept apart.
+    outlier_score: 0..1. duplicates: number of its duplicate group. pairs: numbers of its pairs that are in no group together.
     """
 
     detection_id: str
@@ -122,7 +125,7 @@ class ShownPhoto(TypedDict):
 
 
 class Likeness(TypedDict):
-    """What was measured between two photos a and b. verdict: key of About.verdicts.
+    """What was measured between two photos a and b. verdict: key of About.verdicts. decision: copy, look or variant.
 
     evidence: pairs [label, value as text]. box_a_px, box_b_px: the part of each photo that both show; null for identical bytes.
     transform: six numbers t; the point x y of b is at t0 x + t1 y + t2, t3 x + t4 y + t5 in a, in fractions of their sides; null
@@ -130,6 +133,7 @@ class Likeness(TypedDict):
     """
 
     verdict: str
+    decision: str
     confidence: float
     evidence: list[tuple[str, str]]
     box_a_px: Box | None
@@ -138,23 +142,34 @@ class Likeness(TypedDict):
 
 
 class Copy(TypedDict):
-    """A copy. likeness: with the representative as a, and this photo as b."""
+    """A copy. likeness: with the representative as a, and this photo as b. kept_because: why the representative is kept."""
 
     photo: ShownPhoto
     likeness: Likeness
+    kept_because: str
 
 
 class DuplicateGroup(TypedDict):
-    """Copies of one photo; the largest group comes first. n_photos: all photos, with the representative and those not shown."""
+    """Copies of one photo; the largest group comes first.
+
+    n_photos: all photos, with the representative, which is the one to keep, and those not shown. n_products: of all photos.
+    conflicts: what their articles differ in; may be empty.
+    """
 
     group_id: str
     n_photos: int
+    n_products: int
+    conflicts: str
+    kept_because: str
     representative: ShownPhoto
     copies: list[Copy]
 
 
 class PairApart(TypedDict):
-    """Two photos that look alike but are not copies; the surest pair comes first."""
+    """Two photos that are alike but in no group together: first those that a person is to look at, then variants.
+
+    Of each the surest comes first.
+    """
 
     a: ShownPhoto
     b: ShownPhoto

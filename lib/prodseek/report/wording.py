@@ -99,6 +99,9 @@ def headline(overview: Overview) -> str:
         if n_copies
         else "none is a copy of another"
     )
+    n_to_look_at = int(figures.get("pairs_to_look_at", 0))
+    if n_to_look_at:
+        copies += f", {counted(n_to_look_at, 'pair')} {_was(n_to_look_at, 'is', 'are')} for a person to look at"
     n_groups = int(figures.get("groups", 0))
     groups = f"{counted(n_groups, 'group')} of look-alikes" if n_groups else "no groups of look-alikes"
     return f"{came} {read}{new}; {copies}; {groups}."
@@ -108,14 +111,18 @@ def _new_photos(n: int) -> str:
     return f"{figure(n)} {_was(n, 'is', 'are')} new" if n else "none is new"
 
 
-def cap_sentence(n_shown: int, n_all: int, noun: str, table: str, order: str = "largest") -> str:
-    """A sentence that says what the page leaves out, and where all of it is; empty if nothing is left out."""
+def cap_sentence(n_shown: int, n_all: int, noun: str, table: str, order: str = "largest", nouns: str = "") -> str:
+    """A sentence that says what the page leaves out, and where all of it is; empty if nothing is left out.
+
+    nouns: the plural, if it is not the noun with an s.
+    """
     if n_shown >= n_all:
         return ""
+    all_of_them = f"{n_all:,} {nouns}" if nouns and n_all > 1 else counted(n_all, noun)
     if n_shown == 0:
-        return f"None of the {counted(n_all, noun)} is shown here; all are in the table {table}."
+        return f"None of the {all_of_them} is shown here; all are in the table {table}."
     shown = f"The {order}" if n_shown == 1 else f"The {figure(n_shown)} {order}"
-    return f"{shown} of {counted(n_all, noun)} {_was(n_shown, 'is', 'are')} shown; all are in the table {table}."
+    return f"{shown} of {all_of_them} {_was(n_shown, 'is', 'are')} shown; all are in the table {table}."
 
 
 def counted(n: int, noun: str) -> str:

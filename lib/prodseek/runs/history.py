@@ -138,6 +138,7 @@ def _figures(manifest: Manifest, finished: datetime) -> RunFigures:
         "embedded": embed.embedded_images,
         "cached": embed.cached_images,
         "duplicate_groups": None if duplicates is None else duplicates.groups,
+        "pairs_judged_copies": None if duplicates is None else duplicates.pairs_judged_copies,
         "pairs_to_look_at": None if duplicates is None else duplicates.pairs_to_look_at,
         "pairs_apart": None if duplicates is None else duplicates.pairs_kept_apart,
         "groups": groups.groups,

@@ -10,14 +10,17 @@ from prodseek.report.evidence import identical_bytes, inverse, likeness
 TRANSFORM = [0.5, 0.1, 0.2, -0.05, 0.6, 0.1]
 PAIR = {
     "verdict": "cropped",
+    "decision": "look",
     "confidence": 0.987654,
     "evidence": {
         "pdq_hamming": 12,
         "orientation": "identity",
         "n_matches": None,
         "structural_similarity": 0.98765,
+        "unexplained_fraction": 0.0125,
         "cosine_visual": 0.5,
         "ciede2000": 17.23,
+        "tone_change": None,
         "transform": TRANSFORM,
     },
     **{f"{name}_a_px": float(i) for i, name in enumerate(("x1", "y1", "x2", "y2"))},
@@ -33,10 +36,11 @@ def moved(transform: list[float], points: np.ndarray) -> np.ndarray:
 def test_a_pair_from_either_side() -> None:
     found, swapped = likeness(PAIR), likeness(PAIR, is_swapped=True)
 
-    assert found["verdict"] == "cropped" and found["confidence"] == 0.9877
+    assert found["verdict"] == "cropped" and found["decision"] == "look" and found["confidence"] == 0.9877
     assert dict(found["evidence"]) == {
         "PDQ bits apart": "12",
         "structural similarity": "0.988",
+        "unexplained share": "0.013",
         "visual cosine": "0.500",
         "colour difference (CIEDE2000)": "17.2",
     }
@@ -56,4 +60,4 @@ def test_no_transform_and_no_boxes() -> None:
     bare = {**PAIR, "evidence": {**PAIR["evidence"], "transform": None, "orientation": "mirror"}, "x1_a_px": None}
     assert likeness(bare)["transform"] is None and likeness(bare)["box_a_px"] is None
     assert ("turned", "mirror") in likeness(bare)["evidence"]
-    assert identical_bytes()["confidence"] == 1.0
+    assert identical_bytes()["confidence"] == 1.0 and identical_bytes()["decision"] == "copy"

@@ -103,6 +103,8 @@ ABOUT = About(
     n_all_duplicate_groups=22,
     n_pairs=9,
     n_all_pairs=9,
+    n_pairs_to_look_at=3,
+    n_all_pairs_to_look_at=3,
     objects_per_shard=1024,
     groups_per_shard=256,
     region_thumbs_per_shard=64,
@@ -120,7 +122,9 @@ FIGURES = {
     "cached": 1163,
     "duplicate_groups": 22,
     "duplicate_photos": 56,
-    "pairs_apart": 9,
+    "pairs_judged_copies": 30,
+    "pairs_to_look_at": 3,
+    "pairs_apart": 6,
     "groups": 431,
     "coarse_groups": 31,
     "in_no_group": 0.0825,
@@ -163,6 +167,7 @@ def full() -> Overview:
         n_lost=1,
         duplicate_groups=CountedExamples(1, (NewDuplicateGroup("d/17", 3, "P-4", "/shop/keep.jpg", "Blue mug"),)),
         copies=CountedExamples(1, (NewCopy("d-18", "P-5", "/shop/copy.jpg"),)),
+        pairs_to_look_at=CountedExamples(1, (NewPair("mirrored", 0.6, "c", "/shop/c.jpg", "d", "d.jpg"),)),
         pairs_apart=CountedExamples(
             6, tuple(NewPair("recoloured", 0.7, "a", f"/shop/a{i}.jpg", "b", "b.jpg") for i in range(5))
         ),
@@ -211,7 +216,7 @@ def page(full: Overview) -> _Page:
     "text",
     [
         "1,213 photos came in, 1,208 were read, 5 set aside; 43 are new since the last run; "
-        "34 are copies of another photo; 431 groups of look-alikes.",
+        "34 are copies of another photo, 3 pairs are for a person to look at; 431 groups of look-alikes.",
         "20261124T031207Z-0000000a", "24 November 2026, 03:14 UTC", "/shop/catalog.csv", "tiny", "prodseek 0.1.0",
         "over 5 runs", "1,203 distinct files", "2.0 a photo", "In no group 8 % no change",
         "Photos read 1,208 +8 since the run before", "Recall of the index 0.972 no change", "reaches the target 0.95",
@@ -220,7 +225,8 @@ def page(full: Overview) -> _Page:
         "1 earlier run cannot be shown", "Measured by labels kind in labels.csv", "86 % +2.0 points",
         "41 came", "1 gone", "gone.jpg", "now.jpg was then.jpg of P-0", "mended.jpg was truncated", "2 newly set aside",
         "1 new group of copies", "3 photos of Blue mug keep.jpg", "1 photo joined a group", "copy.jpg",
-        "6 new pairs of look-alikes kept apart", "recoloured 70 % sure", "2 more of them",
+        "1 new pair to look at: a person decides", "mirrored 60 % sure",
+        "6 new pairs of variants kept apart", "recoloured 70 % sure", "2 more of them",
         "4 new, 1 of them coarse", "Wooden & chairs 12 regions", "Mugs 40 regions, coarse was Cups, Beakers",
         "0 split off others", "1 no more there Lamps", "New photos 5 of 41", "The photo cannot be read any more.",
         "5 rows, 2 of them new", "1 photo among them could be read by the last run",
@@ -276,12 +282,14 @@ def test_a_recall_below_its_target_is_said_so(full: Overview) -> None:
 
 
 def test_what_other_pages_leave_out_is_said(full: Overview) -> None:
-    about = About(**{**ABOUT, "n_objects": 1000, "n_duplicate_groups": 20, "n_pairs": 8})  # type: ignore[typeddict-item]
+    fewer = {"n_objects": 1000, "n_duplicate_groups": 20, "n_pairs": 6, "n_pairs_to_look_at": 1}
+    about = About(**{**ABOUT, **fewer})  # type: ignore[typeddict-item]
     text = _Page(render_overview(dataclasses.replace(full, about=about))).text
     for sentence in (
         "The other pages show 1,000 of 1,203 images.",
         "The 20 largest of 22 duplicate groups are shown; all are in the table duplicate_groups.",
-        "The 8 surest of 9 look-alike pairs are shown; all are in the table near_duplicates.",
+        "The surest of 3 pairs to look at is shown; all are in the table near_duplicates.",
+        "The 5 surest of 6 pairs of variants are shown; all are in the table near_duplicates.",
     ):
         assert sentence in text
 
@@ -327,6 +335,8 @@ def test_links_lead_to_the_states_of_the_other_pages(page: _Page) -> None:
     links = {a["href"] for a in page.all("a")}
     assert {
         "duplicates.html#find=d/17",
+        "duplicates.html#tab=look",
+        "duplicates.html#tab=look&find=c.jpg%20d.jpg",
         "duplicates.html#tab=apart",
         "duplicates.html#tab=apart&find=a0.jpg%20b.jpg",
         "groups.html#event=born&level=fine",

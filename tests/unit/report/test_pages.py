@@ -27,14 +27,16 @@ def about(text: str = "r1") -> About:
         "n_duplicate_groups": 3,
         "n_all_duplicate_groups": 5,
         "n_pairs": 1,
-        "n_all_pairs": 1,
+        "n_all_pairs": 3,
+        "n_pairs_to_look_at": 1,
+        "n_all_pairs_to_look_at": 2,
         "objects_per_shard": 1024,
         "groups_per_shard": 256,
         "region_thumbs_per_shard": 64,
         "photo_thumbs_per_shard": 16,
         "facets": ["visual"],
         "group_facets": ["visual"],
-        "verdicts": {text: {"label": text, "meaning": text, "merges": True}},
+        "verdicts": {text: {"label": text, "meaning": text, "tabs": ["copies"]}},
     }
 
 

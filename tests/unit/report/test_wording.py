@@ -38,9 +38,11 @@ def overview(rows_in: RowsIn, changes: Changes | None = None, **figures: float) 
                 Changes("r0", came=CountedExamples(1), repaired=CountedExamples(1)),
                 duplicate_groups=1,
                 duplicate_photos=2,
+                pairs_to_look_at=1,
                 groups=1,
             ),
-            "3 photos came in and all were read; 2 are new since the last run; 1 is a copy of another photo; "
+            "3 photos came in and all were read; 2 are new since the last run; 1 is a copy of another photo, "
+            "1 pair is for a person to look at; "
             "1 group of look-alikes.",
         ),
         (

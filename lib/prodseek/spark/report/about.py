@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from prodseek import __version__
-from prodseek.duplicates.verdicts import MERGING
 from prodseek.report.records import (
     GROUPS_PER_SHARD,
     OBJECTS_PER_SHARD,
@@ -18,12 +17,12 @@ from prodseek.report.wording import VERDICTS
 from prodseek.runs.columns import FACETS
 from prodseek.runs.facts import IngestFacts
 from prodseek.spark.night import Night
-from prodseek.spark.report.copies import ChosenCopies
+from prodseek.spark.report.copies import ChosenCopies, verdicts_by_tab
 
 
 def describe_report(night: Night, n_objects: int, copies: ChosenCopies, group_facets: list[str]) -> About:
     """Describe the report of a night, made now."""
-    merging = {verdict.value for verdict in MERGING}
+    tabs = verdicts_by_tab(copies)
     return About(
         run_id=night.run.run_id,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -35,6 +34,8 @@ def describe_report(night: Night, n_objects: int, copies: ChosenCopies, group_fa
         n_all_duplicate_groups=copies.groups.n_all,
         n_pairs=copies.pairs.n_shown,
         n_all_pairs=copies.pairs.n_all,
+        n_pairs_to_look_at=copies.pairs.n_to_look_at,
+        n_all_pairs_to_look_at=copies.pairs.n_all_to_look_at,
         objects_per_shard=OBJECTS_PER_SHARD,
         groups_per_shard=GROUPS_PER_SHARD,
         region_thumbs_per_shard=REGION_THUMBS_PER_SHARD,
@@ -42,7 +43,7 @@ def describe_report(night: Night, n_objects: int, copies: ChosenCopies, group_fa
         facets=list(FACETS),
         group_facets=group_facets,
         verdicts={
-            name: VerdictWords(label=words.label, meaning=words.meaning, merges=name in merging)
+            name: VerdictWords(label=words.label, meaning=words.meaning, tabs=tabs.get(name, []))
             for name, words in VERDICTS.items()
         },
     )

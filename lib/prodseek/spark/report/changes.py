@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
+from prodseek.duplicates.verdicts import Decision
 from prodseek.report.overview_model import (
     ChangedGroup,
     ChangedPhoto,
@@ -45,6 +46,7 @@ def changes_since_last_night(night: Night) -> Changes | None:
     by_change = found_by(photos, ["change"], ["image_id", *_KEY], EXAMPLES)
     duplicates = _duplicates(night, last_run, photos.where("change = 'moved'"))
     by_kind = found_by(duplicates, ["kind"], [F.desc("group_size"), "group_id", *_KEY], EXAMPLES)
+    pairs = _new_pairs(night, last_run)
     changes = Changes(
         run_id=last_run.run_id,
         came=_made(_photo, by_change, "came"),
@@ -56,7 +58,8 @@ def changes_since_last_night(night: Night) -> Changes | None:
         n_lost=_made(_photo, by_change, "lost").n,
         duplicate_groups=_made(_duplicate_group, by_kind, "group"),
         copies=_made(_copy, by_kind, "copy"),
-        pairs_apart=_pairs_apart(night, last_run),
+        pairs_to_look_at=_made(_pair, pairs, Decision.LOOK.value),
+        pairs_apart=_made(_pair, pairs, Decision.VARIANT.value),
         groups=_groups(night, last_run),
     )
     photos.unpersist()
@@ -145,11 +148,12 @@ def _copy(row: Row) -> NewCopy:
     return NewCopy(*_values(row, "group_id", *_KEY, "title"))
 
 
-def _pairs_apart(night: Night, last_run: Run) -> CountedExamples[NewPair]:
+def _new_pairs(night: Night, last_run: Run) -> dict[tuple[str, ...], CountedExamples[Row]]:
+    """Pairs that are no copies, and were not decided so in the last run: by decision."""
     ids = ["image_id_a", "image_id_b"]
     now, then = (read_table(night.spark, run, "near_duplicates").where(~is_copy()) for run in (night.run, last_run))
-    new = now.join(then, ids, "left_anti").withColumn("kind", F.lit("apart"))
-    return _made(_pair, found_by(new, ["kind"], [F.desc("confidence"), *ids], EXAMPLES), "apart")
+    new = now.join(then, [*ids, "decision"], "left_anti")
+    return found_by(new, ["decision"], [F.desc("confidence"), *ids], EXAMPLES)
 
 
 def _pair(row: Row) -> NewPair:

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from prodseek.duplicates.verdicts import Decision
 from prodseek.report.evidence import identical_bytes, likeness
 from prodseek.report.records import GROUPS_PER_SHARD, Copy, DuplicateGroup, PairApart, ShownPhoto
 from prodseek.runs.columns import BOX_EDGES
-from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
+from prodseek.spark.duplicates.pair_verdicts import SIDES
 from prodseek.spark.night import Night
 from prodseek.spark.report.shards import Row, ShardKind, write_shards
 
 # The most copies that are shown of a photo that a thousand products share.
 _MAX_COPIES = 100
+TABS = ("copies", "look", "apart")
 _PHOTO = ("object", "image_id", "product_id", "uri", "title", "width_px", "height_px")
 
 
@@ -35,11 +37,16 @@ class ChosenGroups:
 
 @dataclass(frozen=True)
 class ChosenPairs:
-    """Pairs that are in no group together. rows: number and the row of `near_duplicates` of those shown."""
+    """Pairs that are in no group together, and variants. rows: number and the row of `near_duplicates` of those shown.
+
+    n_to_look_at, n_all_to_look_at: those that a person is to look at, which come first.
+    """
 
     rows: DataFrame
     n_shown: int
     n_all: int
+    n_to_look_at: int
+    n_all_to_look_at: int
 
 
 @dataclass(frozen=True)
@@ -51,10 +58,21 @@ class ChosenCopies:
 
 
 def choose_copies(night: Night) -> ChosenCopies:
-    """The largest groups of copies and the surest pairs, of as many photos as the report shows at the most."""
+    """The largest groups of copies, the pairs to look at and the surest variants, of as many photos as the report shows."""
     most = night.config.report.max_images
     in_groups = night.table("duplicate_groups")
     return ChosenCopies(_choose_groups(in_groups, most // 2), _choose_pairs(night, in_groups, most // 4))
+
+
+def verdicts_by_tab(chosen: ChosenCopies) -> dict[str, list[str]]:
+    """verdict -> the tabs of the duplicates page that show it: copies, look, apart."""
+    tab = F.when(F.col("decision") == Decision.VARIANT.value, "apart").otherwise("look").alias("tab")
+    in_groups = chosen.groups.members.where("verdict is not null").select(F.lit("copies").alias("tab"), "verdict")
+    found = in_groups.union(chosen.pairs.rows.select(tab, "verdict")).distinct().collect()
+    tabs: dict[str, list[str]] = {}
+    for row in sorted(found, key=lambda row: TABS.index(row["tab"])):
+        tabs.setdefault(row["verdict"], []).append(row["tab"])
+    return tabs
 
 
 def write_copies(night: Night, chosen: ChosenCopies, objects: DataFrame) -> None:
@@ -98,11 +116,13 @@ def _choose_pairs(night: Night, in_groups: DataFrame, max_pairs: int) -> ChosenP
     for side in SIDES:
         of_side = in_groups.select(*(F.col(name).alias(f"{name}_{side}") for name in ("product_id", "uri", "group_id")))
         pairs = pairs.join(of_side, [f"product_id_{side}", f"uri_{side}"], "left")
-    apart = pairs.where(~is_copy() | ~F.coalesce(F.col("group_id_a") == F.col("group_id_b"), F.lit(False)))
-    apart = apart.drop("group_id_a", "group_id_b").cache()
-    order = [F.desc("confidence"), *(F.col(name) for name in ("uri_a", "uri_b", "product_id_a", "product_id_b"))]
-    shown = _numbered(apart, max_pairs, *order).cache()
-    return ChosenPairs(shown, shown.count(), apart.count())
+    is_variant = F.col("decision") == Decision.VARIANT.value
+    is_together = F.coalesce(F.col("group_id_a") == F.col("group_id_b"), F.lit(False))
+    apart = pairs.where(is_variant | ~is_together).drop("group_id_a", "group_id_b").cache()
+    names = ("uri_a", "uri_b", "product_id_a", "product_id_b")
+    shown = _numbered(apart, max_pairs, is_variant, F.desc("confidence"), *(F.col(name) for name in names)).cache()
+    to_look_at = (shown.where(~is_variant).count(), apart.where(~is_variant).count())
+    return ChosenPairs(shown, shown.count(), apart.count(), *to_look_at)
 
 
 def _numbered(rows: DataFrame, most: int, *order: Column) -> DataFrame:
@@ -117,8 +137,10 @@ def _with_photos(night: Night, members: DataFrame, photos: DataFrame) -> DataFra
     original = members.where("is_representative").select("group_id", F.col("image_id").alias("original_id"))
     pairs = _from_either_side(night.table("near_duplicates"))
     shown = shown.join(original, "group_id").join(pairs, ["original_id", "image_id"], "left")
-    member = F.struct("place", F.struct(*_PHOTO).alias("photo"), "pair", "is_swapped")
-    return shown.groupBy("number", "group_id", "group_size").agg(F.sort_array(F.collect_list(member)).alias("members"))
+    member = F.struct("place", F.struct(*_PHOTO).alias("photo"), "pair", "is_swapped", "kept_because")
+    return shown.groupBy("number", "group_id", "group_size", "n_products", "conflicts").agg(
+        F.sort_array(F.collect_list(member)).alias("members")
+    )
 
 
 def _from_either_side(pairs: DataFrame) -> DataFrame:
@@ -126,7 +148,7 @@ def _from_either_side(pairs: DataFrame) -> DataFrame:
     first = Window.partitionBy("image_id_a", "image_id_b").orderBy("product_id_a", "uri_a", "product_id_b", "uri_b")
     once = pairs.withColumn("place", F.row_number().over(first)).where("place = 1 and image_id_a <> image_id_b")
     boxes = [f"{name}_{side}_px" for side in SIDES for name in BOX_EDGES]
-    pair = F.struct("verdict", "confidence", "evidence", *boxes).alias("pair")
+    pair = F.struct("verdict", "decision", "confidence", "evidence", *boxes).alias("pair")
 
     def seen_from(original: str, other: str) -> DataFrame:
         return once.select(
@@ -144,11 +166,15 @@ def _group_record(row: Row) -> DuplicateGroup:
     return DuplicateGroup(
         group_id=row["group_id"],
         n_photos=row["group_size"],
+        n_products=row["n_products"],
+        conflicts=row["conflicts"] or "",
+        kept_because=head["kept_because"],
         representative=_shown_photo(head["photo"]),
         copies=[
             Copy(
                 photo=_shown_photo(one["photo"]),
                 likeness=identical_bytes() if one["pair"] is None else likeness(one["pair"], one["is_swapped"]),
+                kept_because=one["kept_because"],
             )
             for one in others
         ],

@@ -1,17 +1,24 @@
 "use strict";
-// The duplicates page: groups of copies, and pairs that look alike but are none.
+// The duplicates page: groups of copies, pairs that a person is to look at, and variants.
 prodseek.start(async function (about) {
   const { make, words, byId } = prodseek;
   const CARDS_PER_PAGE = 24;
+  const PAIR_SORTS = [["", "surest first"], ["unsure", "least sure first"]];
+  // first: the number of the first card of the view in its data files.
   const VIEWS = {
     copies: {
-      kind: "duplicates", noun: "group", n: about.n_duplicate_groups, n_all: about.n_all_duplicate_groups,
+      kind: "duplicates", first: 0, noun: "group", nothing: "No photo is a copy of another.", n: about.n_duplicate_groups, n_all: about.n_all_duplicate_groups,
       table: "duplicate_groups", order: "largest",
       sorts: [["", "largest first"], ["products", "most products first"], ["sure", "surest first"], ["unsure", "least sure first"]],
     },
+    look: {
+      kind: "pairs", first: 0, noun: "pair", nothing: "Nothing is left for a person to decide.", n: about.n_pairs_to_look_at,
+      n_all: about.n_all_pairs_to_look_at, table: "near_duplicates", order: "surest", sorts: PAIR_SORTS,
+    },
     apart: {
-      kind: "pairs", noun: "pair", n: about.n_pairs, n_all: about.n_all_pairs, table: "near_duplicates", order: "surest",
-      sorts: [["", "surest first"], ["unsure", "least sure first"]],
+      kind: "pairs", first: about.n_pairs_to_look_at, noun: "pair", nothing: "None found.",
+      n: about.n_pairs - about.n_pairs_to_look_at, n_all: about.n_all_pairs - about.n_all_pairs_to_look_at,
+      table: "near_duplicates", order: "surest", sorts: PAIR_SORTS,
     },
   };
   const form = byId("filters");
@@ -19,13 +26,14 @@ prodseek.start(async function (about) {
 
   // --- what is shown -------------------------------------------------------------------------------------------------
 
-  // A card: {number, a, links: [{b, likeness}]}, from either view; a is the photo to keep.
+  // A card: {number, a, links: [{b, likeness, why}]}, from any view; of copies a is the photo to keep.
   function cardOf(view, number, value) {
     if (view === "copies") {
-      return { number, id: value.group_id, n_photos: value.n_photos, a: value.representative,
-        links: value.copies.map((copy) => ({ b: copy.photo, likeness: copy.likeness })) };
+      return { number, id: value.group_id, n_photos: value.n_photos, n_products: value.n_products, conflicts: value.conflicts,
+        why: value.kept_because, a: value.representative,
+        links: value.copies.map((copy) => ({ b: copy.photo, likeness: copy.likeness, why: copy.kept_because })) };
     }
-    return { number, id: "", n_photos: 2, a: value.a, links: [{ b: value.b, likeness: value.likeness }] };
+    return { number, id: "", n_photos: 2, a: value.a, links: [{ b: value.b, likeness: value.likeness, why: "" }] };
   }
 
   const shards = new Map();
@@ -40,22 +48,26 @@ prodseek.start(async function (about) {
 
   // Stops with null when `stop()` says so.
   async function allCards(view, stop) {
-    const n_shards = Math.ceil(VIEWS[view].n / about.groups_per_shard);
+    const { first, n } = VIEWS[view];
+    const first_shard = Math.floor(first / about.groups_per_shard);
+    const end_shard = n === 0 ? first_shard : Math.ceil((first + n) / about.groups_per_shard);
     const progress = byId("progress");
     const all = [];
-    for (let shard = 0; shard < n_shards; shard += 1) {
+    for (let shard = first_shard; shard < end_shard; shard += 1) {
       if (stop()) return null;
       all.push(...await cards(view, shard));
-      progress.hidden = shard + 1 === n_shards;
-      progress.max = n_shards;
-      progress.value = shard + 1;
+      progress.hidden = shard + 1 === end_shard;
+      progress.max = end_shard - first_shard;
+      progress.value = shard + 1 - first_shard;
     }
-    return all;
+    return all.filter(({ number }) => number >= first && number < first + n);
   }
 
-  async function cardsBetween(view, first, end) {
+  // start, end: places among the cards of the view.
+  async function cardsBetween(view, start, end) {
     const found = [];
-    for (let number = first; number < end; number += 1) {
+    const { first } = VIEWS[view];
+    for (let number = first + start; number < first + end; number += 1) {
       const shard = await cards(view, Math.floor(number / about.groups_per_shard));
       found.push(shard[number % about.groups_per_shard]);
     }
@@ -63,7 +75,7 @@ prodseek.start(async function (about) {
   }
 
   const photosOf = (card) => [card.a, ...card.links.map((link) => link.b)];
-  const productsOf = (card) => new Set(photosOf(card).map((photo) => photo.product_id));
+  const n_productsOf = (card) => card.n_products || new Set(photosOf(card).map((photo) => photo.product_id)).size;
 
   function textOf(card) {
     card.text = card.text || words.fold(photosOf(card).map((photo) =>
@@ -74,7 +86,7 @@ prodseek.start(async function (about) {
   const surest = (card) => Math.max(...card.links.map((link) => link.likeness.confidence));
   const least = (card) => Math.min(...card.links.map((link) => link.likeness.confidence));
   const ORDERS = {
-    products: (a, b) => productsOf(b).size - productsOf(a).size,
+    products: (a, b) => n_productsOf(b) - n_productsOf(a),
     sure: (a, b) => least(b) - least(a) || surest(b) - surest(a),
     unsure: (a, b) => least(a) - least(b),
   };
@@ -87,7 +99,7 @@ prodseek.start(async function (about) {
     const left = all.flatMap(function (card) {
       if (state.group !== undefined && card.number !== Number(state.group)) return [];
       if (asked.length && !words.holdsAll(textOf(card), asked)) return [];
-      if (state.across && productsOf(card).size < 2) return [];
+      if (state.across && n_productsOf(card) < 2) return [];
       const links = card.links.filter(({ likeness }) =>
         likeness.confidence >= min && (!verdicts.size || verdicts.has(likeness.verdict)));
       return links.length ? [{ ...card, links, n_left_out: card.links.length - links.length }] : [];
@@ -141,13 +153,15 @@ prodseek.start(async function (about) {
   }
 
   function copiesCard(card) {
-    const n_products = productsOf(card).size;
+    const n_products = n_productsOf(card);
     const keep = photoTile(card.a, card.links.map((link) => sharedBoxes(card.a, link)[0]));
     const lines = keep.querySelectorAll("rect.line");
     const boxed = card.links.filter((link) => sharedBoxes(card.a, link)[0]);
     const figures = card.links.map(function (link) {
       const figure = make("figure", null, photoTile(link.b, [sharedBoxes(card.a, link)[1]]),
-        make("figcaption", null, verdictLine(link.likeness), photoFacts(link.b, card.a), compareButton(card.a, link)));
+        make("figcaption", null, verdictLine(link.likeness), photoFacts(link.b, card.a),
+          make("p", { class: "small" }, make("b", null, "Why the other: "), make("span", { class: "text" }, link.why)),
+          compareButton(card.a, link)));
       const line = lines[boxed.indexOf(link)];
       if (line && boxed.length > 1) {
         for (const type of ["pointerenter", "focusin"]) figure.addEventListener(type, () => line.classList.add("strong"));
@@ -162,9 +176,14 @@ prodseek.start(async function (about) {
       "data-number": card.number, "aria-labelledby": "group-" + card.number },
       make("header", null,
         make("h2", { id: "group-" + card.number }, words.counted(card.n_photos, "photo"),
-          n_products > 1 && [" ", make("span", { class: "flag" }, n_products + " products")]),
+          n_products > 1 && [" ", make("span", { class: "flag" }, words.counted(n_products, "product"))]),
         make("a", { class: "small text", href: prodseek.stateLink({ group: card.number }) }, "group " + card.id)),
-      make("figure", { class: "keep" }, keep, make("figcaption", null, photoFacts(card.a))),
+      card.conflicts && make("p", { class: "conflicts" }, "Same photo, " + words.counted(n_products, "product") + ". They differ in ",
+        make("span", { class: "text", dir: "auto" }, card.conflicts)),
+      make("figure", { class: "keep" }, keep, make("figcaption", null,
+        make("p", { class: "verdict" }, make("span", { class: "badge to-keep" }, "keep"),
+          make("span", { class: "small text" }, card.why)),
+        photoFacts(card.a))),
       make("div", { class: "copies" }, figures),
       notes.length > 0 && make("p", { class: "small more" }, notes.join("; ") + "."));
   }
@@ -181,23 +200,22 @@ prodseek.start(async function (about) {
 
   // --- the page ------------------------------------------------------------------------------------------------------
 
-  const viewOf = (state) => (state.tab === "apart" ? "apart" : "copies");
+  const viewOf = (state) => (Object.hasOwn(VIEWS, state.tab || "") ? state.tab : "copies");
 
   function drawControls(state) {
     const view = viewOf(state);
-    for (const [name, tab] of [["copies", byId("tab-copies")], ["apart", byId("tab-apart")]]) {
-      if (name === view) tab.setAttribute("aria-current", "page");
-      else tab.removeAttribute("aria-current");
+    for (const name of Object.keys(VIEWS)) {
+      if (name === view) byId("tab-" + name).setAttribute("aria-current", "page");
+      else byId("tab-" + name).removeAttribute("aria-current");
+      byId("about-" + name).hidden = name !== view;
     }
-    byId("about-copies").hidden = view !== "copies";
-    byId("about-apart").hidden = view !== "apart";
     const chosen = new Set((state.verdict || "").split(","));
     for (const box of form.querySelectorAll("[name=verdict]")) {
-      box.closest("label").hidden = (about.verdicts[box.value].merges ? "copies" : "apart") !== view;
+      box.closest("label").hidden = !about.verdicts[box.value].tabs.includes(view);
       box.checked = chosen.has(box.value);
     }
     for (const line of document.querySelectorAll("#meanings > div")) {
-      line.hidden = (about.verdicts[line.dataset.verdict].merges ? "copies" : "apart") !== view;
+      line.hidden = !about.verdicts[line.dataset.verdict].tabs.includes(view);
     }
     const set = (name, value) => { if (document.activeElement !== form.elements[name]) form.elements[name].value = value; };
     set("find", state.find || "");
@@ -226,7 +244,7 @@ prodseek.start(async function (about) {
     const mine = drawing;
     const state = prodseek.state();
     const view = viewOf(state);
-    const { noun, n, n_all, table, order } = VIEWS[view];
+    const { noun, n, n_all, table, order, nothing } = VIEWS[view];
     drawControls(state);
     const filters = state.verdict || state.min || state.find || state.across || state.group !== undefined;
     const page = Math.max(1, Number.parseInt(state.page || "1", 10) || 1);
@@ -249,7 +267,6 @@ prodseek.start(async function (about) {
     byId("pager").replaceChildren(prodseek.pager(page, Math.ceil(n_found / CARDS_PER_PAGE), state));
     const capped = n < n_all ? " The report holds the " + words.figure(n) + " " + order + " of " + words.figure(n_all) +
       "; all are in the table " + table + "." : "";
-    const nothing = view === "copies" ? "No photo is a copy of another." : "None found.";
     byId("count").textContent = (n === 0 ? nothing : filters ? words.matched(n_found, noun, n) : words.counted(n, noun) + ".") + capped;
     byId("export").hidden = n_found === 0;
     byId("all").hidden = !filters;
@@ -261,11 +278,12 @@ prodseek.start(async function (about) {
     const view = viewOf(state);
     const list = filtered(await allCards(view, () => false), state);
     const head = ["group_id", "verdict", "confidence", "product_id_a", "title_a", "uri_a", "width_a_px", "height_a_px",
-      "product_id_b", "title_b", "uri_b", "width_b_px", "height_b_px", "evidence"];
+      "product_id_b", "title_b", "uri_b", "width_b_px", "height_b_px", "evidence", "decision", "kept_because", "conflicts"];
     const photo = (one) => [one.product_id, one.title, one.uri, one.width_px, one.height_px];
-    const rows = list.flatMap((card) => card.links.map(({ b, likeness }) => [card.id, likeness.verdict, likeness.confidence,
-      ...photo(card.a), ...photo(b), likeness.evidence.map((one) => one.join(" ")).join("; ")]));
-    prodseek.download((view === "copies" ? "copies" : "look-alikes") + "-" + about.run_id + ".csv", prodseek.csv([head, ...rows]));
+    const rows = list.flatMap((card) => card.links.map(({ b, likeness, why }) => [card.id, likeness.verdict, likeness.confidence,
+      ...photo(card.a), ...photo(b), likeness.evidence.map((one) => one.join(" ")).join("; "), likeness.decision, why,
+      card.conflicts || ""]));
+    prodseek.download({ copies: "copies", look: "to-look-at", apart: "variants" }[view] + "-" + about.run_id + ".csv", prodseek.csv([head, ...rows]));
     prodseek.announce(words.counted(rows.length, "row") + " saved");
   }
 

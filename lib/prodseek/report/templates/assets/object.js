@@ -95,7 +95,8 @@
   async function copies(number, shown) {
     if (shown.duplicates < 0) return null;
     const group = await prodseek.duplicateGroup(shown.duplicates);
-    const keep = make("p", { class: "small" }, make("span", { class: "chip" }, "kept"));
+    const keep = make("p", { class: "small" }, make("span", { class: "chip" }, "keep"), " ",
+      make("span", { class: "text" }, group.kept_because));
     const tiles = [prodseek.objectTile(group.representative.object, { note: keep }),
       ...group.copies.map((copy) => prodseek.objectTile(copy.photo.object, { note: verdictNote(copy.likeness) }))];
     return section("Copies of this photo",
@@ -107,14 +108,18 @@
   async function apart(number, shown) {
     if (!shown.pairs.length) return null;
     const pairs = await Promise.all(shown.pairs.map(prodseek.pairApart));
-    const tiles = pairs.map(function (pair, place) {
+    const tiles = { look: [], apart: [] };
+    pairs.forEach(function (pair, place) {
+      const tab = shown.pairs[place] < prodseek.about.n_pairs_to_look_at ? "look" : "apart";
       const other = pair.a.object === number ? pair.b : pair.a;
-      const link = "duplicates.html" + prodseek.stateLink({ tab: "apart", group: shown.pairs[place] });
+      const link = "duplicates.html" + prodseek.stateLink({ tab, group: shown.pairs[place] });
       const note = verdictNote(pair.likeness);
       note.append(" ", make("a", { href: link }, "compare"));
-      return prodseek.objectTile(other.object, { note });
+      tiles[tab].push(prodseek.objectTile(other.object, { note }));
     });
-    return section("Alike, but no copies", make("div", { class: "gallery row", "data-objects": true }, tiles));
+    const gallery = (title, some) => some.length > 0 &&
+      section(title, make("div", { class: "gallery row", "data-objects": true }, some));
+    return [gallery("To look at: a person decides", tiles.look), gallery("Alike, but no copies", tiles.apart)];
   }
 
   // The panel. `around`: the objects that the arrow keys go through, such as those of the gallery.

@@ -57,7 +57,7 @@
   const wordsOf = (text) => fold(text).split(/\s+/).filter(Boolean);
   const holdsAll = (folded, words) => words.every((word) => folded.includes(word));
 
-  const verdict = (key) => prodseek.about.verdicts[key] || { label: key.replaceAll("_", " "), meaning: "", merges: false };
+  const verdict = (key) => prodseek.about.verdicts[key] || { label: key.replaceAll("_", " "), meaning: "", tabs: [] };
   const size = (photo) => figure(photo.width_px) + " × " + figure(photo.height_px) + " px";
   const kind = (shown) => shown.class_name || KINDS[shown.kind] || shown.kind;
 
