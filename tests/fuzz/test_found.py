@@ -18,7 +18,7 @@ from target_darknet import small_network
 from prodseek.catalogue.manifests import find_catalogue
 from prodseek.catalogue.photo_source import _web_stamp
 from prodseek.config import load_config
-from prodseek.duplicates.confidence import MODEL_FILE, model_from_json
+from prodseek.duplicates.decision import MODEL_FILE, model_from_json
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.embedding.projection import Projection
 from prodseek.errors import CatalogueError, DamagedError, StoreError, WeightsError

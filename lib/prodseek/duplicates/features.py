@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.duplicates.content import WHOLE, Box, content_box
+
 # The longer side of a photo when features are extracted: enough for an object at half its size in a scene.
 WORKING_SIDE_PX = 256
 MAX_FEATURES = 500
@@ -24,7 +26,7 @@ _MAX_CODE_BITS = 60
 # How many bits, those nearest to flipping, are tried both ways when a photo asks for codes (multi-probe).
 PROBED_BITS = 4
 # Raise it when the features or codes of a photo change: what earlier nights cached is then computed again.
-_FEATURES_VERSION = 1
+_FEATURES_VERSION = 2
 _DESCRIPTOR_SHAPE = (4, 4, 8)  # rows and columns of cells, directions of gradients
 _CODE_SEED = 0
 
@@ -33,11 +35,13 @@ _CODE_SEED = 0
 class LocalFeatures:
     """The local features of a photo.
 
-    points_px: (N, 2) float32 x y, pixel centres at whole numbers. histograms: (N, 128) uint8, SIFT's own values.
+    points_px: (N, 2) float32 x y, pixel centres at whole numbers. histograms: (N, 128) uint8, SIFT's own values. content_box:
+    the photo without its plain margins, x1 y1 x2 y2 in fractions of its sides.
     """
 
     points_px: NDArray[np.float32]
     histograms: NDArray[np.uint8]
+    content_box: Box = WHOLE
 
     @cached_property
     def descriptors(self) -> NDArray[np.float32]:
@@ -45,15 +49,18 @@ class LocalFeatures:
         values = self.histograms.astype(np.float32)
         return np.asarray(np.sqrt(values / np.maximum(values.sum(axis=1, keepdims=True), 1e-6)), np.float32)
 
-    def to_bytes(self) -> tuple[bytes, bytes]:
-        """Points and histograms; 136 bytes for each feature."""
-        return self.points_px.tobytes(), self.histograms.tobytes()
+    def to_bytes(self) -> tuple[bytes, bytes, bytes]:
+        """Points, histograms and content box; 136 bytes for each feature, and 16."""
+        return self.points_px.tobytes(), self.histograms.tobytes(), np.array(self.content_box, "<f4").tobytes()
 
     @classmethod
-    def from_bytes(cls, points: bytes, histograms: bytes) -> LocalFeatures:
+    def from_bytes(cls, points: bytes, histograms: bytes, content_box: bytes) -> LocalFeatures:
         """The inverse of `to_bytes`. Raises ValueError for anything else."""
+        x1, y1, x2, y2 = np.frombuffer(content_box, "<f4").tolist()
         found = cls(
-            np.frombuffer(points, np.float32).reshape(-1, 2), np.frombuffer(histograms, np.uint8).reshape(-1, 128)
+            np.frombuffer(points, np.float32).reshape(-1, 2),
+            np.frombuffer(histograms, np.uint8).reshape(-1, 128),
+            (x1, y1, x2, y2),
         )
         if len(found.points_px) != len(found.histograms):
             raise ValueError(f"{len(found.points_px)} points of local features have {len(found.histograms)} histograms")
@@ -66,12 +73,12 @@ def extract_features(pixels: NDArray[np.uint8]) -> LocalFeatures:
     pixels: (H, W, 3) uint8 RGB at working size. Sources: Lowe, "Distinctive Image Features from Scale-Invariant Keypoints",
     2004; Arandjelovic and Zisserman, "Three things everyone should know to improve object retrieval", 2012, section 3.
     """
-    grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    grey, box = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY), content_box(pixels)
     keypoints, found = _sift().detectAndCompute(grey, None)
     if found is None:
-        return LocalFeatures(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
+        return LocalFeatures(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8), box)
     points = np.array([keypoint.pt for keypoint in keypoints], np.float32)[:MAX_FEATURES]
-    return LocalFeatures(points, found[:MAX_FEATURES].astype(np.uint8))
+    return LocalFeatures(points, found[:MAX_FEATURES].astype(np.uint8), box)
 
 
 def mirrored_descriptors(descriptors: NDArray[np.float32]) -> NDArray[np.float32]:

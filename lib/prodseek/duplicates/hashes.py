@@ -40,6 +40,7 @@ class Orientation(StrEnum):
 
 
 ORIENTATIONS = tuple(Orientation)
+ROTATIONS = (Orientation.ROTATE_90, Orientation.ROTATE_180, Orientation.ROTATE_270)
 # The places of ORIENTATIONS in the result of pdqhash.compute_dihedral.
 _PDQHASH_ORDER = (0, 1, 2, 3, 5, 4, 6, 7)
 # Each orientation as (transpose first, then mirror, then flip).

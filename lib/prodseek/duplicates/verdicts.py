@@ -1,16 +1,19 @@
-"""Verdicts: what kind of copy one photo is of another, judged from the two photos laid over each other."""
+"""Verdicts: what kind of copy one photo is of another, and what to do about it."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from prodseek.duplicates.confidence import confidence_of, model_json
+from prodseek.duplicates.decision import feature_values, model_json, shipped_model
 from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.features import features_recipe
-from prodseek.duplicates.hashes import Orientation
+from prodseek.duplicates.hashes import ROTATIONS, Orientation
+from prodseek.duplicates.overlap import Outside
+from prodseek.duplicates.proof import Proof
 from prodseek.duplicates.verification import LEAST_MATCHES, WHOLE, Comparison
 
 
@@ -28,6 +31,7 @@ class Verdict(StrEnum):
     TONED = "toned"
     OVERLAID = "overlaid"
     RECOLOURED = "recoloured"
+    PART_DIFFERS = "part_differs"
     EMBEDDED = "embedded"
     SAME_OBJECT = "same_object"
 
@@ -40,67 +44,42 @@ class Decision(StrEnum):
     VARIANT = "variant"
 
 
-# Verdicts of copies. The other three are variants or other photos, which are reported but never merged.
-MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.EMBEDDED, Verdict.SAME_OBJECT}
+# Verdicts that a copy can have. The others are variants or other photos, which are reported but never merged.
+MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.PART_DIFFERS, Verdict.EMBEDDED, Verdict.SAME_OBJECT}
 
 # Raise it when two photos may get another verdict than before, because of a change here or in the modules that measure them.
-# Cached verdicts of earlier nights are then computed again. The confidence model is recognised by its content.
-VERDICTS_VERSION = 2
+# Cached verdicts of earlier nights are then computed again. The model is recognised by its content.
+VERDICTS_VERSION = 3
 
-# The thresholds below were chosen on the sample catalogue, and on the development half of the photos of
-# tests/bench/bench_copy_detection.py.
-# With less contrast, or with structure on less of the photo, nothing can be proved.
-_LEAST_CONTRAST = 4.0
-_LEAST_STRUCTURED_FRACTION = 0.02
-_GAIN_RANGE = (0.3, 3.3)
-# Copies have a structural similarity of at least .92, other photos of at most .70.
-_COPY_SIMILARITY = 0.90
-_COPY_MATCHING = 0.90
-# Minimum share of a copy that both photos show: of one photo or the other. Photos that overlap less would form chains.
-_COPY_SHARED = 0.8
-# After compression and resizing almost every pixel still has a match; with other handles on the same cupboard it does not.
-_COPY_DIFFERING = 0.0006
-# From this share on, one photo is inside the other: true for a crop, but not for another shot from nearly the same place.
-_NESTED = 0.98
-# More tolerant, because the surroundings bleed into the edges of a shared part, and the transform is not quite exact.
-_PART_SIMILARITY = 0.80
-_PART_MATCHING = 0.75
-_PART_DIFFERING = 0.03
-# Compression adds structure to at most a thousandth of a photo.
-_OVERLAID_ONE_SIDED_FRACTION = 0.0015
-_OVERLAID_OUTSIDE_SIMILARITY = 0.95
-_OVERLAID_OUTSIDE_STRUCTURE = 0.6
-_BADGE_AREA = 0.12
-_BADGE_CORNER = 0.3
-# Letters are thin, cover little, and leave most of the photo unchanged. On a plain ground they extend beyond the object, but
-# other handles on the same cupboard do not.
-_LETTERS_THICK = 0.1
-_LETTERS_FRACTION = 0.12
-_LETTERS_FILL = 0.2
-_LETTERS_ON_GROUND = 0.1
-_LETTERS_SIMILARITY = 0.7
-_LETTERS_MATCHES = 12
-_LETTERS_MATCH_SHARE = 0.8
-# CIEDE2000, averaged over the object: above this the object has another colour.
-_OTHER_COLOUR = 6.0
-_SAME_BACKGROUND = 2.0
-# If the background stays the same, above this the object itself is lighter or darker.
-_OTHER_LIGHT = 11.0
-# Above this no lighting can explain the colour, so the distribution of light and dark may differ too.
-_CLEARLY_OTHER_COLOUR = 10.0
-_VARIANT_SIMILARITY = 0.65
-_GREY_CHROMA = 5.0
-_GREY_LIGHT_DIFFERENCE = 2.5
+# The bounds below only name what the model has decided. They were chosen on the sample catalogue.
+# From this share on, both show the same.
+_SAME_FRAME = 0.97
+# A margin has one colour. Bars of a screenshot have not, but the photo between them takes the whole width or height.
+_PLAIN_MARGIN = 0.9
+_BETWEEN_BARS = 0.95
+# log2 of the step at the edge of a pasted part, divided by the steps beside it. The edge of a crop is no step.
+_SEAM = 0.58
+_MARK = 0.0012
+_ONE_SIDED = 0.2
 _TONED_GAIN = 0.08
 _TONED_OFFSET = 12.0
 _TONED_SHARPER = 0.6
 _SAME_SIZE = 0.02
-_PLAIN_SURROUNDING = 6.0
-# The step at the edge of a pasted part, divided by the steps beside it. The edge of a crop is no step in the larger photo.
-_SEAM = 1.5
+_GREY_CHROMA = 5.0
+_GREY_LIGHT_CHANGE = 2.5
+_GREY_HUES = 0.1
+# CIEDE2000 of the product: above this it has another colour.
+_OTHER_COLOUR = 6.0
+_SAME_GROUND = 2.0
+_OTHER_TONE = 3.0
+# Photos of which less than this share agrees, and of which no features do, are not proved.
+_HOPEFUL_MATCHING = 0.3
+# Photos in which less than this share of the cells with structure agree are not the same shot.
+_SAME_SHOT = 0.6
 # Photos that share only an object: minimum similarity where the verified matches are.
 _OBJECT_SIMILARITY = 0.8
 _OBJECT_MATCH_AREA = 0.02
+_MOSTLY_SHARED = 0.8
 # An object in a scene: its whole photo fills less than this share of the scene.
 _SCENE_SHARE = 0.5
 _SAME_OBJECT_MATCHES = 16
@@ -124,11 +103,13 @@ class Evidence:
     """The measurements that a verdict is based on; None if not measured.
 
     pdq_hamming: bits of 256, in the best of eight orientations. comparison: None if equal hashes made it unnecessary, or if
-    nothing suggests that the two photos show the same. verification_ms: time of the comparison, milliseconds.
+    nothing suggests that the two photos show the same. proof: None if the comparison left no hope of a copy.
+    verification_ms: time of both, milliseconds.
     """
 
     pdq_hamming: int | None = None
     comparison: Comparison | None = None
+    proof: Proof | None = None
     verification_ms: float | None = None
 
     @property
@@ -150,6 +131,15 @@ class Evidence:
             values |= vars(self.comparison) | vars(self.comparison.difference)
             values["orientation"] = self.comparison.orientation.value
             values["transform"] = list(self.comparison.matrix)
+        if self.proof is not None:
+            values |= {
+                "unexplained_fraction": self.proof.mark,
+                "tone_change": self.proof.tone_change,
+                "finer": _or_none(self.proof.finer),
+                "cleaner": _or_none(self.proof.cleaner),
+                "added_side": added_side(self.proof),
+                "grey_side": self.proof.greyer_side if _is_greyed(self.proof) else None,
+            }
         return values
 
 
@@ -171,73 +161,79 @@ def verdicts_recipe(max_pdq_hamming: int) -> str:
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 
+def has_hope(comparison: Comparison) -> bool:
+    """Whether the two photos may be copies, so that proving it is worth decoding them at full detail."""
+    difference = comparison.difference
+    return comparison.n_matches >= LEAST_MATCHES or difference.matching_fraction >= _HOPEFUL_MATCHING
+
+
 def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judgement | None:
     """The verdict on two photos; None if they share nothing."""
     if facts_a.image_id == facts_b.image_id:
         return Judgement(Verdict.IDENTICAL_BYTES, Decision.COPY, 1.0)
     if facts_a.pixel_hash == facts_b.pixel_hash:
         return Judgement(Verdict.IDENTICAL_PIXELS, Decision.COPY, 1.0)
-    comparison = evidence.comparison
+    comparison, proof = evidence.comparison, evidence.proof
     if comparison is None:
         return None
-    verdict = _verdict(comparison, facts_a, facts_b)
-    if verdict is None:
-        return None
-    decision = Decision.COPY if verdict in MERGING else Decision.VARIANT
-    return Judgement(verdict, decision, confidence_of(comparison, evidence.pdq_hamming))
+    confidence = 0.0
+    if proof is not None:
+        model = shipped_model()
+        confidence = model.confidence(feature_values(comparison, proof, evidence.pdq_hamming))
+        if confidence >= model.look_confidence:
+            verdict = _kind(comparison, proof, facts_a, facts_b)
+            return Judgement(verdict, _decision(verdict, confidence, proof), confidence)
+        if proof.cells_matching >= _SAME_SHOT and max(proof.overlap.a.area, proof.overlap.b.area) >= _MOSTLY_SHARED:
+            recoloured = _is_recoloured(proof, comparison.difference)
+            return Judgement(Verdict.RECOLOURED if recoloured else Verdict.PART_DIFFERS, Decision.VARIANT, confidence)
+    shared = _shared_object(comparison)
+    return None if shared is None else Judgement(shared, Decision.VARIANT, confidence)
 
 
-def _verdict(comparison: Comparison, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict | None:
-    difference = comparison.difference
-    if difference.contrast < _LEAST_CONTRAST or difference.structured_fraction < _LEAST_STRUCTURED_FRACTION:
-        return None
-    if _GAIN_RANGE[0] <= difference.gain <= _GAIN_RANGE[1]:
-        if _is_copy(comparison):
-            return _kind(comparison, facts_a, facts_b)
-        if _has_badge(difference) or _has_letters(comparison):
-            return Verdict.RECOLOURED if _is_recoloured(difference) else Verdict.OVERLAID
-    if _is_variant(comparison):
-        return Verdict.RECOLOURED
-    return _shared_object(comparison)
+def added_side(proof: Proof) -> str | None:
+    """The photo that carries text, a badge, a border or a margin that the other has not; None if neither does, or both."""
+    wider = _wider_side(proof)
+    if wider is not None and _is_margin(getattr(proof.overlap, wider)):
+        return wider
+    if proof.mark > _MARK and abs(proof.mark_one_sided) > _ONE_SIDED:
+        return "b" if proof.mark_one_sided > 0 else "a"
+    return None
 
 
-def _is_copy(comparison: Comparison) -> bool:
-    difference = comparison.difference
-    if max(comparison.area_a, comparison.area_b) < _COPY_SHARED:
-        return False
-    if _shares_part(comparison) and max(comparison.area_a, comparison.area_b) >= _NESTED:
-        least_similarity, least_matching, most_differing = _PART_SIMILARITY, _PART_MATCHING, _PART_DIFFERING
-    else:
-        least_similarity, least_matching, most_differing = _COPY_SIMILARITY, _COPY_MATCHING, _COPY_DIFFERING
+def _decision(verdict: Verdict, confidence: float, proof: Proof) -> Decision:
+    """Where the evidence allows another product too, a person looks, however likely a copy is."""
+    if verdict not in MERGING:
+        return Decision.VARIANT
+    is_safe = confidence >= shipped_model().copy_confidence and not _may_be_other_tone(proof)
+    return Decision.COPY if is_safe else Decision.LOOK
+
+
+def _may_be_other_tone(proof: Proof) -> bool:
+    """Whether the product changed its tone and its plain ground did not: so does a product in another colour."""
     return (
-        difference.structural_similarity >= least_similarity
-        and difference.matching_fraction >= least_matching
-        and difference.differing_fraction <= most_differing
+        proof.plain > 0
+        and proof.ground_change < _SAME_GROUND
+        and proof.tone_change > _OTHER_TONE
+        and not _is_greyed(proof)
     )
 
 
-def _shares_part(comparison: Comparison) -> bool:
-    """Whether one photo shows more than the other. The boxes of a tilted frame are whole, but their content is not."""
-    whole = comparison.box_a == comparison.box_b == WHOLE and min(comparison.area_a, comparison.area_b) >= _NESTED
-    return not whole
-
-
-def _kind(comparison: Comparison, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:
-    difference = comparison.difference
-    if _is_recoloured(difference):
+def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:
+    if _is_recoloured(proof, comparison.difference):
         return Verdict.RECOLOURED
-    if _shares_part(comparison):
-        if comparison.surrounding_contrast < _PLAIN_SURROUNDING:
+    wider = _wider_side(proof)
+    if wider is not None:
+        outside: Outside = getattr(proof.overlap, wider)
+        if _is_margin(outside):
             return Verdict.PADDED
-        return Verdict.EMBEDDED if comparison.seam > _SEAM else Verdict.CROPPED
-    is_toned = _is_toned(comparison)
-    if not is_toned and difference.one_sided_fraction > _OVERLAID_ONE_SIDED_FRACTION:
+        return Verdict.EMBEDDED if outside.seam > _SEAM else Verdict.CROPPED
+    if proof.mark > _MARK:
         return Verdict.OVERLAID
-    if comparison.orientation in (Orientation.ROTATE_90, Orientation.ROTATE_180, Orientation.ROTATE_270):
+    if comparison.orientation in ROTATIONS:
         return Verdict.ROTATED
     if comparison.orientation != Orientation.IDENTITY:
         return Verdict.MIRRORED
-    if is_toned:
+    if _is_toned(comparison, proof):
         return Verdict.TONED
     width_ratio = facts_a.width_px / facts_b.width_px
     height_ratio = facts_a.height_px / facts_b.height_px
@@ -246,73 +242,46 @@ def _kind(comparison: Comparison, facts_a: PhotoFacts, facts_b: PhotoFacts) -> V
     return Verdict.RE_ENCODED
 
 
-def _is_toned(comparison: Comparison) -> bool:
+def _wider_side(proof: Proof) -> str | None:
+    """The photo that shows more than both share; None if both show the same."""
+    a, b = proof.overlap.a, proof.overlap.b
+    if min(a.area, b.area) >= _SAME_FRAME:
+        return None
+    return "a" if a.area < b.area else "b"
+
+
+def _is_margin(outside: Outside) -> bool:
+    """Whether what lies outside is a plain margin, or bars above and below or at the sides."""
+    is_plain = math.isnan(outside.plain) or outside.plain >= _PLAIN_MARGIN
+    return is_plain or (outside.spans >= _BETWEEN_BARS and outside.seam > _SEAM)
+
+
+def _is_toned(comparison: Comparison, proof: Proof) -> bool:
     difference = comparison.difference
     return (
         abs(difference.gain - 1) > _TONED_GAIN
         or abs(difference.offset) > _TONED_OFFSET
         or abs(comparison.sharper) > _TONED_SHARPER
-        or _is_greyed(difference)
+        or proof.tone_change > _OTHER_TONE
     )
 
 
-def _has_badge(difference: Difference) -> bool:
-    """Whether one of two otherwise equal photos has a badge in a corner."""
-    box = difference.differing_box
-    if box is None:
-        return False
-    from_side = [min(middle, 1 - middle) for middle in ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)]
-    return (
-        (box[2] - box[0]) * (box[3] - box[1]) <= _BADGE_AREA
-        and max(from_side) <= _BADGE_CORNER
-        and difference.outside_similarity >= _OVERLAID_OUTSIDE_SIMILARITY
-        and difference.outside_structure >= _OVERLAID_OUTSIDE_STRUCTURE
-    )
-
-
-def _has_letters(comparison: Comparison) -> bool:
-    """Whether thin strokes cross one of two otherwise equal photos. Another product in the same room does not count."""
-    difference = comparison.difference
-    on_ground, box = difference.one_sided_on_ground, difference.differing_box
-    area = 1.0 if box is None else (box[2] - box[0]) * (box[3] - box[1])
-    return (
-        not _shares_part(comparison)
-        and difference.differing_fraction <= _LETTERS_FILL * area
-        and difference.differing_thick <= _LETTERS_THICK
-        and difference.differing_fraction <= _LETTERS_FRACTION
-        and (on_ground is None or on_ground >= _LETTERS_ON_GROUND)
-        and difference.structural_similarity >= _LETTERS_SIMILARITY
-        and comparison.n_matches >= _LETTERS_MATCHES
-        and comparison.match_share >= _LETTERS_MATCH_SHARE
-    )
-
-
-def _is_variant(comparison: Comparison) -> bool:
-    difference = comparison.difference
-    return (
-        not _shares_part(comparison)
-        and max(difference.structural_similarity, difference.matched_similarity) >= _VARIANT_SIMILARITY
-        and difference.ciede2000_toned > _CLEARLY_OTHER_COLOUR
-        and not _is_greyed(difference)
-    )
-
-
-def _is_recoloured(difference: Difference) -> bool:
+def _is_recoloured(proof: Proof, difference: Difference) -> bool:
     """Whether the object has another colour. A change of tone also changes the background; another product colour does not."""
-    if _is_greyed(difference):
+    if _is_greyed(proof):
         return False
-    if difference.ciede2000_toned > _OTHER_COLOUR:
-        return True
-    return difference.ciede2000 > _OTHER_LIGHT and difference.background_ciede2000 < _SAME_BACKGROUND
+    return difference.ciede2000_toned > _OTHER_COLOUR or (
+        proof.tone_change > _OTHER_COLOUR and not proof.ground_change >= _SAME_GROUND and proof.plain > 0
+    )
 
 
-def _is_greyed(difference: Difference) -> bool:
-    """Whether one photo is the other without its colours: all grey, and just as light."""
-    chromas = sorted((difference.chroma_a, difference.chroma_b))
+def _is_greyed(proof: Proof) -> bool:
+    """Whether one photo is the other without its colours: several hues are gone at once, and it is just as light."""
     return (
-        chromas[0] < _GREY_CHROMA
-        and chromas[1] - chromas[0] > _GREY_CHROMA
-        and difference.object_light_difference < _GREY_LIGHT_DIFFERENCE
+        proof.chroma_low < _GREY_CHROMA
+        and proof.chroma_high - proof.chroma_low > _GREY_CHROMA
+        and proof.light_change < _GREY_LIGHT_CHANGE
+        and proof.hue_spread > _GREY_HUES
     )
 
 
@@ -326,7 +295,7 @@ def _shared_object(comparison: Comparison) -> Verdict | None:
     ):
         return None
     smaller, larger = sorted((comparison.area_a, comparison.area_b))
-    if smaller < _SCENE_SHARE and larger >= _COPY_SHARED:
+    if smaller < _SCENE_SHARE and larger >= _MOSTLY_SHARED:
         return Verdict.EMBEDDED
     if (
         comparison.n_matches >= _SAME_OBJECT_MATCHES
@@ -335,3 +304,7 @@ def _shared_object(comparison: Comparison) -> Verdict | None:
     ):
         return Verdict.SAME_OBJECT
     return None
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else value

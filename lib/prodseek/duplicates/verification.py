@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from prodseek.duplicates.difference import COMPARED_SIDE_PX, LUMA, Box, Difference, measure_difference, sharpness
 from prodseek.duplicates.features import WORKING_SIDE_PX, LocalFeatures, extract_features
+from prodseek.duplicates.frames import box_frame, filled, in_fractions, warped
 from prodseek.duplicates.geometry import (
     Alignment,
     Matrix,
@@ -31,6 +32,8 @@ LEAST_MATCHES = 8
 _LEAST_SHARED = 0.02
 # From this similarity on, no other way to lay the photos over each other is tried.
 _SURE_SIMILARITY = 0.9
+# Content on content is tried where proportions differ by less than this, in natural logarithms.
+_SAME_PROPORTIONS = 0.12
 # A seam is searched this near to the edge of the shared part, and compared with steps up to this far from it.
 _SEAM_NEAR_PX, _SEAM_FAR_PX = 2, 8
 # The edge of a pasted photo, blurred by resizing, reaches this far into its surroundings.
@@ -100,24 +103,62 @@ def compare_views(a: View, b: View, orientation: Orientation | None = None) -> C
     orientation: how the whole of a may be turned to look like b, if the hashes suggest one.
     """
     found = align(a.features, b.features)
-    return measure_aligned(a, b, found, orientation) if worth_measuring(found, orientation) else None
+    if not worth_measuring(a.features, b.features, found, orientation):
+        return None
+    return measure_aligned(a, b, found, orientation)
 
 
-def worth_measuring(found: Alignment | None, orientation: Orientation | None) -> bool:
-    """Whether the pixels of two photos should be compared: their hashes are near, or enough features agree."""
-    return orientation is not None or (found is not None and len(found.matched_px) >= LEAST_MATCHES)
+def worth_measuring(
+    a: LocalFeatures, b: LocalFeatures, found: Alignment | None, orientation: Orientation | None
+) -> bool:
+    """Whether the pixels of two photos should be compared.
+
+    Their hashes are near, enough features agree, or what is left without plain margins has the same proportions.
+    """
+    return (
+        orientation is not None
+        or (found is not None and len(found.matched_px) >= LEAST_MATCHES)
+        or (a.content_box, b.content_box) != (WHOLE, WHOLE)
+    )
 
 
 def measure_aligned(a: View, b: View, found: Alignment | None, orientation: Orientation | None) -> Comparison | None:
-    """Compare a and b by the transform under which they are more alike: that of the local features or that of the hashes."""
-    candidates = []
+    """Compare a and b by the transform under which they are more alike.
+
+    Tried are that of the local features, that of the hashes, and content on content, both without their plain margins.
+    """
+    tried: list[tuple[Matrix, Alignment | None]] = []
     if found is not None:
-        candidates.append(_measure(a, b, same_frame(found.matrix, a.size, b.size), found))
-    sure = any(c is not None and c.difference.structural_similarity >= _SURE_SIMILARITY for c in candidates)
-    if orientation is not None and not sure:
-        candidates.append(_measure(a, b, whole_frame(orientation, a.size, b.size), None))
-    measured = [comparison for comparison in candidates if comparison is not None]
-    return max(measured, key=lambda c: c.difference.structural_similarity, default=None)
+        tried.append((same_frame(found.matrix, a.size, b.size), found))
+    if orientation is not None:
+        tried.append((whole_frame(orientation, a.size, b.size), None))
+    content = _content_on_content(a, b)
+    if content is not None:
+        tried.append((content, None))
+    best: Comparison | None = None
+    for matrix, alignment in tried:
+        measured = _measure(a, b, matrix, alignment)
+        if measured is not None and (best is None or _similarity(measured) > _similarity(best)):
+            best = measured
+        if best is not None and _similarity(best) >= _SURE_SIMILARITY:
+            break
+    return best
+
+
+def _similarity(comparison: Comparison) -> float:
+    return comparison.difference.structural_similarity
+
+
+def _content_on_content(a: View, b: View) -> Matrix | None:
+    """The matrix that lays the content of a over that of b; None if neither has margins, or the proportions differ."""
+    boxes = [np.array(one.features.content_box) * np.array([*one.size, *one.size]) for one in (a, b)]
+    if (a.features.content_box, b.features.content_box) == (WHOLE, WHOLE):
+        return None
+    (width_a, height_a), (width_b, height_b) = (box[2:] - box[:2] for box in boxes)
+    scale = np.array([width_b / width_a, height_b / height_a])
+    if abs(math.log(scale[0] / scale[1])) > _SAME_PROPORTIONS:
+        return None
+    return np.column_stack([np.diag(scale), boxes[1][:2] - scale * boxes[0][:2] + (scale - 1) / 2])
 
 
 def _measure(a: View, b: View, matrix: Matrix, found: Alignment | None) -> Comparison | None:
@@ -133,13 +174,8 @@ def _measure(a: View, b: View, matrix: Matrix, found: Alignment | None) -> Compa
     # The shared part, upright as in b, and no larger than in either photo.
     x1, y1, x2, y2 = (edge * side for edge, side in zip(box_b, (*b.size, *b.size), strict=True))
     whole = box_a == box_b == WHOLE
-    longer = max(x2 - x1, y2 - y1)
-    scale = min(COMPARED_SIDE_PX, longer, longer / np.sqrt(abs(np.linalg.det(matrix[:, :2])))) / longer
-    size = (max(8, round((x2 - x1) * scale)), max(8, round((y2 - y1) * scale)))
-    linear = np.diag([size[0] / (x2 - x1), size[1] / (y2 - y1)])
-    onto = np.column_stack([linear, -linear @ np.array([x1, y1]) - 0.5 + linear @ np.array([0.5, 0.5])])
-    a_onto = np.column_stack([linear @ matrix[:, :2], transformed(onto, matrix[:, 2][None])[0]])
-    inside = _filled(transformed(onto, polygon), size)
+    frame = box_frame(matrix, polygon, (x1, y1, x2, y2), COMPARED_SIDE_PX)
+    a_onto, onto, size, inside = frame.a_onto, frame.b_onto, frame.size, frame.inside
     # The surroundings bleed into the outermost pixels of the shared part.
     if not whole:
         around = np.ones((2 * _BLEED_COMPARED_PX + 1,) * 2, np.uint8)
@@ -149,12 +185,12 @@ def _measure(a: View, b: View, matrix: Matrix, found: Alignment | None) -> Compa
     if found is not None:
         hull_px = cv2.convexHull(found.matched_px)
         match_area = cv2.contourArea(hull_px) / max(cv2.contourArea(polygon), 1e-6)
-        hull = _filled(transformed(onto, np.asarray(hull_px, np.float32).reshape(-1, 2)), size)
+        hull = filled(transformed(onto, np.asarray(hull_px, np.float32).reshape(-1, 2)), size)
     wider, box = (b, box_b) if area_b <= area_a else (a, box_a)
     contrast, seam = _surrounding(wider, box)
     return Comparison(
         orientation=nearest_orientation(matrix),
-        matrix=_in_fractions(matrix, a.size, b.size),
+        matrix=in_fractions(matrix, a.size, b.size),
         box_a=box_a,
         box_b=box_b,
         area_a=area_a,
@@ -165,7 +201,7 @@ def _measure(a: View, b: View, matrix: Matrix, found: Alignment | None) -> Compa
         surrounding_contrast=contrast,
         seam=seam,
         sharper=_sharper(a, b, a_onto, onto, size) if whole else 0.0,
-        difference=measure_difference(_warped(a.pixels, a_onto, size), _warped(b.pixels, onto, size), inside, hull),
+        difference=measure_difference(warped(a.pixels, a_onto, size), warped(b.pixels, onto, size), inside, hull),
     )
 
 
@@ -177,28 +213,8 @@ def _sharper(a: View, b: View, a_onto: Matrix, onto: Matrix, size: tuple[int, in
     for photo, matrix in ((a, a_onto), (b, onto)):
         wide = matrix * zoom
         wide[:, 2] += (zoom - 1) / 2
-        values.append(max(sharpness(_warped(photo.pixels, wide, larger) @ LUMA), 1e-6))
+        values.append(max(sharpness(warped(photo.pixels, wide, larger) @ LUMA), 1e-6))
     return math.log(values[1] / values[0])
-
-
-def _warped(pixels: NDArray[np.uint8], matrix: Matrix, size: tuple[int, int]) -> NDArray[np.float32]:
-    shrink = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
-    if shrink < 0.9:
-        small_size = tuple(max(1, round(side * shrink)) for side in pixels.shape[1::-1])
-        matrix = matrix.copy()
-        steps = np.array(pixels.shape[1::-1]) / small_size
-        matrix[:, 2] += matrix[:, :2] @ ((steps - 1) / 2)
-        matrix[:, :2] *= steps
-        pixels = np.asarray(cv2.resize(pixels, small_size, interpolation=cv2.INTER_AREA), np.uint8)
-    warped = cv2.warpAffine(pixels, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(warped, np.float32)
-
-
-def _filled(polygon: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.bool_]:
-    mask = np.zeros(size[::-1], np.uint8)
-    if len(polygon) >= 3:
-        cv2.fillConvexPoly(mask, np.rint(polygon).astype(np.int32), 1)
-    return mask > 0
 
 
 def _box(polygon: NDArray[np.float32], size: tuple[int, int]) -> Box:
@@ -209,12 +225,6 @@ def _box(polygon: NDArray[np.float32], size: tuple[int, int]) -> Box:
             edges.append(0.0 if value < 1 else 1.0 if value > side - 1 else value / side)
     x1, y1, x2, y2 = edges
     return x1, y1, x2, y2
-
-
-def _in_fractions(matrix: Matrix, size_a: tuple[int, int], size_b: tuple[int, int]) -> tuple[float, ...]:
-    scaled = matrix[:, :2] * np.array(size_a) / np.array(size_b)[:, None]
-    moved = (transformed(matrix, np.array([[-0.5, -0.5]]))[0] + 0.5) / size_b
-    return tuple(float(value) for value in np.column_stack([scaled, moved]).ravel())
 
 
 def _surrounding(photo: View, box: Box) -> tuple[float, float]:

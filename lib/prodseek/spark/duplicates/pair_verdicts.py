@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
@@ -17,8 +17,9 @@ from pyspark.sql.types import StructField, StructType
 
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.duplicates.geometry import align
-from prodseek.duplicates.hashes import best_orientation, hashes_from_hex
-from prodseek.duplicates.verdicts import Decision, Evidence, PhotoFacts, judge, verdicts_recipe
+from prodseek.duplicates.hashes import ROTATIONS, Orientation, best_orientation, hashes_from_hex
+from prodseek.duplicates.proof import prove
+from prodseek.duplicates.verdicts import Decision, Evidence, PhotoFacts, has_hope, judge, verdicts_recipe
 from prodseek.duplicates.verification import View, measure_aligned, worth_measuring
 from prodseek.runs.columns import BOX_EDGES, FACETS
 from prodseek.runs.facts import CacheFolder
@@ -32,11 +33,15 @@ from prodseek.spark.tables import computed_schema
 from prodseek.storage import files
 
 SIDES = ("a", "b")
+_MIRRORED = [way.value for way in Orientation if way not in (Orientation.IDENTITY, *ROTATIONS)]
 _PAIR = ["image_id_a", "image_id_b"]
 # What depends on the night, not on the two photos.
 _NAMES = [f"{name}_{side}" for side in SIDES for name in ("product_id", "uri")]
 # Photos whose pixels are kept: pairs of one photo follow one another.
 _KEPT_PHOTOS = 128
+_KEPT_DETAILED_PHOTOS = 8
+# The columns of the kept local features.
+_FEATURES = ("points", "histograms", "content_box")
 
 
 def is_copy(column: str = "decision") -> Column:
@@ -72,9 +77,17 @@ class PairJudge:
             judged.write.parquet(files.spark_uri(new_batch_uri(cache_uri, self.night.run.run_id)))
             known = read_batches(spark, cache_uri, _stored_schema())
         todo.unpersist()
-        least_confidence = self.night.config.duplicates.min_confidence
-        found = known.join(pairs, _PAIR, "left_semi").where(F.col("confidence") >= least_confidence)
-        return self._named(found), n_todo
+        return self._named(self._decided(known.join(pairs, _PAIR, "left_semi"))), n_todo
+
+    def _decided(self, judged: DataFrame) -> DataFrame:
+        """The pairs that are published, with the settings' say in what to do about them."""
+        settings = self.night.config.duplicates
+        unsure = F.col("confidence") < settings.merge_confidence
+        if Decision(settings.mirrored) == Decision.LOOK:
+            unsure |= F.col("evidence.orientation").isin(*_MIRRORED)
+        decision = F.when(is_copy() & unsure, F.lit(Decision.LOOK.value)).otherwise(F.col("decision"))
+        is_published = (F.col("decision") == Decision.VARIANT.value) | (F.col("confidence") >= settings.min_confidence)
+        return judged.withColumn("decision", decision).where(is_published)
 
     def _look_at(self, pairs: DataFrame, n_pairs: int) -> DataFrame:
         settings, photos = self.night.config.duplicates, self.photos.rows
@@ -131,37 +144,53 @@ def _stored_arrow_schema() -> pa.Schema:
     return pa.schema([*fields, pa.field("overlaid_side", pa.string())])
 
 
+class _Pixels:
+    """Reads photos at both sizes. Those read last are kept, because pairs of one photo follow one another."""
+
+    def __init__(self, read: WorkingPhotos) -> None:
+        self._working, self._detailed = lru_cache(_KEPT_PHOTOS)(read), lru_cache(_KEPT_DETAILED_PHOTOS)(read.detailed)
+
+    def working(self, pair: dict[str, Any]) -> list[NDArray[np.uint8] | None]:
+        return [self._working(pair[f"uri_{side}"], pair[f"image_id_{side}"]) for side in SIDES]
+
+    def detailed(self, pair: dict[str, Any]) -> list[NDArray[np.uint8] | None]:
+        return [self._detailed(pair[f"uri_{side}"], pair[f"image_id_{side}"]) for side in SIDES]
+
+
 def _judge_rows(
     batches: Iterator[pa.RecordBatch], read: WorkingPhotos, max_pdq_hamming: int
 ) -> Iterator[pa.RecordBatch]:
-    pixels_of = lru_cache(_KEPT_PHOTOS)(read)
+    photos = _Pixels(read)
     schema = _stored_arrow_schema()
     for batch in batches:
-        judged = (_judged(pair, pixels_of, max_pdq_hamming) for pair in batch.to_pylist())
+        judged = (_judged(pair, photos, max_pdq_hamming) for pair in batch.to_pylist())
         yield pa.RecordBatch.from_pylist([row for row in judged if row is not None], schema)
 
 
-def _judged(
-    pair: dict[str, Any], pixels_of: Callable[[str, str], NDArray[np.uint8] | None], max_pdq_hamming: int
-) -> dict[str, Any] | None:
+def _judged(pair: dict[str, Any], photos: _Pixels, max_pdq_hamming: int) -> dict[str, Any] | None:
     """What is kept of a pair; None where one of the two can no longer be read."""
     facts_a, facts_b = (_photo_facts(pair, side) for side in SIDES)
     orientation, hamming = best_orientation(*hashes_from_hex([pair["pdq_hash_a"], pair["pdq_hash_b"]]))
-    comparison, took_ms = None, None
+    comparison, proof, took_ms = None, None, None
     if facts_a.pixel_hash != facts_b.pixel_hash:
         started = time.process_time()
         # The best of eight unlike hashes says nothing about how a photo was turned.
         turned = orientation if hamming <= max_pdq_hamming else None
-        features = [LocalFeatures.from_bytes(pair[f"points_{side}"], pair[f"histograms_{side}"]) for side in SIDES]
-        found = align(*features)
-        if worth_measuring(found, turned):
-            pixels = [pixels_of(pair[f"uri_{side}"], pair[f"image_id_{side}"]) for side in SIDES]
-            if pixels[0] is None or pixels[1] is None:
+        a, b = (LocalFeatures.from_bytes(*(pair[f"{name}_{side}"] for name in _FEATURES)) for side in SIDES)
+        found = align(a, b)
+        if worth_measuring(a, b, found, turned):
+            small = photos.working(pair)
+            if small[0] is None or small[1] is None:
                 return None
-            comparison = measure_aligned(View(pixels[0], features[0]), View(pixels[1], features[1]), found, turned)
+            comparison = measure_aligned(View(small[0], a), View(small[1], b), found, turned)
+            if comparison is not None and has_hope(comparison):
+                large = photos.detailed(pair)
+                if large[0] is None or large[1] is None:
+                    return None
+                proof = prove(large[0], large[1], comparison)
         took_ms = 1000 * (time.process_time() - started)
     kept = {name: pair[name] for name in _PAIR}
-    evidence = Evidence(hamming, comparison, took_ms)
+    evidence = Evidence(hamming, comparison, proof, took_ms)
     judgement = judge(evidence, facts_a, facts_b)
     if judgement is None:
         return kept

@@ -1,0 +1,180 @@
+"""What tone, blur and resampling explain of one photo by another that lies under it, and where something is left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from prodseek.duplicates.difference import LUMA
+
+Plane = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+# A photo may be sharper or softer than the other by any mix of these Gaussian blurs.
+_BLURS_PX = (0.8, 1.6, 3.2, 6.4)
+_FITTED_PIXELS = 6000
+_FIT_STEPS = 5
+# How much of the squared error a change of a coefficient must save, for each pixel: bands of detail have little energy.
+_TONE_STIFFNESS, _BAND_STIFFNESS = 1e-4, 1e-6
+_CLIPPED_LOW, _CLIPPED_HIGH = 3 / 255, 252 / 255
+# The least residual that counts, by level of the pyramid: noise averages out as pixels are joined.
+_FLOORS = (14.0, 9.0, 6.0, 4.5)
+_FLAT_BELOW, _EDGE_ABOVE = 30, 6.0
+_CELLS_A_SIDE = 12
+_MOST_EDGE_NOISE = 0.35
+_STRONG = 1.5
+_LEAST_AREA_PX, _LEAST_STRONG_PX = 4, 2
+
+
+@dataclass(frozen=True)
+class LeftOver:
+    """What is not explained at one level of the pyramid.
+
+    fraction: share of the compared pixels in connected areas that are not explained. strength: log2(1 + S) for the strongest
+    of them, S being the sum over its pixels of the residual divided by what is tolerated; 0 if there is none. flat_noise: median residual where nothing
+    is, 0 to 255. edge_noise: median residual at edges, divided by the gradient. mask: (H, W) bool at this level's size.
+    """
+
+    fraction: float
+    strength: float
+    flat_noise: float
+    edge_noise: float
+    mask: Mask
+
+
+def blurred(plane: Plane, sigma_px: float) -> Plane:
+    """A Gaussian blur that keeps the frame's edge. plane: (H, W) or (H, W, 3) float32."""
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32)
+
+
+def gradient(light: Plane) -> Plane:
+    """The size of the gradient, grey levels a pixel. light: (H, W) float32."""
+    across = cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=0.25)
+    return np.asarray(np.hypot(across, cv2.Sobel(light, cv2.CV_32F, 0, 1, scale=0.25)), np.float32)
+
+
+class Explanation:
+    """How the planes of one photo follow from another: a curve of tone, a mix of colours, and a mix of blurs.
+
+    Fitted by least squares that give less weight to what does not fit (Huber, "Robust Statistics", 1981), and that prefer no
+    change where the photos allow both.
+    """
+
+    def __init__(self, source: Plane, target: Plane, where: Mask) -> None:
+        """source: (H, W, 3) float32 RGB, 0 to 255. target: (H, W, C) float32. where: (H, W) bool, the pixels that are fitted."""
+        self._light_only = target.shape[2] == 1
+        self._source = source / np.float32(255)
+        base = (source @ LUMA)[..., None] if self._light_only else source
+        layers = [base, *(blurred(base, sigma).reshape(base.shape) for sigma in _BLURS_PX)]
+        self._base = base / np.float32(255)
+        self._bands = [(soft - sharp) / np.float32(255) for sharp, soft in pairwise(layers)]
+        rows = np.flatnonzero(where)
+        if len(rows) > _FITTED_PIXELS:
+            rows = rows[np.linspace(0, len(rows) - 1, _FITTED_PIXELS).astype(np.int64)]
+        wanted = target.reshape(-1, target.shape[2])[rows] / np.float32(255)
+        self._weights = [self._fit(rows, wanted[:, channel], channel) for channel in range(target.shape[2])]
+
+    def predicted(self) -> Plane:
+        """What the target should look like, (H, W, C) float32, 0 to 255."""
+        planes = [self._mixed(channel, weights) for channel, weights in enumerate(self._weights)]
+        return np.clip(np.stack(planes, axis=2), 0, 1) * np.float32(255)
+
+    def toned(self, colour: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What becomes of an even area of this colour. colour: (3,) float32 RGB, 0 to 255."""
+        value = colour / 255
+        tone = [np.r_[1, value, value[c] ** 2, value[c] ** 3] @ w[:6] for c, w in enumerate(self._weights)]
+        return np.asarray(np.clip(tone, 0, 1) * 255, np.float32)
+
+    def _fit(self, rows: NDArray[np.int64], wanted: NDArray[np.float32], channel: int) -> NDArray[np.float64]:
+        source, base = self._source.reshape(-1, 3)[rows], self._base[..., channel].ravel()[rows]
+        bands = [band[..., channel].ravel()[rows] for band in self._bands]
+        values = np.column_stack([np.ones(len(rows)), source, base**2, base**3, *bands]).astype(np.float64)
+        unchanged = np.zeros(values.shape[1])
+        unchanged[1:4] = LUMA if self._light_only else np.eye(3)[channel]
+        stiffness = np.full(len(unchanged), _TONE_STIFFNESS * len(rows))
+        stiffness[6:] = _BAND_STIFFNESS * len(rows)
+        missing = wanted - values @ unchanged
+        weights, trust = unchanged, np.ones(len(rows))
+        for _ in range(_FIT_STEPS):
+            trusted = values * trust[:, None]
+            weights = unchanged + np.linalg.solve(trusted.T @ values + np.diag(stiffness), trusted.T @ missing)
+            found = values @ weights
+            error = np.abs(wanted - np.clip(found, 0, 1))
+            scale = max(2 / 255, 1.48 * float(np.median(error)))
+            trust = 1 / (1 + (error / (2 * scale)) ** 2) ** 2
+            trust[((wanted >= _CLIPPED_HIGH) & (found > wanted)) | ((wanted <= _CLIPPED_LOW) & (found < wanted))] = 0
+        return np.asarray(weights, np.float64)
+
+    def _mixed(self, channel: int, weights: NDArray[np.float64]) -> Plane:
+        w, base = weights.astype(np.float32), self._base[..., channel]
+        mixed = ((w[5] * base + w[4]) * base) * base + w[0] + self._source @ w[1:4]
+        for weight, band in zip(w[6:], self._bands, strict=True):
+            mixed += weight * band[..., channel]
+        return np.asarray(mixed, np.float32)
+
+
+def left_over(predicted: Plane, target: Plane, where: Mask, levels: tuple[int, ...]) -> dict[int, LeftOver]:
+    """Where a photo differs from what was predicted by more than its encoder's noise, by level of a pyramid.
+
+    The noise is that of the pair itself: its median where nothing is, and at edges, by cells, so that a difference in one
+    place does not hide itself. predicted, target: (H, W, C) float32, 0 to 255. where: (H, W) bool. levels: how often both are
+    halved. Levels with too few pixels are left out.
+    """
+    difference = target - predicted
+    if difference.shape[2] == 3:
+        light = difference @ LUMA
+        # The scale of Cb and Cr (ITU-R BT.601).
+        difference = np.dstack([light, 0.564 * (difference[..., 2] - light), 0.713 * (difference[..., 0] - light)])
+        lights = [predicted @ LUMA, target @ LUMA]
+    else:
+        lights = [predicted[..., 0], target[..., 0]]
+    found = {}
+    share = where.astype(np.float32)
+    for level in range(max(levels) + 1):
+        if level:
+            difference, share, *lights = (
+                np.asarray(cv2.pyrDown(plane), np.float32) for plane in (difference, share, *lights)
+            )
+        inside = share > 0.99
+        if level in levels and min(share.shape) >= 8 and inside.sum() >= 64:
+            size = np.abs(difference).reshape(*share.shape, -1)
+            residual = np.sqrt((size**2).sum(axis=2))
+            found[level] = _left_over(residual, np.maximum(gradient(lights[0]), gradient(lights[1])), inside, level)
+    return found
+
+
+def _left_over(residual: Plane, edges: Plane, inside: Mask, level: int) -> LeftOver:
+    edges = np.asarray(cv2.dilate(edges, np.ones((3, 3), np.uint8)), np.float32)
+    flat = inside & (edges <= np.percentile(edges[inside][::7], _FLAT_BELOW) + 1)
+    flat_noise = float(np.median(residual[flat])) if flat.any() else 0.0
+    edge_noise = min(_edge_noise(residual - flat_noise, edges, inside), _MOST_EDGE_NOISE)
+    tolerated = _FLOORS[level] + 3 * flat_noise + (4 * edge_noise + 0.06) * edges
+    differs = inside & (residual > tolerated)
+    n_areas, labels, stats, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8), connectivity=8)
+    excess = residual / tolerated
+    strong = np.bincount(labels[differs & (excess > _STRONG)], minlength=n_areas)
+    kept = (stats[:, cv2.CC_STAT_AREA] >= _LEAST_AREA_PX) & (strong >= _LEAST_STRONG_PX)
+    kept[0] = False
+    mass = np.bincount(labels[differs], weights=excess[differs], minlength=n_areas) * kept
+    n_inside = float(inside.sum())
+    area = float(stats[kept, cv2.CC_STAT_AREA].sum())
+    strength = float(np.log2(1 + mass.max(initial=0)))
+    return LeftOver(area / n_inside, strength, flat_noise, edge_noise, kept[labels])
+
+
+def _edge_noise(residual: Plane, edges: Plane, inside: Mask) -> float:
+    """The median over cells of the frame of the median residual at a cell's edges, divided by the gradient."""
+    cell = max(4, min(edges.shape) // _CELLS_A_SIDE)
+    rows, columns = (side // cell for side in edges.shape)
+    ratio = np.where(inside & (edges > _EDGE_ABOVE), np.maximum(residual, 0) / np.maximum(edges, 1), np.nan)
+    cells = ratio[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell).swapaxes(1, 2)
+    values: NDArray[Any] = cells.reshape(rows * columns, cell * cell)
+    if cell > 16:
+        values = values[:, :: (cell // 8)]
+    values = values[np.isfinite(values).sum(axis=1) > 8]
+    return float(np.median(np.nanmedian(values, axis=1))) if len(values) else 0.1

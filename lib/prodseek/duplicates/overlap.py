@@ -1,0 +1,144 @@
+"""What part of each photo the other shows, and what happens at the edge of that part: a cut, a margin, or a paste."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from prodseek.duplicates.difference import LUMA
+from prodseek.duplicates.explained import Plane, blurred, gradient
+from prodseek.duplicates.frames import filled, in_fractions, in_pixels
+from prodseek.duplicates.geometry import Matrix, inverse, shared_polygon
+
+_SIDE_PX = 256
+_STRUCTURE = 5.0
+_GOES_ON = 5.0
+_SAME_COLOUR = 10.0
+# The edge of the shared part is looked at this far to either side, and compared with steps this much farther away.
+_NEAR_PX, _FAR_PX = 2.0, 5.0
+_FRAME_PX = 3.0
+
+
+@dataclass(frozen=True)
+class Outside:
+    """The rest of one photo, beside the part that the other shows too. NaN where there is no rest.
+
+    area: share of the photo that is shared. content: share of its edges that is shared. plain: share of the rest that has one
+    colour. crossing: share of the shared part's inner edge across which something goes on. seam: log2 of the step across that
+    edge divided by the steps beside it. inner_edge: share of the shared part's outline that is not the photo's own frame.
+    spans: share of the photo's width or height, whichever is more, that the shared part takes.
+    """
+
+    area: float
+    content: float
+    plain: float
+    crossing: float
+    seam: float
+    inner_edge: float
+    spans: float
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What two photos share. stretch: log2 of the widths' scale divided by the heights'. tilt: degrees off a right angle.
+
+    mirrored: 1 if one is the mirror image. scale: log2 of b's pixels for each pixel of a, along a side.
+    """
+
+    stretch: float
+    tilt: float
+    mirrored: float
+    scale: float
+    a: Outside
+    b: Outside
+
+    def values(self) -> dict[str, float]:
+        """Every number by its name. What is measured on each photo: of the one of which more is shared, then of the other."""
+        inner, outer = sorted((self.a, self.b), key=lambda side: (-side.content, -side.area))
+        named = {f"inner_{f.name}": getattr(inner, f.name) for f in fields(Outside)}
+        named |= {f"outer_{f.name}": getattr(outer, f.name) for f in fields(Outside)}
+        return {"stretch": abs(self.stretch), "tilt": self.tilt, "mirrored": self.mirrored, **named}
+
+
+def overlap_of(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix) -> Overlap:
+    """Measure the overlap. a, b: (H, W, 3) uint8 RGB. matrix: (2, 3), pixels of a -> pixels of b."""
+    width, height = (float(np.linalg.norm(matrix[:, column])) for column in (0, 1))
+    angle = math.degrees(math.atan2(matrix[1, 0], matrix[0, 0])) % 90
+    small_a, small_b = _small(a), _small(b)
+    fractions = in_fractions(matrix, a.shape[1::-1], b.shape[1::-1])
+    small = in_pixels(fractions, small_a.shape[1::-1], small_b.shape[1::-1])
+    return Overlap(
+        stretch=math.log2(width / height),
+        tilt=min(angle, 90 - angle),
+        mirrored=float(np.linalg.det(matrix[:, :2]) < 0),
+        scale=0.5 * math.log2(abs(np.linalg.det(matrix[:, :2]))),
+        a=_outside(small_a, shared_polygon(inverse(small), small_b.shape[1::-1], small_a.shape[1::-1])),
+        b=_outside(small_b, shared_polygon(small, small_a.shape[1::-1], small_b.shape[1::-1])),
+    )
+
+
+def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    scale = _SIDE_PX / max(pixels.shape[:2])
+    if scale >= 1:
+        return pixels
+    size = tuple(max(8, round(side * scale)) for side in pixels.shape[1::-1])
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def _outside(pixels: NDArray[np.uint8], polygon: NDArray[np.float32]) -> Outside:
+    height, width = pixels.shape[:2]
+    soft = blurred(pixels.astype(np.float32), 0.8)
+    inside = filled(polygon.astype(np.float64), (width, height))
+    structure = np.where((edges := gradient(soft @ LUMA)) > _STRUCTURE, edges, 0)
+    rest = cv2.erode((~inside).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    area = float(cv2.contourArea(polygon)) / (width * height) if len(polygon) else 0.0
+    span = (np.ptp(polygon, axis=0) / (width, height)).max() if len(polygon) else 0.0
+    plain = math.nan
+    if rest.sum() > 16:
+        colours = soft[rest]
+        plain = float((np.abs(colours - np.median(colours, axis=0)).max(axis=1) < _SAME_COLOUR).mean())
+    # What lies within a few pixels of the edge belongs to neither.
+    beyond = structure[rest].sum()
+    within = structure[inside].sum()
+    crossing, seam, inner_edge = _along_edge(soft, polygon)
+    return Outside(
+        min(area, 1.0), float(within / max(within + beyond, 1e-6)), plain, crossing, seam, inner_edge, float(span)
+    )
+
+
+def _along_edge(soft: Plane, polygon: NDArray[np.float32]) -> tuple[float, float, float]:
+    """crossing, seam, inner_edge of `Outside`."""
+    size = soft.shape[1], soft.shape[0]
+    middle = polygon.mean(axis=0) if len(polygon) else np.zeros(2)
+    ends = np.roll(polygon, -1, axis=0)
+    crossing, near, beside, n_points, n_inner = [], [], [], 0, 0
+    for start, end in zip(polygon, ends, strict=True):
+        length = float(np.linalg.norm(end - start))
+        if length < 4:
+            continue
+        along = (end - start) / length
+        outward = np.array([along[1], -along[0]])
+        if np.dot(outward, (start + end) / 2 - middle) < 0:
+            outward = -outward
+        points = start + along * np.arange(2, length - 2)[:, None]
+        inner = (points > _FRAME_PX).all(axis=1) & (points < np.array(size) - 1 - _FRAME_PX).all(axis=1)
+        n_points, n_inner = n_points + len(points), n_inner + int(inner.sum())
+        if inner.sum() < 4:
+            continue
+        lines = [_sampled(soft, points[inner] + outward * step) for step in (-_FAR_PX, -_NEAR_PX, _NEAR_PX, _FAR_PX)]
+        crossing.append(np.minimum(*(np.abs(np.diff(line, axis=0)).max(axis=1) for line in lines[1:3])) > _GOES_ON)
+        near.append(np.abs(lines[2] - lines[1]).mean())
+        beside.append(max(np.abs(lines[1] - lines[0]).mean(), np.abs(lines[3] - lines[2]).mean()))
+    if not near:
+        return math.nan, math.nan, n_inner / max(1, n_points)
+    seam = math.log2((float(np.mean(near)) + 1) / (float(np.mean(beside)) + 1))
+    return float(np.concatenate(crossing).mean()), seam, n_inner / n_points
+
+
+def _sampled(soft: Plane, points: NDArray[np.float64]) -> NDArray[np.float32]:
+    x, y = (np.clip(np.rint(points[:, axis]), 0, soft.shape[1 - axis] - 1).astype(np.int64) for axis in (0, 1))
+    return np.asarray(soft[y, x], np.float32)

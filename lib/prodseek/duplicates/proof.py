@@ -1,0 +1,251 @@
+"""Proof: lay two photos over each other at full detail, explain what an encoder or an editor does, and measure what is left."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from prodseek.duplicates.detail import cleaner_by_blocks, detail_and_noise, finer_by_size
+from prodseek.duplicates.difference import LUMA
+from prodseek.duplicates.explained import Explanation, LeftOver, Mask, Plane, left_over
+from prodseek.duplicates.frames import in_pixels
+from prodseek.duplicates.overlap import Overlap, overlap_of
+from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
+from prodseek.duplicates.tone import Grounds, chroma_of, grounds_of, tone_of
+from prodseek.duplicates.unexplained import marks_of, shape_of, structure_of
+from prodseek.duplicates.verification import Comparison
+
+# Letters of 6 px in 1,000 are still seen at the fine size. Colours and shapes are compared at the coarse one.
+FINE_SIDE_PX = 1024
+# Photos are decoded at up to this size, because an enlarged photo betrays itself only at its own size.
+DETAILED_SIDE_PX = 2048
+_COARSE_SIDE_PX = 320
+_COARSE_LEVELS, _FINE_LEVELS = (0, 1, 2, 3), (0, 1)
+_LEAST_PIXELS = 400
+_OTHER_GROUND = 2.0
+# Where fewer cells agree at the coarse size, the fine one cannot make it a copy.
+_LEAST_MATCHING = 0.3
+# Sizes that differ by more than this, log2, decide which photo is finer.
+_LARGER = 0.3
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was measured on two photos that are laid over each other. NaN: not measured.
+
+    followed_share, followed_error_px: share of the corners that are found again where the alignment says, and their median
+    distance. left_*: share that is not explained, and the strongest connected area of it, at a level of the pyramid; fine_*:
+    the same at the fine size. flat_noise, edge_noise: see `LeftOver`; flat_noise_fine likewise. plain: 1 if both have a plain
+    ground. ground_change: CIEDE2000 between the two grounds; ground_missed: between the ground that the product's change of
+    tone leads to and the one that is there. tone_change, tone_change_90: mean and 90th percentile of the CIEDE2000 between
+    the products' colours; light_change: mean difference of L*. colour_left, colour_left_95, colour_left_most: the same after
+    the tone is explained. chroma_low, chroma_high: 95th percentile of the chroma of the greyer and of the other photo.
+    hue_spread: 0 if all colours have one hue, 1 if hues are spread. structured: share of pixels with structure; matching:
+    share of those that agree. n_cells, cells_matching: cells with structure, and the share of them that agree. mark_*: of the
+    area that is not explained: share of the frame, how one-sided (1: only b has edges there, -1: only a), correlation of the
+    detail beneath, share on ground, its box's share of the frame, share that is thick, number of parts, the largest part's
+    share, share of the frame's border; ink, ink_beneath: share of it that has one of two colours, in the photo with more
+    edges there and in the other. matching_beside: share of structure that agrees elsewhere. sharper: log2 of b's detail
+    divided by a's, noisier: log2 of b's noise divided by a's, both at the size of the smaller.
+    """
+
+    followed_share: float
+    followed_error_px: float
+    left_0: float
+    left_1: float
+    left_2: float
+    left_3: float
+    strength_0: float
+    strength_1: float
+    strength_2: float
+    strength_3: float
+    fine_left_0: float
+    fine_left_1: float
+    fine_strength_0: float
+    fine_strength_1: float
+    fine_flat_noise: float
+    fine_edge_noise: float
+    flat_noise: float
+    edge_noise: float
+    plain: float
+    ground_share: float
+    ground_change: float
+    outline_change: float
+    ground_missed: float
+    tone_change: float
+    tone_change_90: float
+    light_change: float
+    colour_left: float
+    colour_left_95: float
+    colour_left_most: float
+    chroma_low: float
+    chroma_high: float
+    hue_spread: float
+    structured: float
+    matching: float
+    n_cells: float
+    cells_matching: float
+    mark: float
+    mark_one_sided: float
+    mark_correlation: float
+    mark_on_ground: float
+    mark_box: float
+    mark_thick: float
+    mark_parts: float
+    mark_largest: float
+    mark_at_border: float
+    mark_crosses: float
+    mark_ink: float
+    mark_ink_beneath: float
+    matching_beside: float
+    sharper: float
+    noisier: float
+    fine_side_px: float
+    finer: float
+    cleaner: float
+    overlap: Overlap
+    greyer_side: str
+
+    def values(self) -> dict[str, float]:
+        """Every number by its name, those of the overlap too."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("overlap", "greyer_side")}
+        return own | self.overlap.values()
+
+
+@dataclass(frozen=True)
+class _Way:
+    """One photo explained by the other. a_explains_b: which way. where: (H, W) bool, what is compared."""
+
+    a_explains_b: bool
+    explanation: Explanation
+    predicted: Plane
+    left: dict[int, LeftOver]
+    where: Mask
+
+    @property
+    def amount(self) -> float:
+        return sum(level.fraction for level in self.left.values())
+
+
+def prove(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison) -> Proof | None:
+    """Measure what is left between two photos; None where too little is shared to measure anything.
+
+    a, b: (H, W, 3) uint8 RGB, at most DETAILED_SIDE_PX. comparison: how they lie over each other.
+    """
+    laid = laid_over(a, b, in_pixels(comparison.matrix, a.shape[1::-1], b.shape[1::-1]), _COARSE_SIDE_PX)
+    if laid is None:
+        return None
+    laid, followed_share, error_px = refined(a, laid, laid.a @ LUMA, laid.b @ LUMA)
+    inside = compared_part(a, b, laid)
+    if inside.sum() < _LEAST_PIXELS:
+        return None
+    grounds = grounds_of(laid.a, laid.b, inside)
+    product = inside & ~grounds.ground
+    if product.sum() < _LEAST_PIXELS:
+        product = inside
+    where = _without_replaced_ground(inside, grounds)
+    way = min((_way(laid, product, where, forth) for forth in (True, False)), key=lambda way: way.amount)
+    source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)
+    mark = marks_of(way.left, inside.shape)
+    structure = structure_of(way.predicted, target, where, mark)
+    shape = shape_of(mark, way.predicted, target, grounds, int(where.sum()))
+    if not way.a_explains_b:
+        shape["mark_one_sided"] = -shape["mark_one_sided"]
+    fine = _nothing_fine()
+    if structure["cells_matching"] > _LEAST_MATCHING:
+        fine |= _fine(a, b, laid, way)
+    overlap = overlap_of(a, b, laid.matrix)
+    finer = finer_by_size(a, b, overlap.scale)
+    # Where sizes say nothing, sharpness does.
+    if abs(finer) < _LARGER and not math.isnan(fine["sharper"]):
+        finer += fine["sharper"]
+    noisier = 0.0 if math.isnan(fine["noisier"]) else fine["noisier"]
+    return Proof(
+        followed_share=followed_share,
+        followed_error_px=error_px,
+        plain=float(grounds.plain),
+        ground_share=float(grounds.ground.mean()),
+        ground_change=grounds.change,
+        outline_change=grounds.outline_change(inside),
+        flat_noise=way.left[0].flat_noise if 0 in way.left else math.nan,
+        edge_noise=way.left[0].edge_noise if 0 in way.left else math.nan,
+        **_levels(way.left, "", _COARSE_LEVELS),
+        **tone_of(source, way.predicted, target, product, _expected_ground(way, grounds)),
+        **structure,
+        **shape,
+        **fine,
+        finer=finer,
+        cleaner=cleaner_by_blocks(a, b) - noisier,
+        overlap=overlap,
+        greyer_side="a" if chroma_of(laid.a, product) < chroma_of(laid.b, product) else "b",
+    )
+
+
+def _without_replaced_ground(inside: Mask, grounds: Grounds) -> Mask:
+    """Where the ground was replaced, its shadows and its soft edge round the product were replaced with it."""
+    if not grounds.plain or grounds.change <= _OTHER_GROUND:
+        return inside
+    around = cv2.dilate(grounds.either.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+    product = inside & ~around
+    return product if product.sum() >= _LEAST_PIXELS else inside
+
+
+def _expected_ground(way: _Way, grounds: Grounds) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """The colour that the product's change of tone makes of the ground, and the colour that the ground has."""
+    if not grounds.plain:
+        return None
+    before, after = (grounds.colour_a, grounds.colour_b)[:: 1 if way.a_explains_b else -1]
+    return way.explanation.toned(before), after
+
+
+def _way(laid: Laid, product: Mask, where: Mask, a_explains_b: bool) -> _Way:
+    source, target = (laid.a, laid.b) if a_explains_b else (laid.b, laid.a)
+    explanation = Explanation(source, target, product)
+    predicted = explanation.predicted()
+    return _Way(a_explains_b, explanation, predicted, left_over(predicted, target, where, _COARSE_LEVELS), where)
+
+
+def _levels(left: dict[int, LeftOver], prefix: str, levels: tuple[int, ...]) -> dict[str, float]:
+    named = {}
+    for level in levels:
+        found = left.get(level)
+        named[f"{prefix}left_{level}"] = math.nan if found is None else found.fraction
+        named[f"{prefix}strength_{level}"] = math.nan if found is None else found.strength
+    return named
+
+
+def _nothing_fine() -> dict[str, float]:
+    names = [f"fine_{what}_{level}" for level in _FINE_LEVELS for what in ("left", "strength")]
+    return dict.fromkeys((*names, "fine_flat_noise", "fine_edge_noise", "sharper", "noisier", "fine_side_px"), math.nan)
+
+
+def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], coarse: Laid, way: _Way) -> dict[str, float]:
+    """What is left in luminance at the fine size, and which photo is sharper: numbers of `Proof`; none if nothing is left."""
+    laid = laid_over(a, b, coarse.matrix, FINE_SIDE_PX)
+    if laid is None:
+        return {}
+    source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)
+    size = target.shape[1::-1]
+    compared = cv2.resize(way.where.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+    predicted = Explanation(source, (target @ LUMA)[..., None], compared & laid.inside).predicted()[..., 0]
+    lights = (predicted, laid.b @ LUMA) if way.a_explains_b else (laid.a @ LUMA, predicted)
+    laid, _, _ = refined(a, laid, *lights)
+    compared &= compared_part(a, b, laid)
+    if compared.sum() < _LEAST_PIXELS:
+        return {}
+    source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)
+    light = (target @ LUMA)[..., None]
+    left = left_over(Explanation(source, light, compared).predicted(), light, compared, _FINE_LEVELS)
+    sharper, noisier = detail_and_noise(laid.a @ LUMA, laid.b @ LUMA, compared)
+    return {
+        **_levels(left, "fine_", _FINE_LEVELS),
+        "fine_flat_noise": left[0].flat_noise if 0 in left else math.nan,
+        "fine_edge_noise": left[0].edge_noise if 0 in left else math.nan,
+        "sharper": sharper,
+        "noisier": noisier,
+        "fine_side_px": float(max(size)),
+    }

@@ -1,0 +1,117 @@
+"""How the tone of a product changed between two photos, and whether what changed it changed the ground too."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from prodseek.duplicates.explained import Mask, Plane, blurred
+from prodseek.photos.colour import ciede2000, rgb_to_lab
+
+# A ground is plain if this share of the border has its colour, within so many levels of each channel.
+_PLAIN_BORDER, _GROUND_WITHIN = 0.7, 12
+_COLOUR_CELL_PX = 8
+_LEAST_CHROMA = 8.0
+
+
+@dataclass(frozen=True)
+class Grounds:
+    """The grounds of two photos.
+
+    plain: whether both are plain. ground, either: (H, W) bool, where both show theirs, and where one of them does; empty unless
+    both are plain. colour_a, colour_b: (3,) float32 RGB.
+    """
+
+    plain: bool
+    ground: Mask
+    either: Mask
+    colour_a: NDArray[np.float32]
+    colour_b: NDArray[np.float32]
+
+    @property
+    def change(self) -> float:
+        """CIEDE2000 between the two grounds; NaN if one is not plain."""
+        return colour_difference(self.colour_a, self.colour_b) if self.plain else math.nan
+
+    def outline_change(self, inside: Mask) -> float:
+        """Share of the products that lies where only one of the photos shows its ground, but for thin edges; NaN if not plain."""
+        if not self.plain:
+            return math.nan
+        apart = cv2.erode((self.either & ~self.ground).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
+        return float(apart.sum() / max(1, (inside & ~self.ground).sum()))
+
+
+def grounds_of(a: Plane, b: Plane, inside: Mask) -> Grounds:
+    """The plain grounds of two photos that are laid over each other. a, b: (H, W, 3) float32 RGB."""
+    (ground_a, plain_a, colour_a), (ground_b, plain_b, colour_b) = (_ground(plane) for plane in (a, b))
+    plain = min(plain_a, plain_b) > _PLAIN_BORDER
+    both = ground_a & ground_b & inside & plain
+    return Grounds(plain, both, (ground_a | ground_b) & inside & plain, colour_a, colour_b)
+
+
+def tone_of(
+    source: Plane, expected: Plane, target: Plane, product: Mask, grounds: tuple[NDArray[np.float32], ...] | None
+) -> dict[str, float]:
+    """How far the product's colours have moved, and how much of that a change of tone explains: numbers of `Proof`.
+
+    source, expected, target: (H, W, 3) float32 RGB: one photo, what it should look like in the other, and the other. product:
+    (H, W) bool. grounds: colours of the plain ground, expected and found; None if there is none.
+    """
+    inside = _averaged_mask(product)
+    before, after, toned = (rgb_to_lab(_averaged(plane))[inside] for plane in (source, target, expected))
+    moved, left = ciede2000(before, after), ciede2000(toned, after)
+    chroma_before, chroma_after = (np.hypot(lab[:, 1], lab[:, 2]) for lab in (before, after))
+    weight = np.where(chroma_before > _LEAST_CHROMA, chroma_before, 0)
+    hues = np.exp(1j * np.arctan2(before[:, 2], before[:, 1]))
+    one_hue = abs(complex((hues * weight).sum())) / float(weight.sum()) if weight.any() else 1.0
+    missed = math.nan if grounds is None else colour_difference(*grounds)
+    chromas = sorted(float(np.percentile(chroma, 95)) for chroma in (chroma_before, chroma_after))
+    return {
+        "ground_missed": missed,
+        "tone_change": float(moved.mean()),
+        "tone_change_90": float(np.percentile(moved, 90)),
+        "light_change": float(np.abs(before[:, 0] - after[:, 0]).mean()),
+        "colour_left": float(left.mean()),
+        "colour_left_95": float(np.percentile(left, 95)),
+        "colour_left_most": float(np.percentile(left, 99.5)),
+        "chroma_low": chromas[0],
+        "chroma_high": chromas[1],
+        "hue_spread": 1 - one_hue,
+    }
+
+
+def chroma_of(plane: Plane, product: Mask) -> float:
+    """The 95th percentile of a product's CIELAB chroma. plane: (H, W, 3) float32 RGB. product: (H, W) bool."""
+    lab = rgb_to_lab(_averaged(plane))[_averaged_mask(product)]
+    return float(np.percentile(np.hypot(lab[:, 1], lab[:, 2]), 95))
+
+
+def colour_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """CIEDE2000 between two colours, (3,) float32 RGB."""
+    return float(ciede2000(rgb_to_lab(a), rgb_to_lab(b)))
+
+
+def _ground(pixels: Plane) -> tuple[Mask, float, NDArray[np.float32]]:
+    """What hangs together with the border and has its colour, the share of the border that has it, and the colour."""
+    soft = blurred(pixels, 1.0)
+    border = np.concatenate([soft[0], soft[-1], soft[:, 0], soft[:, -1]])
+    colour = np.median(border, axis=0)
+    like = np.abs(soft - colour).max(axis=2) <= _GROUND_WITHIN
+    _, labels = cv2.connectedComponents(like.astype(np.uint8), connectivity=4)
+    at_border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    share = float((np.abs(border - colour).max(axis=1) <= _GROUND_WITHIN).mean())
+    return np.isin(labels, at_border[at_border > 0]), share, np.asarray(colour, np.float32)
+
+
+def _averaged(plane: Plane) -> NDArray[np.float32]:
+    size = tuple(max(4, side // _COLOUR_CELL_PX) for side in plane.shape[1::-1])
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _averaged_mask(mask: Mask) -> Mask:
+    inside = _averaged(mask.astype(np.float32)) > 0.9
+    return inside if inside.any() else np.ones_like(inside)

@@ -1,0 +1,188 @@
+"""Fit the model that decides: python -m prodseek.duplicates.train_decision --set NAME=MANIFEST:URI:LABEL ...
+
+Photos of labelled catalogues are altered as people alter them, and changed as products differ (see `planting`). A pair is
+measured as in a night. Calibration and bounds come from turns: each catalogue is judged by trees that were fitted on the others. The
+trees that are shipped are fitted on all of them. The model is written to decision.json beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import sklearn
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+
+from prodseek.duplicates.decision import FEATURES, MODEL_FILE, DecisionModel, Tree, feature_values
+from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
+from prodseek.duplicates.planting.pairs import Photo, PlantedPair, planted_pairs, real_negatives
+from prodseek.duplicates.proof import DETAILED_SIDE_PX, prove
+from prodseek.duplicates.verification import compare_views, view
+from prodseek.photos.decode import decode_image
+from prodseek.photos.hashes import pdq_hash
+
+SEED = 0
+N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 250, 0.06, 10, 12, 3.0
+# Of the pairs that are not copies, as many may be called copies by trees that have not seen their catalogue.
+MOST_WRONG = 1 / 2000
+# Below the least confidence at which this share of the copies is found, nobody needs to look.
+LOOK_RECALL = 0.97
+_CHUNK = 50
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--set", action="append", default=[], dest="sets", metavar="NAME=MANIFEST:URI:LABEL")
+    parser.add_argument("--made", type=int, default=1500, help="planted pairs of each catalogue")
+    parser.add_argument("--real", type=int, default=500, help="most pairs of different photos of each catalogue")
+    parser.add_argument("--processes", type=int, default=1)
+    arguments = parser.parse_args()
+    rows: list[list[float]] = []
+    is_copy: list[bool] = []
+    catalogues: list[str] = []
+    with ProcessPoolExecutor(arguments.processes) as pool:
+        for name, photos in map(labelled_photos, arguments.sets):
+            chunks = [(photos, _CHUNK, SEED, first) for first in range(0, arguments.made, _CHUNK)]
+            for found in pool.map(_planted, chunks):
+                rows += [values for values, _ in found]
+                is_copy += [copy for _, copy in found]
+            rng = np.random.default_rng(SEED)
+            real = real_negatives(photos)
+            chosen = [real[row] for row in rng.permutation(len(real))[: arguments.real].tolist()]
+            measured = [values for values in pool.map(measured_features, chosen, chunksize=8) if values is not None]
+            rows += measured
+            is_copy += [False] * len(measured)
+            catalogues += [name] * (len(rows) - len(catalogues))
+            print(f"{name}: {catalogues.count(name)} pairs measured", flush=True)
+    model = fit_model(np.array(rows), np.array(is_copy), catalogues)
+    target = Path(__file__).with_name(MODEL_FILE)
+    target.write_text(json.dumps(asdict(model)) + "\n", encoding="utf-8")
+    print(f"{json.dumps(model.recipe, indent=2)}\nwritten to {target}")
+
+
+def labelled_photos(argument: str) -> tuple[str, list[Photo]]:
+    """The name of a catalogue and its photos, from NAME=MANIFEST:URI:LABEL. Photos that cannot be read are left out."""
+    name, _, rest = argument.partition("=")
+    manifest, uri_column, label_column = rest.rsplit(":", 2)
+    folder, photos = Path(manifest).parent, []
+    with Path(manifest).open(encoding="utf-8", newline="") as handle:
+        for row in csv.DictReader(handle):
+            path = folder / row[uri_column]
+            if path.is_file():
+                photos.append(Photo(path.read_bytes(), row[label_column], name))
+    return name, photos
+
+
+def measured_features(pair: PlantedPair) -> list[float] | None:
+    """What a night would measure on a candidate pair; None if it finds nothing in common."""
+    cv2.setNumThreads(1)
+    photos = [decode_image(data, max_side_px=DETAILED_SIDE_PX).pixels for data in (pair.data_a, pair.data_b)]
+    orientation, hamming = best_orientation(*hashes_from_hex([pdq_hash(pixels)[0] for pixels in photos]))
+    views = [view(pixels) for pixels in photos]
+    comparison = compare_views(views[0], views[1], orientation if hamming <= MAX_HAMMING else None)
+    proof = None if comparison is None else prove(photos[0], photos[1], comparison)
+    return None if comparison is None or proof is None else feature_values(comparison, proof, hamming)
+
+
+def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues: Sequence[str]) -> DecisionModel:
+    """Fit trees on all pairs; calibrate, and choose the bounds, on pairs of catalogues that the trees had not seen.
+
+    rows: (N, F) float64, in the order of FEATURES. is_copy: (N,) bool. catalogues: N names, at least two different ones.
+    """
+    of = np.array(catalogues)
+    logits = np.zeros(len(rows))
+    for name in sorted(set(catalogues)):
+        left_out = of == name
+        logits[left_out] = _fitted(rows[~left_out], is_copy[~left_out]).decision_function(rows[left_out])
+    platt = LogisticRegression(C=1e6).fit(logits[:, None], is_copy)
+    slope, intercept = float(platt.coef_[0, 0]), float(platt.intercept_[0])
+    confidence = 0.5 * (1 + np.tanh((slope * logits + intercept) / 2))
+    wrong = np.sort(confidence[~is_copy])[::-1]
+    copy_confidence = float(wrong[int(MOST_WRONG * len(wrong))])
+    look_confidence = float(np.quantile(confidence[is_copy], 1 - LOOK_RECALL))
+    trees = _fitted(rows, is_copy)
+    recipe = {
+        "script": "prodseek.duplicates.train_decision",
+        "pairs": {name: int((of == name).sum()) for name in sorted(set(catalogues))},
+        "copies_share": round(float(is_copy.mean()), 4),
+        "recall_of_copy_by_turns": round(float((confidence[is_copy] > copy_confidence).mean()), 4),
+        "seed": SEED,
+        "scikit_learn": sklearn.__version__,
+    }
+    return DecisionModel(
+        features=tuple(FEATURES),
+        trees=tuple(_tree(stage[0].nodes) for stage in trees._predictors),
+        bias=float(trees._baseline_prediction.ravel()[0]),
+        slope=slope,
+        intercept=intercept,
+        copy_confidence=round(min(copy_confidence + 1e-4, 1.0), 4),
+        look_confidence=round(min(look_confidence, 0.5), 4),
+        recipe=recipe,
+    )
+
+
+def expected_calibration_error(confidence: NDArray[np.float64], is_true: NDArray[np.bool_], n_bins: int = 10) -> float:
+    """The mean of |share of true pairs - mean confidence| over bins of equal width, weighted by the pairs in a bin.
+
+    confidence: (P,) float64. is_true: (P,) bool. Source: Guo et al., "On Calibration of Modern Neural Networks", 2017,
+    equation 3.
+    """
+    bins = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
+    gaps = [
+        abs(float(is_true[bins == b].mean() - confidence[bins == b].mean())) * (bins == b).mean() for b in set(bins)
+    ]
+    return float(sum(gaps))
+
+
+def _planted(chunk: tuple[Sequence[Photo], int, int, int]) -> list[tuple[list[float], bool]]:
+    def each() -> Iterator[tuple[list[float], bool]]:
+        for pair in planted_pairs(*chunk):
+            values = measured_features(pair)
+            if values is not None:
+                yield values, pair.is_copy
+
+    return list(each())
+
+
+def _fitted(rows: NDArray[np.float64], is_copy: NDArray[np.bool_]) -> Any:
+    return HistGradientBoostingClassifier(
+        max_iter=N_TREES,
+        learning_rate=LEARNING_RATE,
+        max_leaf_nodes=MAX_LEAVES,
+        min_samples_leaf=MIN_LEAF_PAIRS,
+        l2_regularization=L2,
+        monotonic_cst=list(FEATURES.values()),
+        early_stopping=False,
+        random_state=SEED,
+    ).fit(rows, is_copy)
+
+
+def _tree(nodes: NDArray[Any]) -> Tree:
+    is_leaf = nodes["is_leaf"].astype(bool)
+    return Tree(
+        feature=tuple(np.where(is_leaf, -1, nodes["feature_idx"]).tolist()),
+        threshold=tuple(0.0 if leaf else _short(t) for leaf, t in zip(is_leaf, nodes["num_threshold"], strict=True)),
+        left=tuple(np.where(is_leaf, 0, nodes["left"]).tolist()),
+        right=tuple(np.where(is_leaf, 0, nodes["right"]).tolist()),
+        nan_left=tuple(nodes["missing_go_to_left"].astype(bool).tolist()),
+        value=tuple(round(float(v), 6) if leaf else 0.0 for leaf, v in zip(is_leaf, nodes["value"], strict=True)),
+    )
+
+
+def _short(value: float) -> float:
+    return float(value) if math.isinf(value) else float(f"{value:.9g}")
+
+
+if __name__ == "__main__":
+    main()
