@@ -27,14 +27,17 @@ from prodseek.report.records import About
 from prodseek.runs.facts import EmbedFacts, IndexedFacet, IndexFacts, IngestFacts
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
-from prodseek.runs.tables import table_schema
+from prodseek.runs.tables import schema_versions, table_schema
 from prodseek.spark.night import Night
 from prodseek.spark.report import changes as compared
 from prodseek.spark.report.changes import changes_since_last_night
 from prodseek.spark.report.overview import PAGE, write_overview
 from prodseek.spark.report.rows_in import count_rows_in
 
-COUNTS = ("n_objects", "n_images", "n_duplicate_groups", "n_all_duplicate_groups", "n_pairs", "n_all_pairs")
+COUNTS = (
+    *("n_objects", "n_images", "n_duplicate_groups", "n_all_duplicate_groups", "n_pairs", "n_all_pairs"),
+    *("n_pairs_to_look_at", "n_all_pairs_to_look_at"),
+)
 
 
 def jpeg(colour: str) -> bytes:
@@ -319,6 +322,7 @@ def test_the_first_page_of_a_second_run(night: Night, make_config) -> None:  # t
         run.write_summary(Summary(IndexFacts(facets={"visual": index})))
     manifest = Manifest(
         run_id=before.run_id,
+        schema_versions=schema_versions(),
         finished="2026-01-01T01:00:00+00:00",
         tables={"images": 10},
         seconds={"ingest": 7.0},

@@ -14,6 +14,7 @@ from prodseek.jobs import ingest
 from prodseek.runs.facts import IngestFacts
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import schema_versions
 from prodseek.spark.catalogue import last_night
 from prodseek.spark.night import Night
 
@@ -33,7 +34,10 @@ def night(spark: SparkSession, tmp_path: Path, make_config) -> Iterator[RunNight
         config = make_config(tmp_path / "catalogue" / "catalog.csv", store.root, *settings)
         summary = ingest.run(Night.of(spark, config, tonight))
         tonight.write_summary(summary)
-        store.publish(tonight, Manifest(run_id=tonight.run_id, stages={"ingest": summary.facts_json}))
+        store.publish(
+            tonight,
+            Manifest(run_id=tonight.run_id, schema_versions=schema_versions(), stages={"ingest": summary.facts_json}),
+        )
         return tonight, summary
 
     yield run

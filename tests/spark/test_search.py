@@ -17,7 +17,7 @@ from prodseek.errors import CatalogueError, PromptError
 from prodseek.runner.search_batch import search_batch
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
-from prodseek.runs.tables import table_schema
+from prodseek.runs.tables import schema_versions, table_schema
 from prodseek.search.searchable import SearchableRun
 from prodseek.spark.search import answers as search
 from prodseek.spark.search.answers import BatchQuestion
@@ -48,7 +48,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     write_graph(run, ids[is_primary], unit_rows(N, 12, 0)[is_primary])
     config = load_config(root=str(root))
     stages = {"ingest": {"input_rows": N_IMAGES, "base_uri": str(root)}}
-    Store(run.root).publish(run, Manifest(run_id=run.run_id, config=config.model_dump(mode="json"), stages=stages))
+    Store(run.root).publish(
+        run,
+        Manifest(
+            run_id=run.run_id, schema_versions=schema_versions(), config=config.model_dump(mode="json"), stages=stages
+        ),
+    )
     return run
 
 

@@ -15,6 +15,7 @@ from prodseek.index.probe import flat_cells, nearest_in_cells
 from prodseek.runs.columns import FACETS
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
+from prodseek.runs.tables import schema_versions
 from prodseek.search import searchable as searchable_module
 from prodseek.search.searchable import Hit, SearchableRun
 from prodseek.search.vectors import Embeddings
@@ -74,6 +75,7 @@ def run(truth: Truth, tmp_path: Path) -> Run:
         run,
         Manifest(
             run_id=run.run_id,
+            schema_versions=schema_versions(),
             config=config,
             stages={"ingest": {"input_rows": N_IMAGES, "base_uri": "/photos"}, "embed": {"model_id": "tiny"}},
         ),
