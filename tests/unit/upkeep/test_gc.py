@@ -20,6 +20,7 @@ from prodseek.photos.decode import content_id
 from prodseek.runs.facts import STAGES, CacheFolder, IngestFacts, regions_cache, thumbnails_cache
 from prodseek.runs.lock import LOCK, Holder, hold_root
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import schema_versions
 from prodseek.upkeep.gc import Removal, choose_removals, find_removals, remove
 from prodseek.upkeep.survey import Survey, SurveyedCache, SurveyedRun, survey
 
@@ -154,6 +155,7 @@ def manifest_of(run: Run, model: str) -> dict[str, object]:
         "seconds": dict.fromkeys(STAGES, 2.0),
         "stages": {"embed": {"model_id": model}},
         "config": {"report": {"region_px": 160, "photo_px": 256}},
+        "schema_versions": schema_versions(),
     }
 
 
