@@ -45,6 +45,7 @@ VERDICTS = {
     "toned": VerdictWords("toned", "Changed brightness, contrast or sharpness, or made grey."),
     "overlaid": VerdictWords("overlaid", "A watermark, text or badge put on it."),
     "recoloured": VerdictWords("recoloured", "The same product in another colour."),
+    "part_differs": VerdictWords("a part differs", "The same shot, but a part of the product differs."),
     "embedded": VerdictWords("in a scene", "The object, pasted into another picture."),
     "same_object": VerdictWords("same object", "Another photo of the same thing."),
 }
