@@ -24,7 +24,7 @@ _MIN_SIDE_PX = 16
 
 
 def content_box(pixels: NDArray[np.uint8]) -> Box:
-    """x1 y1 x2 y2 of the content, in fractions of the photo's sides; WHOLE if no side has a plain margin or nothing else is there.
+    """x1 y1 x2 y2 of the content, in fractions of the photo's sides; WHOLE if no side has a plain margin, or all is plain.
 
     A margin is as many lines, from an edge on, as have one colour, whatever colour. Sides may have different colours, and behind
     a frame or bars the next margin is looked for. pixels: (H, W, 3) uint8 RGB of any size.

@@ -218,9 +218,9 @@ def measure_photos(
     import cv2
     import torch
 
-    from prodseek.duplicates.features import WORKING_SIDE_PX, code_bits, extract_features, feature_codes
+    from prodseek.duplicates.features import FEATURES_SIDE_PX, code_bits, feature_codes, photo_features
     from prodseek.duplicates.geometry import align
-    from prodseek.duplicates.verification import at_working_size
+    from prodseek.duplicates.prints import photo_prints
     from prodseek.photos.hashes import pdq_hash
     from prodseek.report.thumbnails import thumbnail
     from prodseek.vision.inference import load_detector
@@ -262,15 +262,16 @@ def measure_photos(
         with spent.on("pass", by_clock=on_gpu):
             found = list(detector.embed_prepared(prepared))
         with spent.on("features"):
-            working = [at_working_size(decode_image(data, photos.limits, WORKING_SIDE_PX).pixels) for data in read]
-            features = [extract_features(pixels) for pixels in working]
+            seen = [decode_image(data, photos.limits, FEATURES_SIDE_PX).pixels for data in read]
+            features = [photo_features(pixels) for pixels in seen]
+            prints = [photo_prints(pixels, one.local.content_box) for pixels, one in zip(seen, features, strict=True)]
         with spent.on("features"):
-            codes = [feature_codes(one.descriptors, code_bits(len(uris))).to_bytes() for one in features]
-        kept = (*codes, *(one.to_bytes() for one in features))
-        counts["features"] += sum(len(part) for parts in kept for part in parts)
+            codes = [feature_codes(one, code_bits(len(uris))).to_bytes() for one in features]
+        kept = (*codes, *(one.local.to_bytes() for one in features), *(one.to_bytes() for one in prints))
+        counts["features"] += sum(len(part or b"") for parts in kept for part in parts)
         with spent.on("pair"):
             for one, other in pairwise(features):
-                align(one, other)
+                align(one.local, other.local)
         counts["pairs"] += len(features) - 1
         boxes = [next(region for region in one.regions if region.is_primary).box for one in found]
         with spent.on("picture"):

@@ -1,18 +1,22 @@
 import numpy as np
 import pytest
-from made_photos import pixels, textured_photo
-from PIL import Image
+from made_photos import pixels, scene, textured_photo
+from PIL import Image, ImageOps
 
-from prodseek.duplicates.candidates import MAX_PHOTOS_A_CODE, heaviest_pairs, pairs_by_codes
 from prodseek.duplicates.features import (
+    FEATURES_SIDE_PX,
     MAX_FEATURES,
     PROBED_BITS,
+    WORKING_SIDE_PX,
     FeatureCodes,
     LocalFeatures,
     code_bits,
     extract_features,
     feature_codes,
     mirrored_descriptors,
+    photo_features,
+    relative_poses,
+    shrunk,
 )
 from prodseek.duplicates.geometry import (
     align,
@@ -35,15 +39,17 @@ def test_descriptors_are_those_of_rootsift():
 
 
 def test_features_survive_their_bytes():
-    features = extract_features(pixels(textured_photo(1)))
+    features = extract_features(pixels(ImageOps.expand(textured_photo(1), 40, "white")))
     again = LocalFeatures.from_bytes(*features.to_bytes())
     np.testing.assert_array_equal(again.points_px, features.points_px)
     np.testing.assert_array_equal(again.descriptors, features.descriptors)
-    assert LocalFeatures.from_bytes(b"", b"").descriptors.shape == (0, 128)
+    assert again.content_box == pytest.approx(features.content_box) and features.content_box[0] > 0.1
+    _, _, box = features.to_bytes()
+    assert LocalFeatures.from_bytes(b"", b"", box).descriptors.shape == (0, 128)
 
 
 def test_mirrored_descriptors_are_those_of_the_mirrored_photo():
-    photo = pixels(textured_photo(2))
+    photo = shrunk(pixels(textured_photo(2)), WORKING_SIDE_PX)
     features, mirrored = extract_features(photo), extract_features(np.ascontiguousarray(photo[:, ::-1]))
     cosine = mirrored_descriptors(features.descriptors) @ mirrored.descriptors.T
     found = mirrored.points_px[cosine.argmax(axis=1)]
@@ -57,82 +63,60 @@ def test_mirrored_descriptors_are_those_of_the_mirrored_photo():
 
 @pytest.mark.parametrize("shape", [(1, 1), (16, 600), (100, 100)])
 def test_a_photo_without_details_has_no_features(shape):
-    features = extract_features(np.full((*shape, 3), 200, np.uint8))
-    assert features.points_px.shape == (0, 2) and features.descriptors.shape == (0, 128)
-    assert feature_codes(features.descriptors, code_bits(10)).asked.shape == (0, 2**PROBED_BITS)
+    features = photo_features(np.full((*shape, 3), 200, np.uint8))
+    assert features.local.points_px.shape == (0, 2) and features.descriptors.shape == (0, 128)
+    assert feature_codes(features, code_bits(10)).asked.shape == (0, 2**PROBED_BITS)
 
 
 def test_a_descriptor_asks_for_its_own_code_and_those_beside_it():
-    descriptors = extract_features(pixels(textured_photo(3))).descriptors
-    found = feature_codes(descriptors, code_bits(1000))
+    features = photo_features(pixels(textured_photo(3)))
+    found = feature_codes(features, code_bits(1000))
     codes, asked = found.codes, found.asked
-    assert (FeatureCodes.from_bytes(*found.to_bytes()).asked == asked).all()
-    assert asked.shape == (len(descriptors), 2**PROBED_BITS)
+    again = FeatureCodes.from_bytes(*found.to_bytes())
+    assert (again.asked == asked).all() and (again.poses == features.poses).all()
+    assert asked.shape == (len(features.descriptors), 2**PROBED_BITS)
     assert (asked[:, 0] == codes).all()
     assert all(len(set(row)) == 2**PROBED_BITS for row in asked.tolist())
     assert max(int(value).bit_count() for value in (asked ^ codes[:, None]).ravel()) == PROBED_BITS
 
 
 def test_codes_grow_with_the_catalogue_so_that_they_stay_rare():
-    descriptors = extract_features(pixels(textured_photo(4))).descriptors
-    small, large = (int(feature_codes(descriptors, code_bits(n)).codes.max()) for n in (1000, 4_000_000))
+    features = photo_features(pixels(textured_photo(4)))
+    small, large = (int(feature_codes(features, code_bits(n)).codes.max()) for n in (1000, 4_000_000))
     assert small < 2**28 <= large < 2**38
-    assert feature_codes(descriptors, code_bits(10**15)).codes.max() < 2**60
+    most = feature_codes(features, code_bits(10**15))
+    assert most.codes.max() < 2**54
+    codes, _ = most.to_bytes()
+    assert np.frombuffer(codes, "<i8").min() >= 0
 
 
-def test_pairs_are_those_that_share_codes():
-    rng = np.random.default_rng(0)
-    rows, codes = rng.integers(0, 12, 300), rng.integers(0, 150, 300)
-    asking, asked = rng.integers(0, 12, 500), rng.integers(0, 150, 500)
-    held = {code: {int(row) for row in rows[codes == code]} for code in set(codes.tolist())}
-    expected: dict[tuple[int, int], int] = {}
-    for row, code in zip(asking.tolist(), asked.tolist(), strict=True):
-        for other in held.get(code, set()) - {row}:
-            key = (min(row, other), max(row, other))
-            expected[key] = expected.get(key, 0) + 1
-    pairs = pairs_by_codes(rows, codes, asking, asked, 12)
-    found = zip(pairs.row_a.tolist(), pairs.row_b.tolist(), strict=True)
-    assert dict(zip(found, pairs.n_shared.tolist(), strict=True)) == expected
-    assert len(expected) > 40
+@pytest.mark.parametrize("mode", ["scene", "packshot"])
+def test_points_lie_in_the_working_size_whatever_size_they_were_found_at(mode):
+    photo = scene(8, 420, 420)
+    if mode == "packshot":
+        photo = ImageOps.expand(photo, 150, "white")
+    values = shrunk(pixels(photo), FEATURES_SIDE_PX)
+    found = photo_features(values)
+    working = shrunk(values, WORKING_SIDE_PX)
+    assert (found.local.points_px.max(axis=0) <= np.array(working.shape[1::-1]) - 0.5).all()
+    matched = align(found.local, extract_features(working))
+    assert matched is not None and len(matched.matched_px) > 30
+    np.testing.assert_allclose(matched.matrix, np.eye(2, 3), atol=0.5)
+    assert len(found.local.points_px) <= len(found.descriptors) == len(found.poses)
+    assert (len(found.local.points_px) == len(found.descriptors)) == (mode == "scene")
 
 
-def test_a_code_of_many_photos_pairs_nobody_and_a_rare_one_counts_more():
-    many = np.arange(MAX_PHOTOS_A_CODE + 1)
-    assert len(pairs_by_codes(many, np.zeros_like(many), many, np.zeros_like(many), 100).row_a) == 0
-    rows, codes = np.array([0, 1, 2, 3, 4, 5]), np.array([7, 7, 8, 8, 8, 8])
-    pairs = pairs_by_codes(rows, codes, rows[[0, 2]], codes[[0, 2]], 1000)
-    assert pairs.weight[0] > pairs.weight[1:].max() > 0
-
-
-def test_more_photos_than_can_be_packed_are_refused():
-    rows, codes = np.array([0, 2**31]), np.array([7, 7])
-    with pytest.raises(ValueError, match="too many to pair at once"):
-        pairs_by_codes(rows, codes, rows, codes, 2**32)
-
-
-def test_no_codes_make_no_pairs():
-    nothing = np.zeros(0, np.int64)
-    for held, asked in ((nothing, nothing), (np.array([1]), nothing), (nothing, np.array([1]))):
-        pairs = pairs_by_codes(held, held, asked, asked, 5)
-        assert [len(values) for values in pairs] == [0, 0, 0, 0]
-
-
-def test_the_heaviest_pairs_of_each_photo_stay():
-    rows = np.repeat(np.arange(6), 6)
-    codes = np.concatenate([np.arange(10 * min(a, b), 10 * min(a, b) + max(a, b)) for a in range(6) for b in range(6)])
-    owners = np.repeat(rows, [max(a, b) for a in range(6) for b in range(6)])
-    pairs = pairs_by_codes(owners, codes, owners, codes, 100)
-    kept = heaviest_pairs(pairs, 1)
-    best = {
-        max(
-            (w, -(b if a == row else a))
-            for a, b, w in zip(pairs.row_a, pairs.row_b, pairs.weight, strict=True)
-            if row in (a, b)
-        )
-        for row in range(6)
-    }
-    assert {int(weight) for weight in kept.weight} == {int(weight) for weight, _ in best}
-    assert len(kept.row_a) < len(pairs.row_a)
+def test_what_is_pasted_agrees_in_one_relative_pose():
+    photo, room = scene(9, 384, 384), scene(10, 384, 384)
+    small = photo.rotate(90).resize((150, 150), Image.Resampling.LANCZOS)
+    room.paste(small, (100, 120))
+    a, b = photo_features(pixels(photo)), photo_features(pixels(room))
+    nearest = (a.descriptors @ b.descriptors.T).argmax(axis=1)
+    inside = (np.abs(b.local.points_px[nearest] * 1.5 - [175, 195]) < 75).all(axis=1)
+    poses = relative_poses(a.poses, b.poses[nearest])
+    counts, chance = (np.bincount(poses[chosen], minlength=128) for chosen in (inside, ~inside))
+    assert counts.max() > 0.3 * inside.sum() > 10
+    assert chance.max() < 0.2 * (~inside).sum()
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from prodseek.duplicates.candidates import buckets_of, heaviest_pairs, pairs_by_codes
-from prodseek.duplicates.features import PROBED_BITS, FeatureCodes
+from prodseek.duplicates.candidates import CodeRows, buckets_of, heaviest_pairs, pairs_by_codes
+from prodseek.duplicates.features import PROBED_BITS, FeatureCodes, with_poses, without_poses
 from prodseek.spark.arrow import batch_of, ids_of, packed_runs, unpacked
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 
-# Minimum shared codes before a pair is compared.
+# Minimum shared codes, turned and scaled alike, before a pair is compared.
 _MIN_SHARED_CODES = 4
 # A compared pair is this many times as alike as the photo's best pair that is not, because photos share some codes by chance.
 _MIN_LEAD = 1.3
@@ -26,7 +26,7 @@ _PHOTOS_A_BUCKET = 2048
 _PARTNERS_A_BUCKET = 64
 
 _DEALT = "bucket int, photo long, n_features int, codes binary, asked binary"
-_CODE_PAIRS = "photo_a long, photo_b long, n_a int, n_b int, n_shared long, weight long"
+_CODE_PAIRS = "photo_a long, photo_b long, n_a int, n_b int, pose long, n_shared long, weight long"
 
 
 def pairs_sharing_codes(codes: DataFrame, photos: ComparedPhotos, max_partners: int) -> DataFrame:
@@ -39,9 +39,11 @@ def pairs_sharing_codes(codes: DataFrame, photos: ComparedPhotos, max_partners: 
         codes.mapInArrow(partial(_dealt_rows, n_buckets=n_buckets), _DEALT)
         .repartitionById(n_buckets, F.col("bucket"))
         .mapInArrow(partial(_code_pairs, n_photos=photos.n_photos), _CODE_PAIRS)
-        .groupBy("photo_a", "photo_b", "n_a", "n_b")
+        .groupBy("photo_a", "photo_b", "n_a", "n_b", "pose")
         .agg(F.sum("n_shared").alias("n_shared"), F.sum("weight").alias("weight"))
         .where(F.col("n_shared") >= _MIN_SHARED_CODES)
+        .groupBy("photo_a", "photo_b", "n_a", "n_b")
+        .agg(F.max("weight").alias("weight"), F.max("n_shared").alias("n_shared"))
         .withColumn("likeness", F.col("weight") / F.sqrt(F.col("n_a") * F.col("n_b")))
     )
     # Each pair is looked at from both sides; a union of the two would find all pairs twice.
@@ -74,10 +76,12 @@ def _dealt_rows(batches: Iterator[pa.RecordBatch], n_buckets: int) -> Iterator[p
     """Each photo's codes, dealt to buckets: a row for each photo and bucket in which it asks for some."""
     for batch in batches:
         photos = np.array([int(image_id[:15], 16) for image_id in batch.column("image_id").to_pylist()], np.int64)
-        codes, n_bytes = unpacked(batch.column("codes"), np.int64)
-        n_features = n_bytes // 8
+        posed, n_bytes = unpacked(batch.column("codes"), np.int64)
+        n_features = n_bytes // np.int64().nbytes
+        codes, poses = without_poses(posed)
         nearest_bits, _ = unpacked(batch.column("nearest_bits"), np.uint8)
-        asked = FeatureCodes(codes, nearest_bits.reshape(-1, PROBED_BITS)).asked.ravel()
+        asked = FeatureCodes(codes, nearest_bits.reshape(-1, PROBED_BITS), poses).asked.ravel()
+        posed_asked = with_poses(asked, np.repeat(poses, 2**PROBED_BITS))
         owner = np.repeat(np.arange(len(photos)), n_features)
         asking = np.repeat(owner, 2**PROBED_BITS)
         of_asked, of_codes = buckets_of(asked, n_buckets), buckets_of(codes, n_buckets)
@@ -90,8 +94,8 @@ def _dealt_rows(batches: Iterator[pa.RecordBatch], n_buckets: int) -> Iterator[p
                 bucket=np.full(len(rows), bucket, np.int32),
                 photo=photos[rows],
                 n_features=n_features[rows].astype(np.int32),
-                codes=_packed_lists(codes[has][kept], np.bincount(owner[has], minlength=len(photos))[rows]),
-                asked=_packed_lists(asked[asks], of_photo[rows]),
+                codes=_packed_lists(posed[has][kept], np.bincount(owner[has], minlength=len(photos))[rows]),
+                asked=_packed_lists(posed_asked[asks], of_photo[rows]),
             )
 
 
@@ -107,18 +111,21 @@ def _code_pairs(batches: Iterator[pa.RecordBatch], n_photos: int) -> Iterator[pa
         return
     table = pa.Table.from_batches(gathered).combine_chunks().sort_by("photo").combine_chunks()
     photos, n_features = ids_of(table.column("photo")), ids_of(table.column("n_features"))
-    owners, codes = [], []
-    for name in ("codes", "asked"):
-        values, n_bytes = unpacked(table.column(name).chunk(0), np.int64)
-        owners.append(np.repeat(np.arange(len(photos)), n_bytes // np.int64().nbytes))
-        codes.append(values)
-    pairs = pairs_by_codes(owners[0], codes[0], owners[1], codes[1], n_photos)
-    pairs = heaviest_pairs(pairs, _PARTNERS_A_BUCKET)
+    has, asks = (_code_rows(table.column(name).chunk(0)) for name in ("codes", "asked"))
+    pairs = heaviest_pairs(pairs_by_codes(has, asks, n_photos), _PARTNERS_A_BUCKET)
     yield batch_of(
         photo_a=photos[pairs.row_a],
         photo_b=photos[pairs.row_b],
         n_a=n_features[pairs.row_a].astype(np.int32),
         n_b=n_features[pairs.row_b].astype(np.int32),
+        pose=pairs.pose,
         n_shared=pairs.n_shared,
         weight=pairs.weight,
     )
+
+
+def _code_rows(column: pa.Array) -> CodeRows:
+    """The codes of photos, packed one photo a row."""
+    values, n_bytes = unpacked(column, np.int64)
+    codes, poses = without_poses(values)
+    return CodeRows(np.repeat(np.arange(len(column)), n_bytes // np.int64().nbytes), codes, poses)

@@ -12,27 +12,33 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import from_arrow_type
 from pyspark.sql.types import StructField, StructType
 
-from prodseek.duplicates.features import code_bits, codes_recipe, extract_features, feature_codes
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.duplicates.features import FEATURES_SIDE_PX, code_bits, codes_recipe, feature_codes, photo_features
+from prodseek.duplicates.prints import photo_prints
 from prodseek.runs.facts import CacheFolder
 from prodseek.spark.batch_cache import new_batch_uri, read_batches
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
-from prodseek.spark.photos import WorkingPhotos
+from prodseek.spark.photos import look
 from prodseek.storage import files
 
-# Every night reads the codes, a few bytes a photo. Points and histograms are many bytes; they are read for photos in new pairs.
+# Every night reads the codes and prints, a few bytes a photo. Points and histograms are many bytes; they are read for photos in
+# new pairs.
 _CODES = ("image_id", "codes", "nearest_bits")
-_FEATURES = ("image_id", "points", "histograms")
-_STORED_ARROW = pa.schema([("image_id", pa.string()), *((name, pa.binary()) for name in (*_CODES[1:], *_FEATURES[1:]))])
+_FEATURES = ("image_id", "points", "histograms", "content_box")
+_PRINTS = ("image_id", "content_hash", "colours")
+_STORED_ARROW = pa.schema(
+    [("image_id", pa.string()), *((name, pa.binary()) for name in (*_CODES[1:], *_FEATURES[1:], *_PRINTS[1:]))]
+)
 _STORED = StructType([StructField(field.name, from_arrow_type(field.type)) for field in _STORED_ARROW])
 
 
 class KeptFeatures(NamedTuple):
     """Local features of the photos that can be read.
 
-    stored: image_id, codes, nearest_bits, points, histograms of these photos and others, some twice. n_fresh: photos they were
-    extracted from this night. n_unread: those that had none yet and could not be read.
+    stored: image_id, codes, nearest_bits, points, histograms, content_box, content_hash, colours of these photos and others, some
+    twice. n_fresh: photos they were extracted from this night. n_unread: those that had none yet and could not be read.
     """
 
     stored: DataFrame
@@ -45,8 +51,12 @@ class KeptFeatures(NamedTuple):
         return self._of(image_ids, _CODES)
 
     def features(self, image_ids: DataFrame) -> DataFrame:
-        """Likewise image_id, points, histograms."""
+        """Likewise image_id, points, histograms, content_box: what `LocalFeatures.from_bytes` takes."""
         return self._of(image_ids, _FEATURES)
+
+    def prints(self, image_ids: DataFrame) -> DataFrame:
+        """Likewise image_id, content_hash, colours: `PhotoPrints` as bytes; the hash is null where there is none."""
+        return self._of(image_ids, _PRINTS)
 
     def _of(self, image_ids: DataFrame, columns: tuple[str, ...]) -> DataFrame:
         # An attempt that died after its batch was whole has kept some twice, the same.
@@ -66,7 +76,7 @@ def kept_features(night: Night, photos: ComparedPhotos) -> KeptFeatures:
     if n_todo:
         observed = Observation()
         made = deal(todo, "image_id", n_todo, night.config.duplicates.photos_per_partition).mapInArrow(
-            partial(_stored_rows, read=photos.read, n_bits=n_bits), _STORED
+            partial(_stored_rows, photos=night.photos, n_bits=n_bits), _STORED
         )
         made = made.observe(observed, F.count(F.lit(1)).alias("n"))
         made.write.parquet(files.spark_uri(new_batch_uri(cache_uri, night.run.run_id)))
@@ -76,13 +86,14 @@ def kept_features(night: Night, photos: ComparedPhotos) -> KeptFeatures:
     return KeptFeatures(known, n_todo - n_unread, n_unread, cache)
 
 
-def _stored_rows(batches: Iterator[pa.RecordBatch], read: WorkingPhotos, n_bits: int) -> Iterator[pa.RecordBatch]:
+def _stored_rows(batches: Iterator[pa.RecordBatch], photos: PhotoSource, n_bits: int) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         rows = []
         for photo in batch.to_pylist():
-            pixels = read(photo["uri"], photo["image_id"])
-            if pixels is not None:
-                found = extract_features(pixels)
-                values = (*feature_codes(found.descriptors, n_bits).to_bytes(), *found.to_bytes())
+            image = look(photo["uri"], photo["image_id"], photos, FEATURES_SIDE_PX)
+            if image is not None:
+                found = photo_features(image.pixels)
+                prints = photo_prints(image.pixels, found.local.content_box)
+                values = (*feature_codes(found, n_bits).to_bytes(), *found.local.to_bytes(), *prints.to_bytes())
                 rows.append(dict(zip(_STORED_ARROW.names, (photo["image_id"], *values), strict=True)))
         yield pa.RecordBatch.from_pylist(rows, _STORED_ARROW)
