@@ -1,9 +1,10 @@
-"""Photos made for tests: a textured thing on a plain ground, and white cupboards that differ only in their fronts."""
+"""Photos made for tests: things and scenes with detail of every size, and white cupboards that differ only in their fronts."""
 
 import io
+from functools import cache
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
 
 
@@ -20,6 +21,42 @@ def textured_photo(seed, width=320, height=280):
             (x, y, x + rng.uniform(0.3, 0.45) * width, y + rng.uniform(0.3, 0.45) * height), 20, fill=255
         )
     canvas.paste(Image.fromarray(np.clip(texture, 0, 255).astype(np.uint8)), mask=mask)
+    return canvas
+
+
+def scene(seed, width=360, height=270, soft_px=0.5):
+    """A photo with edges and detail of every size, which therefore looks alike at all scales; soft as a lens makes it."""
+    return _drawn_scene(seed, width, height, soft_px).copy()
+
+
+@cache
+def _drawn_scene(seed, width, height, soft_px):
+    """Discs of random colours that cover each other, as many of each size as have equal area together. Source: Lee, Mumford and
+    Huang, "Occlusion Models for Natural Images", 2001.
+    """
+    rng = np.random.default_rng(seed)
+    canvas = Image.new("RGB", (2 * width, 2 * height), (120, 120, 120))
+    draw = ImageDraw.Draw(canvas)
+    # Radii by the power law r ** -3, from a pixel to a third of the frame.
+    smallest, largest = 2.0, 0.7 * width
+    chance = rng.random(6000)
+    radii = (smallest**-2 - chance * (smallest**-2 - largest**-2)) ** -0.5
+    for radius in radii.tolist():
+        x, y = rng.uniform(0, (2 * width, 2 * height))
+        # Small things differ in light more than in colour.
+        colour = (rng.normal(125, 45) + rng.normal(0, 6 + 30 * min(1, radius / 60), 3)).clip(15, 235)
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(colour.astype(int).tolist()))
+    return canvas.filter(ImageFilter.GaussianBlur(2 * soft_px)).resize((width, height), Image.Resampling.BOX)
+
+
+def packshot(
+    seed, width=360, height=270, ground=(255, 255, 255), outline=((0.2, 0.15), (0.8, 0.2), (0.75, 0.88), (0.25, 0.8))
+):
+    """A thing with detail of every size on a plain ground. outline: its corners, in fractions of the frame."""
+    canvas = Image.new("RGB", (width, height), ground)
+    mask = Image.new("L", (3 * width, 3 * height), 0)
+    ImageDraw.Draw(mask).polygon([(3 * width * x, 3 * height * y) for x, y in outline], fill=255)
+    canvas.paste(scene(seed, width, height), mask=mask.resize((width, height), Image.Resampling.BOX))
     return canvas
 
 
