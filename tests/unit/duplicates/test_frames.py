@@ -64,8 +64,12 @@ def test_the_frame_of_a_crop_is_the_crop(scale, side_px, size):
 def test_the_frame_of_two_that_overlap_is_what_both_show():
     frame = onto_frame(np.array([[1.0, 0, -100], [0, 1.0, 50]]), A, A, 1000)
     assert frame.size == (200, 150)
-    np.testing.assert_allclose(transformed(inverse(frame.b_onto), corners((200, 150))), corners((200, 150)) + [0, 50])
-    np.testing.assert_allclose(transformed(inverse(frame.a_onto), corners((200, 150))), corners((200, 150)) + [100, 0])
+    np.testing.assert_allclose(
+        transformed(inverse(frame.b_onto), corners((200, 150))), np.add(corners((200, 150)), [0, 50])
+    )
+    np.testing.assert_allclose(
+        transformed(inverse(frame.a_onto), corners((200, 150))), np.add(corners((200, 150)), [100, 0])
+    )
 
 
 def test_a_tilted_photo_does_not_fill_its_frame():
