@@ -1,27 +1,31 @@
 """Stage duplicates: candidate pairs, a verdict on each from the pixels, groups of copies.
 
-Candidates share their pixels, nearly their PDQ hash, codes of local features, or regions that look alike. Features and verdicts
-are kept from night to night: photos are looked at when they are new, and pairs when one of the two is.
+Candidates look the same, have nearly the same PDQ hash, share codes of local features, or show regions that look alike. Features
+and verdicts are kept from night to night: photos are looked at when they are new, and pairs when one of the two is.
 """
 
 from __future__ import annotations
 
+from pyspark.sql import DataFrame
+
 from prodseek.duplicates.grouping import group_duplicates, missing_pairs
 from prodseek.duplicates.verdicts import Decision
-from prodseek.runs.facts import DuplicatesFacts
+from prodseek.runs.facts import CandidateSource, DuplicatesFacts
 from prodseek.runs.gates import refuse_unread_share
 from prodseek.runs.store import Summary
 from prodseek.runs.tables import table_schema
-from prodseek.spark.duplicates.candidates import candidate_pairs
+from prodseek.spark.duplicates.candidates import Candidates, candidate_pairs
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.groups import Copies
 from prodseek.spark.duplicates.identical import identical_bytes
 from prodseek.spark.duplicates.local_features import kept_features
-from prodseek.spark.duplicates.pair_verdicts import PairJudge
+from prodseek.spark.duplicates.pair_verdicts import PairJudge, is_copy
 from prodseek.spark.night import Night
 
 # How often pairs that were no candidates are judged, to complete groups of what was found.
 _PASSES = 3
+# How often photos that are no copies of their stand-in are compared among themselves: as many variants of a photo are told apart.
+_ROUNDS = 3
 
 
 def run(night: Night) -> Summary[DuplicatesFacts]:
@@ -31,10 +35,9 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
     kept = kept_features(night, photos)
     # Before what this night did not see is taken for no copy.
     refuse_unread_share(kept.n_unread, photos.n_photos, night.config.gates.max_reject_share)
-    candidates = candidate_pairs(night, photos, kept).cache()
+    candidates = candidate_pairs(night, photos, kept)
     judge = PairJudge(night, photos, kept)
-    judged, n_looked_at = judge.judge(candidates)
-    judged = judged.cache()
+    judged, n_candidates, n_looked_at = _judged(candidates, judge)
     same_bytes = identical_bytes(night)
     copies = Copies.of(night, judged, same_bytes)
     asked: set[tuple[str, str]] = set()
@@ -54,10 +57,11 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
         "near_duplicates": night.write_table(pairs, "near_duplicates"),
         "duplicate_groups": night.write_table(copies.group_table(night, groups), "duplicate_groups"),
     }
-    n_candidates = candidates.count() + len(asked)
+    n_candidates += len(asked)
     n_decided = {row["decision"]: row["count"] for row in judged.groupBy("decision").count().collect()}
     facts = DuplicatesFacts(
         candidates=n_candidates,
+        candidate_sources=candidates.sources,
         pairs_looked_at=n_looked_at,
         photos_looked_at=kept.n_fresh,
         photos_unread=kept.n_unread,
@@ -72,10 +76,29 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
         f"{n_candidates} candidate pairs, {n_looked_at} of them new; {rows['near_duplicates']} verified, "
         f"{facts.groups} groups of {len(groups)} photos, {facts.pairs_to_look_at} pairs to look at"
     )
-    lines = [line, *_why_anew(night, facts)]
+    lines = [line, "found by " + "; ".join(map(_source_words, candidates.sources)), *_why_anew(night, facts)]
     if kept.n_unread:
         lines.append(f"{kept.n_unread} photos could no longer be read: only their hashes and regions were compared")
     return Summary(facts, rows, tuple(lines))
+
+
+def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, int]:
+    """Verdicts on the candidates, and on those that follow from them; the number of candidates, and how many of them were new."""
+    judged, n_looked_at = judge.judge(candidates.pairs)
+    judged, n_candidates = judged.cache(), candidates.pairs.count()
+    for _ in range(_ROUNDS):
+        following = candidates.among_no_copies(judged.where(is_copy()))
+        if following is None:
+            break
+        candidates = following
+        more, n_more = judge.judge(following.pairs)
+        judged = judged.unionByName(more).dropDuplicates(["image_id_a", "image_id_b"]).cache()
+        n_candidates, n_looked_at = n_candidates + following.pairs.count(), n_looked_at + n_more
+    return judged, n_candidates, n_looked_at
+
+
+def _source_words(source: CandidateSource) -> str:
+    return f"{source.name}: {source.pairs} pairs, {source.found_alone} of them alone, in {source.seconds:.1f} s"
 
 
 def _why_anew(night: Night, facts: DuplicatesFacts) -> list[str]:

@@ -7,19 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from planted_night import planted_night
 from pyspark.sql import SparkSession
 from scipy import ndimage
 
 from prodseek.errors import StoreError
 from prodseek.jobs import duplicates
-from prodseek.photos.decode import content_id, decode_image, pixel_hash
-from prodseek.photos.hashes import pdq_hash
-from prodseek.runs.columns import FACETS
-from prodseek.runs.facts import IngestFacts
-from prodseek.runs.store import Run, Store, Summary
-from prodseek.spark.night import Night
-from prodseek.spark.session import suit_catalogue
-from prodseek.spark.tables import read_table, spark_schema, write_table
+from prodseek.spark.tables import read_table
 
 N_LINKS = 4
 
@@ -55,41 +49,10 @@ def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  
     def run(
         name: str, n_partitions: int, *settings: str, folder: Path = catalogue
     ) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
-        run: Run = Store.at(str(tmp_path / name)).run("20260101T000000Z-00000000")
-        run.write_summary(Summary(IngestFacts(input_rows=len(list(catalogue.iterdir())), base_uri=str(folder))))
-        images, detections, embeddings = [], [], []
-        for number, path in enumerate(sorted(catalogue.iterdir())):
-            data = path.read_bytes()
-            image = decode_image(data)
-            size = {"width_px": image.width_px, "height_px": image.height_px, "n_bytes": len(data)}
-            hashes = {"pdq_hash": pdq_hash(image.pixels)[0], "pixel_hash": pixel_hash(image.pixels)}
-            image_id = content_id(data)
-            named = {
-                "image_id": image_id,
-                "product_id": path.stem,
-                "uri": path.name,
-                "format": "JPEG",
-                "attributes": {},
-            }
-            images.append({**named, **size, **hashes})
-            box = {"x1_px": 0.0, "y1_px": 0.0, "x2_px": float(image.width_px), "y2_px": float(image.height_px)}
-            region = {"detection_id": number, "image_id": image_id, "kind": "frame", "area_fraction": 1.0}
-            detections.append({**region, **box, "is_primary": True, "model_id": "model", "slice": b""})
-            facets = {facet: [1.0] for facet in FACETS}
-            embeddings.append({"detection_id": number, **facets, "projection_id": "p"})
-        neighbours: list[dict[str, object]] = []
-        for table, rows in (
-            ("images", images),
-            ("detections", detections),
-            ("embeddings", embeddings),
-            ("neighbours", neighbours),
-        ):
-            frame = spark.createDataFrame(rows, spark_schema(table))  # type: ignore[type-var]
-            write_table(frame.repartition(n_partitions), run, table)
-        suit_catalogue(spark, 10**6 if n_partitions == 8 else 1)
-        spark.conf.set("spark.sql.shuffle.partitions", str(n_partitions))
-        config = make_config(catalogue, tmp_path / name, *settings)
-        duplicates.run(Night.of(spark, config, run))
+        root = tmp_path / name
+        night = planted_night(spark, catalogue, root, make_config, n_partitions, *settings, read_from=folder)
+        run = night.run
+        duplicates.run(night)
         pairs = [row.asDict(recursive=True) for row in read_table(spark, run, "near_duplicates").collect()]
         for pair in pairs:
             assert pair["evidence"].pop("verification_ms") > 0

@@ -180,14 +180,26 @@ class NeighboursFacts(_WithoutCache):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DuplicatesFacts(StageFacts):
-    """candidates: pairs that were proposed. pairs_looked_at, photos_looked_at: those that no earlier night knew.
+class CandidateSource:
+    """A way to find candidate pairs. pairs: that it found, found_alone: that no other way found. seconds: that it took."""
 
-    pairs_judged_copies, pairs_to_look_at, pairs_kept_apart: by decision, without equal bytes.
+    name: str
+    pairs: int = 0
+    found_alone: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class DuplicatesFacts(StageFacts):
+    """candidates: pairs that were proposed; candidate_sources: what found them, before verdicts led to others.
+
+    pairs_looked_at, photos_looked_at: those that no earlier night knew. pairs_judged_copies, pairs_to_look_at,
+    pairs_kept_apart: by decision, without equal bytes.
     """
 
     stage: ClassVar[StageName] = "duplicates"
     candidates: int | None = None
+    candidate_sources: tuple[CandidateSource, ...] = ()
     pairs_looked_at: int | None = None
     photos_looked_at: int | None = None
     photos_unread: int | None = None

@@ -1,44 +1,120 @@
 """Candidates: pairs of photos that may be copies, found cheaply among all pairs.
 
-They share their pixels, nearly their PDQ hash, codes of local features, or regions that look alike.
+Photos that look the same are candidates of one of them, their stand-in. Stand-ins are candidates if they have nearly the same PDQ
+hash, with or without plain margins, share codes of local features, or show regions that look alike.
 """
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
+from functools import reduce
+
+import numpy as np
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from prodseek.duplicates.hashes import hashes_from_hex, pdq_pairs
+from prodseek.runs.facts import CandidateSource
 from prodseek.spark.duplicates.code_pairs import pairs_sharing_codes
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
-from prodseek.spark.duplicates.identical import identical_pixels
 from prodseek.spark.duplicates.local_features import KeptFeatures
+from prodseek.spark.duplicates.stars import Stars
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame
 
 PAIRS = "image_id_a string, image_id_b string"
+_PAIR = ["image_id_a", "image_id_b"]
+# A photo that is no copy of its stand-in is compared with so many of those that the stand-in was compared with.
+_MAX_INHERITED = 8
 
 
-def candidate_pairs(night: Night, photos: ComparedPhotos, kept: KeptFeatures) -> DataFrame:
-    """Pairs of different images that may be copies, each once: image_id_a, image_id_b."""
-    found = identical_pixels(photos.rows)
-    by_codes = pairs_sharing_codes(kept.codes(photos.rows), photos, night.config.duplicates.max_code_partners)
-    for more in (_near_hashes(night, photos.rows), _near_regions(night), _in_order(by_codes)):
-        found = found.unionByName(more)
-    return found.distinct()
+@dataclass(frozen=True)
+class Candidates:
+    """pairs: image_id_a, image_id_b, each once, cached. stars: of photos that look the same; their pairs are among `pairs`.
+
+    between_stars: left, right of the pairs that stand-ins were found in. sources: what each way to find pairs has brought.
+    """
+
+    pairs: DataFrame
+    stars: Stars
+    between_stars: DataFrame
+    sources: tuple[CandidateSource, ...]
+
+    def among_no_copies(self, copies: DataFrame) -> Candidates | None:
+        """Candidates for the photos that turned out to be no copies of their stand-in; None if there are no such photos.
+
+        Variants of a product may look the same but for a detail, and have copies of their own. copies: image_id_a, image_id_b
+        of the pairs that were judged copies.
+        """
+        others = self.stars.no_copies(copies)
+        if others.members.isEmpty():
+            return None
+        stars = others.among_themselves()
+        nearest = Window.partitionBy("left").orderBy("right")
+        partners = self.between_stars.unionByName(
+            self.between_stars.select(F.col("right").alias("left"), F.col("left").alias("right"))
+        ).withColumn("place", F.row_number().over(nearest))
+        inherited = (
+            partners.where(F.col("place") <= _MAX_INHERITED)
+            .join(others.members, F.col("left") == F.col("stand_in_id"))
+            .select(F.col("image_id").alias("left"), "right")
+        )
+        pairs = _in_order(stars.pairs.unionByName(inherited)).distinct().cache()
+        return Candidates(pairs, stars, self.between_stars.limit(0), ())
 
 
-def _near_hashes(night: Night, photos: DataFrame) -> DataFrame:
-    hashed = photos.select("image_id", "pdq_hash").orderBy("image_id").toArrow()
-    image_ids = hashed.column("image_id").to_pylist()
-    hashes = hashes_from_hex(hashed.column("pdq_hash").to_pylist())
-    near = pdq_pairs(hashes, night.config.duplicates.max_pdq_hamming)
-    rows = [(image_ids[a], image_ids[b]) for a, b in zip(near.row_a.tolist(), near.row_b.tolist(), strict=True)]
-    return local_frame(night.spark, rows, PAIRS)
+def candidate_pairs(night: Night, photos: ComparedPhotos, kept: KeptFeatures) -> Candidates:
+    """Pairs of different images that may be copies."""
+    started = time.monotonic()
+    stars = Stars.of(night, photos, kept)
+    rows = stars.without_members(photos.rows).cache()
+    alone = ComparedPhotos(rows, rows.count(), photos.read)
+    sought = {
+        "looks": stars.pairs,
+        "hashes": _near_hashes(night, alone.rows, kept),
+        "codes": pairs_sharing_codes(kept.codes(alone.rows), alone, night.config.duplicates.max_code_partners),
+        "regions": _near_regions(night, stars),
+    }
+    found, seconds = [], []
+    for number, pairs in enumerate(sought.values()):
+        found.append(_in_order(pairs).distinct().withColumn("source", F.lit(1 << number)).cache())
+        found[-1].count()
+        seconds.append(time.monotonic() - started)
+        started = time.monotonic()
+    together = reduce(DataFrame.unionByName, found).groupBy(*_PAIR).agg(F.sum("source").alias("source")).cache()
+    counts = {row["source"]: row["count"] for row in together.groupBy("source").count().collect()}
+    sources = tuple(
+        CandidateSource(
+            name=name,
+            pairs=sum(count for source, count in counts.items() if source & 1 << number),
+            found_alone=counts.get(1 << number, 0),
+            seconds=round(seconds[number], 3),
+        )
+        for number, name in enumerate(sought)
+    )
+    between = together.where(F.col("source") != 1).select(F.col(_PAIR[0]).alias("left"), F.col(_PAIR[1]).alias("right"))
+    return Candidates(together.select(*_PAIR), stars, between, sources)
 
 
-def _near_regions(night: Night) -> DataFrame:
-    """The images that the nearest neighbours of each image's primary region and whole frame lie in.
+def _near_hashes(night: Night, photos: DataFrame, kept: KeptFeatures) -> DataFrame:
+    """left, right: photos whose hash, of the whole or of the content, is near to one of the other's."""
+    named = photos.select("image_id", "pdq_hash").join(kept.prints(photos), "image_id", "left").orderBy("image_id")
+    table = named.select("image_id", "pdq_hash", "content_hash").toArrow()
+    image_ids = table.column("image_id").to_pylist()
+    contents = table.column("content_hash").to_pylist()
+    with_content = [row for row, content in enumerate(contents) if content is not None]
+    hex_hashes = [*table.column("pdq_hash").to_pylist(), *(contents[row].hex() for row in with_content)]
+    owner = np.r_[np.arange(len(image_ids)), np.array(with_content, np.int64)]
+    near = pdq_pairs(hashes_from_hex(hex_hashes), night.config.duplicates.max_pdq_hamming)
+    pairs = np.sort(np.stack([owner[near.row_a], owner[near.row_b]], axis=1), axis=1)
+    distinct = np.unique(pairs[pairs[:, 0] != pairs[:, 1]], axis=0)
+    rows = [(image_ids[a], image_ids[b]) for a, b in distinct.tolist()]
+    return local_frame(night.spark, rows, "left string, right string")
+
+
+def _near_regions(night: Night, stars: Stars) -> DataFrame:
+    """left, right: photos that the nearest neighbours of each photo's primary region and whole frame lie in, or their stand-ins.
 
     Objects within scenes are left to the codes, which find more of them among fewer pairs.
     """
@@ -47,18 +123,15 @@ def _near_regions(night: Night) -> DataFrame:
     of_a = regions.select("detection_id", F.col("image_id").alias("left"))
     of_b = regions.select(F.col("detection_id").alias("neighbour_id"), F.col("image_id").alias("right"))
     nearest = Window.partitionBy("left").orderBy(F.desc("cosine_similarity"), "right")
-    alike = (
-        night.table("neighbours")
-        .where(F.col("cosine_similarity") >= settings.min_cosine)
-        .join(of_a, "detection_id")
-        .join(of_b, "neighbour_id")
-        .where("left <> right")
+    edges = night.table("neighbours").where(F.col("cosine_similarity") >= settings.min_cosine)
+    return (
+        stars.stand_in_of(edges.join(of_a, "detection_id").join(of_b, "neighbour_id"))
         .groupBy("left", "right")
         .agg(F.max("cosine_similarity").alias("cosine_similarity"))
         .withColumn("place", F.row_number().over(nearest))
         .where(F.col("place") <= settings.max_neighbours)
+        .select("left", "right")
     )
-    return _in_order(alike)
 
 
 def _in_order(pairs: DataFrame) -> DataFrame:

@@ -20,6 +20,8 @@ from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 _MIN_SHARED_CODES = 4
 # A compared pair is this many times as alike as the photo's best pair that is not, because photos share some codes by chance.
 _MIN_LEAD = 1.3
+# Nothing shares so many by chance. Without it, a photo of many copies would lead none of them.
+_SURE_SHARED_CODES = 16
 # Photos per bucket: together they ask for some ten million codes.
 _PHOTOS_A_BUCKET = 2048
 # The pairs of a photo that one bucket hands on; each bucket sees a share of its codes.
@@ -48,7 +50,7 @@ def pairs_sharing_codes(codes: DataFrame, photos: ComparedPhotos, max_partners: 
     )
     # Each pair is looked at from both sides; a union of the two would find all pairs twice.
     sides = [
-        F.struct(F.col(f"photo_{one}").alias("left"), F.col(f"photo_{other}").alias("right"), "likeness")
+        F.struct(F.col(f"photo_{one}").alias("left"), F.col(f"photo_{other}").alias("right"), "likeness", "n_shared")
         for one, other in (("a", "b"), ("b", "a"))
     ]
     nearest = Window.partitionBy("left").orderBy(F.desc("likeness"), "right")
@@ -59,7 +61,10 @@ def pairs_sharing_codes(codes: DataFrame, photos: ComparedPhotos, max_partners: 
         shared.select(F.inline(F.array(*sides)))
         .withColumns({"place": F.row_number().over(nearest), "next_best": next_best})
         .where(F.col("place") <= max_partners)
-        .where(F.col("likeness") >= _MIN_LEAD * F.coalesce("next_best", F.lit(0.0)))
+        .where(
+            (F.col("n_shared") >= _SURE_SHARED_CODES)
+            | (F.col("likeness") >= _MIN_LEAD * F.coalesce("next_best", F.lit(0.0)))
+        )
     )
     for side in ("left", "right"):
         names = photos.rows.select(_photo_number(F.col("image_id")).alias(side), F.col("image_id").alias(f"{side}_id"))

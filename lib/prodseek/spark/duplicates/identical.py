@@ -1,4 +1,4 @@
-"""Photos that are equal, of which nothing has to be compared: their bytes are the same, or their pixels."""
+"""Photos whose bytes are equal, of which nothing has to be compared."""
 
 from __future__ import annotations
 
@@ -41,15 +41,6 @@ def identical_bytes(night: Night) -> DataFrame:
         evidence.alias("evidence"),
         *(value.alias(f"{edge}_{side}_px") for side in SIDES for edge, value in edges.items()),
     )
-
-
-def identical_pixels(photos: DataFrame) -> DataFrame:
-    """image_id_a, image_id_b of photos that share their pixels, each paired with the first of them.
-
-    photos: one row of `images` for each image_id.
-    """
-    rows = _with_first(photos, "pixel_hash", ["image_id"])
-    return rows.select(F.col("first.image_id").alias("image_id_a"), F.col("image_id").alias("image_id_b"))
 
 
 def _with_first(rows: DataFrame, key: str, order: list[str]) -> DataFrame:

@@ -1,0 +1,167 @@
+"""Candidates: planted copies are found by each source, a photo of many copies is a star, and variants do not vanish in one."""
+
+from __future__ import annotations
+
+from itertools import combinations, pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from made_photos import packshot, scene
+from PIL import Image, ImageDraw, ImageOps
+from planted_night import planted_night
+from pyspark.sql import SparkSession
+
+from prodseek.duplicates.candidates import MAX_PHOTOS_A_CODE
+from prodseek.spark.duplicates.candidates import PAIRS, Candidates, candidate_pairs
+from prodseek.spark.duplicates.compared_photos import ComparedPhotos
+from prodseek.spark.duplicates.local_features import kept_features
+from prodseek.spark.night import Night
+from prodseek.spark.tables import local_frame
+
+N_RE_ENCODED = 40
+N_VERSIONS = 24
+N_OTHERS = 12
+COLOURS = {"blue": (0, 1, 2), "green": (0, 2, 1), "red": (2, 1, 0)}
+
+
+def versions(photo: Image.Image) -> list[Image.Image]:
+    """The photo with other crops, margins, grounds and sizes."""
+    rng = np.random.default_rng(0)
+    made = []
+    for number in range(N_VERSIONS):
+        x, y = (int(value) for value in rng.integers(0, 30, 2))
+        one = photo.crop((x, y, photo.width - int(rng.integers(0, 30)), photo.height - int(rng.integers(0, 30))))
+        if number % 3 == 1:
+            one = ImageOps.expand(one, tuple(int(v) for v in rng.integers(0, 90, 4)), "white")
+        if number % 3 == 2:
+            one = ImageOps.expand(one, 30, tuple(int(v) for v in rng.integers(0, 255, 3)))
+        scale = rng.uniform(0.6, 1.2)
+        made.append(one.resize((round(one.width * scale), round(one.height * scale)), Image.Resampling.LANCZOS))
+    return made
+
+
+def labelled(photo: Image.Image, text: str) -> Image.Image:
+    out = photo.copy()
+    ImageDraw.Draw(out).text((10, 10), text, fill=(0, 0, 0))
+    return out
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    placeholder = packshot(1)
+    for number in range(N_RE_ENCODED):
+        placeholder.save(folder / f"placeholder-{number:02d}.jpg", quality=20 + 2 * number)
+    for colour, channels in COLOURS.items():
+        photo = Image.merge("RGB", [packshot(2, outline=((0, 0), (1, 0), (1, 1), (0, 1))).split()[c] for c in channels])
+        for quality in (60, 90):
+            photo.save(folder / f"{colour}-{quality}.jpg", quality=quality)
+    packshot(3).save(folder / "margin.jpg", quality=90)
+    ImageOps.expand(packshot(3), (130, 40, 60, 90), "white").save(folder / "margin-wider.jpg", quality=90)
+    ImageOps.expand(ImageOps.pad(packshot(3), (640, 360), color="white"), (0, 50), "black").save(
+        folder / "margin-screenshot.jpg", quality=90
+    )
+    room = scene(5, 720, 540)
+    room.paste(scene(4).resize((252, 189), Image.Resampling.LANCZOS), (300, 200))
+    room.save(folder / "room.jpg", quality=85)
+    scene(4).save(folder / "pasted.jpg", quality=90)
+    for number, version in enumerate(versions(scene(6, 420, 320))):
+        version.save(folder / f"version-{number:02d}.jpg", quality=70 + number)
+    for text in ("100 cm", "150 cm"):
+        for quality in (70, 90):
+            labelled(packshot(7), text).save(folder / f"{text[:3]}-{quality}.jpg", quality=quality)
+    for number in range(N_OTHERS):
+        (scene if number % 2 else packshot)(20 + number).save(folder / f"other-{number:02d}.jpg", quality=90)
+    Image.new("RGB", (300, 300), "white").save(folder / "empty-1.jpg")
+    Image.new("RGB", (200, 300), "white").save(folder / "empty-2.jpg")
+    return folder
+
+
+def by_name(night: Night, candidates: Candidates) -> set[tuple[str, str]]:
+    names = {row["image_id"]: row["uri"][:-4] for row in night.table("images").select("image_id", "uri").collect()}
+    rows = [(names[row[0]], names[row[1]]) for row in candidates.pairs.collect()]
+    assert len(set(rows)) == len(rows) and all(a != b for a, b in rows)
+    return {(min(pair), max(pair)) for pair in rows}
+
+
+def linked(pairs: set[tuple[str, str]], start: str, within: str) -> set[str]:
+    """Those whose name begins with `within` that pairs among them lead to."""
+    found, todo = {start}, [start]
+    while todo:
+        one = todo.pop()
+        for pair in pairs:
+            if one in pair and all(name.startswith(within) for name in pair):
+                new = set(pair) - found
+                found |= new
+                todo += new
+    return found
+
+
+def test_what_was_planted_is_found_at_any_number_of_partitions(
+    spark: SparkSession, tmp_path: Path, photos: Path, make_config
+) -> None:  # type: ignore[no-untyped-def]
+    def run(n_partitions: int) -> tuple[Night, Candidates]:
+        night = planted_night(spark, photos, tmp_path / str(n_partitions), make_config, n_partitions)
+        compared = ComparedPhotos.of(night)
+        return night, candidate_pairs(night, compared, kept_features(night, compared))
+
+    night, candidates = run(1)
+    pairs = by_name(night, candidates)
+    assert by_name(*run(8)) == pairs
+
+    # One stand-in, and all others are candidates of it alone.
+    re_encoded = {pair for pair in pairs if all(name.startswith("placeholder") for name in pair)}
+    assert len(linked(re_encoded, "placeholder-00", "placeholder")) == N_RE_ENCODED
+    assert len({pair for pair in pairs if any(name.startswith("placeholder") for name in pair)}) < 1.2 * N_RE_ENCODED
+
+    # Each colour is a pair of its own, and the colours are no star.
+    for colour in COLOURS:
+        assert (f"{colour}-60", f"{colour}-90") in pairs
+    stars = {row["image_id"]: row["stand_in_id"] for row in candidates.stars.members.collect()}
+    ids = {row["uri"][:-4]: row["image_id"] for row in night.table("images").collect()}
+    for one, other in combinations(COLOURS, 2):
+        assert {stars.get(ids[f"{one}-60"]), stars.get(ids[f"{one}-90"])}.isdisjoint(
+            {ids[f"{other}-60"], ids[f"{other}-90"]}
+        )
+
+    assert len(linked(pairs, "margin", "margin")) == 3
+    assert ("pasted", "room") in pairs
+    assert len(linked(pairs, "version-00", "version")) == N_VERSIONS > MAX_PHOTOS_A_CODE
+    assert len({pair for pair in pairs if "other" in pair[0] and "other" in pair[1]}) <= N_OTHERS
+
+    assert [source.name for source in candidates.sources] == ["looks", "hashes", "codes", "regions"]
+    assert sum(source.found_alone for source in candidates.sources) <= len(pairs)
+    assert sum(source.pairs for source in candidates.sources) >= len(pairs)
+    assert all(source.found_alone <= source.pairs for source in candidates.sources)
+    assert candidates.sources[0].found_alone >= N_RE_ENCODED - 1 and candidates.sources[2].found_alone > 0
+
+
+def test_copies_of_a_variant_are_paired_once_it_is_no_copy_of_its_stand_in(
+    spark: SparkSession, tmp_path: Path, photos: Path, make_config
+) -> None:  # type: ignore[no-untyped-def]
+    night = planted_night(spark, photos, tmp_path, make_config, 2)
+    compared = ComparedPhotos.of(night)
+    candidates: Candidates | None = candidate_pairs(night, compared, kept_features(night, compared))
+    assert candidates is not None
+    ids = {row["uri"][:-4]: row["image_id"] for row in night.table("images").collect()}
+    stars = {row["image_id"]: row["stand_in_id"] for row in candidates.stars.members.collect()}
+    labels = [ids[name] for name in ("100-70", "100-90", "150-70", "150-90")]
+    assert sum(one in stars for one in labels) == 3
+
+    # All re-encodings are copies; of the photos with a printed size those with the same one.
+    copies = [pair for name in COLOURS for pair in [(ids[f"{name}-60"], ids[f"{name}-90"])]]
+    copies += [(labels[0], labels[1]), (labels[2], labels[3])]
+    names = [f"placeholder-{number:02d}" for number in range(N_RE_ENCODED)]
+    copies += [(ids[a], ids[b]) for a, b in combinations(names, 2)]
+    verdicts = local_frame(spark, copies, PAIRS)
+    following = candidates.among_no_copies(verdicts)
+    assert following is not None
+    pairs = by_name(night, following)
+    assert ({"100-70", "100-90"} in map(set, pairs)) or ({"150-70", "150-90"} in map(set, pairs))
+    assert not any(name.startswith("placeholder") for pair in pairs for name in pair)
+    # Should nothing be a copy, it ends all the same, and stays linear.
+    rounds, left = 0, following
+    while (more := left.among_no_copies(local_frame(spark, [], PAIRS))) is not None and rounds < 3:
+        assert len(by_name(night, more)) <= 2 * len(list(pairwise(names)))
+        rounds, left = rounds + 1, more
