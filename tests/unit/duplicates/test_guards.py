@@ -1,0 +1,188 @@
+import math
+
+import pytest
+
+from prodseek.duplicates.decision import FEATURES
+from prodseek.duplicates.guards import (
+    is_explained,
+    is_greyed,
+    is_laid_on_top,
+    is_proved,
+    may_be_one_of_a_set,
+    may_be_other_outline,
+    may_be_other_tone,
+)
+
+NAN = math.nan
+# Two photos of which nothing differs, on a plain ground.
+EQUAL = dict.fromkeys(FEATURES, 0.0) | {
+    "n_cells": 200.0,
+    "cells_matching": 1.0,
+    "matching": 1.0,
+    "matching_beside": 1.0,
+    "plain": 1.0,
+    "chroma_low": 30.0,
+    "chroma_high": 30.0,
+    "inner_content": 1.0,
+    "outer_content": 1.0,
+    "outer_crossing": NAN,
+    "outer_seam": NAN,
+    **{name: NAN for name in FEATURES if name.startswith("mark_")},
+}
+# A badge beside the product.
+MARKED = {
+    "strength_0": 9.0,
+    "fine_strength_0": 12.0,
+    "mark": 0.02,
+    "mark_one_sided": 0.95,
+    "mark_on_ground": 1.0,
+    "mark_ink_beneath": 1.0,
+    "mark_crosses": 0.0,
+    "mark_correlation": 0.0,
+}
+GREY = {"chroma_low": 0.5, "chroma_high": 30.0, "light_change": 0.5, "hue_spread": 0.5}
+# More is shown in one photo: the same ground, and another thing on it.
+ONE_OF_A_SET = {"outer_content": 0.5, "outer_crossing": 0.0}
+
+
+def with_(*changes, **more):
+    values = dict(EQUAL)
+    for change in (*changes, more):
+        assert set(change) <= set(FEATURES)
+        values |= change
+    return values
+
+
+def test_equal_photos_are_proved():
+    assert is_proved(EQUAL) and is_explained(EQUAL) and not is_laid_on_top(EQUAL)
+
+
+LEFT = [name for name in FEATURES if "strength" in name]
+
+
+@pytest.mark.parametrize("name", LEFT)
+def test_whatever_is_left_at_any_size_is_not_explained(name):
+    values = with_(**{name: 2.0})
+    assert not is_explained(values) and not is_proved(values)
+
+
+def test_all_levels_of_both_sizes_are_asked():
+    assert len(LEFT) >= 6
+
+
+def test_small_photos_need_no_coarse_levels_but_all_need_the_fine_size():
+    assert is_proved(with_(strength_2=NAN, strength_3=NAN))
+    assert not is_explained(with_(**{f"strength_{level}": NAN for level in range(4)}))
+    for name in ("fine_strength_0", "fine_strength_1"):
+        assert not is_explained(with_(**{name: NAN}))
+
+
+@pytest.mark.parametrize("name", ["flat_noise", "fine_flat_noise"])
+def test_differences_may_hide_in_much_noise(name):
+    assert is_explained(with_(**{name: 1.0}))
+    assert not is_explained(with_(**{name: 40.0}))
+
+
+def test_a_small_area_of_another_colour_is_not_explained():
+    assert is_explained(with_(colour_left_most=1.0))
+    assert not is_explained(with_(colour_left_most=30.0))
+    # Noise of an encoder moves colours too.
+    assert is_explained(with_(colour_left_most=6.0, flat_noise=3.0)) and not is_explained(with_(colour_left_most=6.0))
+
+
+@pytest.mark.parametrize("changes", [{"n_cells": 3.0}, {"cells_matching": 0.01}, {"n_cells": 0.0}])
+def test_flat_photos_prove_nothing(changes):
+    assert not is_proved(with_(changes))
+
+
+def test_what_lies_on_plain_ground_on_one_photo_was_laid_there():
+    for sign in (1, -1):
+        values = with_(MARKED, mark_one_sided=0.95 * sign)
+        assert is_laid_on_top(values) and not is_explained(values) and is_proved(values)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mark_one_sided": 0.1},
+        {"mark_one_sided": NAN},
+        {"mark_on_ground": 0.3},
+        {"mark_ink_beneath": 0.4},
+        {"matching_beside": 0.8},
+    ],
+    ids=["on both photos", "on none", "on the product", "on something", "and something else differs"],
+)
+def test_what_could_be_a_part_of_the_product_was_not_laid_on_top(changes):
+    values = with_(MARKED, changes)
+    assert not is_laid_on_top(values) and not is_proved(values)
+
+
+OTHER_TONE = {"tone_change": 9.0, "ground_change": 0.0}
+
+
+def test_a_product_of_another_tone_on_the_same_ground_may_be_another():
+    assert may_be_other_tone(with_(OTHER_TONE)) and not is_proved(with_(OTHER_TONE))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"tone_change": 0.5}, {"ground_change": 9.0}, GREY],
+    ids=["hardly another", "the ground moved along", "all colours are gone"],
+)
+def test_a_copy_s_tone_moves_everything(changes):
+    values = with_(OTHER_TONE, changes)
+    assert not may_be_other_tone(values) and is_proved(values)
+
+
+def test_without_a_plain_ground_an_even_change_of_tone_is_a_copy_s():
+    scene = {"plain": 0.0, "ground_change": NAN, "ground_missed": NAN, "outline_change": NAN}
+    assert is_proved(with_(OTHER_TONE, scene))
+
+
+GREY_SIDES = {
+    "colours stay": {"chroma_low": 20.0},
+    "it never had colours": {"chroma_high": 1.0},
+    "it is lighter": {"light_change": 9.0},
+    "it had one hue": {"hue_spread": 0.01},
+    "hues are unknown": {"hue_spread": NAN},
+}
+
+
+def test_a_grey_copy_is_recognised():
+    assert is_greyed(with_(GREY)) and not is_greyed(EQUAL)
+
+
+@pytest.mark.parametrize("name", GREY_SIDES)
+def test_a_product_in_grey_is_no_grey_copy(name):
+    values = with_(OTHER_TONE, GREY, GREY_SIDES[name])
+    assert not is_greyed(values) and may_be_other_tone(values)
+
+
+def test_another_outline_may_be_another_product():
+    for change, may_be in ((0.2, True), (0.0, False), (NAN, False)):
+        assert may_be_other_outline(with_(outline_change=change)) is may_be
+        assert is_proved(with_(outline_change=change)) is not may_be
+
+
+def test_one_of_a_set_may_be_another_product():
+    assert may_be_one_of_a_set(with_(ONE_OF_A_SET)) and not is_proved(with_(ONE_OF_A_SET))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"outer_content": 1.0}, {"outer_crossing": 0.3}, {"outer_crossing": NAN}],
+    ids=["nothing else is shown", "the cut goes through things", "there is no cut"],
+)
+def test_a_crop_or_a_margin_is_not_one_of_a_set(changes):
+    values = with_(ONE_OF_A_SET, changes)
+    assert not may_be_one_of_a_set(values) and is_proved(values)
+
+
+@pytest.mark.parametrize("changes", [OTHER_TONE, {"outline_change": 0.3}, ONE_OF_A_SET], ids=["tone", "outline", "set"])
+def test_a_mark_proves_no_more_than_its_absence(changes):
+    assert is_proved(with_(MARKED)) and not is_proved(with_(MARKED, changes))
+
+
+@pytest.mark.parametrize("name", ["n_cells", "cells_matching", "flat_noise", "fine_flat_noise", "colour_left_most"])
+def test_what_was_not_measured_proves_nothing(name):
+    assert not is_proved(with_(**{name: NAN}))
