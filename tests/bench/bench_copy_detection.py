@@ -1,312 +1,191 @@
-"""Copy detection by the protocol of DISC21, beside hashes and the bare embedding.
+"""Copy detection on catalogues that nothing was fitted on: each in turn is left out of the fit, and is what is measured.
 
-References and queries are each made from a source of their own; half of the queries have no reference. Queries are altered in
-fifteen ways. All of them are one catalogue, which goes through the night's stages; what is measured is the table that they
-publish. Score of a pair: our confidence, or the contender's likeness.
-Usage: bench_copy_detection.py --set NAME=MANIFEST.csv:URI_COLUMN:LABEL_COLUMN ... Photos of one label are one source, of which
-the first is taken. Half of the sources, by their bytes, is for development: the verdicts' bounds and the confidence were made
-on it; the other half is held out, and is what is measured unless --part says otherwise.
-
-Source: Douze et al., "The 2021 Image Similarity Dataset and Challenge", 2021, section 4.
+pairs: planted pairs, half of them copies and half hard negatives, and real pairs that look alike, judged by a model that was
+fitted on the other catalogues; with --families also on the other families of kinds alone. Writes the turns' models to --models,
+and all.json, which is fitted on every catalogue.
+catalogue: each catalogue with planted queries through the night's stages, by the protocol of DISC21, beside hashes and the
+bare embedding; with the turn's model from --models. placeholder: thousands of re-encodes of one photo among 500. versions: 40
+photos in 24 versions each. The last two measure on the first set.
+Usage: bench_copy_detection.py MODE --set NAME=MANIFEST.csv:URI_COLUMN:LABEL_COLUMN ... Photos of one product have one label. The
+sample is always among the sets.
 """
 
 from __future__ import annotations
 
 import argparse
-import hashlib
-import io
+import json
+import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import product
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-import scipy.fft
+import copy_catalogues as planted
+import copy_pairs
+import copy_scores
 from bench_embedding import LabelledSet, labelled_set
-from catalogue import rows_of
-from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from pyspark.sql import SparkSession
+from catalogue import SAMPLE
 from rich.console import Console
 from rich.table import Table
 
 from prodseek.config import load_config
-from prodseek.duplicates.hashes import dihedral_hashes, hamming, hashes_from_hex
-from prodseek.duplicates.planting.copies import ALTERATIONS, altered
-from prodseek.duplicates.train_confidence import expected_calibration_error, is_development
-from prodseek.runner.open_run import open_run
-from prodseek.runner.progress import Console as Progress
-from prodseek.runner.stages import run_stage
-from prodseek.runs.facts import STAGES
-from prodseek.runs.store import Run
-from prodseek.spark.night import Night
+from prodseek.duplicates.decision import MODEL_FILE
+from prodseek.duplicates.planting.pairs import Photo
 from prodseek.spark.session import start_session
 
-TARGET_PRECISION = 0.9
-N_DISTINCT = 1000
-LIKENESSES = ("prodseek", "PDQ, eight orientations", "pHash, 64 bits", "visual embedding, frames")
+MODES = ("pairs", "catalogue", "placeholder", "versions")
+N_PLACEHOLDERS = (300, 3000)
+N_AMONG = 500
+N_VERSIONS, N_IN_VERSIONS = 24, 40
+REPO = Path(__file__).parents[2]
 
 
-@dataclass(frozen=True)
-class Query:
-    """A query photo: how it was altered, and the row of the reference it was made from; None if it has none."""
+def pairs(arguments: argparse.Namespace, sets: Sequence[LabelledSet]) -> list[Table]:
+    """Array level: no Spark."""
 
-    uri: str
-    alteration: str
-    reference: int | None
+    def make() -> list[copy_pairs.MeasuredPair]:
+        catalogues = [planted.photos_of(labelled) for labelled in sets]
+        return copy_pairs.measured_pairs(
+            catalogues, arguments.pairs, arguments.real, arguments.seed, arguments.processes
+        )
 
-
-@dataclass(frozen=True)
-class Catalogue:
-    """What was planted. source_of: uri -> the source it shows; the scene that a query was pasted into has its own."""
-
-    n_references: int
-    queries: tuple[Query, ...]
-    source_of: dict[str, int]
-
-
-def sources(sets: Sequence[LabelledSet], part: str) -> list[bytes]:
-    """Files of the part, the first of each label, in an order that no name decides."""
-    found: dict[tuple[str, str], bytes] = {}
-    for labelled in sets:
-        for row, path in rows_of(labelled.manifest, labelled.uri_column):
-            if path.exists():
-                found.setdefault((labelled.name, row[labelled.label_column]), path.read_bytes())
-    chosen = {data for data in found.values() if part == "all" or is_development(data) == (part == "development")}
-    return sorted(chosen, key=lambda data: hashlib.sha256(data).digest())
+    found = copy_pairs.kept_or_measured(arguments.measured, make)
+    turns = list(copy_pairs.turns(found))
+    if arguments.models:
+        arguments.models.mkdir(parents=True, exist_ok=True)
+        models = {turn.left_out: turn.model for turn in turns} | {"all": copy_pairs.fitted(found)}
+        for name, model in models.items():
+            (arguments.models / f"{name}.json").write_text(json.dumps(asdict(model)), encoding="utf-8")
+    tables = copy_pairs.tables(turns)
+    if arguments.families:
+        tables.append(copy_pairs.table_of_turns(list(copy_pairs.family_turns(found))))
+    return tables
 
 
-def plant(folder: Path, files: Sequence[bytes], n_references: int, n_each: int) -> Catalogue:
-    """Write references and queries; for each alteration n_each queries with a reference and as many without."""
-    n_scenes = len(files) // 8
-    scenes, references = files[:n_scenes], files[n_scenes : n_scenes + n_references]
-    strangers = files[n_scenes + n_references :][:n_references]
-    if len(strangers) < n_references // 2:
-        raise SystemExit(f"{len(files)} sources are too few for {n_references} references and as many strangers")
-    source_of = {}
-    for row, data in enumerate(references):
-        uri = f"reference-{row:04d}.jpg"
-        (folder / uri).write_bytes(data)
-        source_of[uri] = row
-    queries = []
-    for kind, name in enumerate(ALTERATIONS):
-        for number in range(2 * n_each):
-            has_reference = number < n_each
-            pool = references if has_reference else strangers
-            row = (kind * n_each + number % n_each) % len(pool)
-            rng = np.random.default_rng([kind, number])
-            with Image.open(io.BytesIO(scenes[int(rng.integers(len(scenes)))])) as scene:
-                data = altered(name, pool[row], scene, rng)
-            if data is None:
-                continue
-            data = data.data
-            uri = f"query-{kind:02d}-{number:04d}.jpg"
-            (folder / uri).write_bytes(data)
-            queries.append(Query(uri, name, row if has_reference else None))
-            source_of[uri] = row if has_reference else n_references + row
-    return Catalogue(n_references, tuple(queries), source_of)
+def catalogue(arguments: argparse.Namespace, labelled: LabelledSet, folder: Path, root: Path) -> list[Table]:
+    """One catalogue through the stages; the others are not read."""
+    photos = planted.photos_of(labelled)
+    made = planted.plant(folder, photos, arguments.seed, arguments.photos, arguments.each)
+    spark = start_session(load_config().spark, "bench_copy_detection")
+    done = planted.computed(spark, folder, root)
+    tables = copy_scores.tables(done.run, folder, made, labelled.name)
+    cost = Table("", "", title=f"{labelled.name}: cost")
+    cost.add_row("candidates", f"{done.facts.candidates:,}")
+    cost.add_row("seconds of the stage duplicates", f"{done.seconds:.0f}")
+    return [*tables, cost]
 
 
-def computed(spark: SparkSession, folder: Path, root: Path) -> tuple[Run, float]:
-    """The stages from ingest to duplicates, every pair with a verdict written; and the seconds that the last took."""
-    config = load_config("local", settings=["duplicates.min_confidence=0"], catalog=str(folder), root=str(root))
-    night, console = Night.of(spark, config, open_run(spark, config).run), Progress()
-    for stage in STAGES[: STAGES.index("duplicates") + 1]:
-        summary = run_stage(night, stage, console)
-    return night.run, summary.seconds
+def placeholder(photos: Sequence[Photo], folder: Path, root: Path, seed: int) -> list[Table]:
+    """Candidates must grow with the photos, not with their square."""
+    table = Table("", title=f"one placeholder, encoded again and again, among {N_AMONG} photos")
+    for name in ("candidates", "seconds of the stage", "groups", "of them mixed", "placeholders in the largest group"):
+        table.add_column(name, justify="right")
+    spark = start_session(load_config().spark, "bench_copy_detection")
+    for n_copies in N_PLACEHOLDERS:
+        here = folder / str(n_copies)
+        here.mkdir()
+        source_of = planted.plant_placeholder(here, photos[: N_AMONG + 1], n_copies, seed)
+        done = planted.computed(spark, here, root / str(n_copies))
+        groups = planted.groups_of(done.run)
+        share = planted.largest_share(groups, source_of, [0])[0]
+        table.add_row(
+            f"{n_copies} copies",
+            f"{done.facts.candidates:,}",
+            f"{done.seconds:.0f}",
+            str(groups["group_id"].nunique()),
+            str(len(planted.mixed_groups(groups, source_of))),
+            f"{round(share * n_copies)} of {n_copies}",
+        )
+    return [table]
 
 
-def likenesses(run: Run, folder: Path, planted: Catalogue) -> dict[str, NDArray[np.float64]]:
-    """(queries, references) by contender; -inf where a pair was not reported."""
-    images = read(run, "images").to_pandas().set_index("uri")
-    references = [uri for uri in planted.source_of if uri.startswith("reference")]
-    uris = [query.uri for query in planted.queries]
-    ours = np.full((len(uris), len(references)), -np.inf)
-    row_of, column_of = ({uri: place for place, uri in enumerate(names)} for names in (uris, references))
-    for pair in pairs_of(run):
-        for query, reference in (pair[:2], pair[1::-1]):
-            if query in row_of and reference in column_of:
-                ours[row_of[query], column_of[reference]] = pair[3]
-    hashes = {
-        name: hashes_from_hex(images.loc[names, "pdq_hash"].tolist())
-        for name, names in (("q", uris), ("r", references))
-    }
-    turned = dihedral_hashes(hashes["q"])
-    pdq = np.stack([hamming(turned[:, slot, None], hashes["r"][None]) for slot in range(turned.shape[1])]).min(axis=0)
-    phash = [np.array([phash_bits(folder / uri) for uri in names]) for names in (uris, references)]
-    frames = read(run, "detections").to_pandas().query("kind == 'frame'").set_index("image_id")["detection_id"]
-    vectors = read(run, "embeddings").to_pandas().set_index("detection_id")["visual"]
-    visual = [np.stack(vectors.loc[frames.loc[images.loc[names, "image_id"]]].tolist()) for names in (uris, references)]
-    scores = (ours, -pdq, -(phash[0][:, None] != phash[1][None]).sum(axis=2), visual[0] @ visual[1].T)
-    return {name: np.asarray(score, np.float64) for name, score in zip(LIKENESSES, scores, strict=True)}
-
-
-def pairs_of(run: Run, least: float | None = None) -> list[tuple[str, str, str, float]]:
-    """uri_a, uri_b, verdict, confidence of pairs of at least this confidence; None: of those that are published by default.
-
-    A pair of images stands for all photos with their bytes.
-    """
-    least = load_config().duplicates.min_confidence if least is None else least
-    uris = read(run, "images").to_pandas().groupby("image_id")["uri"].apply(list)
-    found = []
-    table = read(run, "near_duplicates").to_pandas()
-    for row in table[table["confidence"] >= least].drop_duplicates(["image_id_a", "image_id_b"]).itertuples():
-        for a, b in product(uris[row.image_id_a], uris[row.image_id_b]):
-            if a != b:
-                found.append((a, b, row.verdict, row.confidence))
-    return found
-
-
-def read(run: Run, name: str) -> pa.Table:
-    table = pq.read_table(run.table_uri(name))
-    if "uri" in table.column_names:
-        names = pa.array([Path(uri).name for uri in table.column("uri").to_pylist()])
-        table = table.set_column(table.column_names.index("uri"), "uri", names)
-    return table
-
-
-def phash_bits(path: Path) -> NDArray[np.bool_]:
-    """imagededup's default: the low 8 x 8 of the DCT of 32 x 32 grey values, against their median."""
-    with Image.open(path) as opened:
-        grey = np.asarray(ImageOps.grayscale(opened).resize((32, 32), Image.Resampling.LANCZOS), np.float64)
-    low = scipy.fft.dctn(grey)[:8, :8].ravel()
-    return np.asarray(low > np.median(low[1:]), np.bool_)
-
-
-def precision_recall(
-    scores: NDArray[np.float64], is_true: NDArray[np.bool_], n_true: int
-) -> tuple[float, float, float]:
-    """Micro-average precision, recall at TARGET_PRECISION, and the score from which it is reached. Equal scores count at once."""
-    order = np.argsort(-scores, kind="stable")
-    order = order[np.isfinite(scores[order])]
-    last = np.r_[np.diff(scores[order]) != 0, True] if len(order) else np.zeros(0, bool)
-    hits = np.cumsum(is_true[order])[last]
-    precision, recall = hits / (np.flatnonzero(last) + 1), hits / n_true
-    reached = np.flatnonzero(precision >= TARGET_PRECISION)
-    average = float((precision * np.diff(np.r_[0.0, recall])).sum())
-    if not len(reached):
-        return average, 0.0, np.inf
-    return average, float(recall[reached[-1]]), float(scores[order][last][reached[-1]])
-
-
-def tables(run: Run, folder: Path, planted: Catalogue, part: str) -> list[Table]:
-    queries = planted.queries
-    truth = np.array([[query.reference == row for row in range(planted.n_references)] for query in queries])
-    main, each = (
-        Table("", title=f"{title}; photos {part}") for title in (summary(planted), "recall at 90 % precision")
+def versions(photos: Sequence[Photo], folder: Path, root: Path, seed: int) -> list[Table]:
+    """The most copied photo must be found best."""
+    source_of = planted.plant_versions(folder, photos[: 5 * N_IN_VERSIONS], N_IN_VERSIONS, N_VERSIONS, seed)
+    spark = start_session(load_config().spark, "bench_copy_detection")
+    done = planted.computed(spark, folder, root)
+    groups = planted.groups_of(done.run)
+    shares = planted.largest_share(groups, source_of, range(N_IN_VERSIONS))
+    table = Table(
+        "", "", title=f"{N_IN_VERSIONS} photos in {N_VERSIONS} versions each, among {4 * N_IN_VERSIONS} others"
     )
-    for name in ("uAP", "R@P90"):
-        main.add_column(name, justify="right")
-    recalls = []
-    for name, scores in likenesses(run, folder, planted).items():
-        average, recall, bound = precision_recall(scores.ravel(), truth.ravel(), int(truth.sum()))
-        main.add_row(name, f"{average:.3f}", f"{recall:.3f}")
-        each.add_column(name, justify="right")
-        found = (scores >= bound) & truth
-        recalls.append([share(found, truth, queries, kind) for kind in ALTERATIONS])
-    each.add_column("verdict right", justify="right")
-    verdicts = {frozenset(pair[:2]): pair[2] for pair in pairs_of(run)}
-    n_right = n_found = 0
-    for kind, values in zip(ALTERATIONS, zip(*recalls, strict=True), strict=True):
-        pairs = [
-            frozenset((q.uri, f"reference-{q.reference:04d}.jpg"))
-            for q in queries
-            if q.alteration == kind and q.reference is not None
-        ]
-        given = [verdicts[pair] for pair in pairs if pair in verdicts]
-        right = sum(verdict == ALTERATIONS[kind].verdict for verdict in given)
-        n_right, n_found = n_right + right, n_found + len(given)
-        each.add_row(kind, *(f"{value:.2f}" for value in values), f"{right} of {len(given)}")
-    more = Table("", "", title=f"verdict, confidence, groups; photos {part}")
-    more.add_row("verdict right among the true pairs that were published", f"{n_right / max(1, n_found):.3f}")
-    confidence, is_true = judged(run, planted)
-    error = expected_calibration_error(confidence, is_true)
-    more.add_row(
-        f"expected calibration error, {len(is_true)} pairs with a verdict, {(~is_true).sum()} of them wrong",
-        f"{error:.4f}",
-    )
-    more.add_row("groups that hold two sources", str(mixed_groups(run, planted.source_of)))
-    return [main, each, more]
+    table.add_row("versions in one group, mean", f"{sum(shares) / len(shares):.3f}")
+    table.add_row("photos with all versions in one group", f"{sum(share == 1 for share in shares)}")
+    table.add_row("worst photo", f"{min(shares):.3f}")
+    table.add_row("groups that hold two photos' copies", str(len(planted.mixed_groups(groups, source_of))))
+    table.add_row("candidates", f"{done.facts.candidates:,}")
+    table.add_row("seconds of the stage duplicates", f"{done.seconds:.0f}")
+    return [table]
 
 
-def summary(planted: Catalogue) -> str:
-    n_true = sum(query.reference is not None for query in planted.queries)
-    return f"{planted.n_references} references, {len(planted.queries)} queries of which {n_true} have one"
-
-
-def share(found: NDArray[np.bool_], truth: NDArray[np.bool_], queries: Sequence[Query], kind: str) -> float:
-    rows = [query.alteration == kind for query in queries]
-    return float(found[rows].sum() / max(1, truth[rows].sum()))
-
-
-def judged(run: Run, planted: Catalogue) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Confidence of all pairs with a verdict, and whether they show one source.
-
-    Two pasted photos may share their scene: left out.
-    """
-    pasted = {query.uri for query in planted.queries if query.alteration == "paste"}
-    rows = [
-        (confidence, planted.source_of[a] == planted.source_of[b])
-        for a, b, verdict, confidence in pairs_of(run, least=0.0)
-        if not {a, b} <= pasted and not verdict.startswith("identical")
-    ]
-    confidence, is_true = zip(*rows, strict=True)
-    return np.array(confidence), np.array(is_true)
-
-
-def mixed_groups(run: Run, source_of: dict[str, int]) -> int:
-    groups = read(run, "duplicate_groups").to_pandas()
-    return int((groups.assign(source=groups["uri"].map(source_of)).groupby("group_id")["source"].nunique() > 1).sum())
-
-
-def distinct(spark: SparkSession, files: Sequence[bytes], folder: Path, root: Path) -> Table:
-    """What the stage makes of photos that all show different things."""
-    source_of = {f"{row:04d}.jpg": row for row in range(len(files))}
-    for uri, row in source_of.items():
-        (folder / uri).write_bytes(files[row])
-    run, seconds = computed(spark, folder, root)
-    table = Table("", "", title=f"{len(files)} distinct photos, all parts")
-    table.add_row("groups that hold two of them", str(mixed_groups(run, source_of)))
-    for a, b, verdict, confidence in pairs_of(run):
-        photos = " ".join(hashlib.sha256(files[source_of[uri]]).hexdigest()[:8] for uri in (a, b))
-        table.add_row("pair published", f"{photos}: {verdict}, {confidence:.3f}")
-    table.add_row("seconds of the stage duplicates", f"{seconds:.0f}")
-    return table
+def with_model(model: Path, library: Path) -> dict[str, str]:
+    """The environment of a process whose prodseek is a copy of this one with another model; executors inherit it."""
+    package = library / "prodseek"
+    shutil.copytree(REPO / "lib" / "prodseek", package)
+    for name in ("jobs", "schemas", "conf"):
+        shutil.copytree(REPO / name, package / name)
+    shutil.copy(model, package / "duplicates" / MODEL_FILE)
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(library), os.environ.get("PYTHONPATH", "")])}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode", nargs="?", choices=MODES)
     parser.add_argument(
         "--set", action="append", type=labelled_set, default=[], dest="sets", metavar="NAME=MANIFEST:URI:LABEL"
     )
-    parser.add_argument("--part", choices=("held-out", "development", "all"), default="held-out")
-    parser.add_argument("--references", type=int, default=300)
-    parser.add_argument("--each", type=int, default=30, help="queries of each alteration with a reference, and without")
-    parser.add_argument(
-        "--distinct", action="store_true", help=f"also run up to {N_DISTINCT} distinct photos as a catalogue"
-    )
+    parser.add_argument("--turn", action="append", help="catalogue: only this one; repeat for more")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--pairs", type=int, default=1500, help="planted pairs of each catalogue")
+    parser.add_argument("--real", type=int, default=600, help="pairs: real negatives of each catalogue at most")
+    parser.add_argument("--measured", type=Path, help="pairs: file of measurements, written if it is not there")
+    parser.add_argument("--models", type=Path, help="folder of the turns' models: pairs writes, catalogue reads")
+    parser.add_argument("--families", action="store_true", help="pairs: also leave out each family of kinds in turn")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--photos", type=int, default=800, help="catalogue: photos at most, queries aside")
+    parser.add_argument("--each", type=int, default=8, help="queries of each kind with an original, and without")
     arguments = parser.parse_args()
-    if not arguments.sets:
-        print("no photos: name labelled catalogues of distinct photos with --set")
+    if arguments.mode is None:
+        print(f"name what to measure: {', '.join(MODES)}; and labelled catalogues with --set")
         return
-    spark = start_session(load_config().spark, "bench_copy_detection")
-    console = Console(width=160)
+    sets = [*arguments.sets, LabelledSet("sample", SAMPLE / "truth.csv", "uri", "product_id")]
+    console = Console(width=180)
+    if arguments.mode == "catalogue" and arguments.models:
+        for labelled in sets:
+            if arguments.turn is None or labelled.name in arguments.turn:
+                _in_a_process_of_its_own(arguments, labelled)
+        return
     with tempfile.TemporaryDirectory(prefix="prodseek-bench-") as name:
-        folder, root = Path(name) / "photos", Path(name) / "store"
-        folder.mkdir()
-        planted = plant(folder, sources(arguments.sets, arguments.part), arguments.references, arguments.each)
-        run, seconds = computed(spark, folder, root)
-        for table in tables(run, folder, planted, arguments.part):
-            console.print(table)
-        console.print(f"stage duplicates: {seconds:.0f} s; {run.summary('duplicates').lines[0]}")
-    if arguments.distinct:
-        with tempfile.TemporaryDirectory(prefix="prodseek-bench-") as name:
-            folder = Path(name) / "photos"
+        for number, labelled in enumerate(sets):
+            folder, root = Path(name) / f"photos-{number}", Path(name) / f"store-{number}"
             folder.mkdir()
-            console.print(distinct(spark, sources(arguments.sets, "all")[:N_DISTINCT], folder, Path(name) / "store"))
+            if arguments.mode == "pairs":
+                found = pairs(arguments, sets)
+            elif arguments.mode == "catalogue":
+                if arguments.turn is not None and labelled.name not in arguments.turn:
+                    continue
+                found = catalogue(arguments, labelled, folder, root)
+            else:
+                measure = placeholder if arguments.mode == "placeholder" else versions
+                found = measure(planted.photos_of(labelled), folder, root, arguments.seed)
+            for table in found:
+                console.print(table)
+            if arguments.mode != "catalogue":
+                break
+
+
+def _in_a_process_of_its_own(arguments: argparse.Namespace, labelled: LabelledSet) -> None:
+    with tempfile.TemporaryDirectory(prefix="prodseek-bench-") as name:
+        environment = with_model(arguments.models / f"{labelled.name}.json", Path(name))
+        given = f"{labelled.name}={labelled.manifest.resolve()}:{labelled.uri_column}:{labelled.label_column}"
+        sized = [f"--{option}={getattr(arguments, option)}" for option in ("seed", "photos", "each")]
+        command = [sys.executable, __file__, "catalogue", "--turn", labelled.name, *sized]
+        if labelled.name != "sample":
+            command += ["--set", given]
+        subprocess.run(command, env=environment, check=True)
 
 
 if __name__ == "__main__":
