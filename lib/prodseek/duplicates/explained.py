@@ -24,9 +24,10 @@ _TONE_STIFFNESS, _BAND_STIFFNESS = 1e-4, 1e-6
 _CLIPPED_LOW, _CLIPPED_HIGH = 3 / 255, 252 / 255
 # The least residual that counts, by level of the pyramid: noise averages out as pixels are joined.
 _FLOORS = (14.0, 9.0, 6.0, 4.5)
-_FLAT_BELOW, _EDGE_ABOVE = 30, 6.0
-_CELLS_A_SIDE = 12
-_MOST_EDGE_NOISE = 0.35
+# Percentile of the gradient below which a photo is flat; gradients, levels a pixel, of texture and of edges.
+_FLAT_BELOW, _TEXTURE_ABOVE, _EDGE_ABOVE = 30, 6.0, 24.0
+_CELLS_A_SIDE, _LEAST_IN_CELL = 12, 8
+_LEAST_EDGE_NOISE, _MOST_EDGE_NOISE = 0.06, 0.2
 _STRONG = 1.5
 _LEAST_AREA_PX, _LEAST_STRONG_PX = 4, 2
 
@@ -35,9 +36,10 @@ _LEAST_AREA_PX, _LEAST_STRONG_PX = 4, 2
 class LeftOver:
     """What is not explained at one level of the pyramid.
 
-    fraction: share of the compared pixels in connected areas that are not explained. strength: log2(1 + S) for the strongest
-    of them, S being the sum over its pixels of the residual divided by what is tolerated; 0 if there is none. flat_noise: median residual where nothing
-    is, 0 to 255. edge_noise: median residual at edges, divided by the gradient. mask: (H, W) bool at this level's size.
+    fraction: share of the compared pixels in connected areas that are not explained. strength: log2(1 + S) for the
+    strongest of them, S being the sum over its pixels of the residual divided by what is tolerated; 0 if there is none.
+    flat_noise: median residual where nothing is, 0 to 255. edge_noise: median residual at edges, divided by the gradient.
+    mask: (H, W) bool at this level's size.
     """
 
     fraction: float
@@ -152,8 +154,13 @@ def _left_over(residual: Plane, edges: Plane, inside: Mask, level: int) -> LeftO
     edges = np.asarray(cv2.dilate(edges, np.ones((3, 3), np.uint8)), np.float32)
     flat = inside & (edges <= np.percentile(edges[inside][::7], _FLAT_BELOW) + 1)
     flat_noise = float(np.median(residual[flat])) if flat.any() else 0.0
-    edge_noise = min(_edge_noise(residual - flat_noise, edges, inside), _MOST_EDGE_NOISE)
-    tolerated = _FLOORS[level] + 3 * flat_noise + (4 * edge_noise + 0.06) * edges
+    # Encoders smooth fine texture away, but leave strong edges: each has a noise of its own.
+    is_edge = edges > _EDGE_ABOVE
+    texture_noise = _typical(residual, inside & ~is_edge & (edges > _TEXTURE_ABOVE), flat_noise)
+    edge_noise = _typical(np.maximum(residual - texture_noise, 0) / np.maximum(edges, 1), inside & is_edge, 0.0)
+    edge_noise = min(edge_noise, _MOST_EDGE_NOISE)
+    tolerated = _FLOORS[level] + 3 * np.where(edges > _TEXTURE_ABOVE, max(texture_noise, flat_noise), flat_noise)
+    tolerated = np.asarray(tolerated + (4 * edge_noise + _LEAST_EDGE_NOISE) * edges, np.float32)
     differs = inside & (residual > tolerated)
     n_areas, labels, stats, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8), connectivity=8)
     excess = residual / tolerated
@@ -167,14 +174,13 @@ def _left_over(residual: Plane, edges: Plane, inside: Mask, level: int) -> LeftO
     return LeftOver(area / n_inside, strength, flat_noise, edge_noise, kept[labels])
 
 
-def _edge_noise(residual: Plane, edges: Plane, inside: Mask) -> float:
-    """The median over cells of the frame of the median residual at a cell's edges, divided by the gradient."""
-    cell = max(4, min(edges.shape) // _CELLS_A_SIDE)
-    rows, columns = (side // cell for side in edges.shape)
-    ratio = np.where(inside & (edges > _EDGE_ABOVE), np.maximum(residual, 0) / np.maximum(edges, 1), np.nan)
-    cells = ratio[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell).swapaxes(1, 2)
-    values: NDArray[Any] = cells.reshape(rows * columns, cell * cell)
+def _typical(values: Plane, where: Mask, otherwise: float) -> float:
+    """The median over cells of the frame of the median of a cell's values, so that one place does not decide."""
+    cell = max(4, min(where.shape) // _CELLS_A_SIDE)
+    rows, columns = (side // cell for side in where.shape)
+    chosen = np.where(where, values, np.nan)[: rows * cell, : columns * cell]
+    cells: NDArray[Any] = chosen.reshape(rows, cell, columns, cell).swapaxes(1, 2).reshape(rows * columns, cell * cell)
     if cell > 16:
-        values = values[:, :: (cell // 8)]
-    values = values[np.isfinite(values).sum(axis=1) > 8]
-    return float(np.median(np.nanmedian(values, axis=1))) if len(values) else 0.1
+        cells = cells[:, :: (cell // 8)]
+    cells = cells[np.isfinite(cells).sum(axis=1) > _LEAST_IN_CELL]
+    return float(np.median(np.nanmedian(cells, axis=1))) if len(cells) else otherwise

@@ -29,6 +29,7 @@ _LEAST_PIXELS = 400
 _OTHER_GROUND = 2.0
 # Where fewer cells agree at the coarse size, the fine one cannot make it a copy.
 _LEAST_MATCHING = 0.3
+_ALL_COMPARED = 0.99
 # Sizes that differ by more than this, log2, decide which photo is finer.
 _LARGER = 0.3
 
@@ -38,19 +39,21 @@ class Proof:
     """What was measured on two photos that are laid over each other. NaN: not measured.
 
     followed_share, followed_error_px: share of the corners that are found again where the alignment says, and their median
-    distance. left_*: share that is not explained, and the strongest connected area of it, at a level of the pyramid; fine_*:
-    the same at the fine size. flat_noise, edge_noise: see `LeftOver`; flat_noise_fine likewise. plain: 1 if both have a plain
-    ground. ground_change: CIEDE2000 between the two grounds; ground_missed: between the ground that the product's change of
-    tone leads to and the one that is there. tone_change, tone_change_90: mean and 90th percentile of the CIEDE2000 between
-    the products' colours; light_change: mean difference of L*. colour_left, colour_left_95, colour_left_most: the same after
-    the tone is explained. chroma_low, chroma_high: 95th percentile of the chroma of the greyer and of the other photo.
-    hue_spread: 0 if all colours have one hue, 1 if hues are spread. structured: share of pixels with structure; matching:
-    share of those that agree. n_cells, cells_matching: cells with structure, and the share of them that agree. mark_*: of the
-    area that is not explained: share of the frame, how one-sided (1: only b has edges there, -1: only a), correlation of the
-    detail beneath, share on ground, its box's share of the frame, share that is thick, number of parts, the largest part's
-    share, share of the frame's border; ink, ink_beneath: share of it that has one of two colours, in the photo with more
-    edges there and in the other. matching_beside: share of structure that agrees elsewhere. sharper: log2 of b's detail
-    divided by a's, noisier: log2 of b's noise divided by a's, both at the size of the smaller.
+    distance. left_*: share that is not explained, and the strongest connected area of it, at a level of the pyramid;
+    fine_*: the same in luminance at the fine size, hue_*: in colour at half of it. flat_noise, edge_noise: see `LeftOver`;
+    flat_noise_fine likewise. plain: 1 if both have a plain ground. ground_change: CIEDE2000 between the two grounds;
+    ground_missed: between the ground that the product's change of tone leads to and the one that is there. tone_change,
+    tone_change_90: mean and 90th percentile of the CIEDE2000 between the products' colours; curve_least, curve_most: 10th
+    and 99th percentile of how far the fitted tone alone moves them; light_change: mean difference of L*. colour_left,
+    colour_left_95, colour_left_most: the same after the tone is explained. chroma_low, chroma_high: 95th percentile of the
+    chroma of the greyer and of the other photo. hue_spread: 0 if all colours have one hue, 1 if hues are spread.
+    structured: share of pixels with structure; matching: share of those that agree. n_cells, cells_matching: cells with
+    structure, and the share of them that agree. mark_*: of the area that is not explained: share of the frame, how one-
+    sided (1: only b has edges there, -1: only a), correlation of the detail beneath, share on ground, its box's share of
+    the frame, share that is thick, number of parts, the largest part's share, share of the frame's border; ink,
+    ink_beneath: share of it that has one of two colours, in the photo with more edges there and in the other.
+    matching_beside: share of structure that agrees elsewhere. sharper: log2 of b's detail divided by a's, noisier: log2 of
+    b's noise divided by a's, both at the size of the smaller.
     """
 
     followed_share: float
@@ -67,6 +70,8 @@ class Proof:
     fine_left_1: float
     fine_strength_0: float
     fine_strength_1: float
+    hue_left_0: float
+    hue_strength_0: float
     fine_flat_noise: float
     fine_edge_noise: float
     flat_noise: float
@@ -78,6 +83,8 @@ class Proof:
     ground_missed: float
     tone_change: float
     tone_change_90: float
+    curve_least: float
+    curve_most: float
     light_change: float
     colour_left: float
     colour_left_95: float
@@ -186,12 +193,15 @@ def prove(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison) ->
 
 
 def _without_replaced_ground(inside: Mask, grounds: Grounds) -> Mask:
-    """Where the ground was replaced, its shadows and its soft edge round the product were replaced with it."""
+    """Without a ground that was replaced, and the soft edge of large things on it; letters on it are compared whole."""
     if not grounds.plain or grounds.change <= _OTHER_GROUND:
         return inside
-    around = cv2.dilate(grounds.either.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-    product = inside & ~around
-    return product if product.sum() >= _LEAST_PIXELS else inside
+    things = (inside & ~grounds.either).astype(np.uint8)
+    core = cv2.erode(things, np.ones((7, 7), np.uint8)) > 0
+    n_things, labels = cv2.connectedComponents(things, connectivity=8)
+    is_large = np.bincount(labels[core], minlength=n_things) > 0
+    kept = core | ((labels > 0) & ~is_large[labels])
+    return kept if kept.sum() >= _LEAST_PIXELS else inside
 
 
 def _expected_ground(way: _Way, grounds: Grounds) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
@@ -220,7 +230,19 @@ def _levels(left: dict[int, LeftOver], prefix: str, levels: tuple[int, ...]) -> 
 
 def _nothing_fine() -> dict[str, float]:
     names = [f"fine_{what}_{level}" for level in _FINE_LEVELS for what in ("left", "strength")]
-    return dict.fromkeys((*names, "fine_flat_noise", "fine_edge_noise", "sharper", "noisier", "fine_side_px"), math.nan)
+    return dict.fromkeys(
+        (
+            *names,
+            "hue_left_0",
+            "hue_strength_0",
+            "fine_flat_noise",
+            "fine_edge_noise",
+            "sharper",
+            "noisier",
+            "fine_side_px",
+        ),
+        math.nan,
+    )
 
 
 def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], coarse: Laid, way: _Way) -> dict[str, float]:
@@ -240,9 +262,13 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], coarse: Laid, way: _Way) -
     source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)
     light = (target @ LUMA)[..., None]
     left = left_over(Explanation(source, light, compared).predicted(), light, compared, _FINE_LEVELS)
+    half_source, half_target = (np.asarray(cv2.pyrDown(plane), np.float32) for plane in (source, target))
+    half = np.asarray(cv2.pyrDown(compared.astype(np.float32)) > _ALL_COMPARED, np.bool_)
+    in_colour = left_over(Explanation(half_source, half_target, half).predicted(), half_target, half, (0,))
     sharper, noisier = detail_and_noise(laid.a @ LUMA, laid.b @ LUMA, compared)
     return {
         **_levels(left, "fine_", _FINE_LEVELS),
+        **_levels(in_colour, "hue_", (0,)),
         "fine_flat_noise": left[0].flat_noise if 0 in left else math.nan,
         "fine_edge_noise": left[0].edge_noise if 0 in left else math.nan,
         "sharper": sharper,

@@ -47,7 +47,7 @@ class Grounds:
 
 def grounds_of(a: Plane, b: Plane, inside: Mask) -> Grounds:
     """The plain grounds of two photos that are laid over each other. a, b: (H, W, 3) float32 RGB."""
-    (ground_a, plain_a, colour_a), (ground_b, plain_b, colour_b) = (_ground(plane) for plane in (a, b))
+    (ground_a, plain_a, colour_a), (ground_b, plain_b, colour_b) = (_ground(plane, inside) for plane in (a, b))
     plain = min(plain_a, plain_b) > _PLAIN_BORDER
     both = ground_a & ground_b & inside & plain
     return Grounds(plain, both, (ground_a | ground_b) & inside & plain, colour_a, colour_b)
@@ -63,7 +63,7 @@ def tone_of(
     """
     inside = _averaged_mask(product)
     before, after, toned = (rgb_to_lab(_averaged(plane))[inside] for plane in (source, target, expected))
-    moved, left = ciede2000(before, after), ciede2000(toned, after)
+    moved, left, curve = ciede2000(before, after), ciede2000(toned, after), ciede2000(before, toned)
     chroma_before, chroma_after = (np.hypot(lab[:, 1], lab[:, 2]) for lab in (before, after))
     weight = np.where(chroma_before > _LEAST_CHROMA, chroma_before, 0)
     hues = np.exp(1j * np.arctan2(before[:, 2], before[:, 1]))
@@ -74,6 +74,8 @@ def tone_of(
         "ground_missed": missed,
         "tone_change": float(moved.mean()),
         "tone_change_90": float(np.percentile(moved, 90)),
+        "curve_least": float(np.percentile(curve, 10)),
+        "curve_most": float(np.percentile(curve, 99)),
         "light_change": float(np.abs(before[:, 0] - after[:, 0]).mean()),
         "colour_left": float(left.mean()),
         "colour_left_95": float(np.percentile(left, 95)),
@@ -95,16 +97,18 @@ def colour_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     return float(ciede2000(rgb_to_lab(a), rgb_to_lab(b)))
 
 
-def _ground(pixels: Plane) -> tuple[Mask, float, NDArray[np.float32]]:
+def _ground(pixels: Plane, inside: Mask) -> tuple[Mask, float, NDArray[np.float32]]:
     """What hangs together with the border and has its colour, the share of the border that has it, and the colour."""
     soft = blurred(pixels, 1.0)
-    border = np.concatenate([soft[0], soft[-1], soft[:, 0], soft[:, -1]])
-    colour = np.median(border, axis=0)
-    like = np.abs(soft - colour).max(axis=2) <= _GROUND_WITHIN
-    _, labels = cv2.connectedComponents(like.astype(np.uint8), connectivity=4)
-    at_border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    share = float((np.abs(border - colour).max(axis=1) <= _GROUND_WITHIN).mean())
-    return np.isin(labels, at_border[at_border > 0]), share, np.asarray(colour, np.float32)
+    inner = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    border = inside & (inner == 0)
+    colour = np.median(soft[border], axis=0)
+    like = inside & (np.abs(soft - colour).max(axis=2) <= _GROUND_WITHIN)
+    n_parts, labels = cv2.connectedComponents(like.astype(np.uint8), connectivity=4)
+    at_border = np.bincount(labels[border], minlength=n_parts) > 0
+    at_border[0] = False
+    share = float((np.abs(soft[border] - colour).max(axis=1) <= _GROUND_WITHIN).mean())
+    return at_border[labels], share, np.asarray(colour, np.float32)
 
 
 def _averaged(plane: Plane) -> NDArray[np.float32]:

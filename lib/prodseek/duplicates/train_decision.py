@@ -1,8 +1,8 @@
 """Fit the model that decides: python -m prodseek.duplicates.train_decision --set NAME=MANIFEST:URI:LABEL ...
 
 Photos of labelled catalogues are altered as people alter them, and changed as products differ (see `planting`). A pair is
-measured as in a night. Calibration and bounds come from turns: each catalogue is judged by trees that were fitted on the others. The
-trees that are shipped are fitted on all of them. The model is written to decision.json beside this file.
+measured as in a night. Calibration and bounds come from turns: each catalogue is judged by trees that were fitted on the others.
+The trees that are shipped are fitted on all of them. The model is written to decision.json beside this file.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from prodseek.duplicates.decision import FEATURES, MODEL_FILE, DecisionModel, Tree, feature_values
+from prodseek.duplicates.guards import is_proved
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
 from prodseek.duplicates.planting.pairs import Photo, PlantedPair, planted_pairs, real_negatives
 from prodseek.duplicates.proof import DETAILED_SIDE_PX, prove
@@ -34,8 +35,10 @@ from prodseek.photos.hashes import pdq_hash
 
 SEED = 0
 N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 250, 0.06, 10, 12, 3.0
-# Of the pairs that are not copies, as many may be called copies by trees that have not seen their catalogue.
+# Of the pairs that are not copies, as many may be called copies, if they are proved too, by trees that have not seen their
+# catalogue. None is called a copy below the least confidence.
 MOST_WRONG = 1 / 2000
+LEAST_COPY_CONFIDENCE = 0.9
 # Below the least confidence at which this share of the copies is found, nobody needs to look.
 LOOK_RECALL = 0.97
 _CHUNK = 50
@@ -108,15 +111,16 @@ def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues:
     platt = LogisticRegression(C=1e6).fit(logits[:, None], is_copy)
     slope, intercept = float(platt.coef_[0, 0]), float(platt.intercept_[0])
     confidence = 0.5 * (1 + np.tanh((slope * logits + intercept) / 2))
-    wrong = np.sort(confidence[~is_copy])[::-1]
-    copy_confidence = float(wrong[int(MOST_WRONG * len(wrong))])
+    proved = np.array([is_proved(dict(zip(FEATURES, row, strict=True))) for row in rows.tolist()])
+    wrong = np.sort(np.where(proved, confidence, 0.0)[~is_copy])[::-1]
+    copy_confidence = max(LEAST_COPY_CONFIDENCE, float(wrong[int(MOST_WRONG * len(wrong))]))
     look_confidence = float(np.quantile(confidence[is_copy], 1 - LOOK_RECALL))
     trees = _fitted(rows, is_copy)
     recipe = {
         "script": "prodseek.duplicates.train_decision",
         "pairs": {name: int((of == name).sum()) for name in sorted(set(catalogues))},
         "copies_share": round(float(is_copy.mean()), 4),
-        "recall_of_copy_by_turns": round(float((confidence[is_copy] > copy_confidence).mean()), 4),
+        "recall_of_copy_by_turns": round(float((proved & (confidence > copy_confidence))[is_copy].mean()), 4),
         "seed": SEED,
         "scikit_learn": sklearn.__version__,
     }

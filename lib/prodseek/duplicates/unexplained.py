@@ -74,9 +74,7 @@ def shape_of(mark: Mask, expected: Plane, target: Plane, grounds: Grounds, n_com
     """
     area = float(mark.sum() / max(1, n_compared))
     if not mark.any():
-        nothing = (
-            "one_sided", "correlation", "on_ground", "box", "thick", "parts", "largest", "at_border", "crosses", "ink", "ink_beneath"
-        )  # fmt: skip
+        nothing = "one_sided correlation on_ground box thick parts largest at_border crosses ink ink_beneath".split()
         return {"mark": area, **{f"mark_{name}": math.nan for name in nothing}}
     around = cv2.dilate(mark.astype(np.uint8), np.ones((5, 5), np.uint8))
     lights = (expected @ LUMA, target @ LUMA)

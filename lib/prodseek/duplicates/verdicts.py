@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from prodseek.duplicates.decision import feature_values, model_json, shipped_model
+from prodseek.duplicates.decision import FEATURES, feature_values, model_json, shipped_model
 from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.features import features_recipe
+from prodseek.duplicates.guards import is_greyed, is_proved
 from prodseek.duplicates.hashes import ROTATIONS, Orientation
 from prodseek.duplicates.overlap import Outside
 from prodseek.duplicates.proof import Proof
@@ -65,9 +67,6 @@ _TONED_GAIN = 0.08
 _TONED_OFFSET = 12.0
 _TONED_SHARPER = 0.6
 _SAME_SIZE = 0.02
-_GREY_CHROMA = 5.0
-_GREY_LIGHT_CHANGE = 2.5
-_GREY_HUES = 0.1
 # CIEDE2000 of the product: above this it has another colour.
 _OTHER_COLOUR = 6.0
 _SAME_GROUND = 2.0
@@ -138,7 +137,7 @@ class Evidence:
                 "finer": _or_none(self.proof.finer),
                 "cleaner": _or_none(self.proof.cleaner),
                 "added_side": added_side(self.proof),
-                "grey_side": self.proof.greyer_side if _is_greyed(self.proof) else None,
+                "grey_side": self.proof.greyer_side if is_greyed(self.proof.values()) else None,
             }
         return values
 
@@ -179,10 +178,11 @@ def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judge
     confidence = 0.0
     if proof is not None:
         model = shipped_model()
-        confidence = model.confidence(feature_values(comparison, proof, evidence.pdq_hamming))
+        values = dict(zip(FEATURES, feature_values(comparison, proof, evidence.pdq_hamming), strict=True))
+        confidence = model.confidence(list(values.values()))
         if confidence >= model.look_confidence:
             verdict = _kind(comparison, proof, facts_a, facts_b)
-            return Judgement(verdict, _decision(verdict, confidence, proof), confidence)
+            return Judgement(verdict, _decision(verdict, confidence, values), confidence)
         if proof.cells_matching >= _SAME_SHOT and max(proof.overlap.a.area, proof.overlap.b.area) >= _MOSTLY_SHARED:
             recoloured = _is_recoloured(proof, comparison.difference)
             return Judgement(Verdict.RECOLOURED if recoloured else Verdict.PART_DIFFERS, Decision.VARIANT, confidence)
@@ -200,22 +200,11 @@ def added_side(proof: Proof) -> str | None:
     return None
 
 
-def _decision(verdict: Verdict, confidence: float, proof: Proof) -> Decision:
-    """Where the evidence allows another product too, a person looks, however likely a copy is."""
+def _decision(verdict: Verdict, confidence: float, values: Mapping[str, float]) -> Decision:
+    """A copy is what the model is sure of and what is proved."""
     if verdict not in MERGING:
         return Decision.VARIANT
-    is_safe = confidence >= shipped_model().copy_confidence and not _may_be_other_tone(proof)
-    return Decision.COPY if is_safe else Decision.LOOK
-
-
-def _may_be_other_tone(proof: Proof) -> bool:
-    """Whether the product changed its tone and its plain ground did not: so does a product in another colour."""
-    return (
-        proof.plain > 0
-        and proof.ground_change < _SAME_GROUND
-        and proof.tone_change > _OTHER_TONE
-        and not _is_greyed(proof)
-    )
+    return Decision.COPY if confidence >= shipped_model().copy_confidence and is_proved(values) else Decision.LOOK
 
 
 def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:
@@ -268,20 +257,10 @@ def _is_toned(comparison: Comparison, proof: Proof) -> bool:
 
 def _is_recoloured(proof: Proof, difference: Difference) -> bool:
     """Whether the object has another colour. A change of tone also changes the background; another product colour does not."""
-    if _is_greyed(proof):
+    if is_greyed(proof.values()):
         return False
     return difference.ciede2000_toned > _OTHER_COLOUR or (
         proof.tone_change > _OTHER_COLOUR and not proof.ground_change >= _SAME_GROUND and proof.plain > 0
-    )
-
-
-def _is_greyed(proof: Proof) -> bool:
-    """Whether one photo is the other without its colours: several hues are gone at once, and it is just as light."""
-    return (
-        proof.chroma_low < _GREY_CHROMA
-        and proof.chroma_high - proof.chroma_low > _GREY_CHROMA
-        and proof.light_change < _GREY_LIGHT_CHANGE
-        and proof.hue_spread > _GREY_HUES
     )
 
 

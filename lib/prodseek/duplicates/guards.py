@@ -1,0 +1,88 @@
+"""What must be proved before two photos are called copies, whatever a model thinks of them.
+
+A model learns what pairs it was shown have in common. These rules hold for pairs that nobody thought of: where the evidence
+allows another product too, a person looks. Values are those of `decision.FEATURES`, by name; one that is NaN proves nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+# Cells of a 24th of the frame's longer side that must agree: flat areas prove nothing.
+_LEAST_CELLS = 8
+# Grey levels: with more noise than a JPEG of quality 5 has, differences hide in it.
+_MOST_NOISE = 6.0
+# CIEDE2000 that may be left of a small area, and how much more for each grey level of noise.
+_COLOUR_LEFT, _COLOUR_LEFT_BY_NOISE = 5.0, 1.5
+# CIEDE2000
+_SAME_GROUND, _OTHER_TONE = 2.0, 3.0
+_CURVE_MOVES, _CURVE_STAYS = 5.0, 2.0
+_SAME_OUTLINE = 0.01
+# A cut through a thing crosses some of its edges.
+_ALL_CONTENT, _LEAST_CROSSING = 0.97, 0.01
+# log2 of the step at the edge of the cut, divided by the steps beside it.
+_GOES_ON = 0.58
+# CIELAB: chroma of a grey photo, and the light that differs from that of the photo in colour.
+_GREY_CHROMA, _GREY_LIGHT_CHANGE, _GREY_HUES = 5.0, 2.5, 0.1
+
+Values = Mapping[str, float]
+
+
+def is_proved(values: Values) -> bool:
+    """Whether everything that differs is explained, and could not be another product."""
+    if not values["n_cells"] * values["cells_matching"] >= _LEAST_CELLS:
+        return False
+    if not is_explained(values):
+        return False
+    return not (may_be_other_tone(values) or may_be_other_outline(values) or may_be_one_of_a_set(values))
+
+
+def is_explained(values: Values) -> bool:
+    """Whether nothing is left that encoding, resampling, blur and tone do not explain, at any size."""
+    coarse = [values[f"strength_{level}"] for level in range(4)]
+    # Small photos have no coarse levels. A pair whose fine size was not compared is not proved.
+    measured = [value for value in coarse if not math.isnan(value)]
+    fine = [values[name] for name in ("fine_strength_0", "fine_strength_1", "hue_strength_0")]
+    return (
+        bool(measured)
+        and max(measured) == 0
+        and all(value == 0 for value in fine)
+        and values["flat_noise"] <= _MOST_NOISE
+        and values["fine_flat_noise"] <= _MOST_NOISE
+        and values["colour_left_most"] <= _COLOUR_LEFT + _COLOUR_LEFT_BY_NOISE * values["flat_noise"]
+    )
+
+
+def may_be_other_tone(values: Values) -> bool:
+    """Whether the product, or a part of it, changed its tone and the rest did not: so does a product in another colour."""
+    if is_greyed(values):
+        return False
+    if values["curve_most"] > _CURVE_MOVES and values["curve_least"] < _CURVE_STAYS:
+        return True
+    ground_stays = values["plain"] > 0 and values["ground_change"] < _SAME_GROUND
+    return ground_stays and (values["tone_change"] > _OTHER_TONE or values["curve_most"] > _CURVE_MOVES)
+
+
+def is_greyed(values: Values) -> bool:
+    """Whether one photo is the other without its colours: several hues are gone at once, and it is just as light."""
+    return (
+        values["chroma_low"] < _GREY_CHROMA
+        and values["chroma_high"] - values["chroma_low"] > _GREY_CHROMA
+        and values["light_change"] < _GREY_LIGHT_CHANGE
+        and values["hue_spread"] > _GREY_HUES
+    )
+
+
+def may_be_other_outline(values: Values) -> bool:
+    """Whether the ground was replaced, and the product covers another part of it than before."""
+    return values["ground_change"] > _SAME_GROUND and values["outline_change"] > _SAME_OUTLINE
+
+
+def may_be_one_of_a_set(values: Values) -> bool:
+    """Whether one photo shows more things on the same ground, which goes on, and no line of the cut crosses any."""
+    return (
+        values["outer_content"] < _ALL_CONTENT
+        and values["outer_crossing"] < _LEAST_CROSSING
+        and values["outer_seam"] < _GOES_ON
+    )
