@@ -13,6 +13,9 @@ from prodseek.duplicates.difference import LUMA
 from prodseek.duplicates.explained import LeftOver, Mask, Plane, blurred, gradient
 from prodseek.duplicates.tone import Grounds
 
+_SHAPE = (
+    "one_sided", "correlation", "on_ground", "box", "thick", "parts", "largest", "at_border", "crosses", "ink", "ink_beneath",
+)  # fmt: skip
 _STRUCTURE_VARIANCE = 36.0
 _SSIM_C2 = (0.03 * 255) ** 2
 _WINDOW_PX = 2.5
@@ -74,8 +77,7 @@ def shape_of(mark: Mask, expected: Plane, target: Plane, grounds: Grounds, n_com
     """
     area = float(mark.sum() / max(1, n_compared))
     if not mark.any():
-        nothing = "one_sided correlation on_ground box thick parts largest at_border crosses ink ink_beneath".split()
-        return {"mark": area, **{f"mark_{name}": math.nan for name in nothing}}
+        return {"mark": area, **{f"mark_{name}": math.nan for name in _SHAPE}}
     around = cv2.dilate(mark.astype(np.uint8), np.ones((5, 5), np.uint8))
     lights = (expected @ LUMA, target @ LUMA)
     edges_source, edges_target = (float(gradient(plane)[around > 0].mean()) for plane in lights)
