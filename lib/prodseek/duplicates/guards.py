@@ -76,7 +76,7 @@ def is_greyed(values: Values) -> bool:
 
 def may_be_other_outline(values: Values) -> bool:
     """Whether the ground was replaced, and the product covers another part of it than before."""
-    return values["ground_change"] > _SAME_GROUND and values["outline_change"] > _SAME_OUTLINE
+    return values["ground_missed"] > _SAME_GROUND and values["outline_change"] > _SAME_OUTLINE
 
 
 def may_be_one_of_a_set(values: Values) -> bool:

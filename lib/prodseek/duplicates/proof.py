@@ -15,7 +15,7 @@ from prodseek.duplicates.explained import Explanation, LeftOver, Mask, Plane, le
 from prodseek.duplicates.frames import in_pixels
 from prodseek.duplicates.overlap import Overlap, overlap_of
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
-from prodseek.duplicates.tone import Grounds, chroma_of, grounds_of, tone_of
+from prodseek.duplicates.tone import Grounds, chroma_of, colour_difference, grounds_of, tone_of
 from prodseek.duplicates.unexplained import marks_of, shape_of, structure_of
 from prodseek.duplicates.verification import Comparison
 
@@ -30,6 +30,8 @@ _OTHER_GROUND = 2.0
 # Where fewer cells agree at the coarse size, the fine one cannot make it a copy.
 _LEAST_MATCHING = 0.3
 _ALL_COMPARED = 0.99
+# Grey levels of noise that weigh as much as a frame that is not explained at all.
+_NOISE_OF_ALL = 50.0
 # Sizes that differ by more than this, log2, decide which photo is finer.
 _LARGER = 0.3
 
@@ -46,14 +48,14 @@ class Proof:
     tone_change_90: mean and 90th percentile of the CIEDE2000 between the products' colours; curve_least, curve_most: 10th
     and 99th percentile of how far the fitted tone alone moves them; light_change: mean difference of L*. colour_left,
     colour_left_95, colour_left_most: the same after the tone is explained. chroma_low, chroma_high: 95th percentile of the
-    chroma of the greyer and of the other photo. hue_spread: 0 if all colours have one hue, 1 if hues are spread.
-    structured: share of pixels with structure; matching: share of those that agree. n_cells, cells_matching: cells with
-    structure, and the share of them that agree. mark_*: of the area that is not explained: share of the frame, how one-
-    sided (1: only b has edges there, -1: only a), correlation of the detail beneath, share on ground, its box's share of
-    the frame, share that is thick, number of parts, the largest part's share, share of the frame's border; ink,
-    ink_beneath: share of it that has one of two colours, in the photo with more edges there and in the other.
-    matching_beside: share of structure that agrees elsewhere. sharper: log2 of b's detail divided by a's, noisier: log2 of
-    b's noise divided by a's, both at the size of the smaller.
+    chroma of the greyer and of the other photo. hue_change: median change of hue in degrees. hue_spread: 0 if all colours
+    have one hue, 1 if hues are spread. structured: share of pixels with structure; matching: share of those that agree.
+    n_cells, cells_matching: cells with structure, and the share of them that agree. mark_*: of the area that is not
+    explained: share of the frame, how one- sided (1: only b has edges there, -1: only a), correlation of the detail
+    beneath, share on ground, its box's share of the frame, share that is thick, number of parts, the largest part's share,
+    share of the frame's border; ink, ink_beneath: share of it that has one of two colours, in the photo with more edges
+    there and in the other. matching_beside: share of structure that agrees elsewhere. sharper: log2 of b's detail divided
+    by a's, noisier: log2 of b's noise divided by a's, both at the size of the smaller.
     """
 
     followed_share: float
@@ -92,6 +94,7 @@ class Proof:
     chroma_low: float
     chroma_high: float
     hue_spread: float
+    hue_change: float
     structured: float
     matching: float
     n_cells: float
@@ -135,7 +138,8 @@ class _Way:
 
     @property
     def amount(self) -> float:
-        return sum(level.fraction for level in self.left.values())
+        # What is badly explained everywhere hides in the noise.
+        return sum(level.fraction + level.flat_noise / _NOISE_OF_ALL for level in self.left.values())
 
 
 def prove(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison) -> Proof | None:
@@ -154,8 +158,8 @@ def prove(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison) ->
     product = inside & ~grounds.ground
     if product.sum() < _LEAST_PIXELS:
         product = inside
-    where = _without_replaced_ground(inside, grounds)
-    way = min((_way(laid, product, where, forth) for forth in (True, False)), key=lambda way: way.amount)
+    way = min((_way(laid, inside, product, grounds, forth) for forth in (True, False)), key=lambda way: way.amount)
+    where = way.where
     source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)
     mark = marks_of(way.left, inside.shape)
     structure = structure_of(way.predicted, target, where, mark)
@@ -181,7 +185,7 @@ def prove(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison) ->
         flat_noise=way.left[0].flat_noise if 0 in way.left else math.nan,
         edge_noise=way.left[0].edge_noise if 0 in way.left else math.nan,
         **_levels(way.left, "", _COARSE_LEVELS),
-        **tone_of(source, way.predicted, target, product, _expected_ground(way, grounds)),
+        **tone_of(source, way.predicted, target, product, _expected_ground(way.explanation, grounds, way.a_explains_b)),
         **structure,
         **shape,
         **fine,
@@ -192,10 +196,8 @@ def prove(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison) ->
     )
 
 
-def _without_replaced_ground(inside: Mask, grounds: Grounds) -> Mask:
+def _without_ground(inside: Mask, grounds: Grounds) -> Mask:
     """Without a ground that was replaced, and the soft edge of large things on it; letters on it are compared whole."""
-    if not grounds.plain or grounds.change <= _OTHER_GROUND:
-        return inside
     things = (inside & ~grounds.either).astype(np.uint8)
     core = cv2.erode(things, np.ones((7, 7), np.uint8)) > 0
     n_things, labels = cv2.connectedComponents(things, connectivity=8)
@@ -204,18 +206,23 @@ def _without_replaced_ground(inside: Mask, grounds: Grounds) -> Mask:
     return kept if kept.sum() >= _LEAST_PIXELS else inside
 
 
-def _expected_ground(way: _Way, grounds: Grounds) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+def _expected_ground(
+    explanation: Explanation, grounds: Grounds, a_explains_b: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
     """The colour that the product's change of tone makes of the ground, and the colour that the ground has."""
     if not grounds.plain:
         return None
-    before, after = (grounds.colour_a, grounds.colour_b)[:: 1 if way.a_explains_b else -1]
-    return way.explanation.toned(before), after
+    before, after = (grounds.colour_a, grounds.colour_b)[:: 1 if a_explains_b else -1]
+    return explanation.toned(before), after
 
 
-def _way(laid: Laid, product: Mask, where: Mask, a_explains_b: bool) -> _Way:
+def _way(laid: Laid, inside: Mask, product: Mask, grounds: Grounds, a_explains_b: bool) -> _Way:
     source, target = (laid.a, laid.b) if a_explains_b else (laid.b, laid.a)
     explanation = Explanation(source, target, product)
     predicted = explanation.predicted()
+    ground = _expected_ground(explanation, grounds, a_explains_b)
+    is_replaced = grounds.change > _OTHER_GROUND and ground is not None and colour_difference(*ground) > _OTHER_GROUND
+    where = _without_ground(inside, grounds) if is_replaced else inside
     return _Way(a_explains_b, explanation, predicted, left_over(predicted, target, where, _COARSE_LEVELS), where)
 
 

@@ -83,7 +83,18 @@ def tone_of(
         "chroma_low": chromas[0],
         "chroma_high": chromas[1],
         "hue_spread": 1 - one_hue,
+        "hue_change": _hue_change(before, after),
     }
+
+
+def _hue_change(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """The median change of hue in degrees, where both are coloured; 0 if nothing is. before, after: (N, 3) CIELAB."""
+    chromas = [np.hypot(lab[:, 1], lab[:, 2]) for lab in (before, after)]
+    coloured = np.minimum(*chromas) > _LEAST_CHROMA
+    if not coloured.any():
+        return 0.0
+    hues = [np.degrees(np.arctan2(lab[coloured, 2], lab[coloured, 1])) for lab in (before, after)]
+    return float(np.median(np.abs((hues[1] - hues[0] + 180) % 360 - 180)))
 
 
 def chroma_of(plane: Plane, product: Mask) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 from prodseek.duplicates.decision import FEATURES, feature_values, model_json, shipped_model
 from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.features import features_recipe
-from prodseek.duplicates.guards import is_greyed, is_proved
+from prodseek.duplicates.guards import is_greyed, is_proved, may_be_other_tone
 from prodseek.duplicates.hashes import ROTATIONS, Orientation
 from prodseek.duplicates.overlap import Outside
 from prodseek.duplicates.proof import Proof
@@ -60,7 +60,11 @@ _SAME_FRAME = 0.97
 _PLAIN_MARGIN = 0.9
 _BETWEEN_BARS = 0.95
 # log2 of the step at the edge of a pasted part, divided by the steps beside it. The edge of a crop is no step.
-_SEAM = 0.58
+_SEAM, _SURE_SEAM = 0.58, 1.0
+# Share of such an edge across which something goes on.
+_GOES_ON = 0.03
+# Degrees that a photo was turned, beside quarter turns.
+_TILTED = 0.7
 _MARK = 0.0012
 _ONE_SIDED = 0.2
 _TONED_GAIN = 0.08
@@ -69,8 +73,9 @@ _TONED_SHARPER = 0.6
 _SAME_SIZE = 0.02
 # CIEDE2000 of the product: above this it has another colour.
 _OTHER_COLOUR = 6.0
-_SAME_GROUND = 2.0
 _OTHER_TONE = 3.0
+# Degrees of hue, and the share of its chroma, from which on a product has another colour, not another light.
+_OTHER_HUE, _HALF = 12.0, 0.5
 # Photos of which less than this share agrees, and of which no features do, are not proved.
 _HOPEFUL_MATCHING = 0.3
 # Photos in which less than this share of the cells with structure agree are not the same shot.
@@ -181,10 +186,13 @@ def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judge
         values = dict(zip(FEATURES, feature_values(comparison, proof, evidence.pdq_hamming), strict=True))
         confidence = model.confidence(list(values.values()))
         if confidence >= model.look_confidence:
+            is_marked = proof.mark > _MARK and abs(proof.mark_one_sided) > _ONE_SIDED
             verdict = _kind(comparison, proof, facts_a, facts_b)
+            if not is_marked and _has_other_hue(proof, values):
+                verdict = Verdict.RECOLOURED
             return Judgement(verdict, _decision(verdict, confidence, values), confidence)
         if proof.cells_matching >= _SAME_SHOT and max(proof.overlap.a.area, proof.overlap.b.area) >= _MOSTLY_SHARED:
-            recoloured = _is_recoloured(proof, comparison.difference)
+            recoloured = _is_recoloured(proof, values, comparison.difference)
             return Judgement(Verdict.RECOLOURED if recoloured else Verdict.PART_DIFFERS, Decision.VARIANT, confidence)
     shared = _shared_object(comparison)
     return None if shared is None else Judgement(shared, Decision.VARIANT, confidence)
@@ -208,14 +216,15 @@ def _decision(verdict: Verdict, confidence: float, values: Mapping[str, float]) 
 
 
 def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:
-    if _is_recoloured(proof, comparison.difference):
-        return Verdict.RECOLOURED
+    if proof.overlap.tilt > _TILTED:
+        return Verdict.ROTATED
     wider = _wider_side(proof)
     if wider is not None:
         outside: Outside = getattr(proof.overlap, wider)
         if _is_margin(outside):
             return Verdict.PADDED
-        return Verdict.EMBEDDED if outside.seam > _SEAM else Verdict.CROPPED
+        is_pasted = outside.seam > _SURE_SEAM or (outside.seam > _SEAM and outside.crossing < _GOES_ON)
+        return Verdict.EMBEDDED if is_pasted else Verdict.CROPPED
     if proof.mark > _MARK:
         return Verdict.OVERLAID
     if comparison.orientation in ROTATIONS:
@@ -251,17 +260,22 @@ def _is_toned(comparison: Comparison, proof: Proof) -> bool:
         abs(difference.gain - 1) > _TONED_GAIN
         or abs(difference.offset) > _TONED_OFFSET
         or abs(comparison.sharper) > _TONED_SHARPER
+        or abs(proof.sharper) > _TONED_SHARPER
         or proof.tone_change > _OTHER_TONE
     )
 
 
-def _is_recoloured(proof: Proof, difference: Difference) -> bool:
-    """Whether the object has another colour. A change of tone also changes the background; another product colour does not."""
-    if is_greyed(proof.values()):
+def _has_other_hue(proof: Proof, values: Mapping[str, float]) -> bool:
+    """Whether a change of tone explains what differs, but of the product alone or of a part of it, and of its hue."""
+    changes_hue = proof.hue_change > _OTHER_HUE or proof.chroma_low < _HALF * proof.chroma_high
+    return may_be_other_tone(values) and values["curve_most"] > _OTHER_COLOUR and changes_hue
+
+
+def _is_recoloured(proof: Proof, values: Mapping[str, float], difference: Difference) -> bool:
+    """Whether the object has another colour, which a change of tone explains or not."""
+    if is_greyed(values):
         return False
-    return difference.ciede2000_toned > _OTHER_COLOUR or (
-        proof.tone_change > _OTHER_COLOUR and not proof.ground_change >= _SAME_GROUND and proof.plain > 0
-    )
+    return _has_other_hue(proof, values) or difference.ciede2000_toned > _OTHER_COLOUR
 
 
 def _shared_object(comparison: Comparison) -> Verdict | None:
