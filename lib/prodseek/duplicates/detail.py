@@ -18,9 +18,6 @@ _STRONGEST = 10
 _SAME_SCALE = 0.05
 # A photo with more pixels, of which none shows more, is this much worse.
 _ENLARGED = -0.25
-# Steps across the grid of JPEG's blocks that are no steps of the picture, grey levels, below which nothing can be told.
-_LEAST_BLOCKING = 0.15
-_BLOCK_PX = 8
 
 
 def detail_and_noise(light_a: Plane, light_b: Plane, where: Mask) -> tuple[float, float]:
@@ -56,23 +53,6 @@ def finer_by_size(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: float) -> f
     found, expected = _beyond(larger, factor), _beyond(smaller, factor)
     is_real = found > (0.62 + 0.18 / factor) * expected
     return scale if is_real else math.copysign(_ENLARGED, -scale)
-
-
-def blocking(pixels: NDArray[np.uint8]) -> float:
-    """How much larger the steps across the borders of JPEG's blocks are than the other steps, grey levels; 0 or more."""
-    light = pixels.astype(np.float32) @ LUMA
-    steps = []
-    for plane in (light, light.T):
-        step = np.minimum(np.abs(np.diff(plane, axis=1)), 16).mean(axis=0)
-        at_border = np.arange(1, len(step) + 1) % _BLOCK_PX == 0
-        if at_border.sum() > 2:
-            steps.append(float(step[at_border].mean() - step[~at_border].mean()))
-    return max(0.0, float(np.mean(steps))) if steps else 0.0
-
-
-def cleaner_by_blocks(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
-    """log2 of a's steps at the borders of JPEG's blocks, divided by b's; above 0 b is less compressed."""
-    return math.log2((blocking(a) + _LEAST_BLOCKING) / (blocking(b) + _LEAST_BLOCKING))
 
 
 def _beyond(pixels: NDArray[np.uint8], factor: float) -> float:

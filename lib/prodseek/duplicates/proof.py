@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.detail import cleaner_by_blocks, detail_and_noise, finer_by_size
+from prodseek.duplicates.detail import detail_and_noise
 from prodseek.duplicates.difference import LUMA
 from prodseek.duplicates.explained import Explanation, LeftOver, Mask, Plane, left_over
-from prodseek.duplicates.frames import in_pixels
+from prodseek.duplicates.frames import in_fractions, in_pixels
 from prodseek.duplicates.overlap import Overlap, overlap_of
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
-from prodseek.duplicates.tone import Grounds, chroma_of, colour_difference, grounds_of, tone_of
+from prodseek.duplicates.tone import Grounds, colour_difference, grounds_of, tone_of
 from prodseek.duplicates.unexplained import marks_of, shape_of, structure_of
 from prodseek.duplicates.verification import Comparison
 
 # Letters of 6 px in 1,000 are still seen at the fine size. Colours and shapes are compared at the coarse one.
 FINE_SIDE_PX = 1024
-# Photos are decoded at up to this size, because an enlarged photo betrays itself only at its own size.
-DETAILED_SIDE_PX = 2048
+# Photos are decoded at these sizes: for the coarse comparison, and, where that leaves nothing to explain, for the fine one. An
+# enlarged photo betrays itself only at its own size.
+COARSE_PHOTO_PX, DETAILED_SIDE_PX = 480, 2048
+Photos = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 _COARSE_SIDE_PX = 320
 _COARSE_LEVELS, _FINE_LEVELS = (0, 1, 2, 3), (0, 1)
 _LEAST_PIXELS = 400
@@ -32,8 +35,6 @@ _LEAST_MATCHING = 0.3
 _ALL_COMPARED = 0.99
 # Grey levels of noise that weigh as much as a frame that is not explained at all.
 _NOISE_OF_ALL = 50.0
-# Sizes that differ by more than this, log2, decide which photo is finer.
-_LARGER = 0.3
 
 
 @dataclass(frozen=True)
@@ -115,14 +116,11 @@ class Proof:
     sharper: float
     noisier: float
     fine_side_px: float
-    finer: float
-    cleaner: float
     overlap: Overlap
-    greyer_side: str
 
     def values(self) -> dict[str, float]:
         """Every number by its name, those of the overlap too."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("overlap", "greyer_side")}
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "overlap"}
         return own | self.overlap.values()
 
 
@@ -142,10 +140,13 @@ class _Way:
         return sum(level.fraction + level.flat_noise / _NOISE_OF_ALL for level in self.left.values())
 
 
-def prove(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison) -> Proof | None:
+def prove(
+    a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison, detailed: Callable[[], Photos | None]
+) -> Proof | None:
     """Measure what is left between two photos; None where too little is shared to measure anything.
 
-    a, b: (H, W, 3) uint8 RGB, at most DETAILED_SIDE_PX. comparison: how they lie over each other.
+    a, b: (H, W, 3) uint8 RGB, at most COARSE_PHOTO_PX. comparison: how they lie over each other. detailed: reads both at up to
+    DETAILED_SIDE_PX; it is called only where they may be proved copies.
     """
     laid = laid_over(a, b, in_pixels(comparison.matrix, a.shape[1::-1], b.shape[1::-1]), _COARSE_SIDE_PX)
     if laid is None:
@@ -166,15 +167,12 @@ def prove(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison) ->
     shape = shape_of(mark, way.predicted, target, grounds, int(where.sum()))
     if not way.a_explains_b:
         shape["mark_one_sided"] = -shape["mark_one_sided"]
+    tone = tone_of(source, way.predicted, target, product, _expected_ground(way.explanation, grounds, way.a_explains_b))
     fine = _nothing_fine()
-    if structure["cells_matching"] > _LEAST_MATCHING:
-        fine |= _fine(a, b, laid, way)
-    overlap = overlap_of(a, b, laid.matrix)
-    finer = finer_by_size(a, b, overlap.scale)
-    # Where sizes say nothing, sharpness does.
-    if abs(finer) < _LARGER and not math.isnan(fine["sharper"]):
-        finer += fine["sharper"]
-    noisier = 0.0 if math.isnan(fine["noisier"]) else fine["noisier"]
+    if structure["cells_matching"] > _LEAST_MATCHING and not mark.any():
+        photos = detailed()
+        if photos is not None:
+            fine |= _fine(*photos, in_fractions(laid.matrix, a.shape[1::-1], b.shape[1::-1]), way)
     return Proof(
         followed_share=followed_share,
         followed_error_px=error_px,
@@ -185,14 +183,11 @@ def prove(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison) ->
         flat_noise=way.left[0].flat_noise if 0 in way.left else math.nan,
         edge_noise=way.left[0].edge_noise if 0 in way.left else math.nan,
         **_levels(way.left, "", _COARSE_LEVELS),
-        **tone_of(source, way.predicted, target, product, _expected_ground(way.explanation, grounds, way.a_explains_b)),
+        **tone,
         **structure,
         **shape,
         **fine,
-        finer=finer,
-        cleaner=cleaner_by_blocks(a, b) - noisier,
-        overlap=overlap,
-        greyer_side="a" if chroma_of(laid.a, product) < chroma_of(laid.b, product) else "b",
+        overlap=overlap_of(a, b, laid.matrix),
     )
 
 
@@ -252,9 +247,9 @@ def _nothing_fine() -> dict[str, float]:
     )
 
 
-def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], coarse: Laid, way: _Way) -> dict[str, float]:
+def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ...], way: _Way) -> dict[str, float]:
     """What is left in luminance at the fine size, and which photo is sharper: numbers of `Proof`; none if nothing is left."""
-    laid = laid_over(a, b, coarse.matrix, FINE_SIDE_PX)
+    laid = laid_over(a, b, in_pixels(fractions, a.shape[1::-1], b.shape[1::-1]), FINE_SIDE_PX)
     if laid is None:
         return {}
     source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)

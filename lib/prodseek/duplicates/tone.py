@@ -97,12 +97,6 @@ def _hue_change(before: NDArray[np.float64], after: NDArray[np.float64]) -> floa
     return float(np.median(np.abs((hues[1] - hues[0] + 180) % 360 - 180)))
 
 
-def chroma_of(plane: Plane, product: Mask) -> float:
-    """The 95th percentile of a product's CIELAB chroma. plane: (H, W, 3) float32 RGB. product: (H, W) bool."""
-    lab = rgb_to_lab(_averaged(plane))[_averaged_mask(product)]
-    return float(np.percentile(np.hypot(lab[:, 1], lab[:, 2]), 95))
-
-
 def colour_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
     """CIEDE2000 between two colours, (3,) float32 RGB."""
     return float(ciede2000(rgb_to_lab(a), rgb_to_lab(b)))

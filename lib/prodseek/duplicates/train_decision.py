@@ -28,8 +28,8 @@ from prodseek.duplicates.decision import FEATURES, MODEL_FILE, DecisionModel, Tr
 from prodseek.duplicates.guards import is_proved
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
 from prodseek.duplicates.planting.pairs import Photo, PlantedPair, planted_pairs, real_negatives
-from prodseek.duplicates.proof import DETAILED_SIDE_PX, prove
-from prodseek.duplicates.verification import compare_views, view
+from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
+from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import decode_image
 from prodseek.photos.hashes import pdq_hash
 
@@ -90,12 +90,14 @@ def labelled_photos(argument: str) -> tuple[str, list[Photo]]:
 def measured_features(pair: PlantedPair) -> list[float] | None:
     """What a night would measure on a candidate pair; None if it finds nothing in common."""
     cv2.setNumThreads(1)
-    photos = [decode_image(data, max_side_px=DETAILED_SIDE_PX).pixels for data in (pair.data_a, pair.data_b)]
-    orientation, hamming = best_orientation(*hashes_from_hex([pdq_hash(pixels)[0] for pixels in photos]))
-    views = [view(pixels) for pixels in photos]
-    comparison = compare_views(views[0], views[1], orientation if hamming <= MAX_HAMMING else None)
-    proof = None if comparison is None else prove(photos[0], photos[1], comparison)
-    return None if comparison is None or proof is None else feature_values(comparison, proof, hamming)
+    hashes = hashes_from_hex([pdq_hash(decode_image(data).pixels)[0] for data in (pair.data_a, pair.data_b)])
+    orientation, hamming = best_orientation(*hashes)
+    a, b = _decoded(pair, COARSE_PHOTO_PX)
+    comparison = compare_views(view(a), view(b), orientation if hamming <= MAX_HAMMING else None)
+    if comparison is None or not has_hope(comparison):
+        return None
+    proof = prove(a, b, comparison, lambda: _decoded(pair, DETAILED_SIDE_PX))
+    return None if proof is None else feature_values(comparison, proof, hamming)
 
 
 def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues: Sequence[str]) -> DecisionModel:
@@ -147,6 +149,11 @@ def expected_calibration_error(confidence: NDArray[np.float64], is_true: NDArray
         abs(float(is_true[bins == b].mean() - confidence[bins == b].mean())) * (bins == b).mean() for b in set(bins)
     ]
     return float(sum(gaps))
+
+
+def _decoded(pair: PlantedPair, side_px: int) -> Photos:
+    a, b = (decode_image(data, max_side_px=side_px).pixels for data in (pair.data_a, pair.data_b))
+    return a, b
 
 
 def _planted(chunk: tuple[Sequence[Photo], int, int, int]) -> list[tuple[list[float], bool]]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from prodseek.duplicates.better import Better
 from prodseek.duplicates.decision import FEATURES, feature_values, model_json, shipped_model
 from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.features import features_recipe
@@ -76,8 +77,6 @@ _OTHER_COLOUR = 6.0
 _OTHER_TONE = 3.0
 # Degrees of hue, and the share of its chroma, from which on a product has another colour, not another light.
 _OTHER_HUE, _HALF = 12.0, 0.5
-# Photos of which less than this share agrees, and of which no features do, are not proved.
-_HOPEFUL_MATCHING = 0.3
 # Photos in which less than this share of the cells with structure agree are not the same shot.
 _SAME_SHOT = 0.6
 # Photos that share only an object: minimum similarity where the verified matches are.
@@ -107,13 +106,14 @@ class Evidence:
     """The measurements that a verdict is based on; None if not measured.
 
     pdq_hamming: bits of 256, in the best of eight orientations. comparison: None if equal hashes made it unnecessary, or if
-    nothing suggests that the two photos show the same. proof: None if the comparison left no hope of a copy.
-    verification_ms: time of both, milliseconds.
+    nothing suggests that the two photos show the same. proof: None if the comparison left no hope of a copy. better: None if
+    they are no copies. verification_ms: time of both, milliseconds.
     """
 
     pdq_hamming: int | None = None
     comparison: Comparison | None = None
     proof: Proof | None = None
+    better: Better | None = None
     verification_ms: float | None = None
 
     @property
@@ -139,11 +139,9 @@ class Evidence:
             values |= {
                 "unexplained_fraction": self.proof.mark,
                 "tone_change": self.proof.tone_change,
-                "finer": _or_none(self.proof.finer),
-                "cleaner": _or_none(self.proof.cleaner),
-                "added_side": added_side(self.proof),
-                "grey_side": self.proof.greyer_side if is_greyed(self.proof.values()) else None,
             }
+        if self.better is not None:
+            values |= vars(self.better)
         return values
 
 
@@ -163,12 +161,6 @@ def verdicts_recipe(max_pdq_hamming: int) -> str:
     """
     settings = (VERDICTS_VERSION, features_recipe(), model_json(), max_pdq_hamming)
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
-
-
-def has_hope(comparison: Comparison) -> bool:
-    """Whether the two photos may be copies, so that proving it is worth decoding them at full detail."""
-    difference = comparison.difference
-    return comparison.n_matches >= LEAST_MATCHES or difference.matching_fraction >= _HOPEFUL_MATCHING
 
 
 def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judgement | None:
@@ -198,14 +190,10 @@ def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judge
     return None if shared is None else Judgement(shared, Decision.VARIANT, confidence)
 
 
-def added_side(proof: Proof) -> str | None:
-    """The photo that carries text, a badge, a border or a margin that the other has not; None if neither does, or both."""
+def margin_side(proof: Proof) -> str | None:
+    """The photo that shows no more than a plain margin, or bars, beyond what both show; None if neither does."""
     wider = _wider_side(proof)
-    if wider is not None and _is_margin(getattr(proof.overlap, wider)):
-        return wider
-    if proof.mark > _MARK and abs(proof.mark_one_sided) > _ONE_SIDED:
-        return "b" if proof.mark_one_sided > 0 else "a"
-    return None
+    return wider if wider is not None and _is_margin(getattr(proof.overlap, wider)) else None
 
 
 def _decision(verdict: Verdict, confidence: float, values: Mapping[str, float]) -> Decision:
@@ -297,7 +285,3 @@ def _shared_object(comparison: Comparison) -> Verdict | None:
     ):
         return Verdict.SAME_OBJECT
     return None
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else value

@@ -32,6 +32,8 @@ LEAST_MATCHES = 8
 _LEAST_SHARED = 0.02
 # From this similarity on, no other way to lay the photos over each other is tried.
 _SURE_SIMILARITY = 0.9
+# Photos of which less than this share agrees, and of which no features do, are not proved.
+_HOPEFUL_MATCHING = 0.3
 # Content on content is tried where proportions differ by less than this, in natural logarithms.
 _SAME_PROPORTIONS = 0.12
 # A seam is searched this near to the edge of the shared part, and compared with steps up to this far from it.
@@ -143,6 +145,12 @@ def measure_aligned(a: View, b: View, found: Alignment | None, orientation: Orie
         if best is not None and _similarity(best) >= _SURE_SIMILARITY:
             break
     return best
+
+
+def has_hope(comparison: Comparison) -> bool:
+    """Whether the two photos may be copies, so that proving it is worth decoding them at full detail."""
+    difference = comparison.difference
+    return comparison.n_matches >= LEAST_MATCHES or difference.matching_fraction >= _HOPEFUL_MATCHING
 
 
 def _similarity(comparison: Comparison) -> float:

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.duplicates.features import WORKING_SIDE_PX
-from prodseek.duplicates.proof import DETAILED_SIDE_PX
+from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX
 from prodseek.duplicates.verification import at_working_size
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
 from prodseek.spark.night import Night
@@ -37,6 +37,11 @@ class WorkingPhotos:
     def __call__(self, uri: str, image_id: str) -> NDArray[np.uint8] | None:
         image = look(uri, image_id, self.photos, WORKING_SIDE_PX)
         return None if image is None else at_working_size(image.pixels)
+
+    def coarse(self, uri: str, image_id: str) -> NDArray[np.uint8] | None:
+        """A photo at the size that pairs are compared at."""
+        image = look(uri, image_id, self.photos, COARSE_PHOTO_PX)
+        return None if image is None else image.pixels
 
     def detailed(self, uri: str, image_id: str) -> NDArray[np.uint8] | None:
         """A photo at the size that copies are proved at."""

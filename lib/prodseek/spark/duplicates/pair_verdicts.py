@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -15,12 +15,13 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
+from prodseek.duplicates.better import which_is_better
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.duplicates.geometry import align
 from prodseek.duplicates.hashes import ROTATIONS, Orientation, best_orientation, hashes_from_hex
-from prodseek.duplicates.proof import prove
-from prodseek.duplicates.verdicts import Decision, Evidence, PhotoFacts, has_hope, judge, verdicts_recipe
-from prodseek.duplicates.verification import View, measure_aligned, worth_measuring
+from prodseek.duplicates.proof import Photos, prove
+from prodseek.duplicates.verdicts import Decision, Evidence, PhotoFacts, judge, margin_side, verdicts_recipe
+from prodseek.duplicates.verification import View, at_working_size, has_hope, measure_aligned, worth_measuring
 from prodseek.runs.columns import BOX_EDGES, FACETS
 from prodseek.runs.facts import CacheFolder
 from prodseek.runs.tables import schema_versions, table_schema
@@ -38,7 +39,7 @@ _PAIR = ["image_id_a", "image_id_b"]
 # What depends on the night, not on the two photos.
 _NAMES = [f"{name}_{side}" for side in SIDES for name in ("product_id", "uri")]
 # Photos whose pixels are kept: pairs of one photo follow one another.
-_KEPT_PHOTOS = 128
+_KEPT_PHOTOS = 64
 _KEPT_DETAILED_PHOTOS = 8
 # The columns of the kept local features.
 _FEATURES = ("points", "histograms", "content_box")
@@ -144,34 +145,42 @@ def _stored_arrow_schema() -> pa.Schema:
     return pa.schema([*fields, pa.field("overlaid_side", pa.string())])
 
 
-class _Pixels:
-    """Reads photos at both sizes. Those read last are kept, because pairs of one photo follow one another."""
+class _Photos:
+    """Reads the photos of pairs at both sizes. Those read last are kept, because pairs of one photo follow one another."""
 
     def __init__(self, read: WorkingPhotos) -> None:
-        self._working, self._detailed = lru_cache(_KEPT_PHOTOS)(read), lru_cache(_KEPT_DETAILED_PHOTOS)(read.detailed)
+        self._coarse, self._detailed = (
+            lru_cache(_KEPT_PHOTOS)(read.coarse),
+            lru_cache(_KEPT_DETAILED_PHOTOS)(read.detailed),
+        )
 
-    def working(self, pair: dict[str, Any]) -> list[NDArray[np.uint8] | None]:
-        return [self._working(pair[f"uri_{side}"], pair[f"image_id_{side}"]) for side in SIDES]
+    def coarse(self, pair: dict[str, Any]) -> Photos | None:
+        return self._both(self._coarse, pair)
 
-    def detailed(self, pair: dict[str, Any]) -> list[NDArray[np.uint8] | None]:
-        return [self._detailed(pair[f"uri_{side}"], pair[f"image_id_{side}"]) for side in SIDES]
+    def detailed(self, pair: dict[str, Any]) -> Photos | None:
+        return self._both(self._detailed, pair)
+
+    def _both(self, read: Callable[[str, str], NDArray[np.uint8] | None], pair: dict[str, Any]) -> Photos | None:
+        """None if one of the two can no longer be read."""
+        a, b = (read(pair[f"uri_{side}"], pair[f"image_id_{side}"]) for side in SIDES)
+        return None if a is None or b is None else (a, b)
 
 
 def _judge_rows(
     batches: Iterator[pa.RecordBatch], read: WorkingPhotos, max_pdq_hamming: int
 ) -> Iterator[pa.RecordBatch]:
-    photos = _Pixels(read)
+    photos = _Photos(read)
     schema = _stored_arrow_schema()
     for batch in batches:
         judged = (_judged(pair, photos, max_pdq_hamming) for pair in batch.to_pylist())
         yield pa.RecordBatch.from_pylist([row for row in judged if row is not None], schema)
 
 
-def _judged(pair: dict[str, Any], photos: _Pixels, max_pdq_hamming: int) -> dict[str, Any] | None:
+def _judged(pair: dict[str, Any], photos: _Photos, max_pdq_hamming: int) -> dict[str, Any] | None:
     """What is kept of a pair; None where one of the two can no longer be read."""
     facts_a, facts_b = (_photo_facts(pair, side) for side in SIDES)
     orientation, hamming = best_orientation(*hashes_from_hex([pair["pdq_hash_a"], pair["pdq_hash_b"]]))
-    comparison, proof, took_ms = None, None, None
+    evidence = Evidence(hamming)
     if facts_a.pixel_hash != facts_b.pixel_hash:
         started = time.process_time()
         # The best of eight unlike hashes says nothing about how a photo was turned.
@@ -179,21 +188,26 @@ def _judged(pair: dict[str, Any], photos: _Pixels, max_pdq_hamming: int) -> dict
         a, b = (LocalFeatures.from_bytes(*(pair[f"{name}_{side}"] for name in _FEATURES)) for side in SIDES)
         found = align(a, b)
         if worth_measuring(a, b, found, turned):
-            small = photos.working(pair)
-            if small[0] is None or small[1] is None:
+            coarse = photos.coarse(pair)
+            if coarse is None:
                 return None
-            comparison = measure_aligned(View(small[0], a), View(small[1], b), found, turned)
+            views = [View(at_working_size(pixels), features) for pixels, features in zip(coarse, (a, b), strict=True)]
+            comparison = measure_aligned(views[0], views[1], found, turned)
+            evidence = replace(evidence, comparison=comparison)
             if comparison is not None and has_hope(comparison):
-                large = photos.detailed(pair)
-                if large[0] is None or large[1] is None:
-                    return None
-                proof = prove(large[0], large[1], comparison)
-        took_ms = 1000 * (time.process_time() - started)
-    kept = {name: pair[name] for name in _PAIR}
-    evidence = Evidence(hamming, comparison, proof, took_ms)
+                evidence = replace(evidence, proof=prove(*coarse, comparison, partial(photos.detailed, pair)))
     judgement = judge(evidence, facts_a, facts_b)
+    kept = {name: pair[name] for name in _PAIR}
     if judgement is None:
         return kept
+    if judgement.decision != Decision.VARIANT and evidence.comparison is not None and evidence.proof is not None:
+        detailed = photos.detailed(pair)
+        if detailed is None:
+            return None
+        better = which_is_better(*detailed, evidence.comparison, evidence.proof, margin_side(evidence.proof))
+        evidence = replace(evidence, better=better)
+    if evidence.comparison is not None:
+        evidence = replace(evidence, verification_ms=1000 * (time.process_time() - started))
     values = evidence.to_dict()
     return {
         **kept,
