@@ -50,7 +50,7 @@ class CodeRows(NamedTuple):
 
 
 def pairs_by_codes(has: CodeRows, asks: CodeRows, n_photos: int) -> CodePairs:
-    """Pairs of photos in which one photo asks for a code that the other has; linear in the number of codes.
+    """Pairs of photos in which one photo asks for a code that the other has, once or more often; linear in the number of codes.
 
     n_photos: number of photos in the whole catalogue. A shared code weighs the square of its inverse document frequency.
     Source: Sivic and Zisserman, "Video Google", 2003, section 4.
@@ -66,6 +66,9 @@ def pairs_by_codes(has: CodeRows, asks: CodeRows, n_photos: int) -> CodePairs:
     place[place == len(known)] = 0
     found = known[place] == asks.code if len(known) else place > 0
     asks, place = asks.where(found), place[found]
+    # A pattern repeats one feature many times, but is one thing that two photos share.
+    _, once = np.unique(asks.row * len(known) + place, return_index=True)
+    asks, place = asks.where(once), place[once]
     length = np.minimum(count[place], MAX_PHOTOS_A_CODE) if len(place) else np.zeros(0, np.int64)
     step = np.arange(length.sum()) - np.repeat(np.cumsum(length) - length, length)
     asking, place = np.repeat(np.arange(len(place)), length), place.repeat(length)

@@ -16,7 +16,7 @@ def test_pairs_are_those_that_share_codes():
     asks = code_rows(rng.integers(0, 12, 500), rng.integers(0, 150, 500))
     held = {code: {int(row) for row in has.row[has.code == code]} for code in set(has.code.tolist())}
     expected: dict[tuple[int, int], int] = {}
-    for row, code in zip(asks.row.tolist(), asks.code.tolist(), strict=True):
+    for row, code in set(zip(asks.row.tolist(), asks.code.tolist(), strict=True)):
         for other in held.get(code, set()) - {row}:
             key = (min(row, other), max(row, other))
             expected[key] = expected.get(key, 0) + 1
