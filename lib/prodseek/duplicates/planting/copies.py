@@ -13,7 +13,8 @@ from PIL import Image, ImageEnhance
 
 from prodseek.duplicates.planting import shapes, tones
 from prodseek.duplicates.planting.files import Alter, Altered, encoded, opened
-from prodseek.duplicates.planting.marks import MARKS, Box, screenshot
+from prodseek.duplicates.planting.marks import MARKS, Box
+from prodseek.duplicates.planting.screens import screenshot
 from prodseek.duplicates.verdicts import Verdict
 
 
@@ -68,7 +69,8 @@ def altered(kind: str, photo: bytes, scene: Image.Image, rng: np.random.Generato
     if made is None:
         return None
     data = encoded(made.image, rng, made.encoding)
-    return Copy(data, kind, alteration.family, alteration.verdict, alteration.worse, made.source_box)
+    worse, verdict = (None, None) if made.cuts_ground_alone else (alteration.worse, alteration.verdict)
+    return Copy(data, kind, alteration.family, verdict, worse, made.source_box)
 
 
 def _marked(name: str) -> Alter:

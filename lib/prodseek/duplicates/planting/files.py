@@ -19,12 +19,14 @@ QUALITIES = (60, 96)  # of JPEG, where the kind does not set it
 class Altered:
     """A copy before it is encoded. source_box: x1, y1, x2, y2 px of the whole original in it; None if not known.
 
-    encoding: Pillow's format and its options; None: a JPEG of random quality.
+    encoding: Pillow's format and its options; None: a JPEG of random quality. cuts_ground_alone: whether a crop shows the whole
+    product on its plain ground, as does an original to which a margin was added.
     """
 
     image: Image.Image
     source_box: Box | None = None
     encoding: tuple[str, dict[str, int]] | None = None
+    cuts_ground_alone: bool = False
 
 
 Alter = Callable[[Image.Image, Image.Image, np.random.Generator], Altered | None]

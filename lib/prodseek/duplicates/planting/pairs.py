@@ -7,17 +7,17 @@ copies. So nothing but the difference itself tells a negative from a copy.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
 from prodseek.duplicates.planting.copies import ALTERATIONS, Worse, altered
-from prodseek.duplicates.planting.files import encoded, opened, resized
+from prodseek.duplicates.planting.disguises import both_disguised
+from prodseek.duplicates.planting.files import encoded, opened
 from prodseek.duplicates.planting.grounds import product_mask, to_lab
-from prodseek.duplicates.planting.marks import plain_colour
 from prodseek.duplicates.planting.variants import VARIANTS, Variant
 from prodseek.duplicates.verdicts import Verdict
 from prodseek.photos.decode import content_id, pixel_hash
@@ -116,7 +116,7 @@ def negative_of(kind: str, photo: Photo, other: Photo, rng: np.random.Generator)
     made = variant.make(np.asarray(opened(photo.data)), np.asarray(opened(other.data)), rng)
     if made is None:
         return None
-    a, b = _both_disguised(made, variant, rng)
+    a, b = both_disguised(made, variant, rng)
     return PlantedPair(a, b, False, kind, variant.family, photo.catalogue, content_id(photo.data))
 
 
@@ -131,7 +131,7 @@ def versions_of(photo: Photo, other: Photo, rng: np.random.Generator) -> Planted
         if made is None:
             return None
         pixels, kind = made[1], f"{VERSIONS}, {kind} on both"
-    a, b = _both_disguised((pixels, pixels), variant, rng)
+    a, b = both_disguised((pixels, pixels), variant, rng)
     return PlantedPair(a, b, True, kind, VERSIONS, photo.catalogue, content_id(photo.data))
 
 
@@ -215,54 +215,6 @@ def _ground_stays(a: bytes, b: bytes) -> bool:
         return False
     grounds = [to_lab(np.median(one[~mask], axis=0).astype(np.uint8).reshape(1, 1, 3)) for one in (first, second)]
     return bool(np.linalg.norm(grounds[0] - grounds[1]) < _SAME_GROUND)
-
-
-def _both_disguised(
-    made: tuple[NDArray[np.uint8], NDArray[np.uint8]], variant: Variant, rng: np.random.Generator
-) -> tuple[bytes, bytes]:
-    """Both encoded by themselves; at most one is also changed in another way that copies are changed."""
-    touched = int(rng.integers(2)) if rng.random() < 0.6 else None
-    a, b = (_disguised(Image.fromarray(pixels), side == touched, variant, rng) for side, pixels in enumerate(made))
-    return a, b
-
-
-def _disguised(photo: Image.Image, touched: bool, variant: Variant, rng: np.random.Generator) -> bytes:
-    if touched:
-        ways = _DISGUISES[: -1 if variant.of_tone else None]
-        photo = ways[int(rng.integers(len(ways)))](photo, variant.fine, rng)
-    if rng.random() < 0.15:
-        return encoded(
-            photo, rng, ("WEBP", {"quality": int(rng.integers(75 if variant.fine else 60, 96)), "method": 2})
-        )
-    if rng.random() < 0.1:
-        return encoded(photo, rng, ("PNG", {"compress_level": 1}))
-    return encoded(photo, rng, ("JPEG", {"quality": int(rng.integers(75 if variant.fine else 55, 96))}))
-
-
-def _scaled(photo: Image.Image, fine: bool, rng: np.random.Generator) -> Image.Image:
-    scale = float(rng.uniform(1.0 if fine else 0.6, 1.4))
-    return resized(photo, scale, scale, rng)
-
-
-def _with_margin(photo: Image.Image, _: bool, rng: np.random.Generator) -> Image.Image:
-    x, y = (round(side * float(rng.uniform(0.0, 0.2))) for side in photo.size)
-    return ImageOps.expand(photo, (x, y), fill=plain_colour(rng))
-
-
-def _trimmed(photo: Image.Image, _: bool, rng: np.random.Generator) -> Image.Image:
-    """A few of the outermost pixels are cut off."""
-    left, top, right, bottom = (int(value) for value in rng.integers(0, max(2, min(photo.size) // 40), 4))
-    return photo.crop((left, top, photo.width - right, photo.height - bottom))
-
-
-def _toned(photo: Image.Image, _: bool, rng: np.random.Generator) -> Image.Image:
-    gain, offset = float(rng.uniform(0.88, 1.12)), float(rng.uniform(-12, 12))
-    return photo.point([round(min(255.0, max(0.0, gain * value + offset))) for value in range(256)] * 3)
-
-
-_DISGUISES: tuple[Callable[[Image.Image, bool, np.random.Generator], Image.Image], ...] = (
-    _scaled, _scaled, _with_margin, _trimmed, _toned,
-)  # fmt: skip # the one of tone comes last
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from prodseek.duplicates.planting.files import Alter, Altered, resized
 from prodseek.duplicates.planting.grounds import product_mask, soft
 from prodseek.duplicates.planting.marks import plain_colour, random_colour
 
+_WHOLE_PRODUCT = 0.995
 _LEAST_DEVIATION = 12.0  # of a crop's grey values: a crop of plain ground proves nothing
 
 
@@ -37,7 +38,8 @@ def _cut(photo: Image.Image, width: int, height: int, rng: np.random.Generator) 
         part = slice(y, y + height), slice(x, x + width)
         if whole[part].std() > _LEAST_DEVIATION and (mask is None or mask[part].sum() > 0.25 * mask.sum()):
             box = (-x, -y, photo.width - x, photo.height - y)
-            return Altered(photo.crop((x, y, x + width, y + height)), box)
+            ground_alone = mask is not None and bool(mask[part].sum() > _WHOLE_PRODUCT * mask.sum())
+            return Altered(photo.crop((x, y, x + width, y + height)), box, cuts_ground_alone=ground_alone)
     return None
 
 
