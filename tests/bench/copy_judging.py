@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 from unittest.mock import patch
 
 from prodseek.duplicates import verdicts
+from prodseek.duplicates.better import which_is_better
 from prodseek.duplicates.decision import DecisionModel, feature_values
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
 from prodseek.duplicates.keeping import Facts, best
 from prodseek.duplicates.pair_facts import facts_of
-from prodseek.duplicates.proof import DETAILED_SIDE_PX, prove
+from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
 from prodseek.duplicates.verdicts import Evidence, Judgement, PhotoFacts
-from prodseek.duplicates.verification import View, compare_views, view
+from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import DecodedImage, content_id, decode_image, pixel_hash
 from prodseek.photos.hashes import pdq_hash
 from prodseek.runs.columns import BOX_EDGES
@@ -35,19 +37,27 @@ class Measurement:
         return feature_values(evidence.comparison, evidence.proof, evidence.pdq_hamming)
 
 
-def measure(data_a: bytes, data_b: bytes) -> Measurement:
-    """As a night does, but that every pair is a candidate."""
-    photos = [decode_image(data, max_side_px=DETAILED_SIDE_PX) for data in (data_a, data_b)]
-    facts_a, facts_b = (_facts(data, photo) for data, photo in zip((data_a, data_b), photos, strict=True))
-    hashes = hashes_from_hex([pdq_hash(photo.pixels)[0] for photo in photos])
-    orientation, hamming = best_orientation(*hashes)
-    turned = orientation if hamming <= MAX_HAMMING else None
-    views: list[View] = [view(photo.pixels) for photo in photos]
-    comparison = compare_views(views[0], views[1], turned)
-    proof = None
-    if comparison is not None and verdicts.has_hope(comparison):
-        proof = prove(photos[0].pixels, photos[1].pixels, comparison)
-    return Measurement(Evidence(hamming, comparison, proof), facts_a, facts_b)
+def measure(data_a: bytes, data_b: bytes, which_is_kept: bool) -> Measurement:
+    """As a night does, but that every pair is a candidate. which_is_kept: also measure which of the two is the better."""
+    whole = [decode_image(data) for data in (data_a, data_b)]
+    facts_a, facts_b = (_facts(data, photo) for data, photo in zip((data_a, data_b), whole, strict=True))
+    orientation, hamming = best_orientation(*hashes_from_hex([pdq_hash(photo.pixels)[0] for photo in whole]))
+
+    def decoded(side_px: int) -> Photos:
+        a, b = (decode_image(data, max_side_px=side_px).pixels for data in (data_a, data_b))
+        return a, b
+
+    a, b = decoded(COARSE_PHOTO_PX)
+    comparison = compare_views(view(a), view(b), orientation if hamming <= MAX_HAMMING else None)
+    evidence = Evidence(hamming, comparison)
+    if comparison is not None and has_hope(comparison):
+        proof = prove(a, b, comparison, lambda: decoded(DETAILED_SIDE_PX))
+        evidence = replace(evidence, proof=proof)
+        if proof is not None and which_is_kept:
+            side = verdicts.margin_side(proof)
+            better = which_is_better(*decoded(DETAILED_SIDE_PX), comparison, proof, side)
+            evidence = replace(evidence, better=better)
+    return Measurement(evidence, facts_a, facts_b)
 
 
 def _facts(data: bytes, photo: DecodedImage) -> PhotoFacts:
@@ -63,7 +73,8 @@ def judged(measurement: Measurement, model: DecisionModel) -> Judgement | None:
 def kept_side(measurement: Measurement, judgement: Judgement) -> str:
     """Which of the two a group of them would keep: "a", "b", or "either"."""
     evidence = measurement.evidence
-    row = {"evidence": evidence.to_dict(), "verdict": judgement.verdict}
+    unknown = dict.fromkeys(("finer", "cleaner", "added_side", "grey_side"))
+    row: dict[str, Any] = {"evidence": unknown | evidence.to_dict(), "verdict": judgement.verdict}
     sizes = []
     for side, facts, box in (("a", measurement.facts_a, evidence.box_a), ("b", measurement.facts_b, evidence.box_b)):
         size = (facts.width_px, facts.height_px)

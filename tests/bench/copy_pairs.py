@@ -61,7 +61,7 @@ def _plant_and_measure(chunk: tuple[Sequence[Photo], int, int, int]) -> list[Mea
 def _measured(pair: PlantedPair) -> MeasuredPair:
     cv2.setNumThreads(1)
     started = time.process_time()
-    measurement = measure(pair.data_a, pair.data_b)
+    measurement = measure(pair.data_a, pair.data_b, which_is_kept=pair.keep is not None)
     return MeasuredPair(replace(pair, data_a=b"", data_b=b""), measurement, time.process_time() - started)
 
 
