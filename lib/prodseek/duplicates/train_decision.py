@@ -29,7 +29,7 @@ from prodseek.duplicates.guards import is_proved
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
 from prodseek.duplicates.planting.pairs import Photo, PlantedPair, planted_pairs, real_negatives
 from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
-from prodseek.duplicates.verification import compare_views, has_hope, view
+from prodseek.duplicates.verification import at_working_size, compare_views, has_hope, view
 from prodseek.photos.decode import decode_image
 from prodseek.photos.hashes import pdq_hash
 
@@ -152,8 +152,8 @@ def expected_calibration_error(confidence: NDArray[np.float64], is_true: NDArray
 
 
 def _decoded(pair: PlantedPair, side_px: int) -> Photos:
-    a, b = (decode_image(data, max_side_px=side_px).pixels for data in (pair.data_a, pair.data_b))
-    return a, b
+    a, b = (decode_image(data, enough_side_px=side_px).pixels for data in (pair.data_a, pair.data_b))
+    return at_working_size(a, side_px), at_working_size(b, side_px)
 
 
 def _planted(chunk: tuple[Sequence[Photo], int, int, int]) -> list[tuple[list[float], bool]]:

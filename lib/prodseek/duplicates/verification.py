@@ -84,9 +84,9 @@ class Comparison:
     difference: Difference
 
 
-def at_working_size(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Shrink a photo to at most WORKING_SIDE_PX on each side. pixels: (H, W, 3) uint8 RGB of any size."""
-    scale = WORKING_SIDE_PX / max(pixels.shape[:2])
+def at_working_size(pixels: NDArray[np.uint8], side_px: int = WORKING_SIDE_PX) -> NDArray[np.uint8]:
+    """Shrink a photo to at most side_px on each side. pixels: (H, W, 3) uint8 RGB of any size."""
+    scale = side_px / max(pixels.shape[:2])
     if scale >= 1:
         return pixels
     size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))

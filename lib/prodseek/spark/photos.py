@@ -19,11 +19,15 @@ from prodseek.spark.night import Night
 Box = tuple[float, float, float, float]
 
 
-def look(uri: str, image_id: str, photos: PhotoSource, max_side_px: int) -> DecodedImage | None:
-    """A photo at bounded size; None when it can no longer be read, or another lies there now."""
+def look(
+    uri: str, image_id: str, photos: PhotoSource, max_side_px: int | None, enough_side_px: int | None = None
+) -> DecodedImage | None:
+    """A photo at bounded size; None when it can no longer be read, or another lies there now. Sizes as for `decode_image`."""
     try:
         data = photos.read(uri, image_id)
-        return decode_image(data, photos.limits, max_side_px) if content_id(data) == image_id else None
+        if content_id(data) != image_id:
+            return None
+        return decode_image(data, photos.limits, max_side_px, enough_side_px)
     except ImageRejected:
         return None
 
@@ -40,13 +44,16 @@ class WorkingPhotos:
 
     def coarse(self, uri: str, image_id: str) -> NDArray[np.uint8] | None:
         """A photo at the size that pairs are compared at."""
-        image = look(uri, image_id, self.photos, COARSE_PHOTO_PX)
-        return None if image is None else image.pixels
+        return self._shrunk(uri, image_id, COARSE_PHOTO_PX)
 
     def detailed(self, uri: str, image_id: str) -> NDArray[np.uint8] | None:
         """A photo at the size that copies are proved at."""
-        image = look(uri, image_id, self.photos, DETAILED_SIDE_PX)
-        return None if image is None else image.pixels
+        return self._shrunk(uri, image_id, DETAILED_SIDE_PX)
+
+    def _shrunk(self, uri: str, image_id: str, side_px: int) -> NDArray[np.uint8] | None:
+        """Pixels are averaged by area: the decoder's own shrinking would leave patterns that differ with the photo's size."""
+        image = look(uri, image_id, self.photos, None, side_px)
+        return None if image is None else at_working_size(image.pixels, side_px)
 
 
 def shrunk_box(image: DecodedImage, box_px: Box) -> tuple[int, int, int, int]:
