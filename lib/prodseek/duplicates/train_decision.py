@@ -90,10 +90,10 @@ def labelled_photos(argument: str) -> tuple[str, list[Photo]]:
 def measured_features(pair: PlantedPair) -> list[float] | None:
     """What a night would measure on a candidate pair; None if it finds nothing in common."""
     cv2.setNumThreads(1)
-    hashes = hashes_from_hex([pdq_hash(decode_image(data).pixels)[0] for data in (pair.data_a, pair.data_b)])
-    orientation, hamming = best_orientation(*hashes)
+    whole = [decode_image(data).pixels for data in (pair.data_a, pair.data_b)]
+    orientation, hamming = best_orientation(*hashes_from_hex([pdq_hash(pixels)[0] for pixels in whole]))
+    comparison = compare_views(view(whole[0]), view(whole[1]), orientation if hamming <= MAX_HAMMING else None)
     a, b = _decoded(pair, COARSE_PHOTO_PX)
-    comparison = compare_views(view(a), view(b), orientation if hamming <= MAX_HAMMING else None)
     if comparison is None or not has_hope(comparison):
         return None
     proof = prove(a, b, comparison, lambda: _decoded(pair, DETAILED_SIDE_PX))

@@ -94,9 +94,8 @@ def at_working_size(pixels: NDArray[np.uint8], side_px: int = WORKING_SIDE_PX) -
 
 
 def view(pixels: NDArray[np.uint8]) -> View:
-    """The view of a photo, with its local features. pixels: (H, W, 3) uint8 RGB of any size."""
-    pixels = at_working_size(pixels)
-    return View(pixels, extract_features(pixels))
+    """The view of a photo, with its local features. pixels: (H, W, 3) uint8 RGB, best at FEATURES_SIDE_PX or more."""
+    return View(at_working_size(pixels), extract_features(pixels))
 
 
 def compare_views(a: View, b: View, orientation: Orientation | None = None) -> Comparison | None:
