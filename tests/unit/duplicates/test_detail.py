@@ -2,10 +2,10 @@ import math
 
 import numpy as np
 import pytest
-from made_photos import jpeg, packshot, pixels, scene
+from made_photos import jpeg, pixels, scene
 from PIL import Image, ImageFilter
 
-from prodseek.duplicates.detail import blocking, cleaner_by_blocks, detail_and_noise, finer_by_size
+from prodseek.duplicates.detail import detail_and_noise, finer_by_size
 from prodseek.duplicates.difference import LUMA
 
 LARGE = (900, 680)
@@ -48,46 +48,6 @@ def test_an_enlarged_photo_is_not_finer(seed, factor, how):
 def test_photos_of_one_size_are_equally_fine():
     for scale in (0.0, 0.04, -0.04):
         assert finer_by_size(pixels(scene(3)), pixels(jpeg(scene(3))), scale) == 0
-
-
-def test_blocks_of_stronger_compression_stand_out_more():
-    steps = [blocking(pixels(jpeg(scene(4), quality))) for quality in (95, 60, 30, 10, 5)]
-    assert steps == sorted(steps)
-    assert steps[0] < 0.2 and steps[-1] > 1
-
-
-@pytest.mark.parametrize("photo", [scene, packshot])
-def test_a_photo_that_was_never_compressed_has_no_blocks(photo):
-    assert blocking(pixels(photo(5))) < 0.3
-    assert blocking(np.full((60, 80, 3), 90, np.uint8)) == 0
-
-
-def test_blocks_lie_on_a_grid_of_eight():
-    grid = np.full((80, 80, 3), 100, np.uint8)
-    grid[:, 8:16] = 120
-    assert blocking(grid) > 0.5
-    # Elsewhere it is a step of the picture.
-    assert blocking(np.roll(grid, 3, axis=1)) == 0
-
-
-@pytest.mark.parametrize("size", [(1, 1), (7, 200), (200, 12)])
-def test_photos_without_blocks_are_measured_too(size):
-    assert math.isfinite(blocking(np.zeros((*size, 3), np.uint8)))
-
-
-@pytest.mark.parametrize("quality", [40, 10])
-def test_the_less_compressed_photo_is_cleaner(quality):
-    original, copy = pixels(jpeg(scene(6), 92)), pixels(jpeg(jpeg(scene(6), 92), quality))
-    assert cleaner_by_blocks(copy, original) > 0.5
-    assert cleaner_by_blocks(original, copy) == pytest.approx(-cleaner_by_blocks(copy, original))
-    assert cleaner_by_blocks(original, original) == 0
-
-
-def test_a_photo_saved_again_in_better_quality_stays_as_bad():
-    bad = jpeg(scene(7), 10)
-    again = pixels(jpeg(bad, 98))
-    assert cleaner_by_blocks(pixels(jpeg(scene(7), 92)), again) < -1
-    assert abs(cleaner_by_blocks(pixels(bad), again)) < 0.3
 
 
 def test_a_blurred_photo_has_less_detail():

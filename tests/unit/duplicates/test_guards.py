@@ -41,7 +41,7 @@ MARKED = {
 }
 GREY = {"chroma_low": 0.5, "chroma_high": 30.0, "light_change": 0.5, "hue_spread": 0.5}
 # More is shown in one photo: the same ground, and another thing on it.
-ONE_OF_A_SET = {"outer_content": 0.5, "outer_crossing": 0.0}
+ONE_OF_A_SET = {"outer_content": 0.5, "outer_crossing": 0.0, "outer_seam": 0.0}
 
 
 def with_(*changes, **more):
@@ -141,10 +141,11 @@ def test_a_product_in_grey_is_no_grey_copy(name):
     assert not is_greyed(values) and may_be_other_tone(values)
 
 
-def test_another_outline_may_be_another_product():
-    for change, may_be in ((0.2, True), (0.0, False), (NAN, False)):
-        assert may_be_other_outline(with_(outline_change=change)) is may_be
-        assert is_proved(with_(outline_change=change)) is not may_be
+def test_another_outline_on_another_ground_may_be_another_product():
+    other = {"outline_change": 0.2, "ground_missed": 9.0}
+    assert may_be_other_outline(with_(other)) and not is_proved(with_(other))
+    for change in ({"outline_change": 0.0}, {"outline_change": NAN}, {"ground_missed": 0.0}, {"ground_missed": NAN}):
+        assert not may_be_other_outline(with_(other, change)) and is_proved(with_(other, change))
 
 
 def test_one_of_a_set_may_be_another_product():
@@ -153,8 +154,8 @@ def test_one_of_a_set_may_be_another_product():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"outer_content": 1.0}, {"outer_crossing": 0.3}, {"outer_crossing": NAN}],
-    ids=["nothing else is shown", "the cut goes through things", "there is no cut"],
+    [{"outer_content": 1.0}, {"outer_crossing": 0.3}, {"outer_crossing": NAN}, {"outer_seam": 2.0}],
+    ids=["nothing else is shown", "the cut goes through things", "there is no cut", "bars begin at the cut"],
 )
 def test_a_crop_or_a_margin_is_not_one_of_a_set(changes):
     values = with_(ONE_OF_A_SET, changes)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import prodseek.duplicates.verdicts as verdicts_module
+from prodseek.duplicates.better import Better
 from prodseek.duplicates.decision import FEATURES
 from prodseek.duplicates.difference import Difference
 from prodseek.duplicates.hashes import Orientation
@@ -18,12 +19,11 @@ from prodseek.duplicates.verdicts import (
     Evidence,
     PhotoFacts,
     Verdict,
-    added_side,
-    has_hope,
     judge,
+    margin_side,
     verdicts_recipe,
 )
-from prodseek.duplicates.verification import WHOLE, Comparison
+from prodseek.duplicates.verification import WHOLE, Comparison, has_hope
 from prodseek.report.wording import VERDICTS
 from prodseek.runs.tables import table_schema
 
@@ -77,12 +77,11 @@ SCENE = Outside(area=0.2, content=0.3, plain=0.2, crossing=0.1, seam=1.5, inner_
 WHOLE_OVERLAP = Overlap(stretch=0.0, tilt=0.0, mirrored=0.0, scale=0.0, a=ALL, b=ALL)
 # Nothing is left, nothing changed its tone.
 PROVED = Proof(
-    **{field.name: 0.0 for field in dataclasses.fields(Proof) if field.name not in ("overlap", "greyer_side")}
+    **{field.name: 0.0 for field in dataclasses.fields(Proof) if field.name != "overlap"}
     | {field.name: NAN for field in dataclasses.fields(Proof) if field.name.startswith("mark_")}
     | {"n_cells": 200.0, "cells_matching": 1.0, "matching": 1.0, "matching_beside": 1.0, "plain": 1.0}
     | {"followed_share": 0.9, "chroma_low": 30.0, "chroma_high": 30.0},
     overlap=WHOLE_OVERLAP,
-    greyer_side="a",
 )
 BADGE = {
     "strength_0": 9.0,
@@ -93,8 +92,10 @@ BADGE = {
     "mark_crosses": 0.0,
     "mark_correlation": 0.0,
 }
-GREYED = {"chroma_low": 0.5, "hue_spread": 0.5, "light_change": 0.5, "tone_change": 12.0}
-RECOLOURED = {"tone_change": 15.0}
+# A change of tone explains it, of a product whose ground stays as it was.
+TONED = {"tone_change": 15.0, "curve_most": 20.0, "curve_least": 10.0, "ground_change": 0.0}
+GREYED = TONED | {"chroma_low": 0.5, "hue_spread": 0.5, "light_change": 0.5}
+RECOLOURED = TONED | {"hue_change": 60.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +185,10 @@ KINDS = {
     "grey": (GREYED, Verdict.TONED),
     "one hue": (GREYED | {"hue_spread": 0.01}, Verdict.RECOLOURED),
     "another colour": (RECOLOURED, Verdict.RECOLOURED),
-    "another colour of a part": ({"ciede2000_toned": 12.0}, Verdict.RECOLOURED),
+    "another colour of a part": (RECOLOURED | {"curve_least": 0.5, "ground_change": 9.0}, Verdict.RECOLOURED),
+    "less colour": (TONED | {"chroma_low": 10.0}, Verdict.RECOLOURED),
+    "another light": (TONED, Verdict.TONED),
+    "a badge of another hue": (RECOLOURED | BADGE, Verdict.OVERLAID),
     "another colour, and the ground too": (RECOLOURED | {"ground_change": 12.0}, Verdict.TONED),
     "another colour without a ground": (RECOLOURED | {"plain": 0.0, "ground_change": NAN}, Verdict.TONED),
     "a crop": ({"b": MORE}, Verdict.CROPPED),
@@ -224,7 +228,7 @@ GUARDED = {
     "a badge on the ground": BADGE,
     "letters on the product": BADGE | {"mark_on_ground": 0.1, "mark_ink_beneath": 0.3},
     "another tone on the same ground": {"tone_change": 5.0},
-    "another outline": {"outline_change": 0.2},
+    "another outline on another ground": {"outline_change": 0.2, "ground_missed": 9.0},
     "one of a set": {"b": dataclasses.replace(MARGIN, content=0.5)},
 }
 
@@ -250,7 +254,7 @@ def test_what_is_proved_is_a_copy(judged, name):
     assert judged(**PASSING[name]).decision == Decision.COPY
 
 
-@pytest.mark.parametrize("name", ["another colour", "another colour of a part", "one hue", "a paste"])
+@pytest.mark.parametrize("name", ["another colour", "another colour of a part", "less colour", "one hue", "a paste"])
 def test_variants_are_kept_apart_however_sure_the_model_is(judged, name):
     judgement = judged(1.0, **KINDS[name][0])
     assert judgement.verdict not in MERGING and judgement.decision == Decision.VARIANT
@@ -324,19 +328,11 @@ def test_photos_that_share_only_an_object(judged, name):
         ({"b": BARS}, "b"),
         ({"b": MORE}, None),
         ({"b": SCENE}, None),
-        ({"mark": 0.02, "mark_one_sided": 0.9}, "b"),
-        ({"mark": 0.02, "mark_one_sided": -0.9}, "a"),
-        ({"mark": 0.02, "mark_one_sided": 0.05}, None),
-        ({"mark": 0.0001, "mark_one_sided": 0.9}, None),
-        ({"b": MORE, "mark": 0.02, "mark_one_sided": -0.9}, "a"),
     ],
-    ids=[
-        "nothing", "a margin on b", "a margin on a", "bars on b", "more on b", "b is a scene", "a badge on b", "a badge on a",
-        "letters on both", "a speck", "a crop with a badge",
-    ],
-)  # fmt: skip
-def test_the_photo_to_which_something_was_added_is_named(changes, side):
-    assert added_side(proved(**changes)) == side
+    ids=["nothing", "a margin on b", "a margin on a", "bars on b", "more on b", "b is a scene"],
+)
+def test_the_photo_that_has_a_margin_is_named(changes, side):
+    assert margin_side(proved(**changes)) == side
 
 
 def test_only_photos_that_may_be_copies_are_proved():
@@ -354,18 +350,20 @@ def test_the_recipe_follows_the_model_and_the_setting(monkeypatch):
 
 
 def test_the_evidence_is_plain_values():
-    values = Evidence(4, COPY, proved(**BADGE), 2.5).to_dict()
+    better = Better(finer=-1.0, cleaner=0.5, added_side="b", grey_side=None)
+    values = Evidence(4, COPY, proved(**BADGE), better, 2.5).to_dict()
     assert values["structural_similarity"] == 0.99 and values["box_a"] == WHOLE
     assert values["transform"] == [1.0, 0.0, 0.0, 0.0, 1.0, 0.0] and values["verification_ms"] == 2.5
-    assert values["unexplained_fraction"] == 0.02 and values["added_side"] == "b" and values["grey_side"] is None
+    assert values["unexplained_fraction"] == 0.02 and values["finer"] == -1
+    assert values["added_side"] == "b" and values["grey_side"] is None
     evidence = next(c for c in table_schema("near_duplicates").arrow if c.name == "evidence")
     names = {field.name for field in evidence.type}
     assert names <= set(values) | {"cosine_visual", "cosine_colour", "cosine_texture", "cosine_shape"}
 
 
-def test_the_evidence_names_the_grey_photo_and_hides_what_is_unknown():
-    values = Evidence(4, COPY, proved(**GREYED, greyer_side="b", finer=NAN, cleaner=-0.5), 2.5).to_dict()
-    assert values["grey_side"] == "b" and values["finer"] is None and values["cleaner"] == -0.5
-    assert "unexplained_fraction" not in Evidence(4, COPY, None).to_dict()
+def test_evidence_that_was_not_measured_is_left_out():
+    without_better = Evidence(4, COPY, PROVED).to_dict()
+    assert "tone_change" in without_better and "finer" not in without_better
+    assert "unexplained_fraction" not in Evidence(4, COPY).to_dict()
     assert Evidence().to_dict()["orientation"] == "identity" and Evidence().box_a == Evidence().box_b == WHOLE
     assert Evidence(0, compared(box_a=(0.1, 0.1, 0.9, 0.9))).box_a == (0.1, 0.1, 0.9, 0.9)
