@@ -38,9 +38,15 @@ def _cut(photo: Image.Image, width: int, height: int, rng: np.random.Generator) 
         part = slice(y, y + height), slice(x, x + width)
         if whole[part].std() > _LEAST_DEVIATION and (mask is None or mask[part].sum() > 0.25 * mask.sum()):
             box = (-x, -y, photo.width - x, photo.height - y)
-            ground_alone = mask is not None and bool(mask[part].sum() > _WHOLE_PRODUCT * mask.sum())
+            ground_alone = _shows_whole_product(photo, part)
             return Altered(photo.crop((x, y, x + width, y + height)), box, cuts_ground_alone=ground_alone)
     return None
+
+
+def _shows_whole_product(photo: Image.Image, part: tuple[slice, slice]) -> bool:
+    """Whether a part of a photo leaves out nothing but plain ground and shadows on it."""
+    mask = product_mask(np.asarray(photo), without_shadows=True)
+    return mask is not None and bool(mask[part].sum() > _WHOLE_PRODUCT * mask.sum())
 
 
 def cropped(photo: Image.Image, _: Image.Image, rng: np.random.Generator) -> Altered | None:
