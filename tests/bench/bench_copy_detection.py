@@ -39,6 +39,8 @@ from prodseek.spark.session import start_session
 MODES = ("pairs", "catalogue", "placeholder", "versions")
 N_PLACEHOLDERS = (300, 3000)
 N_AMONG = 500
+# One is judged, and of the others each in turn calibrates.
+LEAST_SETS = 3
 N_VERSIONS, N_IN_VERSIONS = 24, 40
 REPO = Path(__file__).parents[2]
 
@@ -153,6 +155,8 @@ def main() -> None:
         return
     sets = [*arguments.sets, LabelledSet("sample", SAMPLE / "truth.csv", "uri", "product_id")]
     console = Console(width=180)
+    if arguments.mode == "pairs" and len(sets) < LEAST_SETS:
+        parser.error(f"pairs needs {LEAST_SETS} catalogues, the sample among them: name more with --set")
     if arguments.mode == "catalogue" and arguments.models:
         for labelled in sets:
             if arguments.turn is None or labelled.name in arguments.turn:
