@@ -41,8 +41,8 @@ class Difference:
 
     structural_similarity: mean SSIM (contrast and structure) over pixels with structure, after the tone fit.
     matching_fraction: share of those pixels that match. matched_similarity: mean SSIM within the hull of the matched local
-    features; 0 if there are none. outside_similarity: mean SSIM outside differing_box. outside_structure: share of the
-    structure outside differing_box.
+    features, and on the product, if its ground is plain; 0 if there are none. outside_similarity: mean SSIM outside
+    differing_box. outside_structure: share of the structure outside differing_box.
 
     mean_abs_difference: of luminance after the tone fit, 0 to 255. differing_fraction: share of pixels whose luminance has no
     match within a pixel's distance. differing_thick: share of those that are more than a few pixels from a matching one
@@ -294,6 +294,14 @@ def _background(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
     median: NDArray[np.float32] = np.median(border, axis=0)
     return median
+
+
+def plain_ground(pixels: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
+    """Where a photo has the colour of its border, (H, W) bool; None if its border has several. pixels: (H, W, 3) uint8 RGB."""
+    plane = pixels.astype(np.float32)
+    ground = ~_unlike(plane, _background(plane))
+    border = np.concatenate([ground[0], ground[-1], ground[:, 0], ground[:, -1]])
+    return ground if border.mean() >= _PLAIN_BORDER else None
 
 
 def _object(pixels: NDArray[np.float32], background: NDArray[np.float32]) -> NDArray[np.bool_]:

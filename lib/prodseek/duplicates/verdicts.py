@@ -17,7 +17,7 @@ from prodseek.duplicates.guards import is_greyed, is_proved, may_be_other_tone
 from prodseek.duplicates.hashes import ROTATIONS, Orientation
 from prodseek.duplicates.overlap import Outside
 from prodseek.duplicates.proof import Proof
-from prodseek.duplicates.verification import LEAST_MATCHES, WHOLE, Comparison
+from prodseek.duplicates.verification import WHOLE, Comparison
 
 
 class Verdict(StrEnum):
@@ -80,8 +80,10 @@ _OTHER_HUE, _HALF = 12.0, 0.5
 # Photos in which less than this share of the cells with structure agree are not the same shot.
 _SAME_SHOT = 0.6
 # Photos that share only an object: minimum similarity where the verified matches are.
-_OBJECT_SIMILARITY = 0.8
-_OBJECT_MATCH_AREA = 0.02
+_OBJECT_SIMILARITY = 0.65
+_OBJECT_MATCH_AREA = 0.015
+_LEAST_OBJECT_MATCHES = 7
+_OBJECT_MATCH_SHARE = 0.3
 _MOSTLY_SHARED = 0.8
 # An object in a scene: its whole photo fills less than this share of the scene.
 _SCENE_SHARE = 0.5
@@ -270,13 +272,13 @@ def _shared_object(comparison: Comparison) -> Verdict | None:
     """The verdict if the frames differ but something in them is the same; else None."""
     difference = comparison.difference
     if (
-        comparison.n_matches < LEAST_MATCHES
+        comparison.n_matches < _LEAST_OBJECT_MATCHES
         or difference.matched_similarity < _OBJECT_SIMILARITY
         or comparison.match_area < _OBJECT_MATCH_AREA
     ):
         return None
     smaller, larger = sorted((comparison.area_a, comparison.area_b))
-    if smaller < _SCENE_SHARE and larger >= _MOSTLY_SHARED:
+    if smaller < _SCENE_SHARE and larger >= _MOSTLY_SHARED and comparison.match_share >= _OBJECT_MATCH_SHARE:
         return Verdict.EMBEDDED
     if (
         comparison.n_matches >= _SAME_OBJECT_MATCHES

@@ -9,7 +9,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.difference import COMPARED_SIDE_PX, LUMA, Box, Difference, measure_difference, sharpness
+from prodseek.duplicates.difference import (
+    COMPARED_SIDE_PX,
+    LUMA,
+    Box,
+    Difference,
+    measure_difference,
+    plain_ground,
+    sharpness,
+)
 from prodseek.duplicates.features import WORKING_SIDE_PX, LocalFeatures, extract_features
 from prodseek.duplicates.frames import box_frame, filled, in_fractions, warped
 from prodseek.duplicates.geometry import (
@@ -193,6 +201,11 @@ def _measure(a: View, b: View, matrix: Matrix, found: Alignment | None) -> Compa
         hull_px = cv2.convexHull(found.matched_px)
         match_area = cv2.contourArea(hull_px) / max(cv2.contourArea(polygon), 1e-6)
         hull = filled(transformed(onto, np.asarray(hull_px, np.float32).reshape(-1, 2)), size)
+        inner, inner_onto = (a, a_onto) if area_a >= area_b else (b, onto)
+        product = _product(inner.pixels, inner_onto, size)
+        if product is not None:
+            # Between the parts of a thing that was cut out, the scene shows through.
+            hull &= product
     wider, box = (b, box_b) if area_b <= area_a else (a, box_a)
     contrast, seam = _surrounding(wider, box)
     return Comparison(
@@ -210,6 +223,16 @@ def _measure(a: View, b: View, matrix: Matrix, found: Alignment | None) -> Compa
         sharper=_sharper(a, b, a_onto, onto, size) if whole else 0.0,
         difference=measure_difference(warped(a.pixels, a_onto, size), warped(b.pixels, onto, size), inside, hull),
     )
+
+
+def _product(pixels: NDArray[np.uint8], onto: Matrix, size: tuple[int, int]) -> NDArray[np.bool_] | None:
+    """Where a photo shows its product, in a frame; None if its ground is not plain."""
+    ground = plain_ground(pixels)
+    if ground is None:
+        return None
+    # Its edge, where both mix, belongs to neither.
+    product = cv2.erode((~ground).astype(np.uint8), np.ones((3, 3), np.uint8))
+    return np.asarray(cv2.warpAffine(product, onto, size, flags=cv2.INTER_NEAREST) > 0, np.bool_)
 
 
 def _sharper(a: View, b: View, a_onto: Matrix, onto: Matrix, size: tuple[int, int]) -> float:
