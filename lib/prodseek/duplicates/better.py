@@ -31,9 +31,9 @@ _LEAST_BLOCKING = 0.15
 _BLOCK_PX = 8
 # What a tone does not explain, grey levels. The worst pixels are set aside before the tone is fitted again.
 _LEAST_UNEXPLAINED = 16.0
-_FIT_SHARES = (0.9, 0.8)
+_FIT_SHARES = (0.9, 0.8, 0.7, 0.7)
 _FIT_EVERY = 7
-_LEAST_MARK_PX, _LEAST_MARK_SHARE = 24, 0.0012
+_LEAST_MARK_PX, _LEAST_MARK_SHARE, _LARGE_MARK_SHARE = 24, 0.0012, 0.02
 _INK_STEP, _COLOUR_STEP = 24, 32
 # Logistic regression on marks planted in photos of groceries, clothes and sportswear; fitted on two of these catalogues, it was
 # right for 97 of 100 marks in the third.
@@ -76,10 +76,9 @@ def which_is_better(
     if where.sum() < _LEAST_PIXELS:
         return None
     cleaner = _cleaner(a, b, laid.matrix)
-    mark = np.zeros_like(where)
+    mark = _unexplained(laid, where)
     added_side = None
-    if proof.mark > _LEAST_MARK_SHARE:
-        mark = _unexplained(laid, where)
+    if proof.mark > _LEAST_MARK_SHARE or mark.sum() > _LARGE_MARK_SHARE * where.sum():
         odds = mark_odds(laid.a, laid.b, mark)
         added_side = None if abs(odds) < _LEAST_MARK_ODDS else "b" if odds > 0 else "a"
     if margin_side is not None:
@@ -117,24 +116,27 @@ def mark_odds(a: Plane, b: Plane, mark: Mask) -> float:
 def _unexplained(laid: Laid, where: Mask) -> Mask:
     """Where one photo is not the other in another tone: (H, W) bool."""
     a, b = (blurred(plane, 0.8) for plane in (laid.a, laid.b))
-    left = min((_left(a, b, where), _left(b, a, where)), key=lambda one: float(one[where].mean()))
+    # However much a mark differs, it is one mark.
+    left = min(
+        (_left(a, b, where), _left(b, a, where)),
+        key=lambda one: float(np.minimum(one[where], 2 * _LEAST_UNEXPLAINED).mean()),
+    )
     least = max(_LEAST_UNEXPLAINED, 4 * float(np.median(left[where])))
     return (left > least) & where
 
 
 def _left(source: Plane, target: Plane, where: Mask) -> NDArray[np.float32]:
     """What is left of target after an affine change of source's colours, the worst pixels set aside; the largest channel."""
-    flat = np.column_stack([source[where], np.ones(int(where.sum()), np.float32)])
-    wanted = target[where]
-    used = np.ones(len(flat), np.bool_)
-    for share in _FIT_SHARES[1:]:
-        fitted = np.linalg.lstsq(flat[used][::3], wanted[used][::3], rcond=None)[0]
-        left = np.abs(wanted - flat @ fitted).max(axis=1)
+    flat, wanted = np.column_stack([source[where], np.ones(int(where.sum()), np.float32)]), target[where]
+    some_flat, some_wanted = flat[::_FIT_EVERY], wanted[::_FIT_EVERY]
+    used = np.ones(len(some_flat), np.bool_)
+    for share in _FIT_SHARES:
+        fitted = np.linalg.lstsq(some_flat[used], some_wanted[used], rcond=None)[0]
+        left = np.abs(some_wanted - some_flat @ fitted).max(axis=1)
         used = left <= np.quantile(left, share)
+    fitted = np.linalg.lstsq(some_flat[used], some_wanted[used], rcond=None)[0]
     found = np.zeros(where.shape, np.float32)
-    found[where] = np.abs(wanted - flat @ np.linalg.lstsq(flat[used][::3], wanted[used][::3], rcond=None)[0]).max(
-        axis=1
-    )
+    found[where] = np.abs(wanted - flat @ fitted).max(axis=1)
     return found
 
 
