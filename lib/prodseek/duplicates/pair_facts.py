@@ -25,12 +25,8 @@ def facts_of(pair: Mapping[str, Any], size_a_px: tuple[int, int], size_b_px: tup
     )
     larger_side = "a" if share_a < share_b else "b"
     added_side = evidence["added_side"]
-    if added_side is None and verdict == Verdict.OVERLAID:
-        added_side = pair.get("overlaid_side")
-    if added_side is None and verdict == Verdict.PADDED:
-        added_side = larger_side
     # A margin is no more of the picture, and an edge that is cut by a pixel no less.
-    is_margin = added_side == larger_side and verdict != Verdict.CROPPED
+    is_margin = verdict == Verdict.PADDED or (added_side == larger_side and verdict != Verdict.CROPPED)
     shows_more = 0.0 if is_margin or min(share_a, share_b) >= _ALL else math.log2(share_a / share_b)
     shared_px = (max(sides_b), max(sides_a))
     finer = evidence["finer"]

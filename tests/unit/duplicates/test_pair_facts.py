@@ -9,14 +9,14 @@ LARGE, SMALL = (1000, 800), (500, 400)
 MEASURED = ("finer", "cleaner", "added_side", "grey_side", "orientation")
 
 
-def row(verdict, box_a=(0, 0, *LARGE), box_b=(0, 0, *SMALL), overlaid_side=None, **evidence):
+def row(verdict, box_a=(0, 0, *LARGE), box_b=(0, 0, *SMALL), **evidence):
     boxes = {
         f"{edge}_{side}_px": float(value)
         for side, box in (("a", box_a), ("b", box_b))
         for edge, value in zip(("x1", "y1", "x2", "y2"), box, strict=True)
     }
     evidence = dict.fromkeys(MEASURED) | evidence
-    return {"verdict": verdict.value, "evidence": evidence, "overlaid_side": overlaid_side, **boxes}
+    return {"verdict": verdict.value, "evidence": evidence, **boxes}
 
 
 def test_what_was_measured_is_taken_as_it_is():
@@ -36,16 +36,10 @@ def test_a_crop_shows_less_and_its_pixels_are_those_of_the_shared_part():
     assert facts_of(crop, LARGE, SMALL) == Facts(shows_more=-2.0, shared_px=(500.0, 500.0))
 
 
-@pytest.mark.parametrize("added_side", ["b", None])
-def test_a_margin_is_added_and_shows_no_more(added_side):
+@pytest.mark.parametrize(("added_side", "added"), [("b", 1), (None, 0)])
+def test_a_margin_shows_no_more_whether_it_was_added_or_cut_off_the_other(added_side, added):
     padded = row(Verdict.PADDED, box_a=(0, 0, *SMALL), box_b=(250, 200, 750, 600), added_side=added_side)
-    assert facts_of(padded, SMALL, LARGE) == Facts(added=1, shared_px=(500.0, 500.0))
-
-
-def test_text_that_the_proof_did_not_place_is_on_the_overlaid_side():
-    overlaid = row(Verdict.OVERLAID, box_b=(0, 0, *LARGE), overlaid_side="a")
-    assert facts_of(overlaid, LARGE, LARGE).added == -1
-    assert facts_of(overlaid | {"verdict": "re_encoded"}, LARGE, LARGE).added == 0
+    assert facts_of(padded, SMALL, LARGE) == Facts(added=added, shared_px=(500.0, 500.0))
 
 
 def test_an_edge_cut_by_a_pixel_shows_no_less():

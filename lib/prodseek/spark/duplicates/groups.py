@@ -28,7 +28,7 @@ class Copies:
 
     @classmethod
     def of(cls, night: Night, judged: DataFrame, same_bytes: DataFrame) -> Copies:
-        """judged: rows of `near_duplicates` with overlaid_side. same_bytes: as `identical_bytes` gives them."""
+        """judged: rows of `near_duplicates`. same_bytes: as `identical_bytes` gives them."""
         config = night.config
         copies = judged.where(is_copy() & (F.col("confidence") >= config.duplicates.merge_confidence))
         image_ids = (
