@@ -179,7 +179,7 @@ def test_where_catalogues_contradict_each_other_nothing_is_sure():
 def test_the_measurements_of_a_pair_are_the_features():
     a, b = pixels(scene(1)), pixels(jpeg(scene(1), 60))
     comparison = compare_views(view(a), view(b), Orientation.IDENTITY)
-    proof = prove(a, b, comparison)
+    proof = prove(a, b, comparison, lambda: (a, b))
     row = dict(zip(FEATURES, feature_values(comparison, proof, 32), strict=True))
     assert row["hash_likeness"] == 0.75 and row["log_matches"] == pytest.approx(math.log1p(comparison.n_matches))
     assert row["left_0"] == proof.left_0 and row["outer_area"] == proof.overlap.values()["outer_area"]
@@ -191,7 +191,7 @@ def test_the_measurements_of_a_pair_are_the_features():
 def test_the_sign_of_what_depends_on_the_order_is_dropped():
     a, b = pixels(scene(2)), pixels(jpeg(scene(2), 60))
     comparison = compare_views(view(a), view(b), Orientation.IDENTITY)
-    proof = prove(a, b, comparison)
+    proof = prove(a, b, comparison, lambda: (a, b))
     rows = [
         feature_values(comparison, dataclasses.replace(proof, sharper=s, noisier=s, mark_one_sided=s), None)
         for s in (-0.7, 0.7)

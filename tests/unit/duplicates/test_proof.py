@@ -60,7 +60,7 @@ MARKED = {"a badge beside it": badged, "letters on it": lettered}
 def proved(a, b, orientation=Orientation.IDENTITY):
     a, b = pixels(a), pixels(b)
     comparison = compare_views(view(a), view(b), orientation)
-    return comparison, prove(a, b, comparison)
+    return comparison, prove(a, b, comparison, lambda: (a, b))
 
 
 @cache
@@ -100,25 +100,38 @@ def test_another_part_in_the_same_photo_is_left(kind):
     assert abs(proof.mark_one_sided) < 0.3
 
 
-def test_another_printed_number_is_left_at_the_fine_size():
+def test_another_printed_number_is_left():
     card = drawn(photo(packshot), lambda d: d.rectangle((150, 120, 290, 190), fill=(20, 40, 60)))
     one, other = (jpeg(lettered(card, text), 90) for text in ("100 cm", "150 cm"))
     _, proof = proved(one, other)
-    assert proof.fine_strength_0 > 3
+    assert max(strengths(proof)) > 3
     assert abs(proof.mark_one_sided) < 0.3 or math.isnan(proof.mark_one_sided)
     assert max(strengths(proved(one, jpeg(one, 70))[1])) == 0
 
 
-# A banner hides some of the product and some of the ground. What is white under it becomes blue, so white is expected to become
-# blue everywhere, and what that misses passes as noise.
-@pytest.mark.xfail(strict=True, reason="the tone is fitted where only one of the photos shows its ground, too")
+def test_small_print_that_differs_is_left():
+    card = jpeg(packshot(2, 900, 675), 95)
+    one, other = (
+        jpeg(drawn(card, lambda d, text=text: small_print(d, text)), 92) for text in ("100 x 40 cm", "100 x 45 cm")
+    )
+    _, proof = proved(one, other)
+    assert max(strengths(proof)) > 3
+    assert max(strengths(proved(one, jpeg(one, 70))[1])) == 0
+
+
+def small_print(draw, text):
+    draw.rectangle((400, 300, 520, 330), fill=(225, 225, 220))
+    draw.text((405, 305), text, fill=(60, 60, 60), font=ImageFont.load_default(size=12))
+
+
+# What is white under it becomes blue, which must not make white blue everywhere, and the rest noise.
 def test_a_banner_across_is_left_at_the_coarse_size():
     banner = drawn(photo(packshot), lambda d: d.rectangle((0, 140, SIZE[0], 170), fill=(20, 60, 160)))
     _, proof = proved(photo(packshot), banner)
     assert proof.strength_0 > 5
 
 
-ONE_SIDED = ("mark_one_sided", "sharper", "noisier", "finer", "cleaner")
+ONE_SIDED = ("mark_one_sided", "sharper", "noisier")
 # What depends on which photo explains the other: where both do, the first that is given is taken.
 OF_ONE_WAY = (
     "flat_noise", "edge_noise", "fine_flat_noise", "fine_edge_noise", "colour_left", "colour_left_95", "colour_left_most",
@@ -145,7 +158,6 @@ def test_when_the_photos_change_places_signs_and_sides_do_too(name):
             assert of_other == pytest.approx(of_one, rel=0.12, abs=0.06, nan_ok=True), feature
 
 
-@pytest.mark.xfail(strict=True, reason="a grey photo explains one in colour, as all that is missed passes as noise")
 def test_a_grey_copy_has_the_same_features_in_either_order():
     colourful = jpeg(scene(32, 540, 405), 95)
     grey = jpeg(colourful.convert("L"), 90)
@@ -153,25 +165,30 @@ def test_a_grey_copy_has_the_same_features_in_either_order():
     np.testing.assert_allclose(back, forth, rtol=0.2, atol=0.5)
 
 
-def test_the_greyer_photo_is_named():
-    colourful, grey = photo(scene, 3), jpeg(photo(scene, 3).convert("L"))
-    assert proved(colourful, grey)[1].greyer_side == "b"
-    assert proved(grey, colourful)[1].greyer_side == "a"
-
-
 def test_the_same_pair_gives_the_same_proof():
     original = photo(packshot, 4)
-    assert proved(original, jpeg(original, 40)) == proved(original, jpeg(original, 40))
+    # By their texts, in which missing numbers are equal too.
+    assert repr(proved(original, jpeg(original, 40))) == repr(proved(original, jpeg(original, 40)))
 
 
-def test_which_photo_is_finer_and_cleaner():
-    sharp = scene(7, *SIZE, soft_px=0.2)
-    half = sharp.resize((SIZE[0] // 2, SIZE[1] // 2), Image.Resampling.LANCZOS)
-    assert proved(jpeg(sharp, 95), jpeg(half, 90))[1].finer == pytest.approx(-1, abs=0.05)
-    assert both_ways("blurred")[0][1].finer < -1
-    assert both_ways("saved again")[0][1].finer == 0
-    assert both_ways("saved again")[0][1].cleaner < -1
-    assert both_ways("saved again")[1][1].cleaner > 1
+def test_which_photo_is_sharper():
+    assert both_ways("blurred")[0][1].sharper < -1 and both_ways("blurred")[1][1].sharper > 1
+    assert abs(both_ways("cropped")[0][1].sharper) < 0.2
+
+
+def test_the_detailed_photos_are_read_only_where_nothing_is_left_of_the_small_ones():
+    original = pixels(photo(packshot))
+    read = []
+
+    def detailed():
+        read.append(1)
+
+    for other, n_read in ((jpeg(photo(packshot), 60), 1), (badged(photo(packshot)), 0), (photo(packshot, 8), 0)):
+        read.clear()
+        comparison = both_ways("saved again")[0][0]
+        proof = prove(original, pixels(other), comparison, detailed)
+        assert len(read) == n_read
+        assert math.isnan(proof.fine_strength_0) and math.isnan(proof.sharper)
 
 
 def test_the_tone_is_measured():
@@ -184,19 +201,19 @@ def test_the_tone_is_measured():
 def test_flat_photos_have_no_proof():
     comparison = both_ways("saved again")[0][0]
     flat = np.full((*SIZE[::-1], 3), 200, np.uint8)
-    assert prove(flat, flat, comparison) is None
-    assert prove(pixels(photo(scene)), flat, comparison) is None
+    assert prove(flat, flat, comparison, lambda: None) is None
+    assert prove(pixels(photo(scene)), flat, comparison, lambda: None) is None
 
 
 def test_photos_that_share_too_few_pixels_have_no_proof():
     comparison = both_ways("saved again")[0][0]
     corner = dataclasses.replace(comparison, matrix=(1.0, 0.0, 0.95, 0.0, 1.0, 0.95))
-    assert prove(pixels(photo(scene)), pixels(photo(scene)), corner) is None
+    assert prove(pixels(photo(scene)), pixels(photo(scene)), corner, lambda: None) is None
 
 
 def test_unlike_photos_agree_in_nothing_and_need_no_fine_look():
     comparison = both_ways("saved again")[0][0]
-    proof = prove(pixels(photo(scene, 5)), pixels(photo(scene, 6)), comparison)
+    proof = prove(pixels(photo(scene, 5)), pixels(photo(scene, 6)), comparison, lambda: None)
     assert proof.cells_matching < 0.1 and proof.followed_share < 0.25
     assert math.isnan(proof.fine_strength_0) and math.isnan(proof.fine_side_px)
 
@@ -211,6 +228,6 @@ def test_small_photos_are_proved_without_coarse_levels():
 def test_every_number_has_a_name_and_every_feature_is_among_them():
     proof = both_ways("saved again")[0][1]
     values = proof.values()
-    own = {field.name for field in dataclasses.fields(Proof)} - {"overlap", "greyer_side"}
+    own = {field.name for field in dataclasses.fields(Proof)} - {"overlap"}
     assert own <= set(values) and all(isinstance(value, float) for value in values.values())
     assert set(FEATURES) - set(values) == {"log_matches", "match_share", "hash_likeness"}
