@@ -34,7 +34,7 @@ from prodseek.photos.decode import decode_image
 from prodseek.photos.hashes import pdq_hash
 
 SEED = 0
-N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 250, 0.06, 10, 12, 3.0
+N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 250, 0.06, 16, 20, 3.0
 # Of the pairs that are not copies, as many may be called copies, if they are proved too, by trees that have not seen their
 # catalogue. None is called a copy below the least confidence.
 MOST_WRONG = 1 / 2000
@@ -120,7 +120,7 @@ def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues:
     trees = _fitted(rows, is_copy)
     recipe = {
         "script": "prodseek.duplicates.train_decision",
-        "pairs": {name: int((of == name).sum()) for name in sorted(set(catalogues))},
+        "pairs": {str(name): int((of == name).sum()) for name in sorted(set(catalogues))},
         "copies_share": round(float(is_copy.mean()), 4),
         "recall_of_copy_by_turns": round(float((proved & (confidence > copy_confidence))[is_copy].mean()), 4),
         "seed": SEED,
