@@ -51,7 +51,7 @@ def finer_by_size(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: float) -> f
         return 0.0
     larger, smaller, factor = (b, a, 2**scale) if scale > 0 else (a, b, 2**-scale)
     found, expected = _beyond(larger, factor), _beyond(smaller, factor)
-    is_real = found > (0.62 + 0.18 / factor) * expected
+    is_real = found > (0.45 + 0.36 / factor) * expected
     return scale if is_real else math.copysign(_ENLARGED, -scale)
 
 
