@@ -63,13 +63,13 @@ def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  
 
 
 def test_tables_are_the_same_at_any_number_of_partitions_and_chains_are_broken(judged) -> None:  # type: ignore[no-untyped-def]
-    pairs, groups = judged("one", 1)
-    assert judged("eight", 8, "duplicates.pairs_per_partition=3", "duplicates.photos_per_partition=2") == (
-        pairs,
-        groups,
-    )
+    mirrored_too = "duplicates.mirrored=copy"
+    pairs, groups = judged("one", 1, mirrored_too)
+    small = ("duplicates.pairs_per_partition=3", "duplicates.photos_per_partition=2")
+    assert judged("eight", 8, mirrored_too, *small) == (pairs, groups)
 
     verdicts = {frozenset((pair["uri_a"], pair["uri_b"])): pair["verdict"] for pair in pairs}
+    decisions = {frozenset((pair["uri_a"], pair["uri_b"])): pair["decision"] for pair in pairs}
     for number in range(4):
         copy = frozenset((f"photo-{number}.jpg", f"copy-{number}.jpg"))
         assert verdicts[copy] == ("mirrored" if number % 2 else "resized")
@@ -82,11 +82,17 @@ def test_tables_are_the_same_at_any_number_of_partitions_and_chains_are_broken(j
     assert len({group_of[f"photo-{number}.jpg"] for number in range(4)}) == 4
     assert all(group_of[f"photo-{number}.jpg"] == group_of[f"copy-{number}.jpg"] for number in range(4))
     assert "scene.jpg" not in group_of
-    assert group_of.get("chain-0.jpg") != group_of.get(f"chain-{N_LINKS - 1}.jpg")
     heads = {group["group_id"]: group["uri"] for group in groups if group["is_representative"]}
     for group in groups:
+        assert (
+            group["keep_uri"] == heads[group["group_id"]] and group["keep_product_id"] == Path(group["keep_uri"]).stem
+        )
+        assert group["kept_because"] and (group["verdict"] is None) == group["is_representative"]
+        assert group["n_products"] == group["group_size"] and group["conflicts"] is None
+    assert {heads[group_of["photo-0.jpg"]], heads[group_of["photo-2.jpg"]]} == {"photo-0.jpg", "photo-2.jpg"}
+    for group in groups:
         pair = frozenset((group["uri"], heads[group["group_id"]]))
-        assert len(pair) == 1 or verdicts[pair] not in ("embedded", "same_object", "recoloured")
+        assert len(pair) == 1 or decisions[pair] == "copy", "no member hangs on another that is not kept"
 
 
 def test_storage_that_fails_meanwhile_stops_the_night(judged, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
