@@ -160,21 +160,58 @@ def test_index_answers_and_refuses_an_altered_shard(night: Run, tables, tmp_path
         open_index(copy)
 
 
-MERGED_KINDS = [
-    "identical_bytes", "re_encoded", "resized", "cropped", "padded", "mirrored", "rotated", "toned", "overlaid"
-]  # fmt: skip
+MERGED_KINDS = ["identical_bytes", "re_encoded", "resized", "cropped", "padded", "rotated"]
+# A mirrored product may be another one, and what is laid on a photo may be a part of the product: for a person.
+LOOKED_AT_KINDS = ["mirrored", "overlaid"]
+DECISIONS = dict.fromkeys(MERGED_KINDS, "copy") | dict.fromkeys(LOOKED_AT_KINDS, "look") | {"recoloured": "variant"}
 
 
-@pytest.mark.parametrize("kind", [*MERGED_KINDS, "recoloured"])
+@pytest.mark.parametrize("kind", DECISIONS)
 def test_planted_copies_are_found_with_their_verdict(night: Run, tables, planted, kind: str) -> None:  # type: ignore[no-untyped-def]
     found = {
-        tuple(sorted((row["uri_a"], row["uri_b"]))): row["verdict"] for row in rows(tables(night, "near_duplicates"))
+        tuple(sorted((row["uri_a"], row["uri_b"]))): (row["verdict"], row["decision"])
+        for row in rows(tables(night, "near_duplicates"))
     }
     assert planted[kind]
-    assert {pair: found.get(pair) for pair in planted[kind]} == dict.fromkeys(planted[kind], kind)
+    assert {pair: found.get(pair) for pair in planted[kind]} == dict.fromkeys(planted[kind], (kind, DECISIONS[kind]))
+    assert together(night, tables, planted[kind]) == (planted[kind] if kind in MERGED_KINDS else set())
+
+
+def test_a_change_of_tone_is_a_copy_where_the_ground_moved_too(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
+    decisions = {
+        tuple(sorted((row["uri_a"], row["uri_b"]))): (row["verdict"], row["decision"])
+        for row in rows(tables(night, "near_duplicates"))
+    }
+    found = {
+        row["detail"].split(";")[0]: decisions.get(tuple(sorted((row["uri"], row["source_uri"]))))
+        for row in truth
+        if row["kind"] == "toned"
+    }
+    copies = dict.fromkeys(("darker", "grey", "blur sigma 1.6"), ("toned", "copy"))
+    assert found == copies | {"more contrast": ("toned", "look")}
+
+
+def test_the_original_is_kept(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
+    kept = {row["uri"]: row["keep_uri"] for row in rows(tables(night, "duplicate_groups"))}
+    kinds = ("re_encoded", "resized", "cropped", "padded")
+    originals = {row["uri"]: row["source_uri"] for row in truth if row["kind"] in kinds}
+    assert originals and {uri: kept[uri] for uri in originals} == originals
+
+
+def test_no_two_products_are_in_one_group(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
+    shown = {
+        row["uri"]: row["source_product_id"] or row["product_id"] for row in truth if row["kind"] != "scene_object"
+    }
+    products: dict[str, set[str]] = defaultdict(set)
+    for row in rows(tables(night, "duplicate_groups")):
+        products[str(row["group_id"])].add(shown[str(row["uri"])])
+    assert products and all(len(of_group) == 1 for of_group in products.values())
+
+
+def together(night: Run, tables, pairs: set[tuple[str, str]]) -> set[tuple[str, str]]:  # type: ignore[no-untyped-def]
+    """The pairs that are in one duplicate group."""
     group_of = {row["uri"]: row["group_id"] for row in rows(tables(night, "duplicate_groups"))}
-    together = {pair for pair in planted[kind] if group_of.get(pair[0], pair[0]) == group_of.get(pair[1], pair[1])}
-    assert together == (planted[kind] if kind in MERGED_KINDS else set())
+    return {pair for pair in pairs if group_of.get(pair[0], pair[0]) == group_of.get(pair[1], pair[1])}
 
 
 def test_the_evidence_says_where_and_how_the_copies_lie(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]

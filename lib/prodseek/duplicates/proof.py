@@ -14,6 +14,7 @@ from prodseek.duplicates.detail import detail_and_noise
 from prodseek.duplicates.difference import LUMA
 from prodseek.duplicates.explained import Explanation, LeftOver, Mask, Plane, left_over
 from prodseek.duplicates.frames import in_fractions, in_pixels
+from prodseek.duplicates.guards import may_be_other_tone
 from prodseek.duplicates.overlap import Overlap, overlap_of
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
 from prodseek.duplicates.tone import Grounds, colour_difference, grounds_of, tone_of
@@ -168,17 +169,17 @@ def prove(
     if not way.a_explains_b:
         shape["mark_one_sided"] = -shape["mark_one_sided"]
     tone = tone_of(source, way.predicted, target, product, _expected_ground(way.explanation, grounds, way.a_explains_b))
+    tone |= {"plain": float(grounds.plain), "ground_change": grounds.change}
     fine = _nothing_fine()
-    if structure["cells_matching"] > _LEAST_MATCHING and not mark.any():
+    # Neither what is left nor another tone can be taken back by a closer look.
+    if structure["cells_matching"] > _LEAST_MATCHING and not mark.any() and not may_be_other_tone(tone):
         photos = detailed()
         if photos is not None:
             fine |= _fine(*photos, in_fractions(laid.matrix, a.shape[1::-1], b.shape[1::-1]), way)
     return Proof(
         followed_share=followed_share,
         followed_error_px=error_px,
-        plain=float(grounds.plain),
         ground_share=float(grounds.ground.mean()),
-        ground_change=grounds.change,
         outline_change=grounds.outline_change(inside),
         flat_noise=way.left[0].flat_noise if 0 in way.left else math.nan,
         edge_noise=way.left[0].edge_noise if 0 in way.left else math.nan,

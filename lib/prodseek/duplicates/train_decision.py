@@ -75,16 +75,20 @@ def main() -> None:
 
 
 def labelled_photos(argument: str) -> tuple[str, list[Photo]]:
-    """The name of a catalogue and its photos, from NAME=MANIFEST:URI:LABEL. Photos that cannot be read are left out."""
+    """The name of a catalogue and its photos, each once, from NAME=MANIFEST:URI:LABEL.
+
+    Photos that cannot be read, and rows that name the photo that theirs was made from (`source_uri`), are left out.
+    """
     name, _, rest = argument.partition("=")
     manifest, uri_column, label_column = rest.rsplit(":", 2)
-    folder, photos = Path(manifest).parent, []
+    folder = Path(manifest).parent
+    photos: dict[Path, Photo] = {}
     with Path(manifest).open(encoding="utf-8", newline="") as handle:
         for row in csv.DictReader(handle):
             path = folder / row[uri_column]
-            if path.is_file():
-                photos.append(Photo(path.read_bytes(), row[label_column], name))
-    return name, photos
+            if path.is_file() and not row.get("source_uri") and row.get("kind") != "bad_file":
+                photos.setdefault(path, Photo(path.read_bytes(), row[label_column], name))
+    return name, list(photos.values())
 
 
 def measured_features(pair: PlantedPair) -> list[float] | None:

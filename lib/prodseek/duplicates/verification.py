@@ -40,8 +40,8 @@ LEAST_MATCHES = 8
 _LEAST_SHARED = 0.02
 # From this similarity on, no other way to lay the photos over each other is tried.
 _SURE_SIMILARITY = 0.9
-# Photos of which less than this share agrees, and of which no features do, are not proved.
-_HOPEFUL_MATCHING = 0.3
+# Photos of which less than this share agrees, and that are less alike where features match, are not proved.
+_HOPEFUL_MATCHING, _HOPEFUL_SIMILARITY = 0.3, 0.5
 # Content on content is tried where proportions differ by less than this, in natural logarithms.
 _SAME_PROPORTIONS = 0.12
 # A seam is searched this near to the edge of the shared part, and compared with steps up to this far from it.
@@ -157,7 +157,9 @@ def measure_aligned(a: View, b: View, found: Alignment | None, orientation: Orie
 def has_hope(comparison: Comparison) -> bool:
     """Whether the two photos may be copies, so that proving it is worth decoding them at full detail."""
     difference = comparison.difference
-    return comparison.n_matches >= LEAST_MATCHES or difference.matching_fraction >= _HOPEFUL_MATCHING
+    return difference.matching_fraction >= _HOPEFUL_MATCHING or (
+        comparison.n_matches >= LEAST_MATCHES and difference.matched_similarity >= _HOPEFUL_SIMILARITY
+    )
 
 
 def _similarity(comparison: Comparison) -> float:
