@@ -30,10 +30,12 @@ Values = Mapping[str, float]
 
 
 def is_proved(values: Values) -> bool:
-    """Whether everything that differs is explained, and could not be another product."""
+    """Whether one photo shows all that the other does, and what differs is explained and could not be another product."""
     if not values["n_cells"] * values["cells_matching"] >= _LEAST_CELLS:
         return False
     if not is_explained(values):
+        return False
+    if not values["inner_content"] >= _ALL_CONTENT:
         return False
     return not (may_be_other_tone(values) or may_be_other_outline(values) or may_be_one_of_a_set(values))
 

@@ -21,16 +21,19 @@ _SAME_COLOUR = 10.0
 # The edge of the shared part is looked at this far to either side, and compared with steps this much farther away.
 _NEAR_PX, _FAR_PX = 2.0, 5.0
 _FRAME_PX = 3.0
+# Variance, grey levels squared, below which both sides of an edge are too plain to be compared.
+_LEAST_SPREAD = 25.0
 
 
 @dataclass(frozen=True)
 class Outside:
     """The rest of one photo, beside the part that the other shows too. NaN where there is no rest.
 
-    area: share of the photo that is shared. content: share of its edges that is shared. plain: share of the rest that has one
-    colour. crossing: share of the shared part's inner edge across which something goes on. seam: log2 of the step across that
-    edge divided by the steps beside it. inner_edge: share of the shared part's outline that is not the photo's own frame.
-    spans: share of the photo's width or height, whichever is more, that the shared part takes.
+    area: share of the photo that is shared. content: share of its edges that is shared. plain: share of the rest that has
+    one colour. crossing: share of the shared part's inner edge across which something goes on. seam: log2 of the step
+    across that edge divided by the steps beside it. continues: correlation of what lies on both sides of it, -1 to 1.
+    inner_edge: share of the shared part's outline that is not the photo's own frame. spans: share of the photo's width or
+    height, whichever is more, that the shared part takes.
     """
 
     area: float
@@ -38,6 +41,7 @@ class Outside:
     plain: float
     crossing: float
     seam: float
+    continues: float
     inner_edge: float
     spans: float
 
@@ -104,18 +108,17 @@ def _outside(pixels: NDArray[np.uint8], polygon: NDArray[np.float32]) -> Outside
     # What lies within a few pixels of the edge belongs to neither.
     beyond = structure[rest].sum()
     within = structure[inside].sum()
-    crossing, seam, inner_edge = _along_edge(soft, polygon)
     return Outside(
-        min(area, 1.0), float(within / max(within + beyond, 1e-6)), plain, crossing, seam, inner_edge, float(span)
+        min(area, 1.0), float(within / max(within + beyond, 1e-6)), plain, *_along_edge(soft, polygon), float(span)
     )
 
 
-def _along_edge(soft: Plane, polygon: NDArray[np.float32]) -> tuple[float, float, float]:
-    """crossing, seam, inner_edge of `Outside`."""
+def _along_edge(soft: Plane, polygon: NDArray[np.float32]) -> tuple[float, float, float, float]:
+    """crossing, seam, continues, inner_edge of `Outside`."""
     size = soft.shape[1], soft.shape[0]
     middle = polygon.mean(axis=0) if len(polygon) else np.zeros(2)
     ends = np.roll(polygon, -1, axis=0)
-    crossing, near, beside, n_points, n_inner = [], [], [], 0, 0
+    crossing, near, beside, sides, n_points, n_inner = [], [], [], [], 0, 0
     for start, end in zip(polygon, ends, strict=True):
         length = float(np.linalg.norm(end - start))
         if length < 4:
@@ -131,12 +134,16 @@ def _along_edge(soft: Plane, polygon: NDArray[np.float32]) -> tuple[float, float
             continue
         lines = [_sampled(soft, points[inner] + outward * step) for step in (-_FAR_PX, -_NEAR_PX, _NEAR_PX, _FAR_PX)]
         crossing.append(np.minimum(*(np.abs(np.diff(line, axis=0)).max(axis=1) for line in lines[1:3])) > _GOES_ON)
+        sides.append(np.stack([line - line.mean(axis=0) for line in lines[1:3]]))
         near.append(np.abs(lines[2] - lines[1]).mean())
         beside.append(max(np.abs(lines[1] - lines[0]).mean(), np.abs(lines[3] - lines[2]).mean()))
     if not near:
-        return math.nan, math.nan, n_inner / max(1, n_points)
+        return math.nan, math.nan, math.nan, n_inner / max(1, n_points)
     seam = math.log2((float(np.mean(near)) + 1) / (float(np.mean(beside)) + 1))
-    return float(np.concatenate(crossing).mean()), seam, n_inner / n_points
+    inside, outside = np.concatenate(sides, axis=1).astype(np.float64)
+    spread = math.sqrt(float((inside**2).mean() * (outside**2).mean()))
+    continues = float((inside * outside).mean()) / spread if spread > _LEAST_SPREAD else math.nan
+    return float(np.concatenate(crossing).mean()), seam, continues, n_inner / n_points
 
 
 def _sampled(soft: Plane, points: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -52,7 +52,7 @@ MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.PART_DIFFERS, Verdic
 
 # Raise it when two photos may get another verdict than before, because of a change here or in the modules that measure them.
 # Cached verdicts of earlier nights are then computed again. The model is recognised by its content.
-VERDICTS_VERSION = 3
+VERDICTS_VERSION = 4
 
 # The bounds below only name what the model has decided. They were chosen on the sample catalogue.
 # From this share on, both show the same.
@@ -64,6 +64,8 @@ _BETWEEN_BARS = 0.95
 _SEAM, _SURE_SEAM = 0.58, 1.0
 # Share of such an edge across which something goes on.
 _GOES_ON = 0.03
+# Correlation of both sides of a cut, below which the picture does not go on.
+_CONTINUES = 0.35
 # Degrees that a photo was turned, beside quarter turns.
 _TILTED = 0.7
 _MARK = 0.0012
@@ -213,7 +215,11 @@ def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: Ph
         outside: Outside = getattr(proof.overlap, wider)
         if _is_margin(outside):
             return Verdict.PADDED
-        is_pasted = outside.seam > _SURE_SEAM or (outside.seam > _SEAM and outside.crossing < _GOES_ON)
+        is_pasted = (
+            outside.seam > _SURE_SEAM
+            or (outside.seam > _SEAM and outside.crossing < _GOES_ON)
+            or outside.continues < _CONTINUES
+        )
         return Verdict.EMBEDDED if is_pasted else Verdict.CROPPED
     if proof.mark > _MARK:
         return Verdict.OVERLAID

@@ -65,7 +65,7 @@ class PairJudge:
         return CacheFolder("pair_verdicts", f"recipe={recipe},schema={schema_versions()['near_duplicates']}")
 
     def judge(self, pairs: DataFrame) -> tuple[DataFrame, int]:
-        """The pairs on which a verdict is passed, as rows of `near_duplicates` with overlaid_side; and how many were new.
+        """The pairs on which a verdict is passed, as rows of `near_duplicates`; and how many were new.
 
         pairs: image_id_a, image_id_b, each pair once.
         """
@@ -114,9 +114,7 @@ class PairJudge:
         evidence = F.col("evidence")
         for facet in FACETS:
             evidence = evidence.withField(f"cosine_{facet}", F.col(f"cosine_{facet}"))
-        return named.withColumn("evidence", evidence).select(
-            *table_schema("near_duplicates").column_names, "overlaid_side"
-        )
+        return named.withColumn("evidence", evidence).select(*table_schema("near_duplicates").column_names)
 
     def _cosines(self, pairs: DataFrame) -> DataFrame:
         """Cosine similarity of the photos' primary regions, by facet."""
@@ -136,13 +134,13 @@ def _dot(a: Column, b: Column) -> Column:
 
 def _stored_schema() -> StructType:
     """`near_duplicates` without what depends on the night; without verdict where the two share nothing."""
-    fields = [field for field in computed_schema("near_duplicates", "overlaid_side").fields if field.name not in _NAMES]
+    fields = [field for field in computed_schema("near_duplicates").fields if field.name not in _NAMES]
     return StructType([StructField(field.name, field.dataType) for field in fields])
 
 
 def _stored_arrow_schema() -> pa.Schema:
     fields = [field.with_nullable(True) for field in table_schema("near_duplicates").arrow if field.name not in _NAMES]
-    return pa.schema([*fields, pa.field("overlaid_side", pa.string())])
+    return pa.schema(fields)
 
 
 class _Photos:
@@ -215,7 +213,6 @@ def _judged(pair: dict[str, Any], photos: _Photos, max_pdq_hamming: int) -> dict
         "decision": judgement.decision.value,
         "confidence": judgement.confidence,
         "evidence": values,
-        "overlaid_side": values.get("overlaid_side"),
         **_box_px("a", evidence.box_a, facts_a),
         **_box_px("b", evidence.box_b, facts_b),
     }
