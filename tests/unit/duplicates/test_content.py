@@ -69,7 +69,7 @@ def prints_of(image: Image.Image):  # type: ignore[no-untyped-def]
         lambda photo: ImageOps.pad(photo, (360, 480), color="white"),
         lambda photo: ImageOps.expand(ImageOps.expand(photo, 40, "white"), (0, 90, 0, 90), "black"),
     ],
-    ids=["wider margin", "16:9", "3:4", "screenshot"],
+    ids=["wider margin", "16 to 9", "3 to 4", "screenshot"],
 )
 def test_copies_with_other_margins_have_nearly_the_same_content_hash(change):
     photo, other = packshot(4), packshot(5)
