@@ -110,8 +110,7 @@ def _why_anew(night: Night, facts: DuplicatesFacts) -> list[str]:
     what_changed = {
         facts.features_cache: "local features are made anew because OpenCV, the code or the length that the catalogue's size "
         "asks for",
-        facts.verdicts_cache: "pairs are judged anew because OpenCV, the code, the model or "
-        "duplicates.max_pdq_hamming",
+        facts.verdicts_cache: "pairs are judged anew because OpenCV, the code, the model or duplicates.max_pdq_hamming",
     }
     return [
         f"{what} has changed since run {last_run.run_id}"
