@@ -63,7 +63,9 @@ def may_be_other_tone(values: Values) -> bool:
     if values["curve_most"] > _CURVE_MOVES and values["curve_least"] < _CURVE_STAYS:
         return True
     ground_stays = values["plain"] > 0 and values["ground_change"] < _SAME_GROUND
-    return ground_stays and (values["tone_change"] > _OTHER_TONE or values["curve_most"] > _CURVE_MOVES)
+    # An encoder that loses colours moves them too, but in no way that a change of tone explains.
+    explained = values["tone_change"] - values["colour_left"]
+    return ground_stays and (explained > _OTHER_TONE or values["curve_most"] > _CURVE_MOVES)
 
 
 def is_greyed(values: Values) -> bool:

@@ -257,7 +257,7 @@ def _is_toned(comparison: Comparison, proof: Proof) -> bool:
         or abs(difference.offset) > _TONED_OFFSET
         or abs(comparison.sharper) > _TONED_SHARPER
         or abs(proof.sharper) > _TONED_SHARPER
-        or proof.tone_change > _OTHER_TONE
+        or proof.tone_change - proof.colour_left > _OTHER_TONE
     )
 
 
