@@ -14,7 +14,7 @@ from prodseek.duplicates.keeping import Facts, best
 from prodseek.duplicates.pair_facts import facts_of
 from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
 from prodseek.duplicates.verdicts import Evidence, Judgement, PhotoFacts
-from prodseek.duplicates.verification import compare_views, has_hope, view
+from prodseek.duplicates.verification import at_working_size, compare_views, has_hope, view
 from prodseek.photos.decode import DecodedImage, content_id, decode_image, pixel_hash
 from prodseek.photos.hashes import pdq_hash
 from prodseek.runs.columns import BOX_EDGES
@@ -44,8 +44,8 @@ def measure(data_a: bytes, data_b: bytes, which_is_kept: bool) -> Measurement:
     orientation, hamming = best_orientation(*hashes_from_hex([pdq_hash(photo.pixels)[0] for photo in whole]))
 
     def decoded(side_px: int) -> Photos:
-        a, b = (decode_image(data, max_side_px=side_px).pixels for data in (data_a, data_b))
-        return a, b
+        a, b = (decode_image(data, enough_side_px=side_px).pixels for data in (data_a, data_b))
+        return at_working_size(a, side_px), at_working_size(b, side_px)
 
     a, b = decoded(COARSE_PHOTO_PX)
     comparison = compare_views(view(a), view(b), orientation if hamming <= MAX_HAMMING else None)

@@ -127,13 +127,14 @@ class Proof:
 
 @dataclass(frozen=True)
 class _Way:
-    """One photo explained by the other. a_explains_b: which way. where: (H, W) bool, what is compared."""
+    """One photo explained by the other. a_explains_b: which way. where, product: (H, W) bool, what is compared and fitted."""
 
     a_explains_b: bool
     explanation: Explanation
     predicted: Plane
     left: dict[int, LeftOver]
     where: Mask
+    product: Mask
 
     @property
     def amount(self) -> float:
@@ -219,7 +220,8 @@ def _way(laid: Laid, inside: Mask, product: Mask, grounds: Grounds, a_explains_b
     ground = _expected_ground(explanation, grounds, a_explains_b)
     is_replaced = grounds.change > _OTHER_GROUND and ground is not None and colour_difference(*ground) > _OTHER_GROUND
     where = _without_ground(inside, grounds) if is_replaced else inside
-    return _Way(a_explains_b, explanation, predicted, left_over(predicted, target, where, _COARSE_LEVELS), where)
+    left = left_over(predicted, target, where, _COARSE_LEVELS)
+    return _Way(a_explains_b, explanation, predicted, left, where, product)
 
 
 def _levels(left: dict[int, LeftOver], prefix: str, levels: tuple[int, ...]) -> dict[str, float]:
@@ -255,19 +257,26 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
         return {}
     source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)
     size = target.shape[1::-1]
-    compared = cv2.resize(way.where.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
-    predicted = Explanation(source, (target @ LUMA)[..., None], compared & laid.inside).predicted()[..., 0]
+    compared, product = (
+        cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
+        for mask in (way.where, way.product)
+    )
+    predicted = Explanation(source, (target @ LUMA)[..., None], product & laid.inside).predicted()[..., 0]
     lights = (predicted, laid.b @ LUMA) if way.a_explains_b else (laid.a @ LUMA, predicted)
     laid, _, _ = refined(a, laid, *lights)
     compared &= compared_part(a, b, laid)
-    if compared.sum() < _LEAST_PIXELS:
+    if (product & compared).sum() < _LEAST_PIXELS:
         return {}
     source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)
     light = (target @ LUMA)[..., None]
-    left = left_over(Explanation(source, light, compared).predicted(), light, compared, _FINE_LEVELS)
+    # Most of a plain ground would outweigh the product.
+    product &= compared
+    left = left_over(Explanation(source, light, product).predicted(), light, compared, _FINE_LEVELS)
     half_source, half_target = (np.asarray(cv2.pyrDown(plane), np.float32) for plane in (source, target))
-    half = np.asarray(cv2.pyrDown(compared.astype(np.float32)) > _ALL_COMPARED, np.bool_)
-    in_colour = left_over(Explanation(half_source, half_target, half).predicted(), half_target, half, (0,))
+    half, half_product = (
+        np.asarray(cv2.pyrDown(mask.astype(np.float32)) > _ALL_COMPARED, np.bool_) for mask in (compared, product)
+    )
+    in_colour = left_over(Explanation(half_source, half_target, half_product).predicted(), half_target, half, (0,))
     sharper, noisier = detail_and_noise(laid.a @ LUMA, laid.b @ LUMA, compared)
     return {
         **_levels(left, "fine_", _FINE_LEVELS),

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.duplicates.difference import LUMA
 from prodseek.duplicates.explained import Mask, Plane, blurred
 from prodseek.photos.colour import ciede2000, rgb_to_lab
 
@@ -76,7 +77,7 @@ def tone_of(
         "tone_change_90": float(np.percentile(moved, 90)),
         "curve_least": float(np.percentile(curve, 10)),
         "curve_most": float(np.percentile(curve, 99)),
-        "light_change": float(np.abs(before[:, 0] - after[:, 0]).mean()),
+        "light_change": _light_change(source, target, inside, before, after),
         "colour_left": float(left.mean()),
         "colour_left_95": float(np.percentile(left, 95)),
         "colour_left_most": float(np.percentile(left, 99.5)),
@@ -85,6 +86,15 @@ def tone_of(
         "hue_spread": 1 - one_hue,
         "hue_change": _hue_change(before, after),
     }
+
+
+def _light_change(
+    source: Plane, target: Plane, inside: Mask, before: NDArray[np.float64], after: NDArray[np.float64]
+) -> float:
+    """The mean change of light, 0 to 100: of L* or of luma, whichever is less, because either may be kept without colours."""
+    luma = [(_averaged(plane) @ LUMA)[inside] for plane in (source, target)]
+    of_luma = float(np.abs(luma[1] - luma[0]).mean()) * 100 / 255
+    return min(of_luma, float(np.abs(before[:, 0] - after[:, 0]).mean()))
 
 
 def _hue_change(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
