@@ -1,0 +1,98 @@
+"""Drawn pairs that people have sent to tools like this one, judged by the shipped model: which merge, and which are kept."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from judged_pair import judged_pair
+from PIL import Image, ImageDraw
+
+from prodseek.duplicates.verdicts import Decision, Verdict
+
+
+def thing(seed: int, size: tuple[int, int] = (600, 600)) -> Image.Image:
+    """Shapes of many colours on a plain ground, with the noise of a camera."""
+    rng = np.random.default_rng(seed)
+    image = Image.new("RGB", size, (250, 250, 248))
+    draw = ImageDraw.Draw(image)
+    width, height = size
+    for number in range(7):
+        x, y = (int(rng.integers(side // 5, 3 * side // 5)) for side in size)
+        wide, high = int(rng.integers(20, width // 4)), int(rng.integers(20, height // 4))
+        shape = draw.ellipse if number % 2 else draw.rectangle
+        shape((x, y, x + wide, y + high), fill=tuple(rng.integers(20, 220, 3).tolist()), outline=(30, 30, 30))
+    noisy = np.asarray(image, np.float64) + rng.normal(0, 3, (height, width, 3))
+    return Image.fromarray(np.clip(noisy, 0, 255).astype(np.uint8))
+
+
+def png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def printed(seed: int, text: str, size_px: int) -> Image.Image:
+    image = thing(seed, (1000, 1000))
+    ImageDraw.Draw(image).text((60, 60), text, fill=(20, 20, 20), font_size=size_px)
+    return image
+
+
+def banded(image: Image.Image) -> Image.Image:
+    pixels = np.asarray(image).copy()
+    band = pixels[280:310]
+    band[band.astype(int).sum(axis=2) < 700] = (240, 140, 20)
+    return Image.fromarray(pixels)
+
+
+def on_margin(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
+    canvas = Image.new("RGB", (900, 900), colour)
+    canvas.paste(image, (150, 150))
+    return canvas
+
+
+SEEDS = (22, 5, 31)
+VARIANTS = {
+    "another size in print, large": lambda seed: (
+        printed(seed, "Length 100 cm", 28),
+        printed(seed, "Length 150 cm", 28),
+    ),
+    "another size in print, small": lambda seed: (
+        printed(seed, "Length 100 cm", 10),
+        printed(seed, "Length 150 cm", 10),
+    ),
+    "a part in another colour": lambda seed: (thing(seed), banded(thing(seed))),
+    "another thing": lambda seed: (thing(seed), thing(seed + 100)),
+}
+COPIES = {
+    "wide margin": (lambda image: on_margin(image, (250, 250, 248)), Verdict.PADDED),
+    "wide blue margin": (lambda image: on_margin(image, (30, 60, 160)), Verdict.PADDED),
+    "enlarged": (lambda image: image.resize((1200, 1200), Image.Resampling.LANCZOS), Verdict.RESIZED),
+    "shrunk": (lambda image: image.resize((300, 300), Image.Resampling.LANCZOS), Verdict.RESIZED),
+    "grey": (lambda image: image.convert("L").convert("RGB"), Verdict.TONED),
+}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", VARIANTS)
+def test_what_is_not_one_photo_is_no_copy(name: str, seed: int) -> None:
+    a, b = VARIANTS[name](seed)
+    judgement, _ = judged_pair(png(a), png(b))
+    assert judgement is None or judgement.decision != Decision.COPY
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_is_one_and_the_original_is_kept(name: str, seed: int) -> None:
+    alter, verdict = COPIES[name]
+    original = thing(seed)
+    judgement, better = judged_pair(png(original), png(alter(original)))
+    assert judgement is not None and (judgement.decision, judgement.verdict) == (Decision.COPY, verdict)
+    assert better is not None
+    if verdict == Verdict.RESIZED:
+        assert better.finer < 0
+    elif verdict == Verdict.PADDED:
+        assert better.added_side in ("b", None) if name == "wide margin" else better.added_side == "b"
+    else:
+        assert better.grey_side == "b"
