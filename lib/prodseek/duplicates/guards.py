@@ -16,13 +16,15 @@ _MOST_NOISE = 6.0
 # CIEDE2000 that may be left of a small area, and how much more for each grey level of noise.
 _COLOUR_LEFT, _COLOUR_LEFT_BY_NOISE = 5.0, 1.5
 # CIEDE2000
-_SAME_GROUND, _OTHER_TONE = 2.0, 3.0
+_SAME_GROUND, _OTHER_TONE = 2.0, 1.5
 _CURVE_MOVES, _CURVE_STAYS = 5.0, 2.0
+# Degrees of hue, share of the chroma that is left, and spread of hues below which there is but one.
+_OTHER_HUE, _OTHER_CHROMA, _ONE_HUE = 6.0, 0.6, 0.1
 _SAME_OUTLINE = 0.01
 # A cut through a thing crosses some of its edges.
-_ALL_CONTENT, _LEAST_CROSSING = 0.97, 0.01
+_ALL_CONTENT, _LEAST_CROSSING, _MANY_CROSSING = 0.97, 0.02, 0.1
 # log2 of the step at the edge of the cut, divided by the steps beside it.
-_GOES_ON = 0.58
+_GOES_ON, _MAY_GO_ON = 0.58, 1.0
 # CIELAB: chroma of a grey photo, and the light that differs from that of the photo in colour.
 _GREY_CHROMA, _GREY_LIGHT_CHANGE, _GREY_HUES = 5.0, 2.5, 0.1
 
@@ -57,14 +59,26 @@ def is_explained(values: Values) -> bool:
 
 
 def may_be_other_tone(values: Values) -> bool:
-    """Whether the product, or a part of it, changed its tone and the rest did not: so does a product in another colour."""
+    """Whether the product, or a part of it, may have another colour: one that a change of tone explains as well."""
     if is_greyed(values):
         return False
+    if moves_product_alone(values):
+        return True
+    # Lighter or darker is what editors do to photos. Another hue, or chroma that is gone, may be another product's.
+    changes_hue = values.get("hue_change", 0.0) > _OTHER_HUE
+    changes_chroma = values["chroma_low"] < _OTHER_CHROMA * values["chroma_high"]
+    # A cloth that fills the frame has nothing beside it that could show whose tone has changed.
+    fills_frame = values["plain"] == 0 and values["hue_spread"] < _ONE_HUE
+    return values["curve_most"] > _CURVE_MOVES and (changes_hue or changes_chroma or fills_frame)
+
+
+def moves_product_alone(values: Values) -> bool:
+    """Whether the tone of the product, or of a part of it, has changed, and that of the rest has not."""
     if values["curve_most"] > _CURVE_MOVES and values["curve_least"] < _CURVE_STAYS:
         return True
-    ground_stays = values["plain"] > 0 and values["ground_change"] < _SAME_GROUND
     # An encoder that loses colours moves them too, but in no way that a change of tone explains.
     explained = values["tone_change"] - values["colour_left"]
+    ground_stays = values["plain"] > 0 and values["ground_change"] < _SAME_GROUND
     return ground_stays and (explained > _OTHER_TONE or values["curve_most"] > _CURVE_MOVES)
 
 
@@ -84,9 +98,8 @@ def may_be_other_outline(values: Values) -> bool:
 
 
 def may_be_one_of_a_set(values: Values) -> bool:
-    """Whether one photo shows more things on the same ground, which goes on, and no line of the cut crosses any."""
-    return (
-        values["outer_content"] < _ALL_CONTENT
-        and values["outer_crossing"] < _LEAST_CROSSING
-        and values["outer_seam"] < _GOES_ON
-    )
+    """Whether one photo shows more than the other, and not as a picture goes on beyond a cut: other things, or bars."""
+    if values["outer_content"] >= _ALL_CONTENT or math.isnan(values["outer_crossing"]):
+        return False
+    seam, crossing = values["outer_seam"], values["outer_crossing"]
+    return not ((crossing >= _LEAST_CROSSING and seam < _GOES_ON) or (crossing >= _MANY_CROSSING and seam < _MAY_GO_ON))

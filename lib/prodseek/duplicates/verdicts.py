@@ -13,7 +13,7 @@ from prodseek.duplicates.better import Better
 from prodseek.duplicates.decision import FEATURES, feature_values, model_json, shipped_model
 from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.features import features_recipe
-from prodseek.duplicates.guards import is_greyed, is_proved, may_be_other_tone
+from prodseek.duplicates.guards import is_greyed, is_proved, moves_product_alone
 from prodseek.duplicates.hashes import ROTATIONS, Orientation
 from prodseek.duplicates.overlap import Outside
 from prodseek.duplicates.proof import Proof
@@ -52,7 +52,7 @@ MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.PART_DIFFERS, Verdic
 
 # Raise it when two photos may get another verdict than before, because of a change here or in the modules that measure them.
 # Cached verdicts of earlier nights are then computed again. The model is recognised by its content.
-VERDICTS_VERSION = 4
+VERDICTS_VERSION = 5
 
 # The bounds below only name what the model has decided. They were chosen on the sample catalogue.
 # From this share on, both show the same.
@@ -181,6 +181,7 @@ def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judge
         model = shipped_model()
         values = dict(zip(FEATURES, feature_values(comparison, proof, evidence.pdq_hamming), strict=True))
         confidence = model.confidence(list(values.values()))
+        values["hue_change"] = proof.hue_change
         if confidence >= model.look_confidence:
             is_marked = proof.mark > _MARK and abs(proof.mark_one_sided) > _ONE_SIDED
             verdict = _kind(comparison, proof, facts_a, facts_b)
@@ -264,7 +265,9 @@ def _is_toned(comparison: Comparison, proof: Proof) -> bool:
 def _has_other_hue(proof: Proof, values: Mapping[str, float]) -> bool:
     """Whether a change of tone explains what differs, but of the product alone or of a part of it, and of its hue."""
     changes_hue = proof.hue_change > _OTHER_HUE or proof.chroma_low < _HALF * proof.chroma_high
-    return may_be_other_tone(values) and values["curve_most"] > _OTHER_COLOUR and changes_hue
+    return (
+        not is_greyed(values) and moves_product_alone(values) and values["curve_most"] > _OTHER_COLOUR and changes_hue
+    )
 
 
 def _is_recoloured(proof: Proof, values: Mapping[str, float], difference: Difference) -> bool:

@@ -52,6 +52,28 @@ def on_margin(image: Image.Image, colour: tuple[int, int, int]) -> Image.Image:
     return canvas
 
 
+def cloth(seed: int, tint: tuple[float, float, float]) -> Image.Image:
+    """A woven cloth that fills the frame, dyed."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:500, :500]
+    weave = 170 + 25 * np.sin(x / 7) + 25 * np.sin(y / 9 + seed) + rng.normal(0, 6, (500, 500))
+    return Image.fromarray(np.clip(weave[..., None] * np.array(tint), 0, 255).astype(np.uint8))
+
+
+def set_of_two(seed: int) -> Image.Image:
+    one = thing(seed, (500, 500))
+    canvas = Image.new("RGB", (1000, 500), (250, 250, 248))
+    canvas.paste(one, (0, 0))
+    canvas.paste(thing(seed + 50, (500, 500)), (500, 0))
+    return canvas
+
+
+def hue_shifted(image: Image.Image, degrees: int) -> Image.Image:
+    hue, saturation, value = image.convert("HSV").split()
+    shift = round(degrees * 256 / 360)
+    return Image.merge("HSV", (hue.point([(v + shift) % 256 for v in range(256)]), saturation, value)).convert("RGB")
+
+
 SEEDS = (22, 5, 31)
 VARIANTS = {
     "another size in print, large": lambda seed: (
@@ -63,6 +85,10 @@ VARIANTS = {
         printed(seed, "Length 150 cm", 10),
     ),
     "a part in another colour": lambda seed: (thing(seed), banded(thing(seed))),
+    "a cloth in another colour": lambda seed: (cloth(seed, (1, 0.5, 0.5)), cloth(seed, (0.5, 0.6, 1))),
+    "a cloth in a darker shade": lambda seed: (cloth(seed, (1, 0.5, 0.5)), cloth(seed, (0.7, 0.35, 0.35))),
+    "all in another hue": lambda seed: (thing(seed), hue_shifted(thing(seed), 60)),
+    "one against a set of two": lambda seed: (thing(seed, (500, 500)), set_of_two(seed)),
     "another thing": lambda seed: (thing(seed), thing(seed + 100)),
 }
 COPIES = {
