@@ -18,8 +18,6 @@ _STRONGEST = 10
 _SAME_SCALE = 0.05
 # A photo with more pixels, of which none shows more, is this much worse.
 _ENLARGED = 0.25
-# Detail beyond the smaller photo's size, divided by what is between that of real and of enlarged photos.
-_SURELY_REAL, _SURELY_ENLARGED = 1.1, 0.95
 
 
 def detail_and_noise(light_a: Plane, light_b: Plane, where: Mask) -> tuple[float, float]:
@@ -53,10 +51,8 @@ def finer_by_size(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: float) -> f
         return 0.0
     larger, smaller, factor = (b, a, 2**scale) if scale > 0 else (a, b, 2**-scale)
     found, expected = _beyond(larger, factor), _beyond(smaller, factor)
-    likeness = found / max(expected * (0.45 + 0.36 / factor), 1e-6)
-    if likeness > _SURELY_REAL:
-        return scale
-    return math.copysign(_ENLARGED, -scale) if likeness < _SURELY_ENLARGED else 0.0
+    is_real = found > (0.3 + 0.5 / factor) * expected
+    return scale if is_real else math.copysign(_ENLARGED, -scale)
 
 
 def _beyond(pixels: NDArray[np.uint8], factor: float) -> float:
