@@ -36,4 +36,6 @@ def _decoded(data: bytes, side_px: int):  # type: ignore[no-untyped-def]
 
 
 def _facts(data: bytes, photo: DecodedImage) -> PhotoFacts:
-    return PhotoFacts(content_id(data), pixel_hash(photo.pixels, photo.alpha), photo.width_px, photo.height_px, len(data))
+    return PhotoFacts(
+        content_id(data), pixel_hash(photo.pixels, photo.alpha), photo.width_px, photo.height_px, len(data)
+    )
