@@ -24,7 +24,7 @@ from fuzzing import mutated
 from hypothesis import strategies as st
 
 from prodseek.config import load_config
-from prodseek.duplicates import confidence
+from prodseek.duplicates import decision
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import PROJECTION, Projection, fit_projection
@@ -122,9 +122,9 @@ def root() -> tuple[Store, dict[str, bytes]]:
     (folder / EVALUATIONS / f"{FINISHED}.json").write_text(json.dumps(evaluation))
     (folder / LOCK).write_bytes(Holder.this_process().to_bytes())
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    points, histograms = LocalFeatures(np.ones((3, 2), np.float32), np.ones((3, 128), np.uint8)).to_bytes()
-    model = Path(confidence.__file__).with_name(confidence.MODEL_FILE).read_bytes()
-    return store, found | {"features": points + histograms, confidence.MODEL_FILE: model}
+    parts = LocalFeatures(np.ones((3, 2), np.float32), np.ones((3, 128), np.uint8)).to_bytes()
+    model = Path(decision.__file__).with_name(decision.MODEL_FILE).read_bytes()
+    return store, found | {"features": b"".join(parts), decision.MODEL_FILE: model}
 
 
 def _write_index(run: Run) -> None:
@@ -198,14 +198,15 @@ def _again(archive: bytes) -> bytes:
 def check(case: Case) -> None:
     store, found = root()
     if case.file == "features":
-        cut = len(case.data) // 17
+        boxed = len(case.data) - 16
+        cut = boxed // 17
         with contextlib.suppress(ValueError):
-            features = LocalFeatures.from_bytes(case.data[:cut], case.data[cut:])
+            features = LocalFeatures.from_bytes(case.data[:cut], case.data[cut:boxed], case.data[boxed:])
             assert len(features.points_px) == len(features.histograms)
         return
-    if case.file == confidence.MODEL_FILE:
+    if case.file == decision.MODEL_FILE:
         with contextlib.suppress(ValueError, UnicodeDecodeError):
-            confidence.model_from_json(case.data.decode())
+            decision.model_from_json(case.data.decode())
         return
     path = Path(store.root) / case.file
     before = {str(path) for path in Path(store.root).rglob("*")}

@@ -188,8 +188,8 @@ def test_a_projection_whose_archive_is_damaged_within() -> None:
         Projection.from_bytes(bytes(data))
 
 
-@pytest.mark.parametrize("change", [{"mean": None}, {"features": [None] * 9}, {"bias": "x"}, {"mean": [0.0] * 8}])
-def test_a_confidence_model_of_other_types(change: dict[str, Any]) -> None:
+@pytest.mark.parametrize("change", [{"trees": None}, {"features": [None] * 9}, {"bias": "x"}, {"trees": [0.0] * 8}])
+def test_a_decision_model_of_other_types(change: dict[str, Any]) -> None:
     from importlib.resources import files
 
     values = json.loads(files("prodseek.duplicates").joinpath(MODEL_FILE).read_text())
@@ -200,7 +200,7 @@ def test_a_confidence_model_of_other_types(change: dict[str, Any]) -> None:
 
 def test_local_features_of_unequal_length() -> None:
     with pytest.raises(ValueError, match="2 points of local features have 1 histograms"):
-        LocalFeatures.from_bytes(bytes(16), bytes(128))
+        LocalFeatures.from_bytes(bytes(16), bytes(128), bytes(16))
 
 
 @pytest.mark.parametrize("length", ["9" * 30, "9" * 5000, "-1", "x"])

@@ -18,6 +18,7 @@ from prodseek.runs.facts import CacheFolder, ClusterFacts, GatesFacts, GroupedFa
 from prodseek.runs.gates import embedding_drift
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import schema_versions
 from prodseek.spark.night import Night
 
 FIRST, SECOND = "20260101T000000Z-00000001", "20260102T000000Z-00000002"
@@ -71,7 +72,7 @@ def measured(summary: Summary[GatesFacts]) -> dict[str, float]:
 
 
 def publish(run: Run) -> None:
-    Store(run.root).publish(run, Manifest(run_id=run.run_id))
+    Store(run.root).publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
 
 
 def test_figures_against_the_run_before(spark: SparkSession, tmp_path: Path, make_config) -> None:  # type: ignore[no-untyped-def]

@@ -24,6 +24,7 @@ from prodseek.jobs import ingest
 from prodseek.runs.facts import IngestFacts
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import schema_versions
 from prodseek.search.searchable import SearchableRun
 from prodseek.spark.catalogue.rows import catalogue_fingerprint, catalogue_rows, open_catalogue
 from prodseek.spark.night import Night
@@ -154,7 +155,8 @@ def night_of(
         config = make_config(write_manifest(tmp_path / "m.parquet", rows), store.root, HELD)
         summary = ingest.run(Night.of(spark, config, tonight))
         tonight.write_summary(summary)
-        store.publish(tonight, Manifest(run_id=tonight.run_id, stages={"ingest": summary.facts_json}))
+        stages = {"ingest": summary.facts_json}
+        store.publish(tonight, Manifest(run_id=tonight.run_id, schema_versions=schema_versions(), stages=stages))
         return tonight, summary
 
     yield run
