@@ -9,12 +9,13 @@ from unittest.mock import patch
 from prodseek.duplicates import verdicts
 from prodseek.duplicates.better import which_is_better
 from prodseek.duplicates.decision import DecisionModel, feature_values
+from prodseek.duplicates.features import shrunk
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
 from prodseek.duplicates.keeping import Facts, best
 from prodseek.duplicates.pair_facts import facts_of
 from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
 from prodseek.duplicates.verdicts import Evidence, Judgement, PhotoFacts
-from prodseek.duplicates.verification import at_working_size, compare_views, has_hope, view
+from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import DecodedImage, content_id, decode_image, pixel_hash
 from prodseek.photos.hashes import pdq_hash
 from prodseek.runs.columns import BOX_EDGES
@@ -45,7 +46,7 @@ def measure(data_a: bytes, data_b: bytes, which_is_kept: bool) -> Measurement:
 
     def decoded(side_px: int) -> Photos:
         a, b = (decode_image(data, enough_side_px=side_px).pixels for data in (data_a, data_b))
-        return at_working_size(a, side_px), at_working_size(b, side_px)
+        return shrunk(a, side_px), shrunk(b, side_px)
 
     a, b = decoded(COARSE_PHOTO_PX)
     comparison = compare_views(view(a), view(b), orientation if hamming <= MAX_HAMMING else None)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from prodseek.duplicates.better import Better, which_is_better
+from prodseek.duplicates.features import shrunk
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
 from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
 from prodseek.duplicates.verdicts import Evidence, Judgement, PhotoFacts, judge, margin_side
-from prodseek.duplicates.verification import at_working_size, compare_views, has_hope, view
+from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import DecodedImage, content_id, decode_image, pixel_hash
 from prodseek.photos.hashes import pdq_hash
 
@@ -32,7 +33,7 @@ def judged_pair(data_a: bytes, data_b: bytes) -> tuple[Judgement | None, Better 
 
 
 def _decoded(data: bytes, side_px: int):  # type: ignore[no-untyped-def]
-    return at_working_size(decode_image(data, enough_side_px=side_px).pixels, side_px)
+    return shrunk(decode_image(data, enough_side_px=side_px).pixels, side_px)
 
 
 def _facts(data: bytes, photo: DecodedImage) -> PhotoFacts:

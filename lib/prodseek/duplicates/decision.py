@@ -9,8 +9,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
 from prodseek.duplicates.proof import Proof
@@ -133,10 +131,6 @@ class DecisionModel:
         """The confidence of one pair, 0 to 1. values: in the order of FEATURES."""
         logit = self.bias + sum(tree.logit(values) for tree in self.trees)
         return 0.5 * (1 + math.tanh((self.slope * logit + self.intercept) / 2))
-
-    def confidences(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The confidences of many pairs, (N,) float64. rows: (N, F) float64."""
-        return np.array([self.confidence(row) for row in rows.tolist()])
 
 
 def feature_values(comparison: Comparison, proof: Proof, pdq_hamming: int | None) -> list[float]:

@@ -16,6 +16,8 @@ _LEAST_PIXELS = 400
 _STRONGEST = 10
 # Sizes that differ by less, log2, show the same detail.
 _SAME_SCALE = 0.05
+# How far noise agrees with a picture by chance.
+_BY_CHANCE = 0.05
 # A photo with more pixels, of which none shows more, is this much worse.
 _ENLARGED = 0.25
 
@@ -35,7 +37,7 @@ def detail_and_noise(light_a: Plane, light_b: Plane, where: Mask) -> tuple[float
     of_a, of_b = both / float((a * a).mean()), both / float((b * b).mean())
     if both <= 0:
         return 0.0, 0.0
-    if max(of_a, of_b) <= 1:
+    if max(of_a, of_b) <= 1 + _BY_CHANCE:
         return 0.0, math.log2(of_a / of_b)
     return 0.5 * math.log2(of_a / of_b), 0.0
 

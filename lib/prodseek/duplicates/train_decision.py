@@ -25,11 +25,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from prodseek.duplicates.decision import FEATURES, MODEL_FILE, DecisionModel, Tree, feature_values
+from prodseek.duplicates.features import shrunk
 from prodseek.duplicates.guards import is_proved
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
 from prodseek.duplicates.planting.pairs import Photo, PlantedPair, planted_pairs, real_negatives
 from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
-from prodseek.duplicates.verification import at_working_size, compare_views, has_hope, view
+from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import decode_image
 from prodseek.photos.hashes import pdq_hash
 
@@ -127,7 +128,7 @@ def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues:
         "pairs": {str(name): int((of == name).sum()) for name in sorted(set(catalogues))},
         "copies_share": round(float(is_copy.mean()), 4),
         "recall_of_copy_by_turns": round(float((proved & (confidence > copy_confidence))[is_copy].mean()), 4),
-        "seed": SEED,
+        "planted_seeds": [SEED],
         "scikit_learn": sklearn.__version__,
     }
     return DecisionModel(
@@ -157,7 +158,7 @@ def expected_calibration_error(confidence: NDArray[np.float64], is_true: NDArray
 
 def _decoded(pair: PlantedPair, side_px: int) -> Photos:
     a, b = (decode_image(data, enough_side_px=side_px).pixels for data in (pair.data_a, pair.data_b))
-    return at_working_size(a, side_px), at_working_size(b, side_px)
+    return shrunk(a, side_px), shrunk(b, side_px)
 
 
 def _planted(chunk: tuple[Sequence[Photo], int, int, int]) -> list[tuple[list[float], bool]]:

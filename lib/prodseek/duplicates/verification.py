@@ -18,7 +18,7 @@ from prodseek.duplicates.difference import (
     plain_ground,
     sharpness,
 )
-from prodseek.duplicates.features import WORKING_SIDE_PX, LocalFeatures, extract_features
+from prodseek.duplicates.features import WORKING_SIDE_PX, LocalFeatures, extract_features, shrunk
 from prodseek.duplicates.frames import box_frame, filled, in_fractions, warped
 from prodseek.duplicates.geometry import (
     Alignment,
@@ -92,18 +92,9 @@ class Comparison:
     difference: Difference
 
 
-def at_working_size(pixels: NDArray[np.uint8], side_px: int = WORKING_SIDE_PX) -> NDArray[np.uint8]:
-    """Shrink a photo to at most side_px on each side. pixels: (H, W, 3) uint8 RGB of any size."""
-    scale = side_px / max(pixels.shape[:2])
-    if scale >= 1:
-        return pixels
-    size = (max(1, round(pixels.shape[1] * scale)), max(1, round(pixels.shape[0] * scale)))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def view(pixels: NDArray[np.uint8]) -> View:
     """The view of a photo, with its local features. pixels: (H, W, 3) uint8 RGB, best at FEATURES_SIDE_PX or more."""
-    return View(at_working_size(pixels), extract_features(pixels))
+    return View(shrunk(pixels, WORKING_SIDE_PX), extract_features(pixels))
 
 
 def compare_views(a: View, b: View, orientation: Orientation | None = None) -> Comparison | None:

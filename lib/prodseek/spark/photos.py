@@ -10,9 +10,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.duplicates.features import WORKING_SIDE_PX
+from prodseek.duplicates.features import WORKING_SIDE_PX, shrunk
 from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX
-from prodseek.duplicates.verification import at_working_size
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
 from prodseek.spark.night import Night
 
@@ -40,7 +39,7 @@ class WorkingPhotos:
 
     def __call__(self, uri: str, image_id: str) -> NDArray[np.uint8] | None:
         image = look(uri, image_id, self.photos, WORKING_SIDE_PX)
-        return None if image is None else at_working_size(image.pixels)
+        return None if image is None else shrunk(image.pixels, WORKING_SIDE_PX)
 
     def coarse(self, uri: str, image_id: str) -> NDArray[np.uint8] | None:
         """A photo at the size that pairs are compared at."""
@@ -53,7 +52,7 @@ class WorkingPhotos:
     def _shrunk(self, uri: str, image_id: str, side_px: int) -> NDArray[np.uint8] | None:
         """Pixels are averaged by area: the decoder's own shrinking would leave patterns that differ with the photo's size."""
         image = look(uri, image_id, self.photos, None, side_px)
-        return None if image is None else at_working_size(image.pixels, side_px)
+        return None if image is None else shrunk(image.pixels, side_px)
 
 
 def shrunk_box(image: DecodedImage, box_px: Box) -> tuple[int, int, int, int]:

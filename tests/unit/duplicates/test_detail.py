@@ -67,9 +67,6 @@ def test_stronger_blur_leaves_less_detail():
     assert details == sorted(details, reverse=True) and details[0] < 0
 
 
-@pytest.mark.xfail(
-    strict=True, reason="noise is independent of the picture only on average, and the bound leaves no room"
-)
 def test_noise_alone_is_never_detail():
     clean = light(scene(10))
     for seed in range(6):

@@ -16,12 +16,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
 from prodseek.duplicates.better import which_is_better
-from prodseek.duplicates.features import LocalFeatures
+from prodseek.duplicates.features import WORKING_SIDE_PX, LocalFeatures, shrunk
 from prodseek.duplicates.geometry import align
 from prodseek.duplicates.hashes import ROTATIONS, Orientation, best_orientation, hashes_from_hex
 from prodseek.duplicates.proof import Photos, prove
 from prodseek.duplicates.verdicts import Decision, Evidence, PhotoFacts, judge, margin_side, verdicts_recipe
-from prodseek.duplicates.verification import View, at_working_size, has_hope, measure_aligned, worth_measuring
+from prodseek.duplicates.verification import View, has_hope, measure_aligned, worth_measuring
 from prodseek.runs.columns import BOX_EDGES, FACETS
 from prodseek.runs.facts import CacheFolder
 from prodseek.runs.tables import schema_versions, table_schema
@@ -189,7 +189,9 @@ def _judged(pair: dict[str, Any], photos: _Photos, max_pdq_hamming: int) -> dict
             coarse = photos.coarse(pair)
             if coarse is None:
                 return None
-            views = [View(at_working_size(pixels), features) for pixels, features in zip(coarse, (a, b), strict=True)]
+            views = [
+                View(shrunk(pixels, WORKING_SIDE_PX), features) for pixels, features in zip(coarse, (a, b), strict=True)
+            ]
             comparison = measure_aligned(views[0], views[1], found, turned)
             evidence = replace(evidence, comparison=comparison)
             if comparison is not None and has_hope(comparison):
