@@ -22,8 +22,6 @@ _WINDOW_PX = 2.0
 _SSIM_C2 = (0.03 * 255) ** 2
 # A window with a higher standard deviation of luminance holds structure, not only noise.
 _STRUCTURE = 5.0
-# Where something was added, the standard deviation is higher by at least this.
-_ADDED_STRUCTURE = 3.0
 # A window matches its counterpart above this SSIM. A pixel differs if its luminance is off by more than this.
 _LIKE = 0.7
 _DIFFERS_BY = 24.0
@@ -31,7 +29,6 @@ _BACKGROUND_DIFFERS_BY = 12.0
 # On a plain ground at least this share of the border has the background's colour.
 _PLAIN_BORDER = 0.7
 _AROUND = np.ones((3, 3), np.uint8)
-_THICK = np.ones((7, 7), np.uint8)
 LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
@@ -41,45 +38,22 @@ class Difference:
 
     structural_similarity: mean SSIM (contrast and structure) over pixels with structure, after the tone fit.
     matching_fraction: share of those pixels that match. matched_similarity: mean SSIM within the hull of the matched local
-    features, and on the product, if its ground is plain; 0 if there are none. outside_similarity: mean SSIM outside
-    differing_box. outside_structure: share of the structure outside differing_box.
+    features, and on the product, if its ground is plain; 0 if there are none.
 
     mean_abs_difference: of luminance after the tone fit, 0 to 255. differing_fraction: share of pixels whose luminance has no
-    match within a pixel's distance. differing_thick: share of those that are more than a few pixels from a matching one
-    (letters are thin). differing_box: x1 y1 x2 y2 in fractions, around most differing pixels; None if nothing differs.
-    overlaid_side: 'a' or 'b', the photo with more edges in that box; None without a box. one_sided_fraction: share of pixels
-    where one photo has structure and the other has much less. one_sided_on_ground: share of those that are on plain ground
-    beside the object; None if a photo has no plain ground.
-
-    gain, offset: of the tone fit, luminance of b = gain * a + offset. ciede2000: mean colour difference over the object,
-    outside differing_box, with details averaged out. ciede2000_toned: the same after the tone fit. object_light_difference:
-    mean luminance difference over the object, with details averaged out, without a tone fit. background_ciede2000: between
-    the median colours of the borders. chroma_a, chroma_b: 95th percentile of CIELAB chroma. contrast: the lower standard
-    deviation of luminance of the two photos. structured_fraction: share of pixels with structure.
+    match within a pixel's distance. gain, offset: of the tone fit, luminance of b = gain * a + offset. ciede2000: mean colour
+    difference over the object, beside what differs, with details averaged out. ciede2000_toned: the same after the tone fit.
     """
 
     structural_similarity: float
     matching_fraction: float
     matched_similarity: float
-    outside_similarity: float
-    outside_structure: float
     mean_abs_difference: float
     differing_fraction: float
-    differing_thick: float
-    differing_box: Box | None
-    overlaid_side: str | None
-    one_sided_fraction: float
-    one_sided_on_ground: float | None
     gain: float
     offset: float
     ciede2000: float
     ciede2000_toned: float
-    object_light_difference: float
-    background_ciede2000: float
-    chroma_a: float
-    chroma_b: float
-    contrast: float
-    structured_fraction: float
 
 
 def measure_difference(
@@ -99,9 +73,7 @@ def measure_difference(
     fitted = np.clip(gain * light_a + offset, 0, 255)
     ssim, deviation_a, deviation_b = _ssim(fitted, light_b)
     structured = shared & (np.maximum(deviation_a, deviation_b) > _STRUCTURE)
-    one_sided = _one_sided(deviation_a, deviation_b)
     matched = matched & structured
-    n_structured = max(1, int(structured.sum()))
     n_shared = max(1, int(shared.sum()))
     residual = np.maximum(_unmatched(fitted, light_b), _unmatched(light_b, fitted))
     differs = shared & ((residual > _DIFFERS_BY) | (structured & (ssim < 0.3) & (residual > _DIFFERS_BY / 2)))
@@ -118,37 +90,17 @@ def measure_difference(
         in_region = in_object & _averaged_mask(region)
         if in_region.any():
             in_object = in_region
-    height, width = ssim.shape
     return Difference(
         structural_similarity=_mean(ssim, structured, 1.0),
         matching_fraction=_mean(ssim > _LIKE, structured, 1.0),
         matched_similarity=_matched_similarity(light_a, light_b, matched),
-        outside_similarity=_mean(ssim, structured & outside, 0.0),
-        outside_structure=float((structured & outside).sum() / n_structured),
         mean_abs_difference=_mean(np.abs(fitted - light_b), shared, 0.0),
         differing_fraction=float(differs.sum() / n_shared),
-        differing_thick=_mean(cv2.erode(differs.astype(np.uint8), _THICK) > 0, differs, 0.0),
-        differing_box=None if box is None else (box[0] / width, box[1] / height, box[2] / width, box[3] / height),
-        overlaid_side=_overlaid_side(light_a, light_b, box),
-        one_sided_on_ground=_on_ground(one_sided & shared, a, b, background_a, background_b),
         gain=gain,
         offset=offset,
         ciede2000=float(ciede2000(lab_a, lab_b)[in_object].mean()),
         ciede2000_toned=float(ciede2000(lab_toned, lab_b)[in_object].mean()),
-        object_light_difference=float(np.abs((plain_a - plain_b) @ LUMA)[in_object].mean()),
-        background_ciede2000=float(ciede2000(rgb_to_lab(background_a), rgb_to_lab(background_b))),
-        chroma_a=float(np.percentile(np.hypot(lab_a[..., 1], lab_a[..., 2]), 95)),
-        chroma_b=float(np.percentile(np.hypot(lab_b[..., 1], lab_b[..., 2]), 95)),
-        contrast=float(min(light_a[shared].std(), light_b[shared].std())) if shared.any() else 0.0,
-        structured_fraction=float(structured.sum() / n_shared),
-        one_sided_fraction=_mean(one_sided, shared, 0.0),
     )
-
-
-def _one_sided(deviation_a: NDArray[np.float32], deviation_b: NDArray[np.float32]) -> NDArray[np.bool_]:
-    less, more = np.minimum(deviation_a, deviation_b), np.maximum(deviation_a, deviation_b)
-    one_sided: NDArray[np.bool_] = (more - less > _ADDED_STRUCTURE) & (less < more / 2)
-    return one_sided
 
 
 def _matched_similarity(
@@ -245,19 +197,6 @@ def _differing_box(differs: NDArray[np.bool_]) -> tuple[int, int, int, int] | No
     )
 
 
-def _overlaid_side(
-    light_a: NDArray[np.float32], light_b: NDArray[np.float32], box: tuple[int, int, int, int] | None
-) -> str | None:
-    if box is None:
-        return None
-    x1, y1, x2, y2 = box
-    edges = []
-    for light in (light_a, light_b):
-        inside = light[y1:y2, x1:x2]
-        edges.append(float(np.abs(np.diff(inside, axis=0)).sum() + np.abs(np.diff(inside, axis=1)).sum()))
-    return "a" if edges[0] > edges[1] else "b"
-
-
 def _averaged(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Means over blocks of pixels, which remove compression noise but keep a shift of colour."""
     height, width = (side // _AVERAGED_PX for side in pixels.shape[:2])
@@ -271,23 +210,6 @@ def _averaged_mask(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     height, width = (side // _AVERAGED_PX for side in mask.shape)
     blocks = mask[: height * _AVERAGED_PX, : width * _AVERAGED_PX]
     return np.asarray(blocks.reshape(height, _AVERAGED_PX, width, _AVERAGED_PX).all(axis=(1, 3)), dtype=np.bool_)
-
-
-def _on_ground(
-    where: NDArray[np.bool_],
-    a: NDArray[np.float32],
-    b: NDArray[np.float32],
-    background_a: NDArray[np.float32],
-    background_b: NDArray[np.float32],
-) -> float | None:
-    if not where.any():
-        return None
-    ground_a, ground_b = ~_unlike(a, background_a), ~_unlike(b, background_b)
-    for ground in (ground_a, ground_b):
-        border = np.concatenate([ground[0], ground[-1], ground[:, 0], ground[:, -1]])
-        if border.mean() < _PLAIN_BORDER:
-            return None
-    return float((ground_a | ground_b)[where].mean())
 
 
 def _background(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

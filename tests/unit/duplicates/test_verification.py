@@ -163,14 +163,6 @@ def inverse(orientation):
     return swap.get(orientation, orientation)
 
 
-def test_the_badge_is_located_and_its_side_named():
-    photo = textured_photo(31)
-    difference = compare(pixels(photo), pixels(badged(photo))).difference
-    assert difference.overlaid_side == "b"
-    np.testing.assert_allclose(difference.differing_box, (0.72, 0.04, 0.96, 0.2), atol=0.06)
-    assert compare(pixels(badged(photo)), pixels(photo)).difference.overlaid_side == "a"
-
-
 def test_the_tone_is_measured():
     photo = textured_photo(32)
     difference = compare(pixels(photo), pixels(ImageEnhance.Brightness(photo).enhance(0.7))).difference
