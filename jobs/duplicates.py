@@ -14,6 +14,7 @@ from prodseek.runs.facts import CandidateSource, DuplicatesFacts
 from prodseek.runs.gates import refuse_unread_share
 from prodseek.runs.store import Summary
 from prodseek.runs.tables import table_schema
+from prodseek.spark.checkpoints import checkpointed
 from prodseek.spark.duplicates.candidates import Candidates, candidate_pairs
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.groups import Copies
@@ -48,7 +49,7 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
         asked.update(missing)
         more, n_more = judge.judge(copies.image_pairs(night, missing))
         n_looked_at += n_more
-        judged = judged.unionByName(more).dropDuplicates(["image_id_a", "image_id_b"]).cache()
+        judged = _together(judged, more)
         copies = Copies.of(night, judged, same_bytes)
     groups = group_duplicates(copies.photos, copies.pairs, rule)
     columns = table_schema("near_duplicates").column_names
@@ -85,16 +86,20 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
 def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, int]:
     """Verdicts on the candidates, and on those that follow from them; the number of candidates, and how many of them were new."""
     judged, n_looked_at = judge.judge(candidates.pairs)
-    judged, n_candidates = judged.cache(), candidates.pairs.count()
+    judged, n_candidates = checkpointed(judged), candidates.pairs.count()
     for _ in range(_ROUNDS):
         following = candidates.among_no_copies(judged.where(is_copy()))
         if following is None:
             break
         candidates = following
         more, n_more = judge.judge(following.pairs)
-        judged = judged.unionByName(more).dropDuplicates(["image_id_a", "image_id_b"]).cache()
+        judged = _together(judged, more)
         n_candidates, n_looked_at = n_candidates + following.pairs.count(), n_looked_at + n_more
     return judged, n_candidates, n_looked_at
+
+
+def _together(judged: DataFrame, more: DataFrame) -> DataFrame:
+    return checkpointed(judged.unionByName(more).dropDuplicates(["image_id_a", "image_id_b"]))
 
 
 def _source_words(source: CandidateSource) -> str:

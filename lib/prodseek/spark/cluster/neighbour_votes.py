@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from prodseek.cluster.groups import NOISE
 from prodseek.runs.columns import COARSE, FINE, LEVELS
 from prodseek.spark.arrow import batch_of, ids_of, vectors_of
-from prodseek.spark.cluster.checkpoints import checkpointed
+from prodseek.spark.checkpoints import checkpointed
 from prodseek.spark.tables import local_frame
 
 LABELS = ("detection_id", FINE, COARSE, "nearest", "membership")

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from prodseek.cluster.layout import map_layout, turned_like
 from prodseek.spark.arrow import ids_of
-from prodseek.spark.cluster.checkpoints import checkpointed
+from prodseek.spark.checkpoints import checkpointed
 from prodseek.spark.cluster.fit import Fit
 from prodseek.spark.cluster.primary_regions import standing_regions
 from prodseek.spark.night import Night

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 
 from prodseek.duplicates.hashes import hashes_from_hex, pdq_pairs
 from prodseek.runs.facts import CandidateSource
+from prodseek.spark.checkpoints import checkpointed
 from prodseek.spark.duplicates.code_pairs import pairs_sharing_codes
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.local_features import KeptFeatures
@@ -31,7 +32,7 @@ _MAX_INHERITED = 8
 
 @dataclass(frozen=True)
 class Candidates:
-    """pairs: image_id_a, image_id_b, each once, cached. stars: of photos that look the same; their pairs are among `pairs`.
+    """pairs: image_id_a, image_id_b, each once. stars: of photos that look the same; their pairs are among `pairs`.
 
     between_stars: left, right of the pairs that stand-ins were found in. sources: what each way to find pairs has brought.
     """
@@ -60,7 +61,7 @@ class Candidates:
             .join(others.members, F.col("left") == F.col("stand_in_id"))
             .select(F.col("image_id").alias("left"), "right")
         )
-        pairs = _in_order(stars.pairs.unionByName(inherited)).distinct().cache()
+        pairs = checkpointed(_in_order(stars.pairs.unionByName(inherited)).distinct())
         return Candidates(pairs, stars, self.between_stars.limit(0), ())
 
 
@@ -78,11 +79,10 @@ def candidate_pairs(night: Night, photos: ComparedPhotos, kept: KeptFeatures) ->
     }
     found, seconds = [], []
     for number, pairs in enumerate(sought.values()):
-        found.append(_in_order(pairs).distinct().withColumn("source", F.lit(1 << number)).cache())
-        found[-1].count()
+        found.append(checkpointed(_in_order(pairs).distinct().withColumn("source", F.lit(1 << number))))
         seconds.append(time.monotonic() - started)
         started = time.monotonic()
-    together = reduce(DataFrame.unionByName, found).groupBy(*_PAIR).agg(F.sum("source").alias("source")).cache()
+    together = checkpointed(reduce(DataFrame.unionByName, found).groupBy(*_PAIR).agg(F.sum("source").alias("source")))
     counts = {row["source"]: row["count"] for row in together.groupBy("source").count().collect()}
     sources = tuple(
         CandidateSource(

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from prodseek.duplicates.prints import COLOUR_VALUES
 from prodseek.duplicates.stand_ins import Look, Print, stand_ins
+from prodseek.spark.checkpoints import checkpointed
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.local_features import KeptFeatures
 from prodseek.spark.night import Night
@@ -64,13 +65,14 @@ class Stars(NamedTuple):
         back = copies.select(F.col("image_id_b").alias("stand_in_id"), F.col("image_id_a").alias("image_id"))
         # Of equal pixels there is nothing more to learn.
         others = self.members.where("not is_equal")
-        return Stars(others.join(there.unionByName(back), ["stand_in_id", "image_id"], "left_anti").cache())
+        left = others.join(there.unionByName(back), ["stand_in_id", "image_id"], "left_anti")
+        return Stars(checkpointed(left.select(*self.members.columns)))
 
     def among_themselves(self) -> Stars:
         """Stars of the members alone: the first of each star stands in for its others."""
         first = F.min("image_id").over(Window.partitionBy("stand_in_id"))
         members = self.members.withColumn("stand_in_id", first).where("image_id <> stand_in_id")
-        return Stars(members.cache())
+        return Stars(checkpointed(members))
 
 
 def _looks(table: pa.Table) -> list[Look]:
