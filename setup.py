@@ -30,7 +30,7 @@ setup(
         "prodseek": ["py.typed"],
         "prodseek.schemas": ["*.json"],
         "prodseek.conf": ["*.yaml", "*.conf", "*.properties", "*.sh", "*.cron", "*.service", "*.timer"],
-        "prodseek.duplicates": ["decision.json"],
+        "prodseek.duplicates": ["decision.json", "origin.json"],
         "prodseek.vision": ["cfg/*"],
         "prodseek.report": ["templates/*", "templates/pages/*", "templates/assets/*"],
     },

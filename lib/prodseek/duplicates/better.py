@@ -15,41 +15,45 @@ from prodseek.duplicates.difference import LUMA
 from prodseek.duplicates.explained import Mask, Plane, blurred, gradient
 from prodseek.duplicates.frames import in_pixels
 from prodseek.duplicates.geometry import Matrix, inverse, shared_polygon
+from prodseek.duplicates.origin import Signs, shipped_model, signs_of
 from prodseek.duplicates.proof import Proof
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
+from prodseek.duplicates.traces import Traces, blocking, traces_of
 from prodseek.duplicates.verification import Comparison
+from prodseek.duplicates.windows import shared_window
 
-_COARSE_SIDE_PX, _FINE_SIDE_PX = 320, 1024
+_COARSE_SIDE_PX = 320
 _LEAST_PIXELS = 400
 # log2: photos whose scales differ by more are compared by size; by less, by sharpness too.
 _SAME_SCALE = 0.3
-# log2 of the energy of the finest detail divided by that of the next octaves. Photos have more than this, unless they are
-# blurred; noise, sharpening and letters add to it, which makes no photo the better one.
-_SOFT, _SOFTER = -2.2, 0.9
-_STRONGEST = 0.9
 _LEAST_BLOCKING = 0.15
-_BLOCK_PX = 8
+# The part of a photo whose blocks are looked at, and the rows and columns whose colours are counted.
+_PART_PX, _COUNTED_PX = 512, 128
 # What a tone does not explain, grey levels. The worst pixels are set aside before the tone is fitted again.
 _LEAST_UNEXPLAINED = 16.0
 _FIT_SHARES = (0.9, 0.8, 0.7, 0.7)
-_FIT_EVERY = 7
+_FIT_EVERY, _COLOURS_EVERY, _STIFFNESS = 7, 5, 1e-3
 _LEAST_MARK_PX, _LEAST_MARK_SHARE, _LARGE_MARK_SHARE = 24, 0.0012, 0.02
 _INK_STEP, _COLOUR_STEP = 24, 32
 # Set by hand after a logistic regression on marks planted in photos of groceries, clothes and sportswear.
 _MARK_WEIGHTS = {"outline": 2.0, "ink": 5.5, "edges": 2.5, "new_colours": 6.0}
 _LEAST_MARK_ODDS = 1.0
+_ORIGIN_WEIGHT, _MOST_LIKELY = 0.35, 4.5
 _GREY_CHROMA = 5.0
-# log2 of less compression, from which on a photo is the cleaner one.
-_CLEANER = 0.15
+# Chroma that does not follow from the lightness: a photo in one tone has none. The share that is left in one that lost colours.
+_LEAST_HUES, _LOST_HUES = 4.0, 0.45
+# log2 of the odds that a photo is the original of the other, from which on its margin was cut off the other, not added to it.
+_CUT, _SURELY_CUT = 1.0, 5.0
 # The step at the edge of the shared part, divided by the steps beside it: from here on the margin has another colour.
-_SEAM = 1.5
+_SEAM = 1.75
 
 
 @dataclass(frozen=True)
 class Better:
     """What one of two copies has and the other has not.
 
-    finer, cleaner: log2 of how much more detail, and how much less compression, b shows of what both show; 0 if they are equal.
+    finer: log2 of how much more detail b shows of what both show, 0 if they are equal. cleaner: log2 of the odds that b, not a,
+    is the original of the other, by what encoders, noise and filters leave.
     added_side: the photo that carries a margin or a mark of its own, grey_side: that has lost its colours; "a", "b" or None.
     """
 
@@ -57,6 +61,21 @@ class Better:
     cleaner: float
     added_side: str | None
     grey_side: str | None
+
+
+@dataclass(frozen=True)
+class Together:
+    """Two photos laid over each other.
+
+    where: (H, W) bool, what is compared. mark: (H, W) bool, where they show something else. traces: None where too little is
+    shared to look for any. signs: what speaks for b as the original.
+    """
+
+    laid: Laid
+    where: Mask
+    mark: Mask
+    traces: Traces | None
+    signs: Signs
 
 
 def which_is_better(
@@ -67,6 +86,31 @@ def which_is_better(
     a, b: (H, W, 3) uint8 RGB, as large as there is detail to tell. comparison, proof: what was measured on them. margin_side:
     the photo that shows no more than a plain margin beyond what both show.
     """
+    together = seen_together(a, b, comparison)
+    if together is None:
+        return None
+    laid, where, mark = together.laid, together.where, together.mark
+    cleaner = shipped_model().log_odds(together.signs) / math.log(2)
+    added_side = None
+    if proof.mark > _LEAST_MARK_SHARE or mark.sum() > _LARGE_MARK_SHARE * where.sum():
+        # What was laid on a photo was laid on the copy.
+        likely = max(-_MOST_LIKELY, min(cleaner, _MOST_LIKELY))
+        odds = mark_odds(laid.a, laid.b, mark) - _ORIGIN_WEIGHT * likely
+        added_side = None if abs(odds) < _LEAST_MARK_ODDS else "b" if odds > 0 else "a"
+    if margin_side is not None:
+        odds = cleaner if margin_side == "b" else -cleaner
+        # Where a margin goes on as the ground within, it may as well have been cut off the other, which then was made from it.
+        was_cut = odds > (_CUT if comparison.seam < _SEAM else _SURELY_CUT)
+        added_side = added_side if was_cut else margin_side
+    scale = 0.5 * math.log2(abs(np.linalg.det(laid.matrix[:, :2])))
+    finer = finer_by_size(a, b, scale)
+    if abs(scale) < _SAME_SCALE and together.traces is not None:
+        finer += shipped_model().finer(together.traces)
+    return Better(finer, cleaner, added_side, _grey_side(laid, where & ~mark))
+
+
+def seen_together(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison) -> Together | None:
+    """Lay two photos over each other and look for what tells an original; None where too little is shared."""
     laid = laid_over(a, b, in_pixels(comparison.matrix, a.shape[1::-1], b.shape[1::-1]), _COARSE_SIDE_PX)
     if laid is None:
         return None
@@ -74,21 +118,48 @@ def which_is_better(
     where = compared_part(a, b, laid)
     if where.sum() < _LEAST_PIXELS:
         return None
-    cleaner = _cleaner(a, b, laid.matrix)
     mark = _unexplained(laid, where)
-    added_side = None
-    if proof.mark > _LEAST_MARK_SHARE or mark.sum() > _LARGE_MARK_SHARE * where.sum():
-        odds = mark_odds(laid.a, laid.b, mark)
-        added_side = None if abs(odds) < _LEAST_MARK_ODDS else "b" if odds > 0 else "a"
-    if margin_side is not None:
-        was_cut = (cleaner if margin_side == "b" else -cleaner) > _CLEANER and comparison.seam < _SEAM
-        # Where a margin goes on as the ground within, it may as well have been cut off the other, which then is compressed more.
-        added_side = added_side if was_cut else margin_side
-    scale = 0.5 * math.log2(abs(np.linalg.det(laid.matrix[:, :2])))
-    finer = finer_by_size(a, b, scale)
-    if abs(scale) < _SAME_SCALE:
-        finer += _sharper(a, b, laid.matrix, mark)
-    return Better(finer, cleaner, added_side, _grey_side(laid, where))
+    traces = _traces(a, b, laid, mark)
+    return Together(laid, where, mark, traces, _signs(a, b, laid.matrix, traces))
+
+
+def _traces(a: NDArray[np.uint8], b: NDArray[np.uint8], laid: Laid, mark: Mask) -> Traces | None:
+    window = shared_window(a, b, laid.matrix)
+    if window is None:
+        return None
+    around = cv2.dilate(mark.astype(np.uint8), np.ones((5, 5), np.uint8))
+    onto = cv2.invertAffineTransform(laid.a_onto)
+    onto[:, 2] -= window.low
+    hidden = cv2.warpAffine(around, onto, window.a.shape[::-1], flags=cv2.INTER_NEAREST) > 0
+    return traces_of(window, hidden)
+
+
+def _signs(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix, traces: Traces | None) -> Signs:
+    if traces is None:
+        return Signs()
+    parts = (
+        _middle(a, shared_polygon(inverse(matrix), b.shape[1::-1], a.shape[1::-1])),
+        _middle(b, shared_polygon(matrix, a.shape[1::-1], b.shape[1::-1])),
+    )
+    blocks_a, blocks_b = (math.log2(blocking(*part) + _LEAST_BLOCKING) for part in parts)
+    colours_a, colours_b = (math.log2(_share_of_colours(part)) for part, _ in parts)
+    return signs_of(traces, blocks_a - blocks_b, colours_b - colours_a)
+
+
+def _middle(photo: NDArray[np.uint8], part: NDArray[np.float32]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """The middle of a part of a photo, and its first column and row. part: (N, 2) float32, its corners."""
+    low = np.maximum(part.min(axis=0), 0).astype(int)
+    size = np.minimum(part.max(axis=0).astype(int) + 1, photo.shape[1::-1]) - low
+    x, y = low + np.maximum(size - _PART_PX, 0) // 2
+    width, height = np.minimum(size, _PART_PX)
+    return photo[y : y + height, x : x + width], (int(x), int(y))
+
+
+def _share_of_colours(photo: NDArray[np.uint8]) -> float:
+    """Different colours for each pixel, of some of them."""
+    rows, columns = (max(1, side // _COUNTED_PX) for side in photo.shape[:2])
+    some = photo[::rows, ::columns].reshape(-1, 3).astype(np.int64) @ np.array([65536, 256, 1])
+    return len(np.unique(some)) / len(some)
 
 
 def mark_odds(a: Plane, b: Plane, mark: Mask) -> float:
@@ -126,77 +197,54 @@ def _unexplained(laid: Laid, where: Mask) -> Mask:
 
 def _left(source: Plane, target: Plane, where: Mask) -> NDArray[np.float32]:
     """What is left of target after an affine change of source's colours, the worst pixels set aside; the largest channel."""
-    flat, wanted = np.column_stack([source[where], np.ones(int(where.sum()), np.float32)]), target[where]
-    some_flat, some_wanted = flat[::_FIT_EVERY], wanted[::_FIT_EVERY]
-    used = np.ones(len(some_flat), np.bool_)
+    flat = np.vstack([source[where].T, np.ones(int(where.sum()), np.float32)])
+    wanted = np.ascontiguousarray(target[where].T)
+    some_flat, some_wanted = flat[:, ::_FIT_EVERY], wanted[:, ::_FIT_EVERY]
+    used = np.ones(some_flat.shape[1], np.bool_)
     for share in _FIT_SHARES:
-        fitted = np.linalg.lstsq(some_flat[used], some_wanted[used], rcond=None)[0]
-        left = np.abs(some_wanted - some_flat @ fitted).max(axis=1)
+        left = _largest(some_wanted - _affine(some_flat[:, used], some_wanted[:, used]) @ some_flat)
         used = left <= np.quantile(left, share)
-    fitted = np.linalg.lstsq(some_flat[used], some_wanted[used], rcond=None)[0]
     found = np.zeros(where.shape, np.float32)
-    found[where] = np.abs(wanted - flat @ fitted).max(axis=1)
+    found[where] = _largest(wanted - _affine(some_flat[:, used], some_wanted[:, used]) @ flat)
     return found
 
 
-def _sharper(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix, mark: Mask) -> float:
-    """log2 of b's finest detail divided by a's, beside what was laid on one of them; 0 if neither is blurred."""
-    laid = laid_over(a, b, matrix, _FINE_SIDE_PX)
-    if laid is None:
-        return 0.0
-    around = cv2.dilate(mark.astype(np.uint8), np.ones((7, 7), np.uint8))
-    where = laid.inside & ~(cv2.resize(around, laid.inside.shape[::-1], interpolation=cv2.INTER_NEAREST) > 0)
-    if where.sum() < _LEAST_PIXELS:
-        return 0.0
-    (fine_a, share_a), (fine_b, share_b) = (_fine_detail(plane @ LUMA, where) for plane in (laid.a, laid.b))
-    if min(share_a, share_b) > _SOFT or abs(share_a - share_b) < _SOFTER or (share_b > share_a) != (fine_b > fine_a):
-        return 0.0
-    return fine_b - fine_a
+def _affine(flat: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(3, 4) by least squares. flat: (4, N). wanted: (3, N)."""
+    some = flat.astype(np.float64)
+    square = some @ some.T
+    # Photos of one colour leave some of it open.
+    square += _STIFFNESS * len(some.T) * np.eye(len(some))
+    return np.asarray(np.linalg.solve(square, some @ wanted.T).T, np.float32)
 
 
-def _fine_detail(light: Plane, where: Mask) -> tuple[float, float]:
-    """log2 of the finest detail, and log2 of its energy divided by that of the octaves above, where these are strongest."""
-    soft = blurred(light, 1.0)
-    fine, coarse = light - soft, soft - blurred(light, 3.0)
-    strong = where & (np.abs(coarse) >= np.quantile(np.abs(coarse[where]), _STRONGEST))
-    of_fine, of_coarse = (float((plane[strong] ** 2).mean()) + 1e-3 for plane in (fine, coarse))
-    return 0.5 * math.log2(of_fine), math.log2(of_fine / of_coarse)
-
-
-def _cleaner(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix) -> float:
-    """log2 of a's steps at the borders of JPEG's blocks, divided by b's, where both show the same."""
-    steps_a = blocking(a, shared_polygon(inverse(matrix), b.shape[1::-1], a.shape[1::-1]))
-    steps_b = blocking(b, shared_polygon(matrix, a.shape[1::-1], b.shape[1::-1]))
-    return math.log2((steps_a + _LEAST_BLOCKING) / (steps_b + _LEAST_BLOCKING))
-
-
-def blocking(pixels: NDArray[np.uint8], part: NDArray[np.float32]) -> float:
-    """How much larger the steps across the borders of JPEG's blocks are than other steps, grey levels; 0 or more.
-
-    pixels: (H, W, 3) uint8 RGB. part: (N, 2) float32, corners of the part that is looked at.
-    """
-    (x1, y1), (x2, y2) = np.maximum(part.min(axis=0), 0).astype(int), part.max(axis=0).astype(int) + 1
-    light = pixels[y1:y2, x1:x2].astype(np.float32) @ LUMA
-    steps = []
-    for plane, start in ((light, x1), (light.T, y1)):
-        step = np.minimum(np.abs(np.diff(plane, axis=1)), 16).mean(axis=0)
-        at_border = (start + np.arange(1, len(step) + 1)) % _BLOCK_PX == 0
-        if at_border.sum() > 2:
-            steps.append(float(step[at_border].mean() - step[~at_border].mean()))
-    return max(0.0, float(np.mean(steps))) if steps else 0.0
+def _largest(differences: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The largest size of three channels. differences: (3, N)."""
+    return np.asarray(np.maximum.reduce(np.abs(differences)), np.float32)
 
 
 def _grey_side(laid: Laid, where: Mask) -> str | None:
-    chroma_a, chroma_b = (_chroma(plane, where) for plane in (laid.a, laid.b))
-    if min(chroma_a, chroma_b) > _GREY_CHROMA or abs(chroma_a - chroma_b) < _GREY_CHROMA:
+    """The photo that shows no colours, or in one tone what the other shows in several."""
+    if where.sum() < _LEAST_PIXELS:
         return None
-    return "a" if chroma_a < chroma_b else "b"
+    (chroma_a, hues_a), (chroma_b, hues_b) = (_colours(plane, where) for plane in (laid.a, laid.b))
+    is_grey = min(chroma_a, chroma_b) <= _GREY_CHROMA and abs(chroma_a - chroma_b) >= _GREY_CHROMA
+    if is_grey:
+        return "a" if chroma_a < chroma_b else "b"
+    if max(hues_a, hues_b) < _LEAST_HUES or min(hues_a, hues_b) > _LOST_HUES * max(hues_a, hues_b):
+        return None
+    return "a" if hues_a < hues_b else "b"
 
 
-def _chroma(plane: Plane, where: Mask) -> float:
-    """95th percentile of the chroma, CIELAB."""
-    lab = cv2.cvtColor(np.clip(plane / 255, 0, 1).astype(np.float32), cv2.COLOR_RGB2LAB)
-    return float(np.quantile(np.hypot(lab[..., 1], lab[..., 2])[where], 0.95))
+def _colours(plane: Plane, where: Mask) -> tuple[float, float]:
+    """95th percentile of the chroma, CIELAB, and of what is left of it when the lightness explains what it can."""
+    some = np.clip(plane[where][None, ::_COLOURS_EVERY] / 255, 0, 1).astype(np.float32)
+    lab = cv2.cvtColor(some, cv2.COLOR_RGB2LAB)[0]
+    light, chroma = lab[:, 0] / 100, lab[:, 1:]
+    tones = np.column_stack([np.ones_like(light), light, light**2, light**3])
+    left = chroma - tones @ np.linalg.lstsq(tones, chroma, rcond=None)[0]
+    in_all, in_hues = (float(np.quantile(np.hypot(one[:, 0], one[:, 1]), 0.95)) for one in (chroma, left))
+    return in_all, in_hues
 
 
 def _ink(colours: NDArray[np.float32]) -> float:

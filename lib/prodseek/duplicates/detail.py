@@ -20,6 +20,9 @@ _SAME_SCALE = 0.05
 _BY_CHANCE = 0.05
 # A photo with more pixels, of which none shows more, is this much worse.
 _ENLARGED = 0.25
+# Where a photo was not enlarged, log2 of its detail beyond the other, divided by what is expected, is above a line in its scale.
+# A logistic regression on photos that were enlarged or shrunk 1.06 to 2.5 times.
+_REAL, _REAL_BY_SCALE = -0.09, -0.64
 
 
 def detail_and_noise(light_a: Plane, light_b: Plane, where: Mask) -> tuple[float, float]:
@@ -53,7 +56,7 @@ def finer_by_size(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: float) -> f
         return 0.0
     larger, smaller, factor = (b, a, 2**scale) if scale > 0 else (a, b, 2**-scale)
     found, expected = _beyond(larger, factor), _beyond(smaller, factor)
-    is_real = found > (0.3 + 0.5 / factor) * expected
+    is_real = math.log2((found + 1e-3) / (expected + 1e-3)) > _REAL + _REAL_BY_SCALE * abs(scale)
     return scale if is_real else math.copysign(_ENLARGED, -scale)
 
 

@@ -162,7 +162,7 @@ def test_24_versions_of_a_photo_are_one_group_however_few_were_judged_against_ea
             b,
             finer=finer[b] - finer[a],
             added=added[b] - added[a],
-            cleaner=float(b == "original") - (a == "original"),
+            cleaner=2.0 * (b == "original") - 2.0 * (a == "original"),
         )
 
     photos = [photo(key) for key in finer]
