@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.duplicates.added import mark_odds
 from prodseek.duplicates.detail import finer_by_size
 from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import Mask, Plane, blurred, gradient
+from prodseek.duplicates.explained import Mask, Plane, blurred
 from prodseek.duplicates.frames import in_pixels
 from prodseek.duplicates.geometry import Matrix, inverse, shared_polygon
+from prodseek.duplicates.greyed import grey_side_of
 from prodseek.duplicates.origin import Signs, shipped_model, signs_of
 from prodseek.duplicates.proof import Proof
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
@@ -32,16 +33,11 @@ _PART_PX, _COUNTED_PX = 512, 128
 # What a tone does not explain, grey levels. The worst pixels are set aside before the tone is fitted again.
 _LEAST_UNEXPLAINED = 16.0
 _FIT_SHARES = (0.9, 0.8, 0.7, 0.7)
-_FIT_EVERY, _COLOURS_EVERY, _STIFFNESS = 7, 5, 1e-3
-_LEAST_MARK_PX, _LEAST_MARK_SHARE, _LARGE_MARK_SHARE = 24, 0.0012, 0.02
-_INK_STEP, _COLOUR_STEP = 24, 32
-# Set by hand after a logistic regression on marks planted in photos of groceries, clothes and sportswear.
-_MARK_WEIGHTS = {"outline": 2.0, "ink": 5.5, "edges": 2.5, "new_colours": 6.0}
-_LEAST_MARK_ODDS = 1.0
+_FIT_EVERY, _STIFFNESS = 7, 1e-3
+_LEAST_MARK_SHARE, _LARGE_MARK_SHARE = 0.0012, 0.02
+# Blur and tones that vary leave something unexplained too, with odds of up to 5.
+_LEAST_MARK_ODDS, _LEAST_ODDS_OF_OTHERS = 1.0, 6.0
 _ORIGIN_WEIGHT, _MOST_LIKELY = 0.35, 4.5
-_GREY_CHROMA = 5.0
-# Chroma that does not follow from the lightness: a photo in one tone has none. The share that is left in one that lost colours.
-_LEAST_HUES, _LOST_HUES = 4.0, 0.45
 # log2 of the odds that a photo is the original of the other, from which on its margin was cut off the other, not added to it.
 _CUT, _SURELY_CUT = 1.0, 5.0
 # The step at the edge of the shared part, divided by the steps beside it: from here on the margin has another colour.
@@ -91,12 +87,14 @@ def which_is_better(
         return None
     laid, where, mark = together.laid, together.where, together.mark
     cleaner = shipped_model().log_odds(together.signs) / math.log(2)
-    added_side = None
-    if proof.mark > _LEAST_MARK_SHARE or mark.sum() > _LARGE_MARK_SHARE * where.sum():
+    added_side, grey_side = None, grey_side_of(laid, where, mark)
+    is_proved = proof.mark > _LEAST_MARK_SHARE
+    if is_proved or mark.sum() > _LARGE_MARK_SHARE * where.sum():
         # What was laid on a photo was laid on the copy.
         likely = max(-_MOST_LIKELY, min(cleaner, _MOST_LIKELY))
         odds = mark_odds(laid.a, laid.b, mark) - _ORIGIN_WEIGHT * likely
-        added_side = None if abs(odds) < _LEAST_MARK_ODDS else "b" if odds > 0 else "a"
+        least = _LEAST_MARK_ODDS if is_proved else _LEAST_ODDS_OF_OTHERS
+        added_side = None if abs(odds) < least else "b" if odds > 0 else "a"
     if margin_side is not None:
         odds = cleaner if margin_side == "b" else -cleaner
         # Where a margin goes on as the ground within, it may as well have been cut off the other, which then was made from it.
@@ -106,7 +104,7 @@ def which_is_better(
     finer = finer_by_size(a, b, scale)
     if abs(scale) < _SAME_SCALE and together.traces is not None:
         finer += shipped_model().finer(together.traces)
-    return Better(finer, cleaner, added_side, _grey_side(laid, where & ~mark))
+    return Better(finer, cleaner, added_side, grey_side)
 
 
 def seen_together(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison) -> Together | None:
@@ -162,27 +160,6 @@ def _share_of_colours(photo: NDArray[np.uint8]) -> float:
     return len(np.unique(some)) / len(some)
 
 
-def mark_odds(a: Plane, b: Plane, mark: Mask) -> float:
-    """Log-odds that what differs was laid on b, not on a. a, b: (H, W, 3) float32 RGB. mark: (H, W) bool, where they differ.
-
-    What is laid on has an outline and edges of its own, few colours, and colours that its surroundings do not have.
-    """
-    if mark.sum() < _LEAST_MARK_PX:
-        return 0.0
-    whole = mark.astype(np.uint8)
-    outline = (cv2.dilate(whole, np.ones((3, 3))) > 0) & ~(cv2.erode(whole, np.ones((3, 3))) > 0)
-    around = (cv2.dilate(whole, np.ones((15, 15))) > 0) & ~(cv2.dilate(whole, np.ones((5, 5))) > 0)
-    edges_a, edges_b = gradient(a @ LUMA), gradient(b @ LUMA)
-    more = (edges_b - edges_a)[outline]
-    found = {
-        "outline": float(more.mean() / (np.abs(more).mean() + 0.3)),
-        "ink": _ink(b[mark]) - _ink(a[mark]),
-        "edges": math.log2((float(edges_b[mark].mean()) + 0.5) / (float(edges_a[mark].mean()) + 0.5)),
-        "new_colours": _shared_colours(a, mark, around) - _shared_colours(b, mark, around),
-    }
-    return sum(_MARK_WEIGHTS[name] * value for name, value in found.items())
-
-
 def _unexplained(laid: Laid, where: Mask) -> Mask:
     """Where one photo is not the other in another tone: (H, W) bool."""
     a, b = (blurred(plane, 0.8) for plane in (laid.a, laid.b))
@@ -221,53 +198,3 @@ def _affine(flat: NDArray[np.float32], wanted: NDArray[np.float32]) -> NDArray[n
 def _largest(differences: NDArray[np.float32]) -> NDArray[np.float32]:
     """The largest size of three channels. differences: (3, N)."""
     return np.asarray(np.maximum.reduce(np.abs(differences)), np.float32)
-
-
-def _grey_side(laid: Laid, where: Mask) -> str | None:
-    """The photo that shows no colours, or in one tone what the other shows in several."""
-    if where.sum() < _LEAST_PIXELS:
-        return None
-    (chroma_a, hues_a), (chroma_b, hues_b) = (_colours(plane, where) for plane in (laid.a, laid.b))
-    is_grey = min(chroma_a, chroma_b) <= _GREY_CHROMA and abs(chroma_a - chroma_b) >= _GREY_CHROMA
-    if is_grey:
-        return "a" if chroma_a < chroma_b else "b"
-    if max(hues_a, hues_b) < _LEAST_HUES or min(hues_a, hues_b) > _LOST_HUES * max(hues_a, hues_b):
-        return None
-    return "a" if hues_a < hues_b else "b"
-
-
-def _colours(plane: Plane, where: Mask) -> tuple[float, float]:
-    """95th percentile of the chroma, CIELAB, and of what is left of it when the lightness explains what it can."""
-    some = np.clip(plane[where][None, ::_COLOURS_EVERY] / 255, 0, 1).astype(np.float32)
-    lab = cv2.cvtColor(some, cv2.COLOR_RGB2LAB)[0]
-    light, chroma = lab[:, 0] / 100, lab[:, 1:]
-    tones = np.column_stack([np.ones_like(light), light, light**2, light**3])
-    left = chroma - tones @ np.linalg.lstsq(tones, chroma, rcond=None)[0]
-    in_all, in_hues = (float(np.quantile(np.hypot(one[:, 0], one[:, 1]), 0.95)) for one in (chroma, left))
-    return in_all, in_hues
-
-
-def _ink(colours: NDArray[np.float32]) -> float:
-    """The share of pixels that have one of the two colours that most of them have. colours: (N, 3) float32 RGB."""
-    counts = np.sort(np.unique(_codes(colours, _INK_STEP), return_counts=True)[1])
-    return float(counts[-2:].sum() / len(colours))
-
-
-def _shared_colours(photo: Plane, mark: Mask, around: Mask) -> float:
-    """How much the colours of a part are those around it, 0 to 1."""
-    if not around.any():
-        return 0.0
-    shares = []
-    for part in (mark, around):
-        codes = _codes(photo[part], _COLOUR_STEP)
-        shares.append(
-            dict(zip(*(v.tolist() for v in np.unique(codes, return_counts=True)), strict=True)) | {-1: len(codes)}
-        )
-    own, others = shares
-    total, n_others = own.pop(-1), others.pop(-1)
-    return float(sum(min(n / total, others.get(code, 0) / n_others) for code, n in own.items()))
-
-
-def _codes(colours: NDArray[Any], step: int) -> NDArray[np.int64]:
-    steps = (colours / step).astype(np.int64)
-    return (steps[:, 0] * 64 + steps[:, 1]) * 64 + steps[:, 2]

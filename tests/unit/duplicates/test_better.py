@@ -5,7 +5,8 @@ import pytest
 from made_photos import jpeg, packshot, pixels, scene
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
-from prodseek.duplicates.better import mark_odds, which_is_better
+from prodseek.duplicates.added import mark_odds
+from prodseek.duplicates.better import which_is_better
 from prodseek.duplicates.proof import prove
 from prodseek.duplicates.verdicts import margin_side
 from prodseek.duplicates.verification import compare_views, view
