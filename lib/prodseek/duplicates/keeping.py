@@ -33,7 +33,7 @@ _ADDED_WORDS = {Verdict.PADDED: "no added margin", Verdict.OVERLAID: "no text or
 _WORDS = {
     Criterion.IN_COLOUR: "in colour",
     Criterion.WHOLE: "shows more of the picture",
-    Criterion.LEAST_COMPRESSED: "less compressed",
+    Criterion.LEAST_COMPRESSED: "fewer traces of saving and editing",
 }
 # What the kept photo is among all of its copies.
 BEST_WORDS = {
@@ -42,7 +42,7 @@ BEST_WORDS = {
     Criterion.IN_COLOUR: "in colour",
     Criterion.WHOLE: "shows the most of the picture",
     Criterion.NOT_TURNED: "turned as most of them are",
-    Criterion.LEAST_COMPRESSED: "the least compressed",
+    Criterion.LEAST_COMPRESSED: "the fewest traces of saving and editing",
     Criterion.OLDEST: "the oldest",
 }
 
@@ -51,7 +51,7 @@ BEST_WORDS = {
 class Facts:
     """What a photo is beside a copy of it, the other. All 0 if they are equal.
 
-    finer, cleaner: log2 of how much more detail of what both show, and how much less noise of an encoder; above 0 this photo
+    finer, cleaner: log2 of how much more detail of what both show, and of the odds that it is the original; above 0 this photo
     is the better. added: 1 if text, a badge, a border or a margin is on this photo alone, -1 if on the other alone. grey: 1 if
     this photo alone has lost its colours, -1 if the other. shows_more: log2 of the area that it shows, divided by the other's.
     orientation: how the other is turned to look like this one. shared_px: the longer side of what both show, in pixels of this

@@ -35,12 +35,17 @@ def grouped(facts, verdict=Verdict.RE_ENCODED, ages=(None, None), rule=RULE):
         (Facts(added=-1), Verdict.CROPPED, "nothing added to it", "nothing added"),
         (Facts(grey=-1), Verdict.TONED, "in colour", "in colour"),
         (Facts(shows_more=0.5), Verdict.CROPPED, "shows more of the picture", "shows the most of the picture"),
-        (Facts(cleaner=1.5), Verdict.RE_ENCODED, "less compressed", "the least compressed"),
+        (
+            Facts(cleaner=1.5),
+            Verdict.RE_ENCODED,
+            "fewer traces of saving and editing",
+            "the fewest traces of saving and editing",
+        ),
         (
             Facts(finer=1.0, grey=-1, cleaner=3.0),
             Verdict.TONED,
-            "finer detail: this one was enlarged or blurred; in colour; less compressed",
-            "the most detail; in colour; the least compressed",
+            "finer detail: this one was enlarged or blurred; in colour; fewer traces of saving and editing",
+            "the most detail; in colour; the fewest traces of saving and editing",
         ),
     ],
 )
@@ -53,7 +58,11 @@ def test_noise_of_measuring_decides_nothing():
     noise = Facts(finer=0.14, shows_more=0.06, cleaner=0.9)
     assert grouped(noise) == ("a", "first by name", "first by name")
     assert grouped(Facts(finer=0.14, cleaner=-1.5))[0] == "a"
-    assert grouped(Facts(finer=-0.14, cleaner=1.5)) == ("b", "less compressed", "the least compressed")
+    assert grouped(Facts(finer=-0.14, cleaner=1.5)) == (
+        "b",
+        "fewer traces of saving and editing",
+        "the fewest traces of saving and editing",
+    )
 
 
 def test_detail_outweighs_what_was_added_and_the_rule_may_say_otherwise():
