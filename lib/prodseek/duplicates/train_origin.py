@@ -172,7 +172,8 @@ def _fitted(rows: Sequence[Measured], recipe: dict[str, Any]) -> OriginModel:
 def _logistic(
     values: NDArray[np.float64], is_true: NDArray[np.bool_], strictness: float, with_bias: bool
 ) -> tuple[NDArray[np.float64], float]:
-    spread = values.std(axis=0) + 1e-9
+    spread = values.std(axis=0)
+    spread[spread < 1e-9] = 1.0
     model = LogisticRegression(C=strictness, fit_intercept=with_bias, max_iter=10_000).fit(values / spread, is_true)
     return model.coef_[0] / spread, float(model.intercept_[0]) if with_bias else 0.0
 

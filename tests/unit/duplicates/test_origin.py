@@ -1,7 +1,10 @@
 import json
 import math
+from dataclasses import asdict
 
+import numpy as np
 import pytest
+from made_photos import scene
 
 from prodseek.duplicates.origin import (
     LOSS_TERMS,
@@ -13,7 +16,10 @@ from prodseek.duplicates.origin import (
     shipped_model,
     signs_of,
 )
+from prodseek.duplicates.planting.files import jpeg as to_bytes
+from prodseek.duplicates.planting.pairs import Photo
 from prodseek.duplicates.traces import Octave, Trace, Traces
+from prodseek.duplicates.train_origin import BLURRED, Measured, fit_model, measured, planted
 
 ALIKE = (Octave(0.0, 1.0),) * 3
 NONE = Trace(math.nan, math.nan, math.nan, 0.2)
@@ -83,3 +89,31 @@ def test_a_model_of_other_measurements_is_refused():
     del model["origin"]["closer"]
     with pytest.raises(ValueError, match="closer"):
         model_from_json(json.dumps(model))
+
+
+def test_models_are_fitted_and_judged_by_turns():
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(240):
+        kind, was_blurred = ("jpeg", False) if number % 3 else (BLURRED, True)
+        finest = rng.normal(1.0 if was_blurred else 0.0, 0.2)
+        octaves = (Octave(-0.8 - finest, 0.7), Octave(-0.8, 0.9), Octave(-0.4, 0.98))
+        found = Signs(closer=float(rng.normal(1, 0.5)), blocks=float(rng.normal(0.5, 1)))
+        terms = loss_terms(Traces(NONE, NONE, octaves, 0.4))
+        rows.append(Measured(f"set {number % 2}", kind, found, -0.8, terms, was_blurred))
+    model = fit_model(rows)
+    assert model.origin["closer"] > 0 and model.origin["blocks"] > 0 and model.origin["noise_added"] == 0
+    assert set(model.recipe["by_turns"]) == {"set 0", "set 1"}
+    for found in model.recipe["by_turns"].values():
+        assert found["original"] > 0.9 and found["blurred"] > 0.9
+    assert model_from_json(json.dumps(asdict(model))) == model
+
+
+def test_planted_copies_come_after_their_originals():
+    photos = [Photo(to_bytes(scene(seed, 200, 150)), str(seed), "drawn") for seed in (1, 2)]
+    pairs = list(planted(photos, 1))
+    assert len(pairs) > 15 and all(pair.keep in ("a", None) and pair.is_copy for pair in pairs)
+    assert [pair.data_a for pair in planted(photos, 1)] == [pair.data_a for pair in pairs]
+    blurred = next(pair for pair in pairs if pair.kind == BLURRED)
+    found = measured(blurred)
+    assert found is not None and found.loss < 0 and found.was_blurred
