@@ -16,7 +16,14 @@ from rich.table import Table
 
 from prodseek.duplicates.decision import DecisionModel
 from prodseek.duplicates.planting.copies import Worse
-from prodseek.duplicates.planting.pairs import REAL, Photo, PlantedPair, planted_pairs, real_negatives
+from prodseek.duplicates.planting.pairs import (
+    REAL,
+    Photo,
+    PlantedPair,
+    altered_negatives,
+    planted_pairs,
+    real_negatives,
+)
 from prodseek.duplicates.proof import Proof
 from prodseek.duplicates.train_decision import expected_calibration_error, fit_model
 from prodseek.duplicates.verdicts import Decision, Judgement
@@ -38,7 +45,7 @@ class MeasuredPair:
 def measured_pairs(
     catalogues: Sequence[Sequence[Photo]], n_made: int, n_real: int, seed: int, processes: int
 ) -> list[MeasuredPair]:
-    """n_made planted pairs of each catalogue and up to n_real real negatives."""
+    """n_made planted pairs of each catalogue and up to n_real real negatives, each of them altered too."""
     found: list[MeasuredPair] = []
     with get_context("fork").Pool(processes) as pool:
         chunks = [
@@ -50,7 +57,9 @@ def measured_pairs(
             found += part
             print(f"{len(found)} pairs measured", end="\r", flush=True)
         for photos in catalogues:
-            found += pool.map(_measured, _some(real_negatives(photos), n_real, seed), chunksize=8)
+            real = _some(real_negatives(photos), n_real, seed)
+            real += altered_negatives(real, photos, np.random.default_rng([seed, 2]))
+            found += pool.map(_measured, real, chunksize=8)
     return sorted(found, key=lambda one: (one.pair.catalogue, one.pair.kind, one.pair.source))
 
 

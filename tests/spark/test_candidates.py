@@ -135,7 +135,7 @@ def test_what_was_planted_is_found_at_any_number_of_partitions(
     assert len(linked(pairs, "version-00", "version")) == N_VERSIONS > MAX_PHOTOS_A_CODE
     assert len({pair for pair in pairs if "other" in pair[0] and "other" in pair[1]}) <= N_OTHERS
 
-    assert [source.name for source in candidates.sources] == ["looks", "hashes", "codes", "regions"]
+    assert [source.name for source in candidates.sources] == ["looks", "hashes", "codes", "regions", "objects"]
     assert sum(source.found_alone for source in candidates.sources) <= len(pairs)
     assert sum(source.pairs for source in candidates.sources) >= len(pairs)
     assert all(source.found_alone <= source.pairs for source in candidates.sources)

@@ -27,6 +27,10 @@ FEATURES = {
     **{f"fine_{what}_{level}": -1 for what in ("left", "strength") for level in range(2)},
     "hue_left_0": -1,
     "hue_strength_0": -1,
+    "faint": -1,
+    "fine_faint": -1,
+    "fine_texture": -1,
+    "fine_shared": 0,
     "fine_flat_noise": 0,
     "fine_edge_noise": 0,
     "fine_side_px": 0,
@@ -48,6 +52,7 @@ FEATURES = {
     "chroma_low": 0,
     "chroma_high": 0,
     "hue_spread": 0,
+    "hue_change": -1,
     "structured": 0,
     "matching": 1,
     "n_cells": 0,
@@ -78,6 +83,7 @@ FEATURES = {
     "outer_crossing": 0,
     "outer_seam": 0,
     "outer_spans": 0,
+    "outer_repeats": 0,
 }
 # What depends on which of the two photos comes first.
 _EITHER_SIGN = ("mark_one_sided", "sharper", "noisier")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -24,12 +24,28 @@ _TONE_STIFFNESS, _BAND_STIFFNESS = 1e-4, 1e-6
 _CLIPPED_LOW, _CLIPPED_HIGH = 3 / 255, 252 / 255
 # The least residual that counts, by level of the pyramid: noise averages out as pixels are joined.
 _FLOORS = (14.0, 9.0, 6.0, 4.5)
+# A faint difference counts from such a residual on if the encoder's noise at edges is as large as here, and from a quarter of
+# it if there is none.
+_QUIET, _NOISY = 0.25, 2.5
+_WINDOW_PX, _WINDOW_FILLED = 8, 0.7
 # Percentile of the gradient below which a photo is flat; gradients, levels a pixel, of texture and of edges.
-_FLAT_BELOW, _TEXTURE_ABOVE, _EDGE_ABOVE = 30, 6.0, 24.0
+_FLAT_BELOW, _TEXTURE_ABOVE, _SHARED_EDGE_ABOVE, _EDGE_ABOVE = 30, 6.0, 16.0, 24.0
 _CELLS_A_SIDE, _LEAST_IN_CELL = 12, 8
 _LEAST_EDGE_NOISE, _MOST_EDGE_NOISE = 0.06, 0.2
 _STRONG = 1.5
 _LEAST_AREA_PX, _LEAST_STRONG_PX = 4, 2
+
+
+@dataclass(frozen=True)
+class Faint:
+    """From where on a difference counts as faint, at one level of the pyramid.
+
+    floor: the least residual where encoders leave noise, grey levels. pattern: the mean over a window of residuals, each divided
+    by what is tolerated of it: of a pattern no pixel need stand out, but many differ a little.
+    """
+
+    floor: float
+    pattern: float
 
 
 @dataclass(frozen=True)
@@ -38,13 +54,17 @@ class LeftOver:
 
     fraction: share of the compared pixels in connected areas that are not explained. strength: log2(1 + S) for the
     strongest of them, S being the sum over its pixels of the residual divided by what is tolerated; 0 if there is none.
-    flat_noise: median residual where nothing is, 0 to 255. edge_noise: median residual at edges, divided by the gradient.
+    faint: the same, counting faint differences too. flat_noise: median residual where nothing is, 0 to 255; texture_noise: where
+    texture is; shared_noise: at edges that both photos have. edge_noise: median residual at edges, divided by the gradient.
     mask: (H, W) bool at this level's size.
     """
 
     fraction: float
     strength: float
+    faint: float
     flat_noise: float
+    texture_noise: float
+    shared_noise: float
     edge_noise: float
     mask: Mask
 
@@ -87,10 +107,13 @@ class Explanation:
         return np.clip(np.stack(planes, axis=2), 0, 1) * np.float32(255)
 
     def toned(self, colour: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What becomes of an even area of this colour. colour: (3,) float32 RGB, 0 to 255."""
+        """What becomes of even areas of these colours. colour: (..., 3) float32 RGB, 0 to 255."""
         value = colour / 255
-        tone = [np.r_[1, value, value[c] ** 2, value[c] ** 3] @ w[:6] for c, w in enumerate(self._weights)]
-        return np.asarray(np.clip(tone, 0, 1) * 255, np.float32)
+        tone = [
+            w[0] + value @ w[1:4] + w[4] * value[..., c] ** 2 + w[5] * value[..., c] ** 3
+            for c, w in enumerate(self._weights)
+        ]
+        return np.asarray(np.clip(np.stack(tone, axis=-1), 0, 1) * 255, np.float32)
 
     def _fit(self, rows: NDArray[np.int64], wanted: NDArray[np.float32], channel: int) -> NDArray[np.float64]:
         source, base = self._source.reshape(-1, 3)[rows], self._base[..., channel].ravel()[rows]
@@ -120,12 +143,14 @@ class Explanation:
         return np.asarray(mixed, np.float32)
 
 
-def left_over(predicted: Plane, target: Plane, where: Mask, levels: tuple[int, ...]) -> dict[int, LeftOver]:
+def left_over(
+    predicted: Plane, target: Plane, where: Mask, levels: tuple[int, ...], faint: tuple[Faint, ...]
+) -> dict[int, LeftOver]:
     """Where a photo differs from what was predicted by more than its encoder's noise, by level of a pyramid.
 
     The noise is that of the pair itself: its median where nothing is, and at edges, by cells, so that a difference in one
     place does not hide itself. predicted, target: (H, W, C) float32, 0 to 255. where: (H, W) bool. levels: how often both are
-    halved. Levels with too few pixels are left out.
+    halved. faint: what is faint at each of them. Levels with too few pixels are left out.
     """
     difference = target - predicted
     if difference.shape[2] == 3:
@@ -135,7 +160,7 @@ def left_over(predicted: Plane, target: Plane, where: Mask, levels: tuple[int, .
         lights = [predicted @ LUMA, target @ LUMA]
     else:
         lights = [predicted[..., 0], target[..., 0]]
-    found = {}
+    found: dict[int, LeftOver] = {}
     share = where.astype(np.float32)
     for level in range(max(levels) + 1):
         if level:
@@ -146,12 +171,20 @@ def left_over(predicted: Plane, target: Plane, where: Mask, levels: tuple[int, .
         if level in levels and min(share.shape) >= 8 and inside.sum() >= 64:
             size = np.abs(difference).reshape(*share.shape, -1)
             residual = np.sqrt((size**2).sum(axis=2))
-            found[level] = _left_over(residual, np.maximum(gradient(lights[0]), gradient(lights[1])), inside, level)
+            first = next(iter(found.values()), None)
+            shared_noise = None if first is None else first.shared_noise
+            found[level] = _left_over(
+                residual, lights, inside, _FLOORS[level], faint[levels.index(level)], shared_noise
+            )
     return found
 
 
-def _left_over(residual: Plane, edges: Plane, inside: Mask, level: int) -> LeftOver:
-    edges = np.asarray(cv2.dilate(edges, np.ones((3, 3), np.uint8)), np.float32)
+def _left_over(
+    residual: Plane, lights: list[Plane], inside: Mask, floor: float, faint: Faint, shared_noise: float | None
+) -> LeftOver:
+    """floor: of what counts. shared_noise: that of the finest level, None if this is it."""
+    gradients = [gradient(light) for light in lights]
+    edges = np.asarray(cv2.dilate(np.maximum(*gradients), np.ones((3, 3), np.uint8)), np.float32)
     flat = inside & (edges <= np.percentile(edges[inside][::7], _FLAT_BELOW) + 1)
     flat_noise = float(np.median(residual[flat])) if flat.any() else 0.0
     # Encoders smooth fine texture away, but leave strong edges: each has a noise of its own.
@@ -159,19 +192,40 @@ def _left_over(residual: Plane, edges: Plane, inside: Mask, level: int) -> LeftO
     texture_noise = _typical(residual, inside & ~is_edge & (edges > _TEXTURE_ABOVE), flat_noise)
     edge_noise = _typical(np.maximum(residual - texture_noise, 0) / np.maximum(edges, 1), inside & is_edge, 0.0)
     edge_noise = min(edge_noise, _MOST_EDGE_NOISE)
-    tolerated = _FLOORS[level] + 3 * np.where(edges > _TEXTURE_ABOVE, max(texture_noise, flat_noise), flat_noise)
+    own_noise = _typical(residual, inside & (np.minimum(*gradients) > _SHARED_EDGE_ABOVE), texture_noise)
+    tolerated = 3 * np.where(edges > _TEXTURE_ABOVE, max(texture_noise, flat_noise), flat_noise)
     tolerated = np.asarray(tolerated + (4 * edge_noise + _LEAST_EDGE_NOISE) * edges, np.float32)
-    differs = inside & (residual > tolerated)
+    fraction, strength, mask = _areas(residual, tolerated, floor, inside)
+    noisy = _QUIET + (own_noise if shared_noise is None else shared_noise) / _NOISY
+    faintly = replace(faint, floor=min(floor, faint.floor * min(1.0, noisy)))
+    at_most = strength or _faint_strength(residual, tolerated, faintly, inside)
+    return LeftOver(fraction, strength, at_most, flat_noise, texture_noise, own_noise, edge_noise, mask)
+
+
+def _faint_strength(residual: Plane, tolerated: Plane, faint: Faint, inside: Mask) -> float:
+    """The strength of the strongest area that differs faintly; 0 if there is none."""
+    excess = np.where(inside, residual / (tolerated + np.float32(faint.floor)), 0).astype(np.float32)
+    mean, share = (
+        cv2.boxFilter(plane, -1, (_WINDOW_PX, _WINDOW_PX), borderType=cv2.BORDER_CONSTANT)
+        for plane in (excess, inside.astype(np.float32))
+    )
+    most = float((mean / np.maximum(share, 1e-6))[share > _WINDOW_FILLED].max(initial=0))
+    strength = _areas(residual, tolerated, faint.floor, inside)[1]
+    return max(strength, float(np.log2(1 + most * _WINDOW_PX**2))) if most > faint.pattern else strength
+
+
+def _areas(residual: Plane, tolerated: Plane, floor: float, inside: Mask) -> tuple[float, float, Mask]:
+    """The connected areas that are not explained: share of the compared pixels, strength of the strongest, and where they are."""
+    excess = residual / (tolerated + np.float32(floor))
+    differs = inside & (excess > 1)
     n_areas, labels, stats, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8), connectivity=8)
-    excess = residual / tolerated
     strong = np.bincount(labels[differs & (excess > _STRONG)], minlength=n_areas)
     kept = (stats[:, cv2.CC_STAT_AREA] >= _LEAST_AREA_PX) & (strong >= _LEAST_STRONG_PX)
     kept[0] = False
     mass = np.bincount(labels[differs], weights=excess[differs], minlength=n_areas) * kept
     n_inside = float(inside.sum())
     area = float(stats[kept, cv2.CC_STAT_AREA].sum())
-    strength = float(np.log2(1 + mass.max(initial=0)))
-    return LeftOver(area / n_inside, strength, flat_noise, edge_noise, kept[labels])
+    return area / n_inside, float(np.log2(1 + mass.max(initial=0))), np.asarray(kept[labels], np.bool_)
 
 
 def _typical(values: Plane, where: Mask, otherwise: float) -> float:

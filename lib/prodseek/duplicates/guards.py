@@ -1,8 +1,7 @@
 """What must be proved before two photos are called copies, whatever a model thinks of them.
 
 A model learns what pairs it was shown have in common. These rules hold for pairs that nobody thought of: where the evidence
-allows another product too, a person looks. Values are those of `decision.FEATURES`, by name, and the proof's `hue_change`; one
-that is NaN proves nothing.
+allows another product too, a person looks. Values are those of `decision.FEATURES`, by name; one that is NaN proves nothing.
 """
 
 from __future__ import annotations
@@ -15,19 +14,24 @@ _LEAST_CELLS = 8
 # Grey levels: with more noise than a JPEG of quality 5 has, differences hide in it.
 _MOST_NOISE = 6.0
 # CIEDE2000 that may be left of a small area, and how much more for each grey level of noise.
-_COLOUR_LEFT, _COLOUR_LEFT_BY_NOISE = 5.0, 1.5
+_COLOUR_LEFT, _COLOUR_LEFT_BY_NOISE = 3.5, 1.5
+# Grey levels of noise in texture, and at edges that both have, at half of the fine size: there encoders leave next to none, but
+# a fine pattern on a plain cloth does.
+_MOST_TEXTURE_NOISE, _MOST_SHARED_NOISE = 1.4, 2.5
 # CIEDE2000
-_SAME_GROUND, _OTHER_TONE = 2.0, 1.5
-_CURVE_MOVES, _CURVE_STAYS = 5.0, 2.0
-# Degrees of hue, share of the chroma that is left, and spread of hues below which there is but one.
-_OTHER_HUE, _OTHER_CHROMA, _ONE_HUE = 6.0, 0.6, 0.1
+_SAME_GROUND, _OTHER_TONE = 2.0, 2.5
+_OTHER_TONE_ON_GROUND, _MOVED_ON_GROUND = 2.0, 0.6
+_CURVE_MOVES, _CURVE_STAYS, _PRODUCT_MOVED = 5.0, 2.0, 1.5
 _SAME_OUTLINE = 0.01
 # A cut through a thing crosses some of its edges.
 _ALL_CONTENT, _LEAST_CROSSING, _MANY_CROSSING = 0.97, 0.02, 0.1
 # log2 of the step at the edge of the cut, divided by the steps beside it.
 _GOES_ON, _MAY_GO_ON = 0.58, 1.0
-# CIELAB: chroma of a grey photo, and the light that differs from that of the photo in colour.
-_GREY_CHROMA, _GREY_LIGHT_CHANGE, _GREY_HUES = 5.0, 2.5, 0.1
+# Correlation from which on what lies beyond the cut is what lies within it, once more.
+_SAME_AGAIN = 0.8
+# CIELAB: chroma of a grey photo, because grey things in a photo in colour have more; of the other photo; and the light that
+# differs between them.
+_GREY_CHROMA, _COLOURED_CHROMA, _GREY_LIGHT_CHANGE, _GREY_HUES = 1.5, 5.0, 2.5, 0.1
 
 Values = Mapping[str, float]
 
@@ -52,7 +56,9 @@ def is_explained(values: Values) -> bool:
     return (
         bool(measured)
         and max(measured) == 0
-        and all(value == 0 for value in fine)
+        and all(value == 0 for value in (*fine, values["faint"], values["fine_faint"]))
+        and values["fine_texture"] <= _MOST_TEXTURE_NOISE
+        and values["fine_shared"] <= _MOST_SHARED_NOISE
         and values["flat_noise"] <= _MOST_NOISE
         and values["fine_flat_noise"] <= _MOST_NOISE
         and values["colour_left_most"] <= _COLOUR_LEFT + _COLOUR_LEFT_BY_NOISE * values["flat_noise"]
@@ -60,17 +66,20 @@ def is_explained(values: Values) -> bool:
 
 
 def may_be_other_tone(values: Values) -> bool:
-    """Whether the product, or a part of it, may have another colour: one that a change of tone explains as well."""
+    """Whether the product, or a part of it, may have another colour: one that a change of tone explains as well.
+
+    Nothing in two photos tells a cloth in another shade from a brighter photo of it.
+    """
     if is_greyed(values):
         return False
-    if moves_product_alone(values):
+    # An encoder that loses colours moves them too, but in no way that a change of tone explains.
+    explained = values["tone_change"] - values["colour_left"]
+    # What makes a white ground grey moves the lightest parts of the product, and hardly the rest.
+    is_ground_s = values["plain"] > 0 and values["ground_change"] >= _SAME_GROUND and explained <= _MOVED_ON_GROUND
+    if not values["curve_most"] <= (_CURVE_MOVES if is_ground_s else _OTHER_TONE):
         return True
-    # Lighter or darker is what editors do to photos. Another hue, or chroma that is gone, may be another product's.
-    changes_hue = values.get("hue_change", 0.0) > _OTHER_HUE
-    changes_chroma = values["chroma_low"] < _OTHER_CHROMA * values["chroma_high"]
-    # A cloth that fills the frame has nothing beside it that could show whose tone has changed.
-    fills_frame = values["plain"] == 0 and values["hue_spread"] < _ONE_HUE
-    return values["curve_most"] > _CURVE_MOVES and (changes_hue or changes_chroma or fills_frame)
+    ground_stays = values["plain"] > 0 and values["ground_change"] < _SAME_GROUND
+    return ground_stays and (values["curve_most"] > _OTHER_TONE_ON_GROUND or explained > _MOVED_ON_GROUND)
 
 
 def moves_product_alone(values: Values) -> bool:
@@ -80,14 +89,14 @@ def moves_product_alone(values: Values) -> bool:
     # An encoder that loses colours moves them too, but in no way that a change of tone explains.
     explained = values["tone_change"] - values["colour_left"]
     ground_stays = values["plain"] > 0 and values["ground_change"] < _SAME_GROUND
-    return ground_stays and (explained > _OTHER_TONE or values["curve_most"] > _CURVE_MOVES)
+    return ground_stays and (explained > _PRODUCT_MOVED or values["curve_most"] > _CURVE_MOVES)
 
 
 def is_greyed(values: Values) -> bool:
     """Whether one photo is the other without its colours: several hues are gone at once, and it is just as light."""
     return (
         values["chroma_low"] < _GREY_CHROMA
-        and values["chroma_high"] - values["chroma_low"] > _GREY_CHROMA
+        and values["chroma_high"] - values["chroma_low"] > _COLOURED_CHROMA
         and values["light_change"] < _GREY_LIGHT_CHANGE
         and values["hue_spread"] > _GREY_HUES
     )
@@ -102,5 +111,7 @@ def may_be_one_of_a_set(values: Values) -> bool:
     """Whether one photo shows more than the other, and not as a picture goes on beyond a cut: other things, or bars."""
     if values["outer_content"] >= _ALL_CONTENT or math.isnan(values["outer_crossing"]):
         return False
+    if values["outer_repeats"] > _SAME_AGAIN:
+        return True
     seam, crossing = values["outer_seam"], values["outer_crossing"]
     return not ((crossing >= _LEAST_CROSSING and seam < _GOES_ON) or (crossing >= _MANY_CROSSING and seam < _MAY_GO_ON))

@@ -23,6 +23,7 @@ _NEAR_PX, _FAR_PX = 2.0, 5.0
 _FRAME_PX = 3.0
 # Variance, grey levels squared, below which both sides of an edge are too plain to be compared.
 _LEAST_SPREAD = 25.0
+_LEAST_REPEATED_PX = 12
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,8 @@ class Outside:
     one colour. crossing: share of the shared part's inner edge across which something goes on. seam: log2 of the step
     across that edge divided by the steps beside it. continues: correlation of what lies on both sides of it, -1 to 1.
     inner_edge: share of the shared part's outline that is not the photo's own frame. spans: share of the photo's width or
-    height, whichever is more, that the shared part takes.
+    height, whichever is more, that the shared part takes. repeats: how well the rest is found again within the shared part,
+    a correlation, -1 to 1; 0 where the rest is too plain or too narrow to tell.
     """
 
     area: float
@@ -44,6 +46,7 @@ class Outside:
     continues: float
     inner_edge: float
     spans: float
+    repeats: float
 
 
 @dataclass(frozen=True)
@@ -108,9 +111,33 @@ def _outside(pixels: NDArray[np.uint8], polygon: NDArray[np.float32]) -> Outside
     # What lies within a few pixels of the edge belongs to neither.
     beyond = structure[rest].sum()
     within = structure[inside].sum()
-    return Outside(
-        min(area, 1.0), float(within / max(within + beyond, 1e-6)), plain, *_along_edge(soft, polygon), float(span)
+    content = float(within / max(within + beyond, 1e-6))
+    repeats = _repeats(soft, polygon) if len(polygon) else math.nan
+    return Outside(min(area, 1.0), content, plain, *_along_edge(soft, polygon), float(span), repeats)
+
+
+def _repeats(soft: Plane, polygon: NDArray[np.float32]) -> float:
+    """`Outside.repeats`. A set of two shows one thing twice; what lies beyond a cut is something new."""
+    height, width = soft.shape[:2]
+    (x1, y1), (x2, y2) = polygon.min(axis=0), polygon.max(axis=0)
+    left, top, right, bottom = (
+        round(float(min(max(value, 0.0), side)))
+        for value, side in ((x1, width), (y1, height), (x2, width), (y2, height))
     )
+    inner = soft[top:bottom, left:right]
+    found = 0.0
+    for rest in (soft[top:bottom, :left], soft[top:bottom, right:], soft[:top, left:right], soft[bottom:, left:right]):
+        # A part of half the size may lie anywhere in it.
+        part = _middle(rest, inner.shape[0] // 2, inner.shape[1] // 2)
+        if min(part.shape[:2]) >= _LEAST_REPEATED_PX and float((part @ LUMA).std()) ** 2 > _LEAST_SPREAD:
+            found = max(found, float(cv2.matchTemplate(inner, part, cv2.TM_CCOEFF_NORMED).max()))
+    return found
+
+
+def _middle(pixels: Plane, height: int, width: int) -> Plane:
+    """The middle of pixels, at most so large."""
+    top, left = (max(0, (side - most) // 2) for side, most in zip(pixels.shape, (height, width), strict=False))
+    return pixels[top : top + height, left : left + width]
 
 
 def _along_edge(soft: Plane, polygon: NDArray[np.float32]) -> tuple[float, float, float, float]:

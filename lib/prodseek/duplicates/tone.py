@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -55,16 +56,24 @@ def grounds_of(a: Plane, b: Plane, inside: Mask) -> Grounds:
 
 
 def tone_of(
-    source: Plane, expected: Plane, target: Plane, product: Mask, grounds: tuple[NDArray[np.float32], ...] | None
+    source: Plane,
+    expected: Plane,
+    target: Plane,
+    product: Mask,
+    toned: Callable[[NDArray[np.float32]], NDArray[np.float32]],
+    grounds: tuple[NDArray[np.float32], ...] | None,
 ) -> dict[str, float]:
     """How far the product's colours have moved, and how much of that a change of tone explains: numbers of `Proof`.
 
     source, expected, target: (H, W, 3) float32 RGB: one photo, what it should look like in the other, and the other. product:
-    (H, W) bool. grounds: colours of the plain ground, expected and found; None if there is none.
+    (H, W) bool. toned: what the tone alone makes of colours, (..., 3) float32 RGB. grounds: colours of the plain ground, expected
+    and found; None if there is none.
     """
     inside = _averaged_mask(product)
-    before, after, toned = (rgb_to_lab(_averaged(plane))[inside] for plane in (source, target, expected))
-    moved, left, curve = ciede2000(before, after), ciede2000(toned, after), ciede2000(before, toned)
+    before, after, explained = (rgb_to_lab(_averaged(plane))[inside] for plane in (source, target, expected))
+    # Blur moves the colours of small things too, but is no change of tone.
+    curve = ciede2000(before, rgb_to_lab(toned(_averaged(source)))[inside])
+    moved, left = ciede2000(before, after), ciede2000(explained, after)
     chroma_before, chroma_after = (np.hypot(lab[:, 1], lab[:, 2]) for lab in (before, after))
     weight = np.where(chroma_before > _LEAST_CHROMA, chroma_before, 0)
     hues = np.exp(1j * np.arctan2(before[:, 2], before[:, 1]))

@@ -28,7 +28,7 @@ from prodseek.duplicates.decision import FEATURES, MODEL_FILE, DecisionModel, Tr
 from prodseek.duplicates.features import shrunk
 from prodseek.duplicates.guards import is_proved
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
-from prodseek.duplicates.planting.pairs import Photo, PlantedPair, planted_pairs, real_negatives
+from prodseek.duplicates.planting.pairs import Photo, PlantedPair, altered_negatives, planted_pairs, real_negatives
 from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
 from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import decode_image
@@ -49,30 +49,46 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", action="append", default=[], dest="sets", metavar="NAME=MANIFEST:URI:LABEL")
     parser.add_argument("--made", type=int, default=1500, help="planted pairs of each catalogue")
-    parser.add_argument("--real", type=int, default=500, help="most pairs of different photos of each catalogue")
+    parser.add_argument("--real", type=int, default=300, help="most pairs of different photos of each catalogue")
+    parser.add_argument("--measured", type=Path, help="file of measurements (npz), written if it is not there")
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
+    if arguments.measured is not None and arguments.measured.exists():
+        with np.load(arguments.measured) as kept:
+            rows, is_copy, catalogues = kept["rows"], kept["is_copy"], kept["catalogues"].tolist()
+    else:
+        rows, is_copy, catalogues = measured_rows(arguments.sets, arguments.made, arguments.real, arguments.processes)
+        if arguments.measured is not None:
+            np.savez_compressed(arguments.measured, rows=rows, is_copy=is_copy, catalogues=catalogues)
+    model = fit_model(rows, is_copy, catalogues)
+    target = Path(__file__).with_name(MODEL_FILE)
+    target.write_text(json.dumps(asdict(model)) + "\n", encoding="utf-8")
+    print(f"{json.dumps(model.recipe, indent=2)}\nwritten to {target}")
+
+
+def measured_rows(
+    sets: Sequence[str], n_made: int, n_real: int, n_processes: int
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[str]]:
+    """What `fit_model` takes, of planted pairs and real negatives of catalogues. sets: as `labelled_photos` takes them."""
     rows: list[list[float]] = []
     is_copy: list[bool] = []
     catalogues: list[str] = []
-    with ProcessPoolExecutor(arguments.processes) as pool:
-        for name, photos in map(labelled_photos, arguments.sets):
-            chunks = [(photos, _CHUNK, SEED, first) for first in range(0, arguments.made, _CHUNK)]
+    with ProcessPoolExecutor(n_processes) as pool:
+        for name, photos in map(labelled_photos, sets):
+            chunks = [(photos, _CHUNK, SEED, first) for first in range(0, n_made, _CHUNK)]
             for found in pool.map(_planted, chunks):
                 rows += [values for values, _ in found]
                 is_copy += [copy for _, copy in found]
             rng = np.random.default_rng(SEED)
             real = real_negatives(photos)
-            chosen = [real[row] for row in rng.permutation(len(real))[: arguments.real].tolist()]
+            chosen = [real[row] for row in rng.permutation(len(real))[:n_real].tolist()]
+            chosen += altered_negatives(chosen, photos, rng)
             measured = [values for values in pool.map(measured_features, chosen, chunksize=8) if values is not None]
             rows += measured
             is_copy += [False] * len(measured)
             catalogues += [name] * (len(rows) - len(catalogues))
             print(f"{name}: {catalogues.count(name)} pairs measured", flush=True)
-    model = fit_model(np.array(rows), np.array(is_copy), catalogues)
-    target = Path(__file__).with_name(MODEL_FILE)
-    target.write_text(json.dumps(asdict(model)) + "\n", encoding="utf-8")
-    print(f"{json.dumps(model.recipe, indent=2)}\nwritten to {target}")
+    return np.array(rows), np.array(is_copy), catalogues
 
 
 def labelled_photos(argument: str) -> tuple[str, list[Photo]]:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from prodseek.duplicates import origin
 from prodseek.duplicates.better import Better
-from prodseek.duplicates.decision import FEATURES, feature_values, model_json, shipped_model
+from prodseek.duplicates.decision import feature_values, model_json, shipped_model
 from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.features import features_recipe
 from prodseek.duplicates.guards import is_greyed, is_proved, moves_product_alone
@@ -52,7 +53,7 @@ MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.PART_DIFFERS, Verdic
 
 # Raise it when two photos may get another verdict than before, because of a change here or in the modules that measure them.
 # Cached verdicts of earlier nights are then computed again. The model is recognised by its content.
-VERDICTS_VERSION = 6
+VERDICTS_VERSION = 7
 
 # The bounds below only name what the model has decided. They were chosen on the sample catalogue.
 # From this share on, both show the same.
@@ -163,7 +164,7 @@ def verdicts_recipe(max_pdq_hamming: int) -> str:
 
     max_pdq_hamming: how many bits of two hashes may differ for them to tell how one photo was turned.
     """
-    settings = (VERDICTS_VERSION, features_recipe(), model_json(), max_pdq_hamming)
+    settings = (VERDICTS_VERSION, features_recipe(), model_json(), origin.model_json(), max_pdq_hamming)
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 
@@ -179,9 +180,8 @@ def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judge
     confidence = 0.0
     if proof is not None:
         model = shipped_model()
-        values = dict(zip(FEATURES, feature_values(comparison, proof, evidence.pdq_hamming), strict=True))
-        confidence = model.confidence(list(values.values()))
-        values["hue_change"] = proof.hue_change
+        confidence = model.confidence(feature_values(comparison, proof, evidence.pdq_hamming))
+        values = proof.values()
         if confidence >= model.look_confidence:
             is_marked = proof.mark > _MARK and abs(proof.mark_one_sided) > _ONE_SIDED
             verdict = _kind(comparison, proof, facts_a, facts_b)

@@ -7,6 +7,7 @@ import io
 import numpy as np
 import pytest
 from judged_pair import judged_pair
+from made_photos import scene
 from PIL import Image, ImageDraw
 
 from prodseek.duplicates.verdicts import Decision, Verdict
@@ -33,10 +34,29 @@ def png(image: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def printed(seed: int, text: str, size_px: int) -> Image.Image:
+def printed(seed: int, text: str, size_px: int, ink: int = 20) -> Image.Image:
     image = thing(seed, (1000, 1000))
-    ImageDraw.Draw(image).text((60, 60), text, fill=(20, 20, 20), font_size=size_px)
+    ImageDraw.Draw(image).text((60, 60), text, fill=(ink, ink, ink), font_size=size_px)
     return image
+
+
+def on_thing(image: Image.Image, change: np.ndarray) -> Image.Image:
+    """Grey levels added to the thing, not to the ground. change: (H, W) or (H, W, 3)."""
+    pixels = np.asarray(image).astype(np.float64)
+    is_thing = (pixels.sum(axis=2) < 700)[..., None]
+    levels = change if change.ndim == 3 else change[..., None]
+    return Image.fromarray(np.clip(pixels + is_thing * levels, 0, 255).astype(np.uint8))
+
+
+def ribbed(image: Image.Image, pitch_px: float) -> Image.Image:
+    x = np.arange(image.width) / pitch_px
+    return on_thing(image, np.broadcast_to(14 * np.sin(2 * np.pi * x), (image.height, image.width)))
+
+
+def mottled(seed: int, image: Image.Image) -> Image.Image:
+    noise = np.random.default_rng(seed).normal(size=(image.height // 4, image.width // 4))
+    large = np.asarray(Image.fromarray(noise.astype(np.float32)).resize(image.size, Image.Resampling.BICUBIC))
+    return on_thing(image, 12 * large)
 
 
 def banded(image: Image.Image) -> Image.Image:
@@ -60,11 +80,17 @@ def cloth(seed: int, tint: tuple[float, float, float]) -> Image.Image:
     return Image.fromarray(np.clip(weave[..., None] * np.array(tint), 0, 255).astype(np.uint8))
 
 
-def set_of_two(seed: int) -> Image.Image:
-    one = thing(seed, (500, 500))
+def set_of_two(seed: int, other: int) -> Image.Image:
     canvas = Image.new("RGB", (1000, 500), (250, 250, 248))
-    canvas.paste(one, (0, 0))
-    canvas.paste(thing(seed + 50, (500, 500)), (500, 0))
+    canvas.paste(thing(seed, (500, 500)), (0, 0))
+    canvas.paste(thing(other, (500, 500)), (500, 0))
+    return canvas
+
+
+def tiled(photo: Image.Image, n_rows: int) -> Image.Image:
+    canvas = Image.new("RGB", (4 * photo.width, n_rows * photo.height))
+    for number in range(4 * n_rows):
+        canvas.paste(photo, (number % 4 * photo.width, number // 4 * photo.height))
     return canvas
 
 
@@ -88,7 +114,14 @@ VARIANTS = {
     "a cloth in another colour": lambda seed: (cloth(seed, (1, 0.5, 0.5)), cloth(seed, (0.5, 0.6, 1))),
     "a cloth in a darker shade": lambda seed: (cloth(seed, (1, 0.5, 0.5)), cloth(seed, (0.7, 0.35, 0.35))),
     "all in another hue": lambda seed: (thing(seed), hue_shifted(thing(seed), 60)),
-    "one against a set of two": lambda seed: (thing(seed, (500, 500)), set_of_two(seed)),
+    "one against a set of two": lambda seed: (thing(seed, (500, 500)), set_of_two(seed, seed + 50)),
+    "one against two of it": lambda seed: (thing(seed, (500, 500)), set_of_two(seed, seed)),
+    "eight against twelve": lambda seed: (tiled(scene(seed, 200, 180), 2), tiled(scene(seed, 200, 180), 3)),
+    "fine ribs on one": lambda seed: (thing(seed), ribbed(thing(seed), 5)),
+    "wide ribs on one": lambda seed: (thing(seed), ribbed(thing(seed), 14)),
+    "a mottled cloth": lambda seed: (thing(seed), mottled(seed, thing(seed))),
+    "the next shade": lambda seed: (thing(seed), on_thing(thing(seed), np.full((600, 600, 3), (10.0, 0.0, -10.0)))),
+    "a print with hardly any contrast": lambda seed: (thing(seed, (1000, 1000)), printed(seed, "Limited", 40, ink=228)),
     "another thing": lambda seed: (thing(seed), thing(seed + 100)),
 }
 COPIES = {

@@ -7,9 +7,10 @@ from made_photos import jpeg, packshot, pixels, scene
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import Explanation, blurred, gradient, left_over
+from prodseek.duplicates.explained import Explanation, Faint, blurred, gradient, left_over
 
 LEVELS = (0, 1, 2, 3)
+FAINT = tuple(Faint(floor, 0.65) for floor in (7.5, 2.5, 1.5, 1.0))
 PHOTOS = {"scene": scene, "packshot": packshot}
 
 
@@ -27,7 +28,7 @@ def explained(source, target, where=None):
 
 
 def left_between(source, target, levels=LEVELS):
-    return left_over(explained(source, target)[1], target, everywhere(target), levels)
+    return left_over(explained(source, target)[1], target, everywhere(target), levels, FAINT)
 
 
 def amount(left):
@@ -70,7 +71,7 @@ def test_what_editors_do_to_a_whole_photo_is_explained(name, photo):
     missed = np.abs(predicted - target)[product]
     assert np.median(missed) < 1
     assert np.percentile(missed, 95) < 3
-    assert amount(left_over(predicted, target, everywhere(target), LEVELS)) == 0
+    assert amount(left_over(predicted, target, everywhere(target), LEVELS, FAINT)) == 0
 
 
 def test_an_equal_photo_is_predicted_exactly():
@@ -98,7 +99,7 @@ def test_a_difference_in_one_place_does_not_bend_the_explanation():
     changed[there] = 255 - changed[there]
     _, predicted = explained(source, changed)
     assert np.abs(predicted - target).mean() < 1.5
-    left = left_over(predicted, changed, everywhere(changed), LEVELS)
+    left = left_over(predicted, changed, everywhere(changed), LEVELS, FAINT)
     assert left[0].fraction > 0.05
     outside = left[0].mask.copy()
     outside[there] = False
@@ -111,7 +112,7 @@ def test_clipped_highlights_are_explained():
     assert (target == 255).mean() > 0.3
     _, predicted = explained(source, target)
     assert np.abs(predicted - target).mean() < 3
-    assert amount(left_over(predicted, target, everywhere(target), LEVELS)) < 0.002
+    assert amount(left_over(predicted, target, everywhere(target), LEVELS, FAINT)) < 0.002
 
 
 @pytest.mark.parametrize("name", ["darker", "gamma above one", "soft", "sharpened"])
@@ -248,19 +249,19 @@ def test_only_where_it_is_asked_for_anything_is_left():
     changed[100:150, 150:200] = 255 - changed[100:150, 150:200]
     where = everywhere(original)
     where[90:160, 140:210] = False
-    assert amount(left_over(original, changed, where, (0,))) == 0
-    assert amount(left_over(original, changed, ~where, (0,))) > 0.2
-    whole = left_over(original, changed, everywhere(original), (0,))[0]
+    assert amount(left_over(original, changed, where, (0,), FAINT)) == 0
+    assert amount(left_over(original, changed, ~where, (0,), FAINT)) > 0.2
+    whole = left_over(original, changed, everywhere(original), (0,), FAINT)[0]
     assert whole.fraction == pytest.approx(whole.mask.mean())
 
 
 def test_levels_that_are_too_small_are_left_out():
     small = plane(scene(14, 40, 30))
-    assert set(left_over(small, small, everywhere(small), LEVELS)) == {0, 1, 2}
-    assert set(left_over(small, small, everywhere(small), (0, 2))) == {0, 2}
-    assert left_over(small, small, np.zeros(small.shape[:2], bool), LEVELS) == {}
+    assert set(left_over(small, small, everywhere(small), LEVELS, FAINT)) == {0, 1, 2}
+    assert set(left_over(small, small, everywhere(small), (0, 2), FAINT)) == {0, 2}
+    assert left_over(small, small, np.zeros(small.shape[:2], bool), LEVELS, FAINT) == {}
     tiny = plane(scene(14, 6, 60))
-    assert left_over(tiny, tiny, everywhere(tiny), LEVELS) == {}
+    assert left_over(tiny, tiny, everywhere(tiny), LEVELS, FAINT) == {}
 
 
 def test_the_noise_that_is_measured_grows_with_compression():
@@ -286,3 +287,43 @@ def test_soft_letters_on_a_softened_photo_are_left():
     marked = packshot(16)
     ImageDraw.Draw(marked).text((10, 10), "SALE", fill=(120, 0, 0), font=ImageFont.load_default(size=24))
     assert strongest(left_between(plane(original), plane(marked.filter(ImageFilter.GaussianBlur(1.5))))) > 3
+
+
+def with_pattern(photo, levels, pitch_px):
+    x = np.arange(photo.shape[1])
+    return np.clip(photo + levels * np.sin(2 * np.pi * x / pitch_px)[None, :, None], 0, 255).astype(np.float32)
+
+
+@pytest.mark.parametrize("pitch_px", [5, 9, 16])
+def test_a_faint_pattern_in_one_place_is_seen_where_there_is_no_noise(pitch_px):
+    photo = plane(scene(41))
+    changed = photo.copy()
+    changed[80:160, 100:220] = with_pattern(photo, 6, pitch_px)[80:160, 100:220]
+    left = left_between(photo, changed)
+    assert max(level.faint for level in left.values()) > 0
+
+
+@pytest.mark.parametrize("quality", [50, 75, 95])
+@pytest.mark.parametrize("kind", PHOTOS)
+def test_noise_of_an_encoder_is_no_faint_difference(kind, quality):
+    photo = PHOTOS[kind](42, 1080, 810)
+    # Compared at a third of the size, as photos of shops are.
+    small, encoded = (plane(one.resize((360, 270), Image.Resampling.BOX)) for one in (photo, jpeg(photo, quality)))
+    left = left_between(small, encoded)
+    assert all(level.faint == 0 for level in left.values())
+
+
+def test_what_counts_is_faint_too():
+    photo = plane(scene(43))
+    changed = photo.copy()
+    changed[100:120, 100:140] += 60
+    left = left_between(photo, np.clip(changed, 0, 255))[0]
+    assert left.faint == left.strength > 0
+
+
+def test_texture_that_one_photo_has_is_no_encoder_s_noise():
+    photo = plane(scene(44))
+    ribbed, encoded = with_pattern(photo, 12, 9), plane(jpeg(scene(44), 80))
+    light, *others = ((one @ LUMA)[..., None] for one in (photo, ribbed, encoded))
+    pattern, noise = (left_over(light, other, everywhere(photo), (0, 1), FAINT)[1] for other in others)
+    assert pattern.texture_noise > 2.5 > 2 * noise.texture_noise

@@ -82,6 +82,17 @@ def test_differences_may_hide_in_much_noise(name):
     assert not is_explained(with_(**{name: 40.0}))
 
 
+@pytest.mark.parametrize("name", ["faint", "fine_faint"])
+def test_a_faint_print_is_not_explained(name):
+    assert not is_explained(with_(**{name: 2.0})) and not is_explained(with_(**{name: NAN}))
+
+
+@pytest.mark.parametrize("name", ["fine_texture", "fine_shared"])
+def test_a_weave_that_one_photo_has_is_no_encoder_s_noise(name):
+    assert is_explained(with_(**{name: 1.0}))
+    assert not is_explained(with_(**{name: 3.0})) and not is_explained(with_(**{name: NAN}))
+
+
 def test_a_small_area_of_another_colour_is_not_explained():
     assert is_explained(with_(colour_left_most=1.0))
     assert not is_explained(with_(colour_left_most=30.0))
@@ -109,17 +120,37 @@ def test_a_product_of_another_tone_on_the_same_ground_may_be_another():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"tone_change": 0.5}, {"ground_change": 9.0}, GREY],
-    ids=["hardly another", "the ground moved along", "all colours are gone"],
+    [{"tone_change": 0.5}, {"tone_change": 9.0, "colour_left": 8.8}],
+    ids=["hardly another", "in no way that a tone explains"],
 )
-def test_a_copy_s_tone_moves_everything(changes):
+def test_what_an_encoder_does_to_colours_is_no_other_tone(changes):
     values = with_(OTHER_TONE, changes)
     assert not may_be_other_tone(values) and is_proved(values)
 
 
-def test_without_a_plain_ground_an_even_change_of_tone_is_a_copy_s():
-    scene = {"plain": 0.0, "ground_change": NAN, "ground_missed": NAN, "outline_change": NAN}
-    assert is_proved(with_(OTHER_TONE, scene))
+SCENE = {"plain": 0.0, "ground_change": NAN, "ground_missed": NAN, "outline_change": NAN}
+
+
+@pytest.mark.parametrize(
+    "ground", [SCENE, {"ground_change": 9.0}, {}], ids=["no plain ground", "it moved", "it stayed"]
+)
+def test_a_tone_that_moves_all_may_be_a_cloth_in_another_shade(ground):
+    assert not may_be_other_tone(with_(ground, curve_most=1.5))
+    moved = with_(ground, curve_most=4.0, curve_least=4.0, tone_change=4.0)
+    assert may_be_other_tone(moved) and not is_proved(moved)
+
+
+def test_another_ground_moves_the_lightest_parts_of_the_product_too():
+    other = with_(curve_most=3.5, ground_change=4.0, ground_missed=0.5, tone_change=0.4)
+    assert not may_be_other_tone(other) and is_proved(other)
+    for change in ({"ground_change": 0.5}, {"tone_change": 2.0}, {"curve_most": 8.0}, SCENE):
+        assert may_be_other_tone(other | change)
+
+
+def test_a_photo_without_any_colour_is_a_grey_copy():
+    moved = with_(OTHER_TONE, GREY, curve_most=30.0)
+    assert not may_be_other_tone(moved) and is_proved(moved)
+    assert may_be_other_tone(moved | {"chroma_low": 3.0})
 
 
 GREY_SIDES = {
@@ -150,6 +181,11 @@ def test_another_outline_on_another_ground_may_be_another_product():
 
 def test_one_of_a_set_may_be_another_product():
     assert may_be_one_of_a_set(with_(ONE_OF_A_SET)) and not is_proved(with_(ONE_OF_A_SET))
+
+
+def test_what_goes_on_as_the_same_once_more_is_a_set():
+    cut = with_(ONE_OF_A_SET, outer_crossing=0.3)
+    assert is_proved(cut) and not is_proved(cut | {"outer_repeats": 0.95})
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,17 @@ def test_a_crop_cuts_through_things_and_leaves_no_seam():
     assert_swapped(overlap, other)
 
 
+def test_a_set_shows_one_thing_twice_and_a_crop_does_not():
+    one = packshot(11, 240, 240)
+    two = pasted(one, pasted(one, Image.new("RGB", (480, 240), (255, 255, 255)), (0, 0)), (240, 0))
+    overlap, other = both_ways(one, two, WHOLE)
+    assert overlap.b.repeats > 0.95 and overlap.a.repeats == 0
+    assert_swapped(overlap, other)
+    photo = scene(2)
+    cut, _ = both_ways(photo, photo.crop((60, 50, 300, 230)), moved(-60, -50))
+    assert cut.a.repeats < 0.6
+
+
 @pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (40, 60, 120)])
 def test_a_margin_is_plain_and_without_content(colour):
     photo = scene(3)

@@ -7,14 +7,23 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from prodseek.duplicates.planting.copies import ALTERATIONS, Worse, altered
 from prodseek.duplicates.planting.files import WORKING_SIDE_PX, jpeg, opened
-from prodseek.duplicates.planting.grounds import LEAST_DIFFERING_PX, changed, differs, product_mask
+from prodseek.duplicates.planting.grounds import LEAST_DIFFERING_PX, differs, product_mask, to_lab
 from prodseek.duplicates.planting.marks import MARKS
-from prodseek.duplicates.planting.pairs import Photo, copy_of, negative_of, planted_pairs, real_negatives, versions_of
+from prodseek.duplicates.planting.pairs import (
+    Photo,
+    altered_negatives,
+    copy_of,
+    negative_of,
+    planted_pairs,
+    real_negatives,
+    versions_of,
+)
 from prodseek.duplicates.planting.variants import VARIANTS
 from prodseek.duplicates.verdicts import Verdict
 
 NEEDS_PLAIN_GROUND = {"another ground", "cut-out"}
 NEEDS_A_PACKSHOT = {"product recoloured", "band recoloured", "one more", "same scene, other product"}
+FAINT = {"faint pattern", "part in the next shade"}
 
 
 def packshot(seed: int) -> Image.Image:
@@ -140,7 +149,9 @@ def test_a_made_negative_differs_visibly_and_is_the_same_twice(kind, ground, pac
     assert found
     for first, second in found:
         assert first.shape == second.shape and first.dtype == second.dtype == np.uint8
-        assert changed(first, second).sum() >= LEAST_DIFFERING_PX
+        # What is faint is seen beside the other, and not alone.
+        least = 3.0 if kind in FAINT else 10.0
+        assert (np.linalg.norm(to_lab(first) - to_lab(second), axis=2) > least).sum() >= LEAST_DIFFERING_PX
     seed = next(seed for seed, pair in enumerate(made) if pair is not None)
     again = VARIANTS[kind].make(a, b, np.random.default_rng(seed))
     assert all((one == two).all() for one, two in zip(made[seed], again, strict=True))
@@ -230,6 +241,26 @@ def test_real_negatives_are_the_next_of_a_product_and_the_nearest_of_another():
     assert shown[shots[0].data, shots[1].data] == "next of the same product"
     assert (shots[0].data, same_again.data) not in shown
     assert "nearest of another product" in shown.values()
+
+
+def test_a_negative_can_have_an_alteration_besides(packshots, scenes):
+    photos = packshots + scenes
+    pairs = real_negatives(photos, n_nearest=1)
+    altered = altered_negatives(pairs, photos, np.random.default_rng(0))
+    assert 0 < len(altered) <= len(pairs) and not any(pair.is_copy for pair in altered)
+    unaltered = {pair.data_a: pair for pair in pairs}
+    assert all(pair.data_b != unaltered[pair.data_a].data_b and ", " in pair.kind for pair in altered)
+    assert altered == altered_negatives(pairs, photos, np.random.default_rng(0))
+
+
+def test_no_alteration_takes_back_what_differs(packshots, scenes):
+    made = [pair for pair in planted_pairs(packshots + scenes, 120, seed=1) if not pair.is_copy]
+    besides = [tuple(pair.kind.split(", ")) for pair in made if pair.kind not in VARIANTS]
+    assert len(besides) > len(made) / 8
+    for *variant, alteration in besides:
+        kind = VARIANTS[", ".join(variant)]
+        assert not kind.fine and ALTERATIONS[alteration].family != "crop"
+        assert not (kind.of_tone and ALTERATIONS[alteration].family in ("tone", "grey"))
 
 
 def test_photos_are_read_upright_and_transparent_ones_on_white():

@@ -30,7 +30,7 @@ def toned(source, target):
     product = ~grounds.ground
     explanation = Explanation(source, target, product)
     expected = (explanation.toned(grounds.colour_a), grounds.colour_b) if grounds.plain else None
-    return tone_of(source, explanation.predicted(), target, product, expected)
+    return tone_of(source, explanation.predicted(), target, product, explanation.toned, expected)
 
 
 @pytest.mark.parametrize("ground", [(255, 255, 255), (128, 128, 128), (10, 60, 200), (240, 238, 230)])
@@ -153,5 +153,5 @@ def test_small_products_have_a_tone_too():
     photo = plane(packshot(13, 40, 30))
     product = np.zeros(photo.shape[:2], bool)
     product[10:13, 10:13] = True
-    numbers = tone_of(photo, photo, photo, product, None)
+    numbers = tone_of(photo, photo, photo, product, lambda colour: colour, None)
     assert numbers["tone_change"] == 0 and math.isfinite(numbers["chroma_high"])

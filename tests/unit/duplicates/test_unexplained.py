@@ -5,11 +5,12 @@ import pytest
 from made_photos import jpeg, packshot, pixels, scene
 from PIL import Image, ImageDraw, ImageFont
 
-from prodseek.duplicates.explained import Explanation, left_over
+from prodseek.duplicates.explained import Explanation, Faint, left_over
 from prodseek.duplicates.tone import grounds_of
 from prodseek.duplicates.unexplained import marks_of, shape_of, structure_of
 
 LEVELS = (0, 1, 2, 3)
+FAINT = tuple(Faint(floor, 0.65) for floor in (7.5, 2.5, 1.5, 1.0))
 
 
 def plane(image):
@@ -22,7 +23,7 @@ def measured(a, b):
     where = np.ones(target.shape[:2], bool)
     grounds = grounds_of(source, target, where)
     predicted = Explanation(source, target, where & ~grounds.either).predicted()
-    mark = marks_of(left_over(predicted, target, where, LEVELS), where.shape)
+    mark = marks_of(left_over(predicted, target, where, LEVELS, FAINT), where.shape)
     shape = shape_of(mark, predicted, target, grounds, int(where.sum()))
     return mark, shape, structure_of(predicted, target, where, mark)
 
@@ -164,7 +165,7 @@ def test_flat_photos_have_no_structure():
 def test_marks_of_all_levels_are_put_together():
     source, target = plane(packshot(16)), plane(badged(packshot(16)))
     where = np.ones(target.shape[:2], bool)
-    left = left_over(source, target, where, LEVELS)
+    left = left_over(source, target, where, LEVELS, FAINT)
     assert set(left) == set(LEVELS)
     mark = marks_of(left, where.shape)
     assert mark.shape == where.shape

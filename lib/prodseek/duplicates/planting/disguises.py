@@ -26,13 +26,12 @@ def _disguised(photo: Image.Image, touched: bool, variant: Variant, rng: np.rand
     if touched:
         ways = _DISGUISES[: -1 if variant.of_tone else None]
         photo = ways[int(rng.integers(len(ways)))](photo, variant.fine, rng)
+    least = 90 if variant.faint else 75 if variant.fine else 55
     if rng.random() < 0.15:
-        return encoded(
-            photo, rng, ("WEBP", {"quality": int(rng.integers(75 if variant.fine else 60, 96)), "method": 2})
-        )
+        return encoded(photo, rng, ("WEBP", {"quality": int(rng.integers(max(60, least), 96)), "method": 2}))
     if rng.random() < 0.1:
         return encoded(photo, rng, ("PNG", {"compress_level": 1}))
-    return encoded(photo, rng, ("JPEG", {"quality": int(rng.integers(75 if variant.fine else 55, 96))}))
+    return encoded(photo, rng, ("JPEG", {"quality": int(rng.integers(least, 96))}))
 
 
 def _scaled(photo: Image.Image, fine: bool, rng: np.random.Generator) -> Image.Image:

@@ -39,6 +39,10 @@ SAME_PHOTOS = frozenset(
     }
 )
 _DIGITS = 12
+# Share of the made negatives of which one photo is altered besides.
+_ALTERED_SHARE = 0.5
+_CHANGING_TONE = ("tone", "grey", "palette", "another ground")
+_CUTTING = ("crop", "combined")
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,30 @@ def real_negatives(photos: Sequence[Photo], n_nearest: int = 3) -> list[PlantedP
     return pairs
 
 
+def altered_negative(
+    pair: PlantedPair, scene: Photo, rng: np.random.Generator, without: tuple[str, ...] = ()
+) -> PlantedPair | None:
+    """A pair of different photos, one of them altered as copies are, by any kind; None if the photo does not suit.
+
+    In a catalogue with copies most pairs that are none have such an alteration between them too: the photo of a product in
+    another colour has a badge. without: families of kinds that could take back, or cut off, what differs.
+    """
+    kinds = [kind for kind, one in ALTERATIONS.items() if one.family not in without]
+    kind = str(rng.choice(kinds))
+    copy = altered(kind, pair.data_b, opened(scene.data), rng)
+    if copy is None:
+        return None
+    return replace(pair, data_b=copy.data, kind=f"{pair.kind}, {kind}")
+
+
+def altered_negatives(
+    pairs: Sequence[PlantedPair], photos: Sequence[Photo], rng: np.random.Generator
+) -> list[PlantedPair]:
+    """Each pair that suits once more, altered; `photos` are the scenes."""
+    altered = [altered_negative(pair, photos[int(rng.integers(len(photos)))], rng) for pair in pairs]
+    return [pair for pair in altered if pair is not None]
+
+
 def same_photo(id_a: str, id_b: str) -> bool:
     """Whether two content ids are of one photo, by their bytes or by SAME_PHOTOS."""
     first, second = sorted((id_a[:_DIGITS], id_b[:_DIGITS]))
@@ -181,7 +209,12 @@ def _copy(number: int, photos: Sequence[Photo], rng: np.random.Generator) -> Pla
 
 def _negative(number: int, photos: Sequence[Photo], rng: np.random.Generator) -> PlantedPair | None:
     kinds = list(VARIANTS)
-    return negative_of(kinds[number % len(kinds)], *_two(photos, rng), rng)
+    kind = kinds[number % len(kinds)]
+    photo, other = _two(photos, rng)
+    pair = negative_of(kind, photo, other, rng)
+    if pair is None or VARIANTS[kind].fine or rng.random() >= _ALTERED_SHARE:
+        return pair
+    return altered_negative(pair, other, rng, (*_CUTTING, *(_CHANGING_TONE if VARIANTS[kind].of_tone else ())))
 
 
 def _two(photos: Sequence[Photo], rng: np.random.Generator) -> tuple[Photo, Photo]:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from prodseek.duplicates.planting.faint import faint_pattern, faint_shade
 from prodseek.duplicates.planting.grounds import (
     LEAST_DIFFERING_PX,
     Pixels,
@@ -42,12 +43,14 @@ from prodseek.duplicates.planting.recolouring import (
 class Variant:
     """A kind of hard negative. family: kinds left out together. make: (photo, another, random numbers) -> two photos.
 
-    fine: it shows in details that resizing or strong compression would wipe out. of_tone: a change of tone could undo it.
+    fine: it shows in details that resizing or strong compression would wipe out. faint: in such that any but light compression
+    would. of_tone: a change of tone could undo it.
     """
 
     family: str
     make: Callable[[Pixels, Pixels, np.random.Generator], Pair | None]
     fine: bool = False
+    faint: bool = False
     of_tone: bool = False
 
 
@@ -185,6 +188,8 @@ VARIANTS = {
     "part removed": Variant("part", part_removed),
     "one more": Variant("count", counted),
     "another pattern": Variant("pattern", another_pattern),
+    "faint pattern": Variant("faint pattern", faint_pattern, fine=True, faint=True),
+    "part in the next shade": Variant("part recoloured", faint_shade, fine=True, faint=True, of_tone=True),
     "same marks, other products": Variant("same marks", _same_mark),
     "same scene, other product": Variant("same scene", same_scene, of_tone=True),
 }

@@ -28,6 +28,8 @@ PAIRS = "image_id_a string, image_id_b string"
 _PAIR = ["image_id_a", "image_id_b"]
 # A photo that is no copy of its stand-in is compared with so many of those that the stand-in was compared with.
 _MAX_INHERITED = 8
+# Objects of a scene that are compared with the product nearest to each.
+_MAX_OBJECTS = 4
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ def candidate_pairs(night: Night, photos: ComparedPhotos, kept: KeptFeatures) ->
         "hashes": _near_hashes(night, alone.rows, kept),
         "codes": pairs_sharing_codes(kept.codes(alone.rows), alone, night.config.duplicates.max_code_partners),
         "regions": _near_regions(night, stars),
+        "objects": _near_objects(night, stars),
     }
     found, seconds = [], []
     for number, pairs in enumerate(sought.values()):
@@ -114,22 +117,44 @@ def _near_hashes(night: Night, photos: DataFrame, kept: KeptFeatures) -> DataFra
 
 
 def _near_regions(night: Night, stars: Stars) -> DataFrame:
-    """left, right: photos that the nearest neighbours of each photo's primary region and whole frame lie in, or their stand-ins.
-
-    Objects within scenes are left to the codes, which find more of them among fewer pairs.
-    """
+    """left, right: photos that the nearest neighbours of each photo's primary region and whole frame lie in; stand-ins alone."""
     settings = night.config.duplicates
     regions = night.table("detections").where("is_primary or kind = 'frame'")
-    of_a = regions.select("detection_id", F.col("image_id").alias("left"))
-    of_b = regions.select(F.col("detection_id").alias("neighbour_id"), F.col("image_id").alias("right"))
-    nearest = Window.partitionBy("left").orderBy(F.desc("cosine_similarity"), "right")
     edges = night.table("neighbours").where(F.col("cosine_similarity") >= settings.min_cosine)
+    return _nearest_photos(stars.stand_in_of(_photos_of(edges, regions, regions)), settings.max_neighbours)
+
+
+def _near_objects(night: Night, stars: Stars) -> DataFrame:
+    """left, right: scenes, and the photos whose product is nearest to an object in them, or their stand-ins.
+
+    Smooth things that were pasted small share no codes with their photo. Light and ground differ: no cosine is asked for.
+    """
+    regions = night.table("detections")
+    objects, products = (
+        regions.where("not is_primary and kind = 'detection'"),
+        regions.where("is_primary and kind <> 'frame'"),
+    )
+    found = stars.stand_in_of(_photos_of(night.table("neighbours"), objects, products))
+    nearest = Window.partitionBy("detection_id").orderBy(F.desc("cosine_similarity"), "right")
+    best = found.withColumn("place", F.row_number().over(nearest)).where("place = 1")
+    return _nearest_photos(best, _MAX_OBJECTS)
+
+
+def _photos_of(edges: DataFrame, regions_a: DataFrame, regions_b: DataFrame) -> DataFrame:
+    """The edges from one kind of regions to the other, with the photos that they lie in: left, right."""
+    of_a = regions_a.select("detection_id", F.col("image_id").alias("left"))
+    of_b = regions_b.select(F.col("detection_id").alias("neighbour_id"), F.col("image_id").alias("right"))
+    return edges.join(of_a, "detection_id").join(of_b, "neighbour_id")
+
+
+def _nearest_photos(edges: DataFrame, most: int) -> DataFrame:
+    """left, right: of each photo the nearest others, by their nearest edge. edges: left, right, cosine_similarity."""
+    nearest = Window.partitionBy("left").orderBy(F.desc("cosine_similarity"), "right")
     return (
-        stars.stand_in_of(edges.join(of_a, "detection_id").join(of_b, "neighbour_id"))
-        .groupBy("left", "right")
+        edges.groupBy("left", "right")
         .agg(F.max("cosine_similarity").alias("cosine_similarity"))
         .withColumn("place", F.row_number().over(nearest))
-        .where(F.col("place") <= settings.max_neighbours)
+        .where(F.col("place") <= most)
         .select("left", "right")
     )
 

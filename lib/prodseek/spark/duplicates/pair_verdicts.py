@@ -92,7 +92,9 @@ class PairJudge:
 
     def _look_at(self, pairs: DataFrame, n_pairs: int) -> DataFrame:
         settings, photos = self.night.config.duplicates, self.photos.rows
-        n_partitions = max(1, -(-n_pairs // settings.pairs_per_partition))
+        # A few hundred pairs keep a core busy for a minute: no core waits while another has them all.
+        n_cores = self.night.spark.sparkContext.defaultParallelism
+        n_partitions = max(min(n_cores, n_pairs), -(-n_pairs // settings.pairs_per_partition))
         described = pairs
         features = self.kept.features(pairs.select(F.explode(F.array(*_PAIR)).alias("image_id")).distinct())
         for side in SIDES:
