@@ -56,7 +56,7 @@ def is_explained(values: Values) -> bool:
     return (
         bool(measured)
         and max(measured) == 0
-        and all(value == 0 for value in (*fine, values["faint"], values["fine_faint"]))
+        and all(value == 0 for value in (*fine, values["fine_faint"]))
         and values["fine_texture"] <= _MOST_TEXTURE_NOISE
         and values["fine_shared"] <= _MOST_SHARED_NOISE
         and values["flat_noise"] <= _MOST_NOISE

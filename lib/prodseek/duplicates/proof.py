@@ -37,6 +37,8 @@ _OTHER_GROUND = 2.0
 # Where fewer cells agree at the coarse size, the fine one cannot make it a copy.
 _LEAST_MATCHING = 0.3
 _ALL_COMPARED = 0.99
+# Pixels of the product for each of the ground, where a tone is fitted to both.
+_PRODUCT_FOR_GROUND = 4
 # Grey levels of noise that weigh as much as a frame that is not explained at all.
 _NOISE_OF_ALL = 50.0
 
@@ -268,6 +270,16 @@ def _nothing_fine() -> dict[str, float]:
     )
 
 
+def _with_some_ground(product: Mask, compared: Mask) -> Mask:
+    """The product, and a quarter as many pixels beside it: all of a plain ground would outweigh it, and without any a curve
+    runs away in tones that the product has not.
+    """
+    beside = np.flatnonzero(compared & ~product)
+    fitted = product.copy()
+    fitted.flat[beside[:: max(1, len(beside) * _PRODUCT_FOR_GROUND // max(1, int(product.sum())))]] = True
+    return fitted
+
+
 def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ...], way: _Way) -> dict[str, float]:
     """What is left in luminance at the fine size, and which photo is sharper: numbers of `Proof`; none if nothing is left."""
     laid = laid_over(a, b, in_pixels(fractions, a.shape[1::-1], b.shape[1::-1]), FINE_SIDE_PX)
@@ -287,16 +299,15 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
         return {}
     source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)
     light = (target @ LUMA)[..., None]
-    # Most of a plain ground would outweigh the product.
     product &= compared
-    left = left_over(Explanation(source, light, product).predicted(), light, compared, _FINE_LEVELS, _FAINT_FINE)
+    explanation = Explanation(source, light, _with_some_ground(product, compared))
+    left = left_over(explanation.predicted(), light, compared, _FINE_LEVELS, _FAINT_FINE)
     half_source, half_target = (np.asarray(cv2.pyrDown(plane), np.float32) for plane in (source, target))
     half, half_product = (
         np.asarray(cv2.pyrDown(mask.astype(np.float32)) > _ALL_COMPARED, np.bool_) for mask in (compared, product)
     )
-    in_colour = left_over(
-        Explanation(half_source, half_target, half_product).predicted(), half_target, half, (0,), _FAINT_HUE
-    )
+    explanation = Explanation(half_source, half_target, _with_some_ground(half_product, half))
+    in_colour = left_over(explanation.predicted(), half_target, half, (0,), _FAINT_HUE)
     sharper, noisier = detail_and_noise(laid.a @ LUMA, laid.b @ LUMA, compared)
     return {
         **_levels(left, "fine_", _FINE_LEVELS),

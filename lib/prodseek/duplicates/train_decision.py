@@ -38,7 +38,7 @@ SEED = 0
 N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 250, 0.06, 16, 20, 3.0
 # Of the pairs that are not copies, as many may be called copies, if they are proved too, by trees that have not seen their
 # catalogue. None is called a copy below the least confidence.
-MOST_WRONG = 1 / 2000
+MOST_WRONG = 1 / 1000
 LEAST_COPY_CONFIDENCE = 0.9
 # Below the least confidence at which this share of the copies is found, nobody needs to look.
 LOOK_RECALL = 0.97

@@ -56,11 +56,21 @@ COPY = Comparison(
     sharper=0.0,
     difference=SAME,
 )
-ALL = Outside(area=1.0, content=1.0, plain=NAN, crossing=NAN, seam=NAN, continues=NAN, inner_edge=0.0, spans=1.0)
-MARGIN = Outside(area=0.6, content=1.0, plain=1.0, crossing=0.0, seam=0.0, continues=NAN, inner_edge=1.0, spans=0.8)
-BARS = Outside(area=0.7, content=0.9, plain=0.3, crossing=0.1, seam=1.5, continues=0.5, inner_edge=0.6, spans=1.0)
-MORE = Outside(area=0.5, content=0.5, plain=0.2, crossing=0.4, seam=0.1, continues=0.9, inner_edge=1.0, spans=0.7)
-SCENE = Outside(area=0.2, content=0.3, plain=0.2, crossing=0.1, seam=1.5, continues=0.1, inner_edge=1.0, spans=0.4)
+ALL = Outside(
+    area=1.0, content=1.0, plain=NAN, crossing=NAN, seam=NAN, continues=NAN, inner_edge=0.0, spans=1.0, repeats=0.0
+)
+MARGIN = Outside(
+    area=0.6, content=1.0, plain=1.0, crossing=0.0, seam=0.0, continues=NAN, inner_edge=1.0, spans=0.8, repeats=0.0
+)
+BARS = Outside(
+    area=0.7, content=0.9, plain=0.3, crossing=0.1, seam=1.5, continues=0.5, inner_edge=0.6, spans=1.0, repeats=0.0
+)
+MORE = Outside(
+    area=0.5, content=0.5, plain=0.2, crossing=0.4, seam=0.1, continues=0.9, inner_edge=1.0, spans=0.7, repeats=0.0
+)
+SCENE = Outside(
+    area=0.2, content=0.3, plain=0.2, crossing=0.1, seam=1.5, continues=0.1, inner_edge=1.0, spans=0.4, repeats=0.0
+)
 WHOLE_OVERLAP = Overlap(stretch=0.0, tilt=0.0, mirrored=0.0, scale=0.0, a=ALL, b=ALL)
 # Nothing is left, nothing changed its tone.
 PROVED = Proof(
