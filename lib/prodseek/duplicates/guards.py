@@ -1,7 +1,7 @@
 """What must be proved before two photos are called copies, whatever a model thinks of them.
 
 A model learns what pairs it was shown have in common. These rules hold for pairs that nobody thought of: where the evidence
-allows another product too, a person looks. Values are those of `decision.FEATURES`, by name; one that is NaN proves nothing.
+allows another product too, a person looks. Values are those of `Proof`, by name, and all but one are `decision.FEATURES`; one that is NaN proves nothing.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 # Cells of a 24th of the frame's longer side that must agree: flat areas prove nothing.
 _LEAST_CELLS = 8
+# In a thumbnail no button, hallmark or seam can be seen, so it may be of another product.
+_LEAST_SIDE_PX = 300.0
 # Grey levels: with more noise than a JPEG of quality 5 has, differences hide in it.
 _MOST_NOISE = 6.0
 # CIEDE2000 that may be left of a small area, and how much more for each grey level of noise.
@@ -22,7 +24,9 @@ _MOST_TEXTURE_NOISE, _MOST_SHARED_NOISE = 1.4, 2.5
 _SAME_GROUND, _OTHER_TONE = 2.0, 2.5
 _OTHER_TONE_ON_GROUND, _MOVED_ON_GROUND = 2.0, 0.6
 _CURVE_MOVES, _CURVE_STAYS, _PRODUCT_MOVED = 5.0, 2.0, 1.5
-_SAME_OUTLINE = 0.01
+_SAME_GROUND_UNDER_OUTLINE, _SAME_OUTLINE = 1.0, 0.01
+# Pixels of the coarse frame. The model does not know this measurement, so it is not among its features.
+_LEAST_PART_PX = 4.0
 # A cut through a thing crosses some of its edges.
 _ALL_CONTENT, _LEAST_CROSSING, _MANY_CROSSING = 0.97, 0.02, 0.1
 # log2 of the step at the edge of the cut, divided by the steps beside it.
@@ -39,6 +43,8 @@ Values = Mapping[str, float]
 def is_proved(values: Values) -> bool:
     """Whether one photo shows all that the other does, and what differs is explained and could not be another product."""
     if not values["n_cells"] * values["cells_matching"] >= _LEAST_CELLS:
+        return False
+    if not values["fine_side_px"] >= _LEAST_SIDE_PX:
         return False
     if not is_explained(values):
         return False
@@ -103,8 +109,10 @@ def is_greyed(values: Values) -> bool:
 
 
 def may_be_other_outline(values: Values) -> bool:
-    """Whether the ground was replaced, and the product covers another part of it than before."""
-    return values["ground_missed"] > _SAME_GROUND and values["outline_change"] > _SAME_OUTLINE
+    """Whether the ground was replaced, and the product covers another part of it than before: it has another cap, or no legs."""
+    if not values["ground_missed"] > _SAME_GROUND_UNDER_OUTLINE:
+        return False
+    return values["outline_change"] > _SAME_OUTLINE or values.get("outline_part_px", 0.0) > _LEAST_PART_PX
 
 
 def may_be_one_of_a_set(values: Values) -> bool:

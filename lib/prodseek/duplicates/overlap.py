@@ -23,7 +23,7 @@ _NEAR_PX, _FAR_PX = 2.0, 5.0
 _FRAME_PX = 3.0
 # Variance, grey levels squared, below which both sides of an edge are too plain to be compared.
 _LEAST_SPREAD = 25.0
-_LEAST_REPEATED_PX = 12
+_LEAST_REPEATED_PX, _DETAIL_BLUR_PX = 12, 4.0
 
 
 @dataclass(frozen=True)
@@ -124,9 +124,16 @@ def _repeats(soft: Plane, polygon: NDArray[np.float32]) -> float:
         round(float(min(max(value, 0.0), side)))
         for value, side in ((x1, width), (y1, height), (x2, width), (y2, height))
     )
-    inner = soft[top:bottom, left:right]
+    # Two slopes of light look alike everywhere; details do not.
+    detail = soft - blurred(soft, _DETAIL_BLUR_PX)
+    inner = detail[top:bottom, left:right]
     found = 0.0
-    for rest in (soft[top:bottom, :left], soft[top:bottom, right:], soft[:top, left:right], soft[bottom:, left:right]):
+    for rest in (
+        detail[top:bottom, :left],
+        detail[top:bottom, right:],
+        detail[:top, left:right],
+        detail[bottom:, left:right],
+    ):
         # A part of half the size may lie anywhere in it.
         part = _middle(rest, inner.shape[0] // 2, inner.shape[1] // 2)
         if min(part.shape[:2]) >= _LEAST_REPEATED_PX and float((part @ LUMA).std()) ** 2 > _LEAST_SPREAD:

@@ -31,7 +31,7 @@ _COARSE_SIDE_PX = 320
 _COARSE_LEVELS, _FINE_LEVELS = (0, 1, 2, 3), (0, 1)
 # Nine in ten of the copies of four catalogues that were laid over each other exactly leave less than this at every size.
 _FAINT = (Faint(7.5, 0.65), Faint(2.5, 0.65), Faint(1.5, 0.65), Faint(1.0, 0.65))
-_FAINT_FINE, _FAINT_HUE = (Faint(10.5, 0.65), Faint(3.5, 0.45)), (Faint(6.0, 0.65),)
+_FAINT_FINE, _FAINT_HUE = (Faint(10.5, 0.65), Faint(3.5, 0.45)), (Faint(9.0, 0.65),)
 _LEAST_PIXELS = 400
 _OTHER_GROUND = 2.0
 # Where fewer cells agree at the coarse size, the fine one cannot make it a copy.
@@ -53,18 +53,18 @@ class Proof:
     where faint differences count too, at the coarse and at the fine size. fine_texture, fine_shared: noise of texture, and of
     edges that both have, at half of the fine size. flat_noise, edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both
     have a plain ground. ground_change: CIEDE2000 between the two grounds; ground_missed: between the ground that the
-    product's change of tone leads to and the one that is there. tone_change, tone_change_90: mean and 90th percentile of the
-    CIEDE2000 between the products' colours; curve_least, curve_most: 10th and 99th percentile of how far the fitted tone
-    alone moves them; light_change: mean difference of L*. colour_left, colour_left_95, colour_left_most: the same after the
-    tone is explained. chroma_low, chroma_high: 95th percentile of the chroma of the greyer and of the other photo.
-    hue_change: median change of hue in degrees. hue_spread: 0 if all colours have one hue, 1 if hues are spread. structured:
-    share of pixels with structure; matching: share of those that agree. n_cells, cells_matching: cells with structure, and
-    the share of them that agree. mark_*: of the area that is not explained: share of the frame, how one-sided (1: only b has
-    edges there, -1: only a), correlation of the detail beneath, share on ground, its box's share of the frame, share that is
-    thick, number of parts, the largest part's share, share of the frame's border; ink, ink_beneath: share of it that has one
-    of two colours, in the photo with more edges there and in the other. matching_beside: share of structure that agrees
-    elsewhere. sharper: log2 of b's detail divided by a's, noisier: log2 of b's noise divided by a's, both at the size of the
-    smaller.
+    product's change of tone leads to and the one that is there. outline_change, outline_part_px: see `Grounds`. tone_change,
+    tone_change_90: mean and 90th percentile of the CIEDE2000 between the products' colours; curve_least, curve_most: 10th and
+    99th percentile of how far the fitted tone alone moves them; light_change: mean difference of L*. colour_left,
+    colour_left_95, colour_left_most: the same after the tone is explained. chroma_low, chroma_high: 95th percentile of the
+    chroma of the greyer and of the other photo. hue_change: median change of hue in degrees. hue_spread: 0 if all colours
+    have one hue, 1 if hues are spread. structured: share of pixels with structure; matching: share of those that agree.
+    n_cells, cells_matching: cells with structure, and the share of them that agree. mark_*: of the area that is not
+    explained: share of the frame, how one-sided (1: only b has edges there, -1: only a), correlation of the detail beneath,
+    share on ground, its box's share of the frame, share that is thick, number of parts, the largest part's share, share of
+    the frame's border; ink, ink_beneath: share of it that has one of two colours, in the photo with more edges there and in
+    the other. matching_beside: share of structure that agrees elsewhere. sharper: log2 of b's detail divided by a's, noisier:
+    log2 of b's noise divided by a's, both at the size of the smaller.
     """
 
     followed_share: float
@@ -95,6 +95,7 @@ class Proof:
     ground_share: float
     ground_change: float
     outline_change: float
+    outline_part_px: float
     ground_missed: float
     tone_change: float
     tone_change_90: float
@@ -194,6 +195,7 @@ def prove(
         followed_error_px=error_px,
         ground_share=float(grounds.ground.mean()),
         outline_change=grounds.outline_change(inside),
+        outline_part_px=grounds.outline_part_px(laid.a, laid.b, inside),
         flat_noise=way.left[0].flat_noise if 0 in way.left else math.nan,
         edge_noise=way.left[0].edge_noise if 0 in way.left else math.nan,
         faint=_faint(way.left),

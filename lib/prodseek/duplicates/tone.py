@@ -16,6 +16,7 @@ from prodseek.photos.colour import ciede2000, rgb_to_lab
 
 # A ground is plain if this share of the border has its colour, within so many levels of each channel.
 _PLAIN_BORDER, _GROUND_WITHIN = 0.7, 12
+_PALE_LEVELS = 5.0
 _COLOUR_CELL_PX = 8
 _LEAST_CHROMA = 8.0
 
@@ -45,6 +46,20 @@ class Grounds:
             return math.nan
         apart = cv2.erode((self.either & ~self.ground).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
         return float(apart.sum() / max(1, (inside & ~self.ground).sum()))
+
+    def outline_part_px(self, a: Plane, b: Plane, inside: Mask) -> float:
+        """Pixels of the largest part that only one of the photos shows on its ground, but for thin edges; NaN if not plain.
+
+        A pale part is taken for ground, but differs from it: a, b: (H, W, 3) float32 RGB.
+        """
+        if not self.plain:
+            return math.nan
+        from_ground = (blurred(a, 0.8) - self.colour_a) - (blurred(b, 0.8) - self.colour_b)
+        is_pale = self.ground & (np.abs(from_ground).max(axis=2) > _PALE_LEVELS)
+        apart = (self.either & ~self.ground & inside) | is_pale
+        apart = cv2.erode(apart.astype(np.uint8), np.ones((3, 3), np.uint8))
+        _, _, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=8)
+        return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
 
 
 def grounds_of(a: Plane, b: Plane, inside: Mask) -> Grounds:

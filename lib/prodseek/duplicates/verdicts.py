@@ -90,6 +90,8 @@ _OBJECT_MATCH_SHARE = 0.3
 _MOSTLY_SHARED = 0.8
 # An object in a scene: its whole photo fills less than this share of the scene.
 _SCENE_SHARE = 0.5
+# Of a thing that was cut out the surroundings differ: of the cells with structure less than this share agrees.
+_CUT_OUT_MATCHING = 0.3
 _SAME_OBJECT_MATCHES = 16
 _SAME_OBJECT_MATCH_SHARE = 0.5
 _SAME_OBJECT_MATCH_AREA = 0.1
@@ -209,19 +211,20 @@ def _decision(verdict: Verdict, confidence: float, values: Mapping[str, float]) 
 
 
 def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:
-    if proof.overlap.tilt > _TILTED:
-        return Verdict.ROTATED
     wider = _wider_side(proof)
-    if wider is not None:
-        outside: Outside = getattr(proof.overlap, wider)
+    outside: Outside | None = None if wider is None else getattr(proof.overlap, wider)
+    if proof.overlap.tilt > _TILTED:
+        # The corners of a photo that was turned a little are as if it had been pasted, but they are small.
+        is_in_scene = (
+            outside is not None
+            and outside.area < _SCENE_SHARE
+            and (_is_pasted(outside) or proof.cells_matching < _CUT_OUT_MATCHING)
+        )
+        return Verdict.EMBEDDED if is_in_scene else Verdict.ROTATED
+    if outside is not None:
         if _is_margin(outside):
             return Verdict.PADDED
-        is_pasted = (
-            outside.seam > _SURE_SEAM
-            or (outside.seam > _SEAM and outside.crossing < _GOES_ON)
-            or outside.continues < _CONTINUES
-        )
-        return Verdict.EMBEDDED if is_pasted else Verdict.CROPPED
+        return Verdict.EMBEDDED if _is_pasted(outside) else Verdict.CROPPED
     if proof.mark > _MARK:
         return Verdict.OVERLAID
     if comparison.orientation in ROTATIONS:
@@ -235,6 +238,14 @@ def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: Ph
     if abs(width_ratio - 1) > _SAME_SIZE or abs(height_ratio - 1) > _SAME_SIZE:
         return Verdict.RESIZED
     return Verdict.RE_ENCODED
+
+
+def _is_pasted(outside: Outside) -> bool:
+    return (
+        outside.seam > _SURE_SEAM
+        or (outside.seam > _SEAM and outside.crossing < _GOES_ON)
+        or outside.continues < _CONTINUES
+    )
 
 
 def _wider_side(proof: Proof) -> str | None:

@@ -17,6 +17,7 @@ NAN = math.nan
 EQUAL = dict.fromkeys(FEATURES, 0.0) | {
     "n_cells": 200.0,
     "cells_matching": 1.0,
+    "fine_side_px": 500.0,
     "matching": 1.0,
     "matching_beside": 1.0,
     "plain": 1.0,
@@ -99,6 +100,11 @@ def test_a_small_area_of_another_colour_is_not_explained():
     assert is_explained(with_(colour_left_most=6.0, flat_noise=3.0)) and not is_explained(with_(colour_left_most=6.0))
 
 
+@pytest.mark.parametrize("side_px", [120.0, 299.0, NAN])
+def test_a_thumbnail_proves_nothing(side_px):
+    assert not is_proved(with_(fine_side_px=side_px)) and is_proved(with_(fine_side_px=300.0))
+
+
 @pytest.mark.parametrize("changes", [{"n_cells": 3.0}, {"cells_matching": 0.01}, {"n_cells": 0.0}])
 def test_flat_photos_prove_nothing(changes):
     assert not is_proved(with_(changes))
@@ -176,6 +182,13 @@ def test_another_outline_on_another_ground_may_be_another_product():
     assert may_be_other_outline(with_(other)) and not is_proved(with_(other))
     for change in ({"outline_change": 0.0}, {"outline_change": NAN}, {"ground_missed": 0.0}, {"ground_missed": NAN}):
         assert not may_be_other_outline(with_(other, change)) and is_proved(with_(other, change))
+
+
+def test_a_small_part_on_another_ground_may_be_another_product():
+    other = with_(ground_missed=2.5) | {"outline_part_px": 30.0}
+    assert may_be_other_outline(other) and not is_proved(other)
+    # The soft edge of one ground is no part, and on one ground everything is compared as it is.
+    assert is_proved(other | {"outline_part_px": 2.0}) and is_proved(other | {"ground_missed": 0.2})
 
 
 def test_one_of_a_set_may_be_another_product():
