@@ -167,14 +167,19 @@ DECISIONS = dict.fromkeys(MERGED_KINDS, "copy") | dict.fromkeys(LOOKED_AT_KINDS,
 
 
 @pytest.mark.parametrize("kind", DECISIONS)
-def test_planted_copies_are_found_with_their_verdict(night: Run, tables, planted, kind: str) -> None:  # type: ignore[no-untyped-def]
+def test_planted_copies_are_found_with_their_verdict(  # type: ignore[no-untyped-def]
+    night: Run, tables, truth, planted, kind: str
+) -> None:
     found = {
         tuple(sorted((row["uri_a"], row["uri_b"]))): (row["verdict"], row["decision"])
         for row in rows(tables(night, "near_duplicates"))
     }
-    assert planted[kind]
-    assert {pair: found.get(pair) for pair in planted[kind]} == dict.fromkeys(planted[kind], (kind, DECISIONS[kind]))
-    assert together(night, tables, planted[kind]) == (planted[kind] if kind in MERGED_KINDS else set())
+    # So strong a JPEG takes more away than the fine detail that a proof needs.
+    hidden = {tuple(sorted((row["uri"], row["source_uri"]))) for row in truth if row["detail"].startswith("quality 15")}
+    expected = {pair: (kind, "look" if pair in hidden else DECISIONS[kind]) for pair in planted[kind]}
+    assert expected
+    assert {pair: found.get(pair) for pair in planted[kind]} == expected
+    assert together(night, tables, planted[kind]) == (planted[kind] - hidden if kind in MERGED_KINDS else set())
 
 
 def test_a_change_of_tone_is_for_a_person(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
@@ -195,7 +200,9 @@ def test_a_change_of_tone_is_for_a_person(night: Run, tables, truth) -> None:  #
 def test_the_original_is_kept(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
     kept = {row["uri"]: row["keep_uri"] for row in rows(tables(night, "duplicate_groups"))}
     kinds = ("re_encoded", "resized", "cropped", "padded")
-    originals = {row["uri"]: row["source_uri"] for row in truth if row["kind"] in kinds}
+    # What is for a person is in no group.
+    merged = [row for row in truth if row["kind"] in kinds and not row["detail"].startswith("quality 15")]
+    originals = {row["uri"]: row["source_uri"] for row in merged}
     assert originals and {uri: kept[uri] for uri in originals} == originals
 
 
@@ -239,7 +246,7 @@ def test_no_duplicate_group_holds_two_products(night: Run, tables, truth) -> Non
     for row in rows(tables(night, "duplicate_groups")):
         products[row["group_id"]].add(shown.get(row["uri"], row["product_id"]))
         heads[row["group_id"]] += row["is_representative"]
-    assert len(products) >= 25
+    assert len(products) >= 23
     assert {group: found for group, found in products.items() if len(found) > 1} == {}
     assert set(heads.values()) == {1}
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 # Cells of a 24th of the frame's longer side that must agree: flat areas prove nothing.
 _LEAST_CELLS = 8
 # In a thumbnail no button, hallmark or seam can be seen, so it may be of another product.
-_LEAST_SIDE_PX = 300.0
+_LEAST_SIDE_PX = 250.0
 # Grey levels: with more noise than a JPEG of quality 5 has, differences hide in it.
 _MOST_NOISE = 6.0
 # CIEDE2000 that may be left of a small area, and how much more for each grey level of noise.

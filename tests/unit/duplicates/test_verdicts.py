@@ -77,7 +77,7 @@ PROVED = Proof(
     **{field.name: 0.0 for field in dataclasses.fields(Proof) if field.name != "overlap"}
     | {field.name: NAN for field in dataclasses.fields(Proof) if field.name.startswith("mark_")}
     | {"n_cells": 200.0, "cells_matching": 1.0, "matching": 1.0, "matching_beside": 1.0, "plain": 1.0}
-    | {"followed_share": 0.9, "chroma_low": 30.0, "chroma_high": 30.0},
+    | {"followed_share": 0.9, "chroma_low": 30.0, "chroma_high": 30.0, "fine_side_px": 600.0},
     overlap=WHOLE_OVERLAP,
 )
 BADGE = {
@@ -225,6 +225,9 @@ GUARDED = {
     "a badge on the ground": BADGE,
     "letters on the product": BADGE | {"mark_on_ground": 0.1, "mark_ink_beneath": 0.3},
     "another tone on the same ground": {"tone_change": 5.0},
+    "another tone of everything": {"tone_change": 5.0, "curve_most": 6.0, "ground_change": 5.0},
+    "another part on another ground": {"outline_part_px": 30.0, "ground_missed": 3.0},
+    "a thumbnail": {"fine_side_px": 200.0},
     "another outline on another ground": {"outline_change": 0.2, "ground_missed": 9.0},
     "one of a set": {"b": dataclasses.replace(MARGIN, content=0.5)},
 }
@@ -238,7 +241,6 @@ def test_what_is_not_proved_is_for_a_person_however_sure_the_model_is(judged, na
 
 PASSING = {
     "nothing": {},
-    "another tone of everything": {"tone_change": 5.0, "ground_change": 5.0},
     "grey": GREYED,
     "a crop through things": {"b": MORE},
     "a margin": {"b": MARGIN},
