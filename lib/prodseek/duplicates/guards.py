@@ -1,7 +1,8 @@
 """What must be proved before two photos are called copies, whatever a model thinks of them.
 
 A model learns what pairs it was shown have in common. These rules hold for pairs that nobody thought of: where the evidence
-allows another product too, a person looks. Values are those of `Proof`, by name, and all but one are `decision.FEATURES`; one that is NaN proves nothing.
+allows another product too, a person looks. Values are those of `Proof`, by name, and all but one are `decision.FEATURES`; one
+that is NaN proves nothing.
 """
 
 from __future__ import annotations
