@@ -94,8 +94,9 @@ STATES: list[dict[str, str]] = [
 
 
 def test_filters_leave_what_python_leaves_and_the_export_holds_it(open_page: Open, report: Report) -> None:
-    page = open_page("duplicates.html")
     for state in STATES:
+        # A browser lets a page save no more than ten files one after another.
+        page = open_page("duplicates.html")
         page.goto(f"{page.url.partition('#')[0]}#{urlencode(state)}")
         left = left_by(report, state)
         expect(page.locator("#count")).to_contain_text(sentence(report, state, len(left)))

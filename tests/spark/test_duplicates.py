@@ -31,7 +31,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(4):
         photo = texture(number, 320, 240)
         photo.save(folder / f"photo-{number}.jpg", quality=90)
-        copy = ImageOps.mirror(photo) if number % 2 else photo.resize((200, 150))
+        copy = ImageOps.mirror(photo) if number % 2 else photo.resize((270, 202))
         copy.save(folder / f"copy-{number}.jpg", quality=90)
     scene = texture(50, 320, 240)
     scene.paste(texture(0, 320, 240).resize((160, 120)), (130, 90))

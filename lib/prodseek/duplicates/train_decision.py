@@ -54,12 +54,14 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.measured is not None and arguments.measured.exists():
-        with np.load(arguments.measured) as kept:
+        with np.load(arguments.measured, allow_pickle=False) as kept:
             rows, is_copy, catalogues = kept["rows"], kept["is_copy"], kept["catalogues"].tolist()
     else:
         rows, is_copy, catalogues = measured_rows(arguments.sets, arguments.made, arguments.real, arguments.processes)
         if arguments.measured is not None:
-            np.savez_compressed(arguments.measured, rows=rows, is_copy=is_copy, catalogues=catalogues)
+            np.savez_compressed(
+                arguments.measured, allow_pickle=False, rows=rows, is_copy=is_copy, catalogues=catalogues
+            )
     model = fit_model(rows, is_copy, catalogues)
     target = Path(__file__).with_name(MODEL_FILE)
     target.write_text(json.dumps(asdict(model)) + "\n", encoding="utf-8")
