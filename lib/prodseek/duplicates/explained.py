@@ -198,8 +198,8 @@ def _left_over(
     fraction, strength, mask = _areas(residual, tolerated, floor, inside)
     noisy = _QUIET + (own_noise if shared_noise is None else shared_noise) / _NOISY
     faintly = replace(faint, floor=min(floor, faint.floor * min(1.0, noisy)))
-    at_most = strength or _faint_strength(residual, tolerated, faintly, inside)
-    return LeftOver(fraction, strength, at_most, flat_noise, texture_noise, own_noise, edge_noise, mask)
+    faint_strength = strength or _faint_strength(residual, tolerated, faintly, inside)
+    return LeftOver(fraction, strength, faint_strength, flat_noise, texture_noise, own_noise, edge_noise, mask)
 
 
 def _faint_strength(residual: Plane, tolerated: Plane, faint: Faint, inside: Mask) -> float:

@@ -79,24 +79,28 @@ def may_be_other_tone(values: Values) -> bool:
     """
     if is_greyed(values):
         return False
-    # An encoder that loses colours moves them too, but in no way that a change of tone explains.
-    explained = values["tone_change"] - values["colour_left"]
+    has_moved = _moved(values) > _MOVED_ON_GROUND
     # What makes a white ground grey moves the lightest parts of the product, and hardly the rest.
-    is_ground_s = values["plain"] > 0 and values["ground_change"] >= _SAME_GROUND and explained <= _MOVED_ON_GROUND
+    is_ground_s = values["plain"] > 0 and values["ground_change"] >= _SAME_GROUND and not has_moved
     if not values["curve_most"] <= (_CURVE_MOVES if is_ground_s else _OTHER_TONE):
         return True
-    ground_stays = values["plain"] > 0 and values["ground_change"] < _SAME_GROUND
-    return ground_stays and (values["curve_most"] > _OTHER_TONE_ON_GROUND or explained > _MOVED_ON_GROUND)
+    return _ground_stays(values) and (values["curve_most"] > _OTHER_TONE_ON_GROUND or has_moved)
 
 
 def moves_product_alone(values: Values) -> bool:
     """Whether the tone of the product, or of a part of it, has changed, and that of the rest has not."""
     if values["curve_most"] > _CURVE_MOVES and values["curve_least"] < _CURVE_STAYS:
         return True
-    # An encoder that loses colours moves them too, but in no way that a change of tone explains.
-    explained = values["tone_change"] - values["colour_left"]
-    ground_stays = values["plain"] > 0 and values["ground_change"] < _SAME_GROUND
-    return ground_stays and (explained > _PRODUCT_MOVED or values["curve_most"] > _CURVE_MOVES)
+    return _ground_stays(values) and (_moved(values) > _PRODUCT_MOVED or values["curve_most"] > _CURVE_MOVES)
+
+
+def _moved(values: Values) -> float:
+    """How far a tone has moved the product's colours, CIEDE2000; what an encoder loses is explained by no tone."""
+    return values["tone_change"] - values["colour_left"]
+
+
+def _ground_stays(values: Values) -> bool:
+    return values["plain"] > 0 and values["ground_change"] < _SAME_GROUND
 
 
 def is_greyed(values: Values) -> bool:

@@ -16,6 +16,7 @@ from prodseek.photos.colour import ciede2000, rgb_to_lab
 
 # A ground is plain if this share of the border has its colour, within so many levels of each channel.
 _PLAIN_BORDER, _GROUND_WITHIN = 0.7, 12
+# What is as pale as the ground differs from it by this much, in any channel; an encoder leaves less.
 _PALE_LEVELS = 5.0
 _COLOUR_CELL_PX = 8
 _LEAST_CHROMA = 8.0

@@ -3,6 +3,7 @@ import math
 import numpy as np
 import pytest
 from made_photos import packshot, pixels, scene
+from PIL import ImageDraw
 
 from prodseek.duplicates.difference import LUMA
 from prodseek.duplicates.explained import Explanation
@@ -155,3 +156,31 @@ def test_small_products_have_a_tone_too():
     product[10:13, 10:13] = True
     numbers = tone_of(photo, photo, photo, product, lambda colour: colour, None)
     assert numbers["tone_change"] == 0 and math.isfinite(numbers["chroma_high"])
+
+
+def on_ground(colour, *parts):
+    """A thing on a ground; parts: boxes and colours of what stands out of it."""
+    photo = packshot(14, 320, 320, ground=colour)
+    for box, fill in parts:
+        ImageDraw.Draw(photo).rectangle(box, fill=fill)
+    return plane(photo)
+
+
+WHITE, OFF_WHITE = (255, 255, 255), (246, 246, 243)
+CAP, PALE_CAP = (((150, 20), (170, 45)), (60, 60, 60)), (((150, 20), (170, 45)), (238, 238, 235))
+
+
+@pytest.mark.parametrize("part", [CAP, PALE_CAP], ids=["a dark cap", "a pale cap"])
+def test_a_part_that_one_photo_alone_shows_on_its_ground_is_found_whatever_the_ground(part):
+    for ground in (WHITE, OFF_WHITE):
+        one, other = on_ground(WHITE, part), on_ground(ground)
+        grounds = grounds_between(one, other)
+        assert grounds.outline_part_px(one, other, np.ones(one.shape[:2], bool)) > 50
+
+
+def test_another_ground_alone_is_no_other_part():
+    one, other = on_ground(WHITE, CAP), on_ground(OFF_WHITE, CAP)
+    grounds = grounds_between(one, other)
+    assert grounds.outline_part_px(one, other, np.ones(one.shape[:2], bool)) == 0
+    scenes = plane(scene(12)), plane(scene(13))
+    assert math.isnan(grounds_between(*scenes).outline_part_px(*scenes, np.ones(scenes[0].shape[:2], bool)))

@@ -128,7 +128,7 @@ def compared(**changes):
 
 def proved(**changes):
     own = {name: value for name, value in changes.items() if name in vars(PROVED)}
-    sides = {name: changes[name] for name in ("a", "b") if name in changes}
+    sides = {name: changes[name] for name in ("a", "b", "tilt") if name in changes}
     known = set(own) | set(sides) | set(vars(SAME)) | set(vars(COPY))
     assert set(changes) <= known
     return dataclasses.replace(PROVED, **own, overlap=dataclasses.replace(WHOLE_OVERLAP, **sides))
@@ -231,6 +231,21 @@ GUARDED = {
     "another outline on another ground": {"outline_change": 0.2, "ground_missed": 9.0},
     "one of a set": {"b": dataclasses.replace(MARGIN, content=0.5)},
 }
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict"),
+    [
+        ({}, Verdict.ROTATED),
+        ({"b": dataclasses.replace(MORE, area=0.8)}, Verdict.ROTATED),
+        ({"b": SCENE}, Verdict.EMBEDDED),
+        ({"b": dataclasses.replace(MORE, area=0.2), "cells_matching": 0.05}, Verdict.EMBEDDED),
+        ({"b": dataclasses.replace(MORE, area=0.3)}, Verdict.ROTATED),
+    ],
+    ids=["the whole", "most of it", "pasted into a scene", "cut out into a scene", "a turned crop"],
+)
+def test_what_is_turned_a_little_may_lie_in_a_scene(judged, changes, verdict):
+    assert judged(tilt=2.0, **changes).verdict == verdict
 
 
 @pytest.mark.parametrize("name", GUARDED)
