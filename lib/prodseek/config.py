@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from prodseek.errors import ConfigError
@@ -24,6 +33,9 @@ Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(min_length=1)]
+
+# What a manifest may say of a photo beside its product and its name, see catalog.columns.
+KnownColumn = Literal["title", "category", "supplier", "created", "ean"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -71,6 +83,11 @@ class CatalogConfig(_Section):
     uri_column: Name | None
     product_id_column: Name | None
     bytes_column: Name | None
+    columns: dict[KnownColumn, Name]
+    csv_delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None
+    csv_quote: Literal["", '"', "'"] | None
+    encoding: Name | None
+    uri_separators: tuple[Name, ...]
     product_id_from: Literal["file", "folder"]
     allowed_roots: tuple[Name, ...]
     read_attempts: Count
@@ -78,6 +95,19 @@ class CatalogConfig(_Section):
     http_hosts: tuple[Name, ...]
     http_timeout_seconds: Annotated[float, Field(gt=0.0)]
     identity_columns: tuple[Name, ...]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_one_place_for_each_name(cls, values: Any) -> Any:
+        """Take `columns.uri` and `columns.product_id` for the settings that they are called by otherwise."""
+        columns = values.get("columns") if isinstance(values, dict) else None
+        if not isinstance(columns, dict):
+            return values
+        own = {f"{name}_column": columns[name] for name in ("uri", "product_id") if name in columns}
+        others = {
+            name: column for name, column in columns.items() if f"{name}_column" not in own and column is not None
+        }
+        return {**values, **own, "columns": others}
 
     @field_validator("bytes_column")
     @classmethod

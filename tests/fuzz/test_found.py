@@ -213,20 +213,35 @@ def test_what_a_server_says_of_a_photo_fits_into_a_table(length: str, changed: s
 @pytest.mark.parametrize(
     ("kind", "data", "message"),
     [
-        ("parquet", b"PAR1", "manifest.parquet is damaged or gone: write it anew"),
-        ("parquet", b"", "manifest.parquet' cannot be read: "),
-        ("parquet", {"uri": ["a.jpg"], "URI": ["b.jpg"], "product_id": ["p"]}, "The column `uri` already exists"),
-        ("csv", b"uri,product_id,URI\na.jpg,p,b.jpg\n", "has the same column twice: uri, product_id, URI"),
+        ("parquet", b"PAR1", "manifest.parquet is damaged or gone; write it again"),
+        ("parquet", b"", "manifest.parquet is damaged or gone; write it again"),
+        ("csv", b"", "manifest.csv' is empty"),
+        ("csv", b"PK\x03\x04", "manifest.csv' is a workbook or a ZIP archive; save it as `CSV UTF-8`"),
+        ("json", b"[]", "it is one JSON array, not an object a line; convert it: jq -c '.[]'"),
     ],
 )
-def test_manifests_that_spark_cannot_read_are_named(
-    spark: Any, kind: str, data: Any, message: str, tmp_path: Path
+def test_manifests_that_cannot_be_read_are_named(
+    spark: Any, kind: str, data: bytes, message: str, tmp_path: Path
 ) -> None:
+    path = tmp_path / f"manifest.{kind}"
+    path.write_bytes(data)
+    with pytest.raises(CatalogueError) as error:
+        catalogue_rows(spark, find_catalogue(str(path)), load_config().catalog)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("parquet", {"uri": ["a.jpg"], "URI": ["b.jpg"], "product_id": ["p"]}),
+        ("csv", b"uri,product_id,URI\na.jpg,p,b.jpg\n"),
+    ],
+)
+def test_a_column_is_told_from_one_in_other_capitals(spark: Any, kind: str, data: Any, tmp_path: Path) -> None:
     path = tmp_path / f"manifest.{kind}"
     if isinstance(data, dict):
         pq.write_table(pa.table(data), path)
     else:
         path.write_bytes(data)
-    with pytest.raises(CatalogueError) as error:
-        catalogue_rows(spark, find_catalogue(str(path)), load_config().catalog)
-    assert message in str(error.value)
+    (row,) = catalogue_rows(spark, find_catalogue(str(path)), load_config().catalog).collect()
+    assert (row["product_id"], row["uri"], list(row["attributes"].values())) == ("p", "a.jpg", ["b.jpg"])

@@ -26,14 +26,15 @@ BUCKET = "catalogue"
 READ = """
 import sys
 from prodseek.storage import files
-from prodseek.catalogue.manifests import find_catalogue, list_photos, read_csv_manifest
+from prodseek.catalogue.manifests import find_catalogue, list_photos
+from prodseek.catalogue.manifest_reading import photo_names, read_manifest
+from prodseek.config import load_config
 from prodseek.photos.decode import ImageLimits, ImageRejected, content_id
 from prodseek.catalogue.photo_copies import copies_folder, copy_name, held_photos, keep_copy, list_copies, sample_photos
 from prodseek.catalogue.photo_source import PhotoSource
 
 manifest = find_catalogue("s3://catalogue/night/products.csv")
-table = read_csv_manifest(manifest)
-uris = table.column("uri").to_pylist()
+uris, _ = photo_names(read_manifest(manifest, load_config().catalog), 99)
 photos = PhotoSource(manifest.base_uri, ("s3://other/photos",), ImageLimits())
 print(len(photos.read(uris[0])), photos.stamp(uris[0]).n_bytes)
 for uri in (*uris[1:], "s3://catalogue/nightly/x.jpg", "s3://other/x.jpg", "s3://other/photos/x.jpg"):

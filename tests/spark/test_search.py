@@ -187,7 +187,7 @@ def test_files_that_are_no_prompts(spark: SparkSession, run: Run, tmp_path: Path
     (tmp_path / "b.txt").write_text("")
     for name, error, says in (
         ("a.csv", PromptError, "has the columns photo, box; prompts need uri and x1_px, y1_px, x2_px, y2_px, or detec"),
-        ("b.txt", CatalogueError, "is neither a folder nor a .csv nor a .parquet"),
+        ("b.txt", CatalogueError, "is empty; there is nothing to do"),
         ("none.csv", PromptError, "there is no file of prompts at"),
         ("", PromptError, "is a folder; name a CSV or Parquet file of prompts"),
     ):

@@ -1,22 +1,24 @@
-"""Catalogues: a folder of photos or of tars of photos, or a CSV or Parquet manifest that names photos."""
+"""Catalogues: a folder of photos or of tars of photos, or a manifest that names photos: CSV, TSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 import posixpath
+import re
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import pyarrow as pa
 from pyarrow import fs
 
+from prodseek.catalogue.dialect import CP_1252, UTF_8, find_encoding
+from prodseek.catalogue.parquet_table import DELTA_LOG, is_parquet
+from prodseek.catalogue.parquet_table import SUFFIXES as PARQUET_SUFFIXES
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.tars import SUFFIX as TAR_SUFFIX
 from prodseek.catalogue.tars import split_member
+from prodseek.catalogue.text_rows import read_head
 from prodseek.errors import CatalogueError
 from prodseek.photos.decode import ImageLimits, ImageRejected
 from prodseek.storage import files
@@ -27,7 +29,14 @@ IMAGE_SUFFIXES = (
 
 FAULT = "_fault"
 
-CatalogueKind = Literal["folder", "csv", "parquet"]
+CatalogueKind = Literal["folder", "csv", "json", "parquet"]
+
+_PACKED = re.compile(r"\.(gz|gzip|zst|zstd)$")
+_SUFFIXES: dict[CatalogueKind, tuple[str, ...]] = {
+    "csv": (".csv", ".tsv", ".tab"),
+    "json": (".jsonl", ".ndjson", ".json"),
+    "parquet": PARQUET_SUFFIXES,
+}
 
 
 @dataclass(frozen=True)
@@ -40,28 +49,67 @@ class CatalogueSource:
 
 
 def find_catalogue(uri: str) -> CatalogueSource:
-    """Find out what kind of catalogue is at `uri`. Raises CatalogueError if there is none."""
+    """Find out what kind of catalogue is at `uri`, by its ending or else by what is in it. Raises CatalogueError."""
     location = files.absolute(uri)
     try:
         file_system, path = files.locate(location)
         info = file_system.get_file_info(path)
+        if info.type == fs.FileType.NotFound:
+            raise CatalogueError(
+                f"there is no catalogue at {location!r}; name a folder of photos, or a manifest: CSV, TSV, JSON lines or Parquet"
+            )
+        is_folder = info.type == fs.FileType.Directory
+        kind = _kind_of_folder(location, path) if is_folder else _kind_of_file(location, path)
     except (OSError, ValueError) as error:
         raise CatalogueError(f"the catalogue {location!r} cannot be read: {error}") from error
-    if info.type == fs.FileType.NotFound:
+    return CatalogueSource(kind, location, location if kind == "folder" else posixpath.dirname(location))
+
+
+def _kind_of_file(location: str, path: str) -> CatalogueKind:
+    name = _PACKED.sub("", path.lower())
+    for kind, suffixes in _SUFFIXES.items():
+        if name.endswith(suffixes):
+            return kind
+    head, _ = read_head(location)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    encoding, n_mark = find_encoding(head, None)
+    if name.endswith((*IMAGE_SUFFIXES, TAR_SUFFIX)) or (b"\0" in head and encoding in (UTF_8, CP_1252)):
         raise CatalogueError(
-            f"there is no catalogue at {location!r}; name a folder of photos, or a CSV or Parquet manifest"
+            f"the catalogue {location!r} is neither a folder nor a manifest: CSV, TSV, JSON lines or Parquet; it begins "
+            f"{head[:40]!r}. Name the folder that it lies in, or give a manifest the ending .csv, .tsv, .jsonl or .parquet"
         )
-    name = path.lower()
-    if name.endswith(".parquet"):
-        return CatalogueSource("parquet", location, posixpath.dirname(location))
-    if info.type == fs.FileType.Directory:
-        return CatalogueSource("folder", location, location)
-    if name.endswith(".csv"):
-        return CatalogueSource("csv", location, posixpath.dirname(location))
-    raise CatalogueError(
-        f"the catalogue {location!r} is neither a folder nor a .csv nor a .parquet manifest; "
-        "give the manifest one of these endings, or name a folder of photos"
-    )
+    return "json" if head[n_mark:].lstrip().startswith(b"{") else "csv"
+
+
+def _kind_of_folder(location: str, path: str) -> CatalogueKind:
+    """Parquet for a folder that is called so, keeps Delta's log, or holds Parquet files and no photos."""
+    if path.lower().endswith(PARQUET_SUFFIXES) or files.exists(files.join(location, DELTA_LOG)):
+        return "parquet"
+    has_parquet = False
+    for name in _names_below(path, location):
+        if name.lower().endswith((*IMAGE_SUFFIXES, TAR_SUFFIX)):
+            return "folder"
+        if not has_parquet:
+            named_so = name.lower().endswith(PARQUET_SUFFIXES)
+            has_parquet = named_so or ("." not in name and is_parquet(files.join(location, name)))
+    return "parquet" if has_parquet else "folder"
+
+
+def _names_below(path: str, location: str) -> Iterator[str]:
+    """Files of a folder, one after another, so that the first photo ends the search; hidden ones are left out."""
+    file_system, _ = files.locate(location)
+    pending = deque([""])
+    while pending:
+        below = pending.popleft()
+        for info in file_system.get_file_info(fs.FileSelector(posixpath.join(path, below))):
+            if info.base_name.startswith((".", "_")):
+                continue
+            name = posixpath.join(below, info.base_name)
+            if info.type == fs.FileType.Directory:
+                pending.append(name)
+            else:
+                yield name
 
 
 def list_photos(source: CatalogueSource, allowed_roots: Sequence[str] = ()) -> list[str]:
@@ -126,34 +174,6 @@ def _local_names(folder: str) -> list[str]:
                 else:
                     pending.appendleft(name)
     return names
-
-
-def read_csv_manifest(source: CatalogueSource) -> pa.Table:
-    """Read a CSV manifest: its columns as text, null for empty values, and `_fault`: what is wrong with a row, or null.
-
-    The file is comma-separated UTF-8 with a header; values may contain quoted commas and line breaks. Raises CatalogueError
-    if it cannot be read as that.
-    """
-    file_system, path = files.locate(source.uri)
-    try:
-        with file_system.open_input_stream(path) as stream:
-            lines = io.TextIOWrapper(stream, encoding="utf-8-sig", newline="")
-            rows = [row for row in csv.reader(lines, strict=True) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise CatalogueError(f"the manifest {source.uri!r} is not a CSV file in UTF-8: {error}") from error
-    header = rows[0] if rows else []
-    if len({name.lower() for name in header}) != len(header):  # Spark ignores the case of column names
-        raise CatalogueError(f"the manifest {source.uri!r} has the same column twice: {', '.join(header)}")
-    body = rows[1:]
-    faults = [
-        None if len(row) == len(header) else f"row {n} has {len(row)} values, the header {len(header)}"
-        for n, row in enumerate(body, start=1)
-    ]
-    columns = {
-        name: pa.array([(row[i].strip() or None) if i < len(row) else None for row in body], pa.string())
-        for i, name in enumerate(header)
-    }
-    return pa.table({**columns, FAULT: pa.array(faults, pa.string())})
 
 
 def product_of(uri: str, product_id_from: Literal["file", "folder"]) -> str:

@@ -21,17 +21,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pyarrow as pa
 from PIL import Image
 
-from prodseek.catalogue.manifests import CatalogueSource, find_catalogue, list_photos, read_csv_manifest
+from prodseek.catalogue.manifest_reading import Manifest, photo_names, read_manifest
+from prodseek.catalogue.manifests import CatalogueSource, find_catalogue, list_photos
+from prodseek.catalogue.parquet_table import n_rows_of
 from prodseek.catalogue.photo_copies import sample_photos
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config
 from prodseek.errors import CatalogueError, ConfigError
 from prodseek.photos.decode import ImageRejected, content_id, decode_image, pixel_hash
 from prodseek.runs.slice_layout import slice_length
-from prodseek.storage import files
 from prodseek.vision.configured import detector_settings
 from prodseek.vision.settings import DetectorSettings
 
@@ -93,65 +93,29 @@ class Measured:
 def list_catalogue(config: Config, seed: int = 0) -> Listing:
     """The number of rows of a catalogue, and the photos of some rows. Raises CatalogueError and ConfigError."""
     if config.catalog.uri is None:
-        raise ConfigError("catalog.uri: missing; name a folder of photos, or a CSV or Parquet manifest")
+        raise ConfigError(
+            "catalog.uri: missing; name a folder of photos, or a manifest: CSV, TSV, JSON lines or Parquet"
+        )
     source = find_catalogue(config.catalog.uri)
-    if config.catalog.bytes_column is not None:
-        return Listing(source, _held_rows(source, config.catalog.bytes_column), ())
-    column = str(config.catalog.uri_column)  # it is null only if bytes_column is set
-    if source.kind == "folder":
+    if source.kind == "folder" and config.catalog.bytes_column is None:
         uris = list_photos(source, config.catalog.allowed_roots)
         n_rows = len(uris)
-    elif source.kind == "csv":
-        table = read_csv_manifest(source)
-        if column not in table.column_names:
-            raise CatalogueError(
-                f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.uri_column"
-            )
-        uris = [uri for uri in table.column(column).to_pylist() if uri]
-        n_rows = table.num_rows
     else:
-        uris, n_rows = _of_parquet(source, column)
+        manifest = read_manifest(source, config.catalog)
+        if manifest.columns.photo is not None:
+            return Listing(source, _held_rows(manifest), ())
+        uris, n_rows = photo_names(manifest, 100 * _MAX_PHOTOS * _MAX_PROCESSES)
     if not uris:
         raise CatalogueError(f"the catalogue {source.uri!r} names no photo; there is nothing to plan")
     random.Random(seed).shuffle(uris)
     return Listing(source, n_rows, tuple(uris[: _MAX_PHOTOS * _MAX_PROCESSES]))
 
 
-def _of_parquet(source: CatalogueSource, column: str) -> tuple[list[str], int]:
-    import pyarrow.dataset as ds
-
-    file_system, path = files.locate(source.uri)
-    try:
-        stored = ds.dataset(path, filesystem=file_system, format="parquet")
-        if column not in stored.schema.names:
-            raise CatalogueError(
-                f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.uri_column"
-            )
-        # Only names of the first rows, so that a large manifest is not read for a sample.
-        some = stored.head(100 * _MAX_PHOTOS * _MAX_PROCESSES, columns=[column]).column(column).to_pylist()
-        return [str(uri) for uri in some if uri], stored.count_rows()
-    except OSError as error:
-        raise CatalogueError(f"the manifest {source.uri!r} cannot be read: {error}") from error
-
-
-def _held_rows(source: CatalogueSource, column: str) -> int:
-    """The number of rows of a manifest that holds the photos. Raises CatalogueError if it has none, or no such column."""
-    import pyarrow.dataset as ds
-
-    if source.kind != "parquet":
-        raise CatalogueError(
-            f"the catalogue {source.uri!r} is not a Parquet manifest; set catalog.bytes_column to null"
-        )
-    file_system, path = files.locate(source.uri)
-    try:
-        stored = ds.dataset(path, filesystem=file_system, format="parquet")
-        n_rows: int = stored.count_rows()
-    except (OSError, pa.ArrowException) as error:
-        raise CatalogueError(f"the manifest {source.uri!r} cannot be read: {error}") from error
-    if column not in stored.schema.names and column.partition(".")[0] not in stored.schema.names:
-        raise CatalogueError(f"the manifest {source.uri!r} has no column {column!r}; name it with catalog.bytes_column")
+def _held_rows(manifest: Manifest) -> int:
+    """The number of rows of a manifest that holds the photos. Raises CatalogueError if it has none."""
+    n_rows = n_rows_of(manifest.parts)
     if not n_rows:
-        raise CatalogueError(f"the catalogue {source.uri!r} has no rows; there is nothing to plan")
+        raise CatalogueError(f"the catalogue {manifest.source.uri!r} has no rows; there is nothing to plan")
     return n_rows
 
 

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import StringType, StructField, StructType
 
-from prodseek.errors import StoreError, TableError
+from prodseek.errors import CatalogueError, StoreError, TableError
 from prodseek.runs.store import RUN_ID, Run
 from prodseek.runs.tables import TableSchema, table_schema
 from prodseek.storage import files
@@ -25,6 +25,7 @@ from prodseek.storage import files
 _UNREADABLE = re.compile(
     r"\[FAILED_READ_FILE\S*\] Encountered error while reading file (.+?)\.(?: +SQLSTATE| File | Could not )"
 )
+_REFUSED = re.compile(rf"{CatalogueError.__name__}: (.+)")
 # Values that are taken out of a page after it was read; files without checksums come that far.
 _IMPOSSIBLE = re.compile(r"java\.lang\.(?:ArrayIndexOutOfBounds|IndexOutOfBounds|NegativeArraySize)Exception[^\n]*")
 
@@ -36,10 +37,14 @@ _NAMED_KEYS = 3
 
 @contextmanager
 def naming_damaged_files() -> Iterator[None]:
-    """Turn Spark's report of a file that it cannot read into a StoreError that says which and what to do."""
+    """Turn Spark's report of a file that it cannot read into a StoreError that says which and what to do, and what a task
+    found wrong with the catalogue into that CatalogueError."""
     try:
         yield
     except (Py4JError, PySparkException) as error:
+        refused = _REFUSED.search(str(error))
+        if refused is not None:
+            raise CatalogueError(refused[1]) from error
         found = _UNREADABLE.search(str(error))
         if found is None:
             impossible = _IMPOSSIBLE.search(str(error))

@@ -48,7 +48,7 @@ def test_photos_that_a_manifest_holds_are_sampled(tmp_path: Path, make_jpeg) -> 
     with _sampled(held, listing, 3) as (source, names):
         assert {source.read(name) for name in names} < {photo["bytes"] for photo in photos} and len(names) == 3
     assert not (tmp_path / "root").exists()
-    with pytest.raises(CatalogueError, match="has no column 'photo'"):
+    with pytest.raises(CatalogueError, match="no column 'photo'"):
         list_catalogue(config("catalog.bytes_column=photo"))
 
 

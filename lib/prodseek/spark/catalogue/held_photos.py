@@ -20,7 +20,7 @@ from prodseek.errors import CatalogueError
 from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason, check_size, content_id
 from prodseek.runs.store import WORK
 from prodseek.runs.tables import table_schema
-from prodseek.spark.catalogue.rows import PLACE
+from prodseek.spark.catalogue.manifest_rows import PLACE
 from prodseek.spark.night import Night
 from prodseek.spark.tables import computed_schema
 from prodseek.storage import files
@@ -107,7 +107,7 @@ def _with_photos(batches: Iterator[pa.RecordBatch], column: str) -> Iterator[tup
         place = row.pop(PLACE)
         path, number = place["file_path"], place["row_index"]
         if (path, number) != reached:
-            photos = held_photos(files.from_spark(path), column, number)
+            photos = held_photos(path, column, number)
         try:
             photo = next(photos)
         except StopIteration:

@@ -10,25 +10,24 @@ import pyarrow as pa
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, DataType, StructType
 
-from prodseek.catalogue.manifests import (
-    FAULT,
-    CatalogueSource,
-    find_catalogue,
-    list_photos,
-    product_of,
-    read_csv_manifest,
-)
+from prodseek.catalogue.columns import ABSENT, ID_FACTS
+from prodseek.catalogue.manifest_reading import Manifest, read_manifest
+from prodseek.catalogue.manifests import FAULT, CatalogueSource, find_catalogue, list_photos, product_of
+from prodseek.catalogue.parquet_table import field_type
 from prodseek.catalogue.photo_source import FileStamp, PhotoSource
+from prodseek.catalogue.web import WebAccess
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogueError, ConfigError, StoreError
+from prodseek.photos.decode import ImageLimits
+from prodseek.spark.catalogue.manifest_rows import PLACE, parquet_rows, text_rows
 from prodseek.spark.tables import naming_damaged_files, only_row
-from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
+from prodseek.storage.retries import RetryPolicy
 
-# Where a row stands in a manifest that holds the photos: what Spark's Parquet reader tells of a row's file.
-PLACE = "_place"
+# Up to here every whole number is a float, and from here on Java writes floats with a power of ten.
+_EXACT = 2.0**53
+_AS_POWER = 1e7
 _FOLDER_SCHEMA = pa.schema([("product_id", pa.string()), ("uri", pa.string())])
 _STAMPED_SCHEMA = "product_id string, uri string, attributes string, n_bytes long, mtime_ns long, tag string"
 
@@ -36,7 +35,9 @@ _STAMPED_SCHEMA = "product_id string, uri string, attributes string, n_bytes lon
 def open_catalogue(config: CatalogConfig) -> CatalogueSource:
     """The catalogue that the configuration names. Raises ConfigError where it names none, CatalogueError if it is not there."""
     if config.uri is None:
-        raise ConfigError("catalog.uri: missing; name a folder of photos, or a CSV or Parquet manifest")
+        raise ConfigError(
+            "catalog.uri: missing; name a folder of photos, or a manifest (CSV, TSV, JSON lines, Parquet): --catalog ..."
+        )
     return find_catalogue(config.uri)
 
 
@@ -44,14 +45,9 @@ def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: Catalog
     """product_id, uri, attributes (map of strings), _fault; one row for each row of the catalogue.
 
     Values that are absent in a manifest are null. Where it holds the photos, their bytes are not among the columns, and
-    _place says where they are: file_path, row_index, and the file's file_size and file_modification_time. Raises
+    _place says where they are: file_path, row_index, and the file's file_size and mtime_ns. Raises
     CatalogueError for a catalogue that is damaged, without rows or without the columns that the configuration names.
     """
-    if config.bytes_column and source.kind != "parquet":
-        raise CatalogueError(
-            f"the catalogue {source.uri!r} is no Parquet manifest, and only that can hold photos; set catalog.bytes_column "
-            f"= {config.bytes_column!r} to null"
-        )
     try:
         with naming_damaged_files():
             rows = (_folder_rows if source.kind == "folder" else _manifest_rows)(spark, source, config)
@@ -77,7 +73,7 @@ def catalogue_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: in
         stamp = partial(_stamp_rows, photos=photos, read_threads=read_threads)
         stamped = rows.select(*columns).mapInArrow(stamp, _STAMPED_SCHEMA)
     else:
-        stamped = rows.select(*columns, f"{PLACE}.file_size", f"{PLACE}.file_modification_time")
+        stamped = rows.select(*columns, f"{PLACE}.file_size", f"{PLACE}.mtime_ns")
     # Equal rows cancel out in one exclusive or; the sum of the other half of the bits does not let them.
     digest = F.md5(F.concat_ws("\x1f", *(F.coalesce(F.col(c).cast("string"), F.lit("\x00")) for c in stamped.columns)))
     high, low = (F.conv(F.substring(digest, start, 15), 16, 10).cast("decimal(38,0)") for start in (1, 16))
@@ -93,69 +89,104 @@ def _folder_rows(spark: SparkSession, source: CatalogueSource, config: CatalogCo
 
 
 def _manifest_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> DataFrame:
-    if source.kind == "parquet":
-        manifest = spark.read.parquet(files.spark_pattern(source.uri)).withColumn(FAULT, F.lit(None).cast("string"))
+    manifest = read_manifest(source, config)
+    columns = manifest.columns
+    if manifest.text is not None:
+        rows = text_rows(spark, manifest.text, columns)
+        found = rows.select("product_id", "uris", "attributes", F.col("fault").alias(FAULT))
     else:
-        manifest = spark.createDataFrame(read_csv_manifest(source))
-    schema = manifest.schema
-    columns = {
-        "catalog.uri_column": config.uri_column,
-        "catalog.product_id_column": config.product_id_column,
-        "catalog.bytes_column": config.bytes_column,
-    }
-    wanted = {key: name for key, name in columns.items() if name}
-    absent = [f"{name!r} ({key})" for key, name in wanted.items() if _type_of(schema, name) is None]
-    if absent:
-        raise CatalogueError(
-            f"the manifest {source.uri!r} has no column {' and no column '.join(absent)}; it has "
-            f"{', '.join(c for c in manifest.columns if c != FAULT) or 'none'}. Name them with --set catalog.uri_column=... and "
-            "--set catalog.product_id_column=... (null: every photo is its own product)"
-        )
-    held = config.bytes_column and _type_of(schema, config.bytes_column)
-    if held and not isinstance(held, BinaryType):
-        raise CatalogueError(
-            f"the column {config.bytes_column!r} of the manifest {source.uri!r} is {held.simpleString()}, not binary, and holds "
-            "no photos; name another with catalog.bytes_column, or the names of photos with catalog.uri_column"
-        )
-    uri = _text(schema, config.uri_column) if config.uri_column else F.lit(None).cast("string")
-    if config.product_id_column:
-        product_id = _text(schema, config.product_id_column)
-    else:
-        named_after = config.product_id_from
-        product_id = F.udf(lambda name: None if name is None else product_of(name, named_after), "string")(uri)
-    named = {_path(schema, name)[0] for name in wanted.values()}
-    others = [c for c in manifest.columns if c not in (*named, FAULT)]
-    pairs = [part for c in others for part in (F.lit(c), _text(schema, c))]
-    attributes = F.map_filter(F.create_map(*pairs), lambda _, value: value.isNotNull()) if pairs else _no_attributes()
-    place = [manifest.metadataColumn("_metadata").alias(PLACE)] if held else []
-    return manifest.select(
-        product_id.alias("product_id"), uri.alias("uri"), attributes.alias("attributes"), F.col(FAULT), *place
+        found = _parquet_manifest_rows(spark, manifest)
+    if config.uri_separators and columns.photo is None:
+        separators, photos = config.uri_separators, _photos(source, config)
+        found = found.withColumn("uris", F.udf(lambda uris: _split(uris, separators, photos), "array<string>")("uris"))
+    named_after = config.product_id_from
+    others = [name for name in found.columns if name not in ("product_id", "uris")]
+    rows = found.select("product_id", F.explode_outer("uris").alias("uri"), *others)
+    if columns.product_id is None:
+        product = F.udf(lambda name: None if name is None else product_of(name, named_after), "string")
+        rows = rows.withColumn("product_id", product("uri"))
+    return rows
+
+
+def _parquet_manifest_rows(spark: SparkSession, manifest: Manifest) -> DataFrame:
+    """product_id, uris, attributes and _fault of a Parquet manifest; _place too if it holds the photos."""
+    columns, schema = manifest.columns, manifest.schema or pa.schema([])
+    rows = parquet_rows(spark, manifest.parts, schema)
+
+    def value(name: str, is_id: bool = False) -> Column:
+        first, *fields = [name] if name in schema.names else name.split(".")
+        column = F.col(f"c{schema.names.index(first)}")
+        for field in fields:
+            column = column.getField(field)
+        return _text(column, field_type(schema, name), is_id)
+
+    nothing = F.lit(None).cast("string")
+    uris = F.array(nothing)
+    if columns.uri is not None:
+        is_list = pa.types.is_list(field_type(schema, columns.uri)) and columns.photo is None
+        uris = _texts(rows, schema, columns.uri) if is_list else F.array(value(columns.uri))
+    pairs = [part for key, name in columns.kept for part in (F.lit(key), value(name, key in ID_FACTS))]
+    attributes = F.map_filter(F.create_map(*pairs), lambda _, text: text.isNotNull()) if pairs else _no_attributes()
+    return rows.select(
+        (value(columns.product_id, is_id=True) if columns.product_id else nothing).alias("product_id"),
+        uris.alias("uris"),
+        attributes.alias("attributes"),
+        nothing.alias(FAULT),
+        *([PLACE] if columns.photo else []),
     )
+
+
+def _texts(rows: DataFrame, schema: pa.Schema, name: str) -> Column:
+    """The values of a list as text, or of a field of the structs in it."""
+    first, *fields = [name] if name in schema.names else name.split(".")
+    column = F.col(f"c{schema.names.index(first)}")
+    for field in fields:
+        column = column.getField(field)
+    return F.filter(F.transform(column, lambda one: _present(one.cast("string"))), lambda one: one.isNotNull())
+
+
+def _photos(source: CatalogueSource, config: CatalogConfig) -> PhotoSource:
+    retry_policy = RetryPolicy(config.read_attempts, config.read_timeout_seconds)
+    web = WebAccess(config.http_hosts, config.http_timeout_seconds)
+    return PhotoSource(source.base_uri, config.allowed_roots, ImageLimits(), retry_policy, web)
+
+
+def _split(uris: list[str | None] | None, separators: tuple[str, ...], photos: PhotoSource) -> list[str]:
+    """The photos that a cell names. One that is there under the whole of it is the only one."""
+    found: list[str] = []
+    for uri in uris or []:
+        if uri is None:
+            continue
+        parts = [uri]
+        for separator in separators:
+            parts = [part for one in parts for part in one.split(separator)]
+        is_one = len(parts) < 2 or photos.stamp(uri).n_bytes is not None
+        found += [uri] if is_one else [part.strip() for part in parts if part.strip()]
+    return found
 
 
 def _no_attributes() -> Column:
     return F.create_map().cast("map<string,string>")
 
 
-def _path(schema: StructType, name: str) -> list[str]:
-    """The parts of a column's name: one, or where no column is called so those of a field of a struct, as in `image.bytes`."""
-    return [name] if name in schema.names else name.split(".")
+def _text(column: Column, kind: pa.DataType | None, is_id: bool) -> Column:
+    """A manifest's value as text; null where there is none.
+
+    Whole numbers that pandas made floats, because some are missing, are written as the ids that they are.
+    """
+    text = column.cast("string")
+    if kind is not None and pa.types.is_floating(kind):
+        is_whole = (column == F.floor(column)) & (F.abs(column) < _EXACT)
+        is_long = F.abs(column) >= _AS_POWER
+        digits = column.try_cast("decimal(20,0)").cast("string")
+        text = F.when(is_whole if is_id else is_whole & is_long, digits).otherwise(text)
+    return _present(text)
 
 
-def _type_of(schema: StructType, name: str) -> DataType | None:
-    """The type of a column, or of a field of a struct; None where there is none."""
-    found: DataType = schema
-    for part in _path(schema, name):
-        if not isinstance(found, StructType) or part not in found.names:
-            return None
-        found = found[part].dataType
-    return found
-
-
-def _text(schema: StructType, name: str) -> Column:
-    """A manifest's value as text; null where there is nothing but white space."""
-    quoted = (part.replace("`", "``") for part in _path(schema, name))
-    return F.nullif(F.trim(F.col(".".join(f"`{part}`" for part in quoted)).cast("string")), F.lit(""))
+def _present(text: Column) -> Column:
+    """Text without blanks around it; null for what says that there is no value."""
+    trimmed = F.trim(text)
+    return F.when(~trimmed.isin(*ABSENT), trimmed)
 
 
 def _stamp_rows(batches: Iterator[pa.RecordBatch], photos: PhotoSource, read_threads: int) -> Iterator[pa.RecordBatch]:

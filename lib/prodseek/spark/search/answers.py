@@ -10,10 +10,13 @@ from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek.catalogue.manifests import FAULT, find_catalogue, read_csv_manifest
+from prodseek.catalogue.columns import every_column, match
+from prodseek.catalogue.manifest_reading import text_table
+from prodseek.catalogue.manifests import find_catalogue
+from prodseek.config import load_config
 from prodseek.errors import PromptError, ReconciliationError
 from prodseek.runs.columns import BOX_PX, VISUAL
 from prodseek.runs.store import Run, Store
@@ -21,6 +24,7 @@ from prodseek.runs.tables import table_schema
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
 from prodseek.search.searchable import DEFAULT_K, Hit, Photo, SearchableRun, config_of, settings_of
+from prodseek.spark.catalogue.manifest_rows import text_rows
 from prodseek.spark.gpus import task_profile
 from prodseek.spark.partitions import deal
 from prodseek.spark.search.summary import BatchSummary
@@ -132,22 +136,29 @@ def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
     if not files.exists(files.absolute(uri)):
         raise PromptError(PromptFault.INVALID_PROMPT, f"there is no file of prompts at {files.absolute(uri)!r}")
     source = find_catalogue(uri)
-    if source.kind == "csv":
-        table = spark.createDataFrame(read_csv_manifest(source))
-    elif source.kind == "parquet":
-        table = spark.read.parquet(files.spark_pattern(source.uri)).withColumn(FAULT, F.lit(None).cast("string"))
-    else:
+    if source.kind == "folder":
         raise PromptError(PromptFault.INVALID_PROMPT, f"{uri!r} is a folder; name a CSV or Parquet file of prompts")
-    has_boxes = {"uri", *BOX_PX} <= set(table.columns)
-    if not has_boxes and "detection_id" not in table.columns:
+    if source.kind == "parquet":
+        table = spark.read.parquet(files.spark_pattern(source.uri))
+        names: tuple[str, ...] = tuple(table.columns)
+        fault = F.lit(None).cast("string")
+    else:
+        written, _ = text_table(source, load_config().catalog)
+        names = written.columns
+        table = text_rows(spark, written, every_column(names))
+        fault = F.col("fault")
+    has_boxes = all(match(name, names) for name in ("uri", *BOX_PX))
+    if not has_boxes and match("detection_id", names) is None:
         raise PromptError(
             PromptFault.INVALID_PROMPT,
-            f"{uri!r} has the columns {', '.join(c for c in table.columns if c != FAULT) or 'none'}; prompts need uri and "
-            f"{', '.join(BOX_PX)}, or detection_id",
+            f"{uri!r} has the columns {', '.join(names) or 'none'}; prompts need uri and {', '.join(BOX_PX)}, or detection_id",
         )
 
-    def text(name: str) -> Any:
-        column = F.col(name).cast("string") if name in table.columns else F.lit(None).cast("string")
+    def text(name: str) -> Column:
+        own = match(name, names)
+        if own is None:
+            return F.lit(None).cast("string")
+        column = F.col(f"`{own}`").cast("string") if source.kind == "parquet" else F.col("attributes")[own]
         return F.nullif(F.trim(column), F.lit(""))
 
     edges = [F.coalesce(text(edge), F.lit("")) for edge in BOX_PX]
@@ -157,7 +168,7 @@ def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
         text("uri").alias("uri"),
         F.when(has_box, F.concat_ws(",", *edges)).alias("box"),
         text("detection_id").alias("detection_id"),
-        F.col(FAULT).alias("fault"),
+        fault.alias("fault"),
     )
     named = F.coalesce("query_id", "detection_id", F.concat_ws("#", "uri", "box"))
     ordered = Window.partitionBy("query_id").orderBy("fault", "uri", "box", "detection_id")

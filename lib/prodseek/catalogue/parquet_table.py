@@ -1,0 +1,355 @@
+"""A Parquet manifest: one file, or a folder of files whatever their names are, perhaps with a log as Delta keeps one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyarrow import fs
+
+from prodseek.errors import CatalogueError
+from prodseek.storage import files
+from prodseek.storage.read_ahead import map_ahead
+
+T = TypeVar("T")
+
+SUFFIXES = (".parquet", ".parq", ".pqt")
+DELTA_LOG = "_delta_log"
+_MAGIC = b"PAR1"
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+# Files of a folder may have other columns; so many of them, all over it, are asked for theirs.
+_ASKED_FILES = 32
+_FOOTER_THREADS = 8
+# Up to this many files are divided by their row groups, so that every core has something to read.
+_DIVIDED_FILES = 64
+_SHARE_BYTES = 1 << 22
+_BATCH_ROWS = 8192
+_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d+\.\d+)?\.parquet")
+# In a damaged file even the name of a column may not be text.
+_DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)
+
+
+@dataclass(frozen=True)
+class ParquetPart:
+    """A file of a manifest. values: what the names of its folders say, as `country=DE` does: column -> text, or None."""
+
+    uri: str
+    n_bytes: int
+    mtime_ns: int
+    values: tuple[tuple[str, str | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class ParquetShare:
+    """What a task reads of a file: all, or row groups in a row. first_row: of these in the file."""
+
+    part: ParquetPart
+    groups: tuple[int, ...] | None = None
+    first_row: int = 0
+
+
+def is_parquet(uri: str) -> bool:
+    """Whether a file begins as Parquet does."""
+    try:
+        with files.open_seekable(uri) as (handle, _, _):
+            return handle.read(len(_MAGIC)) == _MAGIC
+    except OSError:
+        return False
+
+
+def parts_of(uri: str) -> list[ParquetPart]:
+    """The files of a Parquet manifest, in order of their names. Raises CatalogueError if it cannot be listed or has none."""
+    try:
+        file_system, path = files.locate(uri)
+        info = file_system.get_file_info(path)
+        if info.type == fs.FileType.File:
+            return [ParquetPart(uri, info.size, info.mtime_ns or 0)]
+        found = {
+            one.path[len(path) :].strip("/"): one
+            for one in file_system.get_file_info(fs.FileSelector(path, recursive=True))
+            if one.type == fs.FileType.File and one.size
+        }
+    except OSError as error:
+        raise CatalogueError(f"the manifest {uri!r} cannot be listed: {error}") from error
+    logged = [name for name in found if name.startswith(f"{DELTA_LOG}/")]
+    if logged:
+        named = _logged_files(uri, sorted(logged))
+        gone = [name for name in named if name not in found]
+        if gone:
+            raise CatalogueError(
+                f"the manifest {uri!r} is incomplete: its log names {gone[0]!r}, and there is no such file"
+            )
+    else:
+        named = {name: _folder_values(name) for name in found if not _is_hidden(name) and _is_part(uri, name)}
+    parts = [
+        ParquetPart(files.join(uri, name), found[name].size, found[name].mtime_ns or 0, named[name])
+        for name in sorted(named)
+    ]
+    if not parts:
+        raise CatalogueError(f"the manifest {uri!r} holds no Parquet files; there is nothing to read")
+    return parts
+
+
+def schema_of(parts: Sequence[ParquetPart]) -> pa.Schema:
+    """The columns of a manifest as its files have them, those of its folders last. Raises CatalogueError for a damaged file.
+
+    A column whose type differs between files is text.
+    """
+    step = -(-len(parts) // _ASKED_FILES)
+    fields: dict[str, pa.Field] = {}
+    for schema in map_ahead(_schema_of, parts[::step], _FOOTER_THREADS):
+        for field in schema:
+            known = fields.setdefault(field.name, field)
+            if plain_type(known.type) != plain_type(field.type):
+                fields[field.name] = pa.field(field.name, pa.string())
+    for name, _ in parts[0].values:
+        fields.setdefault(name, pa.field(name, pa.string()))
+    return pa.schema(list(fields.values()))
+
+
+def shares_of(parts: Sequence[ParquetPart]) -> list[list[ParquetShare]]:
+    """What each task reads: a few files, or part of one. Raises CatalogueError for a damaged file."""
+    if len(parts) <= _DIVIDED_FILES:
+        shares = [share for some in map_ahead(_divided, parts, _FOOTER_THREADS) for share in some]
+    else:
+        shares = [(ParquetShare(part), part.n_bytes) for part in parts]
+    tasks: list[list[ParquetShare]] = []
+    filled_bytes = _SHARE_BYTES
+    for share, n_bytes in shares:
+        if filled_bytes >= _SHARE_BYTES:
+            tasks.append([])
+            filled_bytes = 0
+        tasks[-1].append(share)
+        filled_bytes += n_bytes
+    return tasks
+
+
+def n_rows_of(parts: Sequence[ParquetPart]) -> int:
+    """How many rows a manifest has, by what its files say of themselves. Raises CatalogueError for a damaged file."""
+    return sum(
+        map_ahead(lambda part: _with_footer(part, lambda file: int(file.metadata.num_rows)), parts, _FOOTER_THREADS)
+    )
+
+
+def read_share(share: ParquetShare, schema: pa.Schema) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The rows of a share as columns of plain types, each batch with the number of its first row in the file, from 0.
+
+    schema: the columns to read; of a struct only the fields that it has there. What a file does not have is null. Raises
+    CatalogueError for a file that is damaged or has other types.
+    """
+    part = share.part
+    of_folder = dict(part.values)
+    try:
+        file_system, path = files.locate(part.uri)
+        with file_system.open_input_file(path) as handle, pq.ParquetFile(handle) as stored:
+            there = set(stored.schema_arrow.names)
+            leaves = [leaf for field in schema if field.name in there for leaf in _leaves(field.name, field.type)]
+            groups = range(stored.num_row_groups) if share.groups is None else share.groups
+            row = share.first_row
+            for batch in stored.iter_batches(_BATCH_ROWS, row_groups=list(groups), columns=leaves, use_threads=False):
+                columns = [
+                    _as_type(batch.column(batch.schema.get_all_field_indices(field.name)[0]), field.type)
+                    if field.name in batch.schema.names
+                    else pa.array([of_folder.get(field.name)] * batch.num_rows, pa.string()).cast(field.type)
+                    for field in schema
+                ]
+                n_rows = batch.num_rows
+                yield row, pa.RecordBatch.from_arrays(columns, schema=schema) if len(schema) else batch
+                row += n_rows
+    except _DAMAGED as error:
+        raise CatalogueError(f"{part.uri} is damaged or gone; write it again: {error}") from error
+
+
+def plain_type(kind: pa.DataType) -> pa.DataType | None:
+    """The type that a column is read as, one that every reader knows; None for one of which nothing can be kept."""
+    types = pa.types
+    if isinstance(kind, pa.BaseExtensionType):
+        return plain_type(kind.storage_type)
+    if types.is_dictionary(kind):
+        return plain_type(kind.value_type)
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) or types.is_null(kind):
+        return pa.string()
+    if types.is_time(kind):
+        return pa.string()
+    if types.is_unsigned_integer(kind):
+        return {8: pa.int16(), 16: pa.int32(), 32: pa.int64()}.get(kind.bit_width, pa.decimal128(20, 0))
+    if types.is_boolean(kind) or types.is_signed_integer(kind) or types.is_float32(kind) or types.is_float64(kind):
+        return kind
+    if types.is_float16(kind):
+        return pa.float32()
+    if types.is_decimal(kind):
+        return pa.decimal128(kind.precision, kind.scale) if kind.precision <= 38 else None
+    if types.is_date(kind):
+        return pa.date32()
+    if types.is_timestamp(kind):
+        return pa.timestamp("us", kind.tz)
+    if is_bytes(kind):
+        return pa.binary()
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        value = plain_type(kind.value_type)
+        return None if value is None else pa.list_(value)
+    if types.is_map(kind):
+        key, item = plain_type(kind.key_type), plain_type(kind.item_type)
+        return None if key is None or item is None else pa.map_(key, item)
+    if types.is_struct(kind):
+        fields = [(field.name, plain_type(field.type)) for field in kind]
+        return None if not fields or any(of is None for _, of in fields) else pa.struct(fields)
+    return None
+
+
+def is_bytes(kind: pa.DataType) -> bool:
+    """Whether values of a type are bytes, as photos are."""
+    return bool(
+        pa.types.is_binary(kind)
+        or pa.types.is_large_binary(kind)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_binary_view(kind)
+    )
+
+
+def holds_bytes(kind: pa.DataType) -> bool:
+    """Whether there are bytes anywhere in values of a type."""
+    children = [kind.field(number).type for number in range(kind.num_fields)]
+    return is_bytes(kind) or any(map(holds_bytes, children))
+
+
+def field_type(schema: pa.Schema, name: str) -> pa.DataType | None:
+    """The type of a column, or of a field of a struct, `image.path`; of structs in a list too. None where there is none."""
+    if name in schema.names:
+        return schema.field(name).type
+    first, *rest = name.split(".")
+    found = schema.field(first).type if first in schema.names else None
+    in_list = False
+    for part in rest:
+        if found is not None and (pa.types.is_list(found) or pa.types.is_large_list(found)):
+            found, in_list = found.value_type, True
+        if found is None or not pa.types.is_struct(found) or found.get_field_index(part) < 0:
+            return None
+        found = found.field(part).type
+    return pa.list_(found) if in_list and found is not None else found
+
+
+def pruned(kind: pa.DataType, path: Sequence[str]) -> pa.DataType:
+    """A struct with no other fields than those that lead to one; what is no struct stays whole."""
+    if not path or not pa.types.is_struct(kind):
+        return kind
+    return pa.struct([pa.field(path[0], pruned(kind.field(path[0]).type, path[1:]))])
+
+
+def _schema_of(part: ParquetPart) -> pa.Schema:
+    return _with_footer(part, _with_utc)
+
+
+def _with_utc(file: pq.ParquetFile) -> pa.Schema:
+    """The columns of a file. Times of the old kind, INT96, are in UTC, which Arrow does not say."""
+    old = {
+        file.schema.column(number).path
+        for number in range(len(file.schema))
+        if file.schema.column(number).physical_type == "INT96"
+    }
+    return pa.schema(
+        [pa.field(f.name, pa.timestamp("us", "UTC")) if f.name in old else f for f in file.schema_arrow]
+    )  # fmt: skip
+
+
+def _divided(part: ParquetPart) -> list[tuple[ParquetShare, int]]:
+    """A file's row groups, so many together as a task is to read, with their size in bytes."""
+
+    def divide(file: pq.ParquetFile) -> list[tuple[ParquetShare, int]]:
+        shares: list[tuple[ParquetShare, int]] = []
+        groups: list[int] = []
+        row = first_row = n_bytes = 0
+        for number in range(file.num_row_groups):
+            group = file.metadata.row_group(number)
+            groups.append(number)
+            row += group.num_rows
+            n_bytes += group.total_byte_size
+            if n_bytes >= _SHARE_BYTES or number == file.num_row_groups - 1:
+                shares.append((ParquetShare(part, tuple(groups), first_row), n_bytes))
+                groups, first_row, n_bytes = [], row, 0
+        return shares
+
+    return _with_footer(part, divide)
+
+
+def _with_footer(part: ParquetPart, ask: Callable[[pq.ParquetFile], T]) -> T:
+    try:
+        file_system, path = files.locate(part.uri)
+        with file_system.open_input_file(path) as handle, pq.ParquetFile(handle) as stored:
+            return ask(stored)
+    except _DAMAGED as error:
+        raise CatalogueError(f"{part.uri} is damaged or gone; write it again: {error}") from error
+
+
+def _as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if isinstance(column, pa.DictionaryArray):
+        column = column.dictionary_decode()
+    return column if column.type == kind else column.cast(kind, safe=False)
+
+
+def _leaves(name: str, kind: pa.DataType) -> list[str]:
+    """The paths of a column to read; a struct's fields are read alone."""
+    if not pa.types.is_struct(kind):
+        return [name]
+    return [leaf for field in kind for leaf in _leaves(f"{name}.{field.name}", field.type)]
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in name.split("/"))
+
+
+def _is_part(uri: str, name: str) -> bool:
+    last = name.rpartition("/")[2]
+    return last.lower().endswith(SUFFIXES) or ("." not in last and is_parquet(files.join(uri, name)))
+
+
+def _folder_values(name: str) -> tuple[tuple[str, str | None], ...]:
+    """What folders called `column=value` say of a file in them."""
+    pairs = (folder.partition("=") for folder in name.split("/")[:-1] if "=" in folder)
+    return tuple((unquote(column), None if value == _NO_VALUE else unquote(value)) for column, _, value in pairs)
+
+
+def _logged_files(uri: str, logged: Sequence[str]) -> dict[str, tuple[tuple[str, str | None], ...]]:
+    """The files that the log of a Delta table counts in, by path in its folder, with the values of its partitions.
+
+    As Delta's protocol has it: the newest checkpoint, then every commit behind it. Raises CatalogueError for a log that is
+    damaged, or that hides rows of files, which takes a reader of Delta.
+    """
+    names = [name.partition("/")[2] for name in logged]
+    checkpoints = [(found[1], name) for name in names if (found := _CHECKPOINT.fullmatch(name))]
+    newest = max((version for version, _ in checkpoints), default="")
+    actions: list[dict[str, Any]] = []
+    try:
+        for _, name in (one for one in checkpoints if one[0] == newest):
+            file_system, path = files.locate(files.join(uri, DELTA_LOG, name))
+            with file_system.open_input_file(path) as handle:
+                actions += pq.read_table(handle, columns=["add", "metaData"]).to_pylist(maps_as_pydicts="lossy")
+        for name in names:
+            if re.fullmatch(r"\d{20}\.json", name) and name[:20] > newest:
+                text = files.read_bytes(files.join(uri, DELTA_LOG, name)).decode()
+                actions += [json.loads(line) for line in text.splitlines() if line.strip()]
+        live: dict[str, tuple[tuple[str, str | None], ...]] = {}
+        for action in actions:
+            add, remove, meta = action.get("add"), action.get("remove"), action.get("metaData") or {}
+            if (meta.get("configuration") or {}).get("delta.columnMapping.mode", "none") != "none":
+                raise CatalogueError(f"the Delta table {uri!r} maps its columns' names; export it as plain Parquet")
+            if add and add.get("deletionVector"):
+                raise CatalogueError(
+                    f"the Delta table {uri!r} has deletion vectors: run REORG TABLE ... APPLY (PURGE), or export it as plain "
+                    "Parquet"
+                )
+            if add:
+                live[unquote(add["path"])] = tuple((add.get("partitionValues") or {}).items())
+            if remove:
+                live.pop(unquote(remove["path"]), None)
+    except (*_DAMAGED, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CatalogueError(f"the log of the Delta table {uri!r} cannot be read: {error}") from error
+    return live
