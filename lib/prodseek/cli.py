@@ -1,5 +1,5 @@
-"""The command line: `prodseek run`, `prodseek plan`, `prodseek search`, `prodseek search-batch`, `prodseek evaluate`,
-`prodseek verify`, `prodseek status`, `prodseek gc`, `prodseek config`, `prodseek weights`, `prodseek export-index`,
+"""The command line: `prodseek run`, `prodseek check`, `prodseek plan`, `prodseek search`, `prodseek search-batch`,
+`prodseek evaluate`, `prodseek verify`, `prodseek status`, `prodseek gc`, `prodseek config`, `prodseek weights`, `prodseek export-index`,
 `prodseek java-home`."""
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Annotated, Literal
 import typer
 import yaml
 
+from prodseek import __version__
 from prodseek.errors import explain_errors
 from prodseek.runner.commands import (
+    CATALOGUES,
     NIGHTLY,
     Accept,
     Catalog,
@@ -38,6 +40,21 @@ app = typer.Typer(
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"prodseek {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """What all commands have."""
+
+
 @app.command()
 def run(
     stage: Annotated[
@@ -58,7 +75,7 @@ def run(
 
 @app.command()
 def plan(
-    catalog: Annotated[str, typer.Argument(help="A folder of photos, or a CSV or Parquet manifest.")],
+    catalog: Annotated[str, typer.Argument(help=CATALOGUES)],
     executors: Annotated[
         int | None, typer.Option(min=1, help="Executors of the cluster; this machine without.")
     ] = None,
@@ -89,6 +106,23 @@ def plan(
         as_json,
         costs,
     )
+
+
+@app.command()
+def check(
+    catalog: Annotated[str, typer.Argument(help=CATALOGUES)],
+    root: Root = None,
+    environment: Environment = None,
+    config_files: ConfigFiles = None,
+    settings: Settings = None,
+) -> None:
+    """Say in seconds how CATALOG is read, what becomes of its first rows, and what to set. Nothing is written."""
+    from prodseek.catalogue.check import check_catalogue, show_check
+
+    options = [part for setting in settings or () for part in ("--set", setting)]
+    if root is not None:
+        options = ["--root", root, *options]
+    show_check(check_catalogue(configured(environment, config_files, settings, catalog, root)), options)
 
 
 ReadRoot = Annotated[str, typer.Option("--root", help="Where runs are kept.")]
@@ -145,7 +179,9 @@ app.command()(search_batch)
 @app.command()
 def evaluate(
     labels: Annotated[str, typer.Option(help="A CSV file: photos as the catalogue names them, and their labels.")],
-    uri_column: Annotated[str, typer.Option(help="The column that names the photo.")] = "uri",
+    uri_column: Annotated[
+        str | None, typer.Option(help="The column that names the photo; as in the catalogue without.")
+    ] = None,
     label_column: Annotated[str, typer.Option(help="The column of the label.")] = "label",
     pairs: Annotated[str | None, typer.Option(help="A CSV file of copies: uri_a, uri_b, perhaps verdict.")] = None,
     against: Annotated[str | None, typer.Option(help="An earlier evaluation's JSON, instead of the last one.")] = None,
@@ -233,7 +269,7 @@ def weights(environment: Environment = None, config_files: ConfigFiles = None, s
     """Fetch the network's weights into the cache, once, and print where they are."""
     from prodseek.vision.weights import obtain_weights
 
-    wanted = configured(environment, config_files, settings).network.weights
+    wanted = configured(environment, config_files, settings, remembers=False).network.weights
     typer.echo(obtain_weights(wanted.file_name, wanted.sha256, wanted.sources, wanted.folder))
 
 

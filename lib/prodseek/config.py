@@ -121,6 +121,11 @@ class CatalogConfig(_Section):
                 )
         return column
 
+    @field_validator("csv_delimiter", mode="before")
+    @classmethod
+    def _is_tab_by_any_name(cls, delimiter: Any) -> Any:
+        return "\t" if delimiter in ("\\t", "tab") else delimiter
+
     @field_validator("allowed_roots")
     @classmethod
     def _are_places(cls, roots: tuple[str, ...]) -> tuple[str, ...]:
@@ -393,9 +398,11 @@ def load_config(
     settings: Sequence[str] = (),
     catalog: str | None = None,
     root: str | None = None,
+    remembered: Mapping[str, Any] | None = None,
 ) -> Config:
     """Lay base, `environment` (local or cluster), the caller's files and `key=value` settings over one another.
 
+    remembered: sections that lie below the caller's files, for a root knows what its last run was told.
     catalog, root: laid over `catalog.uri` and `store.root` as they are, because they are paths, not YAML.
     Raises ConfigError that lists every fault at once.
     """
@@ -406,6 +413,7 @@ def load_config(
         if not resource.is_file():
             raise ConfigError(f"environment: {environment!r} is unknown; allowed: local, cluster")
         merged = _overlay(merged, yaml.safe_load(resource.read_text(encoding="utf-8")) or {})
+    merged = _overlay(merged, dict(remembered or {}))
     for path in config_files:
         merged = _overlay(merged, _read_yaml(path, faults))
     for setting in settings:

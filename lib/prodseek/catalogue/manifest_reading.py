@@ -142,6 +142,14 @@ def first_rows(table: TextTable, n_rows: int) -> Iterator[list[str] | dict[str, 
                 return
 
 
+def has_rows(manifest: Manifest) -> bool:
+    """Whether a manifest has any row, understood or not. Raises CatalogueError."""
+    if manifest.text is None:
+        return any(parquet_table.n_rows_of([part]) for part in manifest.parts)
+    whole = TextBlock(manifest.text.dialect.start_bytes, None)
+    return any(some.rows for some in read_block(manifest.text, whole))
+
+
 def photo_names(manifest: Manifest, most: int) -> tuple[list[str], int]:
     """The names of photos in a manifest's first rows, at most so many, and its number of rows. Raises CatalogueError."""
     name = manifest.columns.uri

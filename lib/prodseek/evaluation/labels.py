@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from prodseek.catalogue.columns import match
+from prodseek.catalogue.manifest_reading import named, text_table
+from prodseek.catalogue.manifests import CatalogueSource
+from prodseek.catalogue.text_rows import blocks_of, read_block
+from prodseek.config import load_config
 from prodseek.errors import CatalogueError
 from prodseek.storage import files
 
@@ -57,13 +61,21 @@ def _example(uris: Iterable[str]) -> str:
 
 
 def _rows(uri: str, needed: Sequence[str]) -> list[dict[str, str]]:
-    try:
-        text = files.read_bytes(uri).decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise CatalogueError(f"{uri} cannot be read as a CSV file in UTF-8: {error}") from error
-    reader = csv.DictReader(io.StringIO(text, newline=""))
-    columns = list(reader.fieldnames or ())
-    missing = [name for name in needed if name not in columns]
+    """The rows of a CSV file, in whatever dialect; names of columns as they are needed, whatever their case and blanks."""
+    location = files.absolute(uri)
+    source = CatalogueSource("csv", location, posixpath.dirname(location))
+    table, _ = text_table(source, load_config().catalog)
+    found = {name: match(name, table.columns) for name in needed}
+    missing = [name for name, own in found.items() if own is None]
     if missing:
-        raise CatalogueError(f"{uri} has no column {', '.join(missing)}; it has {', '.join(columns) or 'none'}")
-    return list(reader)
+        raise CatalogueError(f"{uri} has no column {', '.join(missing)}; it has {', '.join(table.columns) or 'none'}")
+    rows: list[dict[str, str]] = []
+    for block in blocks_of(table):
+        for some in read_block(table, block):
+            for place, row in enumerate(some.rows):
+                if place in some.faults or len(row) != len(table.columns):
+                    fault = some.faults.get(place, f"has {len(row)} values, the header {len(table.columns)}")
+                    raise CatalogueError(f"{uri}: row {some.first_row + place} {fault}; correct it")
+                values = named(row, table.columns)
+                rows.append({**values, **{name: values[own] for name, own in found.items() if own}})
+    return rows

@@ -24,7 +24,7 @@ def evaluate_run(
     root: str,
     run_id: str | None,
     labels_uri: str,
-    uri_column: str,
+    uri_column: str | None,
     label_column: str,
     pairs_uri: str | None,
     against: str | None,
@@ -32,15 +32,16 @@ def evaluate_run(
 ) -> None:
     """Evaluate a finished run, by default the newest, and write ROOT/evaluations/RUN_ID.json and .html.
 
-    It is compared with the JSON file `against`, or else with the last evaluation of an earlier run there that used the same
-    column of labels. Raises StoreError and CatalogueError.
+    uri_column: of the labels; None for the catalogue's own. It is compared with the JSON file `against`, or else with the
+    last evaluation of an earlier run there that used the same column of labels. Raises StoreError and CatalogueError.
     """
     store = Store.at(root)
     run = store.latest() if run_id is None else store.run(run_id)
     if not run.is_finished:
         known = ", ".join(store.run_ids()[-3:]) or "none"
         raise StoreError(f"{root} has no finished run {run_id}; its newest are {known}")
-    labels = read_labels(labels_uri, uri_column, label_column)
+    known = run.manifest().config.get("catalog", {}).get("uri_column")
+    labels = read_labels(labels_uri, uri_column or known or "uri", label_column)
     pairs = None if pairs_uri is None else read_pairs(pairs_uri)
     evaluation, measured = evaluate(run, labels, labels_uri, pairs)
     evaluation["labels"]["column"] = label_column

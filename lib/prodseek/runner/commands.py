@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from prodseek.config import Config, load_config
+from prodseek.config import Config, changed_settings, load_config
+from prodseek.runner.remembered import remembered
 from prodseek.runs.columns import VISUAL
 from prodseek.spark.submitted import is_spark_submitted
 
 # The name that stands for all stages.
 NIGHTLY: Final = "nightly"
 
-Catalog = Annotated[str | None, typer.Option("--catalog", help="A folder of photos, or a CSV or Parquet manifest.")]
+CATALOGUES: Final = "A folder of photos, or a manifest: CSV, TSV, JSON lines or Parquet."
+Catalog = Annotated[str | None, typer.Option("--catalog", help=CATALOGUES)]
 Root = Annotated[str | None, typer.Option("--root", help="Where runs are kept.")]
 Environment = Annotated[
     str | None,
@@ -40,10 +43,26 @@ def configured(
     settings: list[str] | None = None,
     catalog: str | None = None,
     root: str | None = None,
+    remembers: bool = True,
 ) -> Config:
-    """The configuration that the options make. Raises ConfigError that lists every fault."""
+    """The configuration that the options make. Raises ConfigError that lists every fault.
+
+    remembers: lay the options over what the root's last run read its catalogue with, and say what of that holds.
+    """
     environment = environment or ("cluster" if is_spark_submitted() else "local")
-    return load_config(environment, config_files or (), settings or (), catalog, root)
+    config = load_config(environment, config_files or (), settings or (), catalog, root)
+    kept = remembered(config.store.root, config.catalog.uri, load_config(environment).catalog) if remembers else None
+    if kept is None:
+        return config
+    catalog = kept.uri if config.catalog.uri is None else catalog
+    again = load_config(environment, config_files or (), settings or (), catalog, root, {"catalog": kept.settings})
+    changed = changed_settings(config.catalog.model_dump(mode="json"), again.catalog.model_dump(mode="json"))
+    if changed and config.logs.format == "console":
+        now = again.catalog.model_dump(mode="json")
+        names = [change.split(" was ")[0].split(".")[0] for change in changed]
+        told = ", ".join(f"catalog.{name}={json.dumps(now[name], ensure_ascii=False)}" for name in dict.fromkeys(names))
+        typer.echo(f"as in run {kept.run_id} of this root: {told}; options win", err=True)
+    return again
 
 
 def search_batch(

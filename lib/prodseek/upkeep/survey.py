@@ -74,6 +74,7 @@ class Survey:
 
 def survey(store: Store) -> Survey:
     """Look at everything in a root; nothing is changed. Raises StoreError where there is no such place."""
+    store.check()
     if not files.exists(store.root):
         raise StoreError(f"there is no {store.root}; name the folder that `prodseek run --root` was given")
     latest, fault = None, None

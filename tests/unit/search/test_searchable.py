@@ -211,7 +211,9 @@ def test_a_facet_without_an_index_in_a_large_run(
 
 
 def test_no_finished_run(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match=r"no run has been published in .*; start one with `prodseek run nightly`"):
+    with pytest.raises(
+        StoreError, match=r"no run has been published in .*; start one with `prodseek run nightly --root "
+    ):
         SearchableRun.open(tmp_path)
 
 

@@ -54,7 +54,7 @@ class RowReader:
         """
         if self.photos.copies is not None:
             rows = copy_held_photos(night, rows, self.n_copied)
-        return _checked(rows)
+        return checked(rows)
 
     def hashed(self, rows: DataFrame, n_rows: int) -> DataFrame:
         """Rows with the hash and the size of their photo's bytes."""
@@ -77,7 +77,7 @@ class RowReader:
         return dealt.mapInArrow(read, computed_schema("images", "reason", "detail"))
 
 
-def _checked(rows: DataFrame) -> DataFrame:
+def checked(rows: DataFrame) -> DataFrame:
     """Add reason and detail where a row cannot be used whatever its photo holds."""
     if not _COPIED_COLUMNS.keys() <= set(rows.columns):
         rows = rows.withColumns({name: F.lit(None).cast(kind) for name, kind in _COPIED_COLUMNS.items()})

@@ -7,18 +7,18 @@ from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
-from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from prodseek.catalogue.columns import ABSENT, ID_FACTS
-from prodseek.catalogue.manifest_reading import Manifest, read_manifest
+from prodseek.catalogue.manifest_reading import Manifest, has_rows, read_manifest
 from prodseek.catalogue.manifests import FAULT, CatalogueSource, find_catalogue, list_photos, product_of
 from prodseek.catalogue.parquet_table import field_type
 from prodseek.catalogue.photo_source import FileStamp, PhotoSource
+from prodseek.catalogue.shaped_rows import split_names
 from prodseek.catalogue.web import WebAccess
 from prodseek.config import CatalogConfig
-from prodseek.errors import CatalogueError, ConfigError, StoreError
+from prodseek.errors import CatalogueError, ConfigError
 from prodseek.photos.decode import ImageLimits
 from prodseek.spark.catalogue.manifest_rows import PLACE, parquet_rows, text_rows
 from prodseek.spark.tables import naming_damaged_files, only_row
@@ -48,18 +48,13 @@ def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: Catalog
     _place says where they are: file_path, row_index, and the file's file_size and mtime_ns. Raises
     CatalogueError for a catalogue that is damaged, without rows or without the columns that the configuration names.
     """
-    try:
-        with naming_damaged_files():
-            rows = (_folder_rows if source.kind == "folder" else _manifest_rows)(spark, source, config)
-            is_empty = rows.isEmpty()
-    except StoreError as error:
-        raise CatalogueError(str(error)) from error
-    except AnalysisException as error:
-        raise CatalogueError(f"the manifest {source.uri!r} cannot be read: {str(error).splitlines()[0]}") from error
-    if is_empty:
-        what = "no photos (files ending in .jpg, .png, .webp ...)" if source.kind == "folder" else "no rows"
-        raise CatalogueError(f"the catalogue {source.uri!r} has {what}; there is nothing to do")
-    return rows
+    if source.kind == "folder":
+        return _folder_rows(spark, source, config)
+    manifest = read_manifest(source, config)
+    if not has_rows(manifest):
+        raise CatalogueError(f"the catalogue {source.uri!r} has no rows; there is nothing to do")
+    with naming_damaged_files():
+        return _manifest_rows(spark, manifest, config)
 
 
 def catalogue_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: int) -> str:
@@ -83,13 +78,16 @@ def catalogue_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: in
 
 def _folder_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> DataFrame:
     uris = list_photos(source, config.allowed_roots)
+    if not uris:
+        raise CatalogueError(
+            f"the catalogue {source.uri!r} has no photos (files ending in .jpg, .png, .webp ...); there is nothing to do"
+        )
     products = [product_of(uri, config.product_id_from) for uri in uris]
     listed = spark.createDataFrame(pa.table([products, uris], schema=_FOLDER_SCHEMA))
     return listed.withColumn("attributes", _no_attributes()).withColumn(FAULT, F.lit(None).cast("string"))
 
 
-def _manifest_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> DataFrame:
-    manifest = read_manifest(source, config)
+def _manifest_rows(spark: SparkSession, manifest: Manifest, config: CatalogConfig) -> DataFrame:
     columns = manifest.columns
     if manifest.text is not None:
         rows = text_rows(spark, manifest.text, columns)
@@ -97,8 +95,10 @@ def _manifest_rows(spark: SparkSession, source: CatalogueSource, config: Catalog
     else:
         found = _parquet_manifest_rows(spark, manifest)
     if config.uri_separators and columns.photo is None:
-        separators, photos = config.uri_separators, _photos(source, config)
-        found = found.withColumn("uris", F.udf(lambda uris: _split(uris, separators, photos), "array<string>")("uris"))
+        separators, photos = config.uri_separators, _photos(manifest.source, config)
+        found = found.withColumn(
+            "uris", F.udf(lambda uris: split_names(uris, separators, photos), "array<string>")("uris")
+        )
     named_after = config.product_id_from
     others = [name for name in found.columns if name not in ("product_id", "uris")]
     rows = found.select("product_id", F.explode_outer("uris").alias("uri"), *others)
@@ -149,20 +149,6 @@ def _photos(source: CatalogueSource, config: CatalogConfig) -> PhotoSource:
     retry_policy = RetryPolicy(config.read_attempts, config.read_timeout_seconds)
     web = WebAccess(config.http_hosts, config.http_timeout_seconds)
     return PhotoSource(source.base_uri, config.allowed_roots, ImageLimits(), retry_policy, web)
-
-
-def _split(uris: list[str | None] | None, separators: tuple[str, ...], photos: PhotoSource) -> list[str]:
-    """The photos that a cell names. One that is there under the whole of it is the only one."""
-    found: list[str] = []
-    for uri in uris or []:
-        if uri is None:
-            continue
-        parts = [uri]
-        for separator in separators:
-            parts = [part for one in parts for part in one.split(separator)]
-        is_one = len(parts) < 2 or photos.stamp(uri).n_bytes is not None
-        found += [uri] if is_one else [part.strip() for part in parts if part.strip()]
-    return found
 
 
 def _no_attributes() -> Column:

@@ -1,0 +1,262 @@
+"""The command `prodseek check`: how a catalogue is read, its first rows, what becomes of a sample of them, what to set."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import rich.console
+from rich.markup import escape
+from rich.table import Table
+
+from prodseek.catalogue.manifest_reading import Manifest, named, read_manifest, text_table, values_at
+from prodseek.catalogue.manifests import IMAGE_SUFFIXES, CatalogueSource, find_catalogue, list_photos, product_of
+from prodseek.catalogue.parquet_table import ParquetShare, holds_bytes, parts_of, plain_type, read_share, schema_of
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.catalogue.shaped_rows import shaped, split_names
+from prodseek.catalogue.text_rows import TextBlock, read_block
+from prodseek.catalogue.web import is_web
+from prodseek.config import Config
+from prodseek.errors import CatalogueError, ConfigError
+from prodseek.photos.decode import ImageRejected, RejectReason, decode_image
+from prodseek.storage.read_ahead import map_ahead
+
+_SHOWN_ROWS = 10
+_SAMPLED_ROWS = 400
+# After so long no more photos are tried.
+_SECONDS = 8.0
+_READ_THREADS = 8
+_ENOUGH_SIDE_PX = 256
+_LOG_WIDTH = 160
+_SHOWN_CHARS = 60
+GOOD = "image"
+
+
+@dataclass(frozen=True)
+class CheckedRow:
+    """A row of a catalogue, and what becomes of it: GOOD, or the reason for which a night would reject it."""
+
+    product_id: str | None
+    uri: str | None
+    attributes: Mapping[str, str]
+    outcome: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found of a catalogue. lines: how it is read. settings: what would help, as options of a command."""
+
+    uri: str
+    lines: list[str]
+    rows: list[CheckedRow]
+    settings: list[str] = field(default_factory=list)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows of the sample by outcome, the most frequent first."""
+        return dict(Counter(row.outcome for row in self.rows).most_common())
+
+
+def check_catalogue(config: Config) -> Checked:
+    """Look into a catalogue and try the photos of its first rows. Raises CatalogueError, with what to set, and ConfigError."""
+    if config.catalog.uri is None:
+        raise ConfigError("name a catalogue: prodseek check CATALOG")
+    source = find_catalogue(config.catalog.uri)
+    photos = PhotoSource.of(config, source.base_uri, config.store.root)
+    if source.kind == "folder" and config.catalog.bytes_column is None:
+        uris = list_photos(source, config.catalog.allowed_roots)
+        if not uris:
+            raise CatalogueError(f"the folder {source.uri!r} has no photos (files ending in .jpg, .png, .webp ...)")
+        lines = [f"{source.uri}: a folder of {len(uris):,} photos"]
+        step = -(-len(uris) // _SAMPLED_ROWS)
+        rows: Iterator[CheckedRow] = (
+            CheckedRow(product_of(uri, config.catalog.product_id_from), uri, {}, "") for uri in uris[::step]
+        )
+    else:
+        try:
+            manifest = read_manifest(source, config.catalog)
+        except CatalogueError as error:
+            raise _with_values(error, source, config) from error
+        lines = manifest.lines()
+        rows = _rows_of(manifest, config, photos)
+    tried = _tried(list(islice(rows, _SAMPLED_ROWS)), photos, config.catalog.bytes_column is not None)
+    return Checked(source.uri, lines, tried, _settings(tried, config))
+
+
+def show_check(checked: Checked, options: Sequence[str]) -> None:
+    """Print it. options: those that the command was given, for the one to type next."""
+    console = rich.console.Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _LOG_WIDTH
+    for line in checked.lines:
+        console.print(escape(line), soft_wrap=True)
+    table = Table("product", "photo", "attributes", "what becomes of it", box=None, header_style="bold")
+    for row in checked.rows[:_SHOWN_ROWS]:
+        told = ", ".join(f"{name}: {value}" for name, value in row.attributes.items())
+        outcome = row.outcome + (f": {row.detail}" if row.detail else "")
+        table.add_row(*(escape(_short(text)) for text in (row.product_id or "", row.uri or "", told)), escape(outcome))
+    console.print(table)
+    counted = ", ".join(f"{n:,} {outcome}" for outcome, n in checked.counts.items())
+    console.print(f"of the first {len(checked.rows):,} rows: {escape(counted)}", soft_wrap=True)
+    settings = [part for setting in checked.settings for part in ("--set", setting)]
+    command = shlex.join(["prodseek", "run", "--catalog", checked.uri, *options, *settings])
+    console.print(f"{'this would help' if settings else 'start it with'}: {escape(command)}", soft_wrap=True)
+
+
+def _rows_of(manifest: Manifest, config: Config, photos: PhotoSource) -> Iterator[CheckedRow]:
+    found = _text_rows(manifest) if manifest.text is not None else _parquet_rows(manifest)
+    for product_id, uris, attributes, fault in found:
+        if fault is not None:
+            yield CheckedRow(product_id, uris[0] if uris else None, attributes, RejectReason.INVALID_ROW.value, fault)
+            continue
+        if config.catalog.uri_separators and manifest.columns.photo is None:
+            uris = [*split_names(uris, config.catalog.uri_separators, photos)]
+        for uri in uris or [None]:
+            product = product_id
+            if manifest.columns.product_id is None and uri is not None:
+                product = product_of(uri, config.catalog.product_id_from)
+            absent = [name for name, value in (("uri", uri), ("product_id", product)) if value is None]
+            if absent and (manifest.columns.photo is None or product is None):
+                told = f"the row names no {' and no '.join(absent)}"
+                yield CheckedRow(product, uri, attributes, RejectReason.INVALID_ROW.value, told)
+            else:
+                yield CheckedRow(product, uri, attributes, "")
+
+
+_Found = tuple[str | None, list[str | None], dict[str, str], str | None]
+
+
+def _text_rows(manifest: Manifest) -> Iterator[_Found]:
+    table = manifest.text
+    if table is None:
+        return
+    for some in read_block(table, TextBlock(table.dialect.start_bytes, None)):
+        for batch in shaped(some, table, manifest.columns):
+            for row in batch.to_pylist():
+                yield row["product_id"], row["uris"] or [], dict(row["attributes"]), row["fault"]
+
+
+def _parquet_rows(manifest: Manifest) -> Iterator[_Found]:
+    columns = manifest.columns
+    for part in manifest.parts:
+        for _, batch in read_share(ParquetShare(part), manifest.schema):
+            for row in batch.to_pylist() if len(manifest.schema or ()) else [{}] * batch.num_rows:
+                kept = {key: _text(values_at(row, name)) for key, name in columns.kept}
+                uris = [] if columns.uri is None else [_text([one]) for one in values_at(row, columns.uri)]
+                product = None if columns.product_id is None else _text(values_at(row, columns.product_id))
+                yield product, uris, {key: value for key, value in kept.items() if value}, None
+
+
+def _text(values: Sequence[Any]) -> str | None:
+    if not values or values[0] is None or values[0] != values[0]:
+        return None
+    value = values[0]
+    whole = isinstance(value, float) and value.is_integer()
+    return str(int(value) if whole else value).strip() or None
+
+
+def _tried(rows: Sequence[CheckedRow], photos: PhotoSource, are_held: bool) -> list[CheckedRow]:
+    """The rows, each with what its photo gives, as far as there is time; the photos that a manifest holds are not tried."""
+    ends = time.monotonic() + _SECONDS
+
+    def tried(row: CheckedRow) -> CheckedRow | None:
+        if row.outcome:
+            return row
+        if are_held:
+            return CheckedRow(row.product_id, row.uri, row.attributes, "photo in the manifest")
+        if time.monotonic() > ends or row.uri is None:
+            return None
+        try:
+            decode_image(photos.read(row.uri), photos.limits, _ENOUGH_SIDE_PX)
+        except ImageRejected as rejected:
+            return CheckedRow(row.product_id, row.uri, row.attributes, rejected.reason.value, rejected.detail)
+        return CheckedRow(row.product_id, row.uri, row.attributes, GOOD)
+
+    return [row for row in map_ahead(tried, rows, _READ_THREADS) if row is not None]
+
+
+def _settings(rows: Sequence[CheckedRow], config: Config) -> list[str]:
+    """Settings that would take in rows of the sample that are rejected."""
+    found: list[str] = []
+    rejected = [row for row in rows if row.outcome != GOOD and row.uri]
+    separators = [mark for mark in "|;," if _parts_are_photos(rejected, mark)]
+    if separators and not config.catalog.uri_separators:
+        found.append(f"catalog.uri_separators={json.dumps(separators)}")
+    hosts = sorted({urlsplit(row.uri).hostname or "" for row in rejected if row.uri and is_web(row.uri)} - {""})
+    hosts = [host for host in hosts if host not in config.catalog.http_hosts]
+    if hosts:
+        found.append(f"catalog.http_hosts=[{', '.join([*config.catalog.http_hosts, *hosts])}]")
+    outside = [
+        row.uri for row in rejected if row.outcome == RejectReason.NOT_ALLOWED and row.uri and not is_web(row.uri)
+    ]
+    folders = sorted({posixpath.dirname(uri) for uri in outside if uri.startswith("/") or "://" in uri} - {"", "/"})
+    if folders:
+        if len(folders) > 1 and all(folder.startswith("/") for folder in folders):
+            folders = [os.path.commonpath(folders)]
+        if folders != ["/"]:
+            found.append(f"catalog.allowed_roots=[{', '.join([*config.catalog.allowed_roots, *folders])}]")
+    return found
+
+
+def _parts_are_photos(rows: Sequence[CheckedRow], mark: str) -> bool:
+    """Whether names divided at a mark are names of photos each."""
+    cells = [row.uri.split(mark) for row in rows if row.uri and mark in row.uri]
+    return any(sum(_is_photo(part) for part in parts if part.strip()) > 1 for parts in cells)
+
+
+def _is_photo(name: str) -> bool:
+    return name.strip().lower().partition("?")[0].endswith(IMAGE_SUFFIXES)
+
+
+def _with_values(error: CatalogueError, source: CatalogueSource, config: Config) -> CatalogueError:
+    """The error, with what is in the columns and which of them seem to be meant."""
+    try:
+        rows = list(islice(_plain_rows(source, config), _SAMPLED_ROWS))
+    except CatalogueError:
+        return error
+    names = list(dict.fromkeys(name for row in rows for name in row if name))
+    examples = {name: next((str(row[name]) for row in rows if row.get(name)), "") for name in names}
+    photo = [name for name in names if _share(rows, name, lambda value: _is_photo(value) or is_web(value)) > 0.5]
+    ids = [name for name in names if name not in photo and len({str(row.get(name)) for row in rows}) > 0.5 * len(rows)]
+    told = "".join(f"\n  {name}: {_short(example)!r}" for name, example in list(examples.items())[:40])
+    helps = [
+        *([f"catalog.uri_column={photo[0]}"] if photo and photo[0] != config.catalog.uri_column else []),
+        *([f"catalog.product_id_column={ids[0]}"] if ids and config.catalog.product_id_column not in names else []),
+    ]
+    options = shlex.join(part for setting in helps for part in ("--set", setting))
+    again = f"\nthis may help: prodseek check {shlex.quote(source.uri)} {options}" if options else ""
+    return CatalogueError(f"{error}\nits columns, each with a value:{told}{again}")
+
+
+def _share(rows: Sequence[Mapping[str, Any]], name: str, is_so: Callable[[str], bool]) -> float:
+    values = [str(row[name]) for row in rows if row.get(name)]
+    return sum(map(is_so, values)) / len(values) if values else 0.0
+
+
+def _plain_rows(source: CatalogueSource, config: Config) -> Iterator[Mapping[str, Any]]:
+    if source.kind == "parquet":
+        parts = parts_of(source.uri)
+        schema = schema_of(parts)
+        plain = [(field.name, plain_type(field.type)) for field in schema if not holds_bytes(field.type)]
+        for _, batch in read_share(ParquetShare(parts[0]), pa.schema([one for one in plain if one[1] is not None])):
+            yield from batch.to_pylist()
+        return
+    table, _ = text_table(source, config.catalog)
+    for found in read_block(table, TextBlock(table.dialect.start_bytes, None)):
+        yield from (named(row, table.columns) for row in found.rows)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN_CHARS else line[: _SHOWN_CHARS - 4] + " ..."
