@@ -1,6 +1,6 @@
 """The command line: `prodseek run`, `prodseek check`, `prodseek plan`, `prodseek search`, `prodseek search-batch`,
-`prodseek evaluate`, `prodseek verify`, `prodseek status`, `prodseek gc`, `prodseek config`, `prodseek weights`, `prodseek export-index`,
-`prodseek java-home`."""
+`prodseek evaluate`, `prodseek verify`, `prodseek status`, `prodseek gc`, `prodseek config`, `prodseek weights`,
+`prodseek export-index`, `prodseek java-home`."""
 
 from __future__ import annotations
 

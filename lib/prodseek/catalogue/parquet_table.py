@@ -181,6 +181,8 @@ def plain_type(kind: pa.DataType) -> pa.DataType | None:
         return {8: pa.int16(), 16: pa.int32(), 32: pa.int64()}.get(kind.bit_width, pa.decimal128(20, 0))
     if types.is_boolean(kind) or types.is_signed_integer(kind) or types.is_float32(kind) or types.is_float64(kind):
         return kind
+    if types.is_duration(kind):
+        return pa.int64()
     if types.is_float16(kind):
         return pa.float32()
     if types.is_decimal(kind):

@@ -283,6 +283,8 @@ def _decoder(encoding: str) -> Any:
 def _reading(uri: str) -> Iterator[None]:
     try:
         yield
+    except FileNotFoundError as error:
+        raise CatalogueError(f"there is no file {uri!r}; name one that is there") from error
     except (OSError, pa.ArrowException) as error:
         raise CatalogueError(f"the manifest {uri!r} cannot be read: {error}; write it anew if it is damaged") from error
 

@@ -37,12 +37,14 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, text, message):
         read_labels(written(tmp_path, text), "uri", "label")
 
 
-def test_a_missing_file_and_one_that_is_no_text_are_named(tmp_path):
-    with pytest.raises(CatalogueError, match=r"nowhere\.csv cannot be read"):
+def test_a_missing_file_is_named_and_a_spreadsheet_of_another_dialect_read(tmp_path):
+    with pytest.raises(CatalogueError, match=r"there is no file '.*nowhere\.csv'"):
         read_labels(str(tmp_path / "nowhere.csv"), "uri", "label")
-    (tmp_path / "bytes.csv").write_bytes(b"uri,label\n\xff\xfe,a\n")
-    with pytest.raises(CatalogueError, match="UTF-8"):
-        read_labels(str(tmp_path / "bytes.csv"), "uri", "label")
+    (tmp_path / "excel.csv").write_bytes("sep=;\r\nURI; Label\r\na.jpg;Stühle\r\n".encode("cp1252"))
+    assert read_labels(str(tmp_path / "excel.csv"), "uri", "label") == {"a.jpg": "Stühle"}
+    (tmp_path / "open.csv").write_text('uri,label\na.jpg,"chairs\n')
+    with pytest.raises(CatalogueError, match=r"row 1 does not close the quote of its value 2; correct it"):
+        read_labels(str(tmp_path / "open.csv"), "uri", "label")
 
 
 def test_labels_of_no_photo_of_the_run_are_refused_with_an_example_of_each():

@@ -1,0 +1,141 @@
+"""Text manifests in blocks: the same rows with the same numbers however a file is cut, in bounded memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from prodseek.catalogue import delimited, text_rows
+from prodseek.catalogue.manifest_reading import text_table
+from prodseek.catalogue.manifests import find_catalogue
+from prodseek.catalogue.text_rows import TextTable, blocks_of, count_block, joined, numbered, read_block
+from prodseek.config import load_config
+from prodseek.errors import CatalogueError
+
+
+def opened(path: Path) -> TextTable:
+    return text_table(find_catalogue(str(path)), load_config().catalog)[0]
+
+
+def rows_of(table: TextTable) -> list[tuple[int, Any, str | None]]:
+    """(number, row, fault) of every row, in the blocks that a night would read."""
+    blocks = blocks_of(table)
+    ends: dict[Any, Any] = {}
+    while True:
+        ends |= {block: count_block(table, block) for block in blocks if block not in ends}
+        whole = joined(blocks, ends)
+        if whole == blocks:
+            break
+        blocks = whole
+    found = (some for block in numbered(blocks, ends) for some in read_block(table, block))
+    return [
+        (some.first_row + place, row, some.faults.get(place)) for some in found for place, row in enumerate(some.rows)
+    ]
+
+
+def zipped(data: bytes, kind: str) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, kind) as stream:
+        stream.write(data)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize("block_bytes", [1 << 23, 4000, 300, 64])
+@pytest.mark.parametrize("piece_bytes", [1 << 22, 100])
+def test_the_same_rows_however_a_file_is_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int, piece_bytes: int
+) -> None:
+    lines = ["product_id,uri,title"]
+    for number in range(300):
+        title = {
+            0: '"two\nlines, and ""more"" of\n\nthem"', 1: '"a, b"', 2: "24\" x", 3: '"open', 4: "ü" * 40,
+            5: '"' + "p,q,r\n" * 9 + '"', 6: 'x,y',
+        }.get(number % 11, "plain")  # fmt: skip
+        lines.append(f"p{number},{number}.jpg,{title}")
+    (tmp_path / "m.csv").write_text("\n".join(lines), encoding="utf-8")
+    table = opened(tmp_path / "m.csv")
+    expected = rows_of(table)
+    assert [number for number, *_ in expected] == list(range(1, 301))
+    assert [row[0] for _, row, _ in expected] == [f"p{number}" for number in range(300)]
+    assert [number for number, _, fault in expected if fault] == [n + 1 for n in range(300) if n % 11 == 3]
+    assert expected[5][1][2] == "p,q,r\n" * 9
+    monkeypatch.setattr(text_rows, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(text_rows, "_PIECE_BYTES", piece_bytes)
+    assert rows_of(table) == expected
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "cp1252"])
+def test_compression_and_encoding_change_no_row(tmp_path: Path, kind: str, encoding: str) -> None:
+    text = "product_id;uri\r\n" + "".join(f"p{n};Stühle {n}.jpg\r\n" for n in range(200))
+    (tmp_path / "m.csv").write_bytes(text.encode(encoding))
+    (tmp_path / "packed.csv.x").write_bytes(zipped(text.encode(encoding), kind))
+    plain, packed = rows_of(opened(tmp_path / "m.csv")), rows_of(opened(tmp_path / "packed.csv.x"))
+    assert plain == packed and plain[-1] == (200, ["p199", "Stühle 199.jpg"], None)
+
+
+def test_a_line_of_another_encoding_is_read_by_itself(tmp_path: Path) -> None:
+    lines = ["product_id,uri", *(f"p{n},Stühle {n}.jpg" for n in range(3))]
+    data = [line.encode("cp1252" if "1.jpg" in line else "utf-8") for line in lines]
+    (tmp_path / "m.csv").write_bytes(b"\n".join(data))
+    table = opened(tmp_path / "m.csv")
+    assert table.dialect.encoding == "cp1252"  # for the first bytes are not all UTF-8
+    from_utf_8 = TextTable(table.uri, False, table.dialect.__class__(None, "utf-8", ",", '"', 15), table.columns)
+    assert [row[1] for _, row, _ in rows_of(from_utf_8)] == [f"Stühle {n}.jpg" for n in range(3)]
+
+
+def test_lines_may_end_as_on_old_machines(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"product_id,uri\rp,a.jpg\rq,b.jpg\r")
+    assert [row for _, row, _ in rows_of(opened(tmp_path / "m.csv"))] == [["p", "a.jpg"], ["q", "b.jpg"]]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_line_without_end_is_one_reject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    for module in (delimited, text_rows):
+        monkeypatch.setattr(module, "MAX_ROW_CHARS", 1000)
+    monkeypatch.setattr(text_rows, "_PIECE_BYTES", 300)
+    lines = ["p,a.jpg", "q," + "x" * 5000, "r,c.jpg"]
+    if ending == "jsonl":
+        lines = [json.dumps(dict(zip(("product_id", "uri"), line.split(","), strict=True))) for line in lines]
+    else:
+        lines = ["product_id,uri", *lines]
+    (tmp_path / f"m.{ending}").write_text("\n".join(lines) + "\n")
+    found = rows_of(opened(tmp_path / f"m.{ending}"))
+    assert [number for number, *_ in found] == [1, 2, 3]
+    assert [fault for *_, fault in found] == [None, "is longer than 1,000 characters", None]
+
+
+def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text_rows, "_BOMB_BYTES", 1 << 22)
+    (tmp_path / "m.csv.gz").write_bytes(gzip.compress(b"product_id,uri\n" + b"p,a.jpg\n" * (1 << 20), 9))
+    table = opened(tmp_path / "m.csv.gz")
+    with pytest.raises(CatalogueError, match="holds more than 400 times its size"):
+        rows_of(table)
+
+
+def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
+    data = gzip.compress(b"product_id,uri\n" + bytes(str(list(range(300_000))), "ascii").replace(b" ", b"\n"))
+    (tmp_path / "m.csv.gz").write_bytes(data[: len(data) // 2])
+    with pytest.raises(CatalogueError, match=r"m\.csv\.gz' cannot be read: .*write it anew"):
+        rows_of(opened(tmp_path / "m.csv.gz"))
+
+
+def test_json_lines(tmp_path: Path) -> None:
+    lines = [
+        '{"product_id": 12345678901234567890, "uri": "a.jpg", "price": 1.50}',
+        "", "[1]", '{"uri": ', '{"b": 1}', "[" * 100_000,
+    ]  # fmt: skip
+    (tmp_path / "m.jsonl").write_text("\n".join(lines))
+    table = opened(tmp_path / "m.jsonl")
+    assert table.columns == ("product_id", "uri", "price", "b")
+    found = rows_of(table)
+    assert found[0] == (1, {"product_id": "12345678901234567890", "uri": "a.jpg", "price": "1.50"}, None)
+    assert [bool(fault) for *_, fault in found] == [False, True, True, False, True]
+    (tmp_path / "array.json").write_text('[{"uri": "a.jpg"}]')
+    with pytest.raises(CatalogueError, match="is one JSON array, not an object a line; convert it: jq"):
+        opened(tmp_path / "array.json")
