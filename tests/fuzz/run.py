@@ -22,6 +22,7 @@ TARGETS = (
     "tars",
     "web",
     "manifests",
+    "feeds",
     "held_photos",
     "catalogues",
     "darknet",

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
         ("tars", 200),
         ("web", 150),
         ("manifests", 200),
+        ("feeds", 200),
         ("held_photos", 200),
         ("darknet", 150),
         ("checkpoints", 30),

@@ -85,6 +85,8 @@ def find_columns(
     all_names = (*names, *fields)
     wanted = {"product_id": config.product_id_column, "uri": config.uri_column, "photo": config.bytes_column}
     found = {what: match(name, all_names) for what, name in wanted.items() if name is not None}
+    if found.get("photo") != config.bytes_column:
+        found["photo"] = None  # the photos are read by the very name, long after
     settings = {"product_id": "product_id_column", "uri": "uri_column", "photo": "bytes_column"}
     absent = [f"{wanted[what]!r} (catalog.{settings[what]})" for what, name in found.items() if name is None]
     facts = {known: match(config.columns.get(known) or known, all_names) for known in FACTS}

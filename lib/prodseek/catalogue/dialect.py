@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from prodseek.catalogue.delimited import split_lines
@@ -30,6 +32,7 @@ _BOMS = (
 _DELIMITERS = (",", ";", "\t", "|")
 _DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 _ENCODING_NAMES = {UTF_8: "UTF-8", CP_1252: "Windows-1252 (Latin-1)", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
+_LINE_END = re.compile(rb"\r\n|\n|\r")
 # Excel writes `sep=;` before the header, and reads it.
 _SEP = "sep="
 _JUDGED_ROWS = 100
@@ -55,7 +58,7 @@ class Dialect:
     @property
     def is_cut_anywhere(self) -> bool:
         """Whether the file can be read from the middle: line ends are found in its bytes."""
-        return self.compression is None and not self.encoding.startswith(("utf-16", "utf-32", "utf_16", "utf_32"))
+        return self.compression is None and _knows_line_ends(self.encoding)
 
     def describe(self, n_columns: int, is_json: bool) -> str:
         """What was found, for a person: `semicolons, UTF-16, 12 columns`."""
@@ -139,7 +142,7 @@ def find_dialect(
             f"its header has {len(header):,} columns, more than {MAX_COLUMNS:,}; it begins {quoted(text)}. Leave out those "
             "that nobody needs, or name the delimiter with --set 'catalog.csv_delimiter=;'"
         )
-    start_bytes = n_mark + len("".join(lines[: at + n_lines]).encode(found_encoding, "replace"))
+    start_bytes = n_mark + _size_bytes(head[n_mark:], lines[: at + n_lines], found_encoding)
     return Dialect(compression, found_encoding, delimiter, found_quote, start_bytes), header
 
 
@@ -147,6 +150,19 @@ def quoted(text: str) -> str:
     """The first line of a text for a message, at most so long that it can be read."""
     line = next((line.strip() for line in text.splitlines() if line.strip()), "")
     return repr(line if len(line) <= _QUOTED_CHARS else line[:_QUOTED_CHARS] + " ...")
+
+
+def _knows_line_ends(encoding: str) -> bool:
+    """Whether a line end is in the bytes what it is in ASCII."""
+    return "\n\r".encode(encoding, "replace") == b"\n\r"
+
+
+def _size_bytes(data: bytes, lines: Sequence[str], encoding: str) -> int:
+    """How many bytes the first lines of some text take, also where some of them could not be decoded."""
+    if not _knows_line_ends(encoding):
+        return len("".join(lines).encode(encoding, "replace"))
+    ends = (found.end() for found in _LINE_END.finditer(data))
+    return next(islice(ends, len(lines) - 1, None), len(data)) if lines else 0
 
 
 def _first_row(lines: Sequence[str], delimiter: str, quote: str) -> tuple[list[str], int]:

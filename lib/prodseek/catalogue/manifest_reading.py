@@ -25,10 +25,11 @@ from prodseek.catalogue.parquet_table import (
     plain_type,
     pruned,
 )
-from prodseek.catalogue.text_rows import Literal, Row, TextBlock, TextTable, read_block, read_head
+from prodseek.catalogue.text_rows import Literal, Row, TextBlock, TextTable, blocks_of, read_block, read_head
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogueError
 
+_COUNTED_BLOCKS = 8
 # Whole numbers below are the same as floats.
 _EXACT = 2**53
 # What begins so is no text, whatever its name is.
@@ -151,7 +152,10 @@ def has_rows(manifest: Manifest) -> bool:
 
 
 def photo_names(manifest: Manifest, most: int) -> tuple[list[str], int]:
-    """The names of photos in a manifest's first rows, at most so many, and its number of rows. Raises CatalogueError."""
+    """The names of photos in a manifest's first rows, at most so many, and its number of rows.
+
+    Of a large text the rows are counted in its first blocks alone, and reckoned from those. Raises CatalogueError.
+    """
     name = manifest.columns.uri
     if name is None:
         return [], 0
@@ -159,14 +163,19 @@ def photo_names(manifest: Manifest, most: int) -> tuple[list[str], int]:
         tables = (batch for _, batch in islice(_batches(manifest.parts, _column(manifest.schema, name)), most))
         found = [one for batch in tables for row in batch.to_pylist() for one in values_at(row, name)]
         return [str(uri) for uri in found[:most] if uri], parquet_table.n_rows_of(manifest.parts)
+    table = manifest.text
+    blocks = blocks_of(table)
     uris: list[str] = []
     n_rows = 0
-    for some in read_block(manifest.text, TextBlock(manifest.text.dialect.start_bytes, None)):
-        n_rows += len(some.rows)
-        if len(uris) < most:
-            records = (named(row, manifest.text.columns) for row in some.rows)
-            uris += [text for row in records for one in values_at(row, name) if (text := as_text(one))]
-    return [uri.strip() for uri in uris[:most] if uri.strip()], n_rows
+    for block in blocks[:_COUNTED_BLOCKS]:
+        for some in read_block(table, block):
+            n_rows += len(some.rows)
+            if len(uris) < most:
+                records = (named(row, table.columns) for row in some.rows)
+                uris += [text.strip() for row in records for one in values_at(row, name) if (text := as_text(one))]
+    if len(blocks) > _COUNTED_BLOCKS:
+        n_rows = n_rows * len(blocks) // _COUNTED_BLOCKS
+    return [uri for uri in uris[:most] if uri], n_rows
 
 
 def named(row: Row, names: Sequence[str]) -> Mapping[str, Any]:

@@ -260,7 +260,7 @@ class _Utf8:
 
     def __call__(self, piece: bytes, is_last: bool) -> str:
         data = self._rest + piece
-        end = len(data) if is_last or len(data) > MAX_ROW_CHARS else data.rfind(b"\n") + 1
+        end = len(data) if is_last or len(data) > MAX_ROW_CHARS else max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         data, self._rest = data[:end], data[end:]
         try:
             return data.decode(UTF_8)

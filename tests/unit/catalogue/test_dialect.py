@@ -54,6 +54,8 @@ def test_what_is_said_wins() -> None:
     assert found(head, encoding="cp1250")[0].encoding == "cp1250"
     dialect, header = found(b"a;b,c\n", delimiter=";", quote="")
     assert header == ["a", "b,c"] and dialect.describe(2, is_json=False) == "semicolons, UTF-8, no quotes, 2 columns"
+    dialect, _ = found("uri,größe\na.jpg,1\n".encode("cp1252"), encoding="utf-8")
+    assert dialect.start_bytes == 10, "what cannot be decoded is as long as it is"
     assert find_encoding("ä".encode("utf-16"), "utf-16") == ("utf-16-le", 2)
     assert find_encoding("ä".encode("utf-8-sig"), "utf-8") == ("utf-8", 3)
     with pytest.raises(CatalogueError, match="'klingon' is no encoding of text; name one such as"):

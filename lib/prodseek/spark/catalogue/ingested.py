@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -57,6 +59,7 @@ def refuse_empty_catalogue(night: Night, uri: str, counts: dict[str, int]) -> No
             f"{row['n']} {row['reason']}, such as: {row['detail']}"
             for row in reasons.orderBy(F.desc("n"), "reason").collect()
         )
+        + f". `prodseek check {shlex.quote(uri)}` shows how it is read, and what to set"
     )
 
 

@@ -48,7 +48,7 @@ def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: Catalog
     _place says where they are: file_path, row_index, and the file's file_size and mtime_ns. Raises
     CatalogueError for a catalogue that is damaged, without rows or without the columns that the configuration names.
     """
-    if source.kind == "folder":
+    if source.kind == "folder" and config.bytes_column is None:
         return _folder_rows(spark, source, config)
     manifest = read_manifest(source, config)
     if not has_rows(manifest):
