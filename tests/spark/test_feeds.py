@@ -78,6 +78,10 @@ TEXTS: list[tuple[str, str, bytes, tuple[str, ...], dict[str, str], list[str]]] 
         {"a.jpg": "p1", "b.jpg": "p1", "c.jpg": "p2", "d.jpg": "p2", "High Street, London.jpg": "p3"}, [],
     ),
     (
+        "a list in a cell", "m.csv", b'product_id,uri\np1,"[""a.jpg"", ""b.jpg""]"\np2,c.jpg\n',
+        (), {"a.jpg": "p1", "b.jpg": "p1", "c.jpg": "p2"}, [],
+    ),
+    (
         "no value in words", "m.csv", b"product_id,uri\nNaN,a.jpg\np2,NULL\nNA,c.jpg\n",
         (), {"c.jpg": "NA"}, ["the row names no product_id", "the row names no uri"],
     ),

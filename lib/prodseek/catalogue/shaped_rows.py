@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -53,7 +54,7 @@ def _cells(found: TextRows, some: slice, table: TextTable, columns: Columns) -> 
     return pa.RecordBatch.from_arrays(
         [
             product_ids,
-            pa.ListArray.from_arrays(np.arange(len(rows) + 1, dtype=np.int32), uris),
+            _lists(uris),
             _maps([(key, _cleaned(pa.array(cells[name], pa.string()))) for key, name in columns.kept], len(rows)),
             pa.array(faults, pa.string()),
         ],
@@ -65,6 +66,24 @@ def _cleaned(values: pa.Array) -> pa.Array:
     """Text without white space around it; null for what says that there is no value."""
     text = pc.utf8_trim_whitespace(values)
     return pc.if_else(pc.is_in(text, pa.array(ABSENT)), pa.scalar(None, pa.string()), text)
+
+
+def _lists(cells: pa.Array) -> pa.Array:
+    """Each cell as a list of the photo that it names; of photos where it is a list itself, as JSON writes one."""
+    if not pc.any(pc.starts_with(cells, '["')).as_py():
+        return pa.ListArray.from_arrays(np.arange(len(cells) + 1, dtype=np.int32), cells)
+    return pa.array([_listed(cell) for cell in cells.to_pylist()], SHAPE.field("uris").type)
+
+
+def _listed(cell: str | None) -> list[str | None]:
+    if cell is None or not cell.startswith('["'):
+        return [cell]
+    try:
+        names = json.loads(cell)
+    except (ValueError, RecursionError):
+        return [cell]
+    found = [_sound(name) for name in names if isinstance(name, str)] if isinstance(names, list) else [cell]
+    return [name for name in found if name is not None] or [None]
 
 
 def _maps(columns: Sequence[tuple[str, pa.Array]], n_rows: int) -> pa.Array:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from prodseek.catalogue.columns import match
 from prodseek.catalogue.manifest_reading import named, text_table
 from prodseek.catalogue.manifests import CatalogueSource
-from prodseek.catalogue.text_rows import blocks_of, read_block
+from prodseek.catalogue.text_rows import TextTable, blocks_of, read_block
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError
 from prodseek.storage import files
@@ -60,11 +60,19 @@ def _example(uris: Iterable[str]) -> str:
     return repr(min(uris, default="nothing"))
 
 
+def has_column(uri: str, name: str) -> bool:
+    """Whether a CSV file has a column, whatever its case and blanks. Raises CatalogueError for what is no table."""
+    return match(name, _table(uri).columns) is not None
+
+
+def _table(uri: str) -> TextTable:
+    location = files.absolute(uri)
+    return text_table(CatalogueSource("csv", location, posixpath.dirname(location)), load_config().catalog)[0]
+
+
 def _rows(uri: str, needed: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a CSV file, in whatever dialect; names of columns as they are needed, whatever their case and blanks."""
-    location = files.absolute(uri)
-    source = CatalogueSource("csv", location, posixpath.dirname(location))
-    table, _ = text_table(source, load_config().catalog)
+    table = _table(uri)
     found = {name: match(name, table.columns) for name in needed}
     missing = [name for name, own in found.items() if own is None]
     if missing:

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from prodseek.errors import StoreError
-from prodseek.evaluation.labels import read_labels, read_pairs
+from prodseek.evaluation.labels import has_column, read_labels, read_pairs
 from prodseek.evaluation.pictures import draw_pictures
 from prodseek.evaluation.run import changes, evaluate, figures, read_evaluation
 from prodseek.report.evaluation_page import Pictures, render_evaluation
 from prodseek.report.trends import Trend
 from prodseek.runs.history import EVALUATIONS
-from prodseek.runs.store import Store
+from prodseek.runs.store import Run, Store
 from prodseek.storage import files
 
 
@@ -32,16 +32,16 @@ def evaluate_run(
 ) -> None:
     """Evaluate a finished run, by default the newest, and write ROOT/evaluations/RUN_ID.json and .html.
 
-    uri_column: of the labels; None for the catalogue's own. It is compared with the JSON file `against`, or else with the
-    last evaluation of an earlier run there that used the same column of labels. Raises StoreError and CatalogueError.
+    uri_column: of the labels; None for what the catalogue calls it, or `uri`. It is compared with the JSON file `against`,
+    or else with the last evaluation of an earlier run there that used the same column of labels. Raises StoreError and
+    CatalogueError.
     """
     store = Store.at(root)
     run = store.latest() if run_id is None else store.run(run_id)
     if not run.is_finished:
         known = ", ".join(store.run_ids()[-3:]) or "none"
         raise StoreError(f"{root} has no finished run {run_id}; its newest are {known}")
-    known = run.manifest().config.get("catalog", {}).get("uri_column")
-    labels = read_labels(labels_uri, uri_column or known or "uri", label_column)
+    labels = read_labels(labels_uri, uri_column or _photo_column(run, labels_uri), label_column)
     pairs = None if pairs_uri is None else read_pairs(pairs_uri)
     evaluation, measured = evaluate(run, labels, labels_uri, pairs)
     evaluation["labels"]["column"] = label_column
@@ -56,6 +56,12 @@ def evaluate_run(
     page = render_evaluation(evaluation, changed, compared_with, trends_of([*earlier, evaluation]), drawn)
     files.write_bytes(f"{target}.html", page)
     _print(evaluation, changed, compared_with, drawn.missing, f"{target}.html")
+
+
+def _photo_column(run: Run, labels_uri: str) -> str:
+    """What the run's catalogue calls the photo, if the labels call it so too, else `uri`."""
+    known = run.manifest().config.get("catalog", {}).get("uri_column")
+    return known if known and has_column(labels_uri, known) else "uri"
 
 
 def trends_of(evaluations: Sequence[Mapping[str, Any]]) -> list[Trend]:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from prodseek.errors import CatalogueError
-from prodseek.evaluation.labels import in_order, matched, read_labels, read_pairs
+from prodseek.evaluation.labels import has_column, in_order, matched, read_labels, read_pairs
 
 
 def written(folder: Path, text: str) -> str:
@@ -42,6 +42,7 @@ def test_a_missing_file_is_named_and_a_spreadsheet_of_another_dialect_read(tmp_p
         read_labels(str(tmp_path / "nowhere.csv"), "uri", "label")
     (tmp_path / "excel.csv").write_bytes("sep=;\r\nURI; Label\r\na.jpg;Stühle\r\n".encode("cp1252"))
     assert read_labels(str(tmp_path / "excel.csv"), "uri", "label") == {"a.jpg": "Stühle"}
+    assert has_column(str(tmp_path / "excel.csv"), "uri") and not has_column(str(tmp_path / "excel.csv"), "photo")
     (tmp_path / "open.csv").write_text('uri,label\na.jpg,"chairs\n')
     with pytest.raises(CatalogueError, match=r"row 1 does not close the quote of its value 2; correct it"):
         read_labels(str(tmp_path / "open.csv"), "uri", "label")
