@@ -184,6 +184,9 @@ def test_parquet_as_pandas_and_hugging_face_write_it(
     assert sorted((row["product_id"], row["uri"] or "") for row in rows) == [
         ("p", "a.jpg"), ("p", "b.jpg"), ("q", "c.jpg"), ("r", ""),
     ]  # fmt: skip
+    cells = written(tmp_path / "cells.parquet", product_id=["p", "q"], uri=['["a.jpg", "b.jpg"]', '["c.jpg'])
+    rows = rows_of(spark, make_config(cells, tmp_path / "root")).collect()
+    assert {row["uri"] for row in rows} == {"a.jpg", "b.jpg", '["c.jpg'}
     structs = written(
         tmp_path / "structs.parquet", id=[1], images=[[{"src": "a.jpg", "alt": "x"}, {"src": "b.jpg", "alt": ""}]]
     )

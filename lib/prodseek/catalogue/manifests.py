@@ -12,9 +12,10 @@ from typing import Literal
 
 from pyarrow import fs
 
+from prodseek.catalogue.delta_log import DELTA_LOG
 from prodseek.catalogue.dialect import CP_1252, UTF_8, find_encoding
-from prodseek.catalogue.parquet_table import DELTA_LOG, is_parquet
 from prodseek.catalogue.parquet_table import SUFFIXES as PARQUET_SUFFIXES
+from prodseek.catalogue.parquet_table import is_parquet
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.tars import SUFFIX as TAR_SUFFIX
 from prodseek.catalogue.tars import split_member

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from prodseek.catalogue.delta_log import DELTA_LOG, logged_files
 from prodseek.errors import CatalogueError
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
@@ -20,7 +19,6 @@ from prodseek.storage.read_ahead import map_ahead
 T = TypeVar("T")
 
 SUFFIXES = (".parquet", ".parq", ".pqt")
-DELTA_LOG = "_delta_log"
 _MAGIC = b"PAR1"
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 # Files of a folder may have other columns; so many of them, all over it, are asked for theirs.
@@ -30,7 +28,6 @@ _FOOTER_THREADS = 8
 _DIVIDED_FILES = 64
 _SHARE_BYTES = 1 << 22
 _BATCH_ROWS = 8192
-_CHECKPOINT = re.compile(r"(\d{20})\.checkpoint(?:\.\d+\.\d+)?\.parquet")
 # In a damaged file even the name of a column may not be text.
 _DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)
 
@@ -79,7 +76,7 @@ def parts_of(uri: str) -> list[ParquetPart]:
         raise CatalogueError(f"the manifest {uri!r} cannot be listed: {error}") from error
     logged = [name for name in found if name.startswith(f"{DELTA_LOG}/")]
     if logged:
-        named = _logged_files(uri, sorted(logged))
+        named = logged_files(uri, [name.partition("/")[2] for name in sorted(logged)])
         gone = [name for name in named if name not in found]
         if gone:
             raise CatalogueError(
@@ -317,41 +314,3 @@ def _folder_values(name: str) -> tuple[tuple[str, str | None], ...]:
     """What folders called `column=value` say of a file in them."""
     pairs = (folder.partition("=") for folder in name.split("/")[:-1] if "=" in folder)
     return tuple((unquote(column), None if value == _NO_VALUE else unquote(value)) for column, _, value in pairs)
-
-
-def _logged_files(uri: str, logged: Sequence[str]) -> dict[str, tuple[tuple[str, str | None], ...]]:
-    """The files that the log of a Delta table counts in, by path in its folder, with the values of its partitions.
-
-    As Delta's protocol has it: the newest checkpoint, then every commit behind it. Raises CatalogueError for a log that is
-    damaged, or that hides rows of files, which takes a reader of Delta.
-    """
-    names = [name.partition("/")[2] for name in logged]
-    checkpoints = [(found[1], name) for name in names if (found := _CHECKPOINT.fullmatch(name))]
-    newest = max((version for version, _ in checkpoints), default="")
-    actions: list[dict[str, Any]] = []
-    try:
-        for _, name in (one for one in checkpoints if one[0] == newest):
-            file_system, path = files.locate(files.join(uri, DELTA_LOG, name))
-            with file_system.open_input_file(path) as handle:
-                actions += pq.read_table(handle, columns=["add", "metaData"]).to_pylist(maps_as_pydicts="lossy")
-        for name in names:
-            if re.fullmatch(r"\d{20}\.json", name) and name[:20] > newest:
-                text = files.read_bytes(files.join(uri, DELTA_LOG, name)).decode()
-                actions += [json.loads(line) for line in text.splitlines() if line.strip()]
-        live: dict[str, tuple[tuple[str, str | None], ...]] = {}
-        for action in actions:
-            add, remove, meta = action.get("add"), action.get("remove"), action.get("metaData") or {}
-            if (meta.get("configuration") or {}).get("delta.columnMapping.mode", "none") != "none":
-                raise CatalogueError(f"the Delta table {uri!r} maps its columns' names; export it as plain Parquet")
-            if add and add.get("deletionVector"):
-                raise CatalogueError(
-                    f"the Delta table {uri!r} has deletion vectors: run REORG TABLE ... APPLY (PURGE), or export it as plain "
-                    "Parquet"
-                )
-            if add:
-                live[unquote(add["path"])] = tuple((add.get("partitionValues") or {}).items())
-            if remove:
-                live.pop(unquote(remove["path"]), None)
-    except (*_DAMAGED, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise CatalogueError(f"the log of the Delta table {uri!r} cannot be read: {error}") from error
-    return live

@@ -114,17 +114,13 @@ def _parquet_manifest_rows(spark: SparkSession, manifest: Manifest) -> DataFrame
     rows = parquet_rows(spark, manifest.parts, schema)
 
     def value(name: str, is_id: bool = False) -> Column:
-        first, *fields = [name] if name in schema.names else name.split(".")
-        column = F.col(f"c{schema.names.index(first)}")
-        for field in fields:
-            column = column.getField(field)
-        return _text(column, field_type(schema, name), is_id)
+        return _text(_column(schema, name), field_type(schema, name), is_id)
 
     nothing = F.lit(None).cast("string")
     uris = F.array(nothing)
     if columns.uri is not None:
         is_list = pa.types.is_list(field_type(schema, columns.uri)) and columns.photo is None
-        uris = _texts(rows, schema, columns.uri) if is_list else F.array(value(columns.uri))
+        uris = _texts(_column(schema, columns.uri)) if is_list else _listed(value(columns.uri))
     pairs = [part for key, name in columns.kept for part in (F.lit(key), value(name, key in ID_FACTS))]
     attributes = F.map_filter(F.create_map(*pairs), lambda _, text: text.isNotNull()) if pairs else _no_attributes()
     return rows.select(
@@ -136,13 +132,24 @@ def _parquet_manifest_rows(spark: SparkSession, manifest: Manifest) -> DataFrame
     )
 
 
-def _texts(rows: DataFrame, schema: pa.Schema, name: str) -> Column:
-    """The values of a list as text, or of a field of the structs in it."""
+def _column(schema: pa.Schema, name: str) -> Column:
+    """A column of `parquet_rows`, or a field of the structs in it."""
     first, *fields = [name] if name in schema.names else name.split(".")
     column = F.col(f"c{schema.names.index(first)}")
     for field in fields:
         column = column.getField(field)
-    return F.filter(F.transform(column, lambda one: _present(one.cast("string"))), lambda one: one.isNotNull())
+    return column
+
+
+def _texts(lists: Column) -> Column:
+    """The values of a list as text."""
+    return F.filter(F.transform(lists, lambda one: _present(one.cast("string"))), lambda one: one.isNotNull())
+
+
+def _listed(text: Column) -> Column:
+    """The photo that a cell names, as a list; the photos of one that is itself a list, as JSON writes it."""
+    several = F.when(text.startswith('["'), F.from_json(text, "array<string>"))
+    return F.coalesce(several, F.array(text))
 
 
 def _photos(source: CatalogueSource, config: CatalogConfig) -> PhotoSource:
