@@ -28,10 +28,7 @@ def test_a_night_that_is_refused_says_what_was_read_and_what_to_type(tmp_path: P
     (tmp_path / "m.csv").write_text("sku;Bild\n1;a.jpg\n")
     done = prodseek("run", "--catalog", tmp_path / "m.csv", "--root", tmp_path / "root")
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert (
-        "read as semicolons, UTF-8, 2 columns, with the first line 'sku;Bild', has no column 'product_id'"
-        in done.stderr
-    )
+    assert "read as semicolons, UTF-8, 2 columns, with the first line 'sku;Bild', has no column 'uri'" in done.stderr
     assert "--set catalog.product_id_column=... (null: every photo is its own product)" in done.stderr
     assert "`prodseek check` shows what is in them" in done.stderr
     (tmp_path / "m.csv").write_bytes(b"PK\x03\x04 a workbook")

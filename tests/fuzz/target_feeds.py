@@ -69,7 +69,7 @@ def _packed(data: bytes, kind: str) -> bytes:
         with pa.CompressedOutputStream(sink, "zstd") as stream:
             stream.write(data)
         return bytes(sink.getvalue())
-    return data if kind == "plain" else data.decode("latin-1").encode(kind)
+    return data if kind == "plain" else data.decode("latin-1").encode(kind, "replace")
 
 
 def _parquet(**columns: Any) -> bytes:

@@ -201,7 +201,7 @@ def test_what_is_wrong_with_a_manifest_says_what_was_read_and_what_to_set(
     (tmp_path / "m.csv").write_text("sku;Bild\n1;a.jpg\n")
     with pytest.raises(CatalogueError) as error:
         rows_of(spark, make_config(tmp_path / "m.csv", tmp_path / "root"))
-    assert "read as semicolons, UTF-8, 2 columns, with the first line 'sku;Bild', has no column 'product_id'" in str(
+    assert "read as semicolons, UTF-8, 2 columns, with the first line 'sku;Bild', has no column 'uri'" in str(
         error.value
     )
     assert "--set catalog.uri_column=..." in str(error.value)

@@ -179,8 +179,8 @@ def test_no_catalogue(spark: SparkSession, empty_run: Run, tmp_path: Path, make_
         "absent.csv": "there is no catalogue at",
         "empty": "has no photos",
         "no_rows.csv": "has no rows",
-        "columns.csv": "has no column 'uri' .*and no column 'product_id' .*it has sku, image",
-        "notes.txt": "neither a folder nor a .csv nor a .parquet",
+        "columns.csv": "has no column 'uri' .*and no column 'product_id' .*it has 'sku', 'image'",
+        "notes.txt": "read as commas, UTF-8, 1 columns, with the first line 'hello', has no column 'uri'",
         "bad.csv": "none of the 1 rows .* 1 missing, such as: no file at",
         "elsewhere.csv": r"none of the 1 rows .* 1 not_allowed, such as: /else/a.jpg .* catalog\.allowed_roots",
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +20,7 @@ ABSENT: Final = ("", "NaN", "nan", "NULL", "null", "None", "<NA>", "\\N", "#N/A"
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
 _BETWEEN_WORDS = re.compile(r"[\s_\-]+")
 _SHOWN_COLUMNS = 40
+_SHOWN_CHARS = 60
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,13 @@ class Columns:
     def lines(self) -> list[str]:
         """What was found and what was not, for a person."""
         own = (("product_id", self.product_id), ("uri", self.uri), ("photo", self.photo), *self.facts.items())
-        told = ", ".join(known if known == name else f"{known} = {name!r}" for known, name in own if name)
+        told = ", ".join(known if known == name else f"{known} = {_short(name)!r}" for known, name in own if name)
         absent = [known for known in FACTS if known not in self.facts]
         lines = [f"columns found: {told}" + (f"; not found: {', '.join(absent)}" if absent else "")]
         if self.passed_over:
-            lines.append("passed over: " + ", ".join(f"{name!r} ({why})" for name, why in self.passed_over.items()))
+            lines.append(
+                f"passed over: {_listed([f'{_short(name)!r} ({why})' for name, why in self.passed_over.items()], str)}"
+            )
         return lines
 
 
@@ -83,22 +86,18 @@ def find_columns(
     columns that are structs, as `image.path`. unneeded: columns that nobody can keep -> why.
     """
     all_names = (*names, *fields)
-    wanted = {"product_id": config.product_id_column, "uri": config.uri_column, "photo": config.bytes_column}
+    wanted = {"uri": config.uri_column, "product_id": config.product_id_column, "photo": config.bytes_column}
     found = {what: match(name, all_names) for what, name in wanted.items() if name is not None}
     if found.get("photo") != config.bytes_column:
         found["photo"] = None  # the photos are read by the very name, long after
-    settings = {"product_id": "product_id_column", "uri": "uri_column", "photo": "bytes_column"}
+    settings = {"uri": "uri_column", "product_id": "product_id_column", "photo": "bytes_column"}
     absent = [f"{wanted[what]!r} (catalog.{settings[what]})" for what, name in found.items() if name is None]
     facts = {known: match(config.columns.get(known) or known, all_names) for known in FACTS}
     absent += [
         f"{name!r} (catalog.columns.{known})" for known, name in config.columns.items() if facts.get(known) is None
     ]
     if absent:
-        columns = [name for name in names if name]
-        shown = (
-            ", ".join(map(repr, columns[:_SHOWN_COLUMNS])) + (", ..." if len(columns) > _SHOWN_COLUMNS else "")
-            or "none"
-        )
+        shown = _listed([name for name in names if name]) or "none"
         raise CatalogueError(
             f"{where} has no column {' and no column '.join(absent)}; it has {shown}. Name the columns that it has with "
             f"{_to_set([what for what, name in found.items() if name is None])}`prodseek check` shows what is in them"
@@ -141,6 +140,16 @@ def n_known(header: Sequence[str], config: CatalogConfig) -> int:
     wanted = [config.product_id_column, config.uri_column, *FACTS, *config.columns.values()]
     names = {folded(name) for name in header}
     return sum(folded(name) in names for name in wanted if name is not None)
+
+
+def _listed(names: Sequence[str], written: Callable[[str], str] = lambda name: repr(_short(name))) -> str:
+    """The first of some names for a message."""
+    more = f", and {len(names) - _SHOWN_COLUMNS:,} more" if len(names) > _SHOWN_COLUMNS else ""
+    return ", ".join(map(written, names[:_SHOWN_COLUMNS])) + more
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}..."
 
 
 def _to_set(absent: Sequence[str]) -> str:

@@ -50,10 +50,13 @@ def test_all_that_is_not_there_is_said_at_once() -> None:
     with pytest.raises(CatalogueError) as error:
         found("sku", "image")
     assert str(error.value) == (
-        "the manifest 'm.csv' has no column 'product_id' (catalog.product_id_column) and no column 'uri' (catalog.uri_column); "
-        "it has 'sku', 'image'. Name the columns that it has with --set catalog.product_id_column=... (null: every photo is "
-        "its own product) and --set catalog.uri_column=...; `prodseek check` shows what is in them"
+        "the manifest 'm.csv' has no column 'uri' (catalog.uri_column) and no column 'product_id' (catalog.product_id_column); "
+        "it has 'sku', 'image'. Name the columns that it has with --set catalog.uri_column=... and "
+        "--set catalog.product_id_column=... (null: every photo is its own product); `prodseek check` shows what is in them"
     )
+    with pytest.raises(CatalogueError) as error:
+        found(*(f"{n}" * 5000 for n in range(9)), *(f"column {n}" for n in range(900)))
+    assert "'column 30', and 869 more. Name" in str(error.value) and len(str(error.value)) < 2000
 
 
 def test_fields_of_structs_are_found_and_their_columns_are_no_attributes() -> None:

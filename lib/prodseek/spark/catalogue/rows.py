@@ -120,11 +120,13 @@ def _parquet_manifest_rows(spark: SparkSession, manifest: Manifest) -> DataFrame
     uris = F.array(nothing)
     if columns.uri is not None:
         is_list = pa.types.is_list(field_type(schema, columns.uri)) and columns.photo is None
-        uris = _texts(_column(schema, columns.uri)) if is_list else _listed(value(columns.uri))
+        uris = _texts(_column(schema, columns.uri)) if is_list else _listed(_present(value(columns.uri)))
     pairs = [part for key, name in columns.kept for part in (F.lit(key), value(name, key in ID_FACTS))]
-    attributes = F.map_filter(F.create_map(*pairs), lambda _, text: text.isNotNull()) if pairs else _no_attributes()
+    # Once for all values, because a manifest may have a thousand columns.
+    kept = F.transform_values(F.create_map(*pairs), lambda _, text: _present(text)) if pairs else _no_attributes()
+    attributes = F.map_filter(kept, lambda _, text: text.isNotNull())
     return rows.select(
-        (value(columns.product_id, is_id=True) if columns.product_id else nothing).alias("product_id"),
+        (_present(value(columns.product_id, is_id=True)) if columns.product_id else nothing).alias("product_id"),
         uris.alias("uris"),
         attributes.alias("attributes"),
         nothing.alias(FAULT),
@@ -163,7 +165,7 @@ def _no_attributes() -> Column:
 
 
 def _text(column: Column, kind: pa.DataType | None, is_id: bool) -> Column:
-    """A manifest's value as text; null where there is none.
+    """A manifest's value as text.
 
     Whole numbers that pandas made floats, because some are missing, are written as the ids that they are.
     """
@@ -173,7 +175,7 @@ def _text(column: Column, kind: pa.DataType | None, is_id: bool) -> Column:
         is_long = F.abs(column) >= _AS_POWER
         digits = column.try_cast("decimal(20,0)").cast("string")
         text = F.when(is_whole if is_id else is_whole & is_long, digits).otherwise(text)
-    return _present(text)
+    return text
 
 
 def _present(text: Column) -> Column:
