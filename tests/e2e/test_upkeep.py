@@ -102,7 +102,9 @@ def test_the_repair_of_an_index_and_of_a_publication_cut_short(
     shard = first(run.path("index"), "shard-*")
     content = shard.read_bytes()
     shard.write_bytes(content[:-1] + b"?")
-    with pytest.raises(StoreError, match=r"shard-00000.faiss is altered .* `prodseek verify --run \S+` says how"):
+    with pytest.raises(
+        StoreError, match=r"shard-00000.faiss is altered .* `prodseek verify --root \S+ --run \S+` says how"
+    ):
         open_index(run)
     repair = bad(run)["index of visual"].repair
     for name in ("stages/index.json", "MANIFEST.json"):

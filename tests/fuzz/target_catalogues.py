@@ -22,7 +22,9 @@ from prodseek.config import load_config
 from prodseek.errors import CatalogueError, StoreError
 from prodseek.runs.store import Store
 from prodseek.spark.catalogue.held_photos import copy_held_photos
-from prodseek.spark.catalogue.rows import PLACE, catalogue_rows
+from prodseek.spark.catalogue.manifest_rows import PLACE
+from prodseek.spark.catalogue.rows import catalogue_rows
+from prodseek.spark.night import Night
 from prodseek.spark.tables import naming_damaged_files
 
 MEMORY_BYTES = -1  # Java reserves what it likes
@@ -143,5 +145,5 @@ def _rows(case: Case, path: Path) -> list[Any]:
     with naming_damaged_files():
         if case.held is not None:
             run = Store.at(str(_folder() / "root")).run("20260101T000000Z-00000000")
-            rows = copy_held_photos(spark(), rows, config, run, spark().sparkContext.accumulator(0))
+            rows = copy_held_photos(Night.of(spark(), config, run), rows, spark().sparkContext.accumulator(0))
         return rows.collect()

@@ -37,7 +37,7 @@ def open_index(run: Run, facet: str = VISUAL) -> ShardedIndex:
     try:
         return ShardedIndex.open(locate_in(run.path(index_folder(facet))), manifest)
     except StoreError as error:
-        raise StoreError(f"{error}; `prodseek verify --run {run.run_id}` says how") from error
+        raise StoreError(f"{error}; `prodseek verify --root {run.root} --run {run.run_id}` says how") from error
 
 
 def read_trained(run: Run, facet: str = VISUAL) -> tuple[bytes, IndexManifest]:

@@ -52,7 +52,7 @@ VERDICTS = {
 
 # What each reason of `rejects` means, and what to do.
 REASON_MEANINGS = {
-    RejectReason.INVALID_ROW: "The row names no photo or no product. Complete it in the catalogue.",
+    RejectReason.INVALID_ROW: "The row names no photo or no product, or cannot be read as one. Correct it in the catalogue.",
     RejectReason.DUPLICATE_ROW: "The same product and photo stand in an earlier row. Remove one of the two.",
     RejectReason.UNSUPPORTED_URI: "The photo lies on a kind of storage that is not read. Copy it to a disk or bucket.",
     RejectReason.NOT_ALLOWED: "The photo lies outside the places that may be read. Add its folder to catalog.allowed_roots, "
