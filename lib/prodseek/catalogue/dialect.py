@@ -88,7 +88,7 @@ def find_encoding(head: bytes, given: str | None) -> tuple[str, int]:
         try:
             name = codecs.lookup(given).name
             "".encode(name)
-        except LookupError as error:
+        except (LookupError, UnicodeError) as error:
             raise CatalogueError(
                 f"catalog.encoding: {given!r} is no encoding of text; name one such as utf-8, cp1252 or utf-16"
             ) from error

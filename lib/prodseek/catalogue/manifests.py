@@ -8,6 +8,7 @@ import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from pyarrow import fs
@@ -100,17 +101,34 @@ def _kind_of_folder(location: str, path: str) -> CatalogueKind:
 def _names_below(path: str, location: str) -> Iterator[str]:
     """Files of a folder, one after another, so that the first photo ends the search; hidden ones are left out."""
     file_system, _ = files.locate(location)
+    is_local = isinstance(file_system, fs.LocalFileSystem)
+    entries = partial(_local_entries, set()) if is_local else partial(_remote_entries, file_system)
     pending = deque([""])
     while pending:
         below = pending.popleft()
-        for info in file_system.get_file_info(fs.FileSelector(posixpath.join(path, below))):
-            if info.base_name.startswith((".", "_")):
+        for name, is_folder in entries(posixpath.join(path, below)):
+            if name.startswith((".", "_")):
                 continue
-            name = posixpath.join(below, info.base_name)
-            if info.type == fs.FileType.Directory:
-                pending.append(name)
+            if is_folder:
+                pending.append(posixpath.join(below, name))
             else:
-                yield name
+                yield posixpath.join(below, name)
+
+
+def _local_entries(entered: set[str], folder: str) -> Iterator[tuple[str, bool]]:
+    """Links are followed, but no folder is entered twice."""
+    real = os.path.realpath(folder)
+    if real in entered:
+        return
+    entered.add(real)
+    with os.scandir(real) as entries:
+        for entry in entries:
+            yield os.fsencode(entry.name).decode(errors="replace"), entry.is_dir()
+
+
+def _remote_entries(file_system: fs.FileSystem, folder: str) -> Iterator[tuple[str, bool]]:
+    for info in file_system.get_file_info(fs.FileSelector(folder)):
+        yield info.base_name, info.type == fs.FileType.Directory
 
 
 def list_photos(source: CatalogueSource, allowed_roots: Sequence[str] = ()) -> list[str]:

@@ -60,6 +60,11 @@ def test_a_folder_of_photos_with_a_table_beside_them_is_one_of_photos(tmp_path: 
     (tmp_path / "deep" / "photos" / "a.JPG").write_bytes(b"x")
     assert find_catalogue(str(tmp_path / "deep")).kind == "folder"
     assert find_catalogue(str(tmp_path / "deep" / "x.parquet")).kind == "parquet"
+    write(tmp_path / "linked" / "x.parquet", a=["b"])
+    (tmp_path / "linked" / "round").symlink_to(".")
+    assert find_catalogue(str(tmp_path / "linked")).kind == "parquet"
+    (tmp_path / "linked" / "photos").symlink_to("../deep/photos")
+    assert find_catalogue(str(tmp_path / "linked")).kind == "folder"
 
 
 def commit(folder: Path, version: int, *actions: dict[str, Any]) -> None:
