@@ -22,6 +22,7 @@ from prodseek.catalogue.parquet_table import (
     field_type,
     holds_bytes,
     is_bytes,
+    merged,
     plain_type,
     pruned,
 )
@@ -160,9 +161,9 @@ def photo_names(manifest: Manifest, most: int) -> tuple[list[str], int]:
     if name is None:
         return [], 0
     if manifest.text is None:
-        tables = (batch for _, batch in islice(_batches(manifest.parts, _column(manifest.schema, name)), most))
-        found = [one for batch in tables for row in batch.to_pylist() for one in values_at(row, name)]
-        return [str(uri) for uri in found[:most] if uri], parquet_table.n_rows_of(manifest.parts)
+        batches = _batches(manifest.parts, _column(manifest.schema, name))
+        found = (one for _, batch in batches for row in batch.to_pylist() for one in values_at(row, name) if one)
+        return [str(uri) for uri in islice(found, most)], parquet_table.n_rows_of(manifest.parts)
     table = manifest.text
     blocks = blocks_of(table)
     uris: list[str] = []
@@ -219,11 +220,10 @@ def _schema_to_read(schema: pa.Schema, columns: Columns, uri: str) -> pa.Schema:
             continue
         first, *rest = [name] if name in schema.names else name.split(".")
         kind = pruned(schema.field(first).type, rest)
-        plain = plain_type(kind)
-        if plain is None:
+        if plain_type(kind) is None:
             raise CatalogueError(f"the column {name!r} of the manifest {uri!r} is {kind}, of which nothing can be read")
-        needed[first] = plain if first not in needed else plain_type(schema.field(first).type)
-    return pa.schema([pa.field(name, kind) for name, kind in needed.items()])
+        needed[first] = merged(needed[first], kind) if first in needed else kind
+    return pa.schema([pa.field(name, plain_type(kind)) for name, kind in needed.items()])
 
 
 def _unneeded(schema: pa.Schema) -> dict[str, str]:

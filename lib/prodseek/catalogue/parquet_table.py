@@ -241,6 +241,17 @@ def pruned(kind: pa.DataType, path: Sequence[str]) -> pa.DataType:
     return pa.struct([pa.field(path[0], pruned(kind.field(path[0]).type, path[1:]))])
 
 
+def merged(one: pa.DataType, other: pa.DataType) -> pa.DataType:
+    """Two results of `pruned` for one column: a struct with the fields of both."""
+    if not (pa.types.is_struct(one) and pa.types.is_struct(other)):
+        return one
+    fields = {field.name: field for field in one}
+    for field in other:
+        known = fields.get(field.name)
+        fields[field.name] = field if known is None else pa.field(field.name, merged(known.type, field.type))
+    return pa.struct(list(fields.values()))
+
+
 def _schema_of(part: ParquetPart) -> pa.Schema:
     return _with_footer(part, _with_utc)
 

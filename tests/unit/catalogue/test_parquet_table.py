@@ -140,3 +140,13 @@ def test_damage_is_named(tmp_path: Path) -> None:
     (tmp_path / "none.parquet").mkdir()
     with pytest.raises(CatalogueError, match="holds no Parquet files"):
         rows_of(tmp_path / "none.parquet")
+
+
+def test_of_a_struct_only_what_is_named_is_read(tmp_path: Path) -> None:
+    """The photos beside it are not."""
+    structs = [{"bytes": b"x" * 9, "id": 7, "path": "a.jpg", "of": {"shop": "s", "logo": b"y"}}]
+    pq.write_table(pa.table({"image": structs}), tmp_path / "m.parquet")
+    settings = (
+        "catalog.uri_column=image.path", "catalog.product_id_column=image.id", "catalog.columns={supplier: image.of.shop}"
+    )  # fmt: skip
+    assert rows_of(tmp_path / "m.parquet", *settings) == [{"image": {"id": 7, "path": "a.jpg", "of": {"shop": "s"}}}]
