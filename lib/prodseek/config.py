@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 
 from prodseek.errors import ConfigError
 from prodseek.photos.decode import ImageLimits
-from prodseek.runs.columns import VISUAL, FacetName
+from prodseek.runs.columns import LIKENESS, VISUAL, FacetName
 from prodseek.storage.files import user_cache_dir
 
 Count = Annotated[int, Field(ge=1)]
@@ -202,8 +202,8 @@ class IndexConfig(_Section):
 
     @field_validator("facets")
     @classmethod
-    def _holds_visual_once(cls, facets: tuple[str, ...]) -> tuple[str, ...]:
-        return _visual_once(facets)
+    def _holds_likeness_once(cls, facets: tuple[str, ...]) -> tuple[str, ...]:
+        return _each_once(facets, LIKENESS)
 
 
 class NeighboursConfig(_Section):
@@ -257,7 +257,7 @@ class ClusterConfig(_Section):
     @field_validator("facets")
     @classmethod
     def _holds_visual_once(cls, facets: tuple[str, ...]) -> tuple[str, ...]:
-        return _visual_once(facets)
+        return _each_once(facets, VISUAL)
 
 
 class GatesConfig(_Section):
@@ -402,9 +402,9 @@ def network_of(text: str) -> Network | None:
         return None
 
 
-def _visual_once(facets: tuple[str, ...]) -> tuple[str, ...]:
-    if VISUAL not in facets or len(set(facets)) < len(facets):
-        raise PydanticCustomError("facets", "must name each facet once, and visual among them")
+def _each_once(facets: tuple[str, ...], needed: str) -> tuple[str, ...]:
+    if needed not in facets or len(set(facets)) < len(facets):
+        raise PydanticCustomError("facets", "must name each facet once, and {needed} among them", {"needed": needed})
     return facets
 
 

@@ -178,8 +178,8 @@ def test_an_index_on_s3_is_fetched_once_and_mapped(s3: None, night: Run, in_cach
             if root == "damaged" and name == "shard-00000.faiss":
                 content = content[:-1] + b"?"
             client.put_object(Bucket=BUCKET, Key=f"{root}/runs/{night.run_id}/index/{name}", Body=content)
-    some = pq.read_table(night.table_uri("embeddings"), columns=["visual"]).slice(0, 4)
-    np.save(tmp_path / "queries.npy", np.array(some["visual"].to_pylist(), np.float32))
+    some = pq.read_table(night.table_uri("embeddings"), columns=["likeness"]).slice(0, 4)
+    np.save(tmp_path / "queries.npy", np.array(some["likeness"].to_pylist(), np.float32))
     arguments = [sys.executable, "-c", SEARCH, night.run_id, str(tmp_path / "queries.npy")]
     expected, _ = open_index(night).search(np.load(tmp_path / "queries.npy"), 3)
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)

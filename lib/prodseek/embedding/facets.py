@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from prodseek.runs.slice_layout import GRID_COLUMNS, GRID_ROWS, SlicePart
 
-VISUAL_DIM = 128
+VISUAL_DIM = LIKENESS_DIM = 128
 COLOUR = "colour"
+# Prepared values, at most 1, are rounded to whole steps of 1 / STEPS. Sums of whole numbers are exact in float64 up to 2^53.
+# So what is summed, and with it the projection, is the same to the bit, however Spark splits and merges the rows.
+STEPS = 2.0**15
 
 
 @dataclass(frozen=True)

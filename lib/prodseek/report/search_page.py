@@ -25,7 +25,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Match:
-    """A product that was found. thumbnail: as for the target. facets: facet -> cosine similarity."""
+    """A product that was found. confidence: see `Hit`. thumbnail: as for the target. facets: facet -> cosine similarity."""
 
     rank: int
     product_id: str
@@ -33,6 +33,7 @@ class Match:
     box_px: tuple[float, float, float, float]
     detection_id: int
     cosine_similarity: float
+    confidence: float | None
     facets: Mapping[str, float]
     thumbnail: bytes | None
 

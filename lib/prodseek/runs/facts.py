@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from pydantic import TypeAdapter
 
-from prodseek.runs.columns import VISUAL
+from prodseek.runs.columns import LIKENESS, VISUAL
 from prodseek.runs.gates import Figure
 
 StageName = Literal["ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "gates", "report"]
@@ -129,6 +129,8 @@ class ProjectFacts(_WithoutCache):
     fit_views: int | None = None
     dims: dict[str, int] = field(default_factory=dict)
     visual_weights: dict[str, float] = field(default_factory=dict)
+    likeness_weights: dict[str, float] = field(default_factory=dict)
+    likeness_calibration: dict[str, float] = field(default_factory=dict)
     explained_variance: dict[str, float] = field(default_factory=dict)
 
 
@@ -148,21 +150,22 @@ class IndexedFacet:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexFacts(_WithoutCache):
-    """facets: facet -> its index. In JSON the fields of `visual` stand beside `facets` too."""
+    """facets: facet -> its index. In JSON the fields of `likeness` stand beside `facets` too."""
 
     stage: ClassVar[StageName] = "index"
     facets: dict[str, IndexedFacet] = field(default_factory=dict)
 
     @property
-    def visual(self) -> IndexedFacet:
-        return self.facets.get(VISUAL, IndexedFacet())
+    def likeness(self) -> IndexedFacet:
+        """The index that searches use; of runs before there was `likeness`, that of `visual`."""
+        return self.facets.get(LIKENESS, self.facets.get(VISUAL, IndexedFacet()))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         return super().from_json({"facets": {VISUAL: values}, **values})
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self.visual), **super().to_json()}
+        return {**asdict(self.likeness), **super().to_json()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,7 +57,7 @@ def write_overview(night: Night, about: About, objects: DataFrame) -> int:
 
 def _index_quality(facts: IndexFacts) -> IndexQuality | None:
     """None where the recall was not measured."""
-    index = facts.visual
+    index = facts.likeness
     if index.recall is None or index.recall_k is None or index.recall_target is None or index.recall_queries is None:
         return None
     return IndexQuality(index.description, index.recall_k, index.recall, index.recall_target, index.recall_queries)

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from prodseek.catalogue.manifests import FAULT, find_catalogue, read_csv_manifest
 from prodseek.errors import PromptError, ReconciliationError
-from prodseek.runs.columns import BOX_PX, VISUAL
+from prodseek.runs.columns import BOX_PX, LIKENESS
 from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import table_schema
 from prodseek.search.likeness import Likeness
@@ -51,7 +51,7 @@ class BatchQuestion:
     """What is asked of every prompt: the k nearest products by a facet or a mix, without those that the photo itself shows."""
 
     k: int = DEFAULT_K
-    facet: str = VISUAL
+    facet: str = LIKENESS
     exclude_same_product: bool = False
 
 
@@ -255,6 +255,7 @@ def _hit_row(query_id: str, hit: Hit) -> Row:
         "uri": hit.uri,
         **dict(zip(BOX_PX, hit.box_px, strict=True)),
         "cosine_similarity": hit.cosine_similarity,
+        "confidence": hit.confidence,
         **{f"{facet}_similarity": cosine for facet, cosine in hit.facets.items()},
     }
 

@@ -1,0 +1,130 @@
+"""What likeness is fitted to, without labels: a catalogue's own objects, pasted into scenes, are to find themselves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prodseek.embedding.view_kinds import Kinds
+
+# Component -> weight of its cosine, and how sure a cosine makes: fitted on cut-outs of three catalogues (bench_likeness.py,
+# --fit). Weights fitted on a catalogue are drawn towards these, so that exact repetition of colours does not count for all.
+PRIOR_WEIGHTS = {"texture": 1.0, "grid": 1.0, "colour": 1.0, "shape": 1.0}
+_PRIOR_STRENGTH = 0.1  # of the squared distance from them, beside the sum of log likelihoods
+_PRIOR_SHARPNESS = 8.0  # of the softmax over cosines, with PRIOR_WEIGHTS
+_MIN_VIEWS = 16  # with fewer, nothing is fitted
+_HITS = 10  # of each view, that confidence is fitted to
+
+
+@dataclass(frozen=True)
+class InScenes:
+    """Objects and their views in scenes. objects, views: (M, slice_length) float16. kinds: (M,) int8, of the objects."""
+
+    objects: NDArray[np.float16]
+    kinds: Kinds
+    views: NDArray[np.float16]
+
+    @classmethod
+    def empty(cls, length: int) -> InScenes:
+        """No objects."""
+        return cls(np.zeros((0, length), np.float16), np.zeros(0, np.int8), np.zeros((0, length), np.float16))
+
+    def merge(self, other: InScenes) -> InScenes:
+        """Those of both, one after the other."""
+        return InScenes(
+            np.concatenate([self.objects, other.objects]),
+            np.concatenate([self.kinds, other.kinds]),
+            np.concatenate([self.views, other.views]),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Kinds, objects and views, to send them to another process."""
+        return self.kinds.tobytes() + self.objects.astype("<f2").tobytes() + self.views.astype("<f2").tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, length: int) -> InScenes:
+        """The inverse of `to_bytes`, of slices of this length."""
+        n = len(data) // (1 + 4 * length)
+        slices = np.frombuffer(data, "<f2", offset=n).reshape(2, n, length).astype(np.float16)
+        return cls(slices[0], np.frombuffer(data, np.int8, count=n), slices[1])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The chance that a hit shows the product that was asked for: 1 / (1 + exp(-(slope * cosine + intercept))).
+
+    Source: Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
+    """
+
+    slope: float
+    intercept: float
+
+    def confidence(self, cosine: float) -> float:
+        """0 to 1, of a cosine similarity of `likeness`."""
+        return 0.5 * (1 + math.tanh((self.slope * cosine + self.intercept) / 2))
+
+
+PRIOR_CALIBRATION = Calibration(12.0, -7.0)
+
+
+def fit_weights(
+    views: Mapping[str, NDArray[np.float64]], gallery: Mapping[str, NDArray[np.float64]], own: NDArray[np.intp]
+) -> dict[str, float]:
+    """The weight of each component's cosine by which views find their own objects most surely; they sum to 1.
+
+    A conditional logit over the gallery, with a Gaussian prior. views, gallery: component -> (M, d), (N, d), unit length. own:
+    (M,), the row of each view's object in the gallery. Source: McFadden, "Conditional Logit Analysis of Qualitative Choice
+    Behavior", 1974.
+    """
+    # Imported here, because it takes a second, and applying needs none of it.
+    from scipy.optimize import minimize
+
+    prior = np.array(list(PRIOR_WEIGHTS.values())) * _PRIOR_SHARPNESS
+    fitted = prior
+    if len(own) >= _MIN_VIEWS:
+        cosines = np.stack([views[name] @ gallery[name].T for name in PRIOR_WEIGHTS], axis=-1)
+        of_own = np.take_along_axis(cosines, own[:, None, None], axis=1)[:, 0]
+
+        def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            logits = cosines @ weights
+            likely = np.exp(logits - logits.max(axis=1, keepdims=True))
+            likely /= likely.sum(axis=1, keepdims=True)
+            expected = np.einsum("mn,mnc->mc", likely, cosines)
+            away = weights - prior
+            log_likelihood = np.log(np.maximum(np.take_along_axis(likely, own[:, None], axis=1), 1e-300)).sum()
+            return (
+                float(_PRIOR_STRENGTH * away @ away - log_likelihood),
+                2 * _PRIOR_STRENGTH * away - (of_own - expected).sum(axis=0),
+            )
+
+        fitted = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(prior)).x
+    # Rounded, so that the last bits of a matrix product do not change the projection.
+    return {name: round(float(weight / fitted.sum()), 2) for name, weight in zip(PRIOR_WEIGHTS, fitted, strict=True)}
+
+
+def fit_confidence(cosine: NDArray[np.float64], own: NDArray[np.intp]) -> Calibration:
+    """How sure a cosine of `likeness` makes, from the first hits of views: once with their objects in the gallery, once without.
+
+    cosine: (M, N) of views and gallery. own: (M,), the row of each view's object.
+    """
+    # Imported here, because it takes seconds.
+    from sklearn.linear_model import LogisticRegression
+
+    if len(own) < _MIN_VIEWS or cosine.shape[1] <= _HITS:
+        return PRIOR_CALIBRATION
+    without = cosine.copy()
+    np.put_along_axis(without, own[:, None], -np.inf, axis=1)
+    found, is_own = [], []
+    for asked in (cosine, without):
+        hits = np.argsort(-asked, axis=1, kind="stable")[:, :_HITS]
+        found.append(np.take_along_axis(asked, hits, axis=1).ravel())
+        is_own.append((hits == own[:, None]).ravel() if asked is cosine else np.zeros(hits.size, bool))
+    right = np.concatenate(is_own)
+    if not right.any():
+        return PRIOR_CALIBRATION
+    fitted = LogisticRegression(C=100.0).fit(np.concatenate(found)[:, None], right)
+    return Calibration(round(float(fitted.coef_[0, 0]), 2), round(float(fitted.intercept_[0]), 2))

@@ -1,0 +1,160 @@
+"""Fitting a projection to a catalogue, in closed form but for the likeness's few weights.
+
+It keeps what tells the objects apart, and suppresses what changes when the same object is shown in another way.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prodseek.embedding.agreement import agreement
+from prodseek.embedding.facets import (
+    COLOUR,
+    COMPONENTS,
+    LIKENESS_DIM,
+    VISUAL_COMPONENTS,
+    VISUAL_DIM,
+    Component,
+    prepared_length,
+)
+from prodseek.embedding.likeness_fit import PRIOR_WEIGHTS, InScenes, fit_confidence, fit_weights
+from prodseek.embedding.moments import Moments, check_slices
+from prodseek.embedding.projection import (
+    AGREEMENT_POWER,
+    LinearMap,
+    Projection,
+    joined,
+    lengths_of,
+    map_components,
+    with_direction,
+)
+from prodseek.embedding.view_kinds import Kinds, KindSums, ViewKind
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a projection is fitted to.
+
+    moments: of the catalogue's primary regions. kinds: sums by ViewKind, of all regions. nuisances: moments of the deviations
+    of the objects' views (`Moments.add_views`); if they are empty, nothing is suppressed. in_scenes: objects pasted into
+    scenes. sample: (N, slice_length) float16, slices of primary regions that fit into memory; sample_kinds: (N,) int8.
+    """
+
+    moments: Moments
+    kinds: KindSums
+    nuisances: Moments
+    in_scenes: InScenes
+    sample: NDArray[np.float16]
+    sample_kinds: Kinds
+
+    @classmethod
+    def of_packshots(cls, slices: NDArray[np.float16], nuisances: Moments) -> Measured:
+        """Of packshots alone, without scenes. slices: (N, slice_length) float16."""
+        kinds = np.full(len(slices), ViewKind.PACKSHOT, np.int8)
+        moments = Moments.empty(nuisances.layout).add(slices)
+        sums = KindSums.empty(nuisances.layout).add(slices, kinds)
+        return cls(moments, sums, nuisances, InScenes.empty(slices.shape[1]), slices, kinds)
+
+
+def fit_projection(measured: Measured) -> Projection:
+    """Fit the linear map of each component; then how components are weighted in `visual` and in `likeness`, and their axes.
+
+    In `visual`, which asks for the same kind of thing, a component's weight is its `visual_weight` times its agreement to the
+    power of AGREEMENT_POWER: nearest neighbours of the sample show how far components agree. In `likeness`, which asks for the
+    same thing, components are weighted so that objects in scenes find themselves. Raises ValueError if there is no slice.
+    """
+    moments, layout = measured.moments, measured.moments.layout
+    seen = measured.in_scenes
+    objects = np.full(len(seen.views), ViewKind.OBJECT_IN_SCENE, np.int8)
+    kinds = measured.kinds.add(seen.views, objects)
+    maps = {
+        name: _fit_map(name, component, moments, kinds, measured.nuisances) for name, component in COMPONENTS.items()
+    }
+    check_slices(measured.sample, layout)
+    mapped = map_components(measured.sample, measured.sample_kinds, layout, maps)
+    agreed = agreement({name: mapped[name] for name in VISUAL_COMPONENTS})
+    # Rounded, so that the last bits of a matrix product do not change the projection.
+    weights = {
+        name: round(COMPONENTS[name].visual_weight * agreed[name] ** AGREEMENT_POWER, 3) for name in VISUAL_COMPONENTS
+    }
+    is_other = ~np.isin(_row_keys(measured.sample), _row_keys(seen.objects))
+    own_objects = map_components(seen.objects, seen.kinds, layout, maps)
+    gallery = {name: np.concatenate([own_objects[name], mapped[name][is_other]]) for name in PRIOR_WEIGHTS}
+    views, own = map_components(seen.views, objects, layout, maps), np.arange(len(objects))
+    likeness_weights = fit_weights(views, gallery, own)
+    lengths = lengths_of(likeness_weights)
+    likeness_rotation = _leading_axes(joined(gallery, lengths), LIKENESS_DIM)
+    asked, among = (with_direction(joined(part, lengths) @ likeness_rotation) for part in (views, gallery))
+    return Projection(
+        layout,
+        moments.count,
+        measured.nuisances.count,
+        maps,
+        weights,
+        _leading_axes(joined(mapped, weights), VISUAL_DIM),
+        likeness_weights,
+        likeness_rotation,
+        moments.mean_and_covariance(COLOUR)[0],
+        fit_confidence(asked @ among.T, own),
+    )
+
+
+def _fit_map(name: str, component: Component, moments: Moments, kinds: KindSums, nuisances: Moments) -> LinearMap:
+    """Linear discriminant analysis in which the views of an object are a class.
+
+    The space is whitened by the nuisances' covariance, its eigenvalues shrunk towards their mean. The axes are the leading
+    eigenvectors of the catalogue's covariance in that space. An axis with eigenvalue v is divided by v ** (power / 2).
+
+    Sources: Fisher, "The use of multiple measurements in taxonomic problems", 1936; Belhumeur et al., "Eigenfaces vs.
+    Fisherfaces", 1997, section 2.4.
+    """
+    mean, covariance = moments.mean_and_covariance(name)
+    suppress = _suppression(component, nuisances, name)
+    values, axes = np.linalg.eigh(suppress @ covariance @ suppress)
+    values = np.maximum(values[::-1], 0.0)
+    axes = axes[:, ::-1]
+    total = float(values.sum())
+    n_axes = min(component.dim, len(values))
+    kept, axes = values[:n_axes], axes[:, :n_axes]
+    # The eigenvalues of a small sample are unreliable, so they are shrunk too, by axes / slices.
+    shrunk = kept + n_axes / moments.count * kept.mean()
+    basis = np.zeros((len(mean), component.dim))
+    basis[:, :n_axes] = suppress @ _signed(axes) / (shrunk if total > 0 else np.ones(n_axes)) ** (component.power / 2)
+    return LinearMap(kinds.means(name, mean), basis, float(kept.sum()) / total if total > 0 else 1.0)
+
+
+def _suppression(component: Component, nuisances: Moments, name: str) -> NDArray[np.float64]:
+    """The symmetric (d, d) matrix that makes all nuisances equally small; the identity if none were measured."""
+    if nuisances.count < 2:
+        return np.eye(prepared_length(name, nuisances.layout))
+    values, axes = np.linalg.eigh(nuisances.mean_and_covariance(name)[1])
+    values = np.maximum(values, 0.0)
+    mean = float(values.mean())
+    if mean <= 0:
+        return np.eye(len(values))
+    # Relative to the mean, so that the strength of the changes in the views does not scale the embedding.
+    suppress: NDArray[np.float64] = (axes / np.sqrt(values / mean + component.shrinkage)) @ axes.T
+    return suppress
+
+
+def _row_keys(slices: NDArray[np.float16]) -> NDArray[np.bytes_]:
+    """(N,): the bytes of each row."""
+    return np.ascontiguousarray(slices).view(f"S{2 * slices.shape[1]}").ravel()
+
+
+def _leading_axes(rows: NDArray[np.float64], dim: int) -> NDArray[np.float64]:
+    """(columns, dim): the directions that keep most of the rows' length. The rows are not centred, so cosines are kept."""
+    axes = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :dim]
+    basis = np.zeros((rows.shape[1], dim))
+    basis[:, : axes.shape[1]] = _signed(axes)
+    return basis
+
+
+def _signed(axes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Make the largest value of each eigenvector positive, because its sign is undefined."""
+    largest = axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])]
+    signed: NDArray[np.float64] = axes * np.where(largest < 0, -1.0, 1.0)
+    return signed
