@@ -8,6 +8,7 @@ symmetric or changes in one direction alone, its bit is a rounding error, which 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,7 @@ def _block_means(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     return (_block_weights(height_px) @ narrow).astype(np.float32)
 
 
+@lru_cache(maxsize=8)
 def _block_weights(side_px: int) -> NDArray[np.float64]:
     """How much each pixel along a side weighs in each block, (64, side_px) float64; a row sums to 1."""
     window_px = -(-side_px // (2 * _BLOCKS))
