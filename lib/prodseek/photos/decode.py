@@ -19,8 +19,8 @@ from PIL import ExifTags, Image, UnidentifiedImageError, features
 from prodseek.photos.flatten import rgb_and_alpha
 
 # Raise it when `decode_image`, `pixel_hash` or the PDQ hash changes its result for the same bytes.
-DECODER_VERSION = 2
-_DECODER_PACKAGES = ("pillow", "pillow-heif", "pdqhash")
+DECODER_VERSION = 3
+_DECODER_PACKAGES = ("pillow", "pillow-heif")
 # The same version of Pillow may be built with other versions of these.
 _DECODER_LIBRARIES = ("libjpeg_turbo", "jpg", "webp", "avif", "libtiff")
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
