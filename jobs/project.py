@@ -61,7 +61,6 @@ def run(night: Night) -> Summary[ProjectFacts]:
         fit_views=projection.n_views,
         dims=dict(projection.dims),
         visual_weights=dict(projection.weights),
-        likeness_weights=dict(projection.likeness_weights),
         likeness_calibration=asdict(projection.calibration),
         explained_variance=dict(projection.explained_variance),
     )

@@ -21,12 +21,11 @@ from rich.table import Table
 from sample_facets import RECALL_K, Vectors, questions, read_sample, recall_of_views, share_alike
 from threadpoolctl import threadpool_limits
 
-from prodseek.embedding import projection_fit
 from prodseek.embedding.evaluation import precision_at_k
 from prodseek.embedding.facets import COMPONENTS, VISUAL_COMPONENTS, VISUAL_DIM
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import Projection, joined, map_components
-from prodseek.embedding.projection_fit import Measured, fit_projection
+from prodseek.embedding.projection_fit import Measured, fit_projection, leading_axes
 from prodseek.embedding.view_kinds import Kinds
 from prodseek.runs.columns import FACETS
 from prodseek.vision.inference import Detector
@@ -90,7 +89,7 @@ def without_agreement(fitted: Projection, slices: NDArray[np.float16], kinds: Ki
     """The same components, as if each were confirmed by the others."""
     weights = {name: COMPONENTS[name].visual_weight for name in VISUAL_COMPONENTS}
     together = joined(map_components(slices, kinds, fitted.layout, fitted.maps), weights)
-    return replace(fitted, weights=weights, rotation=projection_fit._leading_axes(together, VISUAL_DIM))
+    return replace(fitted, weights=weights, rotation=leading_axes(together, VISUAL_DIM))
 
 
 def measure_sample(network: Detector, photos: list[catalogue.Photo]) -> Table:

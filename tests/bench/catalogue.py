@@ -12,7 +12,7 @@ from notebook_slice import hidden_maps, notebook_slice
 from numpy.typing import NDArray
 
 from prodseek.config import load_config
-from prodseek.embedding.likeness_fit import InScenes
+from prodseek.embedding.confidence import InScenes
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import Projection
 from prodseek.embedding.projection_fit import Measured, fit_projection

@@ -8,17 +8,18 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.embedding.confidence import PRIOR_CALIBRATION, Calibration
 from prodseek.embedding.facets import (
     COLOUR,
     COLOUR_FLOOR,
     COMPONENTS,
     LIKENESS_DIM,
+    LIKENESS_WEIGHTS,
     SHAPE_WEIGHTS,
     VISUAL_COMPONENTS,
     VISUAL_DIM,
@@ -26,7 +27,6 @@ from prodseek.embedding.facets import (
     prepared_length,
     unit,
 )
-from prodseek.embedding.likeness_fit import PRIOR_CALIBRATION, PRIOR_WEIGHTS, Calibration
 from prodseek.embedding.moments import check_slices
 from prodseek.embedding.view_kinds import PRIOR_REGIONS, WHOLE_SCENE_AREA, Kinds
 from prodseek.errors import StoreError
@@ -36,6 +36,8 @@ from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict
 PROJECTION = "projection.npz"  # the file in a run's folder
 AGREEMENT_POWER = 4  # exponent of a component's agreement with the others in its weight
 _FORMAT = 4
+# So the inner product of joined vectors is the weighted sum of their cosines.
+LIKENESS_LENGTHS = {name: math.sqrt(weight) for name, weight in LIKENESS_WEIGHTS.items()}
 _MIN_NORM = 1e-9  # a vector shorter than this is rounding, not a direction
 
 # Errors that numpy and zipfile raise on damaged archives.
@@ -72,10 +74,10 @@ class LinearMap:
 class Projection:
     """A fitted map from slices of one layout to the vectors of all facets.
 
-    maps: component -> its map. weights: component -> length of its vector in `visual`; likeness_weights: in `likeness`.
-    rotation, likeness_rotation: (sum of the components' dims, VISUAL_DIM or LIKENESS_DIM) float64 with orthonormal columns, or
-    zero columns if there are fewer axes. palette: (colours,) float64, the catalogue's mean colours. calibration: of the cosine
-    of `likeness`. n_slices, n_views: the numbers of slices and of views that it was fitted on.
+    maps: component -> its map. weights: component -> length of its vector in `visual`. rotation, likeness_rotation: (sum of the
+    components' dims, VISUAL_DIM or LIKENESS_DIM) float64 with orthonormal columns, or zero columns if there are fewer axes.
+    palette: (colours,) float64, the catalogue's mean colours. calibration: of the cosine of `likeness`. n_slices, n_views: the
+    numbers of slices and of views that it was fitted on.
     """
 
     layout: dict[str, SlicePart]
@@ -84,7 +86,6 @@ class Projection:
     maps: dict[str, LinearMap]
     weights: dict[str, float]
     rotation: NDArray[np.float64]
-    likeness_weights: dict[str, float]
     likeness_rotation: NDArray[np.float64]
     palette: NDArray[np.float64]
     calibration: Calibration
@@ -92,7 +93,7 @@ class Projection:
     @property
     def projection_id(self) -> str:
         """16 hex digits of a hash over everything that decides the results of `apply`."""
-        decided = (fit_recipe(), layout_to_dict(self.layout), self.weights, self.likeness_weights, self.calibration)
+        decided = (fit_recipe(), layout_to_dict(self.layout), self.weights, self.calibration)
         digest = hashlib.sha256(repr(decided).encode())
         for name in COMPONENTS:
             digest.update(np.ascontiguousarray(self.maps[name].means).tobytes())
@@ -127,7 +128,7 @@ class Projection:
         check_slices(slices, self.layout)
         mapped = map_components(slices, kinds, self.layout, self.maps)
         vectors = {
-            LIKENESS: with_direction(joined(mapped, lengths_of(self.likeness_weights)) @ self.likeness_rotation),
+            LIKENESS: with_direction(joined(mapped, LIKENESS_LENGTHS) @ self.likeness_rotation),
             VISUAL: with_direction(joined(mapped, self.weights) @ self.rotation),
             # Inverse document frequency of colours (Spärck Jones, "A statistical interpretation of term specificity", 1972).
             COLOUR: with_direction(prepare(COLOUR, slices, self.layout) / np.sqrt(self.palette + COLOUR_FLOOR)),
@@ -146,8 +147,6 @@ class Projection:
             arrays[f"explained_variance_{name}"] = np.float64(fitted.explained_variance)
         for name, weight in self.weights.items():
             arrays[f"weight_{name}"] = np.float64(weight)
-        for name, weight in self.likeness_weights.items():
-            arrays[f"likeness_weight_{name}"] = np.float64(weight)
         buffer = io.BytesIO()
         np.savez(
             buffer,
@@ -190,7 +189,6 @@ class Projection:
                     },
                     {name: float(stored[f"weight_{name}"]) for name in VISUAL_COMPONENTS},
                     stored["rotation"],
-                    {name: float(stored[f"likeness_weight_{name}"]) for name in PRIOR_WEIGHTS},
                     stored["likeness_rotation"],
                     stored["palette"],
                     Calibration(*(float(value) for value in stored["calibration"])),
@@ -209,7 +207,7 @@ class Projection:
 def fit_recipe() -> str:
     """Text that changes whenever this code would fit another projection to what was measured."""
     visual = (SHAPE_WEIGHTS, COLOUR_FLOOR, VISUAL_DIM, AGREEMENT_POWER)
-    likeness = (LIKENESS_DIM, PRIOR_WEIGHTS, PRIOR_CALIBRATION, PRIOR_REGIONS, WHOLE_SCENE_AREA)
+    likeness = (LIKENESS_DIM, LIKENESS_WEIGHTS, PRIOR_CALIBRATION, PRIOR_REGIONS, WHOLE_SCENE_AREA)
     return repr((_FORMAT, COMPONENTS, *visual, *likeness))
 
 
@@ -221,11 +219,6 @@ def map_components(
         name: with_direction((prepare(name, slices, layout) - fitted.means[kinds]) @ fitted.basis)
         for name, fitted in maps.items()
     }
-
-
-def lengths_of(weights: Mapping[str, float]) -> dict[str, float]:
-    """How long each vector is, so that the inner product of joined vectors is the weighted sum of their cosines."""
-    return {name: math.sqrt(weight) for name, weight in weights.items()}
 
 
 def joined(mapped: dict[str, NDArray[np.float64]], weights: dict[str, float]) -> NDArray[np.float64]:

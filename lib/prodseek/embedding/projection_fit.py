@@ -1,4 +1,4 @@
-"""Fitting a projection to a catalogue, in closed form but for the likeness's few weights.
+"""Fitting a projection to a catalogue, in closed form.
 
 It keeps what tells the objects apart, and suppresses what changes when the same object is shown in another way.
 """
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prodseek.embedding.agreement import agreement
+from prodseek.embedding.confidence import InScenes, fit_confidence
 from prodseek.embedding.facets import (
     COLOUR,
     COMPONENTS,
@@ -20,14 +21,13 @@ from prodseek.embedding.facets import (
     Component,
     prepared_length,
 )
-from prodseek.embedding.likeness_fit import PRIOR_WEIGHTS, InScenes, fit_confidence, fit_weights
 from prodseek.embedding.moments import Moments, check_slices
 from prodseek.embedding.projection import (
     AGREEMENT_POWER,
+    LIKENESS_LENGTHS,
     LinearMap,
     Projection,
     joined,
-    lengths_of,
     map_components,
     with_direction,
 )
@@ -60,11 +60,11 @@ class Measured:
 
 
 def fit_projection(measured: Measured) -> Projection:
-    """Fit the linear map of each component; then how components are weighted in `visual` and in `likeness`, and their axes.
+    """Fit the linear map of each component, then the axes of `visual` and `likeness`, and how sure a likeness makes.
 
     In `visual`, which asks for the same kind of thing, a component's weight is its `visual_weight` times its agreement to the
     power of AGREEMENT_POWER: nearest neighbours of the sample show how far components agree. In `likeness`, which asks for the
-    same thing, components are weighted so that objects in scenes find themselves. Raises ValueError if there is no slice.
+    same thing, weights are LIKENESS_WEIGHTS. Raises ValueError if there is no slice.
     """
     moments, layout = measured.moments, measured.moments.layout
     seen = measured.in_scenes
@@ -80,25 +80,26 @@ def fit_projection(measured: Measured) -> Projection:
     weights = {
         name: round(COMPONENTS[name].visual_weight * agreed[name] ** AGREEMENT_POWER, 3) for name in VISUAL_COMPONENTS
     }
+    likeness_rotation = leading_axes(joined(mapped, LIKENESS_LENGTHS), LIKENESS_DIM)
+
+    def likeness(slices: NDArray[np.float16], of_kinds: Kinds) -> NDArray[np.float64]:
+        seen_as = map_components(slices, of_kinds, layout, maps)
+        return with_direction(joined(seen_as, LIKENESS_LENGTHS) @ likeness_rotation)
+
     is_other = ~np.isin(_row_keys(measured.sample), _row_keys(seen.objects))
-    own_objects = map_components(seen.objects, seen.kinds, layout, maps)
-    gallery = {name: np.concatenate([own_objects[name], mapped[name][is_other]]) for name in PRIOR_WEIGHTS}
-    views, own = map_components(seen.views, objects, layout, maps), np.arange(len(objects))
-    likeness_weights = fit_weights(views, gallery, own)
-    lengths = lengths_of(likeness_weights)
-    likeness_rotation = _leading_axes(joined(gallery, lengths), LIKENESS_DIM)
-    asked, among = (with_direction(joined(part, lengths) @ likeness_rotation) for part in (views, gallery))
+    others = likeness(measured.sample[is_other], measured.sample_kinds[is_other])
+    gallery = np.concatenate([likeness(seen.objects, seen.kinds), others])
+    cosine = likeness(seen.views, objects) @ gallery.T
     return Projection(
         layout,
         moments.count,
         measured.nuisances.count,
         maps,
         weights,
-        _leading_axes(joined(mapped, weights), VISUAL_DIM),
-        likeness_weights,
+        leading_axes(joined(mapped, weights), VISUAL_DIM),
         likeness_rotation,
         moments.mean_and_covariance(COLOUR)[0],
-        fit_confidence(asked @ among.T, own),
+        fit_confidence(cosine, np.arange(len(cosine))),
     )
 
 
@@ -145,7 +146,7 @@ def _row_keys(slices: NDArray[np.float16]) -> NDArray[np.bytes_]:
     return np.ascontiguousarray(slices).view(f"S{2 * slices.shape[1]}").ravel()
 
 
-def _leading_axes(rows: NDArray[np.float64], dim: int) -> NDArray[np.float64]:
+def leading_axes(rows: NDArray[np.float64], dim: int) -> NDArray[np.float64]:
     """(columns, dim): the directions that keep most of the rows' length. The rows are not centred, so cosines are kept."""
     axes = np.linalg.eigh(rows.T @ rows)[1][:, ::-1][:, :dim]
     basis = np.zeros((rows.shape[1], dim))

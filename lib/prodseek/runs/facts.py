@@ -129,7 +129,6 @@ class ProjectFacts(_WithoutCache):
     fit_views: int | None = None
     dims: dict[str, int] = field(default_factory=dict)
     visual_weights: dict[str, float] = field(default_factory=dict)
-    likeness_weights: dict[str, float] = field(default_factory=dict)
     likeness_calibration: dict[str, float] = field(default_factory=dict)
     explained_variance: dict[str, float] = field(default_factory=dict)
 

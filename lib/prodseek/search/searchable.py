@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from prodseek.catalogue.photo_source import PhotoSource, read_photo
 from prodseek.config import Config
-from prodseek.embedding.likeness_fit import Calibration
+from prodseek.embedding.confidence import Calibration
 from prodseek.embedding.projection import PROJECTION, Projection
 from prodseek.embedding.view_kinds import view_kinds
 from prodseek.errors import PromptError, StoreError, WeightsError
@@ -297,7 +297,8 @@ class SearchableRun:
             found, found_cosine = searcher.search(query[searched][None], wanted, nprobe)
             ids, cosine = found[0][found[0] >= 0], found_cosine[0][found[0] >= 0]
             is_product = self.regions.is_primary[np.searchsorted(self.regions.ids, ids)]
-            no_more = likeness.facet is not None and bool((cosine <= _LEAST_LIKENESS).any())
+            is_down_to_unlike = likeness.facet is not None and bool((cosine <= _LEAST_LIKENESS).any())
+            has_seen_all = nprobe == nlist and (wanted == n_regions or is_down_to_unlike)
             ids, cosine = ids[is_product], cosine[is_product]
             if likeness.facet is None:
                 cosine = likeness.cosine(query, self._embeddings.of(ids))
@@ -305,7 +306,7 @@ class SearchableRun:
                 ids, cosine = ids[order], cosine[order]
             alike = cosine > _LEAST_LIKENESS
             hits = self._folded(ids[alike], cosine[alike], k, own_image if excluding else None)
-            if len(hits) == k or no_more or (wanted == n_regions and nprobe == nlist):
+            if len(hits) == k or has_seen_all:
                 return self._with_facets(hits, query, searched == likeness.facet == LIKENESS)
             wanted, nprobe = wanted * _WIDER, nprobe * _WIDER
 

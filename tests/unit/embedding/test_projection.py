@@ -12,7 +12,7 @@ from prodseek.embedding.facets import COMPONENTS, SHAPE_WEIGHTS, VISUAL_COMPONEN
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import Projection
 from prodseek.embedding.projection_fit import Measured, fit_projection
-from prodseek.embedding.view_kinds import Kinds, ViewKind
+from prodseek.embedding.view_kinds import Kinds, KindSums, ViewKind
 from prodseek.errors import StoreError
 from prodseek.runs.columns import FACETS
 from prodseek.runs.slice_layout import SlicePart, slice_layout, slice_length
@@ -224,7 +224,7 @@ def test_rows_that_are_not_finite_are_named() -> None:
 
 def test_a_fit_on_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no slices"):
-        fit_projection(Moments.empty(LAYOUT), Moments.empty(LAYOUT), slices(0))
+        fit_projection(Measured.of_packshots(slices(0), Moments.empty(LAYOUT)))
 
 
 def test_a_colour_that_all_have_does_not_outweigh_the_one_that_tells_apart() -> None:
@@ -239,7 +239,7 @@ def test_a_colour_that_all_have_does_not_outweigh_the_one_that_tells_apart() -> 
     more_of_it[[common, rare]] = 0.4, 0.6
     another[[common, other]] = 0.7, 0.3
 
-    vectors = fit(rows).apply(np.stack((query, more_of_it, another)))["colour"]
+    vectors = fit(rows).apply(np.stack((query, more_of_it, another)), np.zeros(3, np.int8))["colour"]
 
     assert vectors[0] @ vectors[1] > 0.8 > 0.6 > vectors[0] @ vectors[2]
 
@@ -251,8 +251,27 @@ def test_shape_joins_outline_and_layout_and_knows_no_colour() -> None:
 
     vectors = projection.apply(rows, packshots(rows))["shape"]
 
-    np.testing.assert_array_equal(projection.apply(recoloured)["shape"], vectors)
+    np.testing.assert_array_equal(projection.apply(recoloured, packshots(recoloured))["shape"], vectors)
     for name in SHAPE_WEIGHTS:
         changed = rows.copy()
         changed[:, LAYOUT[name].span] = rows[::-1, LAYOUT[name].span]
-        assert (projection.apply(changed)["shape"] != vectors).any()
+        assert (projection.apply(changed, packshots(changed))["shape"] != vectors).any()
+
+
+def test_the_ground_of_a_scene_does_not_decide_over_likeness() -> None:
+    """The same objects before a plain ground and in scenes, whose ground adds the same to all slices."""
+    rows = slices(300)
+    ground = np.abs(np.random.default_rng(8).normal(0, 8, rows.shape[1]))
+    in_scenes = (rows.astype(np.float64) + ground).astype(np.float16)
+    kinds = np.repeat(np.array([ViewKind.PACKSHOT, ViewKind.OBJECT_IN_SCENE], np.int8), 150)
+    shown = np.concatenate([rows[:150], in_scenes[150:]])
+    measured = Measured.of_packshots(shown, Moments.empty(LAYOUT))
+    told = fit_projection(replace(measured, kinds=KindSums.empty(LAYOUT).add(shown, kinds), sample_kinds=kinds))
+    untold = fit_projection(measured)
+
+    def found(projection: Projection, asked_as: ViewKind) -> float:
+        asked = projection.apply(in_scenes[:150], np.full(150, asked_as, np.int8))["likeness"]
+        gallery = projection.apply(shown, kinds if projection is told else packshots(shown))["likeness"]
+        return float(((asked @ gallery.T).argmax(axis=1) == np.arange(150)).mean())
+
+    assert found(told, ViewKind.OBJECT_IN_SCENE) > 0.95 > 0.5 > found(untold, ViewKind.PACKSHOT)

@@ -162,7 +162,7 @@ def test_a_search_looks_into_more_cells_until_there_are_enough(searchable: Searc
     assert pairs(hits) == truth.answer(5, {"likeness": 1.0}, 60, False)
     assert cells.asked == [(N, 1), (N, 8), (N, 32)]
     assert len(searchable.search_region(int(truth.ids[5]), 1)) == 1
-    assert cells.asked[3:] == [(10, 1)]
+    assert cells.asked[3:] == [(20, 1)]
 
 
 def test_bytes_that_two_products_show_are_one_hit(truth: Truth, run: Run) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.embedding.likeness_fit import InScenes
+from prodseek.embedding.confidence import InScenes
 from prodseek.embedding.moments import Moments
 from prodseek.embedding.projection import Projection
 from prodseek.embedding.projection_fit import Measured, fit_projection

@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from prodseek.embedding.likeness_fit import Calibration
+from prodseek.embedding.confidence import Calibration
 from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import ProjectFacts
 from prodseek.runs.store import Run

@@ -1,9 +1,8 @@
-"""What likeness is fitted to, without labels: a catalogue's own objects, pasted into scenes, are to find themselves."""
+"""How sure a likeness makes, without labels: a catalogue's own objects, pasted into scenes, are asked for."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,11 +10,6 @@ from numpy.typing import NDArray
 
 from prodseek.embedding.view_kinds import Kinds
 
-# Component -> weight of its cosine, and how sure a cosine makes: fitted on cut-outs of three catalogues (bench_likeness.py,
-# --fit). Weights fitted on a catalogue are drawn towards these, so that exact repetition of colours does not count for all.
-PRIOR_WEIGHTS = {"texture": 1.0, "grid": 1.0, "colour": 1.0, "shape": 1.0}
-_PRIOR_STRENGTH = 0.1  # of the squared distance from them, beside the sum of log likelihoods
-_PRIOR_SHARPNESS = 8.0  # of the softmax over cosines, with PRIOR_WEIGHTS
 _MIN_VIEWS = 16  # with fewer, nothing is fitted
 _HITS = 10  # of each view, that confidence is fitted to
 
@@ -69,41 +63,6 @@ class Calibration:
 
 
 PRIOR_CALIBRATION = Calibration(12.0, -7.0)
-
-
-def fit_weights(
-    views: Mapping[str, NDArray[np.float64]], gallery: Mapping[str, NDArray[np.float64]], own: NDArray[np.intp]
-) -> dict[str, float]:
-    """The weight of each component's cosine by which views find their own objects most surely; they sum to 1.
-
-    A conditional logit over the gallery, with a Gaussian prior. views, gallery: component -> (M, d), (N, d), unit length. own:
-    (M,), the row of each view's object in the gallery. Source: McFadden, "Conditional Logit Analysis of Qualitative Choice
-    Behavior", 1974.
-    """
-    # Imported here, because it takes a second, and applying needs none of it.
-    from scipy.optimize import minimize
-
-    prior = np.array(list(PRIOR_WEIGHTS.values())) * _PRIOR_SHARPNESS
-    fitted = prior
-    if len(own) >= _MIN_VIEWS:
-        cosines = np.stack([views[name] @ gallery[name].T for name in PRIOR_WEIGHTS], axis=-1)
-        of_own = np.take_along_axis(cosines, own[:, None, None], axis=1)[:, 0]
-
-        def loss(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-            logits = cosines @ weights
-            likely = np.exp(logits - logits.max(axis=1, keepdims=True))
-            likely /= likely.sum(axis=1, keepdims=True)
-            expected = np.einsum("mn,mnc->mc", likely, cosines)
-            away = weights - prior
-            log_likelihood = np.log(np.maximum(np.take_along_axis(likely, own[:, None], axis=1), 1e-300)).sum()
-            return (
-                float(_PRIOR_STRENGTH * away @ away - log_likelihood),
-                2 * _PRIOR_STRENGTH * away - (of_own - expected).sum(axis=0),
-            )
-
-        fitted = minimize(loss, prior, jac=True, method="L-BFGS-B", bounds=[(0, None)] * len(prior)).x
-    # Rounded, so that the last bits of a matrix product do not change the projection.
-    return {name: round(float(weight / fitted.sum()), 2) for name, weight in zip(PRIOR_WEIGHTS, fitted, strict=True)}
 
 
 def fit_confidence(cosine: NDArray[np.float64], own: NDArray[np.intp]) -> Calibration:
