@@ -47,7 +47,7 @@ def write_run(
         embeddings = pa.table(
             {**names, **dict.fromkeys((LIKENESS, VISUAL), given), "colour": other, "texture": other, "shape": other}
             | {name: _lists(values[rows]) for name, values in (facets or {}).items()}
-            | {"projection_id": [projection_id] * n}
+            | {"hubness": np.zeros(n, np.float32), "projection_id": [projection_id] * n}
         )
         corner = np.zeros(n, np.float32)
         detections = pa.table(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.embedding.confidence import PRIOR_CALIBRATION, Calibration
+from prodseek.embedding.confidence import HUB_VIEWS, PRIOR_CALIBRATION, Calibration, hubness
 from prodseek.embedding.facets import (
     COLOUR,
     COLOUR_FLOOR,
@@ -76,7 +76,8 @@ class Projection:
 
     maps: component -> its map. weights: component -> length of its vector in `visual`. rotation, likeness_rotation: (sum of the
     components' dims, VISUAL_DIM or LIKENESS_DIM) float64 with orthonormal columns, or zero columns if there are fewer axes.
-    palette: (colours,) float64, the catalogue's mean colours. calibration: of the cosine of `likeness`. n_slices, n_views: the
+    palette: (colours,) float64, the catalogue's mean colours. scene_views: (M, LIKENESS_DIM) float64, the likeness of objects
+    pasted into scenes. calibration: of scores of `likeness`. n_slices, n_views: the
     numbers of slices and of views that it was fitted on.
     """
 
@@ -88,6 +89,7 @@ class Projection:
     rotation: NDArray[np.float64]
     likeness_rotation: NDArray[np.float64]
     palette: NDArray[np.float64]
+    scene_views: NDArray[np.float64]
     calibration: Calibration
 
     @property
@@ -98,7 +100,7 @@ class Projection:
         for name in COMPONENTS:
             digest.update(np.ascontiguousarray(self.maps[name].means).tobytes())
             digest.update(np.ascontiguousarray(self.maps[name].basis).tobytes())
-        for array in (self.rotation, self.likeness_rotation, self.palette):
+        for array in (self.rotation, self.likeness_rotation, self.palette, self.scene_views):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
@@ -137,6 +139,10 @@ class Projection:
         }
         return {facet: vectors[facet].astype(np.float32) for facet in FACETS}
 
+    def hubness_of(self, likeness: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The `hubness` of regions, (N,) float32. likeness: (N, LIKENESS_DIM) float32, as `apply` gives it."""
+        return hubness(likeness @ self.scene_views.astype(np.float32).T).astype(np.float32)
+
     def to_bytes(self) -> bytes:
         """The content of an .npz file without pickles; equal projections give equal bytes."""
         lengths = layout_to_dict(self.layout)
@@ -160,6 +166,7 @@ class Projection:
             rotation=self.rotation,
             likeness_rotation=self.likeness_rotation,
             palette=self.palette,
+            scene_views=self.scene_views,
             calibration=np.array([self.calibration.slope, self.calibration.intercept]),
             **arrays,
         )
@@ -191,6 +198,7 @@ class Projection:
                     stored["rotation"],
                     stored["likeness_rotation"],
                     stored["palette"],
+                    stored["scene_views"],
                     Calibration(*(float(value) for value in stored["calibration"])),
                 )
                 expected = str(stored["projection_id"])
@@ -207,7 +215,7 @@ class Projection:
 def fit_recipe() -> str:
     """Text that changes whenever this code would fit another projection to what was measured."""
     visual = (SHAPE_WEIGHTS, COLOUR_FLOOR, VISUAL_DIM, AGREEMENT_POWER)
-    likeness = (LIKENESS_DIM, LIKENESS_WEIGHTS, PRIOR_CALIBRATION, PRIOR_REGIONS, WHOLE_SCENE_AREA)
+    likeness = (LIKENESS_DIM, LIKENESS_WEIGHTS, HUB_VIEWS, PRIOR_CALIBRATION, PRIOR_REGIONS, WHOLE_SCENE_AREA)
     return repr((_FORMAT, COMPONENTS, *visual, *likeness))
 
 

@@ -89,7 +89,7 @@ def fit_projection(measured: Measured) -> Projection:
     is_other = ~np.isin(_row_keys(measured.sample), _row_keys(seen.objects))
     others = likeness(measured.sample[is_other], measured.sample_kinds[is_other])
     gallery = np.concatenate([likeness(seen.objects, seen.kinds), others])
-    cosine = likeness(seen.views, objects) @ gallery.T
+    scene_views = likeness(seen.views, objects)
     return Projection(
         layout,
         moments.count,
@@ -99,7 +99,8 @@ def fit_projection(measured: Measured) -> Projection:
         leading_axes(joined(mapped, weights), VISUAL_DIM),
         likeness_rotation,
         moments.mean_and_covariance(COLOUR)[0],
-        fit_confidence(cosine, np.arange(len(cosine))),
+        scene_views,
+        fit_confidence(scene_views @ gallery.T, np.arange(len(scene_views))),
     )
 
 

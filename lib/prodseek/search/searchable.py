@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from prodseek.catalogue.photo_source import PhotoSource, read_photo
 from prodseek.config import Config
-from prodseek.embedding.confidence import Calibration
+from prodseek.embedding.confidence import Calibration, likeness_score
 from prodseek.embedding.projection import PROJECTION, Projection
 from prodseek.embedding.view_kinds import view_kinds
 from prodseek.errors import PromptError, StoreError, WeightsError
@@ -65,8 +65,9 @@ class Hit:
     """A product that was found, with its most similar region.
 
     rank: from 1. box_px: x1 y1 x2 y2, source pixels. uri: as the catalogue names the photo. cosine_similarity: of the facet or
-    mix that was asked for. confidence: the chance that it is the same product, as far as objects pasted into scenes tell; None
-    if something else than `likeness` was asked for. facets: facet -> cosine similarity.
+    mix that was asked for; `likeness` ranks by it less half of the region's hubness. confidence: the chance that it is the same
+    product, as far as objects pasted into scenes tell; None if something else than `likeness` was asked for. facets: facet ->
+    cosine similarity.
     """
 
     rank: int
@@ -296,14 +297,20 @@ class SearchableRun:
             wanted, nprobe = min(wanted, n_regions), min(nprobe, nlist)
             found, found_cosine = searcher.search(query[searched][None], wanted, nprobe)
             ids, cosine = found[0][found[0] >= 0], found_cosine[0][found[0] >= 0]
-            is_product = self.regions.is_primary[np.searchsorted(self.regions.ids, ids)]
+            places = np.searchsorted(self.regions.ids, ids)
+            is_product = self.regions.is_primary[places]
             is_down_to_unlike = likeness.facet is not None and bool((cosine <= _LEAST_LIKENESS).any())
             has_seen_all = nprobe == nlist and (wanted == n_regions or is_down_to_unlike)
-            ids, cosine = ids[is_product], cosine[is_product]
+            ids, cosine, places = ids[is_product], cosine[is_product], places[is_product]
             if likeness.facet is None:
                 cosine = likeness.cosine(query, self._embeddings.of(ids))
-                order = np.lexsort((ids, -cosine))
-                ids, cosine = ids[order], cosine[order]
+            score = (
+                likeness_score(cosine, self.regions.hubness[places])
+                if searched == likeness.facet == LIKENESS
+                else cosine
+            )
+            order = np.lexsort((ids, -score))
+            ids, cosine, score = ids[order], cosine[order], score[order]
             alike = cosine > _LEAST_LIKENESS
             hits = self._folded(ids[alike], cosine[alike], k, own_image if excluding else None)
             if len(hits) == k or has_seen_all:
@@ -409,15 +416,16 @@ class SearchableRun:
     def _with_facets(self, hits: list[Hit], query: Vectors, is_likeness: bool) -> list[Hit]:
         if not hits:
             return hits
-        vectors = self._embeddings.of(np.array([hit.detection_id for hit in hits], np.int64))
-        cosines = cosines_of(query, vectors)
+        ids = np.array([hit.detection_id for hit in hits], np.int64)
+        cosines = cosines_of(query, self._embeddings.of(ids))
+        of_hubs = self.regions.hubness[np.searchsorted(self.regions.ids, ids)]
+        scores = likeness_score(np.array([hit.cosine_similarity for hit in hits]), of_hubs).tolist()
+        calibration = self._calibration if is_likeness else None
         return [
             replace(
                 hit,
-                confidence=self._calibration.confidence(hit.cosine_similarity)
-                if is_likeness and self._calibration
-                else None,
+                confidence=None if calibration is None else calibration.confidence(score),
                 facets={facet: float(values[row]) for facet, values in cosines.items()},
             )
-            for row, hit in enumerate(hits)
+            for row, (hit, score) in enumerate(zip(hits, scores, strict=True))
         ]

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 from prodseek.embedding.confidence import (
+    HUB_VIEWS,
     PRIOR_CALIBRATION,
     Calibration,
     InScenes,
     fit_confidence,
+    hubness,
+    likeness_score,
 )
 from prodseek.embedding.facets import unit
 
@@ -28,8 +31,9 @@ def test_confidence_is_the_share_of_hits_that_are_right() -> None:
     # Asked of the others: half of the time their object is there.
     asked = cosine[500:].copy()
     asked[::2, 500:] = np.where(np.eye(500, dtype=bool)[::2], -1, asked[::2, 500:])
-    best = asked.argmax(axis=1)
-    confidence = np.array([calibration.confidence(value) for value in asked.max(axis=1).tolist()])
+    score = likeness_score(asked, hubness(cosine[:500].T))
+    best = score.argmax(axis=1)
+    confidence = np.array([calibration.confidence(value) for value in score.max(axis=1).tolist()])
     right = best == np.arange(500, 1000)
 
     assert abs(confidence.mean() - right.mean()) < 0.1
@@ -56,3 +60,15 @@ def test_objects_in_scenes_travel_as_bytes() -> None:
     for name in ("objects", "kinds", "views"):
         np.testing.assert_array_equal(getattr(again, name), getattr(both, name))
     assert len(InScenes.from_bytes(b"", 7).views) == 0
+
+
+def test_hubs_are_what_many_views_are_near_to() -> None:
+    cosine = np.full((3, 40), 0.1)
+    cosine[1] = 0.6
+    cosine[2, 0] = 1.0
+
+    of_hubs = hubness(cosine)
+
+    assert of_hubs.argmax() == 1 and of_hubs[1] == pytest.approx(0.6)
+    assert of_hubs[2] == pytest.approx(0.1 + 0.9 / HUB_VIEWS), "one view is no hub"
+    assert not hubness(cosine[:, : HUB_VIEWS - 1]).any(), "too few views say nothing"

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from synthetic_run import write_listing, write_run
 
@@ -275,3 +277,19 @@ def test_confidence_is_told_where_likeness_was_asked_for(run: Run, truth: Truth)
     )
     for facet in ("visual", "mix=likeness:1,colour:1"):
         assert {hit.confidence for hit in searchable.search_region(region, 5, facet)} == {None}
+
+
+def test_what_is_near_to_everything_ranks_lower(run: Run, truth: Truth) -> None:
+    region = int(truth.ids[0])
+    first = SearchableRun.open(run.root).search_region(region, 5)
+    table = Path(run.table_uri("embeddings"))
+    for part in sorted(table.iterdir()):
+        read = pq.read_table(part)
+        is_hub = np.array(read["detection_id"]) == first[1].detection_id
+        place = read.schema.get_field_index("hubness")
+        pq.write_table(read.set_column(place, "hubness", pa.array(is_hub.astype(np.float32) * 1.5)), part)
+
+    again = SearchableRun.open(run.root).search_region(region, 5)
+
+    assert first[1].detection_id not in {hit.detection_id for hit in again}
+    assert again[1].detection_id == first[2].detection_id and again[1].cosine_similarity < first[1].cosine_similarity

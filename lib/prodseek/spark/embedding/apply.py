@@ -10,7 +10,7 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame
 
 from prodseek.embedding.projection import Projection
-from prodseek.runs.columns import FACETS
+from prodseek.runs.columns import FACETS, LIKENESS
 from prodseek.spark.arrow import batch_of, ids_of, list_column, slices_of
 from prodseek.spark.tables import computed_schema
 
@@ -30,5 +30,6 @@ def _apply(batches: Iterator[pa.RecordBatch], projection: Broadcast[bytes]) -> I
         yield batch_of(
             detection_id=ids_of(batch.column("detection_id")),
             **{facet: list_column(facets[facet]) for facet in FACETS},
+            hubness=fitted.hubness_of(facets[LIKENESS]),
             projection_id=[fitted.projection_id] * batch.num_rows,
         )

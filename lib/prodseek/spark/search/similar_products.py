@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from prodseek.embedding.confidence import Calibration
+from prodseek.embedding.confidence import Calibration, likeness_score
 from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import ProjectFacts
 from prodseek.runs.store import Run
@@ -39,16 +39,19 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> BatchSu
     edges = read_table(spark, run, "neighbours").select(
         F.col("detection_id").alias("asking_id"), F.col("neighbour_id").alias("detection_id"), "cosine_similarity"
     )
+    hubness = read_table(spark, run, "embeddings").select("detection_id", "hubness")
     own = listed.select(F.col("product_id").alias("query_id"), "original").distinct()
     candidates = (
         edges.join(asking, "asking_id")
         .drop("asking_id")
         .join(shown, "detection_id")
+        .join(hubness, "detection_id")
+        .withColumn("score", likeness_score(F.col("cosine_similarity"), F.col("hubness")))
         .where("product_id <> query_id")
         .join(own, ["query_id", "original"], "left_anti")
     )
     n_products = images.select("product_id").distinct().count()
-    order = [F.col("query_id"), F.desc("cosine_similarity"), F.col("detection_id"), F.col("product_id"), F.col("uri")]
+    order = [F.col("query_id"), F.desc("score"), F.col("detection_id"), F.col("product_id"), F.col("uri")]
     n_partitions = max(1, -(-n_products // _PRODUCTS_PER_PARTITION))
     calibration = Calibration(**run.facts(ProjectFacts).likeness_calibration)
     dealt = candidates.repartition(n_partitions, "query_id").sortWithinPartitions(*order)
@@ -78,7 +81,7 @@ def _fold_products(batches: Iterator[pa.RecordBatch], k: int, calibration: Calib
                 **rows[place],
                 "rank": rank,
                 "likeness_similarity": rows[place]["cosine_similarity"],
-                "confidence": calibration.confidence(rows[place]["cosine_similarity"]),
+                "confidence": calibration.confidence(rows[place]["score"]),
             }
             for rank, place in enumerate(kept, start=1)
         ]
