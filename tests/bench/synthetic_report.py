@@ -122,7 +122,7 @@ def make_report(
         "groups_per_shard": per_shard[1],
         "region_thumbs_per_shard": per_shard[2],
         "photo_thumbs_per_shard": per_shard[3],
-        "facets": ["visual", "colour"],
+        "facets": ["likeness", "colour"],
         "group_facets": ["visual", "colour"],
         "verdicts": verdicts,
     }
@@ -245,7 +245,7 @@ def _near(number: int, objects: list[ShownObject], random: np.random.Generator) 
     others = [(number + step) % len(objects) for step in (1, 2, 3, 5, 8, 13)]
     cosines = sorted(random.uniform(0.5, 0.99, len(others)).tolist(), reverse=True)
     near = [(other, round(cosine, 4)) for other, cosine in zip(others, cosines, strict=True) if other != number]
-    return {"visual": near, "colour": near[:3]}
+    return {"likeness": near, "colour": near[:3]}
 
 
 def _shown(number: int, objects: list[ShownObject], product: str = "") -> ShownPhoto:

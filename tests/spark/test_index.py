@@ -25,6 +25,7 @@ from prodseek.jobs import index, neighbours
 from prodseek.runs.facts import IndexFacts, NeighboursFacts
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import schema_versions
 from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
 
@@ -66,7 +67,7 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
         run.write_summary(summary)
         if graph:
             run.write_summary(neighbours.run(night))
-        Store(run.root).publish(run, Manifest(run_id=run.run_id))
+        Store(run.root).publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
         return run, summary
 
     return run_night

@@ -17,6 +17,7 @@ from prodseek.runs.facts import EmbedFacts, IngestFacts, ProjectFacts
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.slice_layout import layout_to_dict, slice_layout, slice_length
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import schema_versions
 from prodseek.spark.night import Night
 from prodseek.spark.tables import read_table, spark_schema, write_table
 
@@ -61,7 +62,7 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
         run.write_summary(Summary(EmbedFacts(model_id=model, slice_layout=layout_to_dict(LAYOUT))))
         summary = project.run(Night.of(spark, config, run))
         run.write_summary(summary)
-        store.publish(run, Manifest(run_id=run.run_id))
+        store.publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
         return run, summary
 
     return run_night

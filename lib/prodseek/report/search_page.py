@@ -57,11 +57,16 @@ class SearchResult:
 def render_search(result: SearchResult) -> bytes:
     """The page as self-contained HTML in UTF-8; all strings are escaped."""
     made = environment()
-    made.filters |= {"box": lambda box: ", ".join(f"{edge:.0f}" for edge in box), "share": _share}
+    made.filters |= {"box": lambda box: ", ".join(f"{edge:.0f}" for edge in box), "share": _share, "chance": _chance}
     page = made.get_template("search.html").render(
         result=result, style=Markup(source("page.css")), search_style=Markup(source("search.css"))
     )
     return page.encode("utf-8")
+
+
+def _chance(confidence: float) -> str:
+    """In percent; never 0 and never 100, because neither is ever certain."""
+    return "under 1 %" if confidence < 0.01 else f"{min(99, round(100 * confidence))} %"
 
 
 def _share(cosine: float) -> str:

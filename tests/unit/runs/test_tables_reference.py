@@ -56,15 +56,15 @@ KNOWN = {
     "images": (2, "77f7a3226007"),
     "rejects": (1, "a1ddbf57ba7e"),
     "detections": (1, "72a25d33205d"),
-    "embeddings": (1, "6826fbc7ec60"),
+    "embeddings": (2, "7da692d8cc69"),
     "neighbours": (1, "593f5e420a91"),
-    "near_duplicates": (2, "5b5e0f689730"),
+    "near_duplicates": (3, "759eb367b0b0"),
     "duplicate_groups": (2, "266895126114"),
     "curation_groups": (1, "399417f8b74b"),
     "curation_summary": (1, "14c3ab829b02"),
     "group_lineage": (1, "7269d5cf363d"),
     "region_map": (1, "1c73cbc5a162"),
-    "search_results": (1, "8898f579631a"),
+    "search_results": (2, "5b73a130bca8"),
     "rejected_prompts": (1, "4ea49de0dd70"),
 }
 

@@ -2,7 +2,7 @@
 // What is known of one object: on a page of its own, and in a panel on every other page.
 (function () {
   const { make, words } = prodseek;
-  const FACETS = { visual: "Most like it", colour: "By colour", texture: "By texture", shape: "By shape" };
+  const FACETS = { likeness: "Most like it", visual: "Of its kind", colour: "By colour", texture: "By texture", shape: "By shape" };
 
   // Everything about object `number`, as an element. Throws an Error for people where there is no such object.
   prodseek.describeObject = async function (number) {
