@@ -161,4 +161,5 @@ def _read_row(
         "pdq_hash": pdq_hex,
         "pixel_hash": pixel_hash(image.pixels, image.alpha),
         "taken_at": image.taken_at,
+        "colour_profile": image.colour_profile.value,
     }
