@@ -235,7 +235,7 @@ def _open(data: bytes) -> Image.Image:
 def _unknown(data: bytes) -> ImageRejected:
     """Why data in which Pillow finds none of FORMATS is no photo."""
     for name, (_, accepts) in Image.OPEN.items():
-        if name not in FORMATS and accepts is not None and accepts(data[:16]) is True:
+        if name not in FORMATS and accepts is not None and accepts(data[:16].ljust(16, b"\0")) is True:
             return ImageRejected(RejectReason.UNSUPPORTED_FORMAT, f"{name}; supported are {', '.join(FORMATS)}")
     head = data[:64].lstrip().lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"{")):

@@ -64,8 +64,9 @@ class _Conversion:
 def in_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image, ColourProfile]:
     """A photo of 8 bits a channel in the colours of sRGB, and what they were converted from.
 
-    Opacity stays. The photo comes back as it is where it has no profile, an sRGB profile or none that can be used. As
-    browsers do, what sRGB cannot show is rendered by the profile's perceptual table, else clipped.
+    Opacity stays. The photo comes back as it is where it has no profile, an sRGB profile or none that can be used. What
+    sRGB cannot show is rendered as the profile's perceptual table says, and clipped where it has none; the darkest black
+    of a press becomes black.
     """
     if not icc_profile:
         return image, ColourProfile.NONE

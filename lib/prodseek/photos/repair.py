@@ -15,9 +15,10 @@ from PIL import Image
 # Pillow itself unpacks profiles of PNGs up to 1 MiB only.
 MAX_PROFILE_BYTES = 16 * 1024 * 1024
 
+_MAX_SIDE_PX = 65500  # of libjpeg
 _END_OF_JPEG = b"\xff\xd9"
-# Entropy-coded bits that a decoder would take for pixels if it still needed some: zeros, ones (0xff is stuffed with 0x00), a mix.
-_FILLINGS = (b"\x00" * 64, b"\xff\x00" * 64, b"\xa5" * 64)
+# Entropy-coded bits that a decoder would take for pixels if it still needed some (0xff is stuffed with 0x00).
+_FILLINGS = (b"\x00" * 64, b"\xff\x00" * 64, b"\xa5" * 64, b"\x5a" * 64, b"\x0f" * 64, b"\xd3" * 64)
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # PNG 11.3.2.1: bytes of tRNS by colour type.
@@ -60,14 +61,27 @@ def with_end(data: bytes) -> Repaired | None:
     data = data.rstrip(b"\xff")  # half of the end marker
     if not _has_every_scan(data):
         return None
+    shown = _with_whole_blocks(data)
     seen = None
     for filling in _FILLINGS:
-        with Image.open(io.BytesIO(data + filling + _END_OF_JPEG), formats=("JPEG",)) as image:
+        with Image.open(io.BytesIO(shown + filling + _END_OF_JPEG), formats=("JPEG",)) as image:
+            image.draft("YCbCr", image.size)  # conversion to RGB would hide what it clips
             found = hashlib.sha256(image.tobytes()).digest()
         if seen not in (None, found):
             return None
         seen = found
     return Repaired(data + _END_OF_JPEG)
+
+
+def _with_whole_blocks(jpeg: bytes) -> bytes:
+    """The JPEG in a size that shows all of its last blocks, in which differences may be hidden else."""
+    for segment in _segments(jpeg):
+        if _is_frame(segment):
+            at = segment.at + 5
+            sides = (int.from_bytes(jpeg[place : place + 2], "big") for place in (at, at + 2))
+            height, width = (min(-(-side // 8) * 8, _MAX_SIDE_PX) for side in sides)
+            return jpeg[:at] + struct.pack(">HH", height, width) + jpeg[at + 4 :]
+    return jpeg
 
 
 class _Segment(NamedTuple):
@@ -108,6 +122,10 @@ def _bare_jpeg(data: bytes) -> Repaired:
     return Repaired(b"".join(kept))
 
 
+def _is_frame(segment: _Segment) -> bool:
+    return 0xC0 <= segment.kind <= 0xCF and segment.kind not in (0xC4, 0xC8, 0xCC) and len(segment.content) >= 9
+
+
 def _is_metadata(segment: _Segment) -> bool:
     return 0xE0 <= segment.kind <= 0xEF or segment.kind == 0xFE
 
@@ -135,7 +153,7 @@ def _has_every_scan(jpeg: bytes) -> bool:
         content = segment.content
         if segment.kind == 0xDD and len(content) >= 2:
             interval = int.from_bytes(content[:2], "big")
-        elif 0xC0 <= segment.kind <= 0xCF and segment.kind not in (0xC4, 0xC8, 0xCC) and len(content) >= 9:
+        elif _is_frame(segment):
             frame = content
             missing = {component: set(range(64)) for component in content[6::3]}
         elif segment.kind == 0xDA and frame is not None and segment.end <= len(jpeg) and len(content) >= 6:
