@@ -20,6 +20,7 @@ from prodseek.catalogue import tars
 from prodseek.catalogue.manifests import find_catalogue, list_photos
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.photos.decode import ImageLimits, ImageRejected
+from prodseek.storage.remembered import Remembered
 
 MAX_BYTES = 1000
 _N_READ = 12
@@ -107,7 +108,7 @@ def check(case: Case) -> None:
     data = _repaired(case.data) if case.repaired else case.data
     folder = _folder()
     (folder / "x.tar").write_bytes(data)
-    tars._remembered = tars._Remembered()
+    tars._remembered = Remembered()
     photos = PhotoSource(str(folder), (), ImageLimits(max_bytes=MAX_BYTES))
     may_open = {str(folder), os.path.realpath(folder), str(folder.parent), os.path.realpath(folder.parent)}
 

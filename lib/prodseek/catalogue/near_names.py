@@ -1,0 +1,163 @@
+"""Names that are spelled otherwise than the file: which file is meant, where only one can be.
+
+A folder is listed only once a name in it was not found, and once in a process. Names of folders are compared like those of
+files, so `Images\\A.JPG` finds `images/a.jpg`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import unicodedata
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import NamedTuple
+from urllib.parse import unquote
+
+# Folders of more names are not looked through, and a process keeps no more names than about this many times 100 bytes.
+MAX_NAMES = 500_000
+MAX_NAMES_BYTES = 200 * 1000 * 1000
+# Bytes that a name takes beside its characters, in its list and in those by spelling.
+_NAME_BYTES = 200
+# Folders that differ in spelling alone and are followed at a time.
+_MAX_FOLDERS = 16
+_LEAST_LIKENESS = 0.6
+
+
+class Spelling(StrEnum):
+    """In what a name may differ from the file's. Each includes those before it."""
+
+    UNICODE_FORM = "Unicode form"
+    PERCENT_ENCODING = "percent-encoding"
+    BLANKS = "blanks at an end"
+    CAPITALS_OR_SLASHES = "capitals or slashes"
+
+
+class NearName(NamedTuple):
+    """path: of the only file that fits, relative to where the search began; None if there is none. spelling: what it differs in.
+
+    hint: what is there instead, for a person; empty where nothing is like it.
+    """
+
+    path: str | None
+    spelling: Spelling | None = None
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names in a folder, or of the members of a tar. is_whole: False where there are more than MAX_NAMES."""
+
+    names: tuple[str, ...]
+    is_whole: bool = True
+
+    @property
+    def n_bytes(self) -> int:
+        """About how much memory they take."""
+        return sum(map(len, self.names)) + _NAME_BYTES * len(self.names)
+
+    def fitting(self, spelling: Spelling, wanted: str) -> Sequence[str]:
+        """Names that are `wanted` but for their spelling. wanted: as `spelled` returns it."""
+        return self._by_spelling[spelling].get(wanted, ())
+
+    def nearest(self, wanted: str) -> str | None:
+        """The name most like `wanted`, of those beside it in alphabetical order of their beginnings and of their ends."""
+        key = spelled(wanted, Spelling.CAPITALS_OR_SLASHES)
+        near = [name for turned in (False, True) for name in self._beside(key[:: -1 if turned else 1], turned)]
+        likeness = {
+            name: difflib.SequenceMatcher(None, key, spelled(name, Spelling.CAPITALS_OR_SLASHES)).ratio()
+            for name in near
+        }
+        best = max(near, key=lambda name: (likeness[name], name), default=None)
+        return best if best is not None and likeness[best] >= _LEAST_LIKENESS else None
+
+    def _beside(self, key: str, turned: bool) -> Iterator[str]:
+        ordered = self._ordered[turned]
+        place = bisect_left(ordered, (key, ""))
+        yield from (name for _, name in ordered[max(0, place - 2) : place + 2])
+
+    @cached_property
+    def _by_spelling(self) -> dict[Spelling, dict[str, list[str]]]:
+        found: dict[Spelling, dict[str, list[str]]] = {spelling: defaultdict(list) for spelling in Spelling}
+        for name in self.names:
+            for spelling in Spelling:
+                found[spelling][spelled(name, spelling)].append(name)
+        return found
+
+    @cached_property
+    def _ordered(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        keys = [(spelled(name, Spelling.CAPITALS_OR_SLASHES), name) for name in self.names]
+        return sorted(keys), sorted((key[::-1], name) for key, name in keys)
+
+
+def spelled(name: str, spelling: Spelling) -> str:
+    """A name as all names are written that differ from it in this spelling alone. `/` divides folders."""
+    if spelling != Spelling.UNICODE_FORM:
+        name = unquote(name)
+    if spelling == Spelling.CAPITALS_OR_SLASHES:
+        name = name.replace("\\", "/").casefold()
+    name = unicodedata.normalize("NFC", name)
+    if spelling in (Spelling.BLANKS, Spelling.CAPITALS_OR_SLASHES):
+        name = "/".join(part.strip() for part in name.split("/"))
+    return name
+
+
+def near_name(wanted: str, names_in: Callable[[str], Names]) -> NearName:
+    """The only file that is `wanted` but for its spelling, by the first spelling by which any fits.
+
+    wanted: a path relative to where the search begins. names_in: the names in a folder, given its path from there, "" for
+    the first one; none for what is no folder.
+    """
+    *folders, last = wanted.replace("\\", "/").split("/")
+    if not last or ".." in (*folders, last):  # a folder, and what leads elsewhere
+        return NearName(None)
+    for spelling in Spelling:
+        found = _fitting(spelled(wanted, spelling), spelling, names_in)
+        if len(found) == 1:
+            return NearName(found[0], spelling)
+        if found:
+            listed = ", ".join(repr(path) for path in found[:3])
+            return NearName(None, hint=f"{len(found)} files differ from it in {spelling} alone: {listed}")
+    return NearName(None, hint=_hint(wanted, names_in))
+
+
+def _fitting(wanted: str, spelling: Spelling, names_in: Callable[[str], Names]) -> list[str]:
+    parts = [part for part in wanted.split("/") if part not in ("", ".")]
+    folders, found = [""], list[str]()
+    for depth, part in enumerate(parts):
+        inner = []
+        for folder in folders[:_MAX_FOLDERS]:
+            names = names_in(folder)
+            # A name may hold the slashes of the whole rest: so does a member of a tar, and what a Windows zip unpacked.
+            found += [_join(folder, name) for name in names.fitting(spelling, "/".join(parts[depth:]))]
+            if depth < len(parts) - 1:
+                inner += [_join(folder, name) for name in names.fitting(spelling, part)]
+        folders = inner
+    return found
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _hint(wanted: str, names_in: Callable[[str], Names]) -> str:
+    """What lies where `wanted` should, by the loosest spelling of its folders."""
+    key = spelled(wanted, Spelling.CAPITALS_OR_SLASHES)
+    *folders, last = [part for part in key.split("/") if part not in ("", ".")] or [""]
+    folder = ""
+    for part in folders:
+        names = names_in(folder)
+        fitting = names.fitting(Spelling.CAPITALS_OR_SLASHES, part)
+        if not fitting:
+            nearest = names.nearest(part)
+            where = f"the folder {folder!r}" if folder else "the catalogue's folder"
+            return f"there is no {part!r} in {where}" + (f"; the nearest name is {nearest!r}" if nearest else "")
+        folder = _join(folder, fitting[0])
+    names = names_in(folder)
+    if not names.is_whole:
+        return f"its folder has more than {MAX_NAMES} names, which were not looked through"
+    nearest = names.nearest(last)
+    return f"the nearest name is {_join(folder, nearest)!r}" if nearest else ""
