@@ -17,7 +17,8 @@ from fuzzing import mutated, watching
 from hypothesis import strategies as st
 
 from prodseek.catalogue import tars
-from prodseek.catalogue.manifests import find_catalogue, list_photos
+from prodseek.catalogue.folder import list_photos
+from prodseek.catalogue.manifests import find_catalogue
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.photos.decode import ImageLimits, ImageRejected
 from prodseek.storage.remembered import Remembered
@@ -127,7 +128,7 @@ def check(case: Case) -> None:
                 assert rejected.detail and len(rejected.detail) < 5000
                 continue
             assert len(photo) <= MAX_BYTES + 1 and photo in data and tars._plain(name) in members
-        listed = list_photos(find_catalogue(str(folder)))
+        listed = list_photos(find_catalogue(str(folder))).uris
     assert ("x.tar#" in listed) == (damage is not None)
     if damage is None:
         assert set(members) == _as_unpacked(data), "a member that an unpacking would give"

@@ -26,7 +26,8 @@ BUCKET = "catalogue"
 READ = """
 import sys
 from prodseek.storage import files
-from prodseek.catalogue.manifests import find_catalogue, list_photos, read_csv_manifest
+from prodseek.catalogue.folder import list_photos
+from prodseek.catalogue.manifests import find_catalogue, read_csv_manifest
 from prodseek.photos.decode import ImageLimits, ImageRejected, content_id
 from prodseek.catalogue.photo_copies import copies_folder, copy_name, held_photos, keep_copy, list_copies, sample_photos
 from prodseek.catalogue.photo_source import PhotoSource
@@ -41,7 +42,7 @@ for uri in (*uris[1:], "s3://catalogue/nightly/x.jpg", "s3://other/x.jpg", "s3:/
         photos.read(uri)
     except ImageRejected as rejected:
         print(rejected.reason.value)
-print(list_photos(find_catalogue("s3://catalogue/night")))
+print(list_photos(find_catalogue("s3://catalogue/night")).uris)
 print(len(photos.read("photos/1.tar#a b #1?.jpg")))
 files.write_bytes("s3://catalogue/store/LATEST", b"run")
 print(files.read_bytes("s3://catalogue/store/LATEST"), files.list_names("s3://catalogue/store"))

@@ -30,6 +30,8 @@ _DECODER_PACKAGES = ("pillow", "pillow-heif", "pdqhash")
 _DECODER_LIBRARIES = ("libjpeg_turbo", "jpg", "webp", "avif", "libtiff", "littlecms2")
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 
+# ISO/IEC 23008-12 and the AVIF specification: kinds of containers that hold a still picture or a burst.
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 _T = Image.Transpose
 # EXIF 2.32, table 6: the transpose that each Orientation asks for.
 _UPRIGHT = {
@@ -232,10 +234,23 @@ def _open(data: bytes) -> Image.Image:
     return image
 
 
+def begins_like_photo(head: bytes) -> bool:
+    """Whether a file may be a photo of one of FORMATS. head: its first 16 bytes or more."""
+    if head[4:8] == b"ftyp":
+        return head[8:12] in _HEIF_BRANDS
+    Image.init()
+    return any(name in Image.OPEN and _is_accepted(name, head) for name in FORMATS)
+
+
+def _is_accepted(name: str, head: bytes) -> bool:
+    _, accepts = Image.OPEN[name]
+    return accepts is not None and accepts(head[:16].ljust(16, b"\0")) is True
+
+
 def _unknown(data: bytes) -> ImageRejected:
     """Why data in which Pillow finds none of FORMATS is no photo."""
-    for name, (_, accepts) in Image.OPEN.items():
-        if name not in FORMATS and accepts is not None and accepts(data[:16].ljust(16, b"\0")) is True:
+    for name in Image.OPEN:
+        if name not in FORMATS and _is_accepted(name, data):
             return ImageRejected(RejectReason.UNSUPPORTED_FORMAT, f"{name}; supported are {', '.join(FORMATS)}")
     head = data[:64].lstrip().lower()
     if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"{")):

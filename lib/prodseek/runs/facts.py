@@ -69,8 +69,9 @@ class _WithoutCache(StageFacts):
 class IngestFacts(_WithoutCache):
     """catalog: URI of the catalogue; base_uri: where relative URIs of photos start. decoder: library -> version.
 
-    copied_photos: out of a Parquet manifest. compared_with: the run that changes are counted against. A task that Spark
-    ran again counts again.
+    copied_photos: out of a Parquet manifest. found_otherwise: photos by how the catalogue's name of them differs from the
+    file's. passed_over: files of a folder that are no rows, and folders not entered, by why. compared_with: the run that
+    changes are counted against. A task that Spark ran again counts again.
     """
 
     stage: ClassVar[StageName] = "ingest"
@@ -81,6 +82,8 @@ class IngestFacts(_WithoutCache):
     copied_photos: int | None = None
     decoded_photos: int | None = None
     retried_reads: int | None = None
+    found_otherwise: dict[str, int] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
     compared_with: str | None = None
     changes: dict[str, int] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""Names that are spelled otherwise than the file find it where only one file can be meant, and say what is near where none can."""
+"""Names that are spelled otherwise find the file where only one can be meant; what is missing says what is near."""
 
 from __future__ import annotations
 
