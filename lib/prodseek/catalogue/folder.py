@@ -28,6 +28,7 @@ SYSTEM_NAMES = (
     "desktop.ini", "$RECYCLE.BIN", "System Volume Information", "lost+found", ".Trash*",
 )  # fmt: skip
 _HEAD_BYTES = 32
+_MAX_DEPTH = 64
 _THREADS = 8
 
 
@@ -127,6 +128,7 @@ class _Sieve:
 
     names: re.Pattern[str]
     paths: re.Pattern[str]
+    has_paths: bool
     taken_back: frozenset[str]
     passed_over: Counter[PassedOver] = field(default_factory=Counter)
 
@@ -135,29 +137,40 @@ class _Sieve:
         taken_back = frozenset(pattern[1:] for pattern in exclude if pattern.startswith("!"))
         closed = [pattern for pattern in (*SYSTEM_NAMES, *exclude) if pattern not in taken_back and pattern[:1] != "!"]
         by_path = [pattern for pattern in closed if "/" in pattern]
-        return cls(_any_of([pattern for pattern in closed if "/" not in pattern]), _any_of(by_path), taken_back)
+        by_name = [pattern for pattern in closed if "/" not in pattern]
+        return cls(_any_of(by_name), _any_of(by_path), bool(by_path), taken_back)
 
     def is_open(self, path: str) -> bool:
         """Whether a folder is entered, or a file looked at; else it counts as passed over."""
-        name = posixpath.basename(path)
-        if self.names.match(name) or self.paths.match(path):
-            self.passed_over[PassedOver.EXCLUDED] += 1
-            return False
-        if name.startswith(".") and name != ".." and name not in self.taken_back:
-            self.passed_over[PassedOver.HIDDEN] += 1
-            return False
-        return True
+        why = self._why_not(posixpath.basename(path), path)
+        if why is not None:
+            self.passed_over[why] += 1
+        return why is None
 
     def opened(self, paths: Iterable[str]) -> list[str]:
         """Those of which every folder is open, and what they end in. A closed folder counts once."""
-        entered: dict[str, bool] = {"": True}
+        found, closed = [], set()
+        for path in paths:
+            parts = path.split("/")
+            for depth, name in enumerate(parts):
+                # Of a path that was made to do harm the beginning is enough.
+                above = "/".join(parts[: depth + 1]) if self.has_paths and depth < _MAX_DEPTH else name
+                why = self._why_not(name, above)
+                if why is not None:
+                    place = "/".join(parts[: depth + 1])
+                    self.passed_over[why] += place not in closed
+                    closed.add(place)
+                    break
+            else:
+                found.append(path)
+        return found
 
-        def is_entered(folder: str) -> bool:
-            if folder not in entered:
-                entered[folder] = is_entered(posixpath.dirname(folder)) and self.is_open(folder)
-            return entered[folder]
-
-        return [path for path in paths if is_entered(posixpath.dirname(path)) and self.is_open(path)]
+    def _why_not(self, name: str, path: str) -> PassedOver | None:
+        if self.names.match(name) or self.paths.match(path):
+            return PassedOver.EXCLUDED
+        if name.startswith(".") and name != ".." and name not in self.taken_back:
+            return PassedOver.HIDDEN
+        return None
 
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str]:

@@ -1,7 +1,7 @@
 """Names that are spelled otherwise than the file: which file is meant, where only one can be.
 
-A folder is listed only once a name in it was not found, and once in a process. Names of folders are compared like those of
-files, so `Images\\A.JPG` finds `images/a.jpg`.
+What can be tried without a list is tried first. A folder is listed only once a name in it was not found, and once in a
+process. Names of folders are compared like those of files, so `Images\\A.JPG` finds `images/a.jpg`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import unquote
 
-# Folders of more names are not looked through, and a process keeps no more names than about this many times 100 bytes.
-MAX_NAMES = 500_000
+# Folders of more names are not looked through.
+MAX_NAMES = 200_000
+# What a process keeps of names, and about what one takes with the lists by which it is looked for.
 MAX_NAMES_BYTES = 200 * 1000 * 1000
-# Bytes that a name takes beside its characters, in its list and in those by spelling.
-_NAME_BYTES = 200
+_NAME_BYTES = 700
 # Folders that differ in spelling alone and are followed at a time.
 _MAX_FOLDERS = 16
 _LEAST_LIKENESS = 0.6
@@ -34,6 +34,9 @@ class Spelling(StrEnum):
     PERCENT_ENCODING = "percent-encoding"
     BLANKS = "blanks at an end"
     CAPITALS_OR_SLASHES = "capitals or slashes"
+
+
+_LOOSEST = Spelling.CAPITALS_OR_SLASHES
 
 
 class NearName(NamedTuple):
@@ -61,16 +64,14 @@ class Names:
 
     def fitting(self, spelling: Spelling, wanted: str) -> Sequence[str]:
         """Names that are `wanted` but for their spelling. wanted: as `spelled` returns it."""
-        return self._by_spelling[spelling].get(wanted, ())
+        alike = self._by_loosest.get(spelled(wanted, _LOOSEST), ())
+        return [name for name in alike if spelled(name, spelling) == wanted]
 
     def nearest(self, wanted: str) -> str | None:
         """The name most like `wanted`, of those beside it in alphabetical order of their beginnings and of their ends."""
-        key = spelled(wanted, Spelling.CAPITALS_OR_SLASHES)
+        key = spelled(wanted, _LOOSEST)
         near = [name for turned in (False, True) for name in self._beside(key[:: -1 if turned else 1], turned)]
-        likeness = {
-            name: difflib.SequenceMatcher(None, key, spelled(name, Spelling.CAPITALS_OR_SLASHES)).ratio()
-            for name in near
-        }
+        likeness = {name: difflib.SequenceMatcher(None, key, spelled(name, _LOOSEST)).ratio() for name in near}
         best = max(near, key=lambda name: (likeness[name], name), default=None)
         return best if best is not None and likeness[best] >= _LEAST_LIKENESS else None
 
@@ -80,16 +81,15 @@ class Names:
         yield from (name for _, name in ordered[max(0, place - 2) : place + 2])
 
     @cached_property
-    def _by_spelling(self) -> dict[Spelling, dict[str, list[str]]]:
-        found: dict[Spelling, dict[str, list[str]]] = {spelling: defaultdict(list) for spelling in Spelling}
+    def _by_loosest(self) -> dict[str, list[str]]:
+        found = defaultdict(list)
         for name in self.names:
-            for spelling in Spelling:
-                found[spelling][spelled(name, spelling)].append(name)
+            found[spelled(name, _LOOSEST)].append(name)
         return found
 
     @cached_property
     def _ordered(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        keys = [(spelled(name, Spelling.CAPITALS_OR_SLASHES), name) for name in self.names]
+        keys = [(spelled(name, _LOOSEST), name) for name in self.names]
         return sorted(keys), sorted((key[::-1], name) for key, name in keys)
 
 
@@ -105,14 +105,34 @@ def spelled(name: str, spelling: Spelling) -> str:
     return name
 
 
+def plain_spellings(wanted: str) -> list[tuple[str, Spelling]]:
+    """Other spellings of a name that can be told without seeing what is there."""
+    decoded = unquote(wanted)
+    found: dict[str, Spelling] = {}
+    for spelling, name in (
+        (Spelling.UNICODE_FORM, wanted),
+        (Spelling.PERCENT_ENCODING, decoded),
+        (Spelling.CAPITALS_OR_SLASHES, decoded.replace("\\", "/")),
+    ):
+        for form in (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
+            if form != wanted and _leads_to_a_file(form):
+                found.setdefault(form, spelling)
+    return list(found.items())
+
+
+def _leads_to_a_file(name: str) -> bool:
+    """Whether a name may be looked for: not that of a folder, and not one that leads out of where it begins."""
+    parts = name.replace("\\", "/").split("/")
+    return bool(parts[-1]) and ".." not in parts
+
+
 def near_name(wanted: str, names_in: Callable[[str], Names]) -> NearName:
     """The only file that is `wanted` but for its spelling, by the first spelling by which any fits.
 
     wanted: a path relative to where the search begins. names_in: the names in a folder, given its path from there, "" for
     the first one; none for what is no folder.
     """
-    *folders, last = wanted.replace("\\", "/").split("/")
-    if not last or ".." in (*folders, last):  # a folder, and what leads elsewhere
+    if not _leads_to_a_file(wanted):
         return NearName(None)
     for spelling in Spelling:
         found = _fitting(spelled(wanted, spelling), spelling, names_in)
@@ -128,6 +148,8 @@ def _fitting(wanted: str, spelling: Spelling, names_in: Callable[[str], Names]) 
     parts = [part for part in wanted.split("/") if part not in ("", ".")]
     folders, found = [""], list[str]()
     for depth, part in enumerate(parts):
+        if not folders:
+            break
         inner = []
         for folder in folders[:_MAX_FOLDERS]:
             names = names_in(folder)
@@ -145,12 +167,12 @@ def _join(folder: str, name: str) -> str:
 
 def _hint(wanted: str, names_in: Callable[[str], Names]) -> str:
     """What lies where `wanted` should, by the loosest spelling of its folders."""
-    key = spelled(wanted, Spelling.CAPITALS_OR_SLASHES)
+    key = spelled(wanted, _LOOSEST)
     *folders, last = [part for part in key.split("/") if part not in ("", ".")] or [""]
     folder = ""
     for part in folders:
         names = names_in(folder)
-        fitting = names.fitting(Spelling.CAPITALS_OR_SLASHES, part)
+        fitting = names.fitting(_LOOSEST, part)
         if not fitting:
             nearest = names.nearest(part)
             where = f"the folder {folder!r}" if folder else "the catalogue's folder"

@@ -10,7 +10,15 @@ from typing import TypeVar
 
 from pyarrow import fs
 
-from prodseek.catalogue.near_names import MAX_NAMES, MAX_NAMES_BYTES, Names, NearName, Spelling, near_name
+from prodseek.catalogue.near_names import (
+    MAX_NAMES,
+    MAX_NAMES_BYTES,
+    Names,
+    NearName,
+    Spelling,
+    near_name,
+    plain_spellings,
+)
 from prodseek.catalogue.photo_copies import copies_folder, copy_uri
 from prodseek.catalogue.tars import list_members, member_names, read_member, split_member
 from prodseek.catalogue.web import WebAccess, check_host, fetch, head, is_web
@@ -157,12 +165,28 @@ class PhotoSource:
             folder = files.local_path(base).rstrip("/")
             if not located.startswith(f"{folder}/"):
                 continue
-            near = near_name(located[len(folder) + 1 :], partial(self._names_in, folder))
+            wanted = located[len(folder) + 1 :]
+            plain = self._plain_file(folder, wanted)
+            if plain is not None:
+                return plain
+            near = near_name(wanted, partial(self._names_in, folder))
             if near.path is None:
                 raise ImageRejected(RejectReason.MISSING, _with_hint(f"no file at {located}", near))
             found = f"{folder}/{near.path}"
             return *self._checked(found), near.spelling
         raise ImageRejected(RejectReason.MISSING, f"no file at {located}")
+
+    def _plain_file(self, folder: str, wanted: str) -> tuple[str, str, Spelling] | None:
+        """As `_near_file`, of the spellings that need no list of what is there."""
+        for name, spelling in plain_spellings(wanted):
+            try:
+                located, root = self._checked(f"{folder}/{name}")
+            except ImageRejected:
+                continue
+            file_system, path = files.locate(located)
+            if file_system.get_file_info(path).type == fs.FileType.File:
+                return located, root, spelling
+        return None
 
     def _names_in(self, root: str, folder: str) -> Names:
         """The names in a folder below `root`, none where it leads out of what may be read."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import partial
 from itertools import product
 from typing import Literal
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from prodseek.photos.repair import MAX_PROFILE_BYTES
+from prodseek.storage.remembered import Remembered
 
 _Space = Literal["RGB", "L", "CMYK"]
 # ICC.1:2022, table 18: kinds of profiles that say what a device's colours are.
@@ -60,6 +62,17 @@ class _Conversion:
     transform: ImageCms.ImageCmsTransform | None = None
     greys: NDArray[np.uint8] | None = None
 
+    @property
+    def n_bytes(self) -> int:
+        """About how much memory it takes: the tables of four inks have 23 steps each."""
+        return 0 if self.transform is None else 2_000_000
+
+
+# By the profile's hash. Photos of one catalogue have few profiles; one takes a thousandth of a second to prepare, one of inks
+# ten times that.
+_remembered: Remembered[tuple[bytes, _Space], _Conversion] = Remembered()
+_MAX_REMEMBERED_BYTES = 40_000_000
+
 
 def in_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image, ColourProfile]:
     """A photo of 8 bits a channel in the colours of sRGB, and what they were converted from.
@@ -71,7 +84,10 @@ def in_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image,
     if not icc_profile:
         return image, ColourProfile.NONE
     space: _Space = "CMYK" if image.mode == "CMYK" else "L" if image.mode in ("1", "L", "LA", "La") else "RGB"
-    conversion = _conversion(icc_profile, space)
+    if len(icc_profile) > MAX_PROFILE_BYTES:
+        return image, ColourProfile.UNUSABLE
+    key = hashlib.sha256(icc_profile).digest(), space
+    conversion = _remembered.get(key, partial(_conversion, icc_profile, space), _MAX_REMEMBERED_BYTES)
     if conversion.transform is None and conversion.greys is None:
         return image, conversion.profile
     alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
@@ -85,14 +101,12 @@ def in_srgb(image: Image.Image, icc_profile: bytes | None) -> tuple[Image.Image,
     return converted, conversion.profile
 
 
-# Photos of one catalogue have few profiles. One takes a thousandth of a second to prepare, one of CMYK a tenth.
-@lru_cache(maxsize=16)
 def _conversion(icc_profile: bytes, space: _Space) -> _Conversion:
     own = _SIGNATURES.get(icc_profile[16:20])
     is_readable = icc_profile[36:40] == b"acsp" and icc_profile[12:16] in _DEVICE_CLASSES
     # A photo that was made grey may have kept the profile of its colours.
     fits = own == space or (own == "RGB" and space == "L")
-    if own is None or not is_readable or not fits or len(icc_profile) > MAX_PROFILE_BYTES:
+    if own is None or not is_readable or not fits:
         return _Conversion(ColourProfile.UNUSABLE)
     try:
         profile = ImageCms.ImageCmsProfile(io.BytesIO(icc_profile))
