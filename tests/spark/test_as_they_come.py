@@ -16,6 +16,7 @@ from PIL import Image, PngImagePlugin
 from pyspark.sql import SparkSession
 
 from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.errors import CatalogueError
 from prodseek.jobs import ingest
 from prodseek.runs.facts import IngestFacts
 from prodseek.runs.store import Run, Summary
@@ -138,6 +139,14 @@ def test_what_a_folder_holds_beside_photos(ingested: Ingest, tmp_path: Path) -> 
     summary, images, rejects = ingested("photos", "catalog.any_ending=true", "catalog.exclude=[]")
     assert [row["uri"] for row in images] == ["0a4d55a8d778", "a.jpg", "drafts/d.jpg"] and not rejects
     assert summary.facts.passed_over == {"excluded": 4, "other_ending": 1}
+
+
+def test_a_folder_of_nothing_but_what_is_passed_over_says_so(ingested: Ingest, tmp_path: Path) -> None:
+    put(tmp_path / "photos", "0a4d55a8d778", encoded(scene(1, 60, 48)))
+    with pytest.raises(
+        CatalogueError, match=r"no photos .*, but files and folders 1 without an ending \(catalog.any_ending=true"
+    ):
+        ingested("photos")
 
 
 def test_samples_of_webdataset_are_products(ingested: Ingest, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType, StructType
 
-from prodseek.catalogue.folder import PassedOver, list_photos
+from prodseek.catalogue.folder import PassedOver, list_photos, passed_over_in_words
 from prodseek.catalogue.manifests import (
     FAULT,
     CatalogueSource,
@@ -73,6 +73,8 @@ def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: Catalog
         raise CatalogueError(f"the manifest {source.uri!r} cannot be read: {str(error).splitlines()[0]}") from error
     if is_empty:
         what = "no photos (files ending in .jpg, .png, .webp ...)" if source.kind == "folder" else "no rows"
+        if found.passed_over:
+            what += f", but files and folders {passed_over_in_words({why.value: n for why, n in found.passed_over.items()})}"
         raise CatalogueError(f"the catalogue {source.uri!r} has {what}; there is nothing to do")
     return found
 
