@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prodseek.catalogue import near_names, photo_source
-from prodseek.catalogue.near_names import MAX_NAMES, Spelling
+from prodseek.catalogue.near_names import MAX_NAMES, Names, Spelling, near_name, plain_spellings, spelled
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.photos.decode import ImageLimits, ImageRejected
 from prodseek.storage import files
@@ -176,3 +178,20 @@ def test_a_folder_of_too_many_names_is_not_looked_through(tmp_path: Path, monkey
         f"; its folder has more than {MAX_NAMES} names, which were not looked through"
     )
     assert near_names.MAX_NAMES == MAX_NAMES
+
+
+PARTS = st.text(st.sampled_from("aAbé\u0301 %2F./\\e\u00e9ßS"), min_size=1, max_size=6)
+
+
+@settings(max_examples=300)
+@given(st.sets(PARTS, min_size=1, max_size=6), PARTS)
+def test_whatever_the_names_are_one_is_found_or_none(there: set[str], wanted: str) -> None:
+    names = Names(tuple(sorted(there)))
+    found = near_name(wanted, lambda folder: Names(()) if folder else names)
+    if found.path is not None:
+        assert found.path in there and found.spelling is not None
+        alike = [name for name in there if spelled(name, found.spelling) == spelled(found.path, found.spelling)]
+        assert alike == [found.path]
+    for name, _ in plain_spellings(wanted):
+        assert name != wanted and ".." not in name.split("/")
+    assert all(near_name(name, lambda folder: Names(()) if folder else names).path in (*there, None) for name in there)
