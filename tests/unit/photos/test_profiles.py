@@ -12,9 +12,11 @@ from judged_pair import judged_pair
 from made_photos import scene, textured_photo
 from PIL import Image, ImageCms
 
+from prodseek.photos import profiles
 from prodseek.photos.colour import ciede2000, rgb_to_lab
 from prodseek.photos.decode import decode_image
 from prodseek.photos.profiles import ColourProfile
+from prodseek.photos.repair import MAX_PROFILE_BYTES
 from prodseek.runs.tables import table_schema
 
 WIDE = sorted(PRIMARIES.keys() - {"srgb"})
@@ -175,6 +177,19 @@ def test_a_profile_that_cannot_be_used_changes_nothing(profile: bytes, mode: str
     image = decode_image(encoded(photo, "JPEG", icc_profile=profile))
     assert image.colour_profile == ColourProfile.UNUSABLE
     assert (image.pixels == decode_image(encoded(photo, "JPEG")).pixels).all()
+
+
+def test_a_profile_of_any_length_costs_no_more_than_its_bytes() -> None:
+    photo = textured_photo(6, 60, 48)
+    long = rgb_profile("display_p3") + bytes(MAX_PROFILE_BYTES)
+    before = len(profiles._remembered.kept)
+    image = decode_image(encoded(photo, "TIFF", icc_profile=long))
+    assert image.colour_profile == ColourProfile.UNUSABLE and (image.pixels == np.asarray(photo)).all()
+    assert len(profiles._remembered.kept) == before
+    for number in range(60):  # a profile for each photo, as some cameras write it
+        own = rgb_profile("display_p3").replace(b"none", b"%04d" % number, 1)
+        assert decode_image(encoded(photo, "PNG", icc_profile=own)).colour_profile == ColourProfile.DISPLAY_P3
+    assert sum(each.n_bytes for each in profiles._remembered.kept.values()) <= profiles._MAX_REMEMBERED_BYTES
 
 
 def test_the_closed_list_is_the_schemas() -> None:
