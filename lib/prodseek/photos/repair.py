@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ _PNG_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 # PNG 11.3.2.1: bytes of tRNS by colour type.
 _TRNS_BYTES = {0: (2, 2), 2: (6, 6), 3: (1, 256)}
 _WEBP_PIXELS = (b"ANIM", b"ANMF", b"ALPH", b"VP8 ", b"VP8L")
+# ISO/IEC 14496-12, the box `infe` of versions 2 and 3: identifier, protection, type of an item.
+_EXIF_ITEM = re.compile(rb"(infe[\x02\x03].{3}(?:.{2}|.{4}).{2})Exif", re.DOTALL)
 # WebP container specification, the flags of VP8X.
 _WEBP_ICC, _WEBP_EXIF, _WEBP_XMP = 0x20, 0x08, 0x04
 
@@ -37,7 +40,7 @@ class Repaired:
 
 
 def without_metadata(data: bytes) -> Repaired | None:
-    """A JPEG, PNG or WebP without the parts that say nothing about pixels, or cannot be read.
+    """A JPEG, PNG, WebP, HEIF or AVIF without the parts that say nothing about pixels, or cannot be read.
 
     EXIF and colour profile stay where they can be told from the rest. None for other formats.
     """
@@ -47,6 +50,9 @@ def without_metadata(data: bytes) -> Repaired | None:
         return _bare_png(data)
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return _bare_webp(data)
+    if data[4:8] == b"ftyp":
+        # The item stays where it is, as one of a type that no decoder knows.
+        return Repaired(_EXIF_ITEM.sub(rb"\1free", data))
     return None
 
 

@@ -102,6 +102,11 @@ PNGS = {
     "short transparency": with_chunk(b"tRNS", b"a"),
     "short animation": with_chunk(b"acTL", b"abc"),
     "short frame": with_chunk(b"fcTL", b"abc"),
+    "text of unknown method behind the pixels": PNG[:-12] + chunk(b"zTXt", b"Comment\0\x07abc") + PNG[-12:],
+    "EXIF without TIFF behind the pixels": PNG[:-12] + chunk(b"eXIf", NO_TIFF) + PNG[-12:],
+    "XMP of a mebibyte behind the pixels": PNG[:-12]
+    + chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(bytes(1_200_000)))
+    + PNG[-12:],
     "unknown chunk": with_chunk(b"abCd", b"x"),
 }
 WEBPS = {
@@ -129,11 +134,16 @@ def test_metadata_decides_over_no_webp(what: str) -> None:
     assert (decode_image(WEBPS[what]).pixels == decode_image(WEBP).pixels).all()
 
 
-@pytest.mark.parametrize("format", ["HEIF", "TIFF"])
-def test_metadata_decides_over_no_other_photo(format: str) -> None:
+@pytest.mark.parametrize("damage", [NO_TIFF, bytes(8), b"MM\0*\xff\xff\xff\xff", b"MM\0*\0\0\0\x08\xff\xff\xff\xff"])
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+def test_metadata_decides_over_no_other_photo(format: str, damage: bytes) -> None:
     pillow_heif.register_heif_opener()
-    options = {"exif": NO_TIFF} if format == "HEIF" else {"icc_profile": b"x"}
-    assert decode_image(encoded(PICTURE, format, **options)).pixels.shape == (90, 120, 3)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Make] = "a maker of cameras"
+    data = encoded(PICTURE, format, exif=exif.tobytes())
+    at = data.index(b"MM\0*")
+    damaged = data[:at] + damage + data[at + len(damage) :]
+    assert (decode_image(damaged).pixels == decode_image(data).pixels).all()
 
 
 @pytest.mark.parametrize(
