@@ -96,14 +96,14 @@ def list_photos(
         except ImageRejected:
             members, damage = [], "unreadable"
         folders = {posixpath.dirname(member) for member in members}
-        listed += [f"{name}#{member}" for member in sieve.opened(members) if member not in folders]
+        listed += [f"{name}#{member}" for member in sieve.opened(members) if member not in folders or _is_photo(member)]
         damaged += [f"{name}#"] if damage else []
     return Listing(sorted([*_photos(listed, photos, any_ending, sieve), *damaged]), dict(sieve.passed_over))
 
 
 def _photos(uris: Sequence[str], photos: PhotoSource, any_ending: bool, sieve: _Sieve) -> list[str]:
     """Those with the ending of an image; where any ending may be, those too that begin like one."""
-    others = [uri for uri in uris if not uri.lower().endswith(IMAGE_SUFFIXES)]
+    others = [uri for uri in uris if not _is_photo(uri)]
     look = partial(_begins_like_photo, photos=photos)
     looked_at = others if any_ending else []
     taken = {uri for uri, is_photo in zip(looked_at, map_ahead(look, looked_at, _THREADS), strict=True) if is_photo}
@@ -111,7 +111,11 @@ def _photos(uris: Sequence[str], photos: PhotoSource, any_ending: bool, sieve: _
         if uri not in taken:
             has_ending = "." in posixpath.basename(uri)
             sieve.passed_over[PassedOver.OTHER_ENDING if has_ending else PassedOver.NO_ENDING] += 1
-    return [uri for uri in uris if uri in taken or uri.lower().endswith(IMAGE_SUFFIXES)]
+    return [uri for uri in uris if uri in taken or _is_photo(uri)]
+
+
+def _is_photo(name: str) -> bool:
+    return name.lower().endswith(IMAGE_SUFFIXES)
 
 
 def _begins_like_photo(uri: str, photos: PhotoSource) -> bool:

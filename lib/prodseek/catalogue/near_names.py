@@ -22,6 +22,7 @@ MAX_NAMES = 200_000
 # What a process keeps of names, and about what one takes with the lists by which it is looked for.
 MAX_NAMES_BYTES = 200 * 1000 * 1000
 _NAME_BYTES = 700
+_TOO_MANY = f"its folder has more than {MAX_NAMES} names, which were not looked through"
 # Folders that differ in spelling alone and are followed at a time.
 _MAX_FOLDERS = 16
 _LEAST_LIKENESS = 0.6
@@ -173,6 +174,8 @@ def _hint(wanted: str, names_in: Callable[[str], Names]) -> str:
     for part in folders:
         names = names_in(folder)
         fitting = names.fitting(_LOOSEST, part)
+        if not names.is_whole:
+            return _TOO_MANY
         if not fitting:
             nearest = names.nearest(part)
             where = f"the folder {folder!r}" if folder else "the catalogue's folder"
@@ -180,6 +183,6 @@ def _hint(wanted: str, names_in: Callable[[str], Names]) -> str:
         folder = _join(folder, fitting[0])
     names = names_in(folder)
     if not names.is_whole:
-        return f"its folder has more than {MAX_NAMES} names, which were not looked through"
+        return _TOO_MANY
     nearest = names.nearest(last)
     return f"the nearest name is {_join(folder, nearest)!r}" if nearest else ""

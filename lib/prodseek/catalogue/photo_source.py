@@ -26,7 +26,7 @@ from prodseek.config import Config
 from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason
 from prodseek.storage import files
 from prodseek.storage.remembered import Remembered
-from prodseek.storage.retries import RetryPolicy, with_retries
+from prodseek.storage.retries import RetryPolicy, is_transient, with_retries
 
 T = TypeVar("T")
 
@@ -194,14 +194,17 @@ class PhotoSource:
             located, _ = self._checked(files.join(root, folder) if folder else root)
         except ImageRejected:
             return Names(())
-        file_system, path = files.locate(located)
-        changed_ns = file_system.get_file_info(path).mtime_ns or 0
 
         def read() -> Names:
-            names = files.names_in(located, MAX_NAMES)
+            try:
+                names = files.names_in(located, MAX_NAMES)
+            except OSError as error:
+                if is_transient(error, bool(files.storage_of(located))):
+                    raise
+                return Names(())  # what may be read need not be what may be listed
             return Names((), is_whole=False) if names is None else Names(names)
 
-        return _remembered.get((located, changed_ns), read, MAX_NAMES_BYTES)
+        return _remembered.get((located, _changed_ns(located)), read, MAX_NAMES_BYTES)
 
     def members(self, uri: str) -> tuple[list[str], str | None]:
         """The result of `list_members` for a tar that the catalogue names `uri`. Raises ImageRejected."""
@@ -248,6 +251,14 @@ def read_photo(uri: str, max_bytes: int, retry_policy: RetryPolicy = RetryPolicy
     uri: chosen by the user, not taken from a catalogue, so every place is allowed.
     """
     return _read_with_retries(partial(_read_at, *split_member(uri), max_bytes), uri, retry_policy)
+
+
+def _changed_ns(folder: str) -> int:
+    """When names in a folder were changed last; 0 where only another request could tell, and where there is no folder."""
+    if files.storage_of(folder):
+        return 0
+    file_system, path = files.locate(folder)
+    return file_system.get_file_info(path).mtime_ns or 0
 
 
 def _with_hint(detail: str, near: NearName) -> str:

@@ -20,9 +20,12 @@ V = TypeVar("V", bound=Sized)
 
 @dataclass
 class Remembered(Generic[K, V]):
-    """Values by key, the most recently used one last. turns: a lock for each key. Safe in many threads."""
+    """Values by key, the most recently used one last. turns: a lock for each key. n_bytes: of all values, as they said when they
+    were kept. Safe in many threads."""
 
     kept: OrderedDict[K, V] = field(default_factory=OrderedDict)
+    sizes_bytes: dict[K, int] = field(default_factory=dict)
+    n_bytes: int = 0
     turns: dict[K, threading.Lock] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -39,9 +42,12 @@ class Remembered(Generic[K, V]):
                     self.kept.move_to_end(key)
                     return self.kept[key]
             value = read()
+            n_bytes = value.n_bytes
             with self.lock:
-                self.kept[key] = value
-                while len(self.kept) > 1 and sum(each.n_bytes for each in self.kept.values()) > max_bytes:
+                self.kept[key], self.sizes_bytes[key] = value, n_bytes
+                self.n_bytes += n_bytes
+                while len(self.kept) > 1 and self.n_bytes > max_bytes:
                     old, _ = self.kept.popitem(last=False)
+                    self.n_bytes -= self.sizes_bytes.pop(old)
                     self.turns.pop(old, None)
         return value

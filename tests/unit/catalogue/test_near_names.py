@@ -170,6 +170,20 @@ def test_a_folder_is_listed_once_and_again_when_it_has_changed(tmp_path: Path, m
     assert photos.read("img-0.jpg") == b"IMG-0.JPG" and len(listed) == 2
 
 
+def test_a_folder_that_may_not_be_listed_hides_names_and_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, "closed/A.jpg")
+
+    def refused(uri: str, most: int) -> tuple[str, ...]:
+        raise PermissionError(13, "Permission denied", uri)
+
+    monkeypatch.setattr(files, "names_in", refused)
+    photos = source(tmp_path)
+    assert photos.read("closed/A.jpg") == photos.read("closed%2FA.jpg") == b"closed/A.jpg"
+    assert refusal(photos, "closed/a.jpg").reason == "missing"
+
+
 def test_a_folder_of_too_many_names_is_not_looked_through(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, *(f"IMG-{n}.JPG" for n in range(20)))
     monkeypatch.setattr(photo_source, "MAX_NAMES", 19)
