@@ -69,6 +69,16 @@ def test_a_photo_and_its_own_srgb_copy_are_copies(name: str) -> None:
     assert bare is None or bare.decision != "copy"
 
 
+def test_a_printed_photo_and_its_own_srgb_copy_are_copies() -> None:
+    inks = encoded(scene(6, 640, 480).convert("CMYK"), "JPEG", quality=95, icc_profile=cmyk_profile())
+    copy = encoded(Image.fromarray(decode_image(inks).pixels), "JPEG", quality=90)
+    judgement, _ = judged_pair(inks, copy)
+    assert judgement is not None and judgement.decision == "copy"
+    # Without the profile the inks look like those of a screen.
+    bare, _ = judged_pair(encoded(scene(6, 640, 480).convert("CMYK"), "JPEG", quality=95), copy)
+    assert bare is None or bare.decision != "copy"
+
+
 def test_an_srgb_profile_changes_no_byte() -> None:
     picture = textured_photo(4)
     without = decode_image(encoded(picture, "JPEG", quality=90))
