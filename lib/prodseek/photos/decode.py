@@ -199,25 +199,28 @@ def _decoded(data: bytes, limits: ImageLimits, max_side_px: int | None, enough_s
         icc_profile = photo.icc_profile or image.info.get("icc_profile")
         return _load_upright(image, icc_profile, max_side_px, enough_side_px)
 
-    photo = Repaired(data)
     try:
-        return decoded(photo)
+        return decoded(Repaired(data))
     except _DAMAGED as error:
-        if not _is_cut_jpeg(data, error):
-            bare = without_metadata(data)
-            if bare is None:
-                raise
-            photo = bare
-    if photo.data is not data:
-        try:
-            return decoded(photo)
-        except _DAMAGED as error:
-            if not _is_cut_jpeg(photo.data, error):
-                raise
-    whole = with_end(photo.data)
-    if whole is None:
+        if _is_cut_jpeg(data, error):
+            return decoded(_whole(data))
+        bare = without_metadata(data)
+        if bare is None:
+            raise
+    try:
+        return decoded(bare)
+    except _DAMAGED as error:
+        if not _is_cut_jpeg(bare.data, error):
+            raise
+        return decoded(_whole(bare.data))
+
+
+def _whole(jpeg: bytes) -> Repaired:
+    """A JPEG that lacks its end, with it. Raises ImageRejected if it lacks pixels as well."""
+    repaired = with_end(jpeg)
+    if repaired is None:
         raise ImageRejected(RejectReason.TRUNCATED, "the file ends before its last pixel")
-    return decoded(whole)
+    return repaired
 
 
 def _open(data: bytes) -> Image.Image:

@@ -42,18 +42,19 @@ class Repaired:
 def without_metadata(data: bytes) -> Repaired | None:
     """A JPEG, PNG, WebP, HEIF or AVIF without the parts that say nothing about pixels, or cannot be read.
 
-    EXIF and colour profile stay where they can be told from the rest. None for other formats.
+    EXIF and colour profile stay where they can be told from the rest. None where nothing can be left out.
     """
+    bare = None
     if data.startswith(b"\xff\xd8\xff"):
-        return _bare_jpeg(data)
-    if data.startswith(_PNG_SIGNATURE):
-        return _bare_png(data)
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return _bare_webp(data)
-    if data[4:8] == b"ftyp":
+        bare = _bare_jpeg(data)
+    elif data.startswith(_PNG_SIGNATURE):
+        bare = _bare_png(data)
+    elif data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        bare = _bare_webp(data)
+    elif data[4:8] == b"ftyp":
         # The item stays where it is, as one of a type that no decoder knows.
-        return Repaired(_EXIF_ITEM.sub(rb"\1free", data))
-    return None
+        bare = Repaired(_EXIF_ITEM.sub(rb"\1free", data))
+    return None if bare is None or bare.data == data else bare
 
 
 def with_end(data: bytes) -> Repaired | None:
