@@ -77,6 +77,8 @@ class CatalogConfig(_Section):
     read_timeout_seconds: Annotated[float, Field(gt=0.0)]
     http_hosts: tuple[Name, ...]
     http_timeout_seconds: Annotated[float, Field(gt=0.0)]
+    exclude: tuple[Name, ...]
+    any_ending: bool
     identity_columns: tuple[Name, ...]
 
     @field_validator("bytes_column")

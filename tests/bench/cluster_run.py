@@ -53,6 +53,7 @@ def write_photos(run: Run, ids: NDArray[np.int64], copies: Mapping[int, int] | N
         **dict.fromkeys(("width_px", "height_px", "n_bytes"), np.full(n, 64)),
         **dict.fromkeys(("pdq_hash", "pixel_hash"), [""] * n),
         "taken_at": [None] * n,
+        "colour_profile": ["none"] * n,
     }
     schema = table_schema("images").arrow
     arrays = [pa.array(columns[field.name], field.type) for field in schema]

@@ -26,7 +26,8 @@ BUCKET = "catalogue"
 READ = """
 import sys
 from prodseek.storage import files
-from prodseek.catalogue.manifests import find_catalogue, list_photos, read_csv_manifest
+from prodseek.catalogue.folder import list_photos
+from prodseek.catalogue.manifests import find_catalogue, read_csv_manifest
 from prodseek.photos.decode import ImageLimits, ImageRejected, content_id
 from prodseek.catalogue.photo_copies import copies_folder, copy_name, held_photos, keep_copy, list_copies, sample_photos
 from prodseek.catalogue.photo_source import PhotoSource
@@ -41,7 +42,7 @@ for uri in (*uris[1:], "s3://catalogue/nightly/x.jpg", "s3://other/x.jpg", "s3:/
         photos.read(uri)
     except ImageRejected as rejected:
         print(rejected.reason.value)
-print(list_photos(find_catalogue("s3://catalogue/night")))
+print(list_photos(find_catalogue("s3://catalogue/night")).uris)
 print(len(photos.read("photos/1.tar#a b #1?.jpg")))
 files.write_bytes("s3://catalogue/store/LATEST", b"run")
 print(files.read_bytes("s3://catalogue/store/LATEST"), files.list_names("s3://catalogue/store"))
@@ -53,6 +54,22 @@ folder, image_id = copies_folder("s3://catalogue/store"), content_id(photo)
 print(keep_copy(folder, image_id, photo), keep_copy(folder, image_id, photo))
 print(list_copies(folder) == {copy_name(image_id): len(photo)})
 print(PhotoSource("/", (), ImageLimits(), copies=folder).read("/etc/passwd", image_id) == photo)
+"""
+
+NAMES = """
+import unicodedata
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.photos.decode import ImageLimits, ImageRejected
+
+photos = PhotoSource("s3://catalogue/night", (), ImageLimits())
+composed = "St\u00fchle.jpg"
+for uri in (unicodedata.normalize("NFD", composed), "q%20u.jpg", "deep\\\\a.jpg", "DEEP/A.JPG", "s3://catalogue/night/Deep/A.jpg"):
+    read = photos.read_near(uri)
+    print(read.data.decode(), read.spelling, photos.stamp(uri).n_bytes == len(read.data))
+try:
+    photos.read("deep/b.jpg")
+except ImageRejected as rejected:
+    print(rejected)
 """
 
 HOLD = """
@@ -165,6 +182,23 @@ def test_manifest_photos_and_store_on_s3(s3: None, make_jpeg, tmp_path: Path) ->
         "True False",
         "True",
         "True",
+    ]
+
+
+def test_names_on_s3_that_are_spelled_otherwise(s3: None) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    for name in ("Stühle.jpg", "q u.jpg", "deep/a.jpg", "deep/c.jpg"):
+        client.put_object(Bucket=BUCKET, Key=f"night/{name}", Body=name.encode())
+    done = subprocess.run([sys.executable, "-c", NAMES], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "Stühle.jpg Unicode form True",
+        "q u.jpg percent-encoding True",
+        "deep/a.jpg capitals or slashes True",
+        "deep/a.jpg capitals or slashes True",
+        "deep/a.jpg capitals or slashes True",
+        "missing: no file at s3://catalogue/night/deep/b.jpg; the nearest name is 'deep/c.jpg'",
     ]
 
 

@@ -24,7 +24,8 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 from PIL import Image
 
-from prodseek.catalogue.manifests import CatalogueSource, find_catalogue, list_photos, read_csv_manifest
+from prodseek.catalogue.folder import list_photos
+from prodseek.catalogue.manifests import CatalogueSource, find_catalogue, read_csv_manifest
 from prodseek.catalogue.photo_copies import sample_photos
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.config import Config
@@ -99,7 +100,8 @@ def list_catalogue(config: Config, seed: int = 0) -> Listing:
         return Listing(source, _held_rows(source, config.catalog.bytes_column), ())
     column = str(config.catalog.uri_column)  # it is null only if bytes_column is set
     if source.kind == "folder":
-        uris = list_photos(source, config.catalog.allowed_roots)
+        catalog = config.catalog
+        uris = list_photos(source, catalog.allowed_roots, catalog.exclude, catalog.any_ending).uris
         n_rows = len(uris)
     elif source.kind == "csv":
         table = read_csv_manifest(source)

@@ -69,8 +69,9 @@ class _WithoutCache(StageFacts):
 class IngestFacts(_WithoutCache):
     """catalog: URI of the catalogue; base_uri: where relative URIs of photos start. decoder: library -> version.
 
-    copied_photos: out of a Parquet manifest. compared_with: the run that changes are counted against. A task that Spark
-    ran again counts again.
+    copied_photos: out of a Parquet manifest. found_otherwise: photos by how the catalogue's name of them differs from the
+    file's. passed_over: files of a folder that are no rows, and folders not entered, by why. compared_with: the run that
+    changes are counted against. A task that Spark ran again counts again.
     """
 
     stage: ClassVar[StageName] = "ingest"
@@ -81,6 +82,8 @@ class IngestFacts(_WithoutCache):
     copied_photos: int | None = None
     decoded_photos: int | None = None
     retried_reads: int | None = None
+    found_otherwise: dict[str, int] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
     compared_with: str | None = None
     changes: dict[str, int] = field(default_factory=dict)
 
@@ -294,9 +297,10 @@ class ReportFacts(StageFacts):
         return super().from_json({"thumbnails_cache": folder if folder.key else None, **values})
 
 
-def thumbnails_cache(region_px: int, photo_px: int) -> CacheFolder:
-    """Where pictures of these sizes are kept."""
-    return CacheFolder("thumbnails", f"region_px={region_px},photo_px={photo_px}")
+def thumbnails_cache(region_px: int, photo_px: int, pixels_version: int = 1) -> CacheFolder:
+    """Where pictures of these sizes are kept. pixels_version: of decoding; the first one is not part of the name."""
+    pixels = "" if pixels_version == 1 else f",pixels={pixels_version}"
+    return CacheFolder("thumbnails", f"region_px={region_px},photo_px={photo_px}{pixels}")
 
 
 FACTS: dict[str, type[StageFacts]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from functools import partial
+from typing import NamedTuple
 
 import pyarrow as pa
 from pyspark.errors import AnalysisException
@@ -12,11 +13,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType, StructType
 
+from prodseek.catalogue.folder import PassedOver, list_photos, passed_over_in_words
 from prodseek.catalogue.manifests import (
     FAULT,
     CatalogueSource,
     find_catalogue,
-    list_photos,
     product_of,
     read_csv_manifest,
 )
@@ -40,7 +41,14 @@ def open_catalogue(config: CatalogConfig) -> CatalogueSource:
     return find_catalogue(config.uri)
 
 
-def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> DataFrame:
+class CatalogueRows(NamedTuple):
+    """rows: see `catalogue_rows`. passed_over: files of a folder that are no rows, by why, and folders not entered."""
+
+    rows: DataFrame
+    passed_over: dict[PassedOver, int]
+
+
+def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> CatalogueRows:
     """product_id, uri, attributes (map of strings), _fault; one row for each row of the catalogue.
 
     Values that are absent in a manifest are null. Where it holds the photos, their bytes are not among the columns, and
@@ -54,16 +62,21 @@ def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: Catalog
         )
     try:
         with naming_damaged_files():
-            rows = (_folder_rows if source.kind == "folder" else _manifest_rows)(spark, source, config)
-            is_empty = rows.isEmpty()
+            if source.kind == "folder":
+                found = _folder_rows(spark, source, config)
+            else:
+                found = CatalogueRows(_manifest_rows(spark, source, config), {})
+            is_empty = found.rows.isEmpty()
     except StoreError as error:
         raise CatalogueError(str(error)) from error
     except AnalysisException as error:
         raise CatalogueError(f"the manifest {source.uri!r} cannot be read: {str(error).splitlines()[0]}") from error
     if is_empty:
         what = "no photos (files ending in .jpg, .png, .webp ...)" if source.kind == "folder" else "no rows"
+        if found.passed_over:
+            what += f", but files and folders {passed_over_in_words({why.value: n for why, n in found.passed_over.items()})}"
         raise CatalogueError(f"the catalogue {source.uri!r} has {what}; there is nothing to do")
-    return rows
+    return found
 
 
 def catalogue_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: int) -> str:
@@ -85,11 +98,12 @@ def catalogue_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: in
     return hashlib.sha256("|".join(str(value) for value in total).encode()).hexdigest()
 
 
-def _folder_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> DataFrame:
-    uris = list_photos(source, config.allowed_roots)
-    products = [product_of(uri, config.product_id_from) for uri in uris]
-    listed = spark.createDataFrame(pa.table([products, uris], schema=_FOLDER_SCHEMA))
-    return listed.withColumn("attributes", _no_attributes()).withColumn(FAULT, F.lit(None).cast("string"))
+def _folder_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> CatalogueRows:
+    listing = list_photos(source, config.allowed_roots, config.exclude, config.any_ending)
+    products = [product_of(uri, config.product_id_from) for uri in listing.uris]
+    listed = spark.createDataFrame(pa.table([products, listing.uris], schema=_FOLDER_SCHEMA))
+    rows = listed.withColumn("attributes", _no_attributes()).withColumn(FAULT, F.lit(None).cast("string"))
+    return CatalogueRows(rows, listing.passed_over)
 
 
 def _manifest_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> DataFrame:

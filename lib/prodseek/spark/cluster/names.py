@@ -16,6 +16,7 @@ from prodseek.cluster.colours import dominant_colour
 from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.textures import texture_word
 from prodseek.cluster.titles import MemberFacts
+from prodseek.photos.decode import PIXELS_VERSION
 from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import CacheFolder
 from prodseek.spark.batch_cache import kept
@@ -31,7 +32,7 @@ _PHOTOS_PER_PARTITION = 256
 
 # Raise it when a region gets another colour or texture: then what earlier nights kept is looked at anew.
 _LOOKS_VERSION = 1
-LOOKS_CACHE = CacheFolder("looks", f"version={_LOOKS_VERSION},side_px={_LOOK_SIDE_PX}")
+LOOKS_CACHE = CacheFolder("looks", f"version={_LOOKS_VERSION},pixels={PIXELS_VERSION},side_px={_LOOK_SIDE_PX}")
 _LOOKS = StructType().add("detection_id", "long").add("rgb", ArrayType(IntegerType())).add("texture", "string")
 
 

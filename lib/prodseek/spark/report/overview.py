@@ -40,7 +40,7 @@ def write_overview(night: Night, about: About, objects: DataFrame) -> int:
         Overview(
             about=about,
             figures=figures_of(run.run_id, datetime.fromisoformat(about["finished"]), summaries),
-            rows_in=count_rows_in(night, run.facts(IngestFacts).input_rows),
+            rows_in=count_rows_in(night, run.facts(IngestFacts)),
             cost=Cost(night.spark.sparkContext.defaultParallelism, report.price_per_core_hour, report.currency),
             history=read_history(Store(run.root), run.run_id),
             changes=changes,
