@@ -57,7 +57,8 @@ class SearchResult:
 def render_search(result: SearchResult) -> bytes:
     """The page as self-contained HTML in UTF-8; all strings are escaped."""
     made = environment()
-    made.filters |= {"box": lambda box: ", ".join(f"{edge:.0f}" for edge in box), "share": _share, "chance": _chance}
+    made.filters |= {"box": lambda box: ", ".join(f"{edge:.0f}" for edge in box), "share": _share}
+    made.filters["chance"] = _chance
     page = made.get_template("search.html").render(
         result=result, style=Markup(source("page.css")), search_style=Markup(source("search.css"))
     )
