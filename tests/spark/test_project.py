@@ -144,6 +144,6 @@ def test_a_bounded_sample_is_fitted(spark: SparkSession, night_of) -> None:  # t
     slices = [np.frombuffer(row["slice"], "<f2") for row in lowest.select("slice").collect()]
     stored = Projection.from_bytes(Path(run.path(project.PROJECTION)).read_bytes())
     assert stored.projection_id == summary.facts.projection_id
-    mean = prepare("texture", np.stack(slices), LAYOUT).mean(axis=0)
-    np.testing.assert_allclose(stored.maps["texture"].mean, mean, atol=2e-5)
+    mean = prepare("colour", np.stack(slices), LAYOUT).mean(axis=0)
+    np.testing.assert_allclose(stored.palette, mean, atol=2e-5)
     assert read_table(spark, run, "embeddings").where(F.col("projection_id") == stored.projection_id).count() == 100
