@@ -28,7 +28,7 @@ from prodseek.spark.cluster.group_tables import (
 from prodseek.spark.cluster.labelled_regions import in_groups_by_level, label_regions
 from prodseek.spark.cluster.last_night import Origin, last_groups, origin_of_groups
 from prodseek.spark.cluster.lineage import matched_groups
-from prodseek.spark.cluster.names import LOOKS_CACHE, member_facts
+from prodseek.spark.cluster.names import LOOKS_CACHE, CatalogueWords, catalogue_words, group_facts
 from prodseek.spark.cluster.neighbour_votes import is_noise
 from prodseek.spark.cluster.primary_regions import primary_regions
 from prodseek.spark.cluster.region_map import write_map
@@ -48,17 +48,20 @@ class _Grouped:
 def run(night: Night) -> Summary[ClusterFacts]:
     """Group, name, compare with the last run, and write the groups, their summary and lineage, and the map."""
     regions = primary_regions(night).cache()
+    words = catalogue_words(night, regions)
+    words.said.cache()
     grouped: dict[str, _Grouped] = {}
     for facet in night.config.cluster.facets:
         taken = {title for other in grouped.values() for title in other.groups.titles}
-        grouped[facet] = _group(night, regions, facet, taken)
+        grouped[facet] = _group(night, regions, words, facet, taken)
     groups, visual = [one.groups for one in grouped.values()], grouped[VISUAL]
     rows = {
-        "curation_groups": write_groups(night, groups),
-        "curation_summary": write_summary(night, groups),
+        "curation_groups": write_groups(night, groups, words.columns),
+        "curation_summary": write_summary(night, groups, words.columns),
         "group_lineage": write_lineage(night, groups),
         "region_map": write_map(night, regions, visual.fit, visual.facts.carried_on),
     }
+    words.said.unpersist()
     regions.unpersist()
     for one in groups:
         one.labelled.unpersist()
@@ -68,10 +71,12 @@ def run(night: Night) -> Summary[ClusterFacts]:
         f"{one.in_no_group} in none; {one.how}"
         for facet, one in facts.items()
     )
+    if words.columns.not_found:
+        lines = (*lines, f"titles: {words.columns.not_found}")
     return Summary(ClusterFacts(facets=facts, looks_cache=LOOKS_CACHE), rows, lines)
 
 
-def _group(night: Night, regions: DataFrame, facet: str, taken: Set[str]) -> _Grouped:
+def _group(night: Night, regions: DataFrame, words: CatalogueWords, facet: str, taken: Set[str]) -> _Grouped:
     """A facet's groups. taken: titles that other facets' groups have."""
     settings = night.config.cluster
     fit = fit_groups(night, regions, facet)
@@ -81,7 +86,7 @@ def _group(night: Night, regions: DataFrame, facet: str, taken: Set[str]) -> _Gr
     labelled = label_regions(night, regions, fit, labels, origin.known).cache()
     in_groups = in_groups_by_level(labelled).cache()
     matched = matched_groups(night, in_groups, last, facet)
-    titles = group_titles(member_facts(night, in_groups), matched.kept_titles(last), taken)
+    titles = group_titles(group_facts(night, in_groups, words), matched.kept_titles(last), taken)
     in_groups.unpersist()
     described = curation_groups(fit.regions, labels, matched.ids, titles, settings.exemplars)
     groups = FacetGroups(facet, labelled, described, matched.lineage)

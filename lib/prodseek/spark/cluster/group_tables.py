@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.labels import LevelLabels
+from prodseek.cluster.named_columns import NamedColumns
 from prodseek.cluster.quality import GroupQuality, group_quality
 from prodseek.cluster.stable_ids import LineageRow
 from prodseek.cluster.titles import GroupTitle
@@ -20,6 +21,7 @@ from prodseek.runs.tables import table_schema
 from prodseek.spark.cluster.fit import FittedRegions
 from prodseek.spark.cluster.labelled_regions import in_groups_by_level
 from prodseek.spark.cluster.names import largest_categories
+from prodseek.spark.cluster.odd_categories import with_odd_category
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame, spark_schema
 
@@ -78,12 +80,13 @@ def curation_groups(
     }
 
 
-def write_groups(night: Night, facets: Sequence[FacetGroups]) -> int:
+def write_groups(night: Night, facets: Sequence[FacetGroups], columns: NamedColumns) -> int:
     """Write `curation_groups`; returns its rows."""
-    return night.write_table(reduce(DataFrame.unionByName, [_named(one) for one in facets]), "curation_groups")
+    named = [_named(one, columns) for one in facets]
+    return night.write_table(reduce(DataFrame.unionByName, named), "curation_groups")
 
 
-def _named(one: FacetGroups) -> DataFrame:
+def _named(one: FacetGroups, columns: NamedColumns) -> DataFrame:
     spark = one.labelled.sparkSession
     ids = {
         level: [(label, group.group_id) for (at, label), group in one.groups.items() if at == level] for level in LEVELS
@@ -94,7 +97,8 @@ def _named(one: FacetGroups) -> DataFrame:
     marked = [(number, True) for (at, _), group in one.groups.items() if at == FINE for number in group.exemplar_ids]
     exemplars = local_frame(spark, marked, "detection_id long, is_exemplar boolean")
     return (
-        one.labelled.join(F.broadcast(fine), FINE, "left")
+        with_odd_category(one.labelled, columns)
+        .join(F.broadcast(fine), FINE, "left")
         .join(F.broadcast(coarse), COARSE, "left")
         .join(F.broadcast(nearest), "nearest", "left")
         .join(F.broadcast(exemplars), "detection_id", "left")
@@ -104,17 +108,17 @@ def _named(one: FacetGroups) -> DataFrame:
     )
 
 
-def write_summary(night: Night, facets: Sequence[FacetGroups]) -> int:
+def write_summary(night: Night, facets: Sequence[FacetGroups], columns: NamedColumns) -> int:
     """Write `curation_summary`; returns its rows."""
     schema = spark_schema("curation_summary")
-    rows = [tuple(row[name] for name in schema.names) for one in facets for row in _summary_rows(one)]
+    rows = [tuple(row[name] for name in schema.names) for one in facets for row in _summary_rows(one, columns)]
     return night.write_table(local_frame(night.spark, rows, schema), "curation_summary")
 
 
-def _summary_rows(one: FacetGroups) -> list[dict[str, Any]]:
+def _summary_rows(one: FacetGroups, columns: NamedColumns) -> list[dict[str, Any]]:
     counted = in_groups_by_level(one.labelled).groupBy("level", "label")
     sizes = counted.agg(F.count("*").alias("regions"), F.count_distinct("product_id").alias("products")).collect()
-    categories = largest_categories(in_groups_by_level(one.labelled))
+    categories = largest_categories(in_groups_by_level(one.labelled), columns)
     rows = []
     for row in sorted(sizes):
         key = (row["level"], row["label"])
@@ -127,6 +131,7 @@ def _summary_rows(one: FacetGroups) -> list[dict[str, Any]]:
                 "group_id": group.group_id,
                 "coarse_group_id": group.coarse_group_id,
                 "title": group.title.title,
+                "title_from": group.title.title_from,
                 "n_regions": row["regions"],
                 "n_products": row["products"],
                 "cohesion": group.quality.cohesion,

@@ -1,0 +1,139 @@
+"""What a group is called: the words that the catalogue says of most of its members and not of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from prodseek.cluster.words import CATEGORY, FOLDER, NAME, TITLE
+
+# What is said of a group is true of at least this share of its members.
+MOST: Final = 0.75
+# Further words of a title are said of nearly all members, because together they are to be true of most.
+_NEARLY_ALL = 0.9
+_MOST_WORDS = 3
+# A wider level names a group alone where at most this share of all others is there too; else narrower ones are listed.
+_NARROW = 0.25
+# Of the values that a list names, each has at least this share of the members.
+_LISTED = 0.1
+# Two members of a group share what names it this much more often than two of the catalogue: 0 by chance, 1 always. Folders
+# by supplier or by date are spread over all groups. Chosen on the sample, magento and clothing, see `bench_titles.py`.
+_CONSISTENT = 0.25
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A phrase that the catalogue says of a group's members.
+
+    n_members: of whom it is said. n_leaf: of whom it is the narrowest level, or the word that most others of the group share;
+    n_root: the widest level. place: mean place in their texts.
+    others_share: share of the members of all other groups of whom it is said, 0..1. consistency: how much more often than by
+    chance two members of one group share it, in all groups: 0 by chance, 1 always.
+    """
+
+    said_in: str
+    text: str
+    n_members: int
+    n_leaf: int
+    n_root: int
+    place: float
+    others_share: float
+    consistency: float
+
+
+@dataclass(frozen=True)
+class Noun:
+    """What a group is called. said_in: one of SAID_IN. more: further words that tell it from groups of the same name."""
+
+    text: str
+    said_in: str
+    more: tuple[str, ...] = ()
+
+
+def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
+    """A group's noun, from the first that has one: its categories, titles, folders, names. None where most share no word.
+
+    The phrase that the fewest others share; several where categories or folders disagree: `toys, some lamps`. What is said
+    of all groups alike tells nothing, except for a category.
+    """
+    said: dict[str, list[Phrase]] = {}
+    for phrase in sorted(phrases, key=lambda one: (-one.n_members, one.text)):
+        said.setdefault(phrase.said_in, []).append(phrase)
+    telling = {said_in: [one for one in found if one.consistency >= _CONSISTENT] for said_in, found in said.items()}
+    text_of = {
+        CATEGORY: _of_levels(said.get(CATEGORY, []), telling.get(CATEGORY, []), n_members),
+        TITLE: _of_words(telling.get(TITLE, []), n_members),
+        FOLDER: _of_levels(telling.get(FOLDER, []), telling.get(FOLDER, []), n_members),
+        NAME: _of_words(telling.get(NAME, []), n_members),
+    }
+    for said_in, text in text_of.items():
+        if text:
+            return Noun(text, said_in, _more(text, telling, n_members))
+    return None
+
+
+def listed(counts: Mapping[str, int], n_named: int, n_members: int) -> str | None:
+    """The most frequent values of members that have one each: `toys, some lamps`, `toys and lamps` where they are about as many.
+
+    None where they are not most of the members, or the last of them is rare.
+    """
+    found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:n_named]
+    if len(found) < n_named or sum(n for _, n in found) < MOST * n_members or found[-1][1] < _LISTED * n_members:
+        return None
+    (_, n_before), (last, n_last) = found[-2:]
+    first = ", ".join(text for text, _ in found[:-1])
+    return f"{first} and {last}" if 3 * n_last >= 2 * n_before else f"{first}, some {last}"
+
+
+def is_borne_out(title: str, said_in: str, phrases: Iterable[Phrase], n_members: int) -> bool:
+    """Whether at least half of a group's members still bear out a phrase of an earlier title."""
+    shown = title.casefold()
+    return any(
+        one.said_in == said_in and 2 * one.n_members >= n_members and one.text.casefold() in shown for one in phrases
+    )
+
+
+def _of_levels(leaves: Sequence[Phrase], inner: Sequence[Phrase], n_members: int) -> str | None:
+    """leaves, inner: the most frequent first; which may name a group as the narrowest level, and which as a wider one."""
+    alone = [one for one in leaves if one.n_leaf >= MOST * n_members]
+    wider = [one for one in inner if one.n_members >= MOST * n_members]
+    narrow = [*alone, *(one for one in wider if one.others_share <= _NARROW)]
+    of_leaf = {one.text: one.n_leaf for one in leaves}
+    return (
+        _fewest_others(narrow)
+        or listed(of_leaf, 2, n_members)
+        or _fewest_others(wider)
+        or listed(of_leaf, 3, n_members)
+        or listed({one.text: one.n_root for one in inner}, 2, n_members)
+    )
+
+
+def _fewest_others(phrases: Iterable[Phrase]) -> str | None:
+    found = min(phrases, key=lambda one: (one.others_share, -one.n_members, one.text), default=None)
+    return None if found is None else found.text
+
+
+def _of_words(phrases: Sequence[Phrase], n_members: int) -> str | None:
+    """The most telling word and at most two more that nearly all members share, in the order of their texts."""
+    shared = [one for one in phrases if one.n_members >= MOST * n_members]
+    if not shared:
+        of_leaf = {one.text: one.n_leaf for one in phrases}
+        return listed(of_leaf, 2, n_members) or listed(of_leaf, 3, n_members)
+    shared.sort(key=lambda one: (one.others_share, -one.n_members, one.text))
+    further = [one for one in shared[1:] if one.n_members >= _NEARLY_ALL * n_members]
+    chosen = sorted([shared[0], *further[: _MOST_WORDS - 1]], key=lambda one: (one.place, one.text))
+    return " ".join(one.text for one in chosen)
+
+
+def _more(text: str, telling: dict[str, list[Phrase]], n_members: int) -> tuple[str, ...]:
+    """Further words that most members share, the most telling first."""
+    words = text.casefold()
+    shared = [
+        one
+        for said_in in (TITLE, CATEGORY, FOLDER, NAME)
+        for one in telling.get(said_in, [])
+        if one.n_members >= MOST * n_members and one.text.casefold() not in words
+    ]
+    shared.sort(key=lambda one: (one.others_share, -one.n_members, one.text))
+    return tuple(dict.fromkeys(one.text for one in shared))[:_MOST_WORDS]
