@@ -49,19 +49,12 @@ SUPPLIERS = (
 
 @dataclass(frozen=True)
 class LabelledPhoto:
-    """path: of the photo. labels: from the widest to the narrowest; a person sorts by the first `n_levels` of them.
-
-    title: as a shop would write it.
-    """
+    """path: of the photo. labels: names that are right. levels: of a person's folders. title: as a shop would write it."""
 
     path: Path
-    labels: tuple[str, ...]
+    labels: frozenset[str]
+    levels: tuple[str, ...]
     title: str
-    n_levels: int = 3
-
-    @property
-    def levels(self) -> tuple[str, ...]:
-        return self.labels[: self.n_levels]
 
 
 @dataclass(frozen=True)
@@ -88,9 +81,9 @@ def grocery(data: Path) -> list[LabelledPhoto]:
     return [
         LabelledPhoto(
             data / row["image"],
-            (row["department"], row["kind"], row["product"]),
+            frozenset((row["department"], row["kind"], row["product"])),
+            (row["department"], row["kind"]),
             f"{_spaced(row['product'])} {_spaced(row['kind'])}",
-            n_levels=2,
         )
         for row in _rows(data / "labels.csv")
     ]
@@ -104,6 +97,7 @@ def clothing(data: Path) -> list[LabelledPhoto]:
     return [
         LabelledPhoto(
             data / row["image"],
+            frozenset([row["category"]]),
             (row["category"],),
             f"{draw.choice(_BRANDS)} {draw.choice(_PRAISE)} {row['category']}, size {draw.choice('SML')}",
         )
@@ -116,14 +110,15 @@ def magento(data: Path) -> list[LabelledPhoto]:
     found = []
     for row in _rows(data / "labels.csv"):
         levels = tuple(row["category"].split("/"))
+        labels = frozenset(name for level in levels for name in level.split(" & "))
         title = f"{draw.choice(_BRANDS)} {draw.choice(_PRAISE)} {row['colour']} {levels[-1]} {row['product'].upper()}"
-        found.append(LabelledPhoto(data / row["image"], levels, title))
+        found.append(LabelledPhoto(data / row["image"], labels, levels, title))
     return found
 
 
 def sample(_: Path) -> list[LabelledPhoto]:
     return [
-        LabelledPhoto(SAMPLE / row["uri"], (row["category"],), row["title"])
+        LabelledPhoto(SAMPLE / row["uri"], frozenset([row["category"]]), (row["category"],), row["title"])
         for row in _rows(SAMPLE / "catalog.csv")
         if (SAMPLE / row["uri"]).is_file() and row["category"]
     ]
@@ -218,7 +213,7 @@ def named_in(title: str, labels: set[str]) -> list[str]:
     return sorted(places, key=places.__getitem__)
 
 
-def scores(run: Run, truth: dict[str, tuple[str, ...]]) -> TitleScores:
+def scores(run: Run, truth: dict[str, frozenset[str]]) -> TitleScores:
     """truth: image_id -> labels."""
     summary = read_columns(
         run,
@@ -232,7 +227,7 @@ def scores(run: Run, truth: dict[str, tuple[str, ...]]) -> TitleScores:
             strict=True,
         )
     )
-    members: dict[str, list[tuple[str, ...]]] = {row["group_id"]: [] for row in summary}
+    members: dict[str, list[frozenset[str]]] = {row["group_id"]: [] for row in summary}
     for row in read_columns(
         run, "curation_groups", ["detection_id", "group_id"], pc.field("facet") == VISUAL
     ).to_pylist():
@@ -242,8 +237,8 @@ def scores(run: Run, truth: dict[str, tuple[str, ...]]) -> TitleScores:
     borne, first = 0, 0
     for row in summary:
         named, own = named_in(row["title"], vocabulary), members[row["group_id"]]
-        borne += sum(bool(set(named) & set(labels)) for labels in own) >= BORNE_OUT * len(own)
-        first += sum(bool(set(named[:1]) & set(labels)) for labels in own) >= BORNE_OUT * len(own)
+        borne += sum(bool(set(named) & labels) for labels in own) >= BORNE_OUT * len(own)
+        first += sum(bool(set(named[:1]) & labels) for labels in own) >= BORNE_OUT * len(own)
     n = max(1, len(summary))
     basis = Counter(row["title_from"] for row in summary)
     return TitleScores(

@@ -21,6 +21,7 @@ from prodseek.runs.columns import VISUAL
 from prodseek.runs.facts import ClusterFacts, GroupedFacet
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
+from prodseek.runs.tables import schema_versions
 from prodseek.spark.cluster.fit import sampled
 from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
@@ -54,7 +55,7 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
         if indexed:
             run.write_summary(index.run(night))
         run.write_summary(cluster.run(night))
-        Store(run.root).publish(run, Manifest(run_id=run.run_id))
+        Store(run.root).publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
         return run, run.facts(ClusterFacts).visual
 
     return run_night

@@ -19,7 +19,7 @@ _NARROW = 0.25
 _LISTED = 0.1
 # Two members of a group share what names it this much more often than two of the catalogue: 0 by chance, 1 always. Folders
 # by supplier or by date are spread over all groups. Chosen on the sample, magento and clothing, see `bench_titles.py`.
-_CONSISTENT = 0.25
+_CONSISTENT = 0.1
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Phrase:
     """A phrase that the catalogue says of a group's members.
 
     n_members: of whom it is said. n_leaf: of whom it is the narrowest level, or the word that most others of the group share;
-    n_root: the widest level. place: mean place in their texts.
-    others_share: share of the members of all other groups of whom it is said, 0..1. consistency: how much more often than by
-    chance two members of one group share it, in all groups: 0 by chance, 1 always.
+    n_root: the widest level. place: mean place in their texts, or depth of the level, from 0. others_share: share of the
+    members of all other groups of whom it is said, 0..1. consistency: how much more often than by chance two members of one
+    group share it, in all groups: 0 by chance, 1 always.
     """
 
     said_in: str
@@ -54,8 +54,8 @@ class Noun:
 def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
     """A group's noun, from the first that has one: its categories, titles, folders, names. None where most share no word.
 
-    The phrase that the fewest others share; several where categories or folders disagree: `toys, some lamps`. What is said
-    of all groups alike tells nothing, except for a category.
+    The narrowest level, or the words that the fewest others share; several where categories or folders disagree: `toys, some
+    lamps`. What is said of all groups alike tells nothing, except for a category.
     """
     said: dict[str, list[Phrase]] = {}
     for phrase in sorted(phrases, key=lambda one: (-one.n_members, one.text)):
@@ -101,16 +101,16 @@ def _of_levels(leaves: Sequence[Phrase], inner: Sequence[Phrase], n_members: int
     narrow = [*alone, *(one for one in wider if one.others_share <= _NARROW)]
     of_leaf = {one.text: one.n_leaf for one in leaves}
     return (
-        _fewest_others(narrow)
+        _deepest(narrow)
         or listed(of_leaf, 2, n_members)
-        or _fewest_others(wider)
+        or _deepest(wider)
         or listed(of_leaf, 3, n_members)
         or listed({one.text: one.n_root for one in inner}, 2, n_members)
     )
 
 
-def _fewest_others(phrases: Iterable[Phrase]) -> str | None:
-    found = min(phrases, key=lambda one: (one.others_share, -one.n_members, one.text), default=None)
+def _deepest(levels: Iterable[Phrase]) -> str | None:
+    found = min(levels, key=lambda one: (-one.place, one.others_share, one.text), default=None)
     return None if found is None else found.text
 
 

@@ -163,10 +163,11 @@ def _says_something(word: str) -> bool:
 
 
 def _folder_phrase(folder: str) -> str:
-    plain = _UUID.sub(" ", folder)
-    words = _telling(plain)
-    parts = {part for word in _tokens(plain.replace("_", " ")) for part in word.casefold().split("-")}
-    return "" if parts & _set(_SENDERS) else phrase(" ".join(words))
+    plain = _plain(_UUID.sub(" ", folder).replace("_", " ").replace("+", " "))
+    if {part for word in _tokens(plain) for part in word.casefold().split("-")} & _set(_SENDERS):
+        return ""
+    kept = [part for part in plain.split() if part == "&" or _telling(part)]
+    return phrase(" ".join(kept).strip("& "))
 
 
 def _telling(name: str) -> list[str]:

@@ -14,8 +14,8 @@ def said(said_in: str, text: str, n: int, others: float = 0.02, consistency: flo
     return Phrase(said_in, text, n, n, n, place, others, consistency)
 
 
-def level(text: str, n: int, n_leaf: int = 0, n_root: int = 0, others: float = 0.02) -> Phrase:
-    return Phrase("folder", text, n, n_leaf, n_root, 0, others, 0.9)
+def level(text: str, n: int, n_leaf: int = 0, n_root: int = 0, others: float = 0.02, depth: float = 1) -> Phrase:
+    return Phrase("folder", text, n, n_leaf, n_root, 0 if n_root else depth, others, 0.9)
 
 
 def called(*phrases: Phrase, n: int = 10) -> str | None:
@@ -43,7 +43,7 @@ def test_what_every_group_has_tells_nothing_unless_it_is_the_category() -> None:
 
 
 def test_a_supplier_whose_photos_lie_in_all_groups_names_none() -> None:
-    assert called(said("folder", "acme", 9, others=0.4, consistency=0.1)) is None
+    assert called(said("folder", "acme", 9, others=0.4, consistency=0.05)) is None
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_the_narrowest_level_that_most_share() -> None:
     fruit, apple, golden, pink = (
         level("Fruit", 10, n_root=10, others=0.4),
         level("Apple", 10, others=0.1),
-        level("Golden", 5, n_leaf=5),
-        level("Pink", 5, n_leaf=5),
+        level("Golden", 5, n_leaf=5, depth=2),
+        level("Pink", 5, n_leaf=5, depth=2),
     )
     assert called(fruit, apple, golden, pink) == "Apple"
     assert called(fruit, apple, replace(golden, n_members=9, n_leaf=9)) == "Golden"

@@ -44,6 +44,8 @@ def test_levels_of_a_category(category: str, levels: list[str]) -> None:
         ("photos.tar#sofas/1.jpg", ["sofas"]),
         ("椅子/1.jpg", ["椅子"]),
         ("T-Shirts/1.jpg", ["T-Shirts"]),
+        ("Hoodies & Sweatshirts/1.jpg", ["Hoodies & Sweatshirts"]),
+        ("chairs 2023-05/1.jpg", ["chairs"]),
     ],
 )
 def test_folders_that_say_what_they_hold(uri: str, levels: list[str]) -> None:
