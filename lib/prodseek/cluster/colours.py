@@ -65,6 +65,12 @@ def colour_name(rgb: tuple[int, int, int]) -> str:
     return names[int(np.linalg.norm(palette - rgb_to_lab(np.array([rgb], np.float64)), axis=1).argmin())]
 
 
+def is_colour_word(text: str) -> bool:
+    """Whether a text is nothing but a colour's name, or part of one."""
+    named = {word for name in COLOUR_NAMES for word in name.split()} | {"gray", "silver", "gold"}
+    return all(word in named for word in text.casefold().replace("-", " ").split())
+
+
 def tone_name(rgb: tuple[int, int, int]) -> str | None:
     """`dark` or `light` where a colour is clearly so, by its lightness in CIELAB. rgb: 0..255 each."""
     lightness = float(rgb_to_lab(np.array([rgb], np.float64))[0, 0])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from prodseek.cluster.colours import is_colour_word
 from prodseek.cluster.words import CATEGORY, FOLDER, NAME, TITLE
 
 # What is said of a group is true of at least this share of its members.
@@ -27,9 +28,9 @@ class Phrase:
     """A phrase that the catalogue says of a group's members.
 
     n_members: of whom it is said. n_leaf: of whom it is the narrowest level, or the word that most others of the group share;
-    n_root: the widest level. place: mean place in their texts, or depth of the level, from 0. others_share: share of the
-    members of all other groups of whom it is said, 0..1. consistency: how much more often than by chance two members of one
-    group share it, in all groups: 0 by chance, 1 always.
+    n_root: the widest level. place: mean place in their texts, or depth of the level, from 0. n_everywhere: members of
+    all groups of whom it is said; others_share: share of those of other groups, 0..1. consistency: how much more often than by
+    chance two members of one group share it, in all groups: 0 by chance, 1 always.
     """
 
     said_in: str
@@ -38,8 +39,14 @@ class Phrase:
     n_leaf: int
     n_root: int
     place: float
+    n_everywhere: int
     others_share: float
     consistency: float
+
+    @property
+    def weight(self) -> float:
+        """How much it tells of what a thing is: a kind has many things in few groups; a name has one, and an adjective any group."""
+        return self.n_everywhere * self.consistency
 
 
 @dataclass(frozen=True)
@@ -54,7 +61,7 @@ class Noun:
 def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
     """A group's noun, from the first that has one: its categories, titles, folders, names. None where most share no word.
 
-    The narrowest level, or the words that the fewest others share; several where categories or folders disagree: `toys, some
+    The narrowest level, or the word that tells most of what a thing is; several where categories or folders disagree: `toys, some
     lamps`. What is said of all groups alike tells nothing, except for a category.
     """
     said: dict[str, list[Phrase]] = {}
@@ -115,14 +122,21 @@ def _deepest(levels: Iterable[Phrase]) -> str | None:
 
 
 def _of_words(phrases: Sequence[Phrase], n_members: int) -> str | None:
-    """The most telling word and at most two more that nearly all members share, in the order of their texts."""
-    shared = [one for one in phrases if one.n_members >= MOST * n_members]
+    """The word that tells most of what a thing is, and at most two rarer ones that nearly all share, in the texts' order.
+
+    Words of colour are no kinds of things; what is seen says them better.
+    """
+    words = [one for one in phrases if not is_colour_word(one.text)]
+    shared = [one for one in words if one.n_members >= MOST * n_members]
     if not shared:
-        of_leaf = {one.text: one.n_leaf for one in phrases}
-        return listed(of_leaf, 2, n_members) or listed(of_leaf, 3, n_members)
-    shared.sort(key=lambda one: (one.others_share, -one.n_members, one.text))
-    further = [one for one in shared[1:] if one.n_members >= _NEARLY_ALL * n_members]
-    chosen = sorted([shared[0], *further[: _MOST_WORDS - 1]], key=lambda one: (one.place, one.text))
+        of_best = {one.text: one.n_leaf for one in words}
+        return listed(of_best, 2, n_members) or listed(of_best, 3, n_members)
+    kind = max(shared, key=lambda one: (one.weight, one.place, one.text))
+    rarer = sorted(
+        (one for one in shared if one is not kind and one.n_members >= _NEARLY_ALL * n_members),
+        key=lambda one: (one.others_share, one.text),
+    )
+    chosen = sorted([kind, *rarer[: _MOST_WORDS - 1]], key=lambda one: (one.place, one.text))
     return " ".join(one.text for one in chosen)
 
 

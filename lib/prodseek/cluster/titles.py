@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations, count
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from prodseek.cluster.class_words import class_words
-from prodseek.cluster.colours import COLOUR_NAMES, colour_name, tone_name
+from prodseek.cluster.colours import colour_name, is_colour_word, tone_name
 from prodseek.cluster.nouns import MOST, Noun, Phrase, is_borne_out, listed, noun_of
 from prodseek.cluster.words import SAID_IN
 
@@ -18,8 +18,6 @@ CLASS, LOOK = "class", "look"
 TITLE_FROM = (*SAID_IN, CLASS, LOOK)
 
 Key = TypeVar("Key", int, tuple[str, int])
-
-_COLOUR_WORDS: Final = frozenset(word for name in COLOUR_NAMES for word in name.split()) - {"light", "dark"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +103,7 @@ def _is_still_true(kept: KeptTitle, facts: GroupFacts, noun: Noun | None) -> boo
 
 @dataclass(frozen=True)
 class _SharedLook:
-    """What most members look like; None where they do not agree. colours: such as `grey, some blue`."""
+    """What most members look like; None where they do not agree. colours: such as `grey, some blue`. is_seen: a few were."""
 
     colour: str | None
     colours: str | None
@@ -113,6 +111,7 @@ class _SharedLook:
     shape: str | None
     pattern: str | None
     size: str | None
+    is_seen: bool
 
     @classmethod
     def of(cls, facts: GroupFacts) -> _SharedLook:
@@ -127,6 +126,7 @@ class _SharedLook:
             _most(facts.shapes, facts.n_members),
             _most(Counter(look.texture for look in facts.looks if look.texture), n),
             _most(facts.sizes, facts.n_members),
+            n > 0,
         )
 
     @property
@@ -146,12 +146,17 @@ def _names(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> 
     called = noun.text if noun else class_words(dominant_class) if dominant_class else None
     if called is None:
         first = look.colour or (None if look.tone else look.colours)
-        name = ", ".join([*([first] if first else []), *look.further]) or "of many kinds"
+        name = ", ".join([*([first] if first else []), *look.further]) or (
+            "many colours" if look.is_seen else "various"
+        )
         further = [look.colours] if look.colours and look.colours != first and not look.colour else []
     else:
-        is_coloured = bool(_COLOUR_WORDS & set(called.casefold().split()))
-        name = f"{look.colour} {called}" if look.colour and not is_coloured else called
+        is_coloured = any(is_colour_word(word) for word in called.split())
+        is_list = "," in called or " and " in called
+        name = f"{look.colour} {called}" if look.colour and not is_coloured and not is_list else called
         further = [*(noun.more if noun else ()), *look.further]
+        if look.colour and is_list:
+            further.append(look.colour)
         if look.colours and not look.colour and not is_coloured:
             further.append(look.colours)
     yield name

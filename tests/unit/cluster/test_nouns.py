@@ -11,11 +11,11 @@ from prodseek.cluster.nouns import Noun, Phrase, is_borne_out, noun_of
 
 def said(said_in: str, text: str, n: int, others: float = 0.02, consistency: float = 0.9, place: float = 0) -> Phrase:
     """A phrase without levels above or below it."""
-    return Phrase(said_in, text, n, n, n, place, others, consistency)
+    return Phrase(said_in, text, n, n, n, place, n + round(100 * others), others, consistency)
 
 
 def level(text: str, n: int, n_leaf: int = 0, n_root: int = 0, others: float = 0.02, depth: float = 1) -> Phrase:
-    return Phrase("folder", text, n, n_leaf, n_root, 0 if n_root else depth, others, 0.9)
+    return Phrase("folder", text, n, n_leaf, n_root, 0 if n_root else depth, n + round(100 * others), others, 0.9)
 
 
 def called(*phrases: Phrase, n: int = 10) -> str | None:
@@ -86,7 +86,7 @@ def test_words_of_titles_stand_in_their_order() -> None:
     words = [
         said("title", "chair", 10, others=0.1, place=2.1),
         said("title", "oak", 9, others=0.05, place=0.3),
-        said("title", "classic", 8, others=0.3, place=0.1),
+        said("title", "classic", 8, others=0.3, consistency=0.1, place=0.1),
     ]
     assert called(*words) == "oak chair"
     assert called(*words[:1], replace(words[1], n_members=7)) == "chair"
@@ -96,6 +96,24 @@ def test_titles_that_disagree_are_said_by_share() -> None:
     apple, pear = said("title", "apple", 6, others=0.1), said("title", "pear", 4, others=0.1)
     golden = replace(said("title", "golden", 6), n_leaf=0)
     assert called(apple, pear, golden) == "apple and pear"
+
+
+def test_the_kind_of_thing_is_said_before_what_only_one_product_is_called() -> None:
+    """Twenty chairs are in the catalogue, one of them is an Osaka."""
+    words = [
+        said("title", "Osaka", 10, others=0, consistency=1, place=0),
+        said("title", "striped", 10, others=0.05, consistency=0.2, place=1),
+        said("title", "yellow", 10, others=0.01, place=2),
+        said("title", "lounge", 10, others=0.03, place=3),
+        said("title", "chair", 10, others=0.3, place=4),
+    ]
+    assert called(*words) == "Osaka lounge chair"
+
+
+def test_a_colour_is_no_kind_of_thing() -> None:
+    assert called(said("title", "blue", 10)) is None
+    assert called(said("title", "blue", 6), said("title", "pots", 4)) is None
+    assert called(said("folder", "Orange", 10)) == "Orange"
 
 
 def test_further_words_tell_groups_of_one_category_apart() -> None:

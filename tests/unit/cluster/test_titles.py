@@ -13,7 +13,7 @@ RED, BLUE, BLACK, WHITE = (220, 20, 30), (40, 80, 200), (0, 0, 0), (245, 245, 24
 
 
 def said(said_in: str, text: str, n: int) -> Phrase:
-    return Phrase(said_in, text, n, n, n, 0, others_share=0.1, consistency=0.9)
+    return Phrase(said_in, text, n, n, n, 0, n_everywhere=2 * n, others_share=0.1, consistency=0.9)
 
 
 def group(
@@ -58,7 +58,8 @@ def test_a_class_names_only_where_most_were_surely_detected_and_in_plain_english
         ((BLACK, (30, 20, 40), (60, 20, 20), (10, 60, 20)), "dark"),
         ((RED,) * 4 + (BLUE,) * 2, "red, some blue"),
         ((RED,) * 3 + (BLUE,) * 3, "blue and red"),
-        ((), "of many kinds"),
+        ((), "various"),
+        ((RED, BLUE, BLACK, WHITE), "many colours"),
     ],
 )
 def test_what_is_seen(looks: tuple[tuple[int, int, int], ...], title: str) -> None:

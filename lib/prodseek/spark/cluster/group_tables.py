@@ -21,7 +21,6 @@ from prodseek.runs.tables import table_schema
 from prodseek.spark.cluster.fit import FittedRegions
 from prodseek.spark.cluster.labelled_regions import in_groups_by_level
 from prodseek.spark.cluster.names import largest_categories
-from prodseek.spark.cluster.odd_categories import with_odd_category
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame, spark_schema
 
@@ -39,7 +38,10 @@ class CurationGroup:
 
 @dataclass(frozen=True)
 class FacetGroups:
-    """A facet's groups. labelled: as `label_regions` gives it. lineage: level, and what became of a group."""
+    """A facet's groups. labelled: as `label_regions` gives it, with `odd_category`.
+
+    lineage: level, and what became of a group.
+    """
 
     facet: str
     labelled: DataFrame
@@ -80,13 +82,12 @@ def curation_groups(
     }
 
 
-def write_groups(night: Night, facets: Sequence[FacetGroups], columns: NamedColumns) -> int:
+def write_groups(night: Night, facets: Sequence[FacetGroups]) -> int:
     """Write `curation_groups`; returns its rows."""
-    named = [_named(one, columns) for one in facets]
-    return night.write_table(reduce(DataFrame.unionByName, named), "curation_groups")
+    return night.write_table(reduce(DataFrame.unionByName, [_named(one) for one in facets]), "curation_groups")
 
 
-def _named(one: FacetGroups, columns: NamedColumns) -> DataFrame:
+def _named(one: FacetGroups) -> DataFrame:
     spark = one.labelled.sparkSession
     ids = {
         level: [(label, group.group_id) for (at, label), group in one.groups.items() if at == level] for level in LEVELS
@@ -97,8 +98,7 @@ def _named(one: FacetGroups, columns: NamedColumns) -> DataFrame:
     marked = [(number, True) for (at, _), group in one.groups.items() if at == FINE for number in group.exemplar_ids]
     exemplars = local_frame(spark, marked, "detection_id long, is_exemplar boolean")
     return (
-        with_odd_category(one.labelled, columns)
-        .join(F.broadcast(fine), FINE, "left")
+        one.labelled.join(F.broadcast(fine), FINE, "left")
         .join(F.broadcast(coarse), COARSE, "left")
         .join(F.broadcast(nearest), "nearest", "left")
         .join(F.broadcast(exemplars), "detection_id", "left")

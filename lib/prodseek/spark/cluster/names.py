@@ -159,8 +159,8 @@ def _phrases(in_groups: DataFrame, said: DataFrame) -> dict[GroupKey, list[Phras
         .where(F.col("rank") <= _WEIGHED_PHRASES)
         .cache()
     )
-    best = F.max_by("key", F.struct(F.col("n") * F.col("consistency"), "key"))
-    of_words = weighed.where(F.col("said_in").isin(TITLE, NAME)).select(*_PHRASE, "n", "consistency")
+    best = F.max_by("key", F.struct(F.col("n_all") * F.col("consistency"), "key"))
+    of_words = weighed.where(F.col("said_in").isin(TITLE, NAME)).select(*_PHRASE, "n_all", "consistency")
     as_best = (
         of_members.join(of_words, list(_PHRASE))
         .groupBy(*_GROUP, "said_in", "detection_id")
@@ -181,6 +181,7 @@ def _phrases(in_groups: DataFrame, said: DataFrame) -> dict[GroupKey, list[Phras
                 n_leaf=row["n_best"] or row["n_leaf"],
                 n_root=row["n_root"],
                 place=row["place"],
+                n_everywhere=row["n_all"],
                 others_share=(row["n_all"] - row["n"]) / others if others else 0.0,
                 consistency=row["consistency"],
             )
