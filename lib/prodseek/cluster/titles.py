@@ -157,7 +157,7 @@ def _names(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> 
         further = [*(noun.more if noun else ()), *look.further]
         if look.colour and is_list:
             further.append(look.colour)
-        if look.colours and not look.colour and not is_coloured:
+        if look.colours and not look.colour and not is_coloured and "," not in look.colours:
             further.append(look.colours)
     yield name
     for n_words in range(1, len(further) + 1):

@@ -59,7 +59,7 @@ def test_a_class_names_only_where_most_were_surely_detected_and_in_plain_english
         ((RED,) * 4 + (BLUE,) * 2, "red, some blue"),
         ((RED,) * 3 + (BLUE,) * 3, "blue and red"),
         ((), "various"),
-        ((RED, BLUE, BLACK, WHITE), "many colours"),
+        ((RED, BLUE, BLACK, WHITE, (255, 215, 0)), "many colours"),
     ],
 )
 def test_what_is_seen(looks: tuple[tuple[int, int, int], ...], title: str) -> None:
