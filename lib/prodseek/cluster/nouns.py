@@ -45,7 +45,7 @@ class Phrase:
 
     @property
     def weight(self) -> float:
-        """How much it tells of what a thing is. A kind has many things in few groups, a name few things, an adjective many groups."""
+        """How much it tells of what a thing is: a kind has many things in few groups, a name few, an adjective many groups."""
         return self.n_everywhere * self.consistency
 
 
