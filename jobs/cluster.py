@@ -29,7 +29,7 @@ from prodseek.spark.cluster.group_tables import (
 from prodseek.spark.cluster.labelled_regions import in_groups_by_level, label_regions
 from prodseek.spark.cluster.last_night import Origin, last_groups, origin_of_groups
 from prodseek.spark.cluster.lineage import matched_groups
-from prodseek.spark.cluster.names import LOOKS_CACHE, CatalogueWords, catalogue_words, group_facts
+from prodseek.spark.cluster.names import LOOKS_CACHE, CatalogueWords, catalogue_words, group_facts, looks_by_group
 from prodseek.spark.cluster.neighbour_votes import is_noise
 from prodseek.spark.cluster.odd_categories import with_odd_category
 from prodseek.spark.cluster.primary_regions import primary_regions
@@ -50,7 +50,7 @@ class _Grouped:
 def run(night: Night) -> Summary[ClusterFacts]:
     """Group, name, compare with the last run, and write the groups, their summary and lineage, and the map."""
     regions = primary_regions(night).cache()
-    words = catalogue_words(night, regions)
+    words = catalogue_words(regions)
     words.said.cache()
     grouped: dict[str, _Grouped] = {}
     for facet in night.config.cluster.facets:
@@ -89,7 +89,8 @@ def _group(night: Night, regions: DataFrame, words: CatalogueWords, facet: str, 
     labelled = with_odd_category(labelled, words.columns).cache()
     in_groups = in_groups_by_level(labelled).cache()
     matched = matched_groups(night, in_groups, last, facet)
-    titles = group_titles(group_facts(night, in_groups, words), matched.kept_titles(last), taken)
+    named_after = group_facts(night, in_groups, words, looks_by_group(night, in_groups))
+    titles = group_titles(named_after, matched.kept_titles(last), taken)
     in_groups.unpersist()
     described = curation_groups(fit.regions, labels, matched.ids, titles, settings.exemplars)
     groups = FacetGroups(facet, labelled, described, matched.lineage)

@@ -1,8 +1,8 @@
-"""Titles of curation groups, through real nights: whether labels that people gave bear them out.
+"""Titles of curation groups, through a real night: whether labels that people gave bear them out.
 
-Usage: bench_titles.py --data DIR [--set NAME ...] [--layout NAME ...] [--every N] [--keep DIR]. DIR holds the labelled sets of
-`SETS`; the sample is always there. Every set is laid out anew as each kind of catalogue, with names that say nothing wherever
-the layout does not speak: numbered files, article numbers.
+Usage: bench_titles.py --data DIR [--set NAME ...] [--layout NAME ...] [--every N] [--keep DIR] [--show]. DIR holds the labelled
+sets of `SETS`; the sample is always there. A night groups each set; then its groups are named as if the catalogue were each of
+`LAYOUTS`, with names that say nothing wherever a layout does not speak: numbered files, article numbers.
 
 A member bears a title out if one of its own labels is named in it. A title that names no label is borne out by nobody.
 """
@@ -13,28 +13,32 @@ import argparse
 import csv
 import random
 import re
-import shutil
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from pathlib import Path
 
-import pyarrow.compute as pc
 import rich.console
 from catalogue import SAMPLE
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from rich.table import Table
 
+from prodseek.cluster.titles import GroupTitle, group_titles
 from prodseek.config import load_config
 from prodseek.photos.decode import content_id
 from prodseek.runner.open_run import open_run
 from prodseek.runner.progress import Console
 from prodseek.runner.stages import run_stage
-from prodseek.runs.columns import FINE, VISUAL
+from prodseek.runs.columns import GROUP_COLUMNS, VISUAL
 from prodseek.runs.facts import STAGES
-from prodseek.runs.store import Run, read_columns
+from prodseek.spark.cluster.names import catalogue_words, group_facts, looks_by_group
+from prodseek.spark.cluster.primary_regions import primary_regions
 from prodseek.spark.night import Night
 from prodseek.spark.session import start_session
+from prodseek.spark.tables import local_frame
 
 BORNE_OUT = 0.75
 SUPPLIERS = (
@@ -132,68 +136,90 @@ SETS: dict[str, Callable[[Path], list[LabelledPhoto]]] = {
 }
 
 
-def folders(photos: Sequence[LabelledPhoto], target: Path) -> Path:
+@dataclass(frozen=True)
+class Named:
+    """How a catalogue names a photo."""
+
+    uri: str
+    product_id: str
+    attributes: dict[str, str]
+
+
+def folders(photos: Sequence[LabelledPhoto]) -> list[Named]:
     """A folder a label, one in the other; files are numbered."""
-    for number, photo in enumerate(photos):
-        _link(photo, target / "/".join(photo.levels) / f"{number:05}{photo.path.suffix}")
-    return target
+    uris = ["/".join((*photo.levels, f"{number:05}.jpg")) for number, photo in enumerate(photos)]
+    return [Named(uri, uri.removesuffix(".jpg"), {}) for uri in uris]
 
 
-def titles(photos: Sequence[LabelledPhoto], target: Path) -> Path:
-    return _manifest(photos, target, lambda photo: {"Title ": photo.title})
+def titles(photos: Sequence[LabelledPhoto]) -> list[Named]:
+    return [_article(number, {"Title ": photo.title}) for number, photo in enumerate(photos)]
 
 
-def categories(photos: Sequence[LabelledPhoto], target: Path) -> Path:
-    return _manifest(photos, target, lambda photo: {" Category": " > ".join(photo.levels), "Title ": photo.title})
+def categories(photos: Sequence[LabelledPhoto]) -> list[Named]:
+    return [
+        _article(number, {" Category": " > ".join(photo.levels), "Title ": photo.title})
+        for number, photo in enumerate(photos)
+    ]
 
 
-def suppliers(photos: Sequence[LabelledPhoto], target: Path) -> Path:
+def suppliers(photos: Sequence[LabelledPhoto]) -> list[Named]:
     """Folders that say who sent a photo and when, by chance; nothing in them is about what the photo shows."""
     draw = random.Random(0)
-    for number, photo in enumerate(photos):
-        _link(photo, target / draw.choice(SUPPLIERS) / f"SKU-{number:05}{photo.path.suffix}")
-    return target
+    uris = [f"{draw.choice(SUPPLIERS)}/SKU-{number:05}.jpg" for number in range(len(photos))]
+    return [Named(uri, uri.removesuffix(".jpg"), {}) for uri in uris]
+
+
+def _article(number: int, attributes: dict[str, str]) -> Named:
+    return Named(f"{number:05}.jpg", f"SKU-{number:05}", attributes)
 
 
 LAYOUTS = {"folders": folders, "titles": titles, "categories": categories, "suppliers": suppliers}
 
-
-def _manifest(
-    photos: Sequence[LabelledPhoto], target: Path, columns: Callable[[LabelledPhoto], dict[str, str]]
-) -> Path:
-    rows = []
-    for number, photo in enumerate(photos):
-        name = f"{number:05}{photo.path.suffix}"
-        _link(photo, target / name)
-        rows.append({"product_id": f"SKU-{number:05}", "uri": name, **columns(photo)})
-    manifest = target / "catalog.csv"
-    with manifest.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    return manifest
+# Copies are not looked for, because titles do not ask for them.
+_SETTINGS = ["duplicates.max_pdq_hamming=0", "duplicates.max_neighbours=0", "duplicates.max_code_partners=0"]
 
 
-def _link(photo: LabelledPhoto, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.symlink_to(photo.path.resolve())
-
-
-def run_of(photos: Sequence[LabelledPhoto], layout: str, folder: Path, cache: Path) -> Run:
-    """The stages up to `cluster` over a set in a layout. cache: what no night of the same photos has to do again."""
-    shutil.rmtree(folder, ignore_errors=True)
-    catalog = LAYOUTS[layout](photos, folder / "catalogue")
-    root = folder / "out"
-    root.mkdir()
-    cache.mkdir(parents=True, exist_ok=True)
-    (root / "cache").symlink_to(cache.resolve())
+def night_of(photos: Sequence[LabelledPhoto], folder: Path) -> Night:
+    """The stages up to `cluster` over a set in folders. folder: where its root is; what lies there is used again."""
+    catalogue = folder / "catalogue"
+    for photo, named in zip(photos, folders(photos), strict=True):
+        target = catalogue / named.uri
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.is_symlink():
+            target.symlink_to(photo.path.resolve())
     allowed = ",".join(sorted({str(photo.path.resolve().parent) for photo in photos}))
-    config = load_config(settings=[f"catalog.allowed_roots=[{allowed}]"], catalog=str(catalog), root=str(root))
+    config = load_config(
+        settings=[*_SETTINGS, f"catalog.allowed_roots=[{allowed}]"], catalog=str(catalogue), root=str(folder / "out")
+    )
     spark = start_session(config.spark)
     night, console = Night.of(spark, config, open_run(spark, config).run), Console()
     for stage in STAGES[: STAGES.index("cluster") + 1]:
         run_stage(night, stage, console)
-    return night.run
+    return night
+
+
+def titles_in(night: Night, image_ids: Sequence[str], named: Sequence[Named]) -> dict[str, GroupTitle]:
+    """The titles that tonight's groups have where the catalogue names its photos otherwise, by group_id."""
+    regions = primary_regions(night)
+    grouped = night.table("curation_groups").where(F.col("facet") == VISUAL)
+    levels = [
+        grouped.select("detection_id", F.lit(level).alias("level"), F.col(column).alias("label")).where(
+            "label is not null"
+        )
+        for level, column in GROUP_COLUMNS.items()
+    ]
+    rows = [
+        (image_id, one.uri, one.product_id, list(one.attributes.items()))
+        for image_id, one in dict(zip(image_ids, named, strict=True)).items()
+    ]
+    schema = "image_id string, uri string, product_id string, attributes map<string,string>"
+    others = local_frame(night.spark, rows, schema)
+    members = reduce(DataFrame.unionByName, levels)
+    looks = looks_by_group(night, regions.join(members, "detection_id"))
+    renamed = regions.drop("uri", "product_id", "attributes").join(others, "image_id")
+    words = catalogue_words(renamed)
+    facts = group_facts(night, renamed.join(members, "detection_id"), words, looks)
+    return {label: title for (_, label), title in group_titles(facts).items()}
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -213,41 +239,24 @@ def named_in(title: str, labels: set[str]) -> list[str]:
     return sorted(places, key=places.__getitem__)
 
 
-def scores(run: Run, truth: dict[str, frozenset[str]]) -> TitleScores:
-    """truth: image_id -> labels."""
-    summary = read_columns(
-        run,
-        "curation_summary",
-        ["group_id", "title", "title_from"],
-        (pc.field("facet") == VISUAL) & (pc.field("level") == FINE),
-    ).to_pylist()
-    of_image = dict(
-        zip(
-            *(read_columns(run, "detections", ["detection_id", "image_id"]).column(i).to_pylist() for i in (0, 1)),
-            strict=True,
-        )
-    )
-    members: dict[str, list[frozenset[str]]] = {row["group_id"]: [] for row in summary}
-    for row in read_columns(
-        run, "curation_groups", ["detection_id", "group_id"], pc.field("facet") == VISUAL
-    ).to_pylist():
-        if row["group_id"] is not None:
-            members[row["group_id"]].append(truth[of_image[row["detection_id"]]])
+def scores(night: Night, titles: dict[str, GroupTitle], truth: dict[str, frozenset[str]]) -> TitleScores:
+    """Of fine groups. titles: by group_id. truth: image_id -> labels."""
+    grouped = night.table("curation_groups").where((F.col("facet") == VISUAL) & F.col("group_id").isNotNull())
+    regions = night.table("detections").select("detection_id", "image_id")
+    members: dict[str, list[frozenset[str]]] = defaultdict(list)
+    for row in grouped.join(regions, "detection_id").select("group_id", "image_id").collect():
+        members[row["group_id"]].append(truth[row["image_id"]])
     vocabulary = {label for labels in truth.values() for label in labels}
-    borne, first = 0, 0
-    for row in summary:
-        named, own = named_in(row["title"], vocabulary), members[row["group_id"]]
-        borne += sum(bool(set(named) & labels) for labels in own) >= BORNE_OUT * len(own)
-        first += sum(bool(set(named[:1]) & labels) for labels in own) >= BORNE_OUT * len(own)
-    n = max(1, len(summary))
-    basis = Counter(row["title_from"] for row in summary)
-    return TitleScores(
-        len(summary),
-        borne / n,
-        first / n,
-        sum("look-alike" in row["title"] for row in summary),
-        dict(basis.most_common()),
-    )
+    borne_out = by_first = look_alikes = 0
+    for group_id, own in members.items():
+        title = titles[group_id].title
+        named = named_in(title, vocabulary)
+        borne_out += sum(bool(set(named) & labels) for labels in own) >= BORNE_OUT * len(own)
+        by_first += sum(bool(set(named[:1]) & labels) for labels in own) >= BORNE_OUT * len(own)
+        look_alikes += "look-alike" in title
+    n = max(1, len(members))
+    basis = Counter(titles[group_id].title_from for group_id in members)
+    return TitleScores(len(members), borne_out / n, by_first / n, look_alikes, dict(basis.most_common()))
 
 
 def main() -> None:
@@ -257,26 +266,24 @@ def main() -> None:
     parser.add_argument("--layout", choices=LAYOUTS, nargs="+", default=list(LAYOUTS), dest="layouts")
     parser.add_argument("--every", type=int, default=1, help="take every n-th photo of a set")
     parser.add_argument("--keep", type=Path, help="where the nights are kept")
+    parser.add_argument("--show", action="store_true", help="print all titles")
     options = parser.parse_args()
+    table = Table("set", "layout", "groups", "borne out", "by the first", "look-alikes", "title from")
     with tempfile.TemporaryDirectory() as scratch:
-        folder = options.keep or Path(scratch)
-        table = Table("set", "layout", "groups", "borne out", "by the first", "look-alikes", "title from")
         for name in options.sets:
             photos = SETS[name](options.data / name)[:: options.every]
-            truth = {content_id(photo.path.read_bytes()): photo.labels for photo in photos}
+            image_ids = [content_id(photo.path.read_bytes()) for photo in photos]
+            truth = dict(zip(image_ids, (photo.labels for photo in photos), strict=True))
+            night = night_of(photos, (options.keep or Path(scratch)) / name)
             for layout in options.layouts:
-                found = scores(run_of(photos, layout, folder / f"{name}-{layout}", folder / f"{name}-cache"), truth)
+                titles = titles_in(night, image_ids, LAYOUTS[layout](photos))
+                found = scores(night, titles, truth)
                 basis = ", ".join(f"{kind} {count}" for kind, count in found.by_basis.items())
-                table.add_row(
-                    name,
-                    layout,
-                    str(found.n_groups),
-                    f"{found.borne_out:.2f}",
-                    f"{found.by_first:.2f}",
-                    str(found.look_alikes),
-                    basis,
-                )
-        rich.console.Console().print(table)
+                shares = f"{found.borne_out:.3f}", f"{found.by_first:.3f}"
+                table.add_row(name, layout, str(found.n_groups), *shares, str(found.look_alikes), basis)
+                if options.show:
+                    print(f"{name}, {layout}:", "; ".join(sorted(title.title for title in titles.values())))
+    rich.console.Console().print(table)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -63,9 +63,9 @@ class CatalogueWords:
     columns: NamedColumns
 
 
-def catalogue_words(night: Night, regions: DataFrame) -> CatalogueWords:
+def catalogue_words(regions: DataFrame) -> CatalogueWords:
     """What is said of primary regions, all of them, in titles, categories, folders and names."""
-    names = night.table("images").select(F.explode(F.map_keys("attributes")).alias("name")).distinct()
+    names = regions.select(F.explode(F.map_keys("attributes")).alias("name")).distinct()
     columns = named_columns(row["name"] for row in names.collect())
     asked = regions.select(
         "detection_id",
@@ -100,11 +100,12 @@ def _said(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_pylist(rows, schema)
 
 
-def group_facts(night: Night, in_groups: DataFrame, words: CatalogueWords) -> dict[GroupKey, GroupFacts]:
-    """What titles are made from, for every group. in_groups: as `in_groups_by_level` gives it."""
+def group_facts(
+    night: Night, in_groups: DataFrame, words: CatalogueWords, looks: Mapping[GroupKey, Sequence[Look]]
+) -> dict[GroupKey, GroupFacts]:
+    """What titles are made from, for every group. in_groups: as `in_groups_by_level` gives it. looks: of a few members."""
     phrases = _phrases(in_groups, words.said)
     classes = _classes(night, in_groups)
-    looks = _looks_by_group(night, in_groups)
     width, height = F.col("x2_px") - F.col("x1_px"), F.col("y2_px") - F.col("y1_px")
     counted = in_groups.groupBy(*_GROUP).agg(
         F.count("*").alias("n"),
@@ -122,7 +123,7 @@ def group_facts(night: Night, in_groups: DataFrame, words: CatalogueWords) -> di
             classes=classes[key],
             shapes={name: row[name] for name in ("tall", "wide") if row[name]},
             sizes={name: row[name] for name in ("small", "large") if row[name]},
-            looks=tuple(looks[key]),
+            looks=tuple(looks.get(key, ())),
         )
     return facts
 
@@ -207,7 +208,8 @@ def _classes(night: Night, in_groups: DataFrame) -> dict[GroupKey, dict[str, int
     return found
 
 
-def _looks_by_group(night: Night, in_groups: DataFrame) -> dict[GroupKey, list[Look]]:
+def looks_by_group(night: Night, in_groups: DataFrame) -> dict[GroupKey, list[Look]]:
+    """What a few members of each group look like, of those whose photo can still be read."""
     first = Window.partitionBy(*_GROUP).orderBy("detection_id")
     looked_at = in_groups.withColumn("place", F.row_number().over(first)).where(F.col("place") <= _LOOKED_AT_MEMBERS)
     seen = _looks_of(night, looked_at)
