@@ -178,7 +178,7 @@ def _telling(name: str) -> list[str]:
 
 def _is_about_storage(word: str) -> bool:
     known = _set(_STORAGE) | _set(_GRAMMAR)
-    return all(part in known or len(part) < 2 for part in word.casefold().split("-"))
+    return all(part in known or (len(part) < 2 and part.isascii()) for part in word.casefold().split("-"))
 
 
 def _is_code(word: str) -> bool:

@@ -43,6 +43,7 @@ def test_levels_of_a_category(category: str, levels: list[str]) -> None:
         ("http://cdn/media/b%C3%BCro%20lampen/1.jpg", ["büro lampen"]),
         ("photos.tar#sofas/1.jpg", ["sofas"]),
         ("椅子/1.jpg", ["椅子"]),
+        ("棚/1.jpg", ["棚"]),
         ("T-Shirts/1.jpg", ["T-Shirts"]),
         ("Hoodies & Sweatshirts/1.jpg", ["Hoodies & Sweatshirts"]),
         ("chairs 2023-05/1.jpg", ["chairs"]),
