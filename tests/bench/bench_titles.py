@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain
 from pathlib import Path
 
 import rich.console
@@ -63,13 +64,17 @@ class LabelledPhoto:
 
 @dataclass(frozen=True)
 class TitleScores:
-    """Shares of fine groups, 0..1. by_first: borne out by the first thing named alone. by_basis: `title_from` -> groups."""
+    """Shares of fine groups, 0..1. by_first: borne out by the first thing named alone. by_basis: `title_from` -> groups.
+
+    not_borne_out: titles, with labels that are frequent there.
+    """
 
     n_groups: int
     borne_out: float
     by_first: float
     look_alikes: int
     by_basis: dict[str, int]
+    not_borne_out: tuple[str, ...]
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -247,16 +252,25 @@ def scores(night: Night, titles: dict[str, GroupTitle], truth: dict[str, frozens
     for row in grouped.join(regions, "detection_id").select("group_id", "image_id").collect():
         members[row["group_id"]].append(truth[row["image_id"]])
     vocabulary = {label for labels in truth.values() for label in labels}
-    borne_out = by_first = look_alikes = 0
+    by_first = look_alikes = 0
+    not_borne_out: list[str] = []
     for group_id, own in members.items():
         title = titles[group_id].title
         named = named_in(title, vocabulary)
-        borne_out += sum(bool(set(named) & labels) for labels in own) >= BORNE_OUT * len(own)
+        if sum(bool(set(named) & labels) for labels in own) < BORNE_OUT * len(own):
+            not_borne_out.append(f"{title} ({', '.join(label for label, _ in Counter(chain(*own)).most_common(3))})")
         by_first += sum(bool(set(named[:1]) & labels) for labels in own) >= BORNE_OUT * len(own)
         look_alikes += "look-alike" in title
     n = max(1, len(members))
     basis = Counter(titles[group_id].title_from for group_id in members)
-    return TitleScores(len(members), borne_out / n, by_first / n, look_alikes, dict(basis.most_common()))
+    return TitleScores(
+        len(members),
+        1 - len(not_borne_out) / n,
+        by_first / n,
+        look_alikes,
+        dict(basis.most_common()),
+        tuple(not_borne_out),
+    )
 
 
 def main() -> None:
@@ -283,6 +297,7 @@ def main() -> None:
                 table.add_row(name, layout, str(found.n_groups), *shares, str(found.look_alikes), basis)
                 if options.show:
                     print(f"{name}, {layout}:", "; ".join(sorted(title.title for title in titles.values())))
+                    print("not borne out:", "; ".join(found.not_borne_out))
     rich.console.Console().print(table)
 
 

@@ -51,11 +51,12 @@ class Phrase:
 
 @dataclass(frozen=True)
 class Noun:
-    """What a group is called. said_in: one of SAID_IN. more: further words that tell it from groups of the same name."""
+    """What a group is called. said_in: one of SAID_IN. more, levels: further words and levels that most members share."""
 
     text: str
     said_in: str
     more: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
 
 
 def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
@@ -76,7 +77,8 @@ def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
     }
     for said_in, text in text_of.items():
         if text:
-            return Noun(text, said_in, _more(text, telling, n_members))
+            words, levels = (_more(text, telling, places, n_members) for places in ((TITLE, NAME), (CATEGORY, FOLDER)))
+            return Noun(text, said_in, words, levels)
     return None
 
 
@@ -122,7 +124,7 @@ def _deepest(levels: Iterable[Phrase]) -> str | None:
 
 
 def _of_words(phrases: Sequence[Phrase], n_members: int) -> str | None:
-    """The word that tells most of what a thing is, and at most two rarer ones that nearly all share, in the texts' order.
+    """The two words that tell most of what a thing is, and the rarest that nearly all share, in the order of the texts.
 
     Words of colour are no kinds of things; what is seen says them better.
     """
@@ -131,21 +133,19 @@ def _of_words(phrases: Sequence[Phrase], n_members: int) -> str | None:
     if not shared:
         of_best = {one.text: one.n_leaf for one in words}
         return listed(of_best, 2, n_members) or listed(of_best, 3, n_members)
-    kind = max(shared, key=lambda one: (one.weight, one.place, one.text))
-    rarer = sorted(
-        (one for one in shared if one is not kind and one.n_members >= _NEARLY_ALL * n_members),
-        key=lambda one: (one.others_share, one.text),
-    )
-    chosen = sorted([kind, *rarer[: _MOST_WORDS - 1]], key=lambda one: (one.place, one.text))
+    kinds = sorted(shared, key=lambda one: (-one.weight, -one.place, one.text))
+    further = [one for one in kinds[1:] if one.n_members >= _NEARLY_ALL * n_members]
+    rarest = sorted(further[1:], key=lambda one: (one.others_share, one.text))
+    chosen = sorted([kinds[0], *further[:1], *rarest[:1]], key=lambda one: (one.place, one.text))
     return " ".join(one.text for one in chosen)
 
 
-def _more(text: str, telling: dict[str, list[Phrase]], n_members: int) -> tuple[str, ...]:
-    """Further words that most members share, the most telling first."""
+def _more(text: str, telling: Mapping[str, Sequence[Phrase]], places: Iterable[str], n_members: int) -> tuple[str, ...]:
+    """What most members share beside a noun, the most telling first."""
     words = text.casefold()
     shared = [
         one
-        for said_in in (TITLE, CATEGORY, FOLDER, NAME)
+        for said_in in places
         for one in telling.get(said_in, [])
         if one.n_members >= MOST * n_members and one.text.casefold() not in words
     ]

@@ -69,7 +69,7 @@ def group_titles(
 
     groups: key -> facts; the largest group chooses first. kept: titles that groups already have; they stay where they are
     still true. taken: titles that no group may get. Groups with equal names are told apart by further words that their members
-    share, by outline, pattern and size, or by a number.
+    share, by outline, pattern and size, by wider levels, or by a number.
     """
     nouns = {key: noun_of(facts.phrases, facts.n_members) for key, facts in groups.items()}
     still: dict[Key, KeptTitle] = {
@@ -159,6 +159,7 @@ def _names(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> 
             further.append(look.colour)
         if look.colours and not look.colour and not is_coloured and "," not in look.colours:
             further.append(look.colours)
+        further += noun.levels if noun else ()
     yield name
     for n_words in range(1, len(further) + 1):
         yield from (", ".join([name, *words]) for words in combinations(further, n_words))

@@ -116,9 +116,10 @@ def test_a_colour_is_no_kind_of_thing() -> None:
     assert called(said("folder", "Orange", 10)) == "Orange"
 
 
-def test_further_words_tell_groups_of_one_category_apart() -> None:
-    noun = noun_of([said("category", "chair", 10, others=0.5), said("title", "oak", 8), said("title", "chair", 10)], 10)
-    assert noun == Noun("chair", "category", ("oak",))
+def test_further_words_and_levels_tell_groups_of_one_category_apart() -> None:
+    beside = [said("title", "oak", 8), said("title", "chair", 10), said("folder", "Home", 9)]
+    noun = noun_of([said("category", "chair", 10, others=0.5), *beside], 10)
+    assert noun == Noun("chair", "category", ("oak",), ("Home",))
 
 
 def test_an_earlier_title_stays_true_while_half_of_the_members_bear_it_out() -> None:

@@ -13,6 +13,8 @@ from prodseek.spark.cluster.neighbour_votes import is_noise
 # A group is one category's if at least so many of its members, and at least this share of those that have a category, have it.
 _FEWEST_OF_CATEGORY = 4
 _SHARE_OF_CATEGORY = 0.8
+# Another category is odd there if one member has it, or at most this share; more of them are a mixed group.
+_ODD_SHARE = 0.05
 # A category whose members mostly sit in groups of others is no kind of thing, such as `sale`: then they are not odd.
 _AT_HOME_SHARE = 0.5
 
@@ -32,21 +34,14 @@ def with_odd_category(labelled: DataFrame, columns: NamedColumns) -> DataFrame:
         .agg(F.count("*").alias("n"))
         .withColumn("n_in_group", F.sum("n").over(of_group))
         .withColumn("place", F.row_number().over(of_group.orderBy(F.desc("n"), "category")))
-        .withColumn(
-            "is_home",
-            (F.col("place") == 1)
-            & (F.col("n") >= _FEWEST_OF_CATEGORY)
-            & (F.col("n") >= _SHARE_OF_CATEGORY * F.col("n_in_group")),
-        )
     )
-    homes = counts.where("is_home").select(FINE, F.col("category").alias("odd_category"))
+    is_large = (F.col("n") >= _FEWEST_OF_CATEGORY) & (F.col("n") >= _SHARE_OF_CATEGORY * F.col("n_in_group"))
+    homes = counts.where((F.col("place") == 1) & is_large).select(FINE, F.col("category").alias("odd_category"))
+    at_home = F.sum(F.when(F.col("place") == 1, F.col("n")).otherwise(0))
     kinds = (
-        counts.groupBy("category")
-        .agg(F.sum(F.when(F.col("place") == 1, F.col("n")).otherwise(0)).alias("at_home"), F.sum("n").alias("n"))
-        .where(F.col("at_home") >= _AT_HOME_SHARE * F.col("n"))
-        .select("category", F.lit(True).alias("is_kind"))
+        counts.groupBy("category").agg((at_home / F.sum("n")).alias("at_home")).where(f"at_home >= {_AT_HOME_SHARE}")
     )
-    marked = labelled.withColumn("category", category).join(F.broadcast(homes), FINE, "left")
-    marked = marked.join(F.broadcast(kinds), "category", "left")
-    is_odd = F.col("is_kind") & (F.col("category") != F.col("odd_category"))
-    return marked.withColumn("odd_category", F.when(is_odd, F.col("odd_category"))).drop("category", "is_kind")
+    is_odd = (F.col("n") == 1) | (F.col("n") <= _ODD_SHARE * F.col("n_in_group"))
+    odd = counts.where((F.col("place") > 1) & is_odd).join(homes, FINE).join(kinds, "category")
+    named = F.broadcast(odd.select(FINE, "category", "odd_category"))
+    return labelled.withColumn("category", category).join(named, [FINE, "category"], "left").drop("category")
