@@ -1,4 +1,4 @@
-"""Regions that sit in another category's group: their category is likely wrong."""
+"""Regions that sit in another category's group: a wrong category, or a photo that shows something else."""
 
 from __future__ import annotations
 

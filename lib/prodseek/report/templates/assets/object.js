@@ -83,7 +83,7 @@
       make("span", { class: "note" }, " " + words.counted(all[at].n_regions, "object"))]);
     const odd = shown.odd_category && make("p", null, make("span", { class: "badge" }, "another category"),
       " Nearly all others of its group have the category ", make("span", { class: "text", dir: "auto" }, shown.odd_category),
-      ": one of the two is likely wrong.");
+      ": the category is wrong, or the photo shows something else.");
     return section("Its group", make("p", null, path), odd,
       make("div", { class: "gallery row", "data-objects": true }, members.slice(0, 12).map((one) => prodseek.objectTile(one))));
   }
