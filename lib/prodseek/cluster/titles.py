@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
-from itertools import combinations, count
+from itertools import combinations
 from typing import TypeVar
 
 from prodseek.cluster.class_words import class_words
@@ -77,6 +77,7 @@ def group_titles(
     }
     used = {*taken, *(one.title for one in still.values())}
     made: dict[Key, GroupTitle] = {}
+    numbers: Counter[str] = Counter()
     for key in sorted(groups, key=lambda key: (-groups[key].n_members, key)):
         facts, noun = groups[key], nouns[key]
         look = _SharedLook.of(facts)
@@ -85,10 +86,23 @@ def group_titles(
             title, title_from = still[key].title, still[key].title_from
         else:
             title_from = noun.said_in if noun else CLASS if dominant_class else LOOK
-            title = next(name for name in _names(noun, dominant_class, look) if name not in used)
+            title = _first_free(_names(noun, dominant_class, look), used, numbers)
             used.add(title)
         made[key] = GroupTitle(title, title_from, dominant_class, look.colour)
     return made
+
+
+def _first_free(names: Sequence[str], used: Set[str], numbers: Counter[str]) -> str:
+    """The first name that is not used, else the best with a number. numbers: the last one of each name, which is counted on."""
+    for name in names:
+        if name not in used:
+            return name
+    best = names[0]
+    while True:
+        numbers[best] += 1
+        numbered = f"{best} {numbers[best] + 1}"
+        if numbered not in used:
+            return numbered
 
 
 def _is_still_true(kept: KeptTitle, facts: GroupFacts, noun: Noun | None) -> bool:
@@ -130,7 +144,7 @@ class _SharedLook:
         )
 
     @property
-    def further(self) -> list[str]:
+    def words(self) -> list[str]:
         """Words beside the colour, the most telling first."""
         return [word for word in (None if self.colour else self.tone, self.shape, self.pattern, self.size) if word]
 
@@ -141,26 +155,34 @@ def _most(counts: Mapping[str, int], n: int) -> str | None:
     return found if found is not None and counts[found] >= MOST * n else None
 
 
-def _names(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> Iterator[str]:
-    """Names for a group, the best first, without end."""
-    called = noun.text if noun else class_words(dominant_class) if dominant_class else None
-    if called is None:
-        first = look.colour or (None if look.tone else look.colours)
-        name = ", ".join([*([first] if first else []), *look.further]) or (
-            "many colours" if look.is_seen else "various"
-        )
-        further = [look.colours] if look.colours and look.colours != first and not look.colour else []
+def _names(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> list[str]:
+    """Names for a group, the best first: what it is called, alone and with one or two things more that most members share."""
+    if noun is not None:
+        name, more = _coloured(noun.text, look)
+        more = [*noun.more, *look.words, *more, *noun.levels]
+    elif dominant_class is not None:
+        name, more = _coloured(class_words(dominant_class), look)
+        more = [*look.words, *more]
     else:
-        is_coloured = any(is_colour_word(word) for word in called.split())
-        is_list = "," in called or " and " in called
-        name = f"{look.colour} {called}" if look.colour and not is_coloured and not is_list else called
-        further = [*(noun.more if noun else ()), *look.further]
-        if look.colour and is_list:
-            further.append(look.colour)
-        if look.colours and not look.colour and not is_coloured and "," not in look.colours:
-            further.append(look.colours)
-        further += noun.levels if noun else ()
-    yield name
-    for n_words in range(1, len(further) + 1):
-        yield from (", ".join([name, *words]) for words in combinations(further, n_words))
-    yield from (f"{name} {number}" for number in count(2))
+        name, more = _seen(look)
+    beside = [words for n_words in (1, 2) for words in combinations(more, n_words)]
+    return [name, *(", ".join([name, *words]) for words in beside)]
+
+
+def _coloured(called: str, look: _SharedLook) -> tuple[str, list[str]]:
+    """`red chair`, and colours that may be added. A list has none before it, because it would seem to be of its first."""
+    if any(is_colour_word(word) for word in called.split()):
+        return called, []
+    if look.colour is None:
+        return called, [look.colours] if look.colours and "," not in look.colours else []
+    is_list = "," in called or " and " in called
+    return (called, [look.colour]) if is_list else (f"{look.colour} {called}", [])
+
+
+def _seen(look: _SharedLook) -> tuple[str, list[str]]:
+    """A look in words: colour, outline, pattern, size; and colours that may be added."""
+    colour = look.colour or (None if look.tone else look.colours)
+    words = [*([colour] if colour else []), *look.words]
+    if not words:
+        return "many colours" if look.is_seen else "various", []
+    return ", ".join(words), [look.colours] if look.colours and not colour else []
