@@ -19,7 +19,7 @@ _NARROW = 0.25
 # Of the values that a list names, each has at least this share of the members.
 _LISTED = 0.1
 # Two members of a group share what names it this much more often than two of the catalogue: 0 by chance, 1 always. Folders
-# by supplier or by date are spread over all groups. Chosen on the sample, magento and clothing, see `bench_titles.py`.
+# by supplier or by date are spread over all groups. Chosen on the sample and magento, see `bench_titles.py`.
 _CONSISTENT = 0.1
 
 

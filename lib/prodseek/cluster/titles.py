@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TypeVar
@@ -78,9 +78,10 @@ def group_titles(
     used = {*taken, *(one.title for one in still.values())}
     made: dict[Key, GroupTitle] = {}
     numbers: Counter[str] = Counter()
+    common = _common_words(groups.values())
     for key in sorted(groups, key=lambda key: (-groups[key].n_members, key)):
         facts, noun = groups[key], nouns[key]
-        look = _SharedLook.of(facts)
+        look = _SharedLook.of(facts, common)
         dominant_class = _most(facts.classes, facts.n_members)
         if key in still:
             title, title_from = still[key].title, still[key].title_from
@@ -128,18 +129,19 @@ class _SharedLook:
     is_seen: bool
 
     @classmethod
-    def of(cls, facts: GroupFacts) -> _SharedLook:
+    def of(cls, facts: GroupFacts, common: Set[str]) -> _SharedLook:
+        """common: words that tell nothing."""
         n = len(facts.looks)
         names = Counter(colour_name(look.rgb) for look in facts.looks)
         families = Counter(colour_name(look.rgb).split()[-1] for look in facts.looks)
         tones = Counter(tone for look in facts.looks if (tone := tone_name(look.rgb)))
         return cls(
             _most(names, n) or _most(families, n),
-            listed(families, 2, n) or listed(families, 3, n),
+            listed(families, 2, n) or (listed(names, 2, n) if _most(families, n) else listed(families, 3, n)),
             _most(tones, n),
-            _most(facts.shapes, facts.n_members),
-            _most(Counter(look.texture for look in facts.looks if look.texture), n),
-            _most(facts.sizes, facts.n_members),
+            _most(_without(common, facts.shapes), facts.n_members),
+            _most(_without(common, Counter(look.texture for look in facts.looks if look.texture)), n),
+            _most(_without(common, facts.sizes), facts.n_members),
             n > 0,
         )
 
@@ -147,6 +149,25 @@ class _SharedLook:
     def words(self) -> list[str]:
         """Words beside the colour, the most telling first."""
         return [word for word in (None if self.colour else self.tone, self.shape, self.pattern, self.size) if word]
+
+
+def _common_words(groups: Collection[GroupFacts]) -> Set[str]:
+    """Words of outline, pattern and size that are true of more than half of all members: they tell no group from another."""
+    if len(groups) < 2:
+        return set()
+    outlines: Counter[str] = Counter()
+    patterns: Counter[str] = Counter()
+    for facts in groups:
+        outlines.update(facts.shapes)
+        outlines.update(facts.sizes)
+        patterns.update(look.texture for look in facts.looks if look.texture)
+    n_members, n_looks = sum(facts.n_members for facts in groups), sum(len(facts.looks) for facts in groups)
+    common = {word for word, n in outlines.items() if 2 * n > n_members}
+    return common | {word for word, n in patterns.items() if 2 * n > n_looks}
+
+
+def _without(common: Set[str], counts: Mapping[str, int]) -> dict[str, int]:
+    return {word: n for word, n in counts.items() if word not in common}
 
 
 def _most(counts: Mapping[str, int], n: int) -> str | None:
@@ -173,10 +194,11 @@ def _coloured(called: str, look: _SharedLook) -> tuple[str, list[str]]:
     """`red chair`, and colours that may be added. A list has none before it, because it would seem to be of its first."""
     if any(is_colour_word(word) for word in called.split()):
         return called, []
+    beside = [look.colours] if look.colours and "," not in look.colours else []
     if look.colour is None:
-        return called, [look.colours] if look.colours and "," not in look.colours else []
+        return called, beside
     is_list = "," in called or " and " in called
-    return (called, [look.colour]) if is_list else (f"{look.colour} {called}", [])
+    return (called, [look.colour]) if is_list else (f"{look.colour} {called}", beside)
 
 
 def _seen(look: _SharedLook) -> tuple[str, list[str]]:
@@ -185,4 +207,4 @@ def _seen(look: _SharedLook) -> tuple[str, list[str]]:
     words = [*([colour] if colour else []), *look.words]
     if not words:
         return "many colours" if look.is_seen else "various", []
-    return ", ".join(words), [look.colours] if look.colours and not colour else []
+    return ", ".join(words), [look.colours] if look.colours and look.colours != colour else []

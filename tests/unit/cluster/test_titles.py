@@ -71,6 +71,18 @@ def test_a_look_that_most_do_not_share_is_not_said() -> None:
     assert title_of(facts) == GroupTitle("lamps", "folder", None, None)
 
 
+def test_a_look_that_all_groups_share_is_not_said() -> None:
+    groups = {n: group(5, rgb=(rgb,) * 4, sizes={"large": 5}) for n, rgb in enumerate((RED, BLUE, WHITE))}
+    groups[3] = group(5, rgb=(BLACK,) * 4, sizes={"small": 5})
+    assert [one.title for one in group_titles(groups).values()] == ["red", "blue", "white", "black, small"]
+
+
+def test_shades_tell_groups_of_one_colour_apart() -> None:
+    dark, light = (70, 70, 70), (190, 190, 190)
+    groups = {n: group(9 - n, rgb=looks) for n, looks in enumerate([(dark,) * 2 + (light,) * 2] * 2)}
+    assert [one.title for one in group_titles(groups).values()] == ["grey", "grey, dark grey and light grey"]
+
+
 def test_equal_names_are_told_apart() -> None:
     chair = said("category", "chair", 5)
     groups = {

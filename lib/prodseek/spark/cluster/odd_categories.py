@@ -10,11 +10,15 @@ from prodseek.runs.columns import FINE
 from prodseek.spark.cluster.names import attribute
 from prodseek.spark.cluster.neighbour_votes import is_noise
 
+# All but the last were chosen on groceries, where 2 of 100 categories were made wrong: 86 % of what is named is one of these, and
+# 39 % of these are named. On clothing it is 58 % and 12 %.
 # A group is one category's if at least so many of its members, and at least this share of those that have a category, have it.
 _FEWEST_OF_CATEGORY = 4
 _SHARE_OF_CATEGORY = 0.8
 # Another category is odd there if one member has it, or at most this share; more of them are a mixed group.
 _ODD_SHARE = 0.05
+# A region that belongs to its group less firmly is at its border, where another category is no surprise.
+_FIRM_MEMBERSHIP = 0.3
 # A category whose members mostly sit in groups of others is no kind of thing, such as `sale`: then they are not odd.
 _AT_HOME_SHARE = 0.5
 
@@ -44,4 +48,6 @@ def with_odd_category(labelled: DataFrame, columns: NamedColumns) -> DataFrame:
     is_odd = (F.col("n") == 1) | (F.col("n") <= _ODD_SHARE * F.col("n_in_group"))
     odd = counts.where((F.col("place") > 1) & is_odd).join(homes, FINE).join(kinds, "category")
     named = F.broadcast(odd.select(FINE, "category", "odd_category"))
-    return labelled.withColumn("category", category).join(named, [FINE, "category"], "left").drop("category")
+    marked = labelled.withColumn("category", category).join(named, [FINE, "category"], "left").drop("category")
+    is_firm = F.col("membership") >= _FIRM_MEMBERSHIP
+    return marked.withColumn("odd_category", F.when(is_firm, F.col("odd_category")))
