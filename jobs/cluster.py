@@ -29,7 +29,8 @@ from prodseek.spark.cluster.group_tables import (
 from prodseek.spark.cluster.labelled_regions import in_groups_by_level, label_regions
 from prodseek.spark.cluster.last_night import Origin, last_groups, origin_of_groups
 from prodseek.spark.cluster.lineage import matched_groups
-from prodseek.spark.cluster.names import LOOKS_CACHE, CatalogueWords, catalogue_words, group_facts, looks_by_group
+from prodseek.spark.cluster.looks import LOOKS_CACHE, looks_by_group
+from prodseek.spark.cluster.names import CatalogueWords, catalogue_words, group_facts
 from prodseek.spark.cluster.neighbour_votes import is_noise
 from prodseek.spark.cluster.odd_categories import with_odd_category
 from prodseek.spark.cluster.primary_regions import primary_regions

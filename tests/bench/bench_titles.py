@@ -35,7 +35,8 @@ from prodseek.runner.progress import Console
 from prodseek.runner.stages import run_stage
 from prodseek.runs.columns import GROUP_COLUMNS, VISUAL
 from prodseek.runs.facts import STAGES
-from prodseek.spark.cluster.names import catalogue_words, group_facts, looks_by_group
+from prodseek.spark.cluster.looks import looks_by_group
+from prodseek.spark.cluster.names import catalogue_words, group_facts
 from prodseek.spark.cluster.primary_regions import primary_regions
 from prodseek.spark.night import Night
 from prodseek.spark.session import start_session
