@@ -46,7 +46,10 @@ class GroupFacts:
 
 @dataclass(frozen=True)
 class GroupTitle:
-    """A group's title, unique among the groups; title_from: one of TITLE_FROM; the class and colour that most members have."""
+    """A group's title, unique among the groups. title_from: one of TITLE_FROM.
+
+    dominant_class, dominant_colour: what MOST members have; None where there is no such.
+    """
 
     title: str
     title_from: str
