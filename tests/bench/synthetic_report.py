@@ -236,6 +236,7 @@ def _object(number: int, fine: int, coarse: int, hostile: bool, random: np.rando
         "coarse": coarse,
         "membership": round(float(random.uniform(0.3, 1)), 3),
         "outlier_score": round(float(random.uniform()), 3),
+        "odd_category": "<b>chairs</b>" if number % 97 == 5 and fine >= 0 else "",
         "duplicates": -1,
         "pairs": [],
     }
@@ -371,6 +372,7 @@ def _facet_groups(facet: str, objects: list[ShownObject], n_coarse: int, n_fine:
         "coarse": coarse,
         "fine": fine,
         "odd": odd,
+        "odd_category": [(number, shown["group"]) for number, shown in enumerate(objects) if shown["odd_category"]],
         "retired": [{"group_id": "old-1", "title": "Gone </p><b>lamps</b>", "level": "fine"}],
     }
 
@@ -383,6 +385,7 @@ def _group(level: str, place: int, members: list[int], parent: int, hostile: boo
     return {
         "group_id": f"{level}-{place:06x}",
         "title": title,
+        "title_from": ("category", "folder", "look")[place % 3],
         "n_regions": len(members) + (3 if place == 2 else 0),
         "n_products": max(1, len(members) // 2),
         "cohesion": round(0.95 - 0.4 * ((place * 37) % 100) / 100, 3),

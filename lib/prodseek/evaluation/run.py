@@ -15,6 +15,7 @@ from pydantic_core import from_json
 from prodseek.embedding.evaluation import Ranking, ranking
 from prodseek.embedding.leakage import N_FOLDS, location_leakage
 from prodseek.errors import CatalogueError, StoreError
+from prodseek.evaluation.columns import column_purities, odd_photos
 from prodseek.evaluation.labels import LabelledPairs, in_order, matched
 from prodseek.evaluation.measures import group_scores, pair_scores, retrieval_scores, scores_by_label
 from prodseek.runs.columns import BOX_PX, FACETS, GROUP_COLUMNS, VISUAL
@@ -76,6 +77,8 @@ def evaluate(
         "retrieval": {way: retrieval_scores(one) for way, one in rankings.items()},
         "by_label": scores_by_label(rankings[VISUAL], names),
         "groups": _groups(run, table, names),
+        "columns": {name: asdict(one) for name, one in column_purities(run).items()},
+        "odd_category": asdict(odd_photos(run)),
         "duplicates": _duplicates(run, found, pairs),
         "place_in_vectors": _leakage(vectors, table, names),
         "index": {"recall": index.recall, "recall_k": index.recall_k, "recall_target": index.recall_target},
@@ -99,6 +102,8 @@ def figures(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         values = evaluation.get(section)
         if isinstance(values, Mapping):
             yield from _flat(section, values)
+    for name, column in evaluation.get("columns", {}).items():
+        yield from _flat(f"groups pure by {name},", column["purity"])
 
 
 def read_evaluation(uri: str) -> dict[str, Any]:

@@ -230,13 +230,15 @@ class DuplicatesFacts(StageFacts):
 @dataclass(frozen=True, kw_only=True)
 class GroupedFacet:
     """The groups of one facet. recipe: settings of the fit. fitted_for: regions of the fit that these groups go back to;
-    changed_since: regions that came or went since. how: for a person."""
+    changed_since: regions that came or went since. in_other_category: regions in another category's group; None where the
+    catalogue has no categories. how: for a person."""
 
     recipe: dict[str, Any] = field(default_factory=dict)
     fitted_for: int = 0
     changed_since: int = 0
     grouped_regions: int | None = None
     in_no_group: int | None = None
+    in_other_category: int | None = None
     fitted_regions: int | None = None
     groups: int | None = None
     coarse_groups: int | None = None

@@ -143,6 +143,7 @@ def _figures(manifest: Manifest, finished: datetime) -> RunFigures:
         "pairs_apart": None if duplicates is None else duplicates.pairs_kept_apart,
         "groups": groups.groups,
         "coarse_groups": groups.coarse_groups,
+        "in_other_category": groups.in_other_category,
         "index_recall": None if index is None else index.likeness.recall,
         "graph_recall": None if neighbours is None else neighbours.recall,
     }
