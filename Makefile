@@ -12,7 +12,9 @@ PACKAGES ?= '.[$(FAISS)]'
 VENV    := .venv
 BIN     := $(VENV)/bin
 FAISS   := $(shell command -v nvidia-smi >/dev/null 2>&1 && echo gpu || echo cpu)
-PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar on -c conf/constraints.txt
+# What would have to be compiled is refused at once. Spark alone may come as source, which is plain Python and jars.
+WHEELS  := --only-binary $(shell sed -n '/^pyspark==/d; s/==.*//p' conf/constraints.txt | paste -sd , -)
+PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar on -c conf/constraints.txt $(WHEELS)
 SETUP   := setup.py conf/constraints.txt
 # Two processes, which take tests in the order of tests/helpers/order.py.
 PYTEST  := $(BIN)/python -m pytest -n 2 --no-loadscope-reorder
@@ -62,7 +64,7 @@ wheel: $(VENV)/dev  ## build dist/prodseek-*.whl for spark-submit --py-files
 # It is a link to the Python that made it, and Spark brings its own jars.
 env-archive:  ## pack the Python environment of executors for spark-submit --archives
 	@rm -rf '$(DIST)/environment' && $(PYTHON) -m venv '$(DIST)/environment'
-	@'$(DIST)/environment/bin/python' -m pip --disable-pip-version-check install --quiet -c conf/constraints.txt $(PACKAGES)
+	@'$(DIST)/environment/bin/python' -m pip --disable-pip-version-check install --quiet -c conf/constraints.txt $(WHEELS) $(PACKAGES)
 	@tar -C '$(DIST)/environment' --exclude=pyspark/jars -I 'gzip -1' -cf '$(DIST)/environment.tar.gz.partial' .
 	@rm -rf '$(DIST)/environment' && mv '$(DIST)/environment.tar.gz.partial' '$(DIST)/environment.tar.gz'
 	@ls -lh '$(DIST)/environment.tar.gz'

@@ -46,7 +46,6 @@ setup(
         "scikit-learn>=1.6",
         "umap-learn>=0.5.9",
         "hdbscan>=0.8.40",
-        "pdqhash>=0.2.7",
         "opencv-python-headless>=4.10,<5",
         "pillow>=11",
         "pillow-heif>=0.20",

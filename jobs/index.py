@@ -9,7 +9,7 @@ from __future__ import annotations
 from prodseek.errors import StoreError
 from prodseek.index.shards import IndexManifest
 from prodseek.index.stored import index_folder, index_manifest, write_manifest
-from prodseek.runs.columns import VISUAL
+from prodseek.runs.columns import LIKENESS
 from prodseek.runs.facts import IndexedFacet, IndexFacts
 from prodseek.runs.store import Summary
 from prodseek.spark.index.build import build_index
@@ -24,8 +24,8 @@ def run(night: Night) -> Summary[IndexFacts]:
     """Grow or build the index of each facet, measure its recall and choose nprobe."""
     lines: list[str] = []
     facets: dict[str, IndexedFacet] = {}
-    # The folder of `visual` holds those of the others.
-    for name in sorted(night.config.index.facets, key=lambda name: name != VISUAL):
+    # The folder of `likeness` holds those of the others.
+    for name in sorted(night.config.index.facets, key=lambda name: name != LIKENESS):
         files.delete_dir(night.run.path(index_folder(name)))
         facet = FacetToIndex.of(night, name)
         manifest, how = _grow_or_build(night, facet)

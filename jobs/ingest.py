@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from prodseek.catalogue.folder import passed_over_in_words
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.photos.decode import decoder
 from prodseek.runs.facts import IngestFacts
@@ -25,7 +26,7 @@ _HASHED = f"{WORK}/hashed"
 def run(night: Night) -> Summary[IngestFacts]:
     """Read, check and hash every photo of the catalogue; decode those whose content the last run did not have."""
     source = open_catalogue(night.config.catalog)
-    rows = catalogue_rows(night.spark, source, night.config.catalog)
+    rows, passed_over = catalogue_rows(night.spark, source, night.config.catalog)
     n_rows = rows.count()
     photos = PhotoSource.of(night.config, source.base_uri, night.run.root)
     reader = RowReader.of(night, photos)
@@ -50,6 +51,8 @@ def run(night: Night) -> Summary[IngestFacts]:
         copied_photos=reader.n_copied.value,
         decoded_photos=reader.n_decoded.value,
         retried_reads=reader.n_retried.value,
+        found_otherwise=dict(sorted(reader.spellings.value.items())),
+        passed_over={why.value: n for why, n in sorted(passed_over.items())},
         compared_with=None if last is None else last.run_id,
         changes={} if last is None else count_changes(night, last),
     )
@@ -67,6 +70,13 @@ def _lines(facts: IngestFacts, counts: dict[str, int], photos: PhotoSource, why_
     ]
     if photos.copies is not None:
         lines.append(f"{facts.copied_photos} photos copied out of the manifest to {photos.copies}")
+    if facts.found_otherwise:
+        lines.append(
+            f"{sum(facts.found_otherwise.values())} photos found though their names are spelled otherwise: "
+            + ", ".join(f"{n} by {spelling}" for spelling, n in facts.found_otherwise.items())
+        )
+    if facts.passed_over:
+        lines.append(f"passed over in the folder: {passed_over_in_words(facts.passed_over)}")
     if facts.compared_with is not None:
         lines.append(
             f"since run {facts.compared_with}: " + ", ".join(f"{n} {change}" for change, n in facts.changes.items())

@@ -9,7 +9,7 @@ groups products needs k of those, however many objects in scenes look alike.
 from __future__ import annotations
 
 from prodseek.index.stored import read_trained
-from prodseek.runs.columns import VISUAL
+from prodseek.runs.columns import LIKENESS
 from prodseek.runs.facts import NeighboursFacts
 from prodseek.runs.store import Summary
 from prodseek.spark.neighbours.answering import answers_of_tasks
@@ -38,7 +38,7 @@ def run(night: Night) -> Summary[NeighboursFacts]:
     last_run, why_none = last_graph(night, recipe)
     regions = asking_regions(night, last_run).cache()
     n_searched = regions.where("asks_all").count()
-    vectors = facet_vectors(night.spark, night.run, VISUAL)
+    vectors = facet_vectors(night.spark, night.run, LIKENESS)
     plan = plan_tasks(night, vectors, cells)
     # No row of the one table is without a row of the other; hashing the narrow one spares the wide one a sort.
     rows = vectors.join(regions.hint("shuffle_hash"), "detection_id")

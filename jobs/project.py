@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from dataclasses import asdict
 from typing import NamedTuple
 
 from pyspark.sql import DataFrame
@@ -16,6 +17,7 @@ from prodseek.runs.facts import EmbedFacts, ProjectFacts
 from prodseek.runs.store import Summary
 from prodseek.spark.embedding.apply import apply_projection
 from prodseek.spark.embedding.fit import ROWS_PER_PARTITION, fit_on
+from prodseek.spark.embedding.view_kinds import with_view_kind
 from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
 from prodseek.spark.tables import read_table
@@ -38,15 +40,16 @@ def run(night: Night) -> Summary[ProjectFacts]:
     """Fit or take over, store and apply the projection."""
     run = night.run
     detections = night.table("detections")
-    primary = detections.where("is_primary").select("detection_id", "image_id", "slice")
+    primary = detections.where("is_primary").select("detection_id", "image_id")
     recipe = _recipe(night)
     fit, why = _last_fit(night, primary, recipe)
     if fit is None:
         n_primary = primary.count()
-        fit = _Fit(fit_on(night, primary, n_primary), run.run_id, n_primary, 0)
+        fit = _Fit(fit_on(night, n_primary), run.run_id, n_primary, 0)
     projection = fit.projection
     files.write_bytes(run.path(PROJECTION), projection.to_bytes())
-    dealt = deal(detections.select("detection_id", "slice"), "detection_id", detections.count(), ROWS_PER_PARTITION)
+    slices = with_view_kind(detections, detections).select("detection_id", "slice", "view_kind")
+    dealt = deal(slices, "detection_id", detections.count(), ROWS_PER_PARTITION)
     n_regions = night.write_table(apply_projection(dealt, projection.to_bytes()), "embeddings")
     facts = ProjectFacts(
         projection_id=projection.projection_id,
@@ -58,6 +61,7 @@ def run(night: Night) -> Summary[ProjectFacts]:
         fit_views=projection.n_views,
         dims=dict(projection.dims),
         visual_weights=dict(projection.weights),
+        likeness_calibration=asdict(projection.calibration),
         explained_variance=dict(projection.explained_variance),
     )
     if fit.fitted_in == run.run_id:

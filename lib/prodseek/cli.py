@@ -28,7 +28,7 @@ from prodseek.runner.commands import (
     configured,
     search_batch,
 )
-from prodseek.runs.columns import VISUAL, FacetName
+from prodseek.runs.columns import LIKENESS, FacetName
 from prodseek.runs.facts import StageName
 
 app = typer.Typer(
@@ -135,7 +135,7 @@ def search(
     box: Annotated[str | None, typer.Option(help="x1,y1,x2,y2 in pixels of the upright photo.")] = None,
     object_number: Annotated[int | None, typer.Option("--object", help="A number of those listed without it.")] = None,
     region: Annotated[int | None, typer.Option(help="A detection_id of the catalogue, instead of a photo.")] = None,
-    facet: FacetOrMix = VISUAL,
+    facet: FacetOrMix = LIKENESS,
     k: Annotated[int, typer.Option("-k", help="How many products.")] = 20,
     exclude_same_product: ExcludeSameProduct = False,
     as_json: AsJson = False,
@@ -277,7 +277,7 @@ def weights(environment: Environment = None, config_files: ConfigFiles = None, s
 def export_index(
     file: Annotated[Path, typer.Argument(help="Where to write it.")],
     root: ReadRoot = "out",
-    facet: Annotated[FacetName, typer.Option(help="Which index.")] = VISUAL,
+    facet: Annotated[FacetName, typer.Option(help="Which index.")] = LIKENESS,
 ) -> None:
     """Write the newest run's index as one file for plain faiss: `faiss.read_index(FILE)`, ids are detection_ids."""
     from prodseek.index.stored import export_index as export

@@ -26,7 +26,7 @@ from pydantic_core import PydanticCustomError
 
 from prodseek.errors import ConfigError
 from prodseek.photos.decode import ImageLimits
-from prodseek.runs.columns import VISUAL, FacetName
+from prodseek.runs.columns import LIKENESS, VISUAL, FacetName
 from prodseek.storage.files import user_cache_dir
 
 Count = Annotated[int, Field(ge=1)]
@@ -94,6 +94,8 @@ class CatalogConfig(_Section):
     read_timeout_seconds: Annotated[float, Field(gt=0.0)]
     http_hosts: tuple[Name, ...]
     http_timeout_seconds: Annotated[float, Field(gt=0.0)]
+    exclude: tuple[Name, ...]
+    any_ending: bool
     identity_columns: tuple[Name, ...]
 
     @model_validator(mode="before")
@@ -237,8 +239,8 @@ class IndexConfig(_Section):
 
     @field_validator("facets")
     @classmethod
-    def _holds_visual_once(cls, facets: tuple[str, ...]) -> tuple[str, ...]:
-        return _visual_once(facets)
+    def _holds_likeness_once(cls, facets: tuple[str, ...]) -> tuple[str, ...]:
+        return _each_once(facets, LIKENESS)
 
 
 class NeighboursConfig(_Section):
@@ -292,7 +294,7 @@ class ClusterConfig(_Section):
     @field_validator("facets")
     @classmethod
     def _holds_visual_once(cls, facets: tuple[str, ...]) -> tuple[str, ...]:
-        return _visual_once(facets)
+        return _each_once(facets, VISUAL)
 
 
 class GatesConfig(_Section):
@@ -440,9 +442,9 @@ def network_of(text: str) -> Network | None:
         return None
 
 
-def _visual_once(facets: tuple[str, ...]) -> tuple[str, ...]:
-    if VISUAL not in facets or len(set(facets)) < len(facets):
-        raise PydanticCustomError("facets", "must name each facet once, and visual among them")
+def _each_once(facets: tuple[str, ...], needed: str) -> tuple[str, ...]:
+    if needed not in facets or len(set(facets)) < len(facets):
+        raise PydanticCustomError("facets", "must name each facet once, and {needed} among them", {"needed": needed})
     return facets
 
 

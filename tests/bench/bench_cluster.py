@@ -220,7 +220,8 @@ def main(sets: list[LabelledSet], n_regions: int | None, fit_rows: int, subset: 
     every = {}
     for one in (sample, *sets):
         photos = catalogue.embed(network, catalogue.rows_of(one.manifest, one.uri_column))
-        vectors = catalogue.fit(network, photos).apply(np.stack([photo.primary for photo in photos]))["visual"]
+        primary = np.stack([photo.primary for photo in photos])
+        vectors = catalogue.fit(network, photos).apply(primary, catalogue.primary_kinds(photos))["visual"]
         truth = np.array([photo.row[one.label_column] for photo in photos])
         every[one.name] = vectors
         console.print(quality_table(f"{one.name}, {one.label_column}, {len(photos)} photos", vectors, truth, config))

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from prodseek.duplicates.features import WORKING_SIDE_PX
-from prodseek.duplicates.hashes import best_orientation, hashes_from_hex
+from prodseek.duplicates.hashes import best_orientation
 from prodseek.duplicates.verification import compare_views, view
 from prodseek.photos.decode import decode_image
-from prodseek.photos.hashes import pdq_hash
+from prodseek.photos.hashes import pdq_hashes
 
 PHOTOS = Path(__file__).parents[1] / "data" / "sample" / "images"
 N_PHOTOS = 60
@@ -33,7 +33,7 @@ def main() -> None:
     decoded = time.process_time()
     views = [view(photo) for photo in photos]
     decode_ms, extract_ms = (1000 * t / len(paths) for t in (decoded - started, time.process_time() - decoded))
-    hashes = hashes_from_hex([pdq_hash(photo)[0] for photo in photos])
+    hashes, _ = pdq_hashes(photos)
     hashing_ms, comparing_ms = [], []
     for a in range(len(photos)):
         for b in range(a + 1, min(a + 1 + PARTNERS, len(photos))):

@@ -21,11 +21,12 @@ from rich.table import Table
 from sample_facets import RECALL_K, Vectors, questions, read_sample, recall_of_views, share_alike
 from threadpoolctl import threadpool_limits
 
-from prodseek.embedding import projection as fitting
 from prodseek.embedding.evaluation import precision_at_k
 from prodseek.embedding.facets import COMPONENTS, VISUAL_COMPONENTS, VISUAL_DIM
 from prodseek.embedding.moments import Moments
-from prodseek.embedding.projection import Projection, fit_projection, map_components
+from prodseek.embedding.projection import Projection, joined, map_components
+from prodseek.embedding.projection_fit import Measured, fit_projection, leading_axes
+from prodseek.embedding.view_kinds import Kinds
 from prodseek.runs.columns import FACETS
 from prodseek.vision.inference import Detector
 
@@ -54,11 +55,12 @@ def labelled_set(text: str) -> LabelledSet:
 def ways(network: Detector, photos: Sequence[catalogue.Photo]) -> dict[str, tuple[Vectors, NDArray[np.bool_]]]:
     """Every way of comparing the photos -> their vectors, and which of them it is measured on."""
     frames, primary = (np.stack([getattr(photo, name) for photo in photos]) for name in ("frame", "primary"))
-    moments = Moments.empty(network.layout).add(primary)
-    seen = catalogue.nuisances(network, photos)
-    fitted = fit_projection(moments, seen, primary)
-    unsuppressed = fit_projection(moments, Moments.empty(network.layout), primary)
-    mapped = map_components(primary, fitted.layout, fitted.maps)
+    measured, kinds = catalogue.measured(network, photos), catalogue.primary_kinds(photos)
+    frame_kinds = np.array([photo.kinds[-1] for photo in photos], np.int8)
+    fitted = fit_projection(measured)
+    unsuppressed = fit_projection(replace(measured, nuisances=Moments.empty(network.layout)))
+    of_one_kind = fit_projection(Measured.of_packshots(primary, measured.nuisances))
+    mapped = map_components(primary, kinds, fitted.layout, fitted.maps)
     whole = np.ones(len(photos), bool)
     half = np.array([int(photo.image_id[-1], 16) % 2 == 0 for photo in photos])
     halves = [
@@ -68,22 +70,26 @@ def ways(network: Detector, photos: Sequence[catalogue.Photo]) -> dict[str, tupl
     return {
         "notebooks' slice, frame": (np.stack([photo.notebook_frame for photo in photos]), whole),
         "notebooks' slice, primary region": (np.stack([photo.notebook_primary for photo in photos]), whole),
-        "visual, frame": (fitted.apply(frames)["visual"], whole),
-        "visual, primary region": (fitted.apply(primary)["visual"], whole),
+        "visual, frame": (fitted.apply(frames, frame_kinds)["visual"], whole),
+        "visual, primary region": (fitted.apply(primary, kinds)["visual"], whole),
         **{f"  its {name} alone": (mapped[name].astype(np.float32), whole) for name in VISUAL_COMPONENTS},
-        "  nuisances not suppressed": (unsuppressed.apply(primary)["visual"], whole),
-        "  components weighted without agreement": (without_agreement(fitted, primary).apply(primary)["visual"], whole),
-        "visual, half the photos, fitted on them": (halves[0].apply(primary)["visual"], half),
-        "visual, the same half, fitted on the other": (halves[1].apply(primary)["visual"], half),
-        **{f"facet {facet}, primary region": (fitted.apply(primary)[facet], whole) for facet in FACETS[1:]},
+        "  all photos taken for one kind": (of_one_kind.apply(primary, np.zeros_like(kinds))["visual"], whole),
+        "  nuisances not suppressed": (unsuppressed.apply(primary, kinds)["visual"], whole),
+        "  components weighted without agreement": (
+            without_agreement(fitted, primary, kinds).apply(primary, kinds)["visual"],
+            whole,
+        ),
+        "visual, half the photos, fitted on them": (halves[0].apply(primary, kinds)["visual"], half),
+        "visual, the same half, fitted on the other": (halves[1].apply(primary, kinds)["visual"], half),
+        **{f"facet {facet}, primary region": (fitted.apply(primary, kinds)[facet], whole) for facet in FACETS[1:]},
     }
 
 
-def without_agreement(fitted: Projection, slices: NDArray[np.float16]) -> Projection:
+def without_agreement(fitted: Projection, slices: NDArray[np.float16], kinds: Kinds) -> Projection:
     """The same components, as if each were confirmed by the others."""
     weights = {name: COMPONENTS[name].visual_weight for name in VISUAL_COMPONENTS}
-    joined = fitting._joined(map_components(slices, fitted.layout, fitted.maps), weights)
-    return replace(fitted, weights=weights, rotation=fitting._leading_axes(joined, VISUAL_DIM))
+    together = joined(map_components(slices, kinds, fitted.layout, fitted.maps), weights)
+    return replace(fitted, weights=weights, rotation=leading_axes(together, VISUAL_DIM))
 
 
 def measure_sample(network: Detector, photos: list[catalogue.Photo]) -> Table:
@@ -91,7 +97,8 @@ def measure_sample(network: Detector, photos: list[catalogue.Photo]) -> Table:
     sample = read_sample(network, photos)
     primary = np.stack([photo.primary for photo in photos])
     fitted = catalogue.fit(network, photos)
-    by_region = [fitted.apply(primary), fitted.apply(sample.drawn)]
+    kinds = catalogue.primary_kinds(photos)
+    by_region = [fitted.apply(primary, kinds), fitted.apply(sample.drawn, kinds)]
     notebooks = np.stack([photo.notebook_primary for photo in photos])
     table = Table("facet", "what is found", "photos", "primary", "drawn box", "notebooks, primary", "target")
     table.title = "the sample catalogue, regions primary or drawn round the product"

@@ -37,7 +37,7 @@ def main() -> None:
             config = load_config(catalog=str(path)).catalog
             before_bytes = _peak_bytes()
             started = time.monotonic()
-            rows = checked(catalogue_rows(spark, open_catalogue(config), config))
+            rows = checked(catalogue_rows(spark, open_catalogue(config), config).rows)
             counts = {row["reason"]: row["count"] for row in rows.groupBy("reason").count().collect()}
             seconds = time.monotonic() - started
             print(

@@ -26,6 +26,7 @@ from threadpoolctl import threadpool_limits
 
 from prodseek.embedding.leakage import location_leakage
 from prodseek.embedding.projection import Projection
+from prodseek.embedding.view_kinds import view_kinds
 from prodseek.photos.decode import DecodedImage
 from prodseek.report.location import Panel, render_location
 from prodseek.runs.columns import FACETS
@@ -73,7 +74,11 @@ def cut_outs(photos: list[catalogue.Photo], side_px: int) -> Iterator[tuple[str,
 
 
 def place_everywhere(
-    network: Detector, objects: list[tuple[str, Image.Image]], canvases: list[Image.Image], projection: Projection
+    network: Detector,
+    objects: list[tuple[str, Image.Image]],
+    canvases: list[Image.Image],
+    projection: Projection,
+    on_plain_ground: bool,
 ) -> Placed:
     """Every object at every place of its canvas, through the network. Objects take the canvases, each as large as the
     network's input, in turn."""
@@ -92,7 +97,8 @@ def place_everywhere(
                 centres.append(((box[0] + box[2]) / 2 / side_px, (box[1] + box[3]) / 2 / side_px))
                 held_together.append(product_id if len(canvases) == 1 else str(index % len(canvases)))
     rows = np.stack(slices)
-    vectors = {NOTEBOOKS: np.stack(notebooks), RAW: rows.astype(np.float32)} | projection.apply(rows)
+    kinds = view_kinds(np.full(len(rows), on_plain_ground), np.zeros(len(rows)))
+    vectors = {NOTEBOOKS: np.stack(notebooks), RAW: rows.astype(np.float32)} | projection.apply(rows, kinds)
     return Placed(vectors, np.array(centres), held_together)
 
 
@@ -112,7 +118,9 @@ def main(figure: Path | None) -> None:
         "in one room": rooms[:1],
         f"in {N_ROOMS} rooms": rooms,
     }
-    placed = {name: place_everywhere(network, objects, on, projection) for name, on in canvases.items()}
+    placed = {
+        name: place_everywhere(network, objects, on, projection, name == "plain") for name, on in canvases.items()
+    }
     leaked = {
         (canvas, name): max(0.0, location_leakage(vectors, on.centres, on.held_together))
         for canvas, on in placed.items()

@@ -25,7 +25,8 @@ from synthetic_run import write_listing, write_run
 
 from prodseek.config import load_config
 from prodseek.embedding.moments import Moments
-from prodseek.embedding.projection import PROJECTION, fit_projection
+from prodseek.embedding.projection import PROJECTION
+from prodseek.embedding.projection_fit import Measured, fit_projection
 from prodseek.index.stored import open_index
 from prodseek.jobs import index
 from prodseek.photos.decode import decode_image
@@ -72,12 +73,11 @@ def _prepare(root: str, n: int, photos: list[str]) -> tuple[Run, NDArray[np.int6
     detector = load_detector(settings)
     decoded = (decode_image(Path(photo).read_bytes()) for photo in photos)
     slices = np.concatenate([found.slices for found in detector.embed(("", image) for image in decoded)])
-    empty = Moments.empty(detector.layout)
-    projection = fit_projection(empty.add(slices), empty, slices)
+    projection = fit_projection(Measured.of_packshots(slices, Moments.empty(detector.layout)))
     rng = np.random.default_rng(3)
     ids = rng.integers(0, 2**62, n)
     vectors = clustered(n, 128)
-    others = {facet: clustered(n, d, seed=1) for facet, d in projection.dims.items() if facet != "visual"}
+    others = {facet: clustered(n, d, seed=1) for facet, d in projection.dims.items() if facet != "likeness"}
     images = rng.integers(0, n // 2, n)
     run = write_run(root, ids, vectors, images=images, n_files=max(1, n // 4096), facets=others)
     every = np.arange(n // 2)
@@ -111,7 +111,7 @@ def _warm(run: Run, photos: list[str], ids: NDArray[np.int64], vectors: NDArray[
     asked = rng.choice(len(ids), _PROMPTS, replace=False)
     transposed = np.ascontiguousarray(vectors.T)
 
-    def photo(number: int, facet: str = "visual") -> None:
+    def photo(number: int, facet: str = "likeness") -> None:
         searchable.search(*prompts[number], k=_ASKED, facet=facet)
 
     def compare(number: int) -> NDArray[np.int64]:

@@ -12,12 +12,16 @@ from notebook_slice import hidden_maps, notebook_slice
 from numpy.typing import NDArray
 
 from prodseek.config import load_config
+from prodseek.embedding.confidence import InScenes
 from prodseek.embedding.moments import Moments
-from prodseek.embedding.projection import Projection, fit_projection
+from prodseek.embedding.projection import Projection
+from prodseek.embedding.projection_fit import Measured, fit_projection
+from prodseek.embedding.view_kinds import Kinds, KindSums, ViewKind, view_kinds
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
+from prodseek.runs.slice_layout import slice_length
 from prodseek.storage.read_ahead import map_ahead
 from prodseek.vision.inference import Detector, PreparedImage, load_detector
-from prodseek.vision.nuisance import slice_places, slice_views
+from prodseek.vision.nuisance import slice_in_scene, slice_places, slice_views
 from prodseek.vision.settings import DetectorSettings
 from prodseek.vision.weights import obtain_weights
 
@@ -32,7 +36,8 @@ N_FIT_IMAGES = 192
 class Photo:
     """One readable photo: its manifest row, its bytes' id, and its regions' slices, ours and the notebooks'.
 
-    box: of the primary region.
+    box: of the primary region. slices, kinds: of all regions, (R, slice_length) float16 and (R,) int8; primary_kind: of the
+    primary one.
     """
 
     row: dict[str, str]
@@ -43,6 +48,9 @@ class Photo:
     notebook_frame: NDArray[np.float32]
     notebook_primary: NDArray[np.float32]
     box: tuple[float, float, float, float]
+    slices: NDArray[np.float16]
+    kinds: Kinds
+    primary_kind: int
 
 
 def detector(**settings: object) -> Detector:
@@ -85,6 +93,9 @@ def embed(network: Detector, rows: Sequence[tuple[dict[str, str], Path]]) -> lis
             hidden, frame = maps.popleft(), image.regions[-1].box
             primary = next(i for i, region in enumerate(image.regions) if region.is_primary)
             box = image.regions[primary].box
+            is_plain = any(region.kind == "foreground" for region in image.regions)
+            areas = np.array([region.area_fraction for region in image.regions])
+            kinds = view_kinds(np.full(len(areas), is_plain), areas)
             size = (round(frame[2]), round(frame[3]), network.settings.input_px)
             photos.append(
                 Photo(
@@ -94,6 +105,9 @@ def embed(network: Detector, rows: Sequence[tuple[dict[str, str], Path]]) -> lis
                     notebook_slice(hidden, *size, frame),
                     notebook_slice(hidden, *size, box),
                     box,
+                    image.slices,
+                    kinds,
+                    int(kinds[primary]),
                 )
             )
     return photos
@@ -101,20 +115,41 @@ def embed(network: Detector, rows: Sequence[tuple[dict[str, str], Path]]) -> lis
 
 def fit(network: Detector, photos: Sequence[Photo], n_images: int = N_FIT_IMAGES) -> Projection:
     """Fit a projection as the stage `project` does."""
+    return fit_projection(measured(network, photos, n_images))
+
+
+def measured(network: Detector, photos: Sequence[Photo], n_images: int = N_FIT_IMAGES) -> Measured:
+    """What the stage `project` fits a projection to."""
     slices = np.stack([photo.primary for photo in photos])
-    return fit_projection(Moments.empty(network.layout).add(slices), nuisances(network, photos, n_images), slices)
+    kinds = KindSums.empty(network.layout)
+    for photo in photos:
+        kinds = kinds.add(photo.slices, photo.kinds)
+    nuisances, in_scenes = views(network, photos, n_images)
+    moments = Moments.empty(network.layout).add(slices)
+    return Measured(moments, kinds, nuisances, in_scenes, slices, primary_kinds(photos))
 
 
-def nuisances(network: Detector, photos: Sequence[Photo], n_images: int = N_FIT_IMAGES) -> Moments:
-    """How slices change under views of their objects, measured on n_images of the photos."""
-    moments, before = Moments.empty(network.layout), None
+def primary_kinds(photos: Sequence[Photo]) -> Kinds:
+    return np.array([photo.primary_kind for photo in photos], np.int8)
+
+
+def views(network: Detector, photos: Sequence[Photo], n_images: int = N_FIT_IMAGES) -> tuple[Moments, InScenes]:
+    """How slices change under views of their objects, and objects in scenes, measured on n_images of the photos."""
+    moments, in_scenes = Moments.empty(network.layout), InScenes.empty(slice_length(network.layout))
+    before, scene = None, None
     for photo in sorted(photos, key=lambda photo: photo.image_id)[:n_images]:
         image = decode(photo.path)
         seed = int(photo.image_id[:16], 16)
-        for views in (
+        for seen in (
             slice_views(network, image, photo.box, N_FIT_VIEWS, before, seed),
             slice_places(network, image, photo.box, before, seed),
         ):
-            moments = moments.add_views(views, len(views))
+            moments = moments.add_views(seen, len(seen))
+        if before is not None:
+            pasted = slice_in_scene(network, image, photo.box, scene or before, seed)
+            own = InScenes(photo.primary[None], np.array([photo.primary_kind], np.int8), pasted)
+            in_scenes = in_scenes.merge(own)
+        if photo.primary_kind != ViewKind.PACKSHOT:
+            scene = image
         before = image
-    return moments
+    return moments, in_scenes

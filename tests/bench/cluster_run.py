@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,19 +40,29 @@ def planted(
     return rng.permutation(4 * n)[:n].astype(np.int64), vectors, kind_of, broad_of[kind_of]
 
 
-def write_photos(run: Run, ids: NDArray[np.int64], copies: Mapping[int, int] | None = None) -> None:
-    """Write `images`, a product of its own each, and `duplicate_groups`. copies: id -> id of its original."""
+def write_photos(
+    run: Run,
+    ids: NDArray[np.int64],
+    copies: Mapping[int, int] | None = None,
+    uris: Sequence[str] | None = None,
+    attributes: Sequence[Mapping[str, str]] | None = None,
+) -> None:
+    """Write `images`, a product of its own each, and `duplicate_groups`. copies: id -> id of its original.
+
+    uris, attributes: of each photo; without them they say nothing.
+    """
     n, numbers = len(ids), ids.tolist()
-    uris = [f"{number}.jpg" for number in numbers]
+    uris = uris or [f"{number}.jpg" for number in numbers]
     columns = {
         "image_id": [f"{number:064x}" for number in numbers],
         "product_id": [f"product {number}" for number in numbers],
         "uri": uris,
         "format": ["JPEG"] * n,
-        "attributes": [[]] * n,
+        "attributes": [list(one.items()) for one in attributes or [{}] * n],
         **dict.fromkeys(("width_px", "height_px", "n_bytes"), np.full(n, 64)),
         **dict.fromkeys(("pdq_hash", "pixel_hash"), [""] * n),
         "taken_at": [None] * n,
+        "colour_profile": ["none"] * n,
     }
     schema = table_schema("images").arrow
     arrays = [pa.array(columns[field.name], field.type) for field in schema]

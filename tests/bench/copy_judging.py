@@ -10,14 +10,14 @@ from prodseek.duplicates import verdicts
 from prodseek.duplicates.better import which_is_better
 from prodseek.duplicates.decision import DecisionModel, feature_values
 from prodseek.duplicates.features import shrunk
-from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
+from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation
 from prodseek.duplicates.keeping import Facts, best
 from prodseek.duplicates.pair_facts import facts_of
 from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
 from prodseek.duplicates.verdicts import Evidence, Judgement, PhotoFacts
 from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import DecodedImage, content_id, decode_image, pixel_hash
-from prodseek.photos.hashes import pdq_hash
+from prodseek.photos.hashes import pdq_hashes
 from prodseek.runs.columns import BOX_EDGES
 
 
@@ -42,7 +42,7 @@ def measure(data_a: bytes, data_b: bytes, which_is_kept: bool) -> Measurement:
     """As a night does, but that every pair is a candidate. which_is_kept: also measure which of the two is the better."""
     whole = [decode_image(data) for data in (data_a, data_b)]
     facts_a, facts_b = (_facts(data, photo) for data, photo in zip((data_a, data_b), whole, strict=True))
-    orientation, hamming = best_orientation(*hashes_from_hex([pdq_hash(photo.pixels)[0] for photo in whole]))
+    orientation, hamming = best_orientation(*pdq_hashes([photo.pixels for photo in whole])[0])
 
     def decoded(side_px: int) -> Photos:
         a, b = (decode_image(data, enough_side_px=side_px).pixels for data in (data_a, data_b))

@@ -122,7 +122,7 @@ def make_report(
         "groups_per_shard": per_shard[1],
         "region_thumbs_per_shard": per_shard[2],
         "photo_thumbs_per_shard": per_shard[3],
-        "facets": ["visual", "colour"],
+        "facets": ["likeness", "colour"],
         "group_facets": ["visual", "colour"],
         "verdicts": verdicts,
     }
@@ -236,6 +236,7 @@ def _object(number: int, fine: int, coarse: int, hostile: bool, random: np.rando
         "coarse": coarse,
         "membership": round(float(random.uniform(0.3, 1)), 3),
         "outlier_score": round(float(random.uniform()), 3),
+        "odd_category": "<b>chairs</b>" if number % 97 == 5 and fine >= 0 else "",
         "duplicates": -1,
         "pairs": [],
     }
@@ -245,7 +246,7 @@ def _near(number: int, objects: list[ShownObject], random: np.random.Generator) 
     others = [(number + step) % len(objects) for step in (1, 2, 3, 5, 8, 13)]
     cosines = sorted(random.uniform(0.5, 0.99, len(others)).tolist(), reverse=True)
     near = [(other, round(cosine, 4)) for other, cosine in zip(others, cosines, strict=True) if other != number]
-    return {"visual": near, "colour": near[:3]}
+    return {"likeness": near, "colour": near[:3]}
 
 
 def _shown(number: int, objects: list[ShownObject], product: str = "") -> ShownPhoto:
@@ -371,6 +372,7 @@ def _facet_groups(facet: str, objects: list[ShownObject], n_coarse: int, n_fine:
         "coarse": coarse,
         "fine": fine,
         "odd": odd,
+        "odd_category": [(number, shown["group"]) for number, shown in enumerate(objects) if shown["odd_category"]],
         "retired": [{"group_id": "old-1", "title": "Gone </p><b>lamps</b>", "level": "fine"}],
     }
 
@@ -383,6 +385,7 @@ def _group(level: str, place: int, members: list[int], parent: int, hostile: boo
     return {
         "group_id": f"{level}-{place:06x}",
         "title": title,
+        "title_from": ("category", "folder", "look")[place % 3],
         "n_regions": len(members) + (3 if place == 2 else 0),
         "n_products": max(1, len(members) // 2),
         "cohesion": round(0.95 - 0.4 * ((place * 37) % 100) / 100, 3),

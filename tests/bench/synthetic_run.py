@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from prodseek.runs.columns import BOX_PX
+from prodseek.runs.columns import BOX_PX, LIKENESS, VISUAL
 from prodseek.runs.facts import ProjectFacts
 from prodseek.runs.store import Run, Store, Summary
 
@@ -30,8 +30,8 @@ def write_run(
     n_files: int | None = None,
     facets: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> Run:
-    """Write `detections` and `embeddings` of regions. images: (N,) number of each one's image, its own if not given.
-    facets: (N, any) of colour, texture and shape, (N, 1) ones where not given."""
+    """Write `detections` and `embeddings` of regions. vectors: (N, d), of likeness and of visual. images: (N,) number of each
+    one's image, its own if not given. facets: (N, any) of colour, texture and shape, (N, 1) ones where not given."""
     run = Store.at(str(root)).run(run_id)
     for table in ("embeddings", "detections"):
         Path(run.table_uri(table)).mkdir(parents=True, exist_ok=True)
@@ -41,13 +41,13 @@ def write_run(
     for start in range(0, max(1, len(ids)), max(1, rows_per_file)):
         rows = slice(start, start + max(1, rows_per_file))
         n = len(ids[rows])
-        visual = _lists(vectors[rows])
+        given = _lists(vectors[rows])
         other = _lists(np.ones((n, 1), np.float32))
         names = {"detection_id": ids[rows]}
         embeddings = pa.table(
-            {**names, "visual": visual, "colour": other, "texture": other, "shape": other}
+            {**names, **dict.fromkeys((LIKENESS, VISUAL), given), "colour": other, "texture": other, "shape": other}
             | {name: _lists(values[rows]) for name, values in (facets or {}).items()}
-            | {"projection_id": [projection_id] * n}
+            | {"hubness": np.zeros(n, np.float32), "projection_id": [projection_id] * n}
         )
         corner = np.zeros(n, np.float32)
         detections = pa.table(

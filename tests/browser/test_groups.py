@@ -160,6 +160,22 @@ def test_the_odd_ones_out(open_page: Open, report: Report) -> None:
     expect(page.locator("#cards > article").first).to_be_visible()
 
 
+def test_what_sits_in_another_categorys_group(open_page: Open, report: Report) -> None:
+    page = open_page("groups.html")
+    page.get_by_role("link", name="In another category’s group").click()
+    odd = report.groups["visual"]["odd_category"]
+    expect(page.locator("#count")).to_contain_text(f"{len(odd)} objects in another category’s group")
+    numbers = page.locator("#cards [data-object]").evaluate_all("(all) => all.map((one) => Number(one.dataset.object))")
+    assert numbers == [number for number, _ in odd[:120]]
+    group = report.groups["visual"]["fine"][odd[0][1]]
+    expect(page.locator("#cards figure").first).to_contain_text(f"in {group['title']} 85 % {group['category']}")
+
+
+def test_a_group_says_what_it_is_named_by(open_page: Open, report: Report) -> None:
+    page = open_page("groups.html", "level=fine&group=fine-1")
+    expect(page.locator(".group-facts")).to_contain_text("named by its folders")
+
+
 def test_a_group_that_is_not_there(open_page: Open) -> None:
     page = open_page("groups.html", "group=fine-99999")
     expect(page.locator("#count")).to_have_text("This report has no such group.")

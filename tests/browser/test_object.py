@@ -31,7 +31,7 @@ def test_the_page_of_an_object_says_all(open_page: Open, report: Report) -> None
     ):
         expect(facts).to_contain_text(text)
     expect(page.locator("figcaption").first).to_have_text("Also in the photo: potted plant 45 %")
-    for facet, title in (("visual", "Most like it"), ("colour", "By colour")):
+    for facet, title in (("likeness", "Most like it"), ("colour", "By colour")):
         section = page.locator("section").filter(has=page.get_by_role("heading", name=title))
         expect(section.locator("figure")).to_have_count(len(report.neighbours[number][facet]))
         for place, (other, cosine) in enumerate(report.neighbours[number][facet]):
@@ -51,6 +51,12 @@ def test_the_page_of_an_object_says_all(open_page: Open, report: Report) -> None
             )
     fine = report.groups["visual"]["fine"][shown["group"]]
     expect(page.get_by_role("heading", name="Its group").locator("..")).to_contain_text(fine["title"])
+
+
+def test_an_object_in_another_categorys_group_says_so(open_page: Open, report: Report) -> None:
+    number, _ = report.groups["visual"]["odd_category"][0]
+    page = open_page("object.html", str(number))
+    expect(page.locator("#object")).to_contain_text("Nearly all others of its group have the category <b>chairs</b>")
 
 
 def test_an_object_without_a_title_has_no_line_for_it(open_page: Open, report: Report) -> None:
@@ -82,7 +88,7 @@ def test_the_box_lies_on_the_photo(open_page: Open, report: Report) -> None:
 
 def test_one_object_leads_to_the_next(open_page: Open, report: Report) -> None:
     page = open_page("object.html", "40")
-    other = report.neighbours[40]["visual"][1][0]
+    other = report.neighbours[40]["likeness"][1][0]
     page.locator(f'[data-object="{other}"]').first.click()
     expect(page.locator(".object-facts")).to_contain_text(report.objects[other]["detection_id"])
     assert page.url.endswith(f"#{other}")
@@ -117,12 +123,12 @@ def test_the_panel_by_keyboard(open_page: Open, report: Report) -> None:
     page.keyboard.press("ArrowLeft")
     shows(gallery[4])
     expect(panel).to_contain_text(f"5 of {len(gallery)}")
-    near = report.neighbours[gallery[4]]["visual"][2][0]
+    near = report.neighbours[gallery[4]]["likeness"][2][0]
     panel.locator(f'[data-object="{near}"]').first.focus()
     page.keyboard.press("Enter")
     shows(near)
     page.keyboard.press("ArrowRight")
-    shows(report.neighbours[gallery[4]]["visual"][3][0])
+    shows(report.neighbours[gallery[4]]["likeness"][3][0])
     panel.get_by_role("button", name="Back").click()
     shows(gallery[4])
     expect(panel.get_by_role("button", name="Back")).to_be_hidden()

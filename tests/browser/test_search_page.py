@@ -17,7 +17,7 @@ Open = Callable[..., Page]
 Contrast = Callable[[Page], list[tuple[float, str]]]
 
 NAMES = (*HOSTILE_TITLES, "n" * 90)
-FACETS = {"visual": 0.91, "colour": 0.4, "texture": -0.2, "shape": 1.0}
+FACETS = {"likeness": 0.91, "visual": 0.8, "colour": 0.4, "texture": -0.2, "shape": 1.0}
 
 
 def photo(width_px: int, height_px: int) -> bytes:
@@ -37,6 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (5.0, 5.0, 60.0, 50.0),
             2**62 + rank,
             1.0 - rank / 9,
+            None if rank % 3 == 0 else 1.0 - rank / 9,
             FACETS,
             pictures[rank % 4],
         )
@@ -76,7 +77,7 @@ def test_bars_are_as_long_as_their_facets_say(open_page: Open, folder: Path) -> 
 def test_a_search_that_found_nothing(open_page: Open, folder: Path) -> None:
     page = open_page("nothing.html", folder=folder)
     expect(page.get_by_role("heading", level=1)).to_have_text("No product like what is marked in lost.jpg")
-    expect(page.get_by_text("Nothing in the catalogue is left to compare with.")).to_be_visible()
+    expect(page.get_by_text("Nothing else in the catalogue is like it.")).to_be_visible()
 
 
 @pytest.mark.parametrize("file", ["search.html", "nothing.html"])

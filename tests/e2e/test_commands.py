@@ -103,12 +103,12 @@ def test_config_is_shown() -> None:
 
 
 def test_the_index_is_exported_for_plain_faiss(night: Run, tmp_path: Path) -> None:
-    exported = prodseek("export-index", tmp_path / "visual.faiss", "--root", night.root)
+    exported = prodseek("export-index", tmp_path / "likeness.faiss", "--root", night.root)
     assert exported.returncode == 0, exported.stderr
-    assert "visual.faiss: Flat, " in exported.stdout
-    plain = faiss.read_index(str(tmp_path / "visual.faiss"))
-    some = pq.read_table(night.table_uri("embeddings"), columns=["detection_id", "visual"]).slice(0, 20)
-    queries = np.array(some["visual"].to_pylist(), np.float32)
+    assert "likeness.faiss: Flat, " in exported.stdout
+    plain = faiss.read_index(str(tmp_path / "likeness.faiss"))
+    some = pq.read_table(night.table_uri("embeddings"), columns=["detection_id", "likeness"]).slice(0, 20)
+    queries = np.array(some["likeness"].to_pylist(), np.float32)
     _, found = plain.search(queries, 5)
     ids, _ = open_index(night).search(queries, 5)
     assert [set(row) for row in found.tolist()] == [set(row) for row in ids.tolist()]

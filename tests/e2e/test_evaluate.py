@@ -46,7 +46,11 @@ def test_the_sample_is_evaluated_and_compared_with_the_last_time(
     found = evaluation["duplicates"]["pairs"]
     assert found["recall"] >= 0.9 and found["verdict_right"] > 0.9
     assert evaluation["groups"]["coarse"]["n_groups"] <= evaluation["groups"]["fine"]["n_groups"]
+    by_column = evaluation["columns"]
+    assert {"category", "colour", "supplier"} <= by_column.keys() and "best_seller" not in by_column
+    assert by_column["category"]["purity"]["fine"] > 2 * by_column["category"]["by_chance"]
     shown = page.read_text(encoding="utf-8")
+    assert "Groups by the catalogue’s columns" in shown
     assert "The nearest photo has the same label" in shown
     check_figures(shown, evaluation)
 

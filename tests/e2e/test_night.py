@@ -86,7 +86,7 @@ def test_the_manifest_says_what_the_network_computed_in(night: Run) -> None:
 def test_embeddings_are_unit_length(night: Run, tables) -> None:  # type: ignore[no-untyped-def]
     table = tables(night, "embeddings")
     assert table.num_rows == tables(night, "detections").num_rows
-    for facet in ("visual", "colour", "texture", "shape"):
+    for facet in ("likeness", "visual", "colour", "texture", "shape"):
         vectors = np.array(table.column(facet).to_pylist(), np.float32)
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
     assert vectors.shape[0] > 500 and len(table.column("visual")[0]) == 128
@@ -106,7 +106,7 @@ def test_the_projection_is_fitted_against_views_of_the_photos(night: Run) -> Non
 def test_other_views_of_a_product_are_the_nearest(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
     image_of = {row["uri"]: row["image_id"] for row in rows(tables(night, "images"))}
     primary = {row["image_id"]: row["detection_id"] for row in rows(tables(night, "detections")) if row["is_primary"]}
-    vector_of = {row["detection_id"]: row["visual"] for row in rows(tables(night, "embeddings"))}
+    vector_of = {row["detection_id"]: row["likeness"] for row in rows(tables(night, "embeddings"))}
     copies = {row["uri"] for row in truth if row["source_uri"]}
     views = [row for row in truth if row["kind"] == "view" and row["uri"] not in copies]
     vectors = np.array([vector_of[primary[image_of[row["uri"]]]] for row in views], np.float32)
@@ -123,7 +123,7 @@ def test_other_views_of_a_product_are_the_nearest(night: Run, tables, truth) -> 
 def test_neighbours_are_the_exact_ones(night: Run, tables) -> None:  # type: ignore[no-untyped-def]
     embeddings = tables(night, "embeddings").sort_by("detection_id")
     ids = np.array(embeddings.column("detection_id").to_pylist())
-    vectors = np.array(embeddings.column("visual").to_pylist(), np.float32)
+    vectors = np.array(embeddings.column("likeness").to_pylist(), np.float32)
     image_of = {
         row["detection_id"]: row["image_id"]
         for row in rows(tables(night, "detections").select(["detection_id", "image_id"]))
@@ -143,7 +143,7 @@ def test_neighbours_are_the_exact_ones(night: Run, tables) -> None:  # type: ign
 
 def test_index_answers_and_refuses_an_altered_shard(night: Run, tables, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     embeddings = tables(night, "embeddings")
-    queries = np.array(embeddings.column("visual").to_pylist()[:20], np.float32)
+    queries = np.array(embeddings.column("likeness").to_pylist()[:20], np.float32)
     ids, cosine = open_index(night).search(queries, 3)
     asked = embeddings.column("detection_id").to_pylist()[:20]
     assert all(asked[row] in ids[row] for row in range(20))
@@ -295,7 +295,7 @@ def test_curation_groups_and_summary_agree(night: Run, tables) -> None:  # type:
 def test_manifest_and_report(night: Run) -> None:
     manifest = night.manifest()
     assert manifest.weights_sha256.startswith("dccea06f") and manifest.config["network"]["name"] == "yolov3-tiny"
-    assert manifest.facts(IndexFacts).visual.recall >= manifest.facts(IndexFacts).visual.recall_target
+    assert manifest.facts(IndexFacts).likeness.recall >= manifest.facts(IndexFacts).likeness.recall_target
     assert {"pyspark", "torch", "python"} <= set(manifest.libraries)
     assert Store(night.root).latest() == night
     page = Path(night.path("report", "index.html")).read_text(encoding="utf-8")

@@ -24,7 +24,7 @@ from prodseek.runs.store import Run
 from prodseek.search.searchable import SearchableRun
 from prodseek.spark.search import answers as answers
 
-FACETS = ("visual", "colour", "texture", "shape")
+FACETS = ("likeness", "visual", "colour", "texture", "shape")
 MIN_COSINE = 0.999  # of embeddings in bf16 and fp32, in a batch and alone
 
 
@@ -83,7 +83,7 @@ def test_a_region_is_answered_like_its_box(searchable: SearchableRun, sample_fol
     assert {"chair", "sofa"} <= {found.class_name for found in objects} and objects[-1].kind == "frame"
     for found in objects:
         assert found.detection_id is not None
-        for facet in ("visual", "colour", "mix=visual:1,shape:1"):
+        for facet in ("likeness", "visual", "colour", "mix=visual:1,shape:1"):
             by_region = searchable.search_region(found.detection_id, 8, facet)
             by_box = searchable.search(photo, found.box_px, 8, facet)
             assert by_region[0].detection_id == by_box[0].detection_id == found.detection_id
@@ -216,7 +216,7 @@ def test_a_table_of_boxes_is_answered_like_one_by_one(
     for name, per_partition in (("one", 1000), ("many", 4)):
         monkeypatch.setattr(answers, "_PROMPTS_PER_PARTITION", per_partition)
         summary = answers.answer_prompts(
-            spark, night, str(prompts), str(tmp_path / name), answers.BatchQuestion(5, "visual", False)
+            spark, night, str(prompts), str(tmp_path / name), answers.BatchQuestion(5, "likeness", False)
         )
         assert summary.facts["rejected"] == {"box_normalised": 1, "missing": 1, "not_an_image": 1}
         found[name] = sorted(pq.read_table(tmp_path / name / "search_results").to_pylist(), key=repr)

@@ -69,14 +69,14 @@ def test_every_damage_is_named_with_its_repair(copied: Callable[[], Run]) -> Non
         "table images",
         "table group_lineage",
         "rows of the catalogue",
-        "index of visual",
+        "index of likeness",
         "projection",
         "report",
         "cache of regions",
         "LATEST",
     }
     assert all(check.repair for check in found.values())
-    assert "shard-00000.faiss is missing" in found["index of visual"].detail
+    assert "shard-00000.faiss is missing" in found["index of likeness"].detail
     assert images.name in found["table images"].detail
 
     done = prodseek("verify", "--root", run.root, "--run", run.run_id, "--photos", 0)
@@ -106,7 +106,7 @@ def test_the_repair_of_an_index_and_of_a_publication_cut_short(
         StoreError, match=r"shard-00000.faiss is altered .* `prodseek verify --root \S+ --run \S+` says how"
     ):
         open_index(run)
-    repair = bad(run)["index of visual"].repair
+    repair = bad(run)["index of likeness"].repair
     for name in ("stages/index.json", "MANIFEST.json"):
         assert run.path(name) in repair
         Path(run.path(name)).unlink()

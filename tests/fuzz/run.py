@@ -90,7 +90,7 @@ def watched(target: str, seed: int, seconds: float, folder: Path) -> str | None:
 
 def search(name: str, seed: int, seconds: float, folder: Path) -> None:
     """Check cases until the time is up, and write down how many, and what was found."""
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(HERE), str(HERE.parent / "helpers")]
     target = importlib.import_module(f"target_{name}")
     from fuzzing import Faults
 

@@ -27,7 +27,8 @@ from prodseek.config import load_config
 from prodseek.duplicates import decision
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.embedding.moments import Moments
-from prodseek.embedding.projection import PROJECTION, Projection, fit_projection
+from prodseek.embedding.projection import PROJECTION, Projection
+from prodseek.embedding.projection_fit import Measured, fit_projection
 from prodseek.errors import ProdseekError
 from prodseek.evaluation.run import figures, read_evaluation
 from prodseek.index.ivf import assign_cells
@@ -95,7 +96,7 @@ def root() -> tuple[Store, dict[str, bytes]]:
     _write_index(run)
     layout = slice_layout({"stride8": 3, "stride16": 5, "stride32": 4})
     rows = np.abs(np.random.default_rng(1).normal(size=(40, slice_length(layout)))).astype(np.float16)
-    fitted = fit_projection(Moments.empty(layout).add(rows), Moments.empty(layout), rows)
+    fitted = fit_projection(Measured.of_packshots(rows, Moments.empty(layout)))
     files.write_bytes(run.path(PROJECTION), fitted.to_bytes())
     facts: dict[str, dict[str, Any]] = {stage: {} for stage in STAGES if stage != "embed"} | {
         "ingest": {"input_rows": 100, "base_uri": "/catalogue", "catalog": "/catalogue/a.csv"},
@@ -272,7 +273,7 @@ def _read_projection(store: Store) -> None:
     assert projection.dims["visual"] > 0
     length = slice_length(projection.layout)
     if length < 10_000:
-        projection.apply(np.ones((2, length), np.float16))
+        projection.apply(np.ones((2, length), np.float16), np.zeros(2, np.int8))
 
 
 def _read_evaluation(store: Store) -> None:

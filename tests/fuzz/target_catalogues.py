@@ -141,7 +141,7 @@ def check(case: Case) -> None:
 
 def _rows(case: Case, path: Path) -> list[Any]:
     config = load_config(settings=() if case.held is None else (f"catalog.bytes_column={case.held!r}",))
-    rows = catalogue_rows(spark(), find_catalogue(str(path)), config.catalog)
+    rows = catalogue_rows(spark(), find_catalogue(str(path)), config.catalog).rows
     with naming_damaged_files():
         if case.held is not None:
             run = Store.at(str(_folder() / "root")).run("20260101T000000Z-00000000")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pillow_heif
 from fuzzing import mutated
 from hypothesis import strategies as st
+from icc_profiles import cmyk_profile, grey_profile, rgb_profile
 from PIL import ExifTags, Image
 
 from prodseek.photos.decode import FORMATS, ImageLimits, ImageRejected, decode_image, pixel_hash
@@ -21,7 +23,14 @@ _TOKENS = (
     b"\xff\xda", b"\xff\xc2", b"\xff\xe1\x00\x10Exif\x00\x00", b"\xff\xe2\x00\x08MPF\x00", b"IHDR", b"tRNS", b"acTL",
     b"fcTL", b"zTXt", b"iCCP", b"eXIf", b"VP8X", b"ANIM", b"EXIF", b"\x2c", b"\x21\xf9\x04", b"ispe", b"irot", b"grid",
     b"iref", b"\xff" * 8, b"\x00" * 16, b"(", b"%!PS-Adobe", b"8BPS", b"SIMPLE", b"DDS ", b"qoif", b"P6 ", b"\x89PNG",
+    b"\xff\xd9", b"\xff\xd0", b"\xff\xdd\x00\x04\x00\x01", b"\xff\xee\x00\x07Adobe", b"\xff\xe0\x00\x07JFIF\x00",
+    b"\xff\xe2\x00\x10ICC_PROFILE\x00\x01\x01", b"acsp", b"mft1", b"mft2", b"mAB ", b"para", b"curv", b"A2B0", b"rTRC", b"CMYK",
+    b"ICCP", b"XMP ", b"tEXt", b"iTXt", b"pHYs", b"cHRM",
 )  # fmt: skip
+
+
+# A JPEG, a progressive one, a PNG and a WebP among the seeds.
+_PLAIN = (0, 1, 5, 12)
 
 
 @cache
@@ -52,13 +61,43 @@ def seeds() -> tuple[bytes, ...]:
         (rgb, "AVIF", {"exif": exif}), (rgba, "AVIF", {}), (rgb, "AVIF", frames), (rgb, "PPM", {}), (rgb, "ICO", {}),
         (rgb, "TGA", {}), (rgb, "PCX", {}), (rgb, "JPEG2000", {}), (rgb, "EPS", {}), (rgb, "DDS", {}), (rgb, "SGI", {}),
     ]  # fmt: skip
-    made = []
-    for image, kind, options in saved:
-        buffer = io.BytesIO()
-        image.save(buffer, kind, **options)
-        made.append(buffer.getvalue())
+    made = [_saved(image, kind, **options) for image, kind, options in saved]
+    made += _with_profiles(rgb, generator) + _with_odd_metadata(*(made[at] for at in _PLAIN))
     small = sorted(SAMPLE.glob("*.jpg"), key=lambda path: path.stat().st_size)
     return (*made, *(path.read_bytes() for path in small[3:9]))
+
+
+def _with_profiles(rgb: Image.Image, generator: np.random.Generator) -> list[bytes]:
+    """Photos of every kind of colour profile, in the containers that carry them."""
+    inks = Image.fromarray(generator.integers(0, 255, (24, 32, 4), dtype=np.uint8), "CMYK")
+    kept = [
+        (rgb, rgb_profile("display_p3"), ("JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF")),
+        (rgb, rgb_profile("srgb"), ("JPEG",)),
+        (rgb.convert("RGBA"), rgb_profile("adobe_rgb"), ("PNG",)),
+        (rgb.convert("P"), rgb_profile("prophoto_rgb"), ("PNG",)),
+        (rgb.convert("LA"), grey_profile(1.8), ("PNG",)),
+        (inks, cmyk_profile(), ("JPEG", "TIFF")),
+    ]
+    return [_saved(image, kind, icc_profile=profile) for image, profile, kinds in kept for kind in kinds]
+
+
+def _with_odd_metadata(jpeg: bytes, progressive: bytes, png: bytes, webp: bytes) -> list[bytes]:
+    """Photos whose metadata is damaged, and JPEGs that lack their end."""
+    app = b"\xff\xe1\x00\x10Exif\x00\x00\x00\x08\x00\x02\x01\x12\x00\x03"
+    restarts = _saved(Image.open(io.BytesIO(jpeg)).convert("RGB"), "JPEG", restart_marker_blocks=2)
+    text = b"\x00\x00\x00\x0czTXtComment\x00\x07abc"
+    return [
+        jpeg[:-2], progressive[:-2], restarts, restarts[:-2], jpeg[:2] + app + jpeg[2:], jpeg[:-9],
+        jpeg[:2] + b"\xff\xee\x00\x07Adobe" + jpeg[2:], jpeg[:2] + b"\xff\xe0\x00\x07JFIF\x00" + jpeg[20:-2],
+        png[:33] + text + zlib.crc32(text[4:]).to_bytes(4, "big") + png[33:], png[:-12],
+        _saved(Image.open(io.BytesIO(webp)), "WEBP", xmp=b"x" * 60)[:-9],
+    ]  # fmt: skip
+
+
+def _saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def cases() -> st.SearchStrategy[bytes]:

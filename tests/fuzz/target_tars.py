@@ -17,9 +17,11 @@ from fuzzing import mutated, watching
 from hypothesis import strategies as st
 
 from prodseek.catalogue import tars
-from prodseek.catalogue.manifests import find_catalogue, list_photos
+from prodseek.catalogue.folder import list_photos
+from prodseek.catalogue.manifests import find_catalogue
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.photos.decode import ImageLimits, ImageRejected
+from prodseek.storage.remembered import Remembered
 
 MAX_BYTES = 1000
 _N_READ = 12
@@ -107,7 +109,7 @@ def check(case: Case) -> None:
     data = _repaired(case.data) if case.repaired else case.data
     folder = _folder()
     (folder / "x.tar").write_bytes(data)
-    tars._remembered = tars._Remembered()
+    tars._remembered = Remembered()
     photos = PhotoSource(str(folder), (), ImageLimits(max_bytes=MAX_BYTES))
     may_open = {str(folder), os.path.realpath(folder), str(folder.parent), os.path.realpath(folder.parent)}
 
@@ -126,7 +128,7 @@ def check(case: Case) -> None:
                 assert rejected.detail and len(rejected.detail) < 5000
                 continue
             assert len(photo) <= MAX_BYTES + 1 and photo in data and tars._plain(name) in members
-        listed = list_photos(find_catalogue(str(folder)))
+        listed = list_photos(find_catalogue(str(folder))).uris
     assert ("x.tar#" in listed) == (damage is not None)
     if damage is None:
         assert set(members) == _as_unpacked(data), "a member that an unpacking would give"

@@ -28,6 +28,7 @@ from prodseek.photos.decode import ImageRejected, decode_image
 from prodseek.runs.lock import Holder
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import MANIFEST, Store
+from prodseek.runs.tables import schema_versions
 from prodseek.spark.catalogue.rows import catalogue_rows
 from prodseek.upkeep.survey import survey
 from prodseek.vision.darknet_cfg import describe
@@ -123,7 +124,7 @@ DEEP = b"[" * 100_000
 def test_a_damaged_manifest_is_named_with_the_repair(damage: bytes, tmp_path: Path) -> None:
     store = Store.at(str(tmp_path))
     run = store.run("20260101T000000Z-00000001")
-    store.publish(run, Manifest(run_id=run.run_id))
+    store.publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
     Path(run.path(MANIFEST)).write_bytes(damage.replace(b"RUN", run.run_id.encode()))
     with pytest.raises(DamagedError, match=r"MANIFEST\.json .*; the command that made the run writes it again"):
         store.latest()
@@ -243,5 +244,5 @@ def test_a_column_is_told_from_one_in_other_capitals(spark: Any, kind: str, data
         pq.write_table(pa.table(data), path)
     else:
         path.write_bytes(data)
-    (row,) = catalogue_rows(spark, find_catalogue(str(path)), load_config().catalog).collect()
+    (row,) = catalogue_rows(spark, find_catalogue(str(path)), load_config().catalog).rows.collect()
     assert (row["product_id"], row["uri"], list(row["attributes"].values())) == ("p", "a.jpg", ["b.jpg"])

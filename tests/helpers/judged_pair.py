@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from prodseek.duplicates.better import Better, which_is_better
 from prodseek.duplicates.features import shrunk
-from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
+from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation
 from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
 from prodseek.duplicates.verdicts import Evidence, Judgement, PhotoFacts, judge, margin_side
 from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import DecodedImage, content_id, decode_image, pixel_hash
-from prodseek.photos.hashes import pdq_hash
+from prodseek.photos.hashes import pdq_hashes
 
 
 def judged_pair(data_a: bytes, data_b: bytes) -> tuple[Judgement | None, Better | None]:
     """The verdict by the shipped model, and which of the two is better."""
     whole = [decode_image(data) for data in (data_a, data_b)]
-    orientation, hamming = best_orientation(*hashes_from_hex([pdq_hash(photo.pixels)[0] for photo in whole]))
+    orientation, hamming = best_orientation(*pdq_hashes([photo.pixels for photo in whole])[0])
     views = [view(photo.pixels) for photo in whole]
     comparison = compare_views(views[0], views[1], orientation if hamming <= MAX_HAMMING else None)
     proof = better = None

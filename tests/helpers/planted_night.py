@@ -35,9 +35,10 @@ def planted_night(
         image = decode_image(data)
         size = {"width_px": image.width_px, "height_px": image.height_px, "n_bytes": len(data)}
         hashes = {"pdq_hash": pdq_hash(image.pixels)[0], "pixel_hash": pixel_hash(image.pixels)}
+        colour = {"colour_profile": image.colour_profile.value}
         image_id = content_id(data)
         named = {"image_id": image_id, "product_id": path.stem, "uri": path.name, "format": "JPEG", "attributes": {}}
-        images.append({**named, **size, **hashes})
+        images.append({**named, **size, **hashes, **colour})
         box = {"x1_px": 0.0, "y1_px": 0.0, "x2_px": float(image.width_px), "y2_px": float(image.height_px)}
         region = {"detection_id": number, "image_id": image_id, "kind": "frame", "area_fraction": 1.0}
         detections.append({**region, **box, "is_primary": True, "model_id": "model", "slice": b""})

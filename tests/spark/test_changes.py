@@ -271,7 +271,7 @@ def test_every_change_is_found(night: Night, monkeypatch: pytest.MonkeyPatch) ->
 
 def n_images(night: Night) -> int:
     write(night.run, "detections", [])
-    found = count_rows_in(night, n_rows=0)
+    found = count_rows_in(night, IngestFacts(input_rows=0))
     assert sum(one.n_rows for one in found.rejects) == found.n_rejects
     return found.n_images
 
@@ -293,7 +293,7 @@ def test_rows_in_are_counted_with_a_few_rejects_of_each_reason(night: Night) -> 
         [reject("p", f"{place}.jpg", "empty") for place in range(5)] + [reject(None, None, "invalid_row")],
     )
     write(night.run, "detections", [])
-    found = count_rows_in(night, n_rows=17)
+    found = count_rows_in(night, IngestFacts(input_rows=17))
     assert (found.n_rows, found.n_images, found.n_distinct_images, found.n_regions, found.n_rejects) == (
         17,
         11,

@@ -21,6 +21,7 @@ from prodseek.runs.columns import VISUAL
 from prodseek.runs.facts import ClusterFacts, GroupedFacet
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
+from prodseek.runs.tables import schema_versions
 from prodseek.spark.cluster.fit import sampled
 from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
@@ -44,17 +45,26 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
     """Cluster regions in a run of a store under tmp_path and publish it; gives the run and the facts of `visual`."""
 
     def run_night(  # type: ignore[no-untyped-def]
-        day: int, ids, vectors, *settings: str, root: str = "root", copies=None, indexed: bool = False, n_files: int = 2
+        day: int,
+        ids,
+        vectors,
+        *settings: str,
+        root: str = "root",
+        copies=None,
+        uris=None,
+        attributes=None,
+        indexed: bool = False,
+        n_files: int = 2,
     ) -> tuple[Run, GroupedFacet]:
         run = write_run(tmp_path / root, ids, vectors, f"202601{day:02d}T000000Z-{day:08d}", n_files=n_files)
-        write_photos(run, ids, copies)
+        write_photos(run, ids, copies, uris, attributes)
         write_graph(run, ids, vectors, K)
         config = make_config(tmp_path, tmp_path / root, "cluster.n_components=4", *settings)
         night = Night.of(spark, config, run)
         if indexed:
             run.write_summary(index.run(night))
         run.write_summary(cluster.run(night))
-        Store(run.root).publish(run, Manifest(run_id=run.run_id))
+        Store(run.root).publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
         return run, run.facts(ClusterFacts).visual
 
     return run_night
@@ -187,6 +197,71 @@ def test_every_cell_is_in_the_sample(spark: SparkSession, tmp_path: Path, make_c
     cells = assign_cells(vectors, quantizer_from_bytes(read_trained(run)[0]), 1).cells[:, 0]
     found = cells[np.isin(ids, chosen.column("detection_id").to_numpy())]
     assert set(found.tolist()) == set(cells.tolist())
+
+
+KINDS = ("office chairs", "Sofas", "lamps", "Stühle", "mugs", "棚", "t-shirts", "vases")
+
+
+def bearing_out(run: Run, ids: np.ndarray, truth: np.ndarray) -> list[float]:
+    """Of each fine group the share of its members whose kind its title names, by the last word."""
+    groups = {row["group_id"]: row["title"] for row in contents(run, "curation_summary") if row["level"] == "fine"}
+    members: dict[object, list[bool]] = {group_id: [] for group_id in groups}
+    found = groups_of(run)
+    for number, kind in zip(ids.tolist(), truth.tolist(), strict=True):
+        group_id = found[number]["group_id"]
+        if group_id is not None:
+            members[group_id].append(KINDS[kind].split()[-1] in str(groups[group_id]))
+    return [float(np.mean(one)) for one in members.values()]
+
+
+def test_folders_name_groups_and_suppliers_do_not(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
+    """Folders by kind inside folders by supplier, some of the photos in a wrong one; then by supplier alone."""
+    ids, vectors, truth = catalogue()
+    rng = np.random.default_rng(0)
+    suppliers = rng.choice(["vendor_a", "acme", "img/2023-05"], len(ids))
+    kinds = np.where(rng.random(len(ids)) < 0.1, rng.integers(0, N_KINDS, len(ids)), truth)
+    uris = [
+        f"{supplier}/{KINDS[kind].replace(' ', '_')}/{n:05}.jpg"
+        for n, (supplier, kind) in enumerate(zip(suppliers, kinds, strict=True))
+    ]
+    run, _ = night_of(1, ids, vectors, uris=uris)
+    listed = contents(run, "curation_summary")
+    assert {row["title_from"] for row in listed if row["level"] == "fine"} == {"folder"}
+    assert min(bearing_out(run, ids, truth)) >= 0.75
+    assert not any("acme" in row["title"] or "vendor" in row["title"] for row in listed)
+
+    by_supplier, _ = night_of(
+        1, ids, vectors, root="suppliers", uris=[f"{one}/SKU-{n}.jpg" for n, one in enumerate(suppliers)]
+    )
+    listed = contents(by_supplier, "curation_summary")
+    assert {row["title_from"] for row in listed} == {"look"}
+    assert len({row["title"] for row in listed}) == len(listed)
+    assert not any(word in row["title"] for row in listed for word in ("acme", "vendor", "SKU", "look-alike"))
+
+
+def test_categories_titles_and_what_sits_in_another_categorys_group(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
+    """Columns in other capitals; a few photos are in a wrong category, and one category has no groups of its own."""
+    ids, vectors, truth = catalogue()
+    categories = [KINDS[kind] for kind in truth]
+    wrong, sale = [3, 30, 100], [50, 75, 125]
+    for place in wrong:
+        categories[place] = KINDS[(truth[place] + 3) % N_KINDS]
+    for place in sale:
+        categories[place] = "sale"
+    attributes = [{" Category": one, "TITLE": f"Nordlys {one} {n}"} for n, one in enumerate(categories)]
+    run, facts = night_of(1, ids, vectors, attributes=attributes)
+    listed = contents(run, "curation_summary")
+    assert {row["title_from"] for row in listed} == {"category"}
+    assert min(bearing_out(run, ids, truth)) >= 0.75
+    found = {number: row["odd_category"] for number, row in groups_of(run).items() if row["odd_category"] is not None}
+    assert len(found) >= 2 and found.keys() <= {int(ids[place]) for place in wrong}
+    assert all(found[int(ids[place])] == KINDS[truth[place]] for place in wrong if int(ids[place]) in found)
+    assert facts.in_other_category == len(found)
+
+    titled, facts = night_of(1, ids, vectors, root="titled", attributes=[{"Name": one["TITLE"]} for one in attributes])
+    assert {row["title_from"] for row in contents(titled, "curation_summary") if row["level"] == "fine"} == {"title"}
+    assert min(bearing_out(titled, ids, truth)) >= 0.75 and facts.in_other_category is None
+    assert not any("Nordlys" in row["title"] for row in contents(titled, "curation_summary"))
 
 
 @pytest.mark.parametrize("n_rows", [1, 5])

@@ -119,7 +119,7 @@ def test_a_text_of_each_kind(
 
 
 def rows_of(spark: SparkSession, config: Config) -> DataFrame:
-    return catalogue_rows(spark, open_catalogue(config.catalog), config.catalog)
+    return catalogue_rows(spark, open_catalogue(config.catalog), config.catalog).rows
 
 
 def written(path: Path, **columns: Any) -> Path:

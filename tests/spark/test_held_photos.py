@@ -190,7 +190,7 @@ def test_the_fingerprint_follows_the_file_and_faults_are_told(
         config = make_config(path, empty_run.root, HELD)
         source = open_catalogue(config.catalog)
         photos = PhotoSource.of(config, source.base_uri, empty_run.root)
-        return catalogue_fingerprint(catalogue_rows(spark, source, config.catalog), photos, read_threads=2)
+        return catalogue_fingerprint(catalogue_rows(spark, source, config.catalog).rows, photos, read_threads=2)
 
     before = fingerprint()
     assert fingerprint() == before

@@ -25,6 +25,7 @@ from prodseek.jobs import index, neighbours
 from prodseek.runs.facts import IndexFacts, NeighboursFacts
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import schema_versions
 from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
 
@@ -66,7 +67,7 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
         run.write_summary(summary)
         if graph:
             run.write_summary(neighbours.run(night))
-        Store(run.root).publish(run, Manifest(run_id=run.run_id))
+        Store(run.root).publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
         return run, summary
 
     return run_night
@@ -151,12 +152,12 @@ def test_the_manifest_says_what_it_is_and_how_well_it_finds(first_night: Run) ->
     assert written["faiss_version"] == faiss.__version__
     assert [shard["first_cell"] for shard in written["shards"][1:]] == [s["stop_cell"] for s in written["shards"][:-1]]
     assert 900 < written["recall_queries"] < 1100 and written["trained_rows"] == N_IVF
-    assert 0.95 <= written["recall"] == run.facts(IndexFacts).visual.recall
+    assert 0.95 <= written["recall"] == run.facts(IndexFacts).likeness.recall
     curve = {point["nprobe"]: point["recall"] for point in written["recall_curve"]}
     assert curve[written["nprobe"]] == written["recall"]
     assert all(recall < 0.95 for nprobe, recall in curve.items() if nprobe < written["nprobe"])
     assert recall_of(run, *catalogue(N_IVF)) > 0.93
-    assert "visual: 11 k x 16-d, 8 GiB budget: IVF512,Flat" in summary.lines[0]
+    assert "likeness: 11 k x 16-d, 8 GiB budget: IVF512,Flat" in summary.lines[0]
 
 
 def test_a_recall_that_cannot_be_reached_fails_with_the_curve(night_of) -> None:  # type: ignore[no-untyped-def]
@@ -194,13 +195,13 @@ def test_an_index_grown_over_five_nights_answers_as_one_built_at_once(night_of) 
         if day > 1:
             before = nights[day - 2]
             changes = f"{stop - before[1]} added, {first - before[0]} removed"
-            assert changes in summary.facts.visual.how and "grown from run" in summary.facts.visual.how
+            assert changes in summary.facts.likeness.how and "grown from run" in summary.facts.likeness.how
             gone = vectors[before[0] : first]
             if len(gone):
                 found, _ = open_index(run).search(gone, 50)
                 assert not np.isin(found, ids[:first]).any()
     at_once, summary = night_of(1, ids[1_500:], vectors[1_500:], "index.n_shards=3", root="at_once")
-    assert summary.facts.visual.how.startswith("trained on")
+    assert summary.facts.likeness.how.startswith("trained on")
     grown_recall, built_recall = (recall_of(r, ids[1_500:], vectors[1_500:]) for r in (run, at_once))
     assert min(grown_recall, built_recall) > 0.93
     asked = vectors[2_000:2_300]
@@ -212,7 +213,7 @@ def test_an_index_grown_over_five_nights_answers_as_one_built_at_once(night_of) 
 
 def test_nothing_changed_copies_every_shard(night_of, first_night: Run) -> None:  # type: ignore[no-untyped-def]
     second, summary = night_of(2, *catalogue(N_IVF), *SHARDED)
-    assert summary.facts.visual.how == f"grown from run {first_night.run_id}: 0 added, 0 removed"
+    assert summary.facts.likeness.how == f"grown from run {first_night.run_id}: 0 added, 0 removed"
     assert index_manifest(second).shards == index_manifest(first_night).shards
 
 
@@ -222,7 +223,7 @@ def test_drift_trains_again(night_of, first_night: Run) -> None:  # type: ignore
     crowd /= np.linalg.norm(crowd, axis=1, keepdims=True)
     both_ids, both = np.concatenate([ids, 5 * 10**8 + np.arange(3_000)]), np.concatenate([vectors, crowd])
     second, summary = night_of(2, both_ids, both)
-    assert "times as unequal as when it was trained (index.retrain_imbalance); trained on" in summary.facts.visual.how
+    assert "times as unequal as when it was trained (index.retrain_imbalance); trained on" in summary.facts.likeness.how
     assert index_manifest(second).n_grown == 0
     assert recall_of(second, both_ids, both) > 0.93
 
@@ -232,19 +233,19 @@ def test_another_projection_or_a_damaged_index_trains_again_and_says_so(night_of
     shard = Path(first_night.path("index", "shard-00000.faiss"))
     shard.write_bytes(shard.read_bytes()[:-1] + b"?")
     second, summary = night_of(2, ids, vectors)
-    assert "shard-00000.faiss is altered or of another index" in summary.facts.visual.how
+    assert "shard-00000.faiss is altered or of another index" in summary.facts.likeness.how
     Path(second.path("index", "trained.faiss")).unlink()
     third, summary = night_of(3, ids, vectors)
-    assert "trained.faiss cannot be read" in summary.facts.visual.how
+    assert "trained.faiss cannot be read" in summary.facts.likeness.how
     _, summary = night_of(4, ids, vectors, projection_id="another")
-    assert "the projection is another one; trained on" in summary.facts.visual.how
+    assert "the projection is another one; trained on" in summary.facts.likeness.how
     assert index_manifest(third).n_vectors == N_IVF
 
 
 def test_other_facets_have_indexes_of_their_own(night_of) -> None:  # type: ignore[no-untyped-def]
     ids, vectors = catalogue(200)
-    run, summary = night_of(1, ids, vectors, "index.facets=[visual, colour]")
-    assert set(summary.facts.facets) == {"visual", "colour"}
+    run, summary = night_of(1, ids, vectors, "index.facets=[likeness, colour]")
+    assert set(summary.facts.facets) == {"likeness", "colour"}
     assert index_manifest(run, "colour").d == 1
     assert open_index(run, "colour").search(np.ones((1, 1), np.float32), 3)[0].tolist() == [sorted(ids)[:3]]
 
@@ -253,7 +254,7 @@ def test_other_facets_have_indexes_of_their_own(night_of) -> None:  # type: igno
 def test_fewer_regions_than_k(spark: SparkSession, night_of, n: int) -> None:  # type: ignore[no-untyped-def]
     ids, vectors = catalogue(n)
     run, summary = night_of(1, ids, vectors, graph=True)
-    assert summary.facts.visual.recall == 1.0
+    assert summary.facts.likeness.recall == 1.0
     assert edges_of(run).num_rows == n * (n - 1)
 
 
@@ -273,12 +274,12 @@ def test_vectors_that_cannot_be_compared_are_named(night_of) -> None:  # type: i
     ids, vectors = catalogue(100)
     vectors[3], vectors[7, 2], vectors[9, 0] = 0, np.nan, np.inf
     bad = ", ".join(str(i) for i in sorted(ids[[3, 7, 9]].tolist()))
-    with pytest.raises(StoreError, match=f"visual embeddings .* cannot be compared; detection ids {bad}$"):
+    with pytest.raises(StoreError, match=f"likeness embeddings .* cannot be compared; detection ids {bad}$"):
         night_of(1, ids, vectors)
 
 
 def test_no_vectors_are_an_error_that_says_so(night_of) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(StoreError, match="has no visual embeddings"):
+    with pytest.raises(StoreError, match="has no likeness embeddings"):
         night_of(1, np.zeros(0, np.int64), np.zeros((0, 4), np.float32))
 
 

@@ -127,7 +127,7 @@ def test_photos_in_tars(spark: SparkSession, empty_run: Run, tmp_path: Path, mak
     source = open_catalogue(config.catalog)
     photos, whole = (
         PhotoSource.of(config, source.base_uri, config.store.root),
-        catalogue_rows(spark, source, config.catalog),
+        catalogue_rows(spark, source, config.catalog).rows,
     )
     before = catalogue_fingerprint(whole, photos, read_threads=2)
     with tarfile.open(folder / "shards" / "0002.tar") as packed:
@@ -158,7 +158,7 @@ def test_fingerprint_follows_rows_and_files_not_their_order(
         config = make_config(tmp_path / "c.csv", tmp_path / "root").catalog
         source = open_catalogue(config)
         photos = PhotoSource.of(load_config(), source.base_uri, "out")
-        return catalogue_fingerprint(catalogue_rows(spark, source, config), photos, read_threads=2)
+        return catalogue_fingerprint(catalogue_rows(spark, source, config).rows, photos, read_threads=2)
 
     (tmp_path / "a.jpg").write_bytes(make_jpeg())
     base = fingerprint(["p,a.jpg", "q,a.jpg"])
@@ -243,7 +243,7 @@ def test_photos_of_a_web_server(
         source = open_catalogue(config.catalog)
         photos, rows = (
             PhotoSource.of(config, source.base_uri, config.store.root),
-            catalogue_rows(spark, source, config.catalog),
+            catalogue_rows(spark, source, config.catalog).rows,
         )
         before = catalogue_fingerprint(rows, photos, read_threads=2)
         (tmp_path / "web" / "a.jpg").write_bytes(make_jpeg(size=(65, 48)))

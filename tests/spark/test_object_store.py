@@ -26,7 +26,8 @@ BUCKET = "catalogue"
 READ = """
 import sys
 from prodseek.storage import files
-from prodseek.catalogue.manifests import find_catalogue, list_photos
+from prodseek.catalogue.folder import list_photos
+from prodseek.catalogue.manifests import find_catalogue
 from prodseek.catalogue.manifest_reading import photo_names, read_manifest
 from prodseek.config import load_config
 from prodseek.photos.decode import ImageLimits, ImageRejected, content_id
@@ -42,7 +43,7 @@ for uri in (*uris[1:], "s3://catalogue/nightly/x.jpg", "s3://other/x.jpg", "s3:/
         photos.read(uri)
     except ImageRejected as rejected:
         print(rejected.reason.value)
-print(list_photos(find_catalogue("s3://catalogue/night")))
+print(list_photos(find_catalogue("s3://catalogue/night")).uris)
 print(len(photos.read("photos/1.tar#a b #1?.jpg")))
 files.write_bytes("s3://catalogue/store/LATEST", b"run")
 print(files.read_bytes("s3://catalogue/store/LATEST"), files.list_names("s3://catalogue/store"))
@@ -54,6 +55,22 @@ folder, image_id = copies_folder("s3://catalogue/store"), content_id(photo)
 print(keep_copy(folder, image_id, photo), keep_copy(folder, image_id, photo))
 print(list_copies(folder) == {copy_name(image_id): len(photo)})
 print(PhotoSource("/", (), ImageLimits(), copies=folder).read("/etc/passwd", image_id) == photo)
+"""
+
+NAMES = """
+import unicodedata
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.photos.decode import ImageLimits, ImageRejected
+
+photos = PhotoSource("s3://catalogue/night", (), ImageLimits())
+composed = "St\u00fchle.jpg"
+for uri in (unicodedata.normalize("NFD", composed), "q%20u.jpg", "deep\\\\a.jpg", "DEEP/A.JPG", "s3://catalogue/night/Deep/A.jpg"):
+    read = photos.read_near(uri)
+    print(read.data.decode(), read.spelling, photos.stamp(uri).n_bytes == len(read.data))
+try:
+    photos.read("deep/b.jpg")
+except ImageRejected as rejected:
+    print(rejected)
 """
 
 HOLD = """
@@ -169,6 +186,23 @@ def test_manifest_photos_and_store_on_s3(s3: None, make_jpeg, tmp_path: Path) ->
     ]
 
 
+def test_names_on_s3_that_are_spelled_otherwise(s3: None) -> None:
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    for name in ("Stühle.jpg", "q u.jpg", "deep/a.jpg", "deep/c.jpg"):
+        client.put_object(Bucket=BUCKET, Key=f"night/{name}", Body=name.encode())
+    done = subprocess.run([sys.executable, "-c", NAMES], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "Stühle.jpg Unicode form True",
+        "q u.jpg percent-encoding True",
+        "deep/a.jpg capitals or slashes True",
+        "deep/a.jpg capitals or slashes True",
+        "deep/a.jpg capitals or slashes True",
+        "missing: no file at s3://catalogue/night/deep/b.jpg; the nearest name is 'deep/c.jpg'",
+    ]
+
+
 def test_an_index_on_s3_is_fetched_once_and_mapped(s3: None, night: Run, in_cache: Path, tmp_path: Path) -> None:
     client = boto3.client("s3")
     client.create_bucket(Bucket=BUCKET)
@@ -179,8 +213,8 @@ def test_an_index_on_s3_is_fetched_once_and_mapped(s3: None, night: Run, in_cach
             if root == "damaged" and name == "shard-00000.faiss":
                 content = content[:-1] + b"?"
             client.put_object(Bucket=BUCKET, Key=f"{root}/runs/{night.run_id}/index/{name}", Body=content)
-    some = pq.read_table(night.table_uri("embeddings"), columns=["visual"]).slice(0, 4)
-    np.save(tmp_path / "queries.npy", np.array(some["visual"].to_pylist(), np.float32))
+    some = pq.read_table(night.table_uri("embeddings"), columns=["likeness"]).slice(0, 4)
+    np.save(tmp_path / "queries.npy", np.array(some["likeness"].to_pylist(), np.float32))
     arguments = [sys.executable, "-c", SEARCH, night.run_id, str(tmp_path / "queries.npy")]
     expected, _ = open_index(night).search(np.load(tmp_path / "queries.npy"), 3)
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=120)

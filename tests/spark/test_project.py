@@ -17,6 +17,7 @@ from prodseek.runs.facts import EmbedFacts, IngestFacts, ProjectFacts
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.slice_layout import layout_to_dict, slice_layout, slice_length
 from prodseek.runs.store import Run, Store, Summary
+from prodseek.runs.tables import schema_versions
 from prodseek.spark.night import Night
 from prodseek.spark.tables import read_table, spark_schema, write_table
 
@@ -61,7 +62,7 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
         run.write_summary(Summary(EmbedFacts(model_id=model, slice_layout=layout_to_dict(LAYOUT))))
         summary = project.run(Night.of(spark, config, run))
         run.write_summary(summary)
-        store.publish(run, Manifest(run_id=run.run_id))
+        store.publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
         return run, summary
 
     return run_night
@@ -143,6 +144,6 @@ def test_a_bounded_sample_is_fitted(spark: SparkSession, night_of) -> None:  # t
     slices = [np.frombuffer(row["slice"], "<f2") for row in lowest.select("slice").collect()]
     stored = Projection.from_bytes(Path(run.path(project.PROJECTION)).read_bytes())
     assert stored.projection_id == summary.facts.projection_id
-    mean = prepare("texture", np.stack(slices), LAYOUT).mean(axis=0)
-    np.testing.assert_allclose(stored.maps["texture"].mean, mean, atol=2e-5)
+    mean = prepare("colour", np.stack(slices), LAYOUT).mean(axis=0)
+    np.testing.assert_allclose(stored.palette, mean, atol=2e-5)
     assert read_table(spark, run, "embeddings").where(F.col("projection_id") == stored.projection_id).count() == 100

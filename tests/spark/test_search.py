@@ -101,7 +101,7 @@ def test_prompts_are_answered_alike_however_they_are_cut(
             pq.write_table(pa.table({"detection_id": rows[part::n_files]}), folder / f"{part}.parquet")
         out = tmp_path / name
         summary = search.answer_prompts(
-            spark, run, str(folder), str(out), BatchQuestion(6, "mix=visual:1,colour:2", True)
+            spark, run, str(folder), str(out), BatchQuestion(6, "mix=likeness:1,colour:2", True)
         )
         answers[name] = {table: table_of(out, table) for table in summary.rows}
         assert summary.facts["answered"] == len(asked) and sum(summary.facts["rejected"].values()) == len(bad)
@@ -110,7 +110,7 @@ def test_prompts_are_answered_alike_however_they_are_cut(
     assert answers["1"] == answers["8"] == answers["again"]
     searchable = SearchableRun.open(run.root)
     for region in ids[:40:8]:
-        hits = searchable.search_region(region, 6, "mix=visual:1,colour:2", True)
+        hits = searchable.search_region(region, 6, "mix=likeness:1,colour:2", True)
         found = sorted(
             (row["rank"], row["detection_id"], row["product_id"], row["cosine_similarity"])
             for row in answers["1"]["search_results"]
@@ -179,7 +179,7 @@ def test_similar_products_are_those_of_the_graph(spark: SparkSession, run: Run, 
                 originals.add(original(image))
         rows = [row for row in found["1"] if row["query_id"] == product]
         assert sorted((r["rank"], r["detection_id"], r["product_id"], r["cosine_similarity"]) for r in rows) == expected
-        assert all(r["visual_similarity"] == r["cosine_similarity"] and r["colour_similarity"] is None for r in rows)
+        assert all(r["likeness_similarity"] == r["cosine_similarity"] and r["colour_similarity"] is None for r in rows)
 
 
 def test_files_that_are_no_prompts(spark: SparkSession, run: Run, tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_a_batch_asks_for_one_thing(run: Run, tmp_path: Path) -> None:
         (("prompts.csv", True, out, BatchQuestion()), "one of the two"),
         (
             (None, True, out, BatchQuestion(5, "colour")),
-            "reads the neighbour graph, which is of visual; leave out --facet colour",
+            "reads the neighbour graph, which is of likeness; leave out --facet colour",
         ),
         (("prompts.csv", False, out, BatchQuestion(0)), "k is 0; ask for 1 result or more"),
     ):

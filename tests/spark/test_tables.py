@@ -64,7 +64,7 @@ def test_good_rows_are_written_and_counted(spark: SparkSession, empty_run: Run) 
     ("rows", "message"),
     [
         ([(None, *ROW[1:])], "1 rows with no facet"),
-        ([("smell", *ROW[1:])], "1 rows with facet not one of visual, colour"),
+        ([("smell", *ROW[1:])], "1 rows with facet not one of likeness, visual, colour"),
         ([ROW, ROW], "2 rows share the key facet='visual', level='fine', event='born'"),
     ],
 )

@@ -19,8 +19,9 @@ import rich.console
 from rich.markup import escape
 from rich.table import Table
 
+from prodseek.catalogue.folder import list_photos, passed_over_in_words
 from prodseek.catalogue.manifest_reading import Manifest, named, read_manifest, text_table, values_at
-from prodseek.catalogue.manifests import IMAGE_SUFFIXES, CatalogueSource, find_catalogue, list_photos, product_of
+from prodseek.catalogue.manifests import IMAGE_SUFFIXES, CatalogueSource, find_catalogue, product_of
 from prodseek.catalogue.parquet_table import ParquetShare, holds_bytes, parts_of, plain_type, read_share, schema_of
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.shaped_rows import shaped, split_names
@@ -75,10 +76,15 @@ def check_catalogue(config: Config) -> Checked:
     source = find_catalogue(config.catalog.uri)
     photos = PhotoSource.of(config, source.base_uri, config.store.root)
     if source.kind == "folder" and config.catalog.bytes_column is None:
-        uris = list_photos(source, config.catalog.allowed_roots)
+        catalog = config.catalog
+        listing = list_photos(source, catalog.allowed_roots, catalog.exclude, catalog.any_ending)
+        uris = listing.uris
         if not uris:
             raise CatalogueError(f"the folder {source.uri!r} has no photos (files ending in .jpg, .png, .webp ...)")
         lines = [f"{source.uri}: a folder of {len(uris):,} photos"]
+        if listing.passed_over:
+            counts = {why.value: n for why, n in listing.passed_over.items()}
+            lines.append(f"passed over in the folder: {passed_over_in_words(counts)}")
         step = -(-len(uris) // _SAMPLED_ROWS)
         rows: Iterator[CheckedRow] = (
             CheckedRow(product_of(uri, config.catalog.product_id_from), uri, {}, "") for uri in uris[::step]

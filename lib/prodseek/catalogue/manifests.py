@@ -6,7 +6,7 @@ import os
 import posixpath
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
@@ -17,12 +17,10 @@ from prodseek.catalogue.delta_log import DELTA_LOG
 from prodseek.catalogue.dialect import CP_1252, UTF_8, find_encoding
 from prodseek.catalogue.parquet_table import SUFFIXES as PARQUET_SUFFIXES
 from prodseek.catalogue.parquet_table import is_parquet
-from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.tars import SUFFIX as TAR_SUFFIX
-from prodseek.catalogue.tars import split_member
+from prodseek.catalogue.tars import sample_key, split_member
 from prodseek.catalogue.text_rows import read_head
 from prodseek.errors import CatalogueError
-from prodseek.photos.decode import ImageLimits, ImageRejected
 from prodseek.storage import files
 
 IMAGE_SUFFIXES = (
@@ -131,74 +129,11 @@ def _remote_entries(file_system: fs.FileSystem, folder: str) -> Iterator[tuple[s
         yield info.base_name, info.type == fs.FileType.Directory
 
 
-def list_photos(source: CatalogueSource, allowed_roots: Sequence[str] = ()) -> list[str]:
-    """List the photos of a folder, also those in tars: URIs relative to the folder, sorted. Hidden files and folders are skipped.
-
-    A tar that cannot be read to its end also gets the entry `NAME.tar#`, and a name that is not UTF-8 is listed with
-    replacement characters. No photo will be found under either, so both become rejects. Links are followed, but no folder
-    is listed twice, so that links in a circle do no harm. allowed_roots: folders beside this one that links to tars may
-    lead to. Raises CatalogueError.
-    """
-    try:
-        file_system, path = files.locate(source.base_uri)
-        if isinstance(file_system, fs.LocalFileSystem):
-            names = _local_names(path)
-        else:
-            infos = file_system.get_file_info(fs.FileSelector(path, recursive=True))
-            names = [posixpath.relpath(info.path, path) for info in infos if info.type == fs.FileType.File]
-    except OSError as error:
-        raise CatalogueError(f"the catalogue {source.uri!r} cannot be listed: {error}") from error
-    photos = PhotoSource(source.base_uri, tuple(allowed_roots), ImageLimits())
-    tars = (name for name in names if name.lower().endswith(TAR_SUFFIX) and not _is_hidden(name))
-    members = (member for tar in tars for member in _in_tar(tar, photos))
-    return sorted([*filter(_is_photo, names), *members])
-
-
-def _in_tar(name: str, photos: PhotoSource) -> list[str]:
-    try:
-        members, damage = photos.members(name)
-    except ImageRejected:
-        return [f"{name}#"]
-    return [f"{name}#{member}" for member in [*filter(_is_photo, members), *([""] if damage else [])]]
-
-
-def _is_photo(name: str) -> bool:
-    return name.lower().endswith(IMAGE_SUFFIXES) and not _is_hidden(name)
-
-
-def _is_hidden(name: str) -> bool:
-    return any(part.startswith(".") and part != ".." for part in name.split("/"))
-
-
-def _local_names(folder: str) -> list[str]:
-    """Everything below a local folder except folders, relative to it; hidden names are skipped."""
-    names: list[str] = []
-    entered: set[str] = set()
-    pending = deque([""])
-    while pending:
-        below = pending.popleft()
-        real = os.path.realpath(os.path.join(folder, below))
-        if real in entered:
-            continue
-        entered.add(real)
-        with os.scandir(real) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
-                if entry.name.startswith("."):
-                    continue
-                name = posixpath.join(below, entry.name)
-                if not os.path.isdir(entry.path):
-                    names.append(os.fsencode(name).decode(errors="replace"))
-                elif entry.is_symlink():
-                    pending.append(name)  # last, so that a folder that is also inside is listed by its own name
-                else:
-                    pending.appendleft(name)
-    return names
-
-
 def product_of(uri: str, product_id_from: Literal["file", "folder"]) -> str:
     """The product of a photo when no column names it: the photo's path without its ending, or its folder.
 
-    A tar counts as the folder that it would be unpacked into, so without its ending.
+    A tar counts as the folder that it would be unpacked into, so without its ending. Members of one sample of WebDataset,
+    such as `0001.front.jpg` and `0001.back.jpg`, are one product.
     """
     tar, member = split_member(uri)
     if member is not None:
@@ -206,4 +141,4 @@ def product_of(uri: str, product_id_from: Literal["file", "folder"]) -> str:
     parent = posixpath.dirname(uri)
     if product_id_from == "folder" and parent:
         return parent
-    return posixpath.splitext(uri)[0]
+    return posixpath.splitext(uri)[0] if member is None else sample_key(uri)

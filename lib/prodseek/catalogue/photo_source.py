@@ -8,15 +8,30 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TypeVar
 
+from pyarrow import fs
+
+from prodseek.catalogue.near_names import (
+    MAX_NAMES,
+    MAX_NAMES_BYTES,
+    Names,
+    NearName,
+    Spelling,
+    near_name,
+    plain_spellings,
+)
 from prodseek.catalogue.photo_copies import copies_folder, copy_uri
-from prodseek.catalogue.tars import list_members, read_member, split_member
+from prodseek.catalogue.tars import list_members, member_names, read_member, split_member
 from prodseek.catalogue.web import WebAccess, check_host, fetch, head, is_web
 from prodseek.config import Config
 from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason
 from prodseek.storage import files
-from prodseek.storage.retries import RetryPolicy, with_retries
+from prodseek.storage.remembered import Remembered
+from prodseek.storage.retries import RetryPolicy, is_transient, with_retries
 
 T = TypeVar("T")
+
+# By folder and when it was changed, where its storage tells.
+_remembered: Remembered[tuple[str, int], Names] = Remembered()
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,14 @@ class FileStamp:
     n_bytes: int | None
     mtime_ns: int | None
     tag: str | None = None
+
+
+@dataclass(frozen=True)
+class ReadPhoto:
+    """A photo's bytes. spelling: in what the catalogue's name of it differs from the file's; None if it does not."""
+
+    data: bytes
+    spelling: Spelling | None = None
 
 
 @dataclass(frozen=True)
@@ -94,21 +117,94 @@ class PhotoSource:
 
     def read(self, uri: str, image_id: str | None = None) -> bytes:
         """A photo's bytes, at most `limits.max_bytes` + 1 of them. image_id: if it is known. Raises ImageRejected."""
+        return self.read_near(uri, image_id).data
+
+    def read_near(self, uri: str, image_id: str | None = None) -> ReadPhoto:
+        """As `read`, and how the photo was found: by exactly this name, else as the only one that is spelled otherwise."""
         if self.copies is not None:
             if image_id is None:
                 raise ImageRejected(RejectReason.MISSING, f"the manifest holds no photo {uri}")
             copy = self.place(uri, image_id)
-            return _read_with_retries(partial(_read_at, copy, None, self.limits.max_bytes), copy, self.retry_policy)
+            read_copy = partial(_read_at, copy, None, self.limits.max_bytes)
+            return ReadPhoto(_read_with_retries(read_copy, copy, self.retry_policy))
 
-        def read() -> bytes:
+        def read() -> ReadPhoto:
             # Within the retries, because a dead mount may hang while links are followed as well as while reading.
             if is_web(uri):
-                return fetch(self.locate(uri), self.web, self.limits.max_bytes)
+                return ReadPhoto(fetch(self.locate(uri), self.web, self.limits.max_bytes))
             file, member = split_member(uri)
             located, root = self._checked(file)
-            return _read_at(located, member, self.limits.max_bytes, root)
+            try:
+                return ReadPhoto(*self._read_member(located, member, root))
+            except FileNotFoundError:
+                located, root, spelling = self._near_file(file)
+            data, spelling_inside = self._read_member(located, member, root)
+            return ReadPhoto(data, spelling_inside or spelling)
 
         return _read_with_retries(read, files.resolve(uri, self.base_uri), self.retry_policy)
+
+    def _read_member(self, located: str, member: str | None, root: str) -> tuple[bytes, Spelling | None]:
+        """A file, or a member of a tar: one that is spelled otherwise where no other one can be meant."""
+        try:
+            return _read_at(located, member, self.limits.max_bytes, root), None
+        except ImageRejected as rejected:
+            if member is None or rejected.reason != RejectReason.MISSING:
+                raise
+            names = member_names(located, root)
+            near = near_name(member, lambda folder: Names(()) if folder else names)
+            if near.path is None:
+                raise ImageRejected(RejectReason.MISSING, _with_hint(rejected.detail, near)) from rejected
+            return _read_at(located, near.path, self.limits.max_bytes, root), near.spelling
+
+    def _near_file(self, uri: str) -> tuple[str, str, Spelling | None]:
+        """Location, root and spelling of the only file that a name without a file can mean. Raises ImageRejected, OSError."""
+        located = files.resolve(uri, self.base_uri)
+        if not files.storage_of(located):
+            located = files.locate(located)[1]
+        for base in (self.base_uri, *self.allowed_roots):
+            folder = files.local_path(base).rstrip("/")
+            if not located.startswith(f"{folder}/"):
+                continue
+            wanted = located[len(folder) + 1 :]
+            plain = self._plain_file(folder, wanted)
+            if plain is not None:
+                return plain
+            near = near_name(wanted, partial(self._names_in, folder))
+            if near.path is None:
+                raise ImageRejected(RejectReason.MISSING, _with_hint(f"no file at {located}", near))
+            found = f"{folder}/{near.path}"
+            return *self._checked(found), near.spelling
+        raise ImageRejected(RejectReason.MISSING, f"no file at {located}")
+
+    def _plain_file(self, folder: str, wanted: str) -> tuple[str, str, Spelling] | None:
+        """As `_near_file`, of the spellings that need no list of what is there."""
+        for name, spelling in plain_spellings(wanted):
+            try:
+                located, root = self._checked(f"{folder}/{name}")
+            except ImageRejected:
+                continue
+            file_system, path = files.locate(located)
+            if file_system.get_file_info(path).type == fs.FileType.File:
+                return located, root, spelling
+        return None
+
+    def _names_in(self, root: str, folder: str) -> Names:
+        """The names in a folder below `root`, none where it leads out of what may be read."""
+        try:
+            located, _ = self._checked(files.join(root, folder) if folder else root)
+        except ImageRejected:
+            return Names(())
+
+        def read() -> Names:
+            try:
+                names = files.names_in(located, MAX_NAMES)
+            except OSError as error:
+                if is_transient(error, bool(files.storage_of(located))):
+                    raise
+                return Names(())  # what may be read need not be what may be listed
+            return Names((), is_whole=False) if names is None else Names(names)
+
+        return _remembered.get((located, _changed_ns(located)), read, MAX_NAMES_BYTES)
 
     def members(self, uri: str) -> tuple[list[str], str | None]:
         """The result of `list_members` for a tar that the catalogue names `uri`. Raises ImageRejected."""
@@ -127,6 +223,9 @@ class PhotoSource:
                 return _web_stamp(head(located, self.web))
             file_system, path = files.locate(located)
             info = file_system.get_file_info(path)
+            if info.type == fs.FileType.NotFound:
+                file_system, path = files.locate(self._near_file(split_member(uri)[0])[0])
+                info = file_system.get_file_info(path)
             return FileStamp(info.size, info.mtime_ns)
 
         try:
@@ -152,6 +251,18 @@ def read_photo(uri: str, max_bytes: int, retry_policy: RetryPolicy = RetryPolicy
     uri: chosen by the user, not taken from a catalogue, so every place is allowed.
     """
     return _read_with_retries(partial(_read_at, *split_member(uri), max_bytes), uri, retry_policy)
+
+
+def _changed_ns(folder: str) -> int:
+    """When names in a folder were changed last; 0 where only another request could tell, and where there is no folder."""
+    if files.storage_of(folder):
+        return 0
+    file_system, path = files.locate(folder)
+    return file_system.get_file_info(path).mtime_ns or 0
+
+
+def _with_hint(detail: str, near: NearName) -> str:
+    return f"{detail}; {near.hint}" if near.hint else detail
 
 
 def _read_at(located: str, member: str | None, max_bytes: int, within: str | None = None) -> bytes:

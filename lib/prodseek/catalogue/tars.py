@@ -8,20 +8,19 @@ from __future__ import annotations
 import io
 import re
 import tarfile
-import threading
 from bisect import bisect_left
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from prodseek.catalogue.near_names import MAX_NAMES, MAX_NAMES_BYTES, Names
 from prodseek.catalogue.web import is_web
 from prodseek.photos.decode import ImageRejected, RejectReason
 from prodseek.storage import files
+from prodseek.storage.remembered import Remembered
 
 SUFFIX = ".tar"
 _MARK = re.compile(rf"{re.escape(SUFFIX)}#", re.IGNORECASE)
@@ -62,33 +61,8 @@ class TarIndex:
         return found if found < len(self.names) and self.names[found].as_py() == name else None
 
 
-@dataclass
-class _Remembered:
-    """The indices that this process keeps, the most recently used one last. turns: a lock for each key."""
-
-    kept: OrderedDict[tuple[str, int, int], TarIndex] = field(default_factory=OrderedDict)
-    turns: dict[tuple[str, int, int], threading.Lock] = field(default_factory=dict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def get(self, key: tuple[str, int, int], read: Callable[[], TarIndex]) -> TarIndex:
-        """The index of `key`. When several threads ask for the same index, one reads it and the others wait."""
-        with self.lock:
-            turn = self.turns.setdefault(key, threading.Lock())
-        with turn:
-            with self.lock:
-                if key in self.kept:
-                    self.kept.move_to_end(key)
-                    return self.kept[key]
-            index = read()
-            with self.lock:
-                self.kept[key] = index
-                while len(self.kept) > 1 and sum(each.n_bytes for each in self.kept.values()) > _MAX_INDEX_BYTES:
-                    old, _ = self.kept.popitem(last=False)
-                    self.turns.pop(old, None)
-        return index
-
-
-_remembered = _Remembered()
+_remembered: Remembered[tuple[str, int, int], TarIndex] = Remembered()
+_remembered_names: Remembered[tuple[str, int, int], Names] = Remembered()
 
 
 def split_member(uri: str) -> tuple[str, str | None]:
@@ -139,6 +113,25 @@ def list_members(uri: str, within: str | None = None) -> tuple[list[str], str | 
     return index.names.to_pylist(), index.damage
 
 
+def member_names(uri: str, within: str | None = None) -> Names:
+    """Names of the members of the tar at `uri`, to look for one that is spelled otherwise. Raises as `list_members`."""
+    with files.open_seekable(uri, within) as (handle, n_bytes, mtime_ns):
+        index = _index(uri, handle, n_bytes, mtime_ns)
+
+    def read() -> Names:
+        if len(index.names) > MAX_NAMES:
+            return Names((), is_whole=False)
+        return Names(tuple(index.names.to_pylist()))
+
+    return _remembered_names.get((uri, n_bytes, mtime_ns), read, MAX_NAMES_BYTES)
+
+
+def sample_key(member: str) -> str:
+    """The sample that a member belongs to, as WebDataset groups them: its path up to the first dot of its name."""
+    folder, slash, name = member.rpartition("/")
+    return folder + slash + (name.partition(".")[0] or name)
+
+
 def _plain(name: str) -> str:
     """A member's name without leading `./`, which it has if a whole folder was packed."""
     while name.startswith("./"):
@@ -156,7 +149,7 @@ def _index(uri: str, handle: BinaryIO, n_bytes: int, mtime_ns: int) -> TarIndex:
         finally:
             ahead.detach()  # else the reader would close the handle when it is deleted
 
-    return _remembered.get((uri, n_bytes, mtime_ns), read)
+    return _remembered.get((uri, n_bytes, mtime_ns), read, _MAX_INDEX_BYTES)
 
 
 class _Headers:

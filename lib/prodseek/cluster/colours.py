@@ -36,6 +36,9 @@ COLOUR_NAMES: dict[str, tuple[int, int, int]] = {
 }
 _BINS = 6  # along each side of the RGB cube; wide enough to gather the shades of one surface in uneven light
 
+# Lightness below and above which a colour is dark or light, of 0..100.
+_DARK, _LIGHT = 40, 70
+
 
 def dominant_colour(pixels: NDArray[np.uint8], ignore_background: bool = True) -> tuple[int, int, int]:
     """The mean RGB of the most frequent shades in a box, 0..255 each.
@@ -60,3 +63,15 @@ def colour_name(rgb: tuple[int, int, int]) -> str:
     names = list(COLOUR_NAMES)
     palette = rgb_to_lab(np.array([COLOUR_NAMES[name] for name in names], np.float64))
     return names[int(np.linalg.norm(palette - rgb_to_lab(np.array([rgb], np.float64)), axis=1).argmin())]
+
+
+def is_colour_word(text: str) -> bool:
+    """Whether a text is nothing but a colour's name, or part of one."""
+    named = {word for name in COLOUR_NAMES for word in name.split()} | {"gray", "silver", "gold"}
+    return all(word in named for word in text.casefold().replace("-", " ").split())
+
+
+def tone_name(rgb: tuple[int, int, int]) -> str | None:
+    """`dark` or `light` where a colour is clearly so, by its lightness in CIELAB. rgb: 0..255 each."""
+    lightness = float(rgb_to_lab(np.array([rgb], np.float64))[0, 0])
+    return "dark" if lightness < _DARK else "light" if lightness > _LIGHT else None

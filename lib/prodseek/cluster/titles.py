@@ -1,135 +1,213 @@
-"""Titles of groups, made from their members' classes, colours and attributes in the catalogue."""
+"""Titles of groups: what the catalogue says of most members and not of others, else what is detected, else what is seen."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import count
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from itertools import combinations
 from typing import TypeVar
 
-import numpy as np
+from prodseek.cluster.class_words import class_words
+from prodseek.cluster.colours import colour_name, is_colour_word, tone_name
+from prodseek.cluster.nouns import MOST, Noun, Phrase, is_borne_out, listed, noun_of
+from prodseek.cluster.words import SAID_IN
 
-from prodseek.cluster.colours import colour_name
-
-# A class, colour or category names a group if at least this share of the members that have one agree on it.
-DOMINANT_SHARE = 0.5
-# A group is called small or large if its members fill less or more than these shares of their photos.
-SMALL_AREA, LARGE_AREA = 0.15, 0.7
-
-
-@dataclass(frozen=True)
-class MemberFacts:
-    """What is known about a member of a group; None where unknown.
-
-    rgb: dominant colour, 0..255 each. category, title: from the catalogue. texture: a word from `textures`. area_fraction: its
-    share of the photo, 0..1.
-    """
-
-    class_name: str | None = None
-    rgb: tuple[int, int, int] | None = None
-    category: str | None = None
-    title: str | None = None
-    texture: str | None = None
-    area_fraction: float | None = None
-
-
-@dataclass(frozen=True)
-class GroupTitle:
-    """A group's title, unique among the groups, and its dominant class and colour; None if none dominates."""
-
-    title: str
-    dominant_class: str | None
-    dominant_colour: str | None
-
+# What a title is made from: what the catalogue says, as in SAID_IN, what is detected, or what is seen.
+CLASS, LOOK = "class", "look"
+TITLE_FROM = (*SAID_IN, CLASS, LOOK)
 
 Key = TypeVar("Key", int, tuple[str, int])
 
 
-def group_titles(
-    groups: Mapping[Key, Sequence[MemberFacts]], kept: Mapping[Key, str] | None = None, taken: Iterable[str] = ()
-) -> dict[Key, GroupTitle]:
-    """Name each group: its colour, then its categories (or the detected class, or a word that its titles share).
+@dataclass(frozen=True)
+class Look:
+    """What a member looks like. rgb: dominant colour, 0..255 each. texture: a word from `textures`; None if none is clear."""
 
-    groups: key -> members; the largest group chooses first. kept: titles that groups already have. taken: titles that no
-    group may get. Groups with equal names are told apart by a word from their titles, by texture, by size, or by a number.
+    rgb: tuple[int, int, int]
+    texture: str | None = None
+
+
+@dataclass(frozen=True)
+class GroupFacts:
+    """What is known about a group.
+
+    phrases: what the catalogue says of its members. classes: detected with confidence -> members. shapes, sizes: such as
+    `tall` and `small` -> members. looks: of a few members.
     """
-    words = _telling_words(groups)
-    titles: dict[Key, str] = {} if kept is None else dict(kept)
-    taken = {*taken, *titles.values()}
+
+    n_members: int
+    phrases: tuple[Phrase, ...] = ()
+    classes: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    looks: tuple[Look, ...] = ()
+
+
+@dataclass(frozen=True)
+class GroupTitle:
+    """A group's title, unique among the groups. title_from: one of TITLE_FROM.
+
+    dominant_class, dominant_colour: what MOST members have; None where there is no such.
+    """
+
+    title: str
+    title_from: str
+    dominant_class: str | None
+    dominant_colour: str | None
+
+
+@dataclass(frozen=True)
+class KeptTitle:
+    """The title that a group had in the last night."""
+
+    title: str
+    title_from: str
+
+
+def group_titles(
+    groups: Mapping[Key, GroupFacts], kept: Mapping[Key, KeptTitle] | None = None, taken: Iterable[str] = ()
+) -> dict[Key, GroupTitle]:
+    """Name each group: its colour and what the catalogue says of it, else what is detected, else how it looks.
+
+    groups: key -> facts; the largest group chooses first. kept: titles that groups already have; they stay where they are
+    still true. taken: titles that no group may get. Groups with equal names are told apart by further words that their members
+    share, by outline, pattern and size, by wider levels, or by a number.
+    """
+    nouns = {key: noun_of(facts.phrases, facts.n_members) for key, facts in groups.items()}
+    still: dict[Key, KeptTitle] = {
+        key: one for key, one in (kept or {}).items() if _is_still_true(one, groups[key], nouns[key])
+    }
+    used = {*taken, *(one.title for one in still.values())}
     made: dict[Key, GroupTitle] = {}
-    for key in sorted(groups, key=lambda key: (-len(groups[key]), key)):
-        members = groups[key]
-        dominant_class = _dominant(member.class_name for member in members)
-        colour = _dominant(None if member.rgb is None else colour_name(member.rgb) for member in members)
-        title = titles.get(key)
-        if title is None:
-            noun = _most_common(member.category for member in members) or dominant_class
-            noun = noun or (words[key][0] if words[key] else "look-alikes")
-            name = f"{colour} {noun}" if colour and colour != noun else noun
-            title = next(candidate for candidate in _candidates(name, words[key], members) if candidate not in taken)
-            taken.add(title)
-        made[key] = GroupTitle(title, dominant_class, colour)
+    numbers: Counter[str] = Counter()
+    common = _common_words(groups.values())
+    for key in sorted(groups, key=lambda key: (-groups[key].n_members, key)):
+        facts, noun = groups[key], nouns[key]
+        look = _SharedLook.of(facts, common)
+        dominant_class = _most(facts.classes, facts.n_members)
+        if key in still:
+            title, title_from = still[key].title, still[key].title_from
+        else:
+            title_from = noun.said_in if noun else CLASS if dominant_class else LOOK
+            title = _first_free(_names(noun, dominant_class, look), used, numbers)
+            used.add(title)
+        made[key] = GroupTitle(title, title_from, dominant_class, look.colour)
     return made
 
 
-def _candidates(name: str, words: Sequence[str], members: Sequence[MemberFacts]) -> Iterator[str]:
-    yield name
-    yield from (f"{name}, {word}" for word in words if word not in name.split())
-    texture = _dominant(member.texture for member in members)
-    size = _size(members)
-    if texture:
-        yield f"{texture} {name}"
-    if size:
-        yield f"{size} {name}"
-    if texture and size:
-        yield f"{size} {texture} {name}"
-    yield from (f"{name} {number}" for number in count(2))
+def _first_free(names: Sequence[str], used: Set[str], numbers: Counter[str]) -> str:
+    """The first name that is not used, else the best with a number. numbers: the last one of each name, which is counted on."""
+    for name in names:
+        if name not in used:
+            return name
+    best = names[0]
+    while True:
+        numbers[best] += 1
+        numbered = f"{best} {numbers[best] + 1}"
+        if numbered not in used:
+            return numbered
 
 
-def _size(members: Sequence[MemberFacts]) -> str | None:
-    areas = [member.area_fraction for member in members if member.area_fraction is not None]
-    if not areas:
-        return None
-    area_fraction = float(np.median(areas))
-    return "small" if area_fraction < SMALL_AREA else "large" if area_fraction > LARGE_AREA else None
+def _is_still_true(kept: KeptTitle, facts: GroupFacts, noun: Noun | None) -> bool:
+    """What a photo shows does not change, so of a look only a better name makes the title untrue."""
+    if kept.title_from == LOOK:
+        return noun is None
+    if kept.title_from == CLASS:
+        dominant = _most(facts.classes, facts.n_members)
+        return noun is None and dominant is not None and class_words(dominant) in kept.title
+    return is_borne_out(kept.title, kept.title_from, facts.phrases, facts.n_members)
 
 
-def _dominant(values: Iterable[str | None]) -> str | None:
-    counts = Counter(value for value in values if value)
-    if not counts:
-        return None
-    value, count = min(counts.items(), key=lambda item: (-item[1], item[0]))
-    return value if count >= DOMINANT_SHARE * counts.total() else None
+@dataclass(frozen=True)
+class _SharedLook:
+    """What most members look like; None where they do not agree. colours: such as `grey, some blue`. is_seen: a few were."""
+
+    colour: str | None
+    colours: str | None
+    tone: str | None
+    shape: str | None
+    pattern: str | None
+    size: str | None
+    is_seen: bool
+
+    @classmethod
+    def of(cls, facts: GroupFacts, common: Set[str]) -> _SharedLook:
+        """common: words that tell nothing."""
+        n = len(facts.looks)
+        names = Counter(colour_name(look.rgb) for look in facts.looks)
+        families = Counter(colour_name(look.rgb).split()[-1] for look in facts.looks)
+        tones = Counter(tone for look in facts.looks if (tone := tone_name(look.rgb)))
+        return cls(
+            _most(names, n) or _most(families, n),
+            listed(families, 2, n) or (listed(names, 2, n) if _most(families, n) else listed(families, 3, n)),
+            _most(tones, n),
+            _most(_without(common, facts.shapes), facts.n_members),
+            _most(_without(common, Counter(look.texture for look in facts.looks if look.texture)), n),
+            _most(_without(common, facts.sizes), facts.n_members),
+            n > 0,
+        )
+
+    @property
+    def words(self) -> list[str]:
+        """Words beside the colour, the most telling first."""
+        return [word for word in (None if self.colour else self.tone, self.shape, self.pattern, self.size) if word]
 
 
-def _most_common(categories: Iterable[str | None]) -> str | None:
-    """The dominant category, else the two most frequent ones; None if there are no categories."""
-    counts = Counter(category for category in categories if category)
-    ordered = sorted(counts, key=lambda category: (-counts[category], category))
-    if not ordered:
-        return None
-    return ordered[0] if counts[ordered[0]] >= DOMINANT_SHARE * counts.total() else " and ".join(ordered[:2])
+def _common_words(groups: Collection[GroupFacts]) -> Set[str]:
+    """Words of outline, pattern and size that are true of more than half of all members: they tell no group from another."""
+    if len(groups) < 2:
+        return set()
+    outlines: Counter[str] = Counter()
+    patterns: Counter[str] = Counter()
+    for facts in groups:
+        outlines.update(facts.shapes)
+        outlines.update(facts.sizes)
+        patterns.update(look.texture for look in facts.looks if look.texture)
+    n_members, n_looks = sum(facts.n_members for facts in groups), sum(len(facts.looks) for facts in groups)
+    common = {word for word, n in outlines.items() if 2 * n > n_members}
+    return common | {word for word, n in patterns.items() if 2 * n > n_looks}
 
 
-def _telling_words(groups: Mapping[Key, Sequence[MemberFacts]]) -> dict[Key, list[str]]:
-    """Words that at least a third of a group's titles contain and that tell it from other groups (TF-IDF), best first."""
-    # Imported here, because it takes seconds.
-    from sklearn.feature_extraction.text import TfidfVectorizer
+def _without(common: Set[str], counts: Mapping[str, int]) -> dict[str, int]:
+    return {word: n for word, n in counts.items() if word not in common}
 
-    labels = sorted(groups)
-    texts = [" ".join(member.title or "" for member in groups[label]) for label in labels]
-    vectorizer = TfidfVectorizer(token_pattern=r"(?u)\b[^\W\d]{3,}\b", stop_words="english", sublinear_tf=True)
-    try:
-        scores = vectorizer.fit_transform(texts)
-    except ValueError:
-        # No title contains a word, so scikit-learn cannot build a vocabulary.
-        return {label: [] for label in labels}
-    vocabulary = vectorizer.get_feature_names_out()
-    found: dict[Key, list[str]] = {}
-    for row, label in enumerate(labels):
-        weights = scores[row].sorted_indices()
-        ranked = [str(vocabulary[weights.indices[place]]) for place in np.argsort(-weights.data, kind="stable")]
-        titles = [(member.title or "").lower() for member in groups[label]]
-        found[label] = [word for word in ranked if 3 * sum(word in title for title in titles) >= len(titles)][:3]
-    return found
+
+def _most(counts: Mapping[str, int], n: int) -> str | None:
+    """The most frequent, where it is true of MOST of n."""
+    found = min(counts, key=lambda name: (-counts[name], name), default=None)
+    return found if found is not None and counts[found] >= MOST * n else None
+
+
+def _names(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> list[str]:
+    """Names for a group, the best first: what it is called, alone and with one or two things more that most members share."""
+    if noun is not None:
+        name, more = _coloured(noun.text, look)
+        more = [*noun.more, *look.words, *more, *noun.levels]
+    elif dominant_class is not None:
+        name, more = _coloured(class_words(dominant_class), look)
+        more = [*look.words, *more]
+    else:
+        name, more = _seen(look)
+    beside = [words for n_words in (1, 2) for words in combinations(more, n_words)]
+    return [name, *(", ".join([name, *words]) for words in beside)]
+
+
+def _coloured(called: str, look: _SharedLook) -> tuple[str, list[str]]:
+    """`red chair`, and colours that may be added. A list has none before it, because it would seem to be of its first."""
+    if any(is_colour_word(word) for word in called.split()):
+        return called, []
+    beside = [look.colours] if look.colours and "," not in look.colours else []
+    if look.colour is None:
+        return called, beside
+    is_list = "," in called or " and " in called
+    return (called, [look.colour]) if is_list else (f"{look.colour} {called}", beside)
+
+
+def _seen(look: _SharedLook) -> tuple[str, list[str]]:
+    """A look in words: colour, outline, pattern, size; and colours that may be added."""
+    colour = look.colour or (None if look.tone else look.colours)
+    words = [*([colour] if colour else []), *look.words]
+    if not words:
+        return "many colours" if look.is_seen else "various", []
+    return ", ".join(words), [look.colours] if look.colours and look.colours != colour else []

@@ -40,6 +40,7 @@ FEATURES = {
     "ground_share": 0,
     "ground_change": 0,
     "outline_change": -1,
+    "outline_part_px": -1,
     "ground_missed": 0,
     "tone_change": -1,
     "tone_change_90": 0,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from prodseek.duplicates.content import WHOLE, Box, content_box
 from prodseek.duplicates.prints import prints_recipe
+from prodseek.photos.decode import PIXELS_VERSION
 
 # The longer side of a photo when photos are compared. Points of local features are in pixels of this size.
 WORKING_SIDE_PX = 256
@@ -227,7 +228,7 @@ def feature_codes(features: PhotoFeatures, n_bits: int) -> FeatureCodes:
 def features_recipe() -> str:
     """16 hex digits that change whenever the local features of a photo would change."""
     sides_px, n_most = (WORKING_SIDE_PX, FEATURES_SIDE_PX), (MAX_FEATURES, _MAX_SCENE_FEATURES, _MAX_FAR_FEATURES)
-    settings = (_FEATURES_VERSION, cv2.__version__, sides_px, n_most, _LEAST_CONTRAST)
+    settings = (_FEATURES_VERSION, PIXELS_VERSION, cv2.__version__, sides_px, n_most, _LEAST_CONTRAST)
     return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
 
 

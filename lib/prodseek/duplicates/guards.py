@@ -1,8 +1,8 @@
 """What must be proved before two photos are called copies, whatever a model thinks of them.
 
 A model learns what pairs it was shown have in common. These rules hold for pairs that nobody thought of: where the evidence
-allows another product too, a person looks. Values are those of `Proof`, by name, and all but one are `decision.FEATURES`; one
-that is NaN proves nothing.
+allows another product too, a person looks. Values are those of `Proof`, by name, all of them `decision.FEATURES`; one that is
+NaN proves nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SAME_GROUND, _OTHER_TONE = 2.0, 2.5
 _OTHER_TONE_ON_GROUND, _MOVED_ON_GROUND = 2.0, 0.6
 _CURVE_MOVES, _CURVE_STAYS, _PRODUCT_MOVED = 5.0, 2.0, 1.5
 _SAME_GROUND_UNDER_OUTLINE, _SAME_OUTLINE = 1.0, 0.01
-# Pixels of the coarse frame. The model does not know this measurement, so it is not among its features.
+# Pixels of the coarse frame.
 _LEAST_PART_PX = 4.0
 # A cut through a thing crosses some of its edges.
 _ALL_CONTENT, _LEAST_CROSSING, _MANY_CROSSING = 0.97, 0.02, 0.1
@@ -117,7 +117,7 @@ def may_be_other_outline(values: Values) -> bool:
     """Whether the ground was replaced, and the product covers another part of it than before: it has another cap, or no legs."""
     if not values["ground_missed"] > _SAME_GROUND_UNDER_OUTLINE:
         return False
-    return values["outline_change"] > _SAME_OUTLINE or values.get("outline_part_px", 0.0) > _LEAST_PART_PX
+    return values["outline_change"] > _SAME_OUTLINE or values["outline_part_px"] > _LEAST_PART_PX
 
 
 def may_be_one_of_a_set(values: Values) -> bool:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import faiss
 import numpy as np
-import pdqhash
 from numpy.typing import NDArray
 
 HASH_BITS = 256
@@ -41,8 +40,6 @@ class Orientation(StrEnum):
 
 ORIENTATIONS = tuple(Orientation)
 ROTATIONS = (Orientation.ROTATE_90, Orientation.ROTATE_180, Orientation.ROTATE_270)
-# The places of ORIENTATIONS in the result of pdqhash.compute_dihedral.
-_PDQHASH_ORDER = (0, 1, 2, 3, 5, 4, 6, 7)
 # Each orientation as (transpose first, then mirror, then flip).
 STEPS = {
     Orientation.IDENTITY: (False, False, False),
@@ -75,15 +72,6 @@ def turn(pixels: NDArray[Any], orientation: Orientation) -> NDArray[Any]:
     if transposed:
         pixels = pixels.swapaxes(0, 1)
     return np.ascontiguousarray(pixels[:: -1 if flipped else 1, :: -1 if mirrored else 1])
-
-
-def pdq_dihedral(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The hashes of a photo in all eight orientations, from its pixels.
-
-    pixels: (H, W, 3) uint8 RGB. Returns (8, 32) uint8, in the order of ORIENTATIONS.
-    """
-    hashes, _ = pdqhash.compute_dihedral(np.ascontiguousarray(pixels))
-    return np.packbits(np.asarray(hashes, dtype=np.uint8), axis=1)[list(_PDQHASH_ORDER)]
 
 
 def dihedral_hashes(hashes: NDArray[np.uint8]) -> NDArray[np.uint8]:

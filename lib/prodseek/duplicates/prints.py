@@ -16,7 +16,7 @@ from prodseek.photos.hashes import pdq_hash
 _LEAST_QUALITY = 50
 _GRID = 4
 COLOUR_VALUES = _GRID * _GRID * 3
-_PRINTS_VERSION = 1
+_PRINTS_VERSION = 2
 
 
 @dataclass(frozen=True)

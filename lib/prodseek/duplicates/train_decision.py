@@ -27,12 +27,12 @@ from sklearn.linear_model import LogisticRegression
 from prodseek.duplicates.decision import FEATURES, MODEL_FILE, DecisionModel, Tree, feature_values
 from prodseek.duplicates.features import shrunk
 from prodseek.duplicates.guards import is_proved
-from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation, hashes_from_hex
+from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation
 from prodseek.duplicates.planting.pairs import Photo, PlantedPair, altered_negatives, planted_pairs, real_negatives
 from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
 from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import decode_image
-from prodseek.photos.hashes import pdq_hash
+from prodseek.photos.hashes import pdq_hashes
 
 SEED = 0
 N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 250, 0.06, 16, 20, 3.0
@@ -114,7 +114,7 @@ def measured_features(pair: PlantedPair) -> list[float] | None:
     """What a night would measure on a candidate pair; None if it finds nothing in common."""
     cv2.setNumThreads(1)
     whole = [decode_image(data).pixels for data in (pair.data_a, pair.data_b)]
-    orientation, hamming = best_orientation(*hashes_from_hex([pdq_hash(pixels)[0] for pixels in whole]))
+    orientation, hamming = best_orientation(*pdq_hashes(whole)[0])
     comparison = compare_views(view(whole[0]), view(whole[1]), orientation if hamming <= MAX_HAMMING else None)
     a, b = _decoded(pair, COARSE_PHOTO_PX)
     if comparison is None or not has_hope(comparison):

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 
 from prodseek.runs.slice_layout import GRID_COLUMNS, GRID_ROWS, SlicePart
 
-VISUAL_DIM = 128
+VISUAL_DIM = LIKENESS_DIM = 128
 COLOUR = "colour"
+# Prepared values, at most 1, are rounded to whole steps of 1 / STEPS. Sums of whole numbers are exact in float64 up to 2^53.
+# So what is summed, and with it the projection, is the same to the bit, however Spark splits and merges the rows.
+STEPS = 2.0**15
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,10 @@ SHAPE_WEIGHTS = {"grid": 1.0, "shape": 0.5}
 # The facet `colour`. The more of a colour the catalogue shows, the less its bin counts, so that steel, white and wood do not
 # outweigh the colour that sets an object apart. This floor is added to a bin's mean root, so that rare colours do not dominate.
 COLOUR_FLOOR = 0.01
+# The facet `likeness`: the weights of the components' cosines. Chosen by turns, each of four catalogues left out in turn
+# (bench_likeness.py): what finds a product in a room and its other photos. Weights fitted to a catalogue's own views, without
+# labels, found those better and other photos of the product worse, because of views the outline is the same.
+LIKENESS_WEIGHTS = {"texture": 1.0, "grid": 0.5, "colour": 1.0, "shape": 0.5}
 VISUAL_COMPONENTS = tuple(name for name, component in COMPONENTS.items() if component.visual_weight)
 
 

@@ -10,13 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.embedding.facets import COMPONENTS, prepare, prepared_length
+from prodseek.embedding.facets import COMPONENTS, STEPS, prepare, prepared_length
 from prodseek.errors import StoreError
 from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict, slice_length
-
-# Prepared values, at most 1, are rounded to whole steps of 1 / _STEPS. Sums of whole numbers are exact in float64 up to 2^53.
-# So the moments, and with them the projection, are the same to the bit, however Spark splits and merges the rows.
-_STEPS = 2.0**15
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,7 @@ class Moments:
         return self._add(deviations)
 
     def _add(self, prepared: Mapping[str, NDArray[np.float64]]) -> Moments:
-        steps = {name: np.rint(values * _STEPS) for name, values in prepared.items()}
+        steps = {name: np.rint(values * STEPS) for name, values in prepared.items()}
         return Moments(
             self.layout,
             self.count + len(next(iter(steps.values()))),
@@ -95,8 +91,8 @@ class Moments:
         """
         if self.count < 1:
             raise ValueError("there are no slices to fit a projection on")
-        mean = self.sums[component] / (_STEPS * self.count)
-        second = self.products[component] / (_STEPS * _STEPS * self.count)
+        mean = self.sums[component] / (STEPS * self.count)
+        second = self.products[component] / (STEPS * STEPS * self.count)
         if self.count == 1:
             return np.zeros_like(mean), second
         return mean, second - np.outer(mean, mean)

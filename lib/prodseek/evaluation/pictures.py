@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.embedding.leakage import N_FOLDS, location_leakage
 from prodseek.embedding.projection import PROJECTION, Projection
+from prodseek.embedding.view_kinds import view_kinds
 from prodseek.errors import ConfigError, StoreError, WeightsError
 from prodseek.evaluation.run import RAW_SLICE, Measured
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
@@ -21,7 +22,7 @@ from prodseek.report.evaluation_page import Example, LabelledPhoto, Location, Pi
 from prodseek.report.location import Panel
 from prodseek.report.sliced_cells import SlicedObject
 from prodseek.report.thumbnails import LARGE_SIDE_PX, SMALL_SIDE_PX, thumbnail
-from prodseek.runs.columns import BOX_PX, FACETS
+from prodseek.runs.columns import BOX_PX, VISUAL
 from prodseek.runs.facts import IngestFacts
 from prodseek.runs.store import Run
 from prodseek.search.searchable import config_of, settings_of
@@ -127,7 +128,7 @@ class _Photos:
 def _example(
     photos: _Photos, measured: Measured, role: str, row: int, by_label: Mapping[str, Mapping[str, float]]
 ) -> Example:
-    vectors = measured.vectors[FACETS[0]]
+    vectors = measured.vectors[VISUAL]
     cosine = vectors @ vectors[row]
     cosine[row] = -np.inf
     nearest = np.argsort(-cosine, kind="stable")[:N_MATCHES].tolist()
@@ -174,7 +175,7 @@ def _location(photos: _Photos, detector: Detector, projection: Projection) -> Lo
     raw = slices.astype(np.float32)
     vectors: dict[str, NDArray[Any]] = {
         RAW_SLICE: raw / np.linalg.norm(raw, axis=1, keepdims=True),
-        FACETS[0]: projection.apply(slices)[FACETS[0]],
+        VISUAL: projection.apply(slices, view_kinds(np.ones(len(slices), bool), np.zeros(len(slices))))[VISUAL],
     }
     panels, shares = [], []
     for name, values in vectors.items():

@@ -15,9 +15,10 @@ from pydantic_core import from_json
 from prodseek.embedding.evaluation import Ranking, ranking
 from prodseek.embedding.leakage import N_FOLDS, location_leakage
 from prodseek.errors import CatalogueError, StoreError
+from prodseek.evaluation.columns import column_purities, odd_photos
 from prodseek.evaluation.labels import LabelledPairs, in_order, matched
 from prodseek.evaluation.measures import group_scores, pair_scores, retrieval_scores, scores_by_label
-from prodseek.runs.columns import BOX_PX, FACETS, GROUP_COLUMNS
+from prodseek.runs.columns import BOX_PX, FACETS, GROUP_COLUMNS, VISUAL
 from prodseek.runs.facts import IndexFacts
 from prodseek.runs.store import Run, read_columns
 from prodseek.storage import files
@@ -62,7 +63,7 @@ def evaluate(
     queries = _sampled(table.column("image_id").to_pylist(), MAX_QUERIES)
     vectors = _vectors(run, table)
     rankings = {way: ranking(matrix, names, KS, queries) for way, matrix in vectors.items()}
-    index = run.facts(IndexFacts).visual
+    index = run.facts(IndexFacts).likeness
     evaluation = {
         "run_id": run.run_id,
         "labels": {
@@ -74,13 +75,15 @@ def evaluate(
             "queries": len(queries),
         },
         "retrieval": {way: retrieval_scores(one) for way, one in rankings.items()},
-        "by_label": scores_by_label(rankings[FACETS[0]], names),
+        "by_label": scores_by_label(rankings[VISUAL], names),
         "groups": _groups(run, table, names),
+        "columns": {name: asdict(one) for name, one in column_purities(run).items()},
+        "odd_category": asdict(odd_photos(run)),
         "duplicates": _duplicates(run, found, pairs),
         "place_in_vectors": _leakage(vectors, table, names),
         "index": {"recall": index.recall, "recall_k": index.recall_k, "recall_target": index.recall_target},
     }
-    return evaluation, Measured(table, vectors, rankings[FACETS[0]])
+    return evaluation, Measured(table, vectors, rankings[VISUAL])
 
 
 def changes(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
@@ -99,6 +102,8 @@ def figures(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
         values = evaluation.get(section)
         if isinstance(values, Mapping):
             yield from _flat(section, values)
+    for name, column in evaluation.get("columns", {}).items():
+        yield from _flat(f"groups pure by {name},", column["purity"])
 
 
 def read_evaluation(uri: str) -> dict[str, Any]:
@@ -151,7 +156,7 @@ def _vectors(run: Run, table: pa.Table) -> dict[str, NDArray[np.float32]]:
 
 def _groups(run: Run, table: pa.Table, names: list[str]) -> dict[str, dict[str, float]]:
     columns = ["detection_id", *GROUP_COLUMNS.values()]
-    grouped = read_columns(run, "curation_groups", columns, pc.field("facet") == FACETS[0])
+    grouped = read_columns(run, "curation_groups", columns, pc.field("facet") == VISUAL)
     of_region = {row["detection_id"]: row for row in grouped.to_pylist()}
     rows = [of_region.get(detection_id, {}) for detection_id in table.column("detection_id").to_pylist()]
     scores = {}
@@ -191,4 +196,4 @@ def _leakage(vectors: Mapping[str, NDArray[np.float32]], table: pa.Table, names:
     labels = np.asarray(names)[rows].tolist()
     if len(set(labels)) < N_FOLDS or not (centres[rows].std(axis=0) > 0).all():
         return {}
-    return {way: location_leakage(vectors[way][rows], centres[rows], labels) for way in (FACETS[0], RAW_SLICE)}
+    return {way: location_leakage(vectors[way][rows], centres[rows], labels) for way in (VISUAL, RAW_SLICE)}

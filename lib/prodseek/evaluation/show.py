@@ -104,6 +104,13 @@ def _print(
             f"{level} groups: {scores['n_groups']}, AMI {scores['ami']:.3f}, homogeneity {scores['homogeneity']:.3f}, "
             f"{scores['noise']:.1%} in none"
         )
+    for name, column in evaluation["columns"].items():
+        shares = ", ".join(f"{level} {share:.3f}" for level, share in column["purity"].items())
+        console.print(
+            f"groups pure by {name}: {shares}, by chance {column['by_chance']:.3f}", highlight=False, markup=False
+        )
+    if evaluation["odd_category"]["n_photos"]:
+        console.print(f"photos in another category's group: {evaluation['odd_category']['n_photos']}")
     duplicates = evaluation["duplicates"]
     console.print(f"duplicate groups with two labels: {duplicates['groups_with_two_labels']} of {duplicates['groups']}")
     if "pairs" in duplicates:

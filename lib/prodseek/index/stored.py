@@ -1,4 +1,4 @@
-"""Indexes in the folder of a run: `index/` for the facet `visual`, `index/<facet>/` for the others."""
+"""Indexes in the folder of a run: `index/` for the facet `likeness`, `index/<facet>/` for the others."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pyarrow import fs
 from prodseek.errors import StoreError
 from prodseek.index.search import Locate, ShardedIndex, check_digest, checked_bytes
 from prodseek.index.shards import FileEntry, IndexManifest, index_to_bytes
-from prodseek.runs.columns import VISUAL
+from prodseek.runs.columns import LIKENESS
 from prodseek.runs.store import Run
 from prodseek.storage import files
 
 
-def index_folder(facet: str = VISUAL) -> str:
+def index_folder(facet: str = LIKENESS) -> str:
     """The folder of a facet's index within the folder of its run."""
-    return "index" if facet == VISUAL else f"index/{facet}"
+    return "index" if facet == LIKENESS else f"index/{facet}"
 
 
-def index_manifest(run: Run, facet: str = VISUAL) -> IndexManifest:
+def index_manifest(run: Run, facet: str = LIKENESS) -> IndexManifest:
     """The manifest of a run's index. Raises StoreError if there is none."""
     return IndexManifest.from_dict(run.read_json(f"{index_folder(facet)}/MANIFEST.json"))
 
@@ -31,7 +31,7 @@ def write_manifest(run: Run, manifest: IndexManifest) -> None:
     run.write_json(f"{index_folder(manifest.facet)}/MANIFEST.json", manifest.to_dict())
 
 
-def open_index(run: Run, facet: str = VISUAL) -> ShardedIndex:
+def open_index(run: Run, facet: str = LIKENESS) -> ShardedIndex:
     """The index of a run, memory-mapped. Raises StoreError that names a missing, truncated or altered file."""
     manifest = index_manifest(run, facet)
     try:
@@ -40,13 +40,13 @@ def open_index(run: Run, facet: str = VISUAL) -> ShardedIndex:
         raise StoreError(f"{error}; `prodseek verify --root {run.root} --run {run.run_id}` says how") from error
 
 
-def read_trained(run: Run, facet: str = VISUAL) -> tuple[bytes, IndexManifest]:
+def read_trained(run: Run, facet: str = LIKENESS) -> tuple[bytes, IndexManifest]:
     """The trained index of a run without vectors, as bytes, and the index's manifest."""
     manifest = index_manifest(run, facet)
     return checked_bytes(locate_in(run.path(index_folder(facet))), manifest.trained), manifest
 
 
-def export_index(run: Run, path: Path, facet: str = VISUAL) -> IndexManifest:
+def export_index(run: Run, path: Path, facet: str = LIKENESS) -> IndexManifest:
     """Write the whole index of a run, with its nprobe, into one file for `faiss.read_index`; return its manifest."""
     opened = open_index(run, facet)
     files.write_bytes(str(path), index_to_bytes(opened.merged()))

@@ -16,15 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, UnidentifiedImageError, features
 
-from prodseek.photos.flatten import rgb_and_alpha
+from prodseek.photos.flatten import eight_bits, rgb_and_alpha
+from prodseek.photos.profiles import ColourProfile, in_srgb
+from prodseek.photos.repair import Repaired, with_end, without_metadata
 
 # Raise it when `decode_image`, `pixel_hash` or the PDQ hash changes its result for the same bytes.
-DECODER_VERSION = 2
-_DECODER_PACKAGES = ("pillow", "pillow-heif", "pdqhash")
+DECODER_VERSION = 3
+# Raise it when `decode_image` gives other pixels for the same bytes: all that is kept for ever of a photo's pixels (regions,
+# local features, verdicts, looks, pictures) is then made again.
+PIXELS_VERSION = 2
+_DECODER_PACKAGES = ("pillow", "pillow-heif")
 # The same version of Pillow may be built with other versions of these.
-_DECODER_LIBRARIES = ("libjpeg_turbo", "jpg", "webp", "avif", "libtiff")
+_DECODER_LIBRARIES = ("libjpeg_turbo", "jpg", "webp", "avif", "libtiff", "littlecms2")
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 
+# ISO/IEC 23008-12 and the AVIF specification: kinds of containers that hold a still picture or a burst.
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 _T = Image.Transpose
 # EXIF 2.32, table 6: the transpose that each Orientation asks for.
 _UPRIGHT = {
@@ -98,10 +105,10 @@ class ImageLimits:
 class DecodedImage:
     """An upright photo.
 
-    pixels: (H, W, 3) uint8 RGB, EXIF orientation applied, transparency on white, or on grey where white would hide all that is
+    pixels: (H, W, 3) uint8 sRGB, EXIF orientation applied, transparency on white, or on grey where white would hide all that is
     drawn; smaller than the photo if `max_side_px` or `enough_side_px` was given. width_px, height_px: the upright photo at full
     size. format: as Pillow names it. alpha: (H, W) uint8 opacity; None for an opaque photo. taken_at: when it was taken, by its
-    EXIF, as `2026-05-31 14:03:59`; None if not known.
+    EXIF, as `2026-05-31 14:03:59`; None if not known. colour_profile: what the pixels were converted from.
     """
 
     pixels: NDArray[np.uint8]
@@ -110,6 +117,7 @@ class DecodedImage:
     format: str
     alpha: NDArray[np.uint8] | None = None
     taken_at: str | None = None
+    colour_profile: ColourProfile = ColourProfile.NONE
 
 
 def decoder() -> dict[str, str]:
@@ -156,7 +164,10 @@ def decode_image(
     max_side_px: int | None = None,
     enough_side_px: int | None = None,
 ) -> DecodedImage:
-    """Decode a photo (its first frame) to upright RGB.
+    """Decode a photo (its first frame) to upright sRGB.
+
+    Metadata decides over no photo: where it cannot be read, the photo is read without it, as a browser does. So is a JPEG
+    that lacks its end and no pixel.
 
     max_side_px: shrink the photo so that its longer side is at most this. JPEGs are then decoded at a reduced DCT scale,
     which is several times faster for large photos. enough_side_px: decode a JPEG at the smallest DCT scale that keeps its
@@ -167,17 +178,49 @@ def decode_image(
         with warnings.catch_warnings():
             # Pillow warns about large images, for which we have our own limit, and about every odd tag.
             warnings.simplefilter("ignore")
-            image = _open(data)
-            _check_header(image, limits)
-            return _load_upright(image, max_side_px, enough_side_px)
+            return _decoded(data, limits, max_side_px, enough_side_px)
     except Image.DecompressionBombError as error:
         raise ImageRejected(RejectReason.TOO_MANY_PIXELS, str(error)) from error
+    except UnidentifiedImageError as error:
+        raise _unknown(data) from error
     except _DAMAGED as error:
-        message = str(error) or type(error).__name__
-        reason = RejectReason.TRUNCATED if _says_truncated(message) else RejectReason.CORRUPT
-        raise ImageRejected(reason, message) from error
+        reason = RejectReason.TRUNCATED if _says_truncated(error) else RejectReason.CORRUPT
+        raise ImageRejected(reason, str(error) or type(error).__name__) from error
     except MemoryError as error:
         raise ImageRejected(RejectReason.TOO_MANY_PIXELS, "not enough memory to decode it") from error
+
+
+def _decoded(data: bytes, limits: ImageLimits, max_side_px: int | None, enough_side_px: int | None) -> DecodedImage:
+    """The photo as it is; where that fails without its metadata, and where it lacks its end with one."""
+
+    def decoded(photo: Repaired) -> DecodedImage:
+        image = _open(photo.data)
+        _check_header(image, limits)
+        icc_profile = photo.icc_profile or image.info.get("icc_profile")
+        return _load_upright(image, icc_profile, max_side_px, enough_side_px)
+
+    try:
+        return decoded(Repaired(data))
+    except _DAMAGED as error:
+        if _is_cut_jpeg(data, error):
+            return decoded(_whole(data))
+        bare = without_metadata(data)
+        if bare is None:
+            raise
+    try:
+        return decoded(bare)
+    except _DAMAGED as error:
+        if not _is_cut_jpeg(bare.data, error):
+            raise
+        return decoded(_whole(bare.data))
+
+
+def _whole(jpeg: bytes) -> Repaired:
+    """A JPEG that lacks its end, with it. Raises ImageRejected if it lacks pixels as well."""
+    repaired = with_end(jpeg)
+    if repaired is None:
+        raise ImageRejected(RejectReason.TRUNCATED, "the file ends before its last pixel")
+    return repaired
 
 
 def _open(data: bytes) -> Image.Image:
@@ -187,24 +230,37 @@ def _open(data: bytes) -> Image.Image:
 
         pillow_heif.register_heif_opener()
     Image.init()
-    try:
-        # No other format's reader sees the data.
-        image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
-    except UnidentifiedImageError as error:
-        for name, (_, accepts) in Image.OPEN.items():
-            if name not in FORMATS and accepts is not None and accepts(data[:16]) is True:
-                raise ImageRejected(
-                    RejectReason.UNSUPPORTED_FORMAT, f"{name}; supported are {', '.join(FORMATS)}"
-                ) from error
-        head = data[:64].lstrip().lower()
-        if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"{")):
-            detail = f"the file holds text, it begins with {head[:24].decode('latin-1')!r}"
-        else:
-            detail = f"no known image format, it begins with the bytes {data[:8].hex(' ')}"
-        raise ImageRejected(RejectReason.NOT_AN_IMAGE, detail) from error
+    # No other format's reader sees the data.
+    image = Image.open(io.BytesIO(data), formats=[name for name in FORMATS if name in Image.OPEN])
     if image.format in ("JPEG", "MPO") and _has_too_many_scans(data):
         raise ImageRejected(RejectReason.CORRUPT, f"a JPEG of more than {_MAX_SCANS} scans, which would take hours")
     return image
+
+
+def begins_like_photo(head: bytes) -> bool:
+    """Whether a file may be a photo of one of FORMATS. head: its first 16 bytes or more."""
+    if head[4:8] == b"ftyp":
+        return head[8:12] in _HEIF_BRANDS
+    Image.init()
+    return any(name in Image.OPEN and _is_accepted(name, head) for name in FORMATS)
+
+
+def _is_accepted(name: str, head: bytes) -> bool:
+    _, accepts = Image.OPEN[name]
+    return accepts is not None and accepts(head[:16].ljust(16, b"\0")) is True
+
+
+def _unknown(data: bytes) -> ImageRejected:
+    """Why data in which Pillow finds none of FORMATS is no photo."""
+    for name in Image.OPEN:
+        if name not in FORMATS and _is_accepted(name, data):
+            return ImageRejected(RejectReason.UNSUPPORTED_FORMAT, f"{name}; supported are {', '.join(FORMATS)}")
+    head = data[:64].lstrip().lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml", b"<svg", b"{")):
+        detail = f"the file holds text, it begins with {head[:24].decode('latin-1')!r}"
+    else:
+        detail = f"no known image format, it begins with the bytes {data[:8].hex(' ')}"
+    return ImageRejected(RejectReason.NOT_AN_IMAGE, detail)
 
 
 def _has_too_many_scans(jpeg: bytes) -> bool:
@@ -237,7 +293,9 @@ def _check_header(image: Image.Image, limits: ImageLimits) -> None:
         )
 
 
-def _load_upright(image: Image.Image, max_side_px: int | None, enough_side_px: int | None) -> DecodedImage:
+def _load_upright(
+    image: Image.Image, icc_profile: bytes | None, max_side_px: int | None, enough_side_px: int | None
+) -> DecodedImage:
     full_size = image.size
     shrunk_size = full_size
     if max_side_px is not None and max(full_size) > max_side_px:
@@ -249,14 +307,15 @@ def _load_upright(image: Image.Image, max_side_px: int | None, enough_side_px: i
         image.draft(None, (enough_side_px, 1) if full_size[0] >= full_size[1] else (1, enough_side_px))
         shrunk_size = image.size
     image.load()
-    method = _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    method = _upright_by(image)
 
     def upright(layer: Image.Image) -> NDArray[np.uint8]:
         if layer.size != shrunk_size:
             layer = layer.resize(shrunk_size, Image.Resampling.BOX)
         return np.asarray(layer if method is None else layer.transpose(method))
 
-    rgb, alpha = rgb_and_alpha(image)
+    coloured, colour_profile = in_srgb(eight_bits(image), icc_profile)
+    rgb, alpha = rgb_and_alpha(coloured)
     is_swapped = method not in (None, _T.FLIP_LEFT_RIGHT, _T.ROTATE_180, _T.FLIP_TOP_BOTTOM)
     width_px, height_px = full_size[::-1] if is_swapped else full_size
     return DecodedImage(
@@ -266,7 +325,16 @@ def _load_upright(image: Image.Image, max_side_px: int | None, enough_side_px: i
         format=str(image.format),
         alpha=None if alpha is None else upright(alpha),
         taken_at=_taken_at(image),
+        colour_profile=colour_profile,
     )
+
+
+def _upright_by(image: Image.Image) -> Image.Transpose | None:
+    """How the photo is to be turned. One whose EXIF cannot be read stays as it is stored."""
+    try:
+        return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except _DAMAGED:
+        return None
 
 
 def _taken_at(image: Image.Image) -> str | None:
@@ -278,5 +346,9 @@ def _taken_at(image: Image.Image) -> str | None:
         return None
 
 
-def _says_truncated(message: str) -> bool:
-    return any(word in message.lower() for word in ("truncated", "unexpected end", "premature end", "eof"))
+def _says_truncated(error: Exception) -> bool:
+    return any(word in str(error).lower() for word in ("truncated", "unexpected end", "premature end", "eof"))
+
+
+def _is_cut_jpeg(data: bytes, error: Exception) -> bool:
+    return data.startswith(b"\xff\xd8") and _says_truncated(error)

@@ -16,13 +16,16 @@ _SHOWS_LEVELS = 15
 _SHOWS_SHARE = 0.005
 
 
+def eight_bits(image: Image.Image) -> Image.Image:
+    """A photo of 8 bits a channel: grey of any other depth is scaled."""
+    return Image.fromarray(_scaled(np.asarray(image))) if image.mode.startswith(("I", "F")) else image
+
+
 def rgb_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """A photo of any mode as RGB, and its opacity; None for an opaque photo.
+    """A photo of 8 bits a channel as RGB, and its opacity; None for an opaque photo.
 
     Transparent photos stand on white, or on grey where white would hide all that is drawn.
     """
-    if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(_eight_bit(np.asarray(image)))
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB"), None
     rgba = image.convert("RGBA")
@@ -46,7 +49,7 @@ def _shows(on_white: Image.Image, alpha: Image.Image) -> bool:
     return n_shown >= _SHOWS_SHARE * n_drawn
 
 
-def _eight_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
+def _scaled(values: NDArray[Any]) -> NDArray[np.uint8]:
     """Scale grey values of any depth to 0..255; Pillow's own conversion would clip 16-bit values to white."""
     if np.issubdtype(values.dtype, np.floating):
         full_scale = 1.0 if np.nanmax(values) <= 1.0 else 255.0

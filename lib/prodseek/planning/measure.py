@@ -23,8 +23,9 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
+from prodseek.catalogue.folder import list_photos
 from prodseek.catalogue.manifest_reading import Manifest, photo_names, read_manifest
-from prodseek.catalogue.manifests import CatalogueSource, find_catalogue, list_photos
+from prodseek.catalogue.manifests import CatalogueSource, find_catalogue
 from prodseek.catalogue.parquet_table import n_rows_of
 from prodseek.catalogue.photo_copies import sample_photos
 from prodseek.catalogue.photo_source import PhotoSource
@@ -97,8 +98,9 @@ def list_catalogue(config: Config, seed: int = 0) -> Listing:
             "catalog.uri: missing; name a folder of photos, or a manifest: CSV, TSV, JSON lines or Parquet"
         )
     source = find_catalogue(config.catalog.uri)
-    if source.kind == "folder" and config.catalog.bytes_column is None:
-        uris = list_photos(source, config.catalog.allowed_roots)
+    catalog = config.catalog
+    if source.kind == "folder" and catalog.bytes_column is None:
+        uris = list_photos(source, catalog.allowed_roots, catalog.exclude, catalog.any_ending).uris
         n_rows = len(uris)
     else:
         manifest = read_manifest(source, config.catalog)

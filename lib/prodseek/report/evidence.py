@@ -18,6 +18,7 @@ EVIDENCE_LABELS = {
     "n_matches": "matching details",
     "structural_similarity": "structural similarity",
     "unexplained_fraction": "unexplained share",
+    "cosine_likeness": "likeness cosine",
     "cosine_visual": "visual cosine",
     "ciede2000": "colour difference (CIEDE2000)",
     "tone_change": "colour moved by tone (CIEDE2000)",

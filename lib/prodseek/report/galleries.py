@@ -27,6 +27,7 @@ class SummaryRow(TypedDict):
     group_id: str
     coarse_group_id: str | None
     title: str
+    title_from: str
     n_regions: int
     n_products: int
     cohesion: float
@@ -111,7 +112,7 @@ def facet_groups(
     """The galleries of one facet.
 
     summary: the facet's rows. members: the objects shown, with number, detection_id, group_id, coarse_group_id, outlier_score,
-    is_exemplar. history: of the facet; None if there is no last night.
+    is_exemplar, membership, odd_category. history: of the facet; None if there is no last night.
     """
     fine_order, coarse_order = largest_first(summary, FINE), largest_first(summary, COARSE)
     fine, coarse = places(members["group_id"], fine_order), places(members["coarse_group_id"], coarse_order)
@@ -137,6 +138,7 @@ def facet_groups(
         return ShownGroup(
             group_id=row["group_id"],
             title=row["title"],
+            title_from=row["title_from"],
             n_regions=row["n_regions"],
             n_products=row["n_products"],
             cohesion=round(row["cohesion"], 4),
@@ -154,6 +156,8 @@ def facet_groups(
 
     odd = np.flatnonzero(fine == NONE)
     odd = odd[np.lexsort((numbers[odd], -members["outlier_score"].to_numpy()[odd]))]
+    misplaced = np.flatnonzero(members["odd_category"].is_valid().to_numpy() & (fine != NONE))
+    misplaced = misplaced[np.lexsort((numbers[misplaced], -members["membership"].to_numpy()[misplaced]))]
     return FacetGroups(
         facet=facet,
         n_regions=counts.n_regions,
@@ -161,6 +165,7 @@ def facet_groups(
         coarse=[shown(row, of_coarse[place]) for place, row in enumerate(coarse_order)],
         fine=[shown(row, of_fine[place]) for place, row in enumerate(fine_order)],
         odd=numbers[odd].tolist(),
+        odd_category=list(zip(numbers[misplaced].tolist(), fine[misplaced].tolist(), strict=True)),
         retired=sorted(retired, key=lambda one: (one["level"], one["title"], one["group_id"])),
     )
 

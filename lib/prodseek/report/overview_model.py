@@ -48,7 +48,8 @@ class RejectedRows:
 class RowsIn:
     """The rows of the catalogue, and what became of them. n_rows must equal n_images + the rejected rows.
 
-    n_images: rows of `images`; n_distinct_images: distinct image_id among them.
+    n_images: rows of `images`; n_distinct_images: distinct image_id among them. passed_over: files of the catalogue's folder
+    that are no rows, in words; empty where there are none.
     """
 
     n_rows: int
@@ -56,6 +57,7 @@ class RowsIn:
     n_distinct_images: int
     n_regions: int
     rejects: tuple[RejectedRows, ...] = ()
+    passed_over: str = ""
 
     @property
     def n_rejects(self) -> int:

@@ -89,7 +89,8 @@ class ShownObject(TypedDict):
 
     photos: rows of `images` with the same bytes, 1 to 50. others: the surest other detections in the photo, up to 20. kind:
     detection, foreground or frame. group, coarse: numbers in `fine` and `coarse` of the visual FacetGroups. membership,
-    outlier_score: 0..1. duplicates: number of its duplicate group. pairs: numbers of its pairs that are in no group together.
+    outlier_score: 0..1. odd_category: of nearly all others of its group, empty unless it has another. duplicates: number of
+    its duplicate group. pairs: numbers of its pairs that are in no group together.
     """
 
     detection_id: str
@@ -105,6 +106,7 @@ class ShownObject(TypedDict):
     coarse: int
     membership: float
     outlier_score: float
+    odd_category: str
     duplicates: int
     pairs: list[int]
 
@@ -188,6 +190,7 @@ class ShownGroup(TypedDict):
 
     group_id: str
     title: str
+    title_from: str
     n_regions: int
     n_products: int
     cohesion: float
@@ -215,7 +218,8 @@ class FacetGroups(TypedDict):
     """The groups of one facet, the largest first.
 
     n_regions: all regions that were grouped. odd: objects in no fine group, the oddest first. n_ungrouped: number of all regions
-    in no fine group, shown or not.
+    in no fine group, shown or not. odd_category: objects that sit in another category's group, the firmest first, each with
+    the number of that group in `fine`.
     """
 
     facet: str
@@ -224,6 +228,7 @@ class FacetGroups(TypedDict):
     coarse: list[ShownGroup]
     fine: list[ShownGroup]
     odd: list[int]
+    odd_category: list[tuple[int, int]]
     retired: list[RetiredGroup]
 
 

@@ -25,7 +25,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Match:
-    """A product that was found. thumbnail: as for the target. facets: facet -> cosine similarity."""
+    """A product that was found. confidence: see `Hit`. thumbnail: as for the target. facets: facet -> cosine similarity."""
 
     rank: int
     product_id: str
@@ -33,6 +33,7 @@ class Match:
     box_px: tuple[float, float, float, float]
     detection_id: int
     cosine_similarity: float
+    confidence: float | None
     facets: Mapping[str, float]
     thumbnail: bytes | None
 
@@ -57,10 +58,16 @@ def render_search(result: SearchResult) -> bytes:
     """The page as self-contained HTML in UTF-8; all strings are escaped."""
     made = environment()
     made.filters |= {"box": lambda box: ", ".join(f"{edge:.0f}" for edge in box), "share": _share}
+    made.filters["chance"] = _chance
     page = made.get_template("search.html").render(
         result=result, style=Markup(source("page.css")), search_style=Markup(source("search.css"))
     )
     return page.encode("utf-8")
+
+
+def _chance(confidence: float) -> str:
+    """In percent; never 0 and never 100, because neither is ever certain."""
+    return "under 1 %" if confidence < 0.01 else f"{min(99, round(100 * confidence))} %"
 
 
 def _share(cosine: float) -> str:

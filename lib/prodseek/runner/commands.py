@@ -10,7 +10,7 @@ import typer
 
 from prodseek.config import Config, changed_settings, load_config
 from prodseek.runner.remembered import remembered
-from prodseek.runs.columns import VISUAL
+from prodseek.runs.columns import LIKENESS
 from prodseek.spark.submitted import is_spark_submitted
 
 # The name that stands for all stages.
@@ -30,7 +30,10 @@ ConfigFiles = Annotated[list[Path] | None, typer.Option("--config", help="A YAML
 Settings = Annotated[list[str] | None, typer.Option("--set", help="section.key=value, laid over all; repeatable.")]
 Accept = Annotated[bool, typer.Option("--accept", help="Publish the night though it is beyond a gate.")]
 FacetOrMix = Annotated[
-    str, typer.Option("--facet", help="visual, colour, texture or shape, or a mix such as mix=visual:0.5,colour:0.5.")
+    str,
+    typer.Option(
+        "--facet", help="likeness, visual, colour, texture or shape, or a mix such as mix=visual:0.5,colour:0.5."
+    ),
 ]
 ExcludeSameProduct = Annotated[
     bool, typer.Option("--exclude-same-product", help="Leave out the products of the photo itself.")
@@ -72,7 +75,7 @@ def search_batch(
         bool, typer.Option("--all-products", help="Similar products of every product, instead of prompts.")
     ] = False,
     k: Annotated[int, typer.Option("-k", help="How many products for each.")] = 20,
-    facet: FacetOrMix = VISUAL,
+    facet: FacetOrMix = LIKENESS,
     exclude_same_product: ExcludeSameProduct = False,
     root: Root = None,
     environment: Environment = None,

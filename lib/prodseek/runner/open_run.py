@@ -29,7 +29,7 @@ def open_run(spark: SparkSession, config: Config) -> OpenedRun:
     """The run of this catalogue, configuration and version: the newest when it is of the same, else a new one."""
     source = open_catalogue(config.catalog)
     store = Store.at(config.store.root)
-    rows = catalogue_rows(spark, source, config.catalog)
+    rows = catalogue_rows(spark, source, config.catalog).rows
     photos = PhotoSource.of(config, source.base_uri, store.root)
     catalogue = catalogue_fingerprint(rows, photos, config.ingest.read_threads)
     fingerprint = hashlib.sha256(

@@ -111,7 +111,7 @@ def summary_text(run: Run, manifest: Manifest, seconds: float) -> str:
             f"{groups.groups} in {groups.coarse_groups} coarse ones, {groups.in_no_group} of "
             f"{groups.grouped_regions} regions in none",
         ),
-        ("index", run.facts(IndexFacts).visual.description),
+        ("index", run.facts(IndexFacts).likeness.description),
         ("seconds", ", ".join(f"{stage} {spent:.1f}" for stage, spent in manifest.seconds.items())),
         ("in all", f"{seconds:.0f} s"),
         ("report", run.path("report", "index.html")),

@@ -11,7 +11,7 @@ from prodseek.config import Config
 from prodseek.errors import PromptError, StoppedError
 from prodseek.runner.progress import Console
 from prodseek.runner.stopping import StopCause, say_last, stoppable
-from prodseek.runs.columns import VISUAL
+from prodseek.runs.columns import LIKENESS
 from prodseek.runs.store import Store
 from prodseek.search.prompts import PromptFault
 from prodseek.search.searchable import check_question
@@ -28,10 +28,10 @@ def search_batch(config: Config, prompts: str | None, all_products: bool, out: s
             PromptFault.INVALID_PROMPT, "name a CSV or Parquet file of prompts, or --all-products: one of the two"
         )
     check_question(question.k, question.facet)
-    if all_products and question.facet != VISUAL:
+    if all_products and question.facet != LIKENESS:
         raise PromptError(
             PromptFault.INVALID_PROMPT,
-            f"--all-products reads the neighbour graph, which is of {VISUAL}; leave out --facet {question.facet}, or give a "
+            f"--all-products reads the neighbour graph, which is of {LIKENESS}; leave out --facet {question.facet}, or give a "
             "table of prompts",
         )
     console = Console()

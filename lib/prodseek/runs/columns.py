@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final, Literal, get_args
 
-FacetName = Literal["visual", "colour", "texture", "shape"]
+FacetName = Literal["likeness", "visual", "colour", "texture", "shape"]
 FACETS: tuple[str, ...] = get_args(FacetName)
-# The facet that every run indexes, groups and compares by.
+# The facet that every run indexes and searches by: is it the same thing?
+LIKENESS: Final = "likeness"
+# The facet that every run groups by: is it the same kind of thing?
 VISUAL: Final = "visual"
 
 FINE, COARSE = LEVELS = ("fine", "coarse")

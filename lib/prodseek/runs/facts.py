@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, get_args
 
 from pydantic import TypeAdapter
 
-from prodseek.runs.columns import VISUAL
+from prodseek.runs.columns import LIKENESS, VISUAL
 from prodseek.runs.gates import Figure
 
 StageName = Literal["ingest", "embed", "project", "index", "neighbours", "duplicates", "cluster", "gates", "report"]
@@ -69,8 +69,9 @@ class _WithoutCache(StageFacts):
 class IngestFacts(_WithoutCache):
     """catalog: URI of the catalogue; base_uri: where relative URIs of photos start. decoder: library -> version.
 
-    copied_photos: out of a Parquet manifest. compared_with: the run that changes are counted against. A task that Spark
-    ran again counts again.
+    copied_photos: out of a Parquet manifest. found_otherwise: photos by how the catalogue's name of them differs from the
+    file's. passed_over: files of a folder that are no rows, and folders not entered, by why. compared_with: the run that
+    changes are counted against. A task that Spark ran again counts again.
     """
 
     stage: ClassVar[StageName] = "ingest"
@@ -81,6 +82,8 @@ class IngestFacts(_WithoutCache):
     copied_photos: int | None = None
     decoded_photos: int | None = None
     retried_reads: int | None = None
+    found_otherwise: dict[str, int] = field(default_factory=dict)
+    passed_over: dict[str, int] = field(default_factory=dict)
     compared_with: str | None = None
     changes: dict[str, int] = field(default_factory=dict)
 
@@ -129,6 +132,7 @@ class ProjectFacts(_WithoutCache):
     fit_views: int | None = None
     dims: dict[str, int] = field(default_factory=dict)
     visual_weights: dict[str, float] = field(default_factory=dict)
+    likeness_calibration: dict[str, float] = field(default_factory=dict)
     explained_variance: dict[str, float] = field(default_factory=dict)
 
 
@@ -148,21 +152,22 @@ class IndexedFacet:
 
 @dataclass(frozen=True, kw_only=True)
 class IndexFacts(_WithoutCache):
-    """facets: facet -> its index. In JSON the fields of `visual` stand beside `facets` too."""
+    """facets: facet -> its index. In JSON the fields of `likeness` stand beside `facets` too."""
 
     stage: ClassVar[StageName] = "index"
     facets: dict[str, IndexedFacet] = field(default_factory=dict)
 
     @property
-    def visual(self) -> IndexedFacet:
-        return self.facets.get(VISUAL, IndexedFacet())
+    def likeness(self) -> IndexedFacet:
+        """The index that searches use; of runs before there was `likeness`, that of `visual`."""
+        return self.facets.get(LIKENESS, self.facets.get(VISUAL, IndexedFacet()))
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> Self:
         return super().from_json({"facets": {VISUAL: values}, **values})
 
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self.visual), **super().to_json()}
+        return {**asdict(self.likeness), **super().to_json()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,13 +230,15 @@ class DuplicatesFacts(StageFacts):
 @dataclass(frozen=True, kw_only=True)
 class GroupedFacet:
     """The groups of one facet. recipe: settings of the fit. fitted_for: regions of the fit that these groups go back to;
-    changed_since: regions that came or went since. how: for a person."""
+    changed_since: regions that came or went since. in_other_category: regions in another category's group; None where the
+    catalogue has no categories. how: for a person."""
 
     recipe: dict[str, Any] = field(default_factory=dict)
     fitted_for: int = 0
     changed_since: int = 0
     grouped_regions: int | None = None
     in_no_group: int | None = None
+    in_other_category: int | None = None
     fitted_regions: int | None = None
     groups: int | None = None
     coarse_groups: int | None = None
@@ -292,9 +299,10 @@ class ReportFacts(StageFacts):
         return super().from_json({"thumbnails_cache": folder if folder.key else None, **values})
 
 
-def thumbnails_cache(region_px: int, photo_px: int) -> CacheFolder:
-    """Where pictures of these sizes are kept."""
-    return CacheFolder("thumbnails", f"region_px={region_px},photo_px={photo_px}")
+def thumbnails_cache(region_px: int, photo_px: int, pixels_version: int = 1) -> CacheFolder:
+    """Where pictures of these sizes are kept. pixels_version: of decoding; the first one is not part of the name."""
+    pixels = "" if pixels_version == 1 else f",pixels={pixels_version}"
+    return CacheFolder("thumbnails", f"region_px={region_px},photo_px={photo_px}{pixels}")
 
 
 FACTS: dict[str, type[StageFacts]] = {

@@ -143,7 +143,8 @@ def _figures(manifest: Manifest, finished: datetime) -> RunFigures:
         "pairs_apart": None if duplicates is None else duplicates.pairs_kept_apart,
         "groups": groups.groups,
         "coarse_groups": groups.coarse_groups,
-        "index_recall": None if index is None else index.visual.recall,
+        "in_other_category": groups.in_other_category,
+        "index_recall": None if index is None else index.likeness.recall,
         "graph_recall": None if neighbours is None else neighbours.recall,
     }
     if groups.grouped_regions and groups.in_no_group is not None:

@@ -3,8 +3,8 @@
 <root>/cache/detections/model=<model_id>/batch=<run_id>-<n>/
 <root>/cache/local_features/recipe=<hash>/batch=<run_id>-<n>/
 <root>/cache/pair_verdicts/recipe=<hash>,schema=<version>/batch=<run_id>-<n>/
-<root>/cache/looks/version=<n>,side_px=<px>/batch=<run_id>-<n>/
-<root>/cache/thumbnails/region_px=<px>,photo_px=<px>/batch=<run_id>-<n>/
+<root>/cache/looks/version=<n>,pixels=<n>,side_px=<px>/batch=<run_id>-<n>/
+<root>/cache/thumbnails/region_px=<px>,photo_px=<px>,pixels=<n>/batch=<run_id>-<n>/
 <root>/cache/photos/<first two digits>/<image_id>
 <root>/runs/<run_id>/<table>/  index/  report/  stages/<stage>.json  MANIFEST.json
 <root>/logs/<run_id>.jsonl

@@ -19,13 +19,15 @@ from pydantic import ValidationError
 
 from prodseek.catalogue.photo_source import PhotoSource, read_photo
 from prodseek.config import Config
+from prodseek.embedding.confidence import Calibration, likeness_score
 from prodseek.embedding.projection import PROJECTION, Projection
+from prodseek.embedding.view_kinds import view_kinds
 from prodseek.errors import PromptError, StoreError, WeightsError
 from prodseek.index.search import ShardedIndex
 from prodseek.index.stored import index_folder, open_index
 from prodseek.photos.decode import DecodedImage, ImageRejected, content_id, decode_image
-from prodseek.runs.columns import FACETS, VISUAL
-from prodseek.runs.facts import EmbedFacts, IngestFacts
+from prodseek.runs.columns import FACETS, LIKENESS
+from prodseek.runs.facts import EmbedFacts, IngestFacts, ProjectFacts
 from prodseek.runs.ids import detection_id
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import MANIFEST, Run, Store
@@ -42,13 +44,17 @@ if TYPE_CHECKING:
     from prodseek.vision.inference import Detector
 
 DEFAULT_K = 20
-# Regions requested for each product asked for, because some are of the same product, and others are copies.
-_REGIONS_A_HIT = 10
-# A mix ranks candidates of the visual index again, and the best by colour may rank low in `visual`.
+# Regions requested for each product asked for, because some are of the same product, others are copies, and things that
+# only stand in a photo of another product are no hits.
+_REGIONS_A_HIT = 20
+# A mix ranks candidates of the index of `likeness` again, and the best by colour may rank low there.
 _REGIONS_A_HIT_OF_A_MIX = 50
 _WIDER = 8
 # A facet without an index is compared with all regions, up to this many: that takes a tenth of a second.
 _EXACT_REGIONS = 200_000
+# Vectors lie around the mean of their kind, so two things that have nothing in common have a cosine of 0. What is not above
+# it is like what was asked for in no way.
+_LEAST_LIKENESS = 0.0
 
 Image = str | Path | bytes
 Vectors = Mapping[str, NDArray[np.float32]]
@@ -59,7 +65,9 @@ class Hit:
     """A product that was found, with its most similar region.
 
     rank: from 1. box_px: x1 y1 x2 y2, source pixels. uri: as the catalogue names the photo. cosine_similarity: of the facet or
-    mix that was asked for. facets: facet -> cosine similarity.
+    mix that was asked for; `likeness` ranks by it less half of the region's hubness. confidence: the chance that it is the same
+    product, as far as objects pasted into scenes tell; None if something else than `likeness` was asked for. facets: facet ->
+    cosine similarity.
     """
 
     rank: int
@@ -69,6 +77,7 @@ class Hit:
     uri: str
     box_px: Box
     cosine_similarity: float
+    confidence: float | None
     facets: Mapping[str, float]
 
 
@@ -171,16 +180,16 @@ class SearchableRun:
         image: Image,
         box: Sequence[float],
         k: int = DEFAULT_K,
-        facet: str = VISUAL,
+        facet: str = LIKENESS,
         exclude_same_product: bool = False,
     ) -> list[Hit]:
-        """The k products most similar to the content of a box, the most similar first.
+        """The k products most similar to the content of a box, the most similar first; fewer if no more are similar at all.
 
-        image: a path, a URI or a file's bytes. box: x1 y1 x2 y2, pixels of the upright photo at full size. facet: visual,
-        colour, texture or shape; or a mix such as `mix=visual:0.5,colour:0.5`, which takes candidates from the index of
-        `visual` and ranks them by the weighted mean of the facets' cosines. exclude_same_product: leave out the products of
-        this photo and all its copies, if the catalogue has the photo. Each product is at most one hit, and so are all copies of
-        a photo together.
+        image: a path, a URI or a file's bytes. box: x1 y1 x2 y2, pixels of the upright photo at full size. facet: likeness (the
+        same thing), visual (the same kind of thing), colour, texture or shape; or a mix such as `mix=visual:0.5,colour:0.5`,
+        which takes candidates from the index of `likeness` and ranks them by the weighted mean of the facets' cosines.
+        exclude_same_product: leave out the products of this photo and all its copies, if the catalogue has the photo. A product
+        is what the primary regions of its photos show. Each is at most one hit, and so are all copies of a photo together.
 
         Raises PromptError for a question that cannot be answered, WeightsError if the run's network is not available, and
         StoreError if the run is damaged.
@@ -194,7 +203,7 @@ class SearchableRun:
         )
 
     def search_region(
-        self, detection_id: int, k: int = DEFAULT_K, facet: str = VISUAL, exclude_same_product: bool = False
+        self, detection_id: int, k: int = DEFAULT_K, facet: str = LIKENESS, exclude_same_product: bool = False
     ) -> list[Hit]:
         """`search` with a region of the catalogue, by its stored embeddings; needs neither the photo nor the network."""
         place = self.place(detection_id)
@@ -266,14 +275,20 @@ class SearchableRun:
         Raises PromptError.
         """
         inside = [check_box(box, photo.image.width_px, photo.image.height_px) for box in boxes]
-        return self._projection.apply(self.detector.embed_boxes(photo.image, inside))
+        drawn = np.array(inside)
+        area = (
+            (drawn[:, 2] - drawn[:, 0]) * (drawn[:, 3] - drawn[:, 1]) / (photo.image.width_px * photo.image.height_px)
+        )
+        on_plain_ground = np.full(len(drawn), self.detector.has_plain_ground(photo.image))
+        slices = self.detector.embed_boxes(photo.image, inside)
+        return self._projection.apply(slices, view_kinds(on_plain_ground, area))
 
     def nearest(
         self, query: Vectors, k: int, facet: str, own_image: int | None, exclude_same_product: bool
     ) -> list[Hit]:
         """`search` with given vectors. query: facet -> (d,) float32, unit length. own_image: number of their image, or None."""
         likeness = check_question(k, facet)
-        searched = likeness.facet or VISUAL
+        searched = likeness.facet or LIKENESS
         searcher, nprobe, nlist = self._searcher(searched)
         excluding = exclude_same_product and own_image is not None
         wanted = k * (_REGIONS_A_HIT if likeness.facet else _REGIONS_A_HIT_OF_A_MIX)
@@ -282,13 +297,24 @@ class SearchableRun:
             wanted, nprobe = min(wanted, n_regions), min(nprobe, nlist)
             found, found_cosine = searcher.search(query[searched][None], wanted, nprobe)
             ids, cosine = found[0][found[0] >= 0], found_cosine[0][found[0] >= 0]
+            places = np.searchsorted(self.regions.ids, ids)
+            is_product = self.regions.is_primary[places]
+            is_down_to_unlike = likeness.facet is not None and bool((cosine <= _LEAST_LIKENESS).any())
+            has_seen_all = nprobe == nlist and (wanted == n_regions or is_down_to_unlike)
+            ids, cosine, places = ids[is_product], cosine[is_product], places[is_product]
             if likeness.facet is None:
                 cosine = likeness.cosine(query, self._embeddings.of(ids))
-                order = np.lexsort((ids, -cosine))
-                ids, cosine = ids[order], cosine[order]
-            hits = self._folded(ids, cosine, k, own_image if excluding else None)
-            if len(hits) == k or (wanted == n_regions and nprobe == nlist):
-                return self._with_facets(hits, query)
+            score = (
+                likeness_score(cosine, self.regions.hubness[places])
+                if searched == likeness.facet == LIKENESS
+                else cosine
+            )
+            order = np.lexsort((ids, -score))
+            ids, cosine, score = ids[order], cosine[order], score[order]
+            alike = cosine > _LEAST_LIKENESS
+            hits = self._folded(ids[alike], cosine[alike], k, own_image if excluding else None)
+            if len(hits) == k or has_seen_all:
+                return self._with_facets(hits, query, searched == likeness.facet == LIKENESS)
             wanted, nprobe = wanted * _WIDER, nprobe * _WIDER
 
     def place(self, detection_id: int) -> int:
@@ -327,6 +353,12 @@ class SearchableRun:
         except OSError as error:
             raise StoreError(f"{self.run.path(PROJECTION)} cannot be read: {error}; run the night again") from error
 
+    @cached_property
+    def _calibration(self) -> Calibration | None:
+        """How sure a cosine of `likeness` makes; None for a run that did not fit it."""
+        project = self.manifest.facts_if_there(ProjectFacts)
+        return Calibration(**project.likeness_calibration) if project and project.likeness_calibration else None
+
     def _searcher(self, facet: str) -> tuple[_Searcher, int, int]:
         """The index to search for a facet, or its replacement, with its nprobe and nlist."""
         if facet not in self._searchers:
@@ -342,7 +374,7 @@ class SearchableRun:
                     PromptFault.INVALID_PROMPT,
                     f"run {self.run.run_id} has no index of {facet}, and comparing all {len(self.regions.ids)} regions "
                     f"takes too long: set index.facets to [{', '.join((*indexed, facet))}] for the next night, or ask for "
-                    f"mix=visual:0.2,{facet}:0.8",
+                    f"mix={LIKENESS}:0.2,{facet}:0.8",
                 )
         return self._searchers[facet]
 
@@ -375,17 +407,25 @@ class SearchableRun:
                     regions.photos["uri"][row].as_py(),
                     regions.box_px(place),
                     float(cosine[candidate]),
+                    None,
                     {},
                 )
             )
         return hits
 
-    def _with_facets(self, hits: list[Hit], query: Vectors) -> list[Hit]:
+    def _with_facets(self, hits: list[Hit], query: Vectors, is_likeness: bool) -> list[Hit]:
         if not hits:
             return hits
-        vectors = self._embeddings.of(np.array([hit.detection_id for hit in hits], np.int64))
-        cosines = cosines_of(query, vectors)
+        ids = np.array([hit.detection_id for hit in hits], np.int64)
+        cosines = cosines_of(query, self._embeddings.of(ids))
+        of_hubs = self.regions.hubness[np.searchsorted(self.regions.ids, ids)]
+        scores = likeness_score(np.array([hit.cosine_similarity for hit in hits]), of_hubs).tolist()
+        calibration = self._calibration if is_likeness else None
         return [
-            replace(hit, facets={facet: float(values[row]) for facet, values in cosines.items()})
-            for row, hit in enumerate(hits)
+            replace(
+                hit,
+                confidence=None if calibration is None else calibration.confidence(score),
+                facets={facet: float(values[row]) for facet, values in cosines.items()},
+            )
+            for row, (hit, score) in enumerate(zip(hits, scores, strict=True))
         ]

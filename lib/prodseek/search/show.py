@@ -23,7 +23,7 @@ from prodseek.photos.decode import DecodedImage, ImageLimits, ImageRejected, dec
 from prodseek.report.search_page import Match, SearchResult, Target, render_search
 from prodseek.report.search_sheet import TILE_PX, render_sheet
 from prodseek.report.thumbnails import thumbnail
-from prodseek.runs.columns import FACETS, VISUAL
+from prodseek.runs.columns import FACETS, LIKENESS
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
 from prodseek.search.searchable import FoundObject, Hit, SearchableRun, check_question
@@ -43,7 +43,7 @@ class Question:
     object_number: int | None = None
     region: int | None = None
     k: int = 20
-    facet: str = VISUAL
+    facet: str = LIKENESS
     exclude_same_product: bool = False
 
     def check(self) -> None:
@@ -139,6 +139,7 @@ def print_hits(found: Answer) -> None:
         "",
         Column("product", overflow="fold"),
         "cosine",
+        "sure",
         *FACETS,
         Column("photo", overflow="fold"),
         Column("region", no_wrap=True),
@@ -151,6 +152,7 @@ def print_hits(found: Answer) -> None:
             str(hit.rank),
             escape(hit.product_id),
             f"{hit.cosine_similarity:.3f}",
+            "" if hit.confidence is None else f"{hit.confidence:.0%}",
             *(f"{hit.facets[facet]:.2f}" for facet in FACETS),
             escape(hit.uri),
             str(hit.detection_id),
@@ -188,6 +190,7 @@ def write_pictures(searchable: SearchableRun, found: Answer, html: str | None, p
                 hit.box_px,
                 hit.detection_id,
                 hit.cosine_similarity,
+                hit.confidence,
                 hit.facets,
                 picture,
             )

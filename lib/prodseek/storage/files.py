@@ -10,6 +10,7 @@ import stat
 import uuid
 from collections.abc import Iterator
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 from urllib.parse import unquote, urlsplit
@@ -37,6 +38,11 @@ def absolute(uri: str) -> str:
     elif _scheme(uri):
         return uri.rstrip("/")
     return str(Path(uri).expanduser().resolve())
+
+
+def local_path(uri: str) -> str:
+    """The path of a `file://` URI; any other path or URI stays as it is."""
+    return unquote(urlsplit(uri).path) if _scheme(uri) == "file" else uri
 
 
 def decoded(uri: str, part: str) -> str:
@@ -246,6 +252,20 @@ def delete_dir(uri: str) -> None:
     file_system, path = locate(uri)
     if file_system.get_file_info(path).type == fs.FileType.Directory:
         file_system.delete_dir(path)
+
+
+def names_in(uri: str, max_names: int) -> tuple[str, ...] | None:
+    """Names in a folder; none where there is no folder, None where there are more than `max_names`."""
+    file_system, path = locate(uri)
+    if isinstance(file_system, fs.LocalFileSystem):
+        try:
+            with os.scandir(path) as entries:
+                names = tuple(entry.name for entry in islice(entries, max_names + 1))
+        except (FileNotFoundError, NotADirectoryError):
+            return ()
+    else:
+        names = tuple(list_names(uri))
+    return names if len(names) <= max_names else None
 
 
 def list_names(uri: str) -> list[str]:

@@ -126,6 +126,10 @@ class Detector:
         output = self._forward([prepared])
         return slice_regions(output.maps, self._network.feature_maps, [view], self.layout)[0]
 
+    def has_plain_ground(self, image: DecodedImage) -> bool:
+        """Whether the product of a photo stands before a plain ground, as it is told when a catalogue is embedded."""
+        return self.prepare("", image).foreground is not None
+
     def _outputs(self, images: Iterator[PreparedImage]) -> Iterator[tuple[list[PreparedImage], NetworkOutput]]:
         """Run the network on one batch after another; a batch that does not fit into the GPU's memory is halved."""
         while batch := list(islice(images, self._at_once)):

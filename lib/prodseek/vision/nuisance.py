@@ -24,6 +24,8 @@ TINT = 0.06  # gain of a single channel
 JPEG_QUALITY = (25, 92)
 N_PLACES = 4
 OBJECT_SIDE = (0.3, 0.6)  # of the canvas; when only the place changes, there must be room to move
+SCENE_SIDE = (0.25, 0.6)  # of the canvas, of an object in a scene
+BOX_OFF = 0.06  # share of its sides by which a box round it may be off
 GRID_OBJECT_SIDE = 0.4  # of the canvas
 GRID_LEVEL = 232  # of the canvas, a pale grey
 
@@ -52,6 +54,17 @@ def slice_places(
     rng = np.random.default_rng((seed, N_PLACES))
     placed = object_places(photo.pixels, _shown(photo, box), _pixels(backdrop), rng)
     return np.concatenate([_slice(detector, *view) for view in placed])
+
+
+def slice_in_scene(
+    detector: Detector, photo: DecodedImage, box: Box, scene: DecodedImage, seed: int
+) -> NDArray[np.float16]:
+    """The slice of an object that was pasted into another photo, (1, slice_length) float16; one forward pass.
+
+    It is asked for by a box as a person draws it. Arguments as for `slice_views`.
+    """
+    rng = np.random.default_rng((seed, N_PLACES, 1))
+    return _slice(detector, *in_scene(photo.pixels, _shown(photo, box), scene.pixels, rng))
 
 
 def slice_grid_places(
@@ -94,6 +107,25 @@ def object_places(
     cut_out = _cut_out(pixels, box, rng.uniform(*OBJECT_SIDE))
     corners = [tuple(int(rng.integers(0, CANVAS_PX - side + 1)) for side in cut_out.size) for _ in range(N_PLACES)]
     return [_put(cut_out, canvas, left, top) for left, top in corners]
+
+
+def in_scene(
+    pixels: NDArray[np.uint8], box: Box, scene: NDArray[np.uint8], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], Box]:
+    """The object in a box, in other light, pasted anywhere into a scene, and a box drawn round it, not quite exactly.
+
+    Arguments as for `nuisance_view`; scene: another photo. Returns the view, (CANVAS_PX, CANVAS_PX, 3) uint8, and the box.
+    """
+    canvas = Image.fromarray(scene).resize((CANVAS_PX, CANVAS_PX), Image.Resampling.BILINEAR)
+    cut_out = _cut_out(pixels, box, rng.uniform(*SCENE_SIDE))
+    lit = Image.fromarray(_relight(np.asarray(cut_out.convert("RGB")), rng))
+    if cut_out.mode == "RGBA":
+        lit.putalpha(cut_out.getchannel("A"))
+    left, top = (int(rng.integers(0, CANVAS_PX - side + 1)) for side in lit.size)
+    view, (x1, y1, x2, y2) = _put(lit, canvas, left, top)
+    off = rng.uniform(-BOX_OFF, BOX_OFF, 4) * (lit.width, lit.height, lit.width, lit.height)
+    drawn = np.clip(np.array([x1, y1, x2, y2]) + off, 0, CANVAS_PX)
+    return view, (float(drawn[0]), float(drawn[1]), float(drawn[2]), float(drawn[3]))
 
 
 def grid_places(pixels: NDArray[np.uint8], box: Box, n_along: int) -> list[tuple[NDArray[np.uint8], Box]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from prodseek.errors import ConfigError
+from prodseek.photos.decode import PIXELS_VERSION
 from prodseek.runs.slice_layout import SLICE_VERSION, SlicePart, layout_to_dict, slice_layout
 from prodseek.vision.network import NetworkDescription
 from prodseek.vision.networks import describe_network
@@ -71,7 +72,7 @@ def model_id(settings: DetectorSettings) -> str:
     """A short id of what these settings compute: equal ids mean equal regions and slices.
 
     It is `<network>-<input_px>-<16 hex digits>`; the digits are a hash over the description, the weights, the thresholds and
-    the version of slicing. Only the description is read. Raises as `describe`.
+    the versions of decoding and slicing. Only the description is read. Raises as `describe`.
     """
     description = describe(settings)
     content = {
@@ -85,6 +86,7 @@ def model_id(settings: DetectorSettings) -> str:
         "min_box_px": settings.min_box_px,
         "layout": layout_to_dict(network_layout(settings)),
         "slice_version": SLICE_VERSION,
+        "pixels_version": PIXELS_VERSION,
     }
     digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return f"{description.name}-{settings.input_px}-{digest[:16]}"

@@ -14,10 +14,12 @@ import pytest
 from pyarrow import fs
 
 from prodseek.catalogue import tars
-from prodseek.catalogue.manifests import find_catalogue, list_photos, product_of
+from prodseek.catalogue.folder import list_photos
+from prodseek.catalogue.manifests import find_catalogue, product_of
 from prodseek.catalogue.photo_source import PhotoSource, read_photo
 from prodseek.photos.decode import ImageLimits, ImageRejected
 from prodseek.storage import files
+from prodseek.storage.remembered import Remembered
 
 Members = Sequence[tuple[str, bytes]]
 
@@ -55,7 +57,7 @@ def refusal(photos: PhotoSource, uri: str) -> ImageRejected:
 
 @pytest.fixture(autouse=True)
 def _nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(tars, "_remembered", tars._Remembered())
+    monkeypatch.setattr(tars, "_remembered", Remembered())
     yield
 
 
@@ -65,7 +67,7 @@ def test_every_member_is_read_by_its_name_and_is_listed(tmp_path: Path, tar_form
     names = ["photo 1.jpg", "./chairs/é #1?.PNG", "a.tar#b.jpg", "../../etc/passwd.jpg", long]
     path = pack(tmp_path / "shards" / "0001.tar", [(name, name.encode()) for name in names], tar_format)
     photos = source(tmp_path)
-    listed = list_photos(find_catalogue(str(tmp_path)))
+    listed = list_photos(find_catalogue(str(tmp_path))).uris
     assert listed == sorted(f"shards/0001.tar#{name.removeprefix('./')}" for name in names)
     for name in names:
         assert photos.read(f"shards/0001.tar#{name}") == name.encode()
@@ -82,7 +84,7 @@ def test_tars_of_the_system(tmp_path: Path, options: list[str]) -> None:
         (tmp_path / "in" / "sub" / f"é {number}.jpg").write_bytes(b"x" * (number * 100))
     subprocess.run(["tar", *options, "-cf", str(tmp_path / "x.TAR"), "-C", str(tmp_path / "in"), "."], check=True)
     photos = source(tmp_path, 10**6)
-    listed = [uri for uri in list_photos(find_catalogue(str(tmp_path))) if "#" in uri]
+    listed = [uri for uri in list_photos(find_catalogue(str(tmp_path))).uris if "#" in uri]
     assert len(listed) == 30
     assert sorted(len(photos.read(uri)) for uri in listed) == [number * 100 for number in range(30)]
 
@@ -93,7 +95,7 @@ def test_what_is_listed_of_a_tar(tmp_path: Path) -> None:
     pack(tmp_path / ".hidden.tar", [("a.jpg", b"1")])
     pack(tmp_path / "empty.tar", [])
     (tmp_path / "b.jpg").touch()
-    assert list_photos(find_catalogue(str(tmp_path))) == ["b.jpg", "x.tar#a.jpg", "x.tar#d.webp"]
+    assert list_photos(find_catalogue(str(tmp_path))).uris == ["b.jpg", "x.tar#a.jpg", "x.tar#d.webp"]
 
 
 def test_the_product_of_a_member() -> None:
@@ -103,11 +105,21 @@ def test_the_product_of_a_member() -> None:
     assert product_of("http://host/0001.tar#1.jpg", "file") == "http://host/0001.tar#1"
 
 
+def test_members_of_one_sample_are_one_product() -> None:
+    front, back = "shards/00000.tar#a/0001.front.jpg", "shards/00000.tar#a/0001.back.jpg"
+    assert product_of(front, "file") == product_of(back, "file") == "shards/00000/a/0001"
+    assert product_of("shards/00000.tar#0002.front.jpg", "file") == "shards/00000/0002"
+    assert product_of("x.tar#v1.5/0001.front.jpg", "file") == "x/v1.5/0001"
+    assert product_of("a.b.tar#.jpg", "file") == "a.b/.jpg"
+    # A folder is no shard: there the dot belongs to the name.
+    assert product_of("a/0001.front.jpg", "file") == "a/0001.front"
+
+
 def test_of_two_members_of_one_name_the_last_counts(tmp_path: Path) -> None:
     pack(tmp_path / "x.tar", [("a.jpg", b"first"), ("b.jpg", b""), ("./a.jpg", b"last")])
     assert source(tmp_path).read("x.tar#a.jpg") == b"last"
     assert source(tmp_path).read("x.tar#b.jpg") == b""
-    assert list_photos(find_catalogue(str(tmp_path))) == ["x.tar#a.jpg", "x.tar#b.jpg"]
+    assert list_photos(find_catalogue(str(tmp_path))).uris == ["x.tar#a.jpg", "x.tar#b.jpg"]
 
 
 def test_no_more_is_read_than_a_photo_may_have(tmp_path: Path) -> None:
@@ -122,14 +134,14 @@ def test_a_member_leads_nowhere_but_into_its_tar(tmp_path: Path) -> None:
     pack(folder / "x.tar", [("a.jpg", b"1")])
     (folder / "out.tar").symlink_to("../secret.tar")
     photos = source(folder)
-    for member in ("../secret.jpg", "/etc/passwd", f"{tmp_path}/secret.jpg", "", ".", "..", "A.JPG", "a.jpg/", "\0"):
+    for member in ("../secret.jpg", "/etc/passwd", f"{tmp_path}/secret.jpg", "", ".", "..", "a.jpg/", "\0"):
         assert refusal(photos, f"x.tar#{member}").reason == "missing"
     for uri in ("../secret.tar#a.jpg", "out.tar#a.jpg", f"{tmp_path}/secret.tar#a.jpg", "s3://b/x.tar#a.jpg"):
         assert refusal(photos, uri).reason == "not_allowed"
         assert photos.stamp(uri).n_bytes is None
     # Not even the names in it are told.
-    assert list_photos(find_catalogue(str(folder))) == ["out.tar#", "x.tar#a.jpg"]
-    assert list_photos(find_catalogue(str(folder)), [str(tmp_path)]) == ["out.tar#a.jpg", "x.tar#a.jpg"]
+    assert list_photos(find_catalogue(str(folder))).uris == ["out.tar#", "x.tar#a.jpg"]
+    assert list_photos(find_catalogue(str(folder)), [str(tmp_path)]).uris == ["out.tar#a.jpg", "x.tar#a.jpg"]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +150,7 @@ def test_a_member_leads_nowhere_but_into_its_tar(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_no_plain_file_is_listed_to_be_refused(tmp_path: Path, kind: bytes, target: str) -> None:
     pack_odd(tmp_path / "x.tar", type=kind, linkname=target)
-    (uri,) = list_photos(find_catalogue(str(tmp_path)))
+    (uri,) = list_photos(find_catalogue(str(tmp_path))).uris
     assert refusal(source(tmp_path), uri).reason == "unsupported_uri"
 
 
@@ -148,7 +160,7 @@ def test_files_and_tars_that_are_not_there(tmp_path: Path) -> None:
     photos = source(tmp_path)
     assert str(refusal(photos, "absent.tar#a.jpg")) == f"missing: no file at {tmp_path}/absent.tar"
     assert refusal(photos, "folder.tar#a.jpg").reason == "unreadable"
-    assert list_photos(find_catalogue(str(tmp_path))) == ["dead.tar#"]
+    assert list_photos(find_catalogue(str(tmp_path))).uris == ["dead.tar#"]
     assert refusal(photos, "dead.tar#").reason == "missing"
 
 
@@ -163,7 +175,7 @@ def test_a_damaged_header_costs_the_photos_after_it_and_is_told(tmp_path: Path, 
     data[at * MEMBER_BYTES + 148] ^= 1
     path.write_bytes(data)
     photos = source(tmp_path)
-    assert list_photos(find_catalogue(str(tmp_path))) == ["x.tar#", *(f"x.tar#{n}.jpg" for n in range(at))]
+    assert list_photos(find_catalogue(str(tmp_path))).uris == ["x.tar#", *(f"x.tar#{n}.jpg" for n in range(at))]
     for number in range(at):
         assert photos.read(f"x.tar#{number}.jpg") == GOOD[number][1]
     for uri in ("x.tar#", f"x.tar#{at}.jpg"):
@@ -179,7 +191,7 @@ def test_a_tar_that_was_cut_off(tmp_path: Path, n_bytes: int) -> None:
     path = pack(tmp_path / "x.tar", GOOD)
     path.write_bytes(path.read_bytes()[:n_bytes])
     photos, whole = source(tmp_path), [n for n in range(4) if n * MEMBER_BYTES + 512 + 700 <= n_bytes]
-    listed = list_photos(find_catalogue(str(tmp_path)))
+    listed = list_photos(find_catalogue(str(tmp_path))).uris
     assert listed[0] == "x.tar#" and len(listed) >= 1 + len(whole)
     for number in range(4):
         if number in whole:
@@ -191,7 +203,7 @@ def test_a_tar_that_was_cut_off(tmp_path: Path, n_bytes: int) -> None:
 @pytest.mark.parametrize("content", [b"", b"<html>", b"\x1f\x8b" + b"z" * 2000, bytes([0x80]) * 4096])
 def test_what_is_no_tar(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.tar").write_bytes(content)
-    assert list_photos(find_catalogue(str(tmp_path))) == ["x.tar#"]
+    assert list_photos(find_catalogue(str(tmp_path))).uris == ["x.tar#"]
     assert refusal(source(tmp_path), "x.tar#a.jpg").reason == "corrupt"
 
 
@@ -242,7 +254,7 @@ def test_random_damage_is_refused_or_harmless(tmp_path: Path) -> None:
                         data[start + 148 : start + 156] = b" " * 8
                         data[start + 148 : start + 156] = b"%06o\0 " % sum(data[start : start + 512])
             (tmp_path / "x.tar").write_bytes(data[: chosen.choice((len(data), chosen.randrange(len(data))))])
-            for uri in {*list_photos(find_catalogue(str(tmp_path))), *(f"x.tar#{name}" for name in names)}:
+            for uri in {*list_photos(find_catalogue(str(tmp_path))).uris, *(f"x.tar#{name}" for name in names)}:
                 try:
                     assert len(photos.read(uri)) <= 10_001
                 except ImageRejected as rejected:

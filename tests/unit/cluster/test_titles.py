@@ -1,75 +1,160 @@
-"""Titles say what is measured, are unique, and survive catalogues without attributes."""
+"""Titles say what most members share, where they know it from, and are unique."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from prodseek.cluster.colours import COLOUR_NAMES, colour_name, dominant_colour
-from prodseek.cluster.titles import MemberFacts, group_titles
+from prodseek.cluster.nouns import Phrase
+from prodseek.cluster.titles import TITLE_FROM, GroupFacts, GroupTitle, KeptTitle, Look, group_titles
 
-RED, BLUE = (220, 20, 30), (40, 80, 200)
+RED, BLUE, BLACK, WHITE = (220, 20, 30), (40, 80, 200), (0, 0, 0), (245, 245, 245)
+
+
+def said(said_in: str, text: str, n: int) -> Phrase:
+    return Phrase(said_in, text, n, n, n, 0, n_everywhere=2 * n, others_share=0.1, consistency=0.9)
+
+
+def group(
+    n: int = 10,
+    *phrases: Phrase,
+    rgb: tuple[tuple[int, int, int], ...] = (),
+    texture: str | None = None,
+    classes: dict[str, int] | None = None,
+    shapes: dict[str, int] | None = None,
+    sizes: dict[str, int] | None = None,
+) -> GroupFacts:
+    return GroupFacts(n, phrases, classes or {}, shapes or {}, sizes or {}, tuple(Look(one, texture) for one in rgb))
+
+
+def title_of(facts: GroupFacts) -> GroupTitle:
+    return group_titles({0: facts})[0]
 
 
 def test_colour_and_category() -> None:
-    title = group_titles({0: [MemberFacts("chair", RED, "armchair", "Cosy")] * 3})[0]
-    assert (title.title, title.dominant_class, title.dominant_colour) == ("red armchair", "chair", "red")
+    title = title_of(group(10, said("category", "armchair", 9), rgb=(RED,) * 4, classes={"chair": 8}))
+    assert title == GroupTitle("red armchair", "category", "chair", "red")
 
 
-def test_without_attributes_the_class_names_the_group_and_without_that_nothing_does() -> None:
-    titles = group_titles({0: [MemberFacts("chair", None)] * 2, 1: [MemberFacts()] * 2})
-    assert titles[0].title == "chair" and titles[1].title == "look-alikes"
-    assert titles[1].dominant_colour is None
+@pytest.mark.parametrize("said_in", ["category", "title", "folder", "name"])
+def test_a_title_says_what_it_is_from(said_in: str) -> None:
+    assert title_of(group(4, said(said_in, "vase", 4))).title_from == said_in
+    assert said_in in TITLE_FROM
 
 
-def test_nothing_dominates() -> None:
-    members = [MemberFacts("a", RED, "x"), MemberFacts("b", BLUE, "y"), MemberFacts("c", (0, 0, 0), "z")]
-    title = group_titles({0: members})[0]
-    assert (title.title, title.dominant_class, title.dominant_colour) == ("x and y", None, None)
+def test_a_class_names_only_where_most_were_surely_detected_and_in_plain_english() -> None:
+    assert title_of(group(20, classes={"tvmonitor": 15}, rgb=(BLACK,) * 6)).title == "black TV"
+    weak = title_of(group(20, classes={"fork": 1}, rgb=(WHITE,) * 6, texture="plain", shapes={"tall": 18}))
+    assert (weak.title, weak.title_from, weak.dominant_class) == ("white, tall, plain", "look", None)
+    divided = title_of(group(20, classes={"apple": 10, "orange": 10}, rgb=(WHITE,) * 6))
+    assert (divided.title, divided.dominant_class) == ("white", None)
+
+
+@pytest.mark.parametrize(
+    ("looks", "title"),
+    [
+        ((RED,) * 5 + (BLUE,), "red"),
+        ((BLACK, (30, 20, 40), (60, 20, 20), (10, 60, 20)), "dark"),
+        ((RED,) * 4 + (BLUE,) * 2, "red, some blue"),
+        ((RED,) * 3 + (BLUE,) * 3, "blue and red"),
+        ((), "various"),
+        ((RED, BLUE, BLACK, WHITE, (255, 215, 0)), "many colours"),
+    ],
+)
+def test_what_is_seen(looks: tuple[tuple[int, int, int], ...], title: str) -> None:
+    assert title_of(group(12, rgb=looks)).title == title
+
+
+def test_a_look_that_most_do_not_share_is_not_said() -> None:
+    facts = group(12, said("folder", "lamps", 12), rgb=(RED, BLUE, BLACK, WHITE), shapes={"tall": 5, "wide": 5})
+    assert title_of(facts) == GroupTitle("lamps", "folder", None, None)
+
+
+def test_a_look_that_all_groups_share_is_not_said() -> None:
+    groups = {n: group(5, rgb=(rgb,) * 4, sizes={"large": 5}) for n, rgb in enumerate((RED, BLUE, WHITE))}
+    groups[3] = group(5, rgb=(BLACK,) * 4, sizes={"small": 5})
+    assert [one.title for one in group_titles(groups).values()] == ["red", "blue", "white", "black, small"]
+
+
+def test_shades_tell_groups_of_one_colour_apart() -> None:
+    dark, light = (70, 70, 70), (190, 190, 190)
+    groups = {n: group(9 - n, rgb=looks) for n, looks in enumerate([(dark,) * 2 + (light,) * 2] * 2)}
+    assert [one.title for one in group_titles(groups).values()] == ["grey", "grey, dark grey and light grey"]
 
 
 def test_equal_names_are_told_apart() -> None:
+    chair = said("category", "chair", 5)
     groups = {
-        n: [MemberFacts(None, RED, "chair", word)] * 3 for n, word in enumerate(["oak thing", "pine thing", "", ""])
+        0: group(9, said("category", "chair", 9), rgb=(RED,) * 4),
+        1: group(8, said("category", "chair", 8), said("title", "pine", 8), rgb=(RED,) * 4),
+        2: group(7, said("category", "chair", 7), rgb=(RED,) * 4, texture="striped", shapes={"tall": 7}),
+        3: group(6, said("category", "chair", 6), rgb=(RED,) * 4, texture="striped", shapes={"tall": 6}),
+        4: group(5, chair, rgb=(RED,) * 4),
     }
     titles = [title.title for title in group_titles(groups).values()]
-    assert len(set(titles)) == 4
-    assert titles[0] == "red chair" and titles[1] == "red chair, pine"
+    assert titles == ["red chair", "red chair, pine", "red chair, tall", "red chair, striped", "red chair 2"]
+
+
+def test_a_colour_is_not_said_twice() -> None:
+    assert title_of(group(9, said("folder", "Orange", 9), rgb=((255, 140, 0),) * 4)).title == "Orange"
+    assert title_of(group(9, said("title", "light blue shirt", 9), rgb=(BLUE,) * 4)).title == "light blue shirt"
 
 
 def test_no_groups() -> None:
     assert group_titles({}) == {}
 
 
-@pytest.mark.parametrize("name", COLOUR_NAMES)
-def test_a_named_colour_has_its_name(name: str) -> None:
-    assert colour_name(COLOUR_NAMES[name]) == name
+def test_kept_titles_stay_while_they_are_true_and_are_given_to_no_other() -> None:
+    groups = {0: group(5, said("folder", "chair", 5)), 1: group(4, said("folder", "chair", 3))}
+    kept = {1: KeptTitle("chair", "folder")}
+    titles = group_titles(groups, kept, taken={"chair 2"})
+    assert [(one.title, one.title_from) for one in (titles[1], titles[0])] == [
+        ("chair", "folder"),
+        ("chair 3", "folder"),
+    ]
 
 
-def test_dominant_colour_leaves_the_background_out() -> None:
-    pixels = np.full((40, 40, 3), 255, np.uint8)
-    pixels[10:30, 10:30] = RED
-    assert dominant_colour(pixels) == RED
-    assert dominant_colour(pixels, ignore_background=False) == (255, 255, 255)
-    assert dominant_colour(np.full((1, 1, 3), 7, np.uint8)) == (7, 7, 7)
+@pytest.mark.parametrize(
+    ("kept", "facts"),
+    [
+        (KeptTitle("red chair", "folder"), group(5, said("folder", "lamp", 5))),
+        (KeptTitle("red, tall", "look"), group(5, said("folder", "lamp", 5))),
+        (KeptTitle("chair", "class"), group(5, said("title", "lamp", 5), classes={"chair": 5})),
+        (KeptTitle("lamp", "category"), group(5, said("folder", "lamp", 5))),
+    ],
+)
+def test_a_kept_title_that_is_no_longer_true_or_not_the_best_is_replaced(kept: KeptTitle, facts: GroupFacts) -> None:
+    made = group_titles({0: facts}, {0: kept})[0]
+    assert "lamp" in made.title and made.title_from in ("folder", "title")
 
 
-def test_texture_size_and_at_last_a_number_tell_apart() -> None:
-    groups = {
-        0: [MemberFacts("chair", RED)] * 5,
-        1: [MemberFacts("chair", RED, texture="striped", area_fraction=0.9)] * 4,
-        2: [MemberFacts("chair", RED, texture="striped", area_fraction=0.1)] * 3,
-        3: [MemberFacts("chair", RED, area_fraction=0.5)] * 2,
-    }
-    titles = [title.title for title in group_titles(groups).values()]
-    assert titles == ["red chair", "striped red chair", "small red chair", "red chair 2"]
+def test_a_kept_look_stays() -> None:
+    kept = {0: KeptTitle("white, tall", "look"), 1: KeptTitle("white TV", "class")}
+    titles = group_titles({0: group(5, rgb=(RED,) * 3), 1: group(5, classes={"tvmonitor": 5})}, kept)
+    assert [titles[0].title, titles[1].title] == ["white, tall", "white TV"]
 
 
-def test_a_colour_is_not_said_twice() -> None:
-    assert group_titles({0: [MemberFacts("orange", (255, 140, 0))]})[0].title == "orange"
+phrases = st.builds(
+    lambda said_in, text, n: said(said_in, text, n),
+    st.sampled_from(["category", "title", "folder", "name"]),
+    st.sampled_from(["chair", "lamp", "Étagère", "白い椅子"]),
+    st.integers(1, 5),
+)
+facts = st.builds(
+    lambda found, looks, texture, tall: group(5, *found, rgb=tuple(looks), texture=texture, shapes={"tall": tall}),
+    st.lists(phrases, max_size=4),
+    st.lists(st.sampled_from([RED, BLACK, WHITE]), max_size=4),
+    st.sampled_from([None, "plain"]),
+    st.integers(0, 5),
+)
 
 
-def test_kept_titles_stay_and_are_given_to_no_other() -> None:
-    groups = {0: [MemberFacts("chair")] * 5, 1: [MemberFacts("chair")] * 2}
-    titles = group_titles(groups, kept={1: "chair"}, taken={"chair 2"})
-    assert (titles[1].title, titles[0].title) == ("chair", "chair 3")
+@settings(max_examples=80)
+@given(st.dictionaries(st.integers(0, 30), facts, max_size=12))
+def test_titles_are_unique_whatever_the_members(groups: dict[int, GroupFacts]) -> None:
+    titles = group_titles(groups)
+    assert titles.keys() == groups.keys()
+    assert len({title.title for title in titles.values()}) == len(groups)
+    assert all(title.title.strip() and "look-alike" not in title.title for title in titles.values())
+    assert titles == group_titles(dict(reversed(groups.items())))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from prodseek.embedding.facets import COMPONENTS, SHAPE_WEIGHTS, VISUAL_COMPONENTS, VISUAL_DIM
 from prodseek.embedding.moments import Moments
-from prodseek.embedding.projection import Projection, fit_projection
+from prodseek.embedding.projection import Projection
+from prodseek.embedding.projection_fit import Measured, fit_projection
+from prodseek.embedding.view_kinds import Kinds, KindSums, ViewKind
 from prodseek.errors import StoreError
 from prodseek.runs.columns import FACETS
 from prodseek.runs.slice_layout import SlicePart, slice_layout, slice_length
@@ -32,7 +36,11 @@ def fit(
     nuisances = Moments.empty(layout)
     if views is not None:
         nuisances = nuisances.add_views(views, 2)
-    return fit_projection(Moments.empty(layout).add(rows), nuisances, rows)
+    return fit_projection(Measured.of_packshots(rows, nuisances))
+
+
+def packshots(rows: NDArray[np.float16]) -> Kinds:
+    return np.full(len(rows), ViewKind.PACKSHOT, np.int8)
 
 
 def pairs(n_objects: int, layout: dict[str, SlicePart] = LAYOUT) -> NDArray[np.float16]:
@@ -51,7 +59,7 @@ def test_unit_vectors_for_a_catalogue_of_any_size(n_fitted: int, layout: dict[st
     projection = fit(rows, layout)
 
     for given_rows in (rows, slices(7, seed=1, layout=layout)):
-        vectors = projection.apply(given_rows)
+        vectors = projection.apply(given_rows, packshots(given_rows))
         assert tuple(vectors) == FACETS
         assert vectors["visual"].shape == (len(given_rows), VISUAL_DIM)
         for facet, values in vectors.items():
@@ -63,7 +71,7 @@ def test_unit_vectors_for_a_catalogue_of_any_size(n_fitted: int, layout: dict[st
 def test_equal_slices_everywhere() -> None:
     rows = np.repeat(slices(1), 5, axis=0)
 
-    vectors = fit(rows).apply(rows)
+    vectors = fit(rows).apply(rows, packshots(rows))
 
     for values in vectors.values():
         np.testing.assert_allclose(np.linalg.norm(values, axis=1), 1.0, atol=1e-5)
@@ -73,7 +81,7 @@ def test_equal_slices_everywhere() -> None:
 def test_slices_of_zeros_have_a_defined_vector() -> None:
     projection = fit(slices(50))
 
-    vectors = projection.apply(np.zeros((2, slice_length(LAYOUT)), np.float16))
+    vectors = projection.apply(np.zeros((2, slice_length(LAYOUT)), np.float16), np.zeros(2, np.int8))
 
     for values in vectors.values():
         np.testing.assert_allclose(np.linalg.norm(values, axis=1), 1.0, atol=1e-5)
@@ -86,7 +94,7 @@ def test_nuisances_count_less_in_every_component() -> None:
     unseen = pairs(100)[120:]
 
     def drift(projection: Projection, facet: str) -> float:
-        vectors = projection.apply(unseen)[facet].reshape(-1, 2, projection.dims[facet])
+        vectors = projection.apply(unseen, packshots(unseen))[facet].reshape(-1, 2, projection.dims[facet])
         return float(1 - (vectors[:, 0] * vectors[:, 1]).sum(axis=1).mean())
 
     for facet in ("visual", "texture", "shape"):
@@ -97,7 +105,7 @@ def test_suppressed_axes_are_those_that_views_change() -> None:
     rows, views = slices(3000, layout=SMALL_LAYOUT), pairs(200, SMALL_LAYOUT)
     nuisances = Moments.empty(SMALL_LAYOUT).add_views(views, 2)
     covariance = nuisances.mean_and_covariance("grid")[1]
-    basis = fit_projection(Moments.empty(SMALL_LAYOUT).add(rows), nuisances, rows).maps["grid"].basis
+    basis = fit_projection(Measured.of_packshots(rows, nuisances)).maps["grid"].basis
     values, axes = np.linalg.eigh(covariance)
 
     gains = np.linalg.norm(axes.T @ basis, axis=1)
@@ -146,7 +154,7 @@ def test_alike_slices_are_alike() -> None:
     near = np.abs(rows.astype(np.float64) + noise).astype(np.float16)
     projection = fit(rows)
 
-    similarity = projection.apply(rows)["visual"] @ projection.apply(near)["visual"].T
+    similarity = projection.apply(rows, packshots(rows))["visual"] @ projection.apply(near, packshots(near))["visual"].T
 
     assert (similarity.argmax(axis=1) == np.arange(len(rows))).all()
 
@@ -154,13 +162,17 @@ def test_alike_slices_are_alike() -> None:
 def test_the_same_rows_give_the_same_bits() -> None:
     rows = slices(90)
     whole = fit(rows)
-    halves = Moments.empty(LAYOUT).add(rows[50:]).merge(Moments.empty(LAYOUT).add(rows[:50]))
-    split = fit_projection(halves, Moments.empty(LAYOUT), rows)
+    one = Measured.of_packshots(rows, Moments.empty(LAYOUT))
+    halves = [Measured.of_packshots(part, Moments.empty(LAYOUT)) for part in (rows[50:], rows[:50])]
+    moments, kinds = (getattr(halves[0], name).merge(getattr(halves[1], name)) for name in ("moments", "kinds"))
+    split = fit_projection(replace(one, moments=moments, kinds=kinds))
 
     assert whole.to_bytes() == split.to_bytes()
     assert whole.projection_id == split.projection_id
-    one_by_one = np.concatenate([whole.apply(rows[i : i + 1])["visual"] for i in range(len(rows))])
-    np.testing.assert_allclose(one_by_one, whole.apply(rows)["visual"], atol=1e-6)
+    one_by_one = np.concatenate(
+        [whole.apply(rows[i : i + 1], packshots(rows[i : i + 1]))["visual"] for i in range(len(rows))]
+    )
+    np.testing.assert_allclose(one_by_one, whole.apply(rows, packshots(rows))["visual"], atol=1e-6)
 
 
 def test_the_id_follows_the_content() -> None:
@@ -180,8 +192,8 @@ def test_bytes_and_back() -> None:
     assert (again.layout, again.n_slices, again.n_views) == (LAYOUT, 60, 10)
     assert again.weights == projection.weights
     assert again.explained_variance == projection.explained_variance
-    for facet, values in projection.apply(rows).items():
-        np.testing.assert_array_equal(again.apply(rows)[facet], values)
+    for facet, values in projection.apply(rows, packshots(rows)).items():
+        np.testing.assert_array_equal(again.apply(rows, packshots(rows))[facet], values)
 
 
 @pytest.mark.parametrize("keep", [0, 10, 0.5, -1])
@@ -207,12 +219,12 @@ def test_rows_that_are_not_finite_are_named() -> None:
     rows[2, 0] = np.nan
 
     with pytest.raises(ValueError, match="rows 2"):
-        projection.apply(rows)
+        projection.apply(rows, packshots(rows))
 
 
 def test_a_fit_on_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="no slices"):
-        fit_projection(Moments.empty(LAYOUT), Moments.empty(LAYOUT), slices(0))
+        fit_projection(Measured.of_packshots(slices(0), Moments.empty(LAYOUT)))
 
 
 def test_a_colour_that_all_have_does_not_outweigh_the_one_that_tells_apart() -> None:
@@ -227,7 +239,7 @@ def test_a_colour_that_all_have_does_not_outweigh_the_one_that_tells_apart() -> 
     more_of_it[[common, rare]] = 0.4, 0.6
     another[[common, other]] = 0.7, 0.3
 
-    vectors = fit(rows).apply(np.stack((query, more_of_it, another)))["colour"]
+    vectors = fit(rows).apply(np.stack((query, more_of_it, another)), np.zeros(3, np.int8))["colour"]
 
     assert vectors[0] @ vectors[1] > 0.8 > 0.6 > vectors[0] @ vectors[2]
 
@@ -237,10 +249,29 @@ def test_shape_joins_outline_and_layout_and_knows_no_colour() -> None:
     projection, recoloured = fit(rows), rows.copy()
     recoloured[:, LAYOUT["colour"].span] = rows[::-1, LAYOUT["colour"].span]
 
-    vectors = projection.apply(rows)["shape"]
+    vectors = projection.apply(rows, packshots(rows))["shape"]
 
-    np.testing.assert_array_equal(projection.apply(recoloured)["shape"], vectors)
+    np.testing.assert_array_equal(projection.apply(recoloured, packshots(recoloured))["shape"], vectors)
     for name in SHAPE_WEIGHTS:
         changed = rows.copy()
         changed[:, LAYOUT[name].span] = rows[::-1, LAYOUT[name].span]
-        assert (projection.apply(changed)["shape"] != vectors).any()
+        assert (projection.apply(changed, packshots(changed))["shape"] != vectors).any()
+
+
+def test_the_ground_of_a_scene_does_not_decide_over_likeness() -> None:
+    """The same objects before a plain ground and in scenes, whose ground adds the same to all slices."""
+    rows = slices(300)
+    ground = np.abs(np.random.default_rng(8).normal(0, 8, rows.shape[1]))
+    in_scenes = (rows.astype(np.float64) + ground).astype(np.float16)
+    kinds = np.repeat(np.array([ViewKind.PACKSHOT, ViewKind.OBJECT_IN_SCENE], np.int8), 150)
+    shown = np.concatenate([rows[:150], in_scenes[150:]])
+    measured = Measured.of_packshots(shown, Moments.empty(LAYOUT))
+    told = fit_projection(replace(measured, kinds=KindSums.empty(LAYOUT).add(shown, kinds), sample_kinds=kinds))
+    untold = fit_projection(measured)
+
+    def found(projection: Projection, asked_as: ViewKind) -> float:
+        asked = projection.apply(in_scenes[:150], np.full(150, asked_as, np.int8))["likeness"]
+        gallery = projection.apply(shown, kinds if projection is told else packshots(shown))["likeness"]
+        return float(((asked @ gallery.T).argmax(axis=1) == np.arange(150)).mean())
+
+    assert found(told, ViewKind.OBJECT_IN_SCENE) > 0.95 > 0.5 > found(untold, ViewKind.PACKSHOT)

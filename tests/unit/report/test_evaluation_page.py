@@ -43,3 +43,17 @@ def test_an_evaluation_without_pairs_places_or_index_is_shown():
     duplicates = {"groups": 0, "groups_with_two_labels": 0}
     page = render_evaluation({**EVALUATION, "duplicates": duplicates, "place_in_vectors": {}, "index": {}}, None, None)
     assert b"labelled pairs found" not in page and b"recall of the index" not in page
+
+
+def test_columns_and_photos_in_another_categorys_group_are_shown():
+    column = {"photos": 9, "values": 2, "purity": {"fine": 0.75, "coarse": 0.5}, "by_chance": 0.25}
+    odd = {"uri": "<i>a.jpg", "product_id": "p1", "group": "red sofa", "odd_category": "sofa", "membership": 0.5}
+    evaluation = {
+        **EVALUATION,
+        "columns": {"<b>colour": column},
+        "odd_category": {"n_photos": 21, "firmest": [odd] * 21},
+    }
+    page = render_evaluation(evaluation, None, None).decode()
+    assert "&lt;b&gt;colour" in page and "0.750" in page and "21 photos" in page
+    assert page.count("&lt;i&gt;a.jpg") == 20 and "column odd_category" in page
+    assert "In another category’s group" not in render_evaluation(EVALUATION, None, None).decode()

@@ -18,6 +18,7 @@ PAIR = {
         "n_matches": None,
         "structural_similarity": 0.98765,
         "unexplained_fraction": 0.0125,
+        "cosine_likeness": 0.6,
         "cosine_visual": 0.5,
         "ciede2000": 17.23,
         "tone_change": None,
@@ -41,6 +42,7 @@ def test_a_pair_from_either_side() -> None:
         "PDQ bits apart": "12",
         "structural similarity": "0.988",
         "unexplained share": "0.013",
+        "likeness cosine": "0.600",
         "visual cosine": "0.500",
         "colour difference (CIEDE2000)": "17.2",
     }

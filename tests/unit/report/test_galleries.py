@@ -15,6 +15,7 @@ def summary_row(level: str, group_id: str, n_regions: int, exemplars: list[int],
         "group_id": group_id,
         "coarse_group_id": parent,
         "title": f"title of {group_id}",
+        "title_from": "folder",
         "n_regions": n_regions,
         "n_products": 1,
         "cohesion": 0.5,
@@ -34,7 +35,7 @@ SUMMARY = [
     summary_row(COARSE, "c-large", 6, [22, 11]),
     summary_row(COARSE, "c-small", 2, [30]),
 ]
-# detection_id, group, coarse, is_exemplar, membership, outlier_score
+# detection_id, group, coarse, is_exemplar, membership, outlier_score; 20 and 21 have another category
 MEMBERS = [
     (10, "f-small", "c-large", False, 0.9, 0.1),
     (11, "f-small", "c-large", True, 0.5, 0.1),
@@ -59,6 +60,8 @@ LINEAGE = [
 def numbered() -> pa.Table:
     names = ["detection_id", "group_id", "coarse_group_id", "is_exemplar", "membership", "outlier_score"]
     table = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in reversed(MEMBERS)])
+    odd = ["lamp" if row[0] in (20, 21) else None for row in reversed(MEMBERS)]
+    table = table.append_column("odd_category", pa.array(odd, pa.string()))
     fine = places(table["group_id"], largest_first(SUMMARY, FINE))
     coarse = places(table["coarse_group_id"], largest_first(SUMMARY, COARSE))
     order = gallery_order(table, coarse, fine)
@@ -73,6 +76,7 @@ def test_groups_know_their_members_parents_and_what_happened() -> None:
     titles = {name: f"old {name}" for name in ("f-large", "f-old", "f-other", "f-gone")}
     found = facet_groups("visual", SUMMARY, numbered(), GroupHistory(LINEAGE, titles), RegionCounts(10, 3))
 
+    assert found["odd_category"] == [(2, 0), (1, 0)], "the firmest first, each with its group"
     fine = {group["group_id"]: group for group in found["fine"]}
     assert [group["group_id"] for group in found["fine"]] == ["f-large", "f-other", "f-small"]
     assert fine["f-large"]["members"] == [0, 1, 2] and fine["f-large"]["n_exemplars"] == 2

@@ -265,6 +265,15 @@ def test_a_run_without_any_row_or_figure_is_still_a_page() -> None:
     assert page.unbalanced == [] and "No photos came in." in page.text
 
 
+def test_files_of_the_folder_that_are_no_rows_are_told(full: Overview) -> None:
+    rows_in = dataclasses.replace(
+        full.rows_in, passed_over="3 hidden, 1 without an ending (catalog.any_ending=true ...)"
+    )
+    says = "Files of the folder that are no rows: 3 hidden, 1 without an ending (catalog.any_ending=true ...)."
+    assert says in _Page(render_overview(dataclasses.replace(full, rows_in=rows_in))).text
+    assert "Files of the folder" not in _Page(render_overview(full)).text
+
+
 def test_a_figure_that_a_run_did_not_keep_leaves_a_gap(full: Overview) -> None:
     runs = list(full.history.runs)
     runs[1] = dataclasses.replace(runs[1], figures={"images": 5})

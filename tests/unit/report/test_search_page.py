@@ -20,9 +20,9 @@ def picture(width_px: int = 300, height_px: int = 200) -> bytes:
 
 
 def result(n: int, name: str = "chair", photo: bytes | None = None) -> SearchResult:
-    facets = {"visual": 0.91, "colour": -0.2, "texture": 1.0, "shape": 0.5}
+    facets = {"likeness": 0.91, "visual": 0.5, "colour": -0.2, "texture": 1.0, "shape": 0.5}
     matches = tuple(
-        Match(rank, name, f"images/{name} #{rank}?.jpg", (1.2, 2.0, 30.7, 40.0), 7, 0.9123, facets, photo)
+        Match(rank, name, f"images/{name} #{rank}?.jpg", (1.2, 2.0, 30.7, 40.0), 7, 0.9123, 0.997, facets, photo)
         for rank in range(1, n + 1)
     )
     return SearchResult("20260101T000000Z-00000000", "visual", Target(f"photos/{name}", (1, 2, 3, 4), photo), matches)

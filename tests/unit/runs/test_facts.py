@@ -71,8 +71,8 @@ def test_what_an_older_version_wrote_is_read_and_written_again(stage: str) -> No
 
 
 def test_attributes_are_those_of_the_json() -> None:
-    assert IndexFacts.from_json(OLD["index"]).visual == IndexedFacet(recall=0.99, how="trained")
-    assert IndexFacts.from_json({"recall": 0.9}).visual.recall == 0.9, "before there were several facets"
+    assert IndexFacts.from_json(OLD["index"]).likeness == IndexedFacet(recall=0.99, how="trained")
+    assert IndexFacts.from_json({"recall": 0.9}).likeness.recall == 0.9, "before there were several facets"
     assert ClusterFacts.from_json(OLD["cluster"]).facets["colour"] == GroupedFacet(groups=4)
     assert ClusterFacts.from_json({"groups": 4}).visual.groups == 4
     assert GatesFacts.from_json(OLD["gates"]).figures == (Figure("g", 0.5, "s", ("e",)),)

@@ -34,7 +34,7 @@ def test_a_run_without_manifest_does_not_exist(tmp_path: Path) -> None:
     assert not run.is_finished and store.current("ab" * 32) == run
     with pytest.raises(StoreError, match="has not finished"):
         run.manifest()
-    store.publish(run, Manifest(run_id=run.run_id))
+    store.publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
     assert store.latest() == run and run.is_finished
     assert run.summary("ingest") == Summary(
         IngestFacts(input_rows=4, changes={"new": 3}), {"images": 3}, ("three",), 1.5, 2
@@ -114,7 +114,7 @@ def test_the_run_before_is_the_newest_finished_older_one(tmp_path: Path) -> None
     runs = [store.run(f"2026010{day}T000000Z-0000000{day}") for day in range(1, 6)]
     assert store.before(runs[0]) is None
     for run in (runs[0], runs[3], runs[4]):
-        store.publish(run, Manifest(run_id=run.run_id))
+        store.publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
     runs[1].write_json("stages/ingest.json", {})
     runs[2].write_json("MANIFEST.json", {"run_id": "another"})
 
@@ -126,7 +126,7 @@ def test_the_run_before_is_the_newest_finished_older_one(tmp_path: Path) -> None
 def published(store: Store, *run_ids: str) -> list[Run]:
     runs = [store.run(run_id) for run_id in run_ids]
     for run in runs:
-        store.publish(run, Manifest(run_id=run.run_id))
+        store.publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
     return runs
 
 

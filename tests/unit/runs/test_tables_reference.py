@@ -53,18 +53,18 @@ def test_every_column_is_there_with_what_the_schema_says(name: str) -> None:
 # Version and columns of each table. Who changes columns, or what they mean, raises the version in the schema, and writes both
 # here.
 KNOWN = {
-    "images": (2, "77f7a3226007"),
+    "images": (3, "7d030b0c40ec"),
     "rejects": (1, "a1ddbf57ba7e"),
     "detections": (1, "72a25d33205d"),
-    "embeddings": (1, "6826fbc7ec60"),
+    "embeddings": (2, "7da692d8cc69"),
     "neighbours": (1, "593f5e420a91"),
-    "near_duplicates": (2, "5b5e0f689730"),
+    "near_duplicates": (3, "759eb367b0b0"),
     "duplicate_groups": (2, "266895126114"),
-    "curation_groups": (1, "399417f8b74b"),
-    "curation_summary": (1, "14c3ab829b02"),
+    "curation_groups": (2, "d0046a347709"),
+    "curation_summary": (2, "87620ad25f73"),
     "group_lineage": (1, "7269d5cf363d"),
     "region_map": (1, "1c73cbc5a162"),
-    "search_results": (1, "8898f579631a"),
+    "search_results": (2, "5b73a130bca8"),
     "rejected_prompts": (1, "4ea49de0dd70"),
 }
 

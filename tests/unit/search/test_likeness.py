@@ -31,7 +31,9 @@ def test_one_facet_is_itself() -> None:
     ["", "smell", "mix=", "mix=visual", "mix=visual:a", "visual:1", "mix=visual:1,visual:1", "mix=visual:-1,colour:2"],
 )
 def test_what_is_no_likeness_is_told(text: str) -> None:
-    with pytest.raises(PromptError, match=r"is unknown; ask for visual, colour, texture, shape, or a mix such as mix="):
+    with pytest.raises(
+        PromptError, match=r"is unknown; ask for likeness, visual, colour, texture, shape, or a mix such as mix="
+    ):
         Likeness.parse(text)
 
 
@@ -42,7 +44,7 @@ def test_weights_that_weigh_nothing_are_told(text: str) -> None:
 
 
 def test_a_mix_is_the_weighted_mean_of_cosines_and_no_row_depends_on_another() -> None:
-    dims = dict(zip(FACETS, (8, 5, 6, 7), strict=True))
+    dims = dict(zip(FACETS, (9, 8, 5, 6, 7), strict=True))
     vectors = {facet: unit_rows(32, d, seed) for seed, (facet, d) in enumerate(dims.items())}
     query = {facet: unit_rows(1, d, 9)[0] for facet, d in dims.items()}
     mixed = Likeness.parse("mix=visual:0.5,shape:1.5").cosine(query, vectors)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from synthetic_run import write_listing, write_run
 
@@ -23,7 +27,7 @@ from prodseek.search.vectors import Embeddings
 N = 400
 N_IMAGES = 200
 N_PRODUCTS = 80
-DIMS = {"visual": 8, "colour": 4, "texture": 6, "shape": 5}
+DIMS = {"likeness": 8, "visual": 7, "colour": 4, "texture": 6, "shape": 5}
 
 
 def unit_rows(n: int, d: int, seed: int) -> np.ndarray:
@@ -52,7 +56,7 @@ class Truth:
         for place in np.lexsort((self.ids, -cosine)).tolist():
             image = int(self.images[place])
             product, original = self.product_of[image], self.copies.get(image, image)
-            if product not in products and original not in originals and len(found) < k:
+            if cosine[place] > 0 and product not in products and original not in originals and len(found) < k:
                 found.append((int(self.ids[place]), product))
                 products.add(product)
                 originals.add(original)
@@ -68,7 +72,7 @@ def truth() -> Truth:
 def run(truth: Truth, tmp_path: Path) -> Run:
     """Without an index: every facet is compared in full."""
     others = {facet: truth.vectors[facet] for facet in FACETS[1:]}
-    run = write_run(tmp_path, truth.ids, truth.vectors["visual"], images=truth.images, facets=others, n_files=3)
+    run = write_run(tmp_path, truth.ids, truth.vectors["likeness"], images=truth.images, facets=others, n_files=3)
     write_listing(run, np.arange(N_IMAGES), list(truth.product_of.values()), truth.copies)
     config = load_config().model_dump(mode="json")
     Store(run.root).publish(
@@ -127,22 +131,22 @@ def test_photos_that_a_table_names_are_read_from_allowed_places_only(searchable:
 
 def test_a_mix_ranks_by_the_weighted_mean(searchable: SearchableRun, truth: Truth) -> None:
     for row in range(0, N, 40):
-        hits = searchable.search_region(int(truth.ids[row]), 10, "mix=visual:1,colour:3", True)
-        assert pairs(hits) == truth.answer(row, {"visual": 0.25, "colour": 0.75}, 10, True)
+        hits = searchable.search_region(int(truth.ids[row]), 10, "mix=likeness:1,colour:3", True)
+        assert pairs(hits) == truth.answer(row, {"likeness": 0.25, "colour": 0.75}, 10, True)
 
 
 def test_every_product_is_found_however_many_are_asked_for(searchable: SearchableRun, truth: Truth) -> None:
     """The first look at the index sees too few; the search goes on until there is nothing left."""
     hits = searchable.search_region(int(truth.ids[0]), 1000)
-    assert pairs(hits) == truth.answer(0, {"visual": 1.0}, 1000, False)
-    assert len({hit.product_id for hit in hits}) == len(hits) > 70
+    assert pairs(hits) == truth.answer(0, {"likeness": 1.0}, 1000, False)
+    assert len({hit.product_id for hit in hits}) == len(hits) > 50
 
 
 class Cells:
     """An inverted file over the truth, each vector in the cell of the nearest of a few of them."""
 
     def __init__(self, truth: Truth, nlist: int) -> None:
-        vectors = truth.vectors["visual"]
+        vectors = truth.vectors["likeness"]
         self.centroids = centroid_index(vectors[:nlist])
         homes = assign_cells(vectors, self.centroids, 1).cells[:, 0]
         self.index = flat_cells(vectors, homes, nlist, truth.ids)
@@ -155,12 +159,12 @@ class Cells:
 
 def test_a_search_looks_into_more_cells_until_there_are_enough(searchable: SearchableRun, truth: Truth) -> None:
     cells = Cells(truth, 32)
-    searchable._searchers["visual"] = (cells, 1, 32)
+    searchable._searchers["likeness"] = (cells, 1, 32)
     hits = searchable.search_region(int(truth.ids[5]), 60)
-    assert pairs(hits) == truth.answer(5, {"visual": 1.0}, 60, False)
+    assert pairs(hits) == truth.answer(5, {"likeness": 1.0}, 60, False)
     assert cells.asked == [(N, 1), (N, 8), (N, 32)]
     assert len(searchable.search_region(int(truth.ids[5]), 1)) == 1
-    assert cells.asked[3:] == [(10, 1)]
+    assert cells.asked[3:] == [(20, 1)]
 
 
 def test_bytes_that_two_products_show_are_one_hit(truth: Truth, run: Run) -> None:
@@ -233,3 +237,61 @@ def test_a_run_of_another_version_of_the_network(run: Run, tiny_weights: Path) -
     Store(run.root).publish(run, manifest)
     with pytest.raises(StoreError, match="cannot be compared with it; run the night again with this version"):
         SearchableRun.open(run.root).search(b"", (0, 0, 10, 10))
+
+
+def test_what_is_not_alike_at_all_is_no_hit(searchable: SearchableRun, truth: Truth) -> None:
+    hits = searchable.search_region(int(truth.ids[0]), 1000)
+
+    assert min(hit.cosine_similarity for hit in hits) > 0
+    assert {hit.product_id for hit in hits} < set(truth.product_of.values()), "others have nothing in common with it"
+
+
+def test_things_that_only_stand_in_a_photo_are_no_products(run: Run, truth: Truth) -> None:
+    is_primary = np.arange(N) % 3 == 0
+    facets = {facet: truth.vectors[facet] for facet in FACETS[1:]}
+    write_run(
+        run.root,
+        truth.ids,
+        truth.vectors["likeness"],
+        images=truth.images,
+        is_primary=is_primary,
+        facets=facets,
+        n_files=3,
+    )
+
+    hits = SearchableRun.open(run.root).search_region(int(truth.ids[1]), 20)
+
+    assert len(hits) == 20
+    assert {hit.detection_id for hit in hits} <= set(truth.ids[is_primary].tolist())
+
+
+def test_confidence_is_told_where_likeness_was_asked_for(run: Run, truth: Truth) -> None:
+    manifest = run.manifest()
+    fitted = {"project": {"likeness_calibration": {"slope": 10.0, "intercept": -5.0}}}
+    Store(run.root).publish(run, replace(manifest, stages=manifest.stages | fitted))
+    searchable = SearchableRun.open(run.root)
+    region = int(truth.ids[0])
+
+    hits = searchable.search_region(region, 5)
+
+    assert [hit.confidence for hit in hits] == pytest.approx(
+        [1 / (1 + math.exp(5 - 10 * hit.cosine_similarity)) for hit in hits]
+    )
+    for facet in ("visual", "mix=likeness:1,colour:1"):
+        assert {hit.confidence for hit in searchable.search_region(region, 5, facet)} == {None}
+
+
+def test_what_is_near_to_everything_ranks_lower(run: Run, truth: Truth) -> None:
+    region = int(truth.ids[0])
+    first = SearchableRun.open(run.root).search_region(region, 5)
+    table = Path(run.table_uri("embeddings"))
+    for part in sorted(table.iterdir()):
+        read = pq.read_table(part)
+        is_hub = np.array(read["detection_id"]) == first[1].detection_id
+        place = read.schema.get_field_index("hubness")
+        pq.write_table(read.set_column(place, "hubness", pa.array(is_hub.astype(np.float32) * 1.5)), part)
+
+    again = SearchableRun.open(run.root).search_region(region, 5)
+
+    assert first[1].detection_id not in {hit.detection_id for hit in again}
+    assert again[1].detection_id == first[2].detection_id and again[1].cosine_similarity < first[1].cosine_similarity

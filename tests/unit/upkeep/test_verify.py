@@ -12,7 +12,7 @@ import pytest
 from prodseek.errors import StoreError
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Store
-from prodseek.runs.tables import TABLES, table_schema
+from prodseek.runs.tables import TABLES, schema_versions, table_schema
 from prodseek.upkeep.verify import read_whole, run_to_verify, verify
 
 SCHEMA = table_schema("duplicate_groups")
@@ -107,7 +107,7 @@ def test_without_a_run_there_is_nothing_to_verify(tmp_path: Path) -> None:
 def test_a_manifest_that_says_too_little_ends_the_checks(tmp_path: Path, manifest: bytes) -> None:
     store = Store.at(str(tmp_path))
     run = store.run("20260101T000000Z-00000001")
-    store.publish(run, Manifest(run_id=run.run_id))
+    store.publish(run, Manifest(run_id=run.run_id, schema_versions=schema_versions()))
     Path(run.path("MANIFEST.json")).write_bytes(manifest)
     (tmp_path / "LATEST").write_text("nothing")
     assert run_to_verify(store) == run

@@ -15,7 +15,7 @@ from prodseek.spark.tables import read_table
 from prodseek.storage import files
 
 # What decoding a photo gives, beside its place among the rows: the same for the same bytes and decoder.
-_DECODED_COLUMNS = ("width_px", "height_px", "format", "pdq_hash", "pixel_hash", "taken_at")
+_DECODED_COLUMNS = ("width_px", "height_px", "format", "pdq_hash", "pixel_hash", "taken_at", "colour_profile")
 
 
 class LastImages(NamedTuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from prodseek.spark.catalogue.poison_photos import Decoding, surviving_poison
 from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
 from prodseek.spark.tables import computed_schema
+from prodseek.spark.task_tallies import TaskTallies
 from prodseek.storage.read_ahead import map_ahead
 from prodseek.storage.retries import n_retries
 
@@ -40,12 +42,14 @@ class RowReader:
     n_copied: Accumulator[int]
     n_decoded: Accumulator[int]
     n_retried: Accumulator[int]
+    spellings: Accumulator[Counter[str]]
 
     @classmethod
     def of(cls, night: Night, photos: PhotoSource) -> RowReader:
         settings = night.config.ingest
-        counts = (night.spark.sparkContext.accumulator(0) for _ in range(3))
-        return cls(photos, settings.read_threads, settings.rows_per_partition, *counts)
+        copied, decoded, retried = (night.spark.sparkContext.accumulator(0) for _ in range(3))
+        spellings = TaskTallies.of(night.spark).counts
+        return cls(photos, settings.read_threads, settings.rows_per_partition, copied, decoded, retried, spellings)
 
     def checked(self, night: Night, rows: DataFrame) -> DataFrame:
         """The catalogue's rows with reason and detail where they cannot be used whatever their photo holds.
@@ -58,7 +62,13 @@ class RowReader:
 
     def hashed(self, rows: DataFrame, n_rows: int) -> DataFrame:
         """Rows with the hash and the size of their photo's bytes."""
-        read = partial(_read_rows, photos=self.photos, read_threads=self.read_threads, n_retried=self.n_retried)
+        read = partial(
+            _read_rows,
+            photos=self.photos,
+            read_threads=self.read_threads,
+            n_retried=self.n_retried,
+            spellings=self.spellings,
+        )
         return self._mapped(rows, n_rows, read)
 
     def decoded(self, rows: DataFrame, n_rows: int) -> DataFrame:
@@ -68,6 +78,7 @@ class RowReader:
             photos=self.photos,
             read_threads=self.read_threads,
             n_retried=self.n_retried,
+            spellings=self.spellings,
             n_decoded=self.n_decoded,
         )
         return self._mapped(rows, n_rows, read)
@@ -115,6 +126,7 @@ def _read_rows(
     photos: PhotoSource,
     read_threads: int,
     n_retried: Accumulator[int],
+    spellings: Accumulator[Counter[str]],
     n_decoded: Accumulator[int] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Read and hash the rows' photos; decode them too, and count them, where `n_decoded` is given."""
@@ -123,23 +135,31 @@ def _read_rows(
     for name, arrow_type in _REASON_COLUMNS:
         schema = schema.append(pa.field(name, arrow_type))
     decoded: list[str] | None = None if n_decoded is None else []
+    spelled: list[str] = []
     with surviving_poison(photos.limits) as decoding:
-        read = partial(_read_row, photos=photos, decoding=decoding, decoded=decoded)
+        read = partial(_read_row, photos=photos, decoding=decoding, decoded=decoded, spelled=spelled)
         for batch in batches:
             yield pa.RecordBatch.from_pylist(list(map_ahead(read, batch.to_pylist(), read_threads)), schema)
     n_retried.add(n_retries() - n_retries_before)
+    spellings.add(Counter(spelled))
     if n_decoded is not None and decoded:
         n_decoded.add(len(decoded))
 
 
 def _read_row(
-    row: dict[str, Any], photos: PhotoSource, decoding: Decoding, decoded: list[str] | None
+    row: dict[str, Any], photos: PhotoSource, decoding: Decoding, decoded: list[str] | None, spelled: list[str]
 ) -> dict[str, Any]:
-    """A row with what its photo gives; the id of one that is decoded joins `decoded`, and without that none is."""
+    """A row with what its photo gives; the id of one that is decoded joins `decoded`, and without that none is.
+
+    In what its name differs from the file's joins `spelled`, the first time that the photo is read.
+    """
     if row["reason"] is not None or (decoded is None and row["image_id"] is not None):
         return row
     try:
-        data = photos.read(row["uri"], row["image_id"])
+        found = photos.read_near(row["uri"], row["image_id"])
+        data = found.data
+        if found.spelling is not None and row["image_id"] is None:
+            spelled.append(found.spelling.value)
         read = {**row, "image_id": content_id(data), "n_bytes": len(data)}
         if decoded is None:
             return read
@@ -161,4 +181,5 @@ def _read_row(
         "pdq_hash": pdq_hex,
         "pixel_hash": pixel_hash(image.pixels, image.alpha),
         "taken_at": image.taken_at,
+        "colour_profile": image.colour_profile.value,
     }

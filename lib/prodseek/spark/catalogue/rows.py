@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from functools import partial
+from typing import NamedTuple
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from prodseek.catalogue.columns import ABSENT, ID_FACTS
+from prodseek.catalogue.folder import PassedOver, list_photos, passed_over_in_words
 from prodseek.catalogue.manifest_reading import Manifest, has_rows, read_manifest
-from prodseek.catalogue.manifests import FAULT, CatalogueSource, find_catalogue, list_photos, product_of
+from prodseek.catalogue.manifests import FAULT, CatalogueSource, find_catalogue, product_of
 from prodseek.catalogue.parquet_table import field_type
 from prodseek.catalogue.photo_source import FileStamp, PhotoSource
 from prodseek.catalogue.shaped_rows import split_names
@@ -41,7 +43,14 @@ def open_catalogue(config: CatalogConfig) -> CatalogueSource:
     return find_catalogue(config.uri)
 
 
-def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> DataFrame:
+class CatalogueRows(NamedTuple):
+    """rows: see `catalogue_rows`. passed_over: files of a folder that are no rows, by why, and folders not entered."""
+
+    rows: DataFrame
+    passed_over: dict[PassedOver, int]
+
+
+def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> CatalogueRows:
     """product_id, uri, attributes (map of strings), _fault; one row for each row of the catalogue.
 
     Values that are absent in a manifest are null. Where it holds the photos, their bytes are not among the columns, and
@@ -54,7 +63,7 @@ def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: Catalog
     if not has_rows(manifest):
         raise CatalogueError(f"the catalogue {source.uri!r} has no rows; there is nothing to do")
     with naming_damaged_files():
-        return _manifest_rows(spark, manifest, config)
+        return CatalogueRows(_manifest_rows(spark, manifest, config), {})
 
 
 def catalogue_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: int) -> str:
@@ -76,15 +85,18 @@ def catalogue_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: in
     return hashlib.sha256("|".join(str(value) for value in total).encode()).hexdigest()
 
 
-def _folder_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> DataFrame:
-    uris = list_photos(source, config.allowed_roots)
-    if not uris:
-        raise CatalogueError(
-            f"the catalogue {source.uri!r} has no photos (files ending in .jpg, .png, .webp ...); there is nothing to do"
-        )
-    products = [product_of(uri, config.product_id_from) for uri in uris]
-    listed = spark.createDataFrame(pa.table([products, uris], schema=_FOLDER_SCHEMA))
-    return listed.withColumn("attributes", _no_attributes()).withColumn(FAULT, F.lit(None).cast("string"))
+def _folder_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> CatalogueRows:
+    listing = list_photos(source, config.allowed_roots, config.exclude, config.any_ending)
+    if not listing.uris:
+        what = "no photos (files ending in .jpg, .png, .webp ...)"
+        if listing.passed_over:
+            counts = {why.value: n for why, n in listing.passed_over.items()}
+            what += f", but files and folders {passed_over_in_words(counts)}"
+        raise CatalogueError(f"the catalogue {source.uri!r} has {what}; there is nothing to do")
+    products = [product_of(uri, config.product_id_from) for uri in listing.uris]
+    listed = spark.createDataFrame(pa.table([products, listing.uris], schema=_FOLDER_SCHEMA))
+    rows = listed.withColumn("attributes", _no_attributes()).withColumn(FAULT, F.lit(None).cast("string"))
+    return CatalogueRows(rows, listing.passed_over)
 
 
 def _manifest_rows(spark: SparkSession, manifest: Manifest, config: CatalogConfig) -> DataFrame:

@@ -18,7 +18,6 @@ from prodseek.cluster.groups import (
     Nearest,
     coarse_size,
     hdbscan_groups,
-    knn_matrix,
     search_knn,
     umap_coordinates,
 )
@@ -26,7 +25,7 @@ from prodseek.cluster.labels import Graph
 from prodseek.index.ivf import assign_cells
 from prodseek.index.shards import quantizer_from_bytes
 from prodseek.index.stored import read_trained
-from prodseek.runs.columns import VISUAL
+from prodseek.runs.columns import LIKENESS
 from prodseek.spark.arrow import batch_of, ids_of, vectors_of
 from prodseek.spark.cluster.primary_regions import standing_regions
 from prodseek.spark.night import Night
@@ -69,7 +68,9 @@ def fit_groups(night: Night, regions: DataFrame, facet: str) -> Fit:
     """
     fitted = _fitted_regions(night, regions, facet)
     settings, k, seed = night.config.cluster, night.config.neighbours.k + 1, night.config.seed
-    graph, nearest = _graph(night, fitted, k)
+    # Neighbours in the table are of `likeness`, and whether two things are of one kind is another question.
+    nearest = search_knn(fitted.vectors, k, seed)
+    graph = Graph.of_nearest(nearest)
     coordinates = umap_coordinates(
         *nearest,
         fitted.vectors,
@@ -107,7 +108,7 @@ def sampled(night: Night, whole: DataFrame, n_rows: int) -> DataFrame:
     """
     trained, manifest = read_trained(night.run)
     shared = night.spark.sparkContext.broadcast(trained)
-    cells = whole.join(facet_vectors(night.spark, night.run, VISUAL), "detection_id").mapInArrow(
+    cells = whole.join(facet_vectors(night.spark, night.run, LIKENESS), "detection_id").mapInArrow(
         partial(_cells, shared=shared), "detection_id long, cell int"
     )
     of_cell = Window.partitionBy("cell")
@@ -130,30 +131,3 @@ def _cells(batches: Iterator[pa.RecordBatch], shared: Broadcast[bytes]) -> Itera
         if batch.num_rows:
             cells = assign_cells(vectors_of(batch.column("vector")), quantizer, 1).cells[:, 0]
             yield batch_of(detection_id=batch.column("detection_id"), cell=cells)
-
-
-def _graph(night: Night, fitted: FittedRegions, k: int) -> tuple[Graph, Nearest]:
-    """The graph of the fitted regions, k columns a row, the row itself among them.
-
-    The stage `neighbours` made the graph of `visual`. A sample tears it: of sixteen neighbours few are in the sample.
-    Then, and for other facets, the neighbours among what is fitted are searched.
-    """
-    if fitted.facet == VISUAL and not fitted.is_sample:
-        graph = _stored_graph(night, fitted)
-        return graph, knn_matrix(graph.rows, graph.neighbours, graph.cosine, fitted.n_rows, k)
-    nearest = search_knn(fitted.vectors, k, night.config.seed)
-    return Graph.of_nearest(nearest), nearest
-
-
-def _stored_graph(night: Night, fitted: FittedRegions) -> Graph:
-    ids, among = fitted.detection_ids, fitted.id_frame(night.spark)
-    edges = (
-        night.table("neighbours")
-        .join(among, "detection_id", "left_semi")
-        .join(among.withColumnRenamed("detection_id", "neighbour_id"), "neighbour_id", "left_semi")
-        .select("detection_id", "neighbour_id", "cosine_similarity")
-        .orderBy("detection_id", "neighbour_id")
-        .toArrow()
-    )
-    rows, neighbours = (np.searchsorted(ids, ids_of(edges.column(name))) for name in ("detection_id", "neighbour_id"))
-    return Graph(rows, neighbours, edges.column("cosine_similarity").to_numpy(), fitted.n_rows)

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.labels import LevelLabels
+from prodseek.cluster.named_columns import NamedColumns
 from prodseek.cluster.quality import GroupQuality, group_quality
 from prodseek.cluster.stable_ids import LineageRow
 from prodseek.cluster.titles import GroupTitle
@@ -37,7 +38,10 @@ class CurationGroup:
 
 @dataclass(frozen=True)
 class FacetGroups:
-    """A facet's groups. labelled: as `label_regions` gives it. lineage: level, and what became of a group."""
+    """A facet's groups. labelled: as `label_regions` gives it, with `odd_category`.
+
+    lineage: level, and what became of a group.
+    """
 
     facet: str
     labelled: DataFrame
@@ -104,17 +108,17 @@ def _named(one: FacetGroups) -> DataFrame:
     )
 
 
-def write_summary(night: Night, facets: Sequence[FacetGroups]) -> int:
+def write_summary(night: Night, facets: Sequence[FacetGroups], columns: NamedColumns) -> int:
     """Write `curation_summary`; returns its rows."""
     schema = spark_schema("curation_summary")
-    rows = [tuple(row[name] for name in schema.names) for one in facets for row in _summary_rows(one)]
+    rows = [tuple(row[name] for name in schema.names) for one in facets for row in _summary_rows(one, columns)]
     return night.write_table(local_frame(night.spark, rows, schema), "curation_summary")
 
 
-def _summary_rows(one: FacetGroups) -> list[dict[str, Any]]:
+def _summary_rows(one: FacetGroups, columns: NamedColumns) -> list[dict[str, Any]]:
     counted = in_groups_by_level(one.labelled).groupBy("level", "label")
     sizes = counted.agg(F.count("*").alias("regions"), F.count_distinct("product_id").alias("products")).collect()
-    categories = largest_categories(in_groups_by_level(one.labelled))
+    categories = largest_categories(in_groups_by_level(one.labelled), columns)
     rows = []
     for row in sorted(sizes):
         key = (row["level"], row["label"])
@@ -127,6 +131,7 @@ def _summary_rows(one: FacetGroups) -> list[dict[str, Any]]:
                 "group_id": group.group_id,
                 "coarse_group_id": group.coarse_group_id,
                 "title": group.title.title,
+                "title_from": group.title.title_from,
                 "n_regions": row["regions"],
                 "n_products": row["products"],
                 "cohesion": group.quality.cohesion,

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from prodseek.cluster.groups import NOISE
 from prodseek.cluster.labels import LevelLabels
+from prodseek.cluster.titles import KeptTitle
 from prodseek.config import changed_settings
 from prodseek.runs.columns import COARSE, FINE, GROUP_COLUMNS, LEVELS
 from prodseek.runs.facts import ClusterFacts, GroupedFacet, ProjectFacts
@@ -28,13 +29,13 @@ _BESIDE_THE_FIT = {"facets", "exemplars", "refit_change", "id_overlap"}
 
 @dataclass(frozen=True)
 class LastGroups:
-    """A facet's groups of the last night. titles: by group_id.
+    """A facet's groups of the last night. titles: by group_id, as they were.
 
     regions: detection_id, image_id, group_id, coarse_group_id, nearest_group_id, membership.
     """
 
     regions: DataFrame
-    titles: dict[str, str]
+    titles: dict[str, KeptTitle]
     facts: GroupedFacet
 
 
@@ -76,10 +77,10 @@ def last_groups(night: Night, facet: str) -> LastGroups | None:
         read_table(night.spark, night.last_run, name) for name in ("detections", "curation_groups", "curation_summary")
     )
     of_facet = regions.where(F.col("facet") == facet).join(images.select("detection_id", "image_id"), "detection_id")
-    titled = titles.where(F.col("facet") == facet).select("group_id", "title").collect()
+    titled = titles.where(F.col("facet") == facet).select("group_id", "title", "title_from").collect()
     return LastGroups(
         of_facet.select("detection_id", "image_id", *GROUP_COLUMNS.values(), "nearest_group_id", "membership"),
-        {row["group_id"]: row["title"] for row in titled},
+        {row["group_id"]: KeptTitle(row["title"], row["title_from"]) for row in titled},
         facts,
     )
 

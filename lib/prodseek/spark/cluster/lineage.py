@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.stable_ids import Content, LineageRow, match_groups
+from prodseek.cluster.titles import KeptTitle
 from prodseek.runs.columns import GROUP_COLUMNS, LEVELS
 from prodseek.spark.cluster.last_night import LastGroups
 from prodseek.spark.night import Night
@@ -22,7 +23,7 @@ class MatchedGroups:
     ids: dict[GroupKey, str]
     lineage: list[tuple[str, LineageRow]]
 
-    def kept_titles(self, last: LastGroups | None) -> dict[GroupKey, str]:
+    def kept_titles(self, last: LastGroups | None) -> dict[GroupKey, KeptTitle]:
         """The titles of groups that hold much the same as in the last night."""
         if last is None:
             return {}

@@ -1,113 +1,204 @@
-"""What curation groups are named after: a look at a few members of each, and their words in the catalogue."""
+"""What curation groups are named after: what the catalogue says of all members, what was detected, outlines."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, IntegerType, StructType
 
-from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.cluster.colours import dominant_colour
 from prodseek.cluster.groups import GroupKey
-from prodseek.cluster.textures import texture_word
-from prodseek.cluster.titles import MemberFacts
-from prodseek.runs.columns import BOX_PX
-from prodseek.runs.facts import CacheFolder
-from prodseek.spark.batch_cache import kept
+from prodseek.cluster.named_columns import NamedColumns, named_columns
+from prodseek.cluster.nouns import Phrase
+from prodseek.cluster.titles import GroupFacts, Look
+from prodseek.cluster.words import NAME, TITLE, said_of
 from prodseek.spark.night import Night
-from prodseek.spark.partitions import deal
-from prodseek.spark.photos import look, shrunk_box
 
-# How many members a group is named by, the photos of how many are looked at, and at what size.
-_NAMED_MEMBERS = 12
-_LOOKED_AT_MEMBERS = 6
-_LOOK_SIDE_PX = 96
-_PHOTOS_PER_PARTITION = 256
+# A phrase is weighed if it is said of at least this share of a group; of each kind so many at most.
+_WEIGHED_SHARE = 0.1
+_WEIGHED_PHRASES = 8
+# A detection counts from this score on, and if it fills at least this share of the region that stands for the photo: a chair
+# in a corner of a room is not what the photo is of.
+_SURE_SCORE = 0.5
+_SURE_SHARE = 0.5
+# A region is tall if it is this many times as high as wide, and wide the other way round.
+_ELONGATED = 1.5
+# It is small or large if it fills less or more than these shares of its photo.
+_SMALL_AREA, _LARGE_AREA = 0.15, 0.7
 
-# Raise it when a region gets another colour or texture: then what earlier nights kept is looked at anew.
-_LOOKS_VERSION = 1
-LOOKS_CACHE = CacheFolder("looks", f"version={_LOOKS_VERSION},side_px={_LOOK_SIDE_PX}")
-_LOOKS = StructType().add("detection_id", "long").add("rgb", ArrayType(IntegerType())).add("texture", "string")
+_SAID = "detection_id long, said_in string, key string, text string, is_leaf boolean, is_root boolean, place int"
+_GROUP = ("level", "label")
+_PHRASE = (*_GROUP, "said_in", "key")
 
 
-def member_facts(night: Night, in_groups: DataFrame) -> dict[GroupKey, list[MemberFacts]]:
-    """Class, category, title, colour, texture and size of a few members of every group.
+@dataclass(frozen=True)
+class CatalogueWords:
+    """What the catalogue says of each primary region, and the columns that it comes from.
 
-    in_groups: as `in_groups_by_level` gives it.
+    said: detection_id and a `Said`, a row for each.
     """
-    first = Window.partitionBy("level", "label").orderBy("detection_id")
-    members = in_groups.withColumn("place", F.row_number().over(first)).where(F.col("place") <= _NAMED_MEMBERS).cache()
-    best = Window.partitionBy("image_id").orderBy(F.desc("score"), "detection_id")
-    detected = (
-        night.table("detections")
-        .where("kind = 'detection'")
-        .withColumn("place", F.row_number().over(best))
-        .where("place = 1")
-        .select("image_id", F.col("class_name").alias("detected"))
-    )
-    looks = _looks_of(night, members.where(F.col("place") <= _LOOKED_AT_MEMBERS))
-    facts: dict[GroupKey, list[MemberFacts]] = defaultdict(list)
-    described = members.join(detected, "image_id", "left").select(
-        "level",
-        "label",
+
+    said: DataFrame
+    columns: NamedColumns
+
+
+def catalogue_words(regions: DataFrame) -> CatalogueWords:
+    """What is said of primary regions, all of them, in titles, categories, folders and names."""
+    names = regions.select(F.explode(F.map_keys("attributes")).alias("name")).distinct()
+    columns = named_columns(row["name"] for row in names.collect())
+    asked = regions.select(
         "detection_id",
-        "area_fraction",
-        F.coalesce("class_name", "detected").alias("class_name"),
-        F.col("attributes")["category"].alias("category"),
-        F.col("attributes")["title"].alias("title"),
+        attribute(columns.category).alias("category"),
+        attribute(columns.title).alias("title"),
+        "uri",
+        "product_id",
     )
-    for row in described.orderBy("level", "label", "detection_id").collect():
-        rgb, texture = looks.get(row["detection_id"], (None, None))
-        facts[row["level"], row["label"]].append(
-            MemberFacts(row["class_name"], rgb, row["category"], row["title"], texture, row["area_fraction"])
+    return CatalogueWords(asked.mapInArrow(_said, _SAID), columns)
+
+
+def attribute(column: str | None) -> Column:
+    """A column of the catalogue, null where it is not known."""
+    return F.lit(None).cast("string") if column is None else F.col("attributes")[column]
+
+
+def _said(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    schema = pa.schema(
+        [
+            ("detection_id", pa.int64()),
+            *((name, pa.string()) for name in ("said_in", "key", "text")),
+            *((name, pa.bool_()) for name in ("is_leaf", "is_root")),
+            ("place", pa.int32()),
+        ]
+    )
+    for batch in batches:
+        rows = [
+            {"detection_id": row["detection_id"], **said._asdict()}
+            for row in batch.to_pylist()
+            for said in said_of(row["category"], row["title"], row["uri"], row["product_id"])
+        ]
+        yield pa.RecordBatch.from_pylist(rows, schema)
+
+
+def group_facts(
+    night: Night, in_groups: DataFrame, words: CatalogueWords, looks: Mapping[GroupKey, Sequence[Look]]
+) -> dict[GroupKey, GroupFacts]:
+    """What titles are made from, for every group. in_groups: as `in_groups_by_level` gives it. looks: of a few members."""
+    phrases = _phrases(in_groups, words.said)
+    classes = _classes(night, in_groups)
+    width, height = F.col("x2_px") - F.col("x1_px"), F.col("y2_px") - F.col("y1_px")
+    counted = in_groups.groupBy(*_GROUP).agg(
+        F.count("*").alias("n"),
+        F.count_if(height >= _ELONGATED * width).alias("tall"),
+        F.count_if(width >= _ELONGATED * height).alias("wide"),
+        F.count_if(F.col("area_fraction") < _SMALL_AREA).alias("small"),
+        F.count_if(F.col("area_fraction") > _LARGE_AREA).alias("large"),
+    )
+    facts = {}
+    for row in counted.collect():
+        key = row["level"], row["label"]
+        facts[key] = GroupFacts(
+            n_members=row["n"],
+            phrases=tuple(phrases[key]),
+            classes=classes[key],
+            shapes={name: row[name] for name in ("tall", "wide") if row[name]},
+            sizes={name: row[name] for name in ("small", "large") if row[name]},
+            looks=tuple(looks.get(key, ())),
         )
-    members.unpersist()
     return facts
 
 
-def _looks_of(night: Night, members: DataFrame) -> dict[int, tuple[tuple[int, int, int], str]]:
-    """detection_id -> its dominant colour and its texture, of those whose photo can still be read."""
-    run, photos = night.run, night.photos
-
-    def look_at(todo: DataFrame, n_todo: int) -> DataFrame:
-        dealt = deal(todo, "detection_id", n_todo, _PHOTOS_PER_PARTITION)
-        return dealt.mapInArrow(partial(_looks, photos=photos), _LOOKS)
-
-    looked_at = members.select("detection_id", "image_id", "uri", *BOX_PX).distinct()
-    cache_uri = run.cache_uri(LOOKS_CACHE)
-    seen = kept(night.spark, cache_uri, run.run_id, _LOOKS, looked_at, "detection_id", look_at)
-    return {row["detection_id"]: (tuple(row["rgb"]), row["texture"]) for row in seen.collect()}
-
-
-def _looks(batches: Iterator[pa.RecordBatch], photos: PhotoSource) -> Iterator[pa.RecordBatch]:
-    schema = pa.schema([("detection_id", pa.int64()), ("rgb", pa.list_(pa.int32())), ("texture", pa.string())])
-    for batch in batches:
-        seen = []
-        for row in batch.to_pylist():
-            image = look(row["uri"], row["image_id"], photos, _LOOK_SIDE_PX)
-            if image is not None:
-                x1, y1, x2, y2 = shrunk_box(image, (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"]))
-                box = image.pixels[y1:y2, x1:x2]
-                rgb = list(dominant_colour(box))
-                seen.append({"detection_id": row["detection_id"], "rgb": rgb, "texture": texture_word(box)})
-        yield pa.RecordBatch.from_pylist(seen, schema)
-
-
-def largest_categories(in_groups: DataFrame) -> dict[GroupKey, tuple[str, float]]:
-    """The most frequent category of each group that has one, and its share of the members that have one."""
-    category = F.col("attributes")["category"].alias("category")
+def _phrases(in_groups: DataFrame, said: DataFrame) -> dict[GroupKey, list[Phrase]]:
+    """The phrases that are said of many members of a group."""
+    sizes = in_groups.groupBy(*_GROUP).agg(F.count("*").alias("size"))
+    sizes = sizes.withColumn("size_of_level", F.sum("size").over(Window.partitionBy("level")))
+    of_members = in_groups.select(*_GROUP, "detection_id").join(said, "detection_id")
     counts = (
-        in_groups.select("level", "label", category)
+        of_members.groupBy(*_PHRASE)
+        .agg(
+            F.count("*").alias("n"),
+            F.count_if("is_leaf").alias("n_leaf"),
+            F.count_if("is_root").alias("n_root"),
+            F.avg("place").alias("place"),
+            # Of several ways to write it, the one with the fewest capitals.
+            F.max("text").alias("text"),
+        )
+        .join(F.broadcast(sizes), list(_GROUP))
+    )
+    of_phrase = Window.partitionBy("level", "said_in", "key")
+    of_kind = Window.partitionBy(*_GROUP, "said_in").orderBy(F.desc("n"), "key")
+    pairs = F.col("n") * (F.col("n") - 1) / F.greatest(F.col("size") - 1, F.lit(1))
+    by_chance = F.col("n_all") / F.col("size_of_level")
+    # Rounded, because the order in which a sum is made shows in its last digit.
+    above_chance = (F.col("together") - by_chance) / (1 - by_chance)
+    weighed = (
+        counts.withColumn("n_all", F.sum("n").over(of_phrase))
+        .withColumn("together", F.sum(pairs).over(of_phrase) / F.col("n_all"))
+        .withColumn("consistency", F.when(by_chance < 1, F.round(above_chance, 6)).otherwise(0.0))
+        .where(F.col("n") >= _WEIGHED_SHARE * F.col("size"))
+        .withColumn("rank", F.row_number().over(of_kind))
+        .where(F.col("rank") <= _WEIGHED_PHRASES)
+        .cache()
+    )
+    best = F.max_by("key", F.struct(F.col("n_all") * F.col("consistency"), "key"))
+    of_words = weighed.where(F.col("said_in").isin(TITLE, NAME)).select(*_PHRASE, "n_all", "consistency")
+    as_best = (
+        of_members.join(of_words, list(_PHRASE))
+        .groupBy(*_GROUP, "said_in", "detection_id")
+        .agg(best.alias("key"))
+        .groupBy(*_PHRASE)
+        .agg(F.count("*").alias("n_best"))
+    )
+    rows = weighed.join(as_best, list(_PHRASE), "left").orderBy(*_GROUP, "said_in", "rank").collect()
+    weighed.unpersist()
+    found: dict[GroupKey, list[Phrase]] = defaultdict(list)
+    for row in rows:
+        others = row["size_of_level"] - row["size"]
+        found[row["level"], row["label"]].append(
+            Phrase(
+                said_in=row["said_in"],
+                text=row["text"],
+                n_members=row["n"],
+                n_leaf=row["n_best"] or row["n_leaf"],
+                n_root=row["n_root"],
+                place=row["place"],
+                n_everywhere=row["n_all"],
+                others_share=(row["n_all"] - row["n"]) / others if others else 0.0,
+                consistency=row["consistency"],
+            )
+        )
+    return found
+
+
+def _classes(night: Night, in_groups: DataFrame) -> dict[GroupKey, dict[str, int]]:
+    """The classes of which the network is sure, and of how many members, by group."""
+    surest = F.max_by(F.struct("class_name", "area_fraction"), F.struct("score", "detection_id"))
+    detected = (
+        night.table("detections")
+        .where((F.col("kind") == "detection") & (F.col("score") >= _SURE_SCORE))
+        .groupBy("image_id")
+        .agg(surest.alias("detected"))
+    )
+    sure = in_groups.join(detected, "image_id").where(
+        F.col("detected.area_fraction") >= _SURE_SHARE * F.col("area_fraction")
+    )
+    found: dict[GroupKey, dict[str, int]] = defaultdict(dict)
+    for row in sure.groupBy(*_GROUP, F.col("detected.class_name").alias("class_name")).count().collect():
+        found[row["level"], row["label"]][row["class_name"]] = row["count"]
+    return found
+
+
+def largest_categories(in_groups: DataFrame, columns: NamedColumns) -> dict[GroupKey, tuple[str, float]]:
+    """The most frequent category of each group that has one, and its share of the members that have one."""
+    counts = (
+        in_groups.select(*_GROUP, attribute(columns.category).alias("category"))
         .where("category <> ''")
-        .groupBy("level", "label", "category")
+        .groupBy(*_GROUP, "category")
         .count()
     )
-    of_group = Window.partitionBy("level", "label")
+    of_group = Window.partitionBy(*_GROUP)
     ranked = counts.withColumn("n", F.sum("count").over(of_group)).withColumn(
         "place", F.row_number().over(of_group.orderBy(F.desc("count"), "category"))
     )

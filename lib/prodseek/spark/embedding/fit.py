@@ -7,16 +7,18 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
-from pyspark.sql import DataFrame
 
 from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.embedding.confidence import InScenes
 from prodseek.embedding.moments import Moments
-from prodseek.embedding.projection import Projection, fit_projection
+from prodseek.embedding.projection import Projection
+from prodseek.embedding.projection_fit import Measured, fit_projection
+from prodseek.embedding.view_kinds import KindSums, ViewKind
 from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import EmbedFacts
-from prodseek.runs.slice_layout import lay_out
-from prodseek.spark.arrow import batch_of, slices_of
+from prodseek.runs.slice_layout import lay_out, slice_length
+from prodseek.spark.arrow import batch_of, flags_of, slices_of
+from prodseek.spark.embedding.view_kinds import with_view_kind
 from prodseek.spark.gpus import task_profile
 from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
@@ -27,38 +29,53 @@ from prodseek.vision.settings import DetectorSettings
 
 ROWS_PER_PARTITION = 4096
 _IMAGES_PER_PARTITION = 32
-_MOMENTS_SCHEMA = "partition string, moments binary"
+_MOMENTS_SCHEMA = "partition string, moments binary, kinds binary"
+_VIEWS_SCHEMA = "partition string, moments binary, in_scenes binary"
 _VIEWED_SIDE_PX = 832  # views are made from the photo at this size
 
 
-def fit_on(night: Night, primary: DataFrame, n_primary: int) -> Projection:
-    """A projection fitted on a sample of the catalogue. primary: detection_id, image_id and slice of its primary regions."""
+def fit_on(night: Night, n_primary: int) -> Projection:
+    """A projection fitted on a sample of the catalogue, which has n_primary primary regions."""
     settings = night.config.project
     layout = night.run.facts(EmbedFacts).slice_layout
+    detections = night.table("detections")
+    regions = with_view_kind(detections, detections).select("detection_id", "is_primary", "view_kind", "slice")
+    primary = regions.where("is_primary")
     # The ids are hashes: the lowest of them are a random sample, and the same one every time.
-    by_id = primary.orderBy("detection_id")
-    sample = by_id.limit(min(settings.sample_rows, settings.fit_rows))
-    fitted = by_id.limit(settings.fit_rows) if n_primary > settings.fit_rows else primary
-    n_fit = min(n_primary, settings.fit_rows)
-    measured = deal(fitted, "detection_id", n_fit, ROWS_PER_PARTITION).mapInArrow(
-        partial(_measure, layout_lengths=layout), _MOMENTS_SCHEMA
+    sample = primary.orderBy("detection_id").limit(min(settings.sample_rows, settings.fit_rows)).toArrow()
+    sample = sample.sort_by("detection_id")
+    others = regions.where("not is_primary").orderBy("detection_id").limit(settings.fit_rows)
+    fitted = primary.orderBy("detection_id").limit(settings.fit_rows) if n_primary > settings.fit_rows else primary
+    measure = partial(_measure, layout_lengths=layout)
+    dealt = deal(fitted.unionByName(others), "detection_id", 2 * min(n_primary, settings.fit_rows), ROWS_PER_PARTITION)
+    moments, kinds = Moments.empty(lay_out(layout)), KindSums.empty(lay_out(layout))
+    for row in sorted(dealt.mapInArrow(measure, _MOMENTS_SCHEMA).collect(), key=lambda row: str(row["partition"])):
+        moments = moments.merge(Moments.from_bytes(bytes(row["moments"])))
+        kinds = kinds.merge(KindSums.from_bytes(bytes(row["kinds"]), lay_out(layout)))
+    nuisances, in_scenes = _seen(night, layout)
+    return fit_projection(
+        Measured(
+            moments,
+            kinds,
+            nuisances,
+            in_scenes,
+            slices_of(sample.column("slice")),
+            sample.column("view_kind").to_numpy(),
+        )
     )
-    return fit_projection(_merged(measured, layout), _nuisances(night, layout), _slices(sample))
 
 
-def _slices(sample: DataFrame) -> NDArray[np.float16]:
-    """(N, slice_length) float16, ordered by detection_id."""
-    return slices_of(sample.toArrow().sort_by("detection_id").column("slice"))
-
-
-def _nuisances(night: Night, layout_lengths: dict[str, int]) -> Moments:
-    """How slices of primary regions change under views of them, measured on a sample of photos."""
+def _seen(night: Night, layout_lengths: dict[str, int]) -> tuple[Moments, InScenes]:
+    """How slices of primary regions change under views of them, and the views in scenes, of a sample of photos."""
+    layout = lay_out(layout_lengths)
+    nuisances, in_scenes = Moments.empty(layout), InScenes.empty(slice_length(layout))
     n_images = night.config.project.nuisance_images
     if n_images == 0:
-        return Moments.empty(lay_out(layout_lengths))
-    boxes = night.table("detections").where("is_primary")
+        return nuisances, in_scenes
+    detections = night.table("detections")
+    boxes = with_view_kind(detections.where("is_primary"), detections)
     photos = one_photo_an_image(night).select("image_id", "uri")
-    chosen = boxes.select("image_id", *BOX_PX).orderBy("image_id").limit(n_images).join(photos, "image_id")
+    chosen = boxes.select("image_id", "view_kind", *BOX_PX).orderBy("image_id").limit(n_images).join(photos, "image_id")
     views = partial(
         _measure_views,
         settings=ship(night.spark, detector_settings(night.config)),
@@ -67,27 +84,27 @@ def _nuisances(night: Night, layout_lengths: dict[str, int]) -> Moments:
         layout_lengths=layout_lengths,
     )
     dealt = deal(chosen, "image_id", n_images, _IMAGES_PER_PARTITION)
-    return _merged(dealt.mapInArrow(views, _MOMENTS_SCHEMA, profile=task_profile(night.spark)), layout_lengths)
-
-
-def _merged(measured: DataFrame, layout_lengths: dict[str, int]) -> Moments:
-    moments = Moments.empty(lay_out(layout_lengths))
-    for row in sorted(measured.collect(), key=lambda row: str(row["partition"])):
-        moments = moments.merge(Moments.from_bytes(bytes(row["moments"])))
-    return moments
+    measured = dealt.mapInArrow(views, _VIEWS_SCHEMA, profile=task_profile(night.spark)).collect()
+    for row in sorted(measured, key=lambda row: str(row["partition"])):
+        nuisances = nuisances.merge(Moments.from_bytes(bytes(row["moments"])))
+        in_scenes = in_scenes.merge(InScenes.from_bytes(bytes(row["in_scenes"]), slice_length(layout)))
+    return nuisances, in_scenes
 
 
 def _measure(batches: Iterator[pa.RecordBatch], layout_lengths: dict[str, int]) -> Iterator[pa.RecordBatch]:
-    moments = Moments.empty(lay_out(layout_lengths))
+    layout = lay_out(layout_lengths)
+    moments, kinds = Moments.empty(layout), KindSums.empty(layout)
     first_id = None
     for batch in batches:
         if not batch.num_rows:
             continue
         if first_id is None:
             first_id = batch.column("detection_id")[0].as_py()
-        moments = moments.add(slices_of(batch.column("slice")))
+        slices = slices_of(batch.column("slice"))
+        kinds = kinds.add(slices, batch.column("view_kind").to_numpy())
+        moments = moments.add(slices[flags_of(batch.column("is_primary"))])
     if first_id is not None:
-        yield batch_of(partition=[f"{first_id:020d}"], moments=[moments.to_bytes()])
+        yield batch_of(partition=[f"{first_id:020d}"], moments=[moments.to_bytes()], kinds=[kinds.to_bytes()])
 
 
 def _measure_views(
@@ -98,10 +115,11 @@ def _measure_views(
     layout_lengths: dict[str, int],
 ) -> Iterator[pa.RecordBatch]:
     # Here, because it imports torch, which the driver need not have.
-    from prodseek.vision.nuisance import slice_places, slice_views
+    from prodseek.vision.nuisance import slice_in_scene, slice_places, slice_views
 
-    moments = Moments.empty(lay_out(layout_lengths))
-    first_id, before = None, None
+    layout = lay_out(layout_lengths)
+    moments, in_scenes = Moments.empty(layout), InScenes.empty(slice_length(layout))
+    first_id, before, scene = None, None, None
     for row in (row for batch in batches for row in batch.to_pylist()):
         photo = look(row["uri"], row["image_id"], photos, _VIEWED_SIDE_PX)
         if photo is None:
@@ -110,11 +128,14 @@ def _measure_views(
         box = (x1, y1, x2, y2)
         seed = int(row["image_id"][:16], 16)
         detector = load_shipped(settings)
-        for views in (
-            slice_views(detector, photo, box, n_views, before, seed),
-            slice_places(detector, photo, box, before, seed),
-        ):
-            moments = moments.add_views(views, len(views))
+        views = slice_views(detector, photo, box, n_views, before, seed)
+        for of_object in (views, slice_places(detector, photo, box, before, seed)):
+            moments = moments.add_views(of_object, len(of_object))
+        if before is not None:
+            in_scene = slice_in_scene(detector, photo, box, scene or before, seed)
+            in_scenes = in_scenes.merge(InScenes(views[:1], np.array([row["view_kind"]], np.int8), in_scene))
+        if row["view_kind"] != ViewKind.PACKSHOT:
+            scene = photo
         first_id, before = first_id or row["image_id"], photo
     if first_id is not None:
-        yield batch_of(partition=[first_id], moments=[moments.to_bytes()])
+        yield batch_of(partition=[first_id], moments=[moments.to_bytes()], in_scenes=[in_scenes.to_bytes()])

@@ -75,7 +75,7 @@ def number_objects(night: Night, chosen: DataFrame, summary: list[SummaryRow]) -
     """Number what `choose_objects` gave, group after group. summary: of the groups that are shown."""
     visual = rows_of_facet(summary, VISUAL)
     table = chosen.select(
-        "detection_id", "group_id", "coarse_group_id", "is_exemplar", "membership", "outlier_score"
+        "detection_id", "group_id", "coarse_group_id", "is_exemplar", "membership", "outlier_score", "odd_category"
     ).toArrow()
     fine, coarse = (places(table[GROUP_COLUMNS[level]], largest_first(visual, level)) for level in LEVELS)
     order = gallery_order(table, coarse, fine)
@@ -130,6 +130,7 @@ def _object_record(row: Row) -> ShownObject:
         coarse=row["coarse"],
         membership=round(row["membership"], 4),
         outlier_score=round(row["outlier_score"], 4),
+        odd_category=row["odd_category"] or "",
         duplicates=row["duplicates"],
         pairs=list(row["pairs"]),
     )

@@ -40,7 +40,7 @@ def write_overview(night: Night, about: About, objects: DataFrame) -> int:
         Overview(
             about=about,
             figures=figures_of(run.run_id, datetime.fromisoformat(about["finished"]), summaries),
-            rows_in=count_rows_in(night, run.facts(IngestFacts).input_rows),
+            rows_in=count_rows_in(night, run.facts(IngestFacts)),
             cost=Cost(night.spark.sparkContext.defaultParallelism, report.price_per_core_hour, report.currency),
             history=read_history(Store(run.root), run.run_id),
             changes=changes,
@@ -57,7 +57,7 @@ def write_overview(night: Night, about: About, objects: DataFrame) -> int:
 
 def _index_quality(facts: IndexFacts) -> IndexQuality | None:
     """None where the recall was not measured."""
-    index = facts.visual
+    index = facts.likeness
     if index.recall is None or index.recall_k is None or index.recall_target is None or index.recall_queries is None:
         return None
     return IndexQuality(index.description, index.recall_k, index.recall, index.recall_target, index.recall_queries)

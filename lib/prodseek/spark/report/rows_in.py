@@ -5,7 +5,9 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
+from prodseek.catalogue.folder import passed_over_in_words
 from prodseek.report.overview_model import RejectedRows, RejectExample, RowsIn
+from prodseek.runs.facts import IngestFacts
 from prodseek.spark.night import Night
 from prodseek.spark.report.counted_examples import found_by
 from prodseek.spark.tables import only_row
@@ -13,16 +15,17 @@ from prodseek.spark.tables import only_row
 _EXAMPLES = 3
 
 
-def count_rows_in(night: Night, n_rows: int) -> RowsIn:
-    """Count a night's photos and regions, and its rejects by reason. n_rows: of the catalogue."""
+def count_rows_in(night: Night, ingested: IngestFacts) -> RowsIn:
+    """Count a night's photos and regions, and its rejects by reason."""
     images = night.table("images")
     n_images, n_distinct_images = only_row(images.select(F.count("*"), F.count_distinct("image_id")))
     return RowsIn(
-        n_rows=n_rows,
+        n_rows=ingested.input_rows,
         n_images=int(n_images),
         n_distinct_images=int(n_distinct_images),
         n_regions=night.table("detections").count(),
         rejects=rejects_by_reason(night.table("rejects")),
+        passed_over=passed_over_in_words(ingested.passed_over),
     )
 
 

@@ -12,6 +12,7 @@ from pyspark.sql.types import StructType
 
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.cluster.colours import colour_name, dominant_colour
+from prodseek.photos.decode import PIXELS_VERSION
 from prodseek.report.thumbnails import thumbnail
 from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import CacheFolder, thumbnails_cache
@@ -31,7 +32,7 @@ _ARROW = to_arrow_schema(_SCHEMA)
 
 def pictures_cache(night: Night) -> CacheFolder:
     """Where pictures of the sizes that are set are kept."""
-    return thumbnails_cache(night.config.report.region_px, night.config.report.photo_px)
+    return thumbnails_cache(night.config.report.region_px, night.config.report.photo_px, PIXELS_VERSION)
 
 
 def thumbnails(night: Night, regions: DataFrame) -> DataFrame:

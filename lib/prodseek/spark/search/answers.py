@@ -18,7 +18,7 @@ from prodseek.catalogue.manifest_reading import text_table
 from prodseek.catalogue.manifests import find_catalogue
 from prodseek.config import load_config
 from prodseek.errors import PromptError, ReconciliationError
-from prodseek.runs.columns import BOX_PX, VISUAL
+from prodseek.runs.columns import BOX_PX, LIKENESS
 from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import table_schema
 from prodseek.search.likeness import Likeness
@@ -55,7 +55,7 @@ class BatchQuestion:
     """What is asked of every prompt: the k nearest products by a facet or a mix, without those that the photo itself shows."""
 
     k: int = DEFAULT_K
-    facet: str = VISUAL
+    facet: str = LIKENESS
     exclude_same_product: bool = False
 
 
@@ -266,6 +266,7 @@ def _hit_row(query_id: str, hit: Hit) -> Row:
         "uri": hit.uri,
         **dict(zip(BOX_PX, hit.box_px, strict=True)),
         "cosine_similarity": hit.cosine_similarity,
+        "confidence": hit.confidence,
         **{f"{facet}_similarity": cosine for facet, cosine in hit.facets.items()},
     }
 

@@ -11,7 +11,9 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from prodseek.embedding.confidence import Calibration, likeness_score
 from prodseek.runs.columns import BOX_PX
+from prodseek.runs.facts import ProjectFacts
 from prodseek.runs.store import Run
 from prodseek.runs.tables import table_schema
 from prodseek.search.folding import fold
@@ -37,19 +39,23 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> BatchSu
     edges = read_table(spark, run, "neighbours").select(
         F.col("detection_id").alias("asking_id"), F.col("neighbour_id").alias("detection_id"), "cosine_similarity"
     )
+    hubness = read_table(spark, run, "embeddings").select("detection_id", "hubness")
     own = listed.select(F.col("product_id").alias("query_id"), "original").distinct()
     candidates = (
         edges.join(asking, "asking_id")
         .drop("asking_id")
         .join(shown, "detection_id")
+        .join(hubness, "detection_id")
+        .withColumn("score", likeness_score(F.col("cosine_similarity"), F.col("hubness")))
         .where("product_id <> query_id")
         .join(own, ["query_id", "original"], "left_anti")
     )
     n_products = images.select("product_id").distinct().count()
-    order = [F.col("query_id"), F.desc("cosine_similarity"), F.col("detection_id"), F.col("product_id"), F.col("uri")]
+    order = [F.col("query_id"), F.desc("score"), F.col("detection_id"), F.col("product_id"), F.col("uri")]
     n_partitions = max(1, -(-n_products // _PRODUCTS_PER_PARTITION))
+    calibration = Calibration(**run.facts(ProjectFacts).likeness_calibration)
     dealt = candidates.repartition(n_partitions, "query_id").sortWithinPartitions(*order)
-    hits = dealt.mapInArrow(partial(_fold_products, k=k), computed_schema("search_results"))
+    hits = dealt.mapInArrow(partial(_fold_products, k=k, calibration=calibration), computed_schema("search_results"))
     rows = {"search_results": write_table_at(hits, files.join(out, "search_results"), "search_results")}
     written = spark.read.schema(spark_schema("search_results")).parquet(
         files.spark_uri(files.join(out, "search_results"))
@@ -64,14 +70,19 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> BatchSu
     return summary
 
 
-def _fold_products(batches: Iterator[pa.RecordBatch], k: int) -> Iterator[pa.RecordBatch]:
+def _fold_products(batches: Iterator[pa.RecordBatch], k: int, calibration: Calibration) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([field.with_nullable(True) for field in table_schema("search_results").arrow])
     candidates = (row for batch in batches for row in batch.to_pylist())
     for _, group in groupby(candidates, key=itemgetter("query_id")):
         rows = list(group)
         kept = fold(((row["product_id"], row["original"]) for row in rows), k)
         hits = [
-            {**rows[place], "rank": rank, "visual_similarity": rows[place]["cosine_similarity"]}
+            {
+                **rows[place],
+                "rank": rank,
+                "likeness_similarity": rows[place]["cosine_similarity"],
+                "confidence": calibration.confidence(rows[place]["score"]),
+            }
             for rank, place in enumerate(kept, start=1)
         ]
         yield pa.RecordBatch.from_pylist(hits, schema)

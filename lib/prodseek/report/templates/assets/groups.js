@@ -10,6 +10,10 @@ prodseek.start(async function (about) {
   const FIRST_LOOK = 8;
   const FINER_AT_FIRST = 12;
   const NEWEST_FIRST = ["born", "split", "merged", "grown", "shrunk", "continued", ""];
+  const NAMED_BY = {
+    title: "named by its titles", folder: "named by its folders", name: "named by ids and file names",
+    class: "named by what was detected", look: "named by its look",
+  };
   const form = byId("filters");
   let drawing = 0;
 
@@ -77,7 +81,7 @@ prodseek.start(async function (about) {
     return [
       words.counted(group.n_regions, "object"), words.counted(group.n_products, "product"),
       "cohesion " + group.cohesion.toFixed(2), "separation " + group.separation.toFixed(2),
-      group.category && words.percent(group.category_share) + " " + group.category, group.class_name, group.colour,
+      group.category && words.percent(group.category_share) + " " + group.category, NAMED_BY[group.title_from],
     ].filter(Boolean).map((text) => make("span", { class: "text", dir: "auto" }, text));
   }
 
@@ -178,7 +182,8 @@ prodseek.start(async function (about) {
       else tab.removeAttribute("aria-current");
       tab.href = prodseek.stateLink({ facet: facet === about.group_facets[0] ? "" : facet, tab: tab.dataset.tab });
       tab.lastElementChild.textContent = words.figure({ "": groups.fine.length + groups.coarse.length, odd: groups.n_ungrouped,
-        gone: groups.retired.length }[tab.dataset.tab]);
+        category: groups.odd_category.length, gone: groups.retired.length }[tab.dataset.tab]);
+      tab.hidden = tab.dataset.tab === "category" && !groups.odd_category.length && state.tab !== "category";
     }
     form.elements.facet.value = facet;
     form.elements.level.value = levelOf(state, groups);
@@ -226,6 +231,21 @@ prodseek.start(async function (about) {
     return [[make("div", { class: "gallery", "data-objects": true }, tiles)], Math.ceil(groups.odd.length / ODD_PER_PAGE)];
   }
 
+  function drawOddCategory(groups, facet, page) {
+    const { odd_category: odd } = groups;
+    byId("count").textContent = odd.length
+      ? words.counted(odd.length, "object") + " in another category’s group: the category is wrong, or the photo shows something else. The firmest members first."
+      : "No object sits in another category’s group.";
+    const tiles = odd.slice((page - 1) * ODD_PER_PAGE, page * ODD_PER_PAGE).map(function ([number, at]) {
+      const group = groups.fine[at];
+      const note = make("p", { class: "small" }, "in ",
+        make("a", { class: "text", dir: "auto", href: prodseek.groupLink(facet, "fine", at) }, group.title),
+        make("span", { class: "note text", dir: "auto" }, " " + words.percent(group.category_share) + " " + group.category));
+      return prodseek.objectTile(number, { note });
+    });
+    return [[make("div", { class: "gallery", "data-objects": true }, tiles)], Math.ceil(odd.length / ODD_PER_PAGE)];
+  }
+
   function drawGone(groups, page) {
     const { retired } = groups;
     byId("count").textContent = retired.length
@@ -248,6 +268,7 @@ prodseek.start(async function (about) {
     byId("all").hidden = true;
     const page = Math.max(1, Number.parseInt(state.page || "1", 10) || 1);
     const [parts, n_pages] = state.tab === "odd" ? drawOdd(groups, page)
+      : state.tab === "category" ? drawOddCategory(groups, facet, page)
       : state.tab === "gone" ? drawGone(groups, page) : drawGroups(groups, facet, state, page);
     byId("cards").replaceChildren(...parts);
     byId("pager").replaceChildren(prodseek.pager(page, n_pages, state));

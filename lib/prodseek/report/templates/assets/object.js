@@ -2,7 +2,7 @@
 // What is known of one object: on a page of its own, and in a panel on every other page.
 (function () {
   const { make, words } = prodseek;
-  const FACETS = { visual: "Most like it", colour: "By colour", texture: "By texture", shape: "By shape" };
+  const FACETS = { likeness: "Most like it", visual: "Of its kind", colour: "By colour", texture: "By texture", shape: "By shape" };
 
   // Everything about object `number`, as an element. Throws an Error for people where there is no such object.
   prodseek.describeObject = async function (number) {
@@ -81,7 +81,10 @@
     const path = named.flatMap(([level, at, all], place) => [place ? " › " : null,
       make("a", { class: "text", href: prodseek.groupLink("visual", level, at) }, all[at].title),
       make("span", { class: "note" }, " " + words.counted(all[at].n_regions, "object"))]);
-    return section("Its group", make("p", null, path),
+    const odd = shown.odd_category && make("p", null, make("span", { class: "badge" }, "another category"),
+      " Nearly all others of its group have the category ", make("span", { class: "text", dir: "auto" }, shown.odd_category),
+      ": the category is wrong, or the photo shows something else.");
+    return section("Its group", make("p", null, path), odd,
       make("div", { class: "gallery row", "data-objects": true }, members.slice(0, 12).map((one) => prodseek.objectTile(one))));
   }
 

@@ -1,0 +1,22 @@
+"""The detected classes in plain English."""
+
+from __future__ import annotations
+
+# The classes of COCO as Darknet writes them, where people write them otherwise.
+_PLAIN = {
+    "aeroplane": "airplane",
+    "cell phone": "phone",
+    "diningtable": "dining table",
+    "donut": "doughnut",
+    "hair drier": "hair dryer",
+    "motorbike": "motorcycle",
+    "pottedplant": "potted plant",
+    "remote": "remote control",
+    "sports ball": "ball",
+    "tvmonitor": "TV",
+}
+
+
+def class_words(class_name: str) -> str:
+    """A class as people call it; one of another network as it is, with blanks."""
+    return _PLAIN.get(class_name, class_name.replace("_", " "))

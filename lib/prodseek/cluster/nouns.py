@@ -1,0 +1,153 @@
+"""What a group is called: the words that the catalogue says of most of its members and not of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from prodseek.cluster.colours import is_colour_word
+from prodseek.cluster.words import CATEGORY, FOLDER, NAME, TITLE
+
+# What is said of a group is true of at least this share of its members.
+MOST: Final = 0.75
+# Further words of a title are said of nearly all members, because together they are to be true of most.
+_NEARLY_ALL = 0.9
+_MOST_WORDS = 3
+# A wider level names a group alone where at most this share of all others is there too; else narrower ones are listed.
+_NARROW = 0.25
+# Of the values that a list names, each has at least this share of the members.
+_LISTED = 0.1
+# Two members of a group share what names it this much more often than two of the catalogue: 0 by chance, 1 always. Folders
+# by supplier or by date are spread over all groups. Chosen on the sample and magento, see `bench_titles.py`.
+_CONSISTENT = 0.1
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A phrase that the catalogue says of a group's members.
+
+    n_members: of whom it is said. n_leaf: of whom it is the narrowest level, or the word that most others of the group share;
+    n_root: the widest level. place: mean place in their texts, or depth of the level, from 0. n_everywhere: members of
+    all groups of whom it is said; others_share: share of those of other groups, 0..1. consistency: how much more often than by
+    chance two members of one group share it, in all groups: 0 by chance, 1 always.
+    """
+
+    said_in: str
+    text: str
+    n_members: int
+    n_leaf: int
+    n_root: int
+    place: float
+    n_everywhere: int
+    others_share: float
+    consistency: float
+
+    @property
+    def weight(self) -> float:
+        """How much it tells of what a thing is: a kind has many things in few groups, a name few, an adjective many groups."""
+        return self.n_everywhere * self.consistency
+
+
+@dataclass(frozen=True)
+class Noun:
+    """What a group is called. said_in: one of SAID_IN. more, levels: further words and levels that most members share."""
+
+    text: str
+    said_in: str
+    more: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+
+
+def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
+    """A group's noun, from the first that has one: its categories, titles, folders, names. None where most share no word.
+
+    The narrowest level, or the word that tells most of what a thing is; several where categories or folders disagree: `toys, some
+    lamps`. What is said of all groups alike tells nothing, except for a category.
+    """
+    said: dict[str, list[Phrase]] = {}
+    for phrase in sorted(phrases, key=lambda one: (-one.n_members, one.text)):
+        said.setdefault(phrase.said_in, []).append(phrase)
+    telling = {said_in: [one for one in found if one.consistency >= _CONSISTENT] for said_in, found in said.items()}
+    text_of = {
+        CATEGORY: _of_levels(said.get(CATEGORY, []), telling.get(CATEGORY, []), n_members),
+        TITLE: _of_words(telling.get(TITLE, []), n_members),
+        FOLDER: _of_levels(telling.get(FOLDER, []), telling.get(FOLDER, []), n_members),
+        NAME: _of_words(telling.get(NAME, []), n_members),
+    }
+    for said_in, text in text_of.items():
+        if text:
+            words, levels = (_more(text, telling, places, n_members) for places in ((TITLE, NAME), (CATEGORY, FOLDER)))
+            return Noun(text, said_in, words, levels)
+    return None
+
+
+def listed(counts: Mapping[str, int], n_named: int, n_members: int) -> str | None:
+    """The most frequent values of members that have one each: `toys, some lamps`, `toys and lamps` where they are about as many.
+
+    None where they are not most of the members, or the last of them is rare.
+    """
+    found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:n_named]
+    if len(found) < n_named or sum(n for _, n in found) < MOST * n_members or found[-1][1] < _LISTED * n_members:
+        return None
+    (_, n_before), (last, n_last) = found[-2:]
+    first = ", ".join(text for text, _ in found[:-1])
+    return f"{first} and {last}" if 3 * n_last >= 2 * n_before else f"{first}, some {last}"
+
+
+def is_borne_out(title: str, said_in: str, phrases: Iterable[Phrase], n_members: int) -> bool:
+    """Whether at least half of a group's members still bear out a phrase of an earlier title."""
+    shown = title.casefold()
+    return any(
+        one.said_in == said_in and 2 * one.n_members >= n_members and one.text.casefold() in shown for one in phrases
+    )
+
+
+def _of_levels(leaves: Sequence[Phrase], inner: Sequence[Phrase], n_members: int) -> str | None:
+    """leaves, inner: the most frequent first; which may name a group as the narrowest level, and which as a wider one."""
+    alone = [one for one in leaves if one.n_leaf >= MOST * n_members]
+    wider = [one for one in inner if one.n_members >= MOST * n_members]
+    narrow = [*alone, *(one for one in wider if one.others_share <= _NARROW)]
+    of_leaf = {one.text: one.n_leaf for one in leaves}
+    return (
+        _deepest(narrow)
+        or listed(of_leaf, 2, n_members)
+        or _deepest(wider)
+        or listed(of_leaf, 3, n_members)
+        or listed({one.text: one.n_root for one in inner}, 2, n_members)
+    )
+
+
+def _deepest(levels: Iterable[Phrase]) -> str | None:
+    found = min(levels, key=lambda one: (-one.place, one.others_share, one.text), default=None)
+    return None if found is None else found.text
+
+
+def _of_words(phrases: Sequence[Phrase], n_members: int) -> str | None:
+    """The two words that tell most of what a thing is, and the rarest that nearly all share, in the order of the texts.
+
+    Words of colour are no kinds of things; what is seen says them better.
+    """
+    words = [one for one in phrases if not is_colour_word(one.text)]
+    shared = [one for one in words if one.n_members >= MOST * n_members]
+    if not shared:
+        of_best = {one.text: one.n_leaf for one in words}
+        return listed(of_best, 2, n_members) or listed(of_best, 3, n_members)
+    kinds = sorted(shared, key=lambda one: (-one.weight, -one.place, one.text))
+    further = [one for one in kinds[1:] if one.n_members >= _NEARLY_ALL * n_members]
+    rarest = sorted(further[1:], key=lambda one: (one.others_share, one.text))
+    chosen = sorted([kinds[0], *further[:1], *rarest[:1]], key=lambda one: (one.place, one.text))
+    return " ".join(one.text for one in chosen)
+
+
+def _more(text: str, telling: Mapping[str, Sequence[Phrase]], places: Iterable[str], n_members: int) -> tuple[str, ...]:
+    """What most members share beside a noun, the most telling first."""
+    words = text.casefold()
+    shared = [
+        one
+        for said_in in places
+        for one in telling.get(said_in, [])
+        if one.n_members >= MOST * n_members and one.text.casefold() not in words
+    ]
+    shared.sort(key=lambda one: (one.others_share, -one.n_members, one.text))
+    return tuple(dict.fromkeys(one.text for one in shared))[:_MOST_WORDS]

@@ -1,0 +1,114 @@
+"""How sure a likeness makes, without labels: a catalogue's own objects, pasted into scenes, are asked for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prodseek.embedding.view_kinds import Kinds
+
+HUB_VIEWS = 10
+_MIN_VIEWS = 16  # with fewer, nothing is fitted
+_HITS = 10  # of each view, that confidence is fitted to
+
+
+@dataclass(frozen=True)
+class InScenes:
+    """Objects and their views in scenes. objects, views: (M, slice_length) float16. kinds: (M,) int8, of the objects."""
+
+    objects: NDArray[np.float16]
+    kinds: Kinds
+    views: NDArray[np.float16]
+
+    @classmethod
+    def empty(cls, length: int) -> InScenes:
+        """No objects."""
+        return cls(np.zeros((0, length), np.float16), np.zeros(0, np.int8), np.zeros((0, length), np.float16))
+
+    def merge(self, other: InScenes) -> InScenes:
+        """Those of both, one after the other."""
+        return InScenes(
+            np.concatenate([self.objects, other.objects]),
+            np.concatenate([self.kinds, other.kinds]),
+            np.concatenate([self.views, other.views]),
+        )
+
+    def to_bytes(self) -> bytes:
+        """Kinds, objects and views, to send them to another process."""
+        return self.kinds.tobytes() + self.objects.astype("<f2").tobytes() + self.views.astype("<f2").tobytes()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, length: int) -> InScenes:
+        """The inverse of `to_bytes`, of slices of this length."""
+        n = len(data) // (1 + 4 * length)
+        slices = np.frombuffer(data, "<f2", offset=n).reshape(2, n, length).astype(np.float16)
+        return cls(slices[0], np.frombuffer(data, np.int8, count=n), slices[1])
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The chance that a hit shows the product that was asked for: 1 / (1 + exp(-(slope * score + intercept))).
+
+    Source: Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
+    """
+
+    slope: float
+    intercept: float
+
+    def confidence(self, score: float) -> float:
+        """0 to 1, of a `likeness_score`."""
+        return 0.5 * (1 + math.tanh((self.slope * score + self.intercept) / 2))
+
+
+PRIOR_CALIBRATION = Calibration(12.0, -7.0)
+
+
+def hubness(cosine: NDArray[np.floating]) -> NDArray[np.floating]:
+    """How near regions are to any object in a scene: (N,), the mean of their HUB_VIEWS largest cosines; 0 with fewer views.
+
+    Some regions are everything's neighbours, so half of it is taken off a cosine of `likeness`. cosine: (N, M) of regions and
+    views in scenes. Source: Conneau et al., "Word Translation Without Parallel Data", 2018, section 2.3 (CSLS).
+    """
+    if cosine.shape[1] < HUB_VIEWS:
+        return np.zeros(len(cosine), cosine.dtype)
+    nearest: NDArray[np.floating] = np.partition(cosine, -HUB_VIEWS, axis=1)[:, -HUB_VIEWS:].mean(axis=1)
+    return nearest
+
+
+def likeness_score(cosine: Any, of_hubs: Any) -> Any:
+    """What hits of `likeness` are ranked by. cosine, of_hubs: arrays or columns, cosines and the hubness of what was found."""
+    return cosine - of_hubs / 2
+
+
+def fit_confidence(cosine: NDArray[np.float64], own: NDArray[np.intp]) -> Calibration:
+    """How sure a `likeness_score` makes, from the first hits of views: once with their objects in the gallery, once without.
+
+    A view says nothing about the hubness of its own object. cosine: (M, N) of views and gallery. own: (M,), the row of each
+    view's object.
+    """
+    # Imported here, because it takes seconds.
+    from sklearn.linear_model import LogisticRegression
+
+    if len(own) < _MIN_VIEWS or cosine.shape[1] <= _HITS:
+        return PRIOR_CALIBRATION
+    views = np.arange(len(own))
+    others = cosine[:, own].T.copy()
+    others[views, views] = -1.0
+    score = likeness_score(cosine, hubness(cosine.T))
+    score[views, own] = likeness_score(cosine[views, own], hubness(others))
+    without = score.copy()
+    np.put_along_axis(without, own[:, None], -np.inf, axis=1)
+    found, is_own = [], []
+    for asked in (score, without):
+        hits = np.argsort(-asked, axis=1, kind="stable")[:, :_HITS]
+        found.append(np.take_along_axis(asked, hits, axis=1).ravel())
+        is_own.append((hits == own[:, None]).ravel() if asked is score else np.zeros(hits.size, bool))
+    right = np.concatenate(is_own)
+    if not right.any():
+        return PRIOR_CALIBRATION
+    fitted = LogisticRegression(C=100.0).fit(np.concatenate(found)[:, None], right)
+    return Calibration(round(float(fitted.coef_[0, 0]), 2), round(float(fitted.intercept_[0]), 2))

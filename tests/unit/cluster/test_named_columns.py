@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+
+from prodseek.cluster.named_columns import NamedColumns, named_columns
+
+
+@pytest.mark.parametrize(
+    ("names", "category", "title"),
+    [
+        (["category", "title"], "category", "title"),
+        ([" Category", "TITLE "], " Category", "TITLE "),
+        (["Product_Type", "product-name"], "Product_Type", "product-name"),
+        (["name", "title", "kategorie"], "kategorie", "title"),
+        (["subcategory", "subtitle", "filename"], None, None),
+        ([], None, None),
+    ],
+)
+def test_found_whatever_case_blanks_and_signs(names: list[str], category: str | None, title: str | None) -> None:
+    assert named_columns(names) == NamedColumns(category, title)
+    assert named_columns(reversed(names)) == NamedColumns(category, title)
+
+
+def test_what_is_missing_is_said() -> None:
+    assert NamedColumns("Category", "Title").not_found == ""
+    assert NamedColumns(None, "Title").not_found == "the catalogue has no column category"
+    assert NamedColumns(None, None).not_found == "the catalogue has no column category and none title"

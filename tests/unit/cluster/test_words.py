@@ -1,0 +1,131 @@
+"""Which words of a catalogue may name a group, and which never do."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prodseek.cluster.words import (
+    MOST_CHARACTERS,
+    category_levels,
+    folder_levels,
+    name_words,
+    phrase,
+    said_of,
+    title_words,
+)
+
+
+@pytest.mark.parametrize(
+    ("category", "levels"),
+    [
+        ("chair", ["chair"]),
+        ("Home > Kitchen > Mugs", ["Home", "Kitchen", "Mugs"]),
+        ("Women/Tops/Hoodies &amp; Sweatshirts", ["Women", "Tops", "Hoodies & Sweatshirts"]),
+        ("Möbel|Stühle", ["Möbel", "Stühle"]),
+        ("家具 » 椅子", ["家具", "椅子"]),
+        ("  ", []),
+        ("N/A", []),
+        ("Home > Other", ["Home"]),
+    ],
+)
+def test_levels_of_a_category(category: str, levels: list[str]) -> None:
+    assert category_levels(category) == levels
+
+
+@pytest.mark.parametrize(
+    ("uri", "levels"),
+    [
+        ("chairs/0001.jpg", ["chairs"]),
+        ("office_chairs/0001.jpg", ["office chairs"]),
+        ("Furniture/Golden-Oak/1.jpg", ["Furniture", "Golden-Oak"]),
+        ("http://cdn/media/b%C3%BCro%20lampen/1.jpg", ["büro lampen"]),
+        ("photos.tar#sofas/1.jpg", ["sofas"]),
+        ("椅子/1.jpg", ["椅子"]),
+        ("棚/1.jpg", ["棚"]),
+        ("T-Shirts/1.jpg", ["T-Shirts"]),
+        ("Hoodies & Sweatshirts/1.jpg", ["Hoodies & Sweatshirts"]),
+        ("chairs 2023-05/1.jpg", ["chairs"]),
+    ],
+)
+def test_folders_that_say_what_they_hold(uri: str, levels: list[str]) -> None:
+    assert folder_levels(uri) == levels
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "vendor_a",
+        "Vendor Acme",
+        "lieferant-07",
+        "img",
+        "2023-05",
+        "may_2023",
+        "small",
+        "product_images",
+        "3f0b9a52-1c77-4e0e-9d3c-6a8f1e0c1b2d",
+        "d41d8cd98f00b204e9800998ecf8427e",
+        "SKU-00123",
+        "a",
+        "..",
+        "batch 7 (final)",
+        "x" * 200,
+    ],
+)
+def test_folders_that_say_nothing(folder: str) -> None:
+    assert folder_levels(f"{folder}/1.jpg") == []
+
+
+@pytest.mark.parametrize(
+    ("title", "words"),
+    [
+        ("Oak chair with arms, set of 2", ["Oak", "chair", "arms"]),
+        ("Stuhl mit Lehne für das Büro", ["Stuhl", "Lehne", "Büro"]),
+        ("Kindersitzerhöhung", ["Kindersitzerhöhung"]),
+        ("Étagère à livres", ["Étagère", "livres"]),
+        ("白い 椅子", ["白い", "椅子"]),
+        ("हिन्दी कुर्सी", ["हिन्दी", "कुर्सी"]),
+        ("<b>Chair</b><img src=x onerror=alert(1)>", ["Chair"]),
+        ("SKU-00123 12 34", []),
+        ("Chair\x00\x1b\u202e lamp", ["Chair", "lamp"]),
+        ("", []),
+    ],
+)
+def test_words_of_a_title(title: str, words: list[str]) -> None:
+    assert title_words(title) == words
+
+
+def test_words_of_names() -> None:
+    assert name_words("luma-foam-roller", "images/IMG_0001.jpg") == ["luma", "foam", "roller"]
+    assert name_words("SKU-00123", "images/oak chair 01.jpg") == ["oak", "chair"]
+    assert name_words("LMN-00123", "a/DSC00017.JPG") == []
+    assert name_words("3f0b9a52-1c77-4e0e-9d3c-6a8f1e0c1b2d", "x/d41d8cd98f00b204e9800998ecf8427e.jpg") == []
+
+
+def test_composed_and_decomposed_accents_are_one_word() -> None:
+    assert title_words("Bu\u0308ro") == title_words("B\u00fcro") == ["Büro"]
+
+
+def test_a_phrase_is_short_and_on_one_line() -> None:
+    assert phrase("a\nb\tc\x00") == "a b c"
+    long = phrase("Hand-made chairs and tables of oak and walnut for gardens")
+    assert len(long) <= MOST_CHARACTERS and long == "Hand-made chairs and tables of oak and…"
+    assert len(phrase("x" * 1000)) == MOST_CHARACTERS
+
+
+def test_each_phrase_is_said_once() -> None:
+    said = said_of("Chairs", "Chair chair CHAIR", "chairs/Chairs/oak chair.jpg", "SKU-1")
+    assert [(one.said_in, one.text) for one in said] == [
+        ("category", "Chairs"),
+        ("title", "Chair"),
+        ("folder", "Chairs"),
+        ("name", "oak"),
+        ("name", "chair"),
+    ]
+
+
+@given(st.text(), st.text(), st.text(), st.text())
+def test_whatever_is_said_is_short_and_plain(category: str, title: str, uri: str, product_id: str) -> None:
+    for one in said_of(category, title, uri, product_id):
+        assert one.text.strip() and len(one.text) <= MOST_CHARACTERS and one.text.isprintable() and one.key

@@ -1,0 +1,74 @@
+"""How sure a likeness makes: confidence is the share of hits that are right."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from prodseek.embedding.confidence import (
+    HUB_VIEWS,
+    PRIOR_CALIBRATION,
+    Calibration,
+    InScenes,
+    fit_confidence,
+    hubness,
+    likeness_score,
+)
+from prodseek.embedding.facets import unit
+
+
+@pytest.mark.parametrize("n_objects", [0, 1, 15], ids=["none", "one", "fifteen"])
+def test_too_few_views_give_what_is_shipped(n_objects: int) -> None:
+    assert fit_confidence(np.zeros((n_objects, n_objects)), np.arange(n_objects)) == PRIOR_CALIBRATION
+
+
+def test_confidence_is_the_share_of_hits_that_are_right() -> None:
+    rng = np.random.default_rng(3)
+    gallery = unit(rng.normal(size=(1000, 32)))
+    cosine = unit(gallery + 0.2 * rng.normal(size=gallery.shape)) @ gallery.T
+    calibration = fit_confidence(cosine[:500], np.arange(500))
+
+    # Asked of the others: half of the time their object is there.
+    asked = cosine[500:].copy()
+    asked[::2, 500:] = np.where(np.eye(500, dtype=bool)[::2], -1, asked[::2, 500:])
+    score = likeness_score(asked, hubness(cosine[:500].T))
+    best = score.argmax(axis=1)
+    confidence = np.array([calibration.confidence(value) for value in score.max(axis=1).tolist()])
+    right = best == np.arange(500, 1000)
+
+    assert abs(confidence.mean() - right.mean()) < 0.1
+    assert confidence[right].mean() > 0.6 and confidence[~right].mean() < 0.3
+
+
+def test_confidence_rises_with_the_cosine_and_stays_a_share() -> None:
+    calibration = Calibration(12.0, -7.0)
+
+    values = [calibration.confidence(cosine) for cosine in (-1.0, 0.0, 0.5, 0.9, 1.0)]
+
+    assert values == sorted(values) and 0 <= values[0] < 0.01 and 0.9 < values[-1] <= 1
+
+
+def test_objects_in_scenes_travel_as_bytes() -> None:
+    rng = np.random.default_rng(0)
+    some = InScenes(
+        rng.random((3, 7)).astype(np.float16), np.array([0, 2, 1], np.int8), rng.random((3, 7)).astype(np.float16)
+    )
+    both = some.merge(InScenes.empty(7)).merge(some)
+
+    again = InScenes.from_bytes(both.to_bytes(), 7)
+
+    for name in ("objects", "kinds", "views"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(both, name))
+    assert len(InScenes.from_bytes(b"", 7).views) == 0
+
+
+def test_hubs_are_what_many_views_are_near_to() -> None:
+    cosine = np.full((3, 40), 0.1)
+    cosine[1] = 0.6
+    cosine[2, 0] = 1.0
+
+    of_hubs = hubness(cosine)
+
+    assert of_hubs.argmax() == 1 and of_hubs[1] == pytest.approx(0.6)
+    assert of_hubs[2] == pytest.approx(0.1 + 0.9 / HUB_VIEWS), "one view is no hub"
+    assert not hubness(cosine[:, : HUB_VIEWS - 1]).any(), "too few views say nothing"
