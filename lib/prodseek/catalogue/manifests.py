@@ -59,22 +59,25 @@ def find_catalogue(uri: str) -> CatalogueSource:
                 f"there is no catalogue at {location!r}; name a folder of photos, or a manifest: CSV, TSV, JSON lines or Parquet"
             )
         is_folder = info.type == fs.FileType.Directory
-        kind = _kind_of_folder(location, path) if is_folder else _kind_of_file(location, path)
+        is_regular = info.type == fs.FileType.File
+        kind = _kind_of_folder(location, path) if is_folder else _kind_of_file(location, path, is_regular)
     except (OSError, ValueError) as error:
         raise CatalogueError(f"the catalogue {location!r} cannot be read: {error}") from error
     return CatalogueSource(kind, location, location if kind == "folder" else posixpath.dirname(location))
 
 
-def _kind_of_file(location: str, path: str) -> CatalogueKind:
+def _kind_of_file(location: str, path: str, is_regular: bool) -> CatalogueKind:
     name = _PACKED.sub("", path.lower())
     for kind, suffixes in _SUFFIXES.items():
         if name.endswith(suffixes):
             return kind
-    head, _ = read_head(location)
+    # A pipe is not opened, because it may be waited for without end.
+    head, _ = read_head(location) if is_regular else (b"", None)
     if head.startswith(b"PAR1"):
         return "parquet"
     encoding, n_mark = find_encoding(head, None)
-    if name.endswith((*IMAGE_SUFFIXES, TAR_SUFFIX)) or (b"\0" in head and encoding in (UTF_8, CP_1252)):
+    is_named_otherwise = name.endswith((*IMAGE_SUFFIXES, TAR_SUFFIX))
+    if not is_regular or is_named_otherwise or (b"\0" in head and encoding in (UTF_8, CP_1252)):
         raise CatalogueError(
             f"the catalogue {location!r} is neither a folder nor a manifest: CSV, TSV, JSON lines or Parquet; it begins "
             f"{head[:40]!r}. Name the folder that it lies in, or give a manifest the ending .csv, .tsv, .jsonl or .parquet"

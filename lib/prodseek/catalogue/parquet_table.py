@@ -52,8 +52,11 @@ class ParquetShare:
 
 
 def is_parquet(uri: str) -> bool:
-    """Whether a file begins as Parquet does."""
+    """Whether a file begins as Parquet does; False for what is no file, such as a pipe, which would be waited for."""
     try:
+        file_system, path = files.locate(uri)
+        if file_system.get_file_info(path).type != fs.FileType.File:
+            return False
         with files.open_seekable(uri) as (handle, _, _):
             return handle.read(len(_MAGIC)) == _MAGIC
     except OSError:

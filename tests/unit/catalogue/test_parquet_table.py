@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -150,3 +151,10 @@ def test_of_a_struct_only_what_is_named_is_read(tmp_path: Path) -> None:
         "catalog.uri_column=image.path", "catalog.product_id_column=image.id", "catalog.columns={supplier: image.of.shop}"
     )  # fmt: skip
     assert rows_of(tmp_path / "m.parquet", *settings) == [{"image": {"id": 7, "path": "a.jpg", "of": {"shop": "s"}}}]
+
+
+def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert find_catalogue(str(tmp_path)).kind == "folder"
+    with pytest.raises(CatalogueError, match="is neither a folder nor a manifest"):
+        find_catalogue(str(tmp_path / "pipe"))
