@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +59,11 @@ class Calibration:
 
     slope: float
     intercept: float
+
+    @classmethod
+    def of_facts(cls, fitted: Mapping[str, float]) -> Calibration | None:
+        """What the stage `project` left of it; None for a run that fitted none."""
+        return cls(fitted["slope"], fitted["intercept"]) if fitted else None
 
     def confidence(self, score: float) -> float:
         """0 to 1, of a `likeness_score`."""
