@@ -70,7 +70,9 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> BatchSu
     return summary
 
 
-def _fold_products(batches: Iterator[pa.RecordBatch], k: int, calibration: Calibration | None) -> Iterator[pa.RecordBatch]:
+def _fold_products(
+    batches: Iterator[pa.RecordBatch], k: int, calibration: Calibration | None
+) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([field.with_nullable(True) for field in table_schema("search_results").arrow])
     candidates = (row for batch in batches for row in batch.to_pylist())
     for _, group in groupby(candidates, key=itemgetter("query_id")):
