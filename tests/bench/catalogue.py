@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,13 @@ def measured(network: Detector, photos: Sequence[Photo], n_images: int = N_FIT_I
         kinds = kinds.add(photo.slices, photo.kinds)
     nuisances, in_scenes = views(network, photos, n_images)
     moments = Moments.empty(network.layout).add(slices)
-    return Measured(moments, kinds, nuisances, in_scenes, slices, primary_kinds(photos))
+    return Measured(moments, kinds, nuisances, in_scenes, slices, primary_kinds(photos), products_of(photos))
+
+
+def products_of(photos: Sequence[Photo]) -> NDArray[np.int64]:
+    """A number for each photo's product; its path where the manifest names none."""
+    names = [photo.row.get("product_id") or photo.row.get("product") or str(photo.path) for photo in photos]
+    return np.array([zlib.crc32(name.encode()) for name in names], np.int64)
 
 
 def primary_kinds(photos: Sequence[Photo]) -> Kinds:
@@ -147,7 +154,8 @@ def views(network: Detector, photos: Sequence[Photo], n_images: int = N_FIT_IMAG
             moments = moments.add_views(seen, len(seen))
         if before is not None:
             pasted = slice_in_scene(network, image, photo.box, scene or before, seed)
-            own = InScenes(photo.primary[None], np.array([photo.primary_kind], np.int8), pasted)
+            kind = np.array([photo.primary_kind], np.int8)
+            own = InScenes(photo.primary[None], kind, products_of([photo]), pasted)
             in_scenes = in_scenes.merge(own)
         if photo.primary_kind != ViewKind.PACKSHOT:
             scene = image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,35 +19,43 @@ _HITS = 10  # of each view, that confidence is fitted to
 
 @dataclass(frozen=True)
 class InScenes:
-    """Objects and their views in scenes. objects, views: (M, slice_length) float16. kinds: (M,) int8, of the objects."""
+    """Objects and their views in scenes.
+
+    objects, views: (M, slice_length) float16. kinds: (M,) int8, of the objects. products: (M,) int64, hashes of product ids.
+    """
 
     objects: NDArray[np.float16]
     kinds: Kinds
+    products: NDArray[np.int64]
     views: NDArray[np.float16]
 
     @classmethod
     def empty(cls, length: int) -> InScenes:
         """No objects."""
-        return cls(np.zeros((0, length), np.float16), np.zeros(0, np.int8), np.zeros((0, length), np.float16))
+        none = np.zeros((0, length), np.float16)
+        return cls(none, np.zeros(0, np.int8), np.zeros(0, np.int64), none)
 
     def merge(self, other: InScenes) -> InScenes:
         """Those of both, one after the other."""
         return InScenes(
             np.concatenate([self.objects, other.objects]),
             np.concatenate([self.kinds, other.kinds]),
+            np.concatenate([self.products, other.products]),
             np.concatenate([self.views, other.views]),
         )
 
     def to_bytes(self) -> bytes:
         """Kinds, objects and views, to send them to another process."""
-        return self.kinds.tobytes() + self.objects.astype("<f2").tobytes() + self.views.astype("<f2").tobytes()
+        products, slices = self.products.astype("<i8"), np.stack([self.objects, self.views]).astype("<f2")
+        return products.tobytes() + slices.tobytes() + self.kinds.tobytes()
 
     @classmethod
     def from_bytes(cls, data: bytes, length: int) -> InScenes:
         """The inverse of `to_bytes`, of slices of this length."""
-        n = len(data) // (1 + 4 * length)
-        slices = np.frombuffer(data, "<f2", offset=n).reshape(2, n, length).astype(np.float16)
-        return cls(slices[0], np.frombuffer(data, np.int8, count=n), slices[1])
+        n = len(data) // (9 + 4 * length)
+        products = np.frombuffer(data, "<i8", count=n).astype(np.int64)
+        slices = np.frombuffer(data, "<f2", count=2 * n * length, offset=8 * n).reshape(2, n, length).astype(np.float16)
+        return cls(slices[0], np.frombuffer(data, np.int8, count=n, offset=len(data) - n), products, slices[1])
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,11 @@ class Calibration:
 
     slope: float
     intercept: float
+
+    @classmethod
+    def of_facts(cls, fitted: Mapping[str, float]) -> Calibration | None:
+        """What the stage `project` left of it; None for a run that fitted none."""
+        return cls(fitted["slope"], fitted["intercept"]) if fitted else None
 
     def confidence(self, score: float) -> float:
         """0 to 1, of a `likeness_score`."""
@@ -84,31 +98,30 @@ def likeness_score(cosine: Any, of_hubs: Any) -> Any:
     return cosine - of_hubs / 2
 
 
-def fit_confidence(cosine: NDArray[np.float64], own: NDArray[np.intp]) -> Calibration:
-    """How sure a `likeness_score` makes, from the first hits of views: once with their objects in the gallery, once without.
+def fit_confidence(cosine: NDArray[np.float64], is_own: NDArray[np.bool_]) -> Calibration:
+    """How sure a `likeness_score` makes, from the first hits of views: once with their products in the gallery, once without.
 
-    A view says nothing about the hubness of its own object. cosine: (M, N) of views and gallery. own: (M,), the row of each
-    view's object.
+    cosine: (M, N) of views and gallery, the views' objects first. is_own: (M, N) bool, what shows the product of a view. A view
+    says nothing about the hubness of its own object.
     """
     # Imported here, because it takes seconds.
     from sklearn.linear_model import LogisticRegression
 
-    if len(own) < _MIN_VIEWS or cosine.shape[1] <= _HITS:
+    if len(cosine) < _MIN_VIEWS or cosine.shape[1] <= _HITS:
         return PRIOR_CALIBRATION
-    views = np.arange(len(own))
-    others = cosine[:, own].T.copy()
+    views = np.arange(len(cosine))
+    others = cosine[:, views].T.copy()
     others[views, views] = -1.0
     score = likeness_score(cosine, hubness(cosine.T))
-    score[views, own] = likeness_score(cosine[views, own], hubness(others))
-    without = score.copy()
-    np.put_along_axis(without, own[:, None], -np.inf, axis=1)
-    found, is_own = [], []
-    for asked in (score, without):
+    score[views, views] = likeness_score(cosine[views, views], hubness(others))
+    found, rights = [], []
+    for asked in (score, np.where(is_own, -np.inf, score)):
         hits = np.argsort(-asked, axis=1, kind="stable")[:, :_HITS]
         found.append(np.take_along_axis(asked, hits, axis=1).ravel())
-        is_own.append((hits == own[:, None]).ravel() if asked is score else np.zeros(hits.size, bool))
-    right = np.concatenate(is_own)
+        rights.append(np.take_along_axis(is_own, hits, axis=1).ravel())
+    there = np.isfinite(np.concatenate(found))
+    right = np.concatenate(rights)[there]
     if not right.any():
         return PRIOR_CALIBRATION
-    fitted = LogisticRegression(C=100.0).fit(np.concatenate(found)[:, None], right)
+    fitted = LogisticRegression(C=100.0).fit(np.concatenate(found)[there][:, None], right)
     return Calibration(round(float(fitted.coef_[0, 0]), 2), round(float(fitted.intercept_[0]), 2))

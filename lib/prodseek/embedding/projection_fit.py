@@ -41,6 +41,7 @@ class Measured:
     moments: of the catalogue's primary regions. kinds: sums by ViewKind, of all regions. nuisances: moments of the deviations
     of the objects' views (`Moments.add_views`); if they are empty, nothing is suppressed. in_scenes: objects pasted into
     scenes. sample: (N, slice_length) float16, slices of primary regions that fit into memory; sample_kinds: (N,) int8.
+    sample_products: (N,) int64, hashes of product ids.
     """
 
     moments: Moments
@@ -49,6 +50,7 @@ class Measured:
     in_scenes: InScenes
     sample: NDArray[np.float16]
     sample_kinds: Kinds
+    sample_products: NDArray[np.int64]
 
     @classmethod
     def of_packshots(cls, slices: NDArray[np.float16], nuisances: Moments) -> Measured:
@@ -56,7 +58,7 @@ class Measured:
         kinds = np.full(len(slices), ViewKind.PACKSHOT, np.int8)
         moments = Moments.empty(nuisances.layout).add(slices)
         sums = KindSums.empty(nuisances.layout).add(slices, kinds)
-        return cls(moments, sums, nuisances, InScenes.empty(slices.shape[1]), slices, kinds)
+        return cls(moments, sums, nuisances, InScenes.empty(slices.shape[1]), slices, kinds, np.arange(len(slices)))
 
 
 def fit_projection(measured: Measured) -> Projection:
@@ -89,6 +91,7 @@ def fit_projection(measured: Measured) -> Projection:
     is_other = ~np.isin(_row_keys(measured.sample), _row_keys(seen.objects))
     others = likeness(measured.sample[is_other], measured.sample_kinds[is_other])
     gallery = np.concatenate([likeness(seen.objects, seen.kinds), others])
+    products = np.concatenate([seen.products, measured.sample_products[is_other]])
     scene_views = likeness(seen.views, objects)
     return Projection(
         layout,
@@ -100,7 +103,7 @@ def fit_projection(measured: Measured) -> Projection:
         likeness_rotation,
         moments.mean_and_covariance(COLOUR)[0],
         scene_views,
-        fit_confidence(scene_views @ gallery.T, np.arange(len(scene_views))),
+        fit_confidence(scene_views @ gallery.T, seen.products[:, None] == products),
     )
 
 

@@ -357,7 +357,7 @@ class SearchableRun:
     def _calibration(self) -> Calibration | None:
         """How sure a cosine of `likeness` makes; None for a run that did not fit it."""
         project = self.manifest.facts_if_there(ProjectFacts)
-        return Calibration(**project.likeness_calibration) if project and project.likeness_calibration else None
+        return None if project is None else Calibration.of_facts(project.likeness_calibration)
 
     def _searcher(self, facet: str) -> tuple[_Searcher, int, int]:
         """The index to search for a facet, or its replacement, with its nprobe and nlist."""

@@ -19,14 +19,14 @@ from prodseek.embedding.facets import unit
 
 @pytest.mark.parametrize("n_objects", [0, 1, 15], ids=["none", "one", "fifteen"])
 def test_too_few_views_give_what_is_shipped(n_objects: int) -> None:
-    assert fit_confidence(np.zeros((n_objects, n_objects)), np.arange(n_objects)) == PRIOR_CALIBRATION
+    assert fit_confidence(np.zeros((n_objects, n_objects)), np.eye(n_objects, dtype=bool)) == PRIOR_CALIBRATION
 
 
 def test_confidence_is_the_share_of_hits_that_are_right() -> None:
     rng = np.random.default_rng(3)
     gallery = unit(rng.normal(size=(1000, 32)))
     cosine = unit(gallery + 0.2 * rng.normal(size=gallery.shape)) @ gallery.T
-    calibration = fit_confidence(cosine[:500], np.arange(500))
+    calibration = fit_confidence(cosine[:500], np.eye(500, 1000, dtype=bool))
 
     # Asked of the others: half of the time their object is there.
     asked = cosine[500:].copy()
@@ -50,14 +50,13 @@ def test_confidence_rises_with_the_cosine_and_stays_a_share() -> None:
 
 def test_objects_in_scenes_travel_as_bytes() -> None:
     rng = np.random.default_rng(0)
-    some = InScenes(
-        rng.random((3, 7)).astype(np.float16), np.array([0, 2, 1], np.int8), rng.random((3, 7)).astype(np.float16)
-    )
+    slices, kinds = rng.random((2, 3, 7)).astype(np.float16), np.array([0, 2, 1], np.int8)
+    some = InScenes(slices[0], kinds, np.array([5, -6, 2**62]), slices[1])
     both = some.merge(InScenes.empty(7)).merge(some)
 
     again = InScenes.from_bytes(both.to_bytes(), 7)
 
-    for name in ("objects", "kinds", "views"):
+    for name in ("objects", "kinds", "products", "views"):
         np.testing.assert_array_equal(getattr(again, name), getattr(both, name))
     assert len(InScenes.from_bytes(b"", 7).views) == 0
 
@@ -72,3 +71,16 @@ def test_hubs_are_what_many_views_are_near_to() -> None:
     assert of_hubs.argmax() == 1 and of_hubs[1] == pytest.approx(0.6)
     assert of_hubs[2] == pytest.approx(0.1 + 0.9 / HUB_VIEWS), "one view is no hub"
     assert not hubness(cosine[:, : HUB_VIEWS - 1]).any(), "too few views say nothing"
+
+
+def test_another_photo_of_the_product_is_a_right_answer() -> None:
+    rng = np.random.default_rng(5)
+    gallery = unit(rng.normal(size=(400, 32)))
+    twice = np.concatenate([gallery, unit(gallery + 0.05 * rng.normal(size=gallery.shape))])
+    cosine = unit(gallery[:100] + 0.2 * rng.normal(size=(100, 32))) @ twice.T
+    products = np.tile(np.arange(400), 2)
+
+    told = fit_confidence(cosine, products[:100, None] == products)
+    untold = fit_confidence(cosine, np.eye(100, 800, dtype=bool))
+
+    assert told.confidence(0.4) > 1.3 * untold.confidence(0.4)

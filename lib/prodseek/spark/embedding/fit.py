@@ -7,6 +7,8 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.embedding.confidence import InScenes
@@ -39,11 +41,13 @@ def fit_on(night: Night, n_primary: int) -> Projection:
     settings = night.config.project
     layout = night.run.facts(EmbedFacts).slice_layout
     detections = night.table("detections")
-    regions = with_view_kind(detections, detections).select("detection_id", "is_primary", "view_kind", "slice")
+    regions = with_view_kind(detections, detections).select(
+        "detection_id", "image_id", "is_primary", "view_kind", "slice"
+    )
     primary = regions.where("is_primary")
     # The ids are hashes: the lowest of them are a random sample, and the same one every time.
-    sample = primary.orderBy("detection_id").limit(min(settings.sample_rows, settings.fit_rows)).toArrow()
-    sample = sample.sort_by("detection_id")
+    lowest = primary.orderBy("detection_id").limit(min(settings.sample_rows, settings.fit_rows))
+    sample = lowest.join(_products(night), "image_id").toArrow().sort_by("detection_id")
     others = regions.where("not is_primary").orderBy("detection_id").limit(settings.fit_rows)
     fitted = primary.orderBy("detection_id").limit(settings.fit_rows) if n_primary > settings.fit_rows else primary
     measure = partial(_measure, layout_lengths=layout)
@@ -61,8 +65,14 @@ def fit_on(night: Night, n_primary: int) -> Projection:
             in_scenes,
             slices_of(sample.column("slice")),
             sample.column("view_kind").to_numpy(),
+            sample.column("product").to_numpy(),
         )
     )
+
+
+def _products(night: Night, *columns: str) -> DataFrame:
+    """image_id, product and columns of one photo of each image. product: a hash of its product_id."""
+    return one_photo_an_image(night).select("image_id", F.xxhash64("product_id").alias("product"), *columns)
 
 
 def _seen(night: Night, layout_lengths: dict[str, int]) -> tuple[Moments, InScenes]:
@@ -74,7 +84,7 @@ def _seen(night: Night, layout_lengths: dict[str, int]) -> tuple[Moments, InScen
         return nuisances, in_scenes
     detections = night.table("detections")
     boxes = with_view_kind(detections.where("is_primary"), detections)
-    photos = one_photo_an_image(night).select("image_id", "uri")
+    photos = _products(night, "uri")
     chosen = boxes.select("image_id", "view_kind", *BOX_PX).orderBy("image_id").limit(n_images).join(photos, "image_id")
     views = partial(
         _measure_views,
@@ -133,7 +143,8 @@ def _measure_views(
             moments = moments.add_views(of_object, len(of_object))
         if before is not None:
             in_scene = slice_in_scene(detector, photo, box, scene or before, seed)
-            in_scenes = in_scenes.merge(InScenes(views[:1], np.array([row["view_kind"]], np.int8), in_scene))
+            kind, of_product = np.array([row["view_kind"]], np.int8), np.array([row["product"]], np.int64)
+            in_scenes = in_scenes.merge(InScenes(views[:1], kind, of_product, in_scene))
         if row["view_kind"] != ViewKind.PACKSHOT:
             scene = photo
         first_id, before = first_id or row["image_id"], photo

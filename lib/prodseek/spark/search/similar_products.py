@@ -53,7 +53,7 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> BatchSu
     n_products = images.select("product_id").distinct().count()
     order = [F.col("query_id"), F.desc("score"), F.col("detection_id"), F.col("product_id"), F.col("uri")]
     n_partitions = max(1, -(-n_products // _PRODUCTS_PER_PARTITION))
-    calibration = Calibration(**run.facts(ProjectFacts).likeness_calibration)
+    calibration = Calibration.of_facts(run.facts(ProjectFacts).likeness_calibration)
     dealt = candidates.repartition(n_partitions, "query_id").sortWithinPartitions(*order)
     hits = dealt.mapInArrow(partial(_fold_products, k=k, calibration=calibration), computed_schema("search_results"))
     rows = {"search_results": write_table_at(hits, files.join(out, "search_results"), "search_results")}
@@ -70,7 +70,9 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> BatchSu
     return summary
 
 
-def _fold_products(batches: Iterator[pa.RecordBatch], k: int, calibration: Calibration) -> Iterator[pa.RecordBatch]:
+def _fold_products(
+    batches: Iterator[pa.RecordBatch], k: int, calibration: Calibration | None
+) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([field.with_nullable(True) for field in table_schema("search_results").arrow])
     candidates = (row for batch in batches for row in batch.to_pylist())
     for _, group in groupby(candidates, key=itemgetter("query_id")):
@@ -81,7 +83,7 @@ def _fold_products(batches: Iterator[pa.RecordBatch], k: int, calibration: Calib
                 **rows[place],
                 "rank": rank,
                 "likeness_similarity": rows[place]["cosine_similarity"],
-                "confidence": calibration.confidence(rows[place]["score"]),
+                "confidence": None if calibration is None else calibration.confidence(rows[place]["score"]),
             }
             for rank, place in enumerate(kept, start=1)
         ]
