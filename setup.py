@@ -42,7 +42,7 @@ setup(
         "pyarrow>=18",
         "pandas>=2.2,<3",
         "numpy>=2.0",
-        "scipy>=1.13",
+        "scipy>=1.15",
         "scikit-learn>=1.6",
         "umap-learn>=0.5.9",
         "hdbscan>=0.8.40",

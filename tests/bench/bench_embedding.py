@@ -21,6 +21,7 @@ from rich.table import Table
 from sample_facets import RECALL_K, Vectors, questions, read_sample, recall_of_views, share_alike
 from threadpoolctl import threadpool_limits
 
+from prodseek.embedding.departments import Departments
 from prodseek.embedding.evaluation import precision_at_k
 from prodseek.embedding.facets import COMPONENTS, VISUAL_COMPONENTS, VISUAL_DIM
 from prodseek.embedding.moments import Moments
@@ -89,7 +90,7 @@ def without_agreement(fitted: Projection, slices: NDArray[np.float16], kinds: Ki
     """The same components, as if each were confirmed by the others."""
     weights = {name: COMPONENTS[name].visual_weight for name in VISUAL_COMPONENTS}
     together = joined(map_components(slices, kinds, fitted.layout, fitted.maps), weights)
-    return replace(fitted, weights=weights, rotation=leading_axes(together, VISUAL_DIM))
+    return replace(fitted, departments=Departments.only_one(weights), rotation=leading_axes(together, VISUAL_DIM))
 
 
 def measure_sample(network: Detector, photos: list[catalogue.Photo]) -> Table:

@@ -8,12 +8,14 @@ import math
 import struct
 import zipfile
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prodseek.embedding.confidence import HUB_VIEWS, PRIOR_CALIBRATION, Calibration, hubness
+from prodseek.embedding.departments import AGREEMENT_POWER, N_DEPARTMENTS, SHARPNESS, Departments
 from prodseek.embedding.facets import (
     COLOUR,
     COLOUR_FLOOR,
@@ -34,7 +36,6 @@ from prodseek.runs.columns import FACETS, LIKENESS, VISUAL
 from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict
 
 PROJECTION = "projection.npz"  # the file in a run's folder
-AGREEMENT_POWER = 4  # exponent of a component's agreement with the others in its weight
 _FORMAT = 4
 # So the inner product of joined vectors is the weighted sum of their cosines.
 LIKENESS_LENGTHS = {name: math.sqrt(weight) for name, weight in LIKENESS_WEIGHTS.items()}
@@ -74,7 +75,8 @@ class LinearMap:
 class Projection:
     """A fitted map from slices of one layout to the vectors of all facets.
 
-    maps: component -> its map. weights: component -> length of its vector in `visual`. rotation, likeness_rotation: (sum of the
+    maps: component -> its map. weights: component -> length of its vector in `visual`, over the whole
+    catalogue; departments: where it is another. rotation, likeness_rotation: (sum of the
     components' dims, VISUAL_DIM or LIKENESS_DIM) float64 with orthonormal columns, or zero columns if there are fewer axes.
     palette: (colours,) float64, the catalogue's mean colours. scene_views: (M, LIKENESS_DIM) float64, the likeness of objects
     pasted into scenes. calibration: of scores of `likeness`. n_slices, n_views: the
@@ -86,6 +88,7 @@ class Projection:
     n_views: int
     maps: dict[str, LinearMap]
     weights: dict[str, float]
+    departments: Departments
     rotation: NDArray[np.float64]
     likeness_rotation: NDArray[np.float64]
     palette: NDArray[np.float64]
@@ -100,7 +103,8 @@ class Projection:
         for name in COMPONENTS:
             digest.update(np.ascontiguousarray(self.maps[name].means).tobytes())
             digest.update(np.ascontiguousarray(self.maps[name].basis).tobytes())
-        for array in (self.rotation, self.likeness_rotation, self.palette, self.scene_views):
+        departments = (self.departments.middles, self.departments.weights)
+        for array in (*departments, self.rotation, self.likeness_rotation, self.palette, self.scene_views):
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:16]
 
@@ -131,7 +135,7 @@ class Projection:
         mapped = map_components(slices, kinds, self.layout, self.maps)
         vectors = {
             LIKENESS: with_direction(joined(mapped, LIKENESS_LENGTHS) @ self.likeness_rotation),
-            VISUAL: with_direction(joined(mapped, self.weights) @ self.rotation),
+            VISUAL: with_direction(joined(mapped, self.departments.weights_of(mapped)) @ self.rotation),
             # Inverse document frequency of colours (Spärck Jones, "A statistical interpretation of term specificity", 1972).
             COLOUR: with_direction(prepare(COLOUR, slices, self.layout) / np.sqrt(self.palette + COLOUR_FLOOR)),
             "texture": mapped["texture"],
@@ -163,6 +167,8 @@ class Projection:
             n_views=np.int64(self.n_views),
             part_names=np.array(list(lengths)),
             part_lengths=np.array(list(lengths.values()), np.int64),
+            department_middles=self.departments.middles,
+            department_weights=self.departments.weights,
             rotation=self.rotation,
             likeness_rotation=self.likeness_rotation,
             palette=self.palette,
@@ -195,6 +201,7 @@ class Projection:
                         for name in COMPONENTS
                     },
                     {name: float(stored[f"weight_{name}"]) for name in VISUAL_COMPONENTS},
+                    Departments(stored["department_middles"], stored["department_weights"]),
                     stored["rotation"],
                     stored["likeness_rotation"],
                     stored["palette"],
@@ -214,7 +221,7 @@ class Projection:
 
 def fit_recipe() -> str:
     """Text that changes whenever this code would fit another projection to what was measured."""
-    visual = (SHAPE_WEIGHTS, COLOUR_FLOOR, VISUAL_DIM, AGREEMENT_POWER)
+    visual = (SHAPE_WEIGHTS, COLOUR_FLOOR, VISUAL_DIM, AGREEMENT_POWER, N_DEPARTMENTS, SHARPNESS)
     likeness = (LIKENESS_DIM, LIKENESS_WEIGHTS, HUB_VIEWS, PRIOR_CALIBRATION, PRIOR_REGIONS, WHOLE_SCENE_AREA)
     return repr((_FORMAT, COMPONENTS, *visual, *likeness))
 
@@ -229,7 +236,9 @@ def map_components(
     }
 
 
-def joined(mapped: dict[str, NDArray[np.float64]], weights: dict[str, float]) -> NDArray[np.float64]:
+def joined(
+    mapped: Mapping[str, NDArray[np.float64]], weights: Mapping[str, float] | Mapping[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
     return np.concatenate([weight * mapped[name] for name, weight in weights.items()], axis=1)
 
 

@@ -10,20 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.embedding.agreement import agreement
 from prodseek.embedding.confidence import InScenes, fit_confidence
+from prodseek.embedding.departments import agreed_weights, fit_departments
 from prodseek.embedding.facets import (
     COLOUR,
     COMPONENTS,
     LIKENESS_DIM,
-    VISUAL_COMPONENTS,
     VISUAL_DIM,
     Component,
     prepared_length,
 )
 from prodseek.embedding.moments import Moments, check_slices
 from prodseek.embedding.projection import (
-    AGREEMENT_POWER,
     LIKENESS_LENGTHS,
     LinearMap,
     Projection,
@@ -65,8 +63,8 @@ def fit_projection(measured: Measured) -> Projection:
     """Fit the linear map of each component, then the axes of `visual` and `likeness`, and how sure a likeness makes.
 
     In `visual`, which asks for the same kind of thing, a component's weight is its `visual_weight` times its agreement to the
-    power of AGREEMENT_POWER: nearest neighbours of the sample show how far components agree. In `likeness`, which asks for the
-    same thing, weights are LIKENESS_WEIGHTS. Raises ValueError if there is no slice.
+    power of AGREEMENT_POWER, by department: nearest neighbours of the sample show how far components agree. In `likeness`, which
+    asks for the same thing, weights are LIKENESS_WEIGHTS. Raises ValueError if there is no slice.
     """
     moments, layout = measured.moments, measured.moments.layout
     seen = measured.in_scenes
@@ -77,11 +75,7 @@ def fit_projection(measured: Measured) -> Projection:
     }
     check_slices(measured.sample, layout)
     mapped = map_components(measured.sample, measured.sample_kinds, layout, maps)
-    agreed = agreement({name: mapped[name] for name in VISUAL_COMPONENTS})
-    # Rounded, so that the last bits of a matrix product do not change the projection.
-    weights = {
-        name: round(COMPONENTS[name].visual_weight * agreed[name] ** AGREEMENT_POWER, 3) for name in VISUAL_COMPONENTS
-    }
+    departments = fit_departments(mapped)
     likeness_rotation = leading_axes(joined(mapped, LIKENESS_LENGTHS), LIKENESS_DIM)
 
     def likeness(slices: NDArray[np.float16], of_kinds: Kinds) -> NDArray[np.float64]:
@@ -98,8 +92,9 @@ def fit_projection(measured: Measured) -> Projection:
         moments.count,
         measured.nuisances.count,
         maps,
-        weights,
-        leading_axes(joined(mapped, weights), VISUAL_DIM),
+        agreed_weights(mapped),
+        departments,
+        leading_axes(joined(mapped, departments.weights_of(mapped)), VISUAL_DIM),
         likeness_rotation,
         moments.mean_and_covariance(COLOUR)[0],
         scene_views,
