@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from commands import prodseek
-from nights import IS_SLOW
 from PIL import Image
 
 from prodseek.errors import PromptError, StoreError
@@ -54,11 +53,11 @@ def test_a_box_round_an_object_in_a_room_finds_its_product(
         hits = searchable.search(sample_folder / row["uri"], box_of(row), k=10, exclude_same_product=True)
         assert [hit.rank for hit in hits] == list(range(1, 11))
         assert len({hit.product_id for hit in hits}) == 10
-        assert all(a.cosine_similarity >= b.cosine_similarity for a, b in pairwise(hits))
+        assert all(a.confidence >= b.confidence for a, b in pairwise(hits))
         ranks.append(next((hit.rank for hit in hits if hit.product_id == row["product_id"]), 99))
-    # Other products stand in other rooms, whose regions look alike too: the first is often the room.
-    assert np.mean(np.array(ranks) <= 10) >= (0.95 if IS_SLOW else 0.9)
-    assert np.mean(np.array(ranks) <= 3) >= (0.8 if IS_SLOW else 0.6)
+    # Whole rooms are products of the catalogue too.
+    assert np.mean(np.array(ranks) <= 10) >= 0.97
+    assert np.mean(np.array(ranks) == 1) >= 0.7
 
 
 def test_embeddings_of_a_drawn_box_are_those_of_the_night(
@@ -86,9 +85,9 @@ def test_a_region_is_answered_like_its_box(searchable: SearchableRun, sample_fol
         for facet in ("likeness", "visual", "colour", "mix=visual:1,shape:1"):
             by_region = searchable.search_region(found.detection_id, 8, facet)
             by_box = searchable.search(photo, found.box_px, 8, facet)
-            assert by_region[0].detection_id == by_box[0].detection_id == found.detection_id
+            assert len({hit.detection_id for hit in by_region} & {hit.detection_id for hit in by_box}) >= 6
             np.testing.assert_allclose(
-                [hit.cosine_similarity for hit in by_region], [hit.cosine_similarity for hit in by_box], atol=0.02
+                *(sorted(hit.cosine_similarity for hit in hits) for hits in (by_region, by_box)), atol=0.02
             )
 
 
@@ -113,7 +112,7 @@ def test_boxes_are_in_pixels_of_the_upright_photo(searchable: SearchableRun, sam
     buffer = io.BytesIO()
     photo.transpose(Image.Transpose.ROTATE_90).save(buffer, "JPEG", quality=95, exif=exif)
     hits = searchable.search(buffer.getvalue(), (259, 227, 623, 345), k=2)
-    assert [hit.product_id for hit in hits] == ["room-02", "sofa-retro"]
+    assert [hit.product_id for hit in hits] == ["sofa-retro", "room-02"]
     with pytest.raises(PromptError, match=r"which is 768 x 576 px after turning it upright"):
         searchable.search(buffer.getvalue(), (10, 600, 300, 700))
 
@@ -158,7 +157,7 @@ def test_the_command_line(night: Run, sample_folder: Path, tmp_path: Path) -> No
     assert found.returncode == 0, found.stderr
     answer = json.loads(found.stdout)
     assert answer["run_id"] == night.run_id and answer["box_px"] == [259.0, 227.0, 623.0, 345.0]
-    assert [hit["product_id"] for hit in answer["hits"]][:2] == ["room-02", "sofa-retro"]
+    assert [hit["product_id"] for hit in answer["hits"]][:2] == ["sofa-retro", "room-02"]
     text = page.read_text(encoding="utf-8")
     assert text.count("data:image/webp") == 8 and "http" not in re.sub(r"http-equiv", "", text)
     assert all(html.escape(hit["product_id"]) in text for hit in answer["hits"])

@@ -104,8 +104,9 @@ def start(tiny_catalogue: Path, tmp_path: Path):  # type: ignore[no-untyped-def]
 def check_stopped(command: LongCommand, number: signal.Signals, code: int, goes_on: str) -> None:
     assert code == CODES[number]
     assert not (command.root / LOCK).exists()
-    # Java says a word of its own when it starts, and a stage says that it begins.
-    said = [line for line in command.said().splitlines() if not line.startswith(("NOTE", "WARNING", "  "))]
+    # Java says a word of its own when it starts, a night what its catalogue is, and a stage that it begins.
+    others = ("NOTE", "WARNING", "  ", "/", "columns found: ")
+    said = [line for line in command.said().splitlines() if not line.startswith(others)]
     message = f"stopped by {NAMES[number]}; the root is free, and the same command {goes_on}"
     assert said == [f"prodseek: {message}"], command.said()
     last = command.last_line_of_log()

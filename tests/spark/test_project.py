@@ -13,6 +13,7 @@ from prodseek.config import Config
 from prodseek.embedding.facets import prepare
 from prodseek.embedding.projection import Projection
 from prodseek.jobs import project
+from prodseek.photos.profiles import ColourProfile
 from prodseek.runs.facts import EmbedFacts, IngestFacts, ProjectFacts
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.slice_layout import layout_to_dict, slice_layout, slice_length
@@ -46,6 +47,14 @@ def region(index: int) -> dict[str, object]:
     }
 
 
+def image(index: int) -> dict[str, object]:
+    sizes = {"width_px": 50, "height_px": 40, "n_bytes": 1000}
+    looks = {"format": "JPEG", "pdq_hash": f"{index:064x}", "pixel_hash": f"{index:064x}"}
+    looks["colour_profile"] = next(iter(ColourProfile)).value
+    named = {"image_id": f"{index:064x}", "product_id": f"p{index // 2}", "uri": f"{index}.jpg"}
+    return {**named, **sizes, **looks, "taken_at": None, "attributes": {}}
+
+
 @pytest.fixture
 def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[no-untyped-def]
     """Embed regions in a run of a store under tmp_path, after its stages before `project`."""
@@ -58,6 +67,8 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
         config: Config = make_config(tmp_path, tmp_path / root, "project.nuisance_images=0", *settings)
         frame = spark.createDataFrame([region(i) for i in range(n_regions)], spark_schema("detections"))
         write_table(frame.repartition(n_partitions), run, "detections")
+        images = spark.createDataFrame([image(i) for i in range(n_regions)], spark_schema("images"))
+        write_table(images.repartition(n_partitions), run, "images")
         run.write_summary(Summary(IngestFacts(input_rows=n_regions, base_uri=str(tmp_path))))
         run.write_summary(Summary(EmbedFacts(model_id=model, slice_layout=layout_to_dict(LAYOUT))))
         summary = project.run(Night.of(spark, config, run))

@@ -25,6 +25,7 @@ from prodseek.duplicates.verdicts import (
 )
 from prodseek.duplicates.verification import WHOLE, Comparison, has_hope
 from prodseek.report.wording import VERDICTS
+from prodseek.runs.columns import FACETS
 from prodseek.runs.tables import table_schema
 
 NAN = math.nan
@@ -372,7 +373,7 @@ def test_the_evidence_is_plain_values():
     assert values["added_side"] == "b" and values["grey_side"] is None
     evidence = next(c for c in table_schema("near_duplicates").arrow if c.name == "evidence")
     names = {field.name for field in evidence.type}
-    assert names <= set(values) | {"cosine_visual", "cosine_colour", "cosine_texture", "cosine_shape"}
+    assert names <= set(values) | {f"cosine_{facet}" for facet in FACETS}
 
 
 def test_evidence_that_was_not_measured_is_left_out():

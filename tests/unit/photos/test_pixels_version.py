@@ -9,7 +9,7 @@ import pytest
 from prodseek.duplicates import features
 from prodseek.photos.decode import PIXELS_VERSION
 from prodseek.runs.facts import thumbnails_cache
-from prodseek.spark.cluster.names import LOOKS_CACHE
+from prodseek.spark.cluster.looks import LOOKS_CACHE
 from prodseek.vision import settings
 
 
