@@ -134,6 +134,10 @@ def test_ids_are_what_a_person_sees(spark: SparkSession, tmp_path: Path, make_co
     assert [rows[uri]["product_id"] for uri in "abcde"] == ["123", "12345678901", None, "1.5", None]
     assert rows["a"]["attributes"] == {"ean": "123", "price": "123.0"}
     assert rows["b"]["attributes"] == {"ean": "12345678901", "price": "12345678901"} and rows["c"]["attributes"] == {}
+    beyond = pa.array([float("inf"), 1e19, 7.0])
+    path = written(tmp_path / "beyond.parquet", product_id=beyond, uri=list("abc"), ean=beyond)
+    rows = {row["uri"]: row for row in rows_of(spark, make_config(path, tmp_path / "root")).collect()}
+    assert [rows[uri]["product_id"] for uri in "abc"] == ["Infinity", "1.0E19", "7"], "no cell refuses the night"
     cents = pd.DataFrame({"product_id": [10_000_000], "uri": ["a"]})
     cents.to_parquet(tmp_path / "ints.parquet")
     (row,) = rows_of(spark, make_config(tmp_path / "ints.parquet", tmp_path / "root")).collect()

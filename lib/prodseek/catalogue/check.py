@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import pyarrow as pa
 import rich.console
+import yaml
 from rich.markup import escape
 from rich.table import Table
 
@@ -118,6 +119,8 @@ def show_check(checked: Checked, options: Sequence[str]) -> None:
     settings = [part for setting in checked.settings for part in ("--set", setting)]
     command = shlex.join(["prodseek", "run", "--catalog", checked.uri, *options, *settings])
     console.print(f"{'this would help' if settings else 'start it with'}: {escape(command)}", soft_wrap=True)
+    if any(setting.startswith("catalog.allowed_roots=") for setting in settings):
+        console.print("allow places only if you trust who wrote the manifest: photos are read from there")
 
 
 def _rows_of(manifest: Manifest, config: Config, photos: PhotoSource) -> Iterator[CheckedRow]:
@@ -202,7 +205,7 @@ def _settings(rows: Sequence[CheckedRow], config: Config) -> list[str]:
     hosts = sorted({urlsplit(row.uri).hostname or "" for row in rejected if row.uri and is_web(row.uri)} - {""})
     hosts = [host for host in hosts if host not in config.catalog.http_hosts]
     if hosts:
-        found.append(f"catalog.http_hosts=[{', '.join([*config.catalog.http_hosts, *hosts])}]")
+        found.append(f"catalog.http_hosts={_as_yaml([*config.catalog.http_hosts, *hosts])}")
     outside = [
         row.uri for row in rejected if row.outcome == RejectReason.NOT_ALLOWED and row.uri and not is_web(row.uri)
     ]
@@ -211,8 +214,13 @@ def _settings(rows: Sequence[CheckedRow], config: Config) -> list[str]:
         if len(folders) > 1 and all(folder.startswith("/") for folder in folders):
             folders = [os.path.commonpath(folders)]
         if folders != ["/"]:
-            found.append(f"catalog.allowed_roots=[{', '.join([*config.catalog.allowed_roots, *folders])}]")
+            found.append(f"catalog.allowed_roots={_as_yaml([*config.catalog.allowed_roots, *folders])}")
     return found
+
+
+def _as_yaml(value: str | list[str]) -> str:
+    """A value as `--set` reads it back, on one line: what YAML would take for a number, a comment or a mapping is quoted."""
+    return yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6).removesuffix("...\n").strip()
 
 
 def _parts_are_photos(rows: Sequence[CheckedRow], mark: str) -> bool:
@@ -237,8 +245,12 @@ def _with_values(error: CatalogueError, source: CatalogueSource, config: Config)
     ids = [name for name in names if name not in photo and len({str(row.get(name)) for row in rows}) > 0.5 * len(rows)]
     told = "".join(f"\n  {name}: {_short(example)!r}" for name, example in list(examples.items())[:40])
     helps = [
-        *([f"catalog.uri_column={photo[0]}"] if photo and photo[0] != config.catalog.uri_column else []),
-        *([f"catalog.product_id_column={ids[0]}"] if ids and config.catalog.product_id_column not in names else []),
+        *([f"catalog.uri_column={_as_yaml(photo[0])}"] if photo and photo[0] != config.catalog.uri_column else []),
+        *(
+            [f"catalog.product_id_column={_as_yaml(ids[0])}"]
+            if ids and config.catalog.product_id_column not in names
+            else []
+        ),
     ]
     options = shlex.join(part for setting in helps for part in ("--set", setting))
     again = f"\nthis may help: prodseek check {shlex.quote(source.uri)} {options}" if options else ""

@@ -58,12 +58,17 @@ class Columns:
 
 
 def distinct(header: Sequence[str]) -> tuple[str, ...]:
-    """A header's names without blanks around them; one that stands there again gets a number, one without a name stays empty."""
+    """A header's names without blanks around them; one that stands there again gets a number, one without a name stays empty.
+
+    Of `URI` and `uri` the one without capitals keeps its name, wherever it stands, because it is asked for by that.
+    """
+    trimmed = [name.strip().strip("\ufeff") for name in header]
+    plain = {name for name in trimmed if name == name.casefold()}
     taken: set[str] = set()
     names: list[str] = []
-    for name in (name.strip().strip("\ufeff") for name in header):
-        again = 1
-        unique = name
+    for name in trimmed:
+        again = 1 if name in plain or name.casefold() not in plain else 2
+        unique = name if again == 1 else f"{name} ({again})"
         while unique.casefold() in taken:  # Spark does not tell names apart by their case
             again += 1
             unique = f"{name} ({again})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -279,4 +280,6 @@ def _read_with_retries(read: Callable[[], T], uri: str, retry_policy: RetryPolic
     except ValueError as error:
         raise ImageRejected(RejectReason.UNSUPPORTED_URI, str(error)) from error
     except OSError as error:
-        raise ImageRejected(RejectReason.UNREADABLE, str(error)) from error
+        # No storage can hold a file of such a name, so none is at fault.
+        reason = RejectReason.MISSING if error.errno == errno.ENAMETOOLONG else RejectReason.UNREADABLE
+        raise ImageRejected(reason, str(error)) from error

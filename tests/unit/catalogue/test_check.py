@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -100,3 +102,18 @@ def test_a_file_in_place_of_a_root_is_named(tmp_path: Path) -> None:
         done = prodseek(*command, "--root", tmp_path / "file")
         assert done.returncode == 1 and "Errno" not in done.stderr
         assert "/file is a file, not a folder of runs; name the folder that" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name", ["#", "No", "12", "Image: Front", "null"], ids=["comment", "no", "twelve", "mapping", "null"]
+)
+def test_names_that_yaml_takes_for_something_else_are_quoted(tmp_path: Path, name: str) -> None:
+    (tmp_path / "m.csv").write_text(f'"{name}",photo,words\n1,a.jpg,x\n2,b.jpg,x\n3,c.jpg,x\n')
+    with pytest.raises(CatalogueError) as refused:
+        checked(tmp_path / "m.csv")
+    command = shlex.split(str(refused.value).partition("this may help: ")[2])
+    settings = [part for before, part in pairwise(command) if before == "--set"]
+
+    found = checked(tmp_path / "m.csv", *settings)
+
+    assert found.rows[0].product_id == "1" and found.rows[0].uri == "a.jpg"

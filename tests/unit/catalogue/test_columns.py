@@ -70,3 +70,5 @@ def test_fields_of_structs_are_found_and_their_columns_are_no_attributes() -> No
 def test_a_name_that_stands_there_twice_gets_a_number() -> None:
     header = [" uri ", "URI", "uri", "uri (2)", "", ""]
     assert distinct(header) == ("uri", "URI (2)", "uri (3)", "uri (2) (2)", "", "")
+    assert distinct(["URI", "product_id", "uri"]) == ("URI (2)", "product_id", "uri"), "asked for by that name"
+    assert distinct(["Title", "TITLE"]) == ("Title", "TITLE (2)"), "neither is"

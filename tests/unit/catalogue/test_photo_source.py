@@ -209,3 +209,9 @@ def test_allowed_roots_are_absolute() -> None:
 
 def test_another_setting_makes_another_run() -> None:
     assert load_config(settings=["catalog.allowed_roots=[/data]"]).fingerprint != load_config().fingerprint
+
+
+def test_a_name_that_is_too_long_for_any_file_is_missing(places: Path) -> None:
+    with pytest.raises(ImageRejected) as refused:
+        source(places / "catalogue", places / "shared").read("x" * 300 + ".jpg")
+    assert refused.value.reason == "missing"

@@ -183,7 +183,7 @@ def _text(column: Column, kind: pa.DataType | None, is_id: bool) -> Column:
     """
     text = column.cast("string")
     if kind is not None and pa.types.is_floating(kind):
-        is_whole = (column == F.floor(column)) & (F.abs(column) < _EXACT)
+        is_whole = (column % 1 == 0) & (F.abs(column) < _EXACT)
         is_long = F.abs(column) >= _AS_POWER
         digits = column.try_cast("decimal(20,0)").cast("string")
         text = F.when(is_whole if is_id else is_whole & is_long, digits).otherwise(text)
