@@ -20,7 +20,7 @@ MIN_COARSE_GROUPS = 40
 # Up to this many rows, comparing all with all is faster than compiling NN-descent.
 EXACT_ROWS = 8192
 
-# A graph as returned by `knn_matrix`: each row's nearest rows, (N, k) int32, and their cosine distances, (N, k) float32.
+# A graph as returned by `search_knn`: each row's nearest rows, (N, k) int32, and their cosine distances, (N, k) float32.
 Nearest = tuple[NDArray[np.int32], NDArray[np.float32]]
 # A group of a facet: its level, and its label there.
 GroupKey = tuple[str, int]
@@ -39,33 +39,6 @@ class Groups:
     outlier_score: NDArray[np.float32]
 
 
-def knn_matrix(
-    edge_rows: NDArray[np.int64],
-    edge_neighbour_rows: NDArray[np.int64],
-    cosine: NDArray[np.float32],
-    n_rows: int,
-    k: int,
-) -> Nearest:
-    """Convert an edge list into the form that UMAP takes: each row's k nearest, itself first.
-
-    edge_rows, edge_neighbour_rows: (E,) int64, row indices. cosine: (E,) float32. Returns indices (n_rows, k) int32, padded
-    with -1, and cosine distances (n_rows, k) float32, padded with the distance of the farthest neighbour.
-    """
-    indices = np.full((n_rows, k), -1, np.int32)
-    distances = np.zeros((n_rows, k), np.float32)
-    indices[:, 0] = np.arange(n_rows)
-    distances[:, 0] = 0.0
-    order = np.lexsort((edge_neighbour_rows, -cosine.astype(np.float64), edge_rows))
-    rows = edge_rows[order]
-    starts = np.searchsorted(rows, rows, side="left")
-    column = np.arange(len(rows)) - starts + 1
-    kept = column < k
-    indices[rows[kept], column[kept]] = edge_neighbour_rows[order][kept]
-    distances[rows[kept], column[kept]] = np.maximum(0.0, 1.0 - cosine[order][kept])
-    # UMAP ignores the index -1, but scales each row by all of its distances.
-    return indices, np.where(indices >= 0, distances, distances.max(axis=1, keepdims=True))
-
-
 def umap_coordinates(
     knn_indices: NDArray[np.int32],
     knn_cosine_distances: NDArray[np.float32],
@@ -77,7 +50,7 @@ def umap_coordinates(
 ) -> NDArray[np.float32]:
     """UMAP coordinates, in which neighbours in the graph are near each other.
 
-    knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`, k >= n_neighbors. vectors: (N, d) float32, unit length; they
+    knn_indices, knn_cosine_distances: (N, k) from `search_knn`, k >= n_neighbors. vectors: (N, d) float32, unit length; they
     are returned themselves if the graph is too small for UMAP, see `has_umap`. A row without edges is placed far from
     everything. Returns (N, n_components) or (N, d) float32. It runs on one thread with one seed, so the same input gives the
     same bits. Source: McInnes, Healy and Melville, "UMAP", 2018, arXiv 1802.03426.
@@ -139,7 +112,7 @@ def _keep_compiled() -> None:
 
 
 def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> Nearest:
-    """The k nearest of vectors that have no graph yet, in the form of `knn_matrix`, with each row itself first.
+    """The k nearest of vectors, each row itself first.
 
     vectors: (N, d) float32, unit length. k: at most N neighbours are found. Exact up to EXACT_ROWS rows, else NN-descent on
     one thread with one seed, so the result is the same every time. Source: Dong, Charikar and Li, "Efficient K-Nearest

@@ -25,7 +25,7 @@ def map_layout(
 ) -> NDArray[np.float32]:
     """Two coordinates for each row: by UMAP, or by principal components if the graph is too small for UMAP.
 
-    knn_indices, knn_cosine_distances: (N, k) from `knn_matrix`. vectors: (N, d) float32, unit length. Returns (N, 2) float32,
+    knn_indices, knn_cosine_distances: (N, k) from `search_knn`. vectors: (N, d) float32, unit length. Returns (N, 2) float32,
     centred and finite; rows without edges are on a circle around the others. The same input gives the same bits.
     """
     if not len(vectors):

@@ -48,9 +48,10 @@ SHAPE_WEIGHTS = {"grid": 1.0, "shape": 0.5}
 # The facet `colour`. The more of a colour the catalogue shows, the less its bin counts, so that steel, white and wood do not
 # outweigh the colour that sets an object apart. This floor is added to a bin's mean root, so that rare colours do not dominate.
 COLOUR_FLOOR = 0.01
-# The facet `likeness`: the weights of the components' cosines. Chosen by turns, each of four catalogues left out in turn
-# (bench_likeness.py): what finds a product in a room and its other photos. Weights fitted to a catalogue's own views, without
-# labels, found those better and other photos of the product worse, because of views the outline is the same.
+# The facet `likeness`: the weights of the components' cosines. Chosen on groceries, clothing, Magento's shop and the sample, by
+# what finds a product in a room and its other photos; bench_likeness.py says what is chosen, and found, where each is left out.
+# Weights fitted to a catalogue's own views, without labels, find those better and other photos of the product worse, because
+# of a view the outline is the same.
 LIKENESS_WEIGHTS = {"texture": 1.0, "grid": 0.5, "colour": 1.0, "shape": 0.5}
 VISUAL_COMPONENTS = tuple(name for name, component in COMPONENTS.items() if component.visual_weight)
 

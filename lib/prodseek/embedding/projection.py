@@ -75,12 +75,11 @@ class LinearMap:
 class Projection:
     """A fitted map from slices of one layout to the vectors of all facets.
 
-    maps: component -> its map. weights: component -> length of its vector in `visual`, over the whole
-    catalogue; departments: where it is another. rotation, likeness_rotation: (sum of the
-    components' dims, VISUAL_DIM or LIKENESS_DIM) float64 with orthonormal columns, or zero columns if there are fewer axes.
-    palette: (colours,) float64, the catalogue's mean colours. scene_views: (M, LIKENESS_DIM) float64, the likeness of objects
-    pasted into scenes. calibration: of scores of `likeness`. n_slices, n_views: the
-    numbers of slices and of views that it was fitted on.
+    maps: component -> its map. weights: component -> length of its vector in `visual`, over the whole catalogue; departments:
+    where it is another. rotation, likeness_rotation: (sum of the components' dims, VISUAL_DIM or LIKENESS_DIM) float64 with
+    orthonormal columns, or zero columns if there are fewer axes. palette: (colours,) float64, the catalogue's mean colours.
+    scene_views: (M, LIKENESS_DIM) float64, the likeness of objects pasted into scenes. calibration: of scores of `likeness`.
+    n_slices, n_views: the numbers of slices and of views that it was fitted on.
     """
 
     layout: dict[str, SlicePart]

@@ -279,8 +279,9 @@ class SearchableRun:
         area = (
             (drawn[:, 2] - drawn[:, 0]) * (drawn[:, 3] - drawn[:, 1]) / (photo.image.width_px * photo.image.height_px)
         )
-        on_plain_ground = np.full(len(drawn), self.detector.has_plain_ground(photo.image))
-        slices = self.detector.embed_boxes(photo.image, inside)
+        prepared = self.detector.prepare(photo.image_id, photo.image)
+        on_plain_ground = np.full(len(drawn), prepared.foreground is not None)
+        slices = self.detector.embed_prepared_boxes(prepared, inside)
         return self._projection.apply(slices, view_kinds(on_plain_ground, area))
 
     def nearest(

@@ -121,14 +121,13 @@ class Detector:
         boxes: (N, 4) x1 y1 x2 y2, source pixels at full size. Returns (N, slice_length) float16. Raises ValueError for a box
         that covers nothing of the photo.
         """
-        prepared = self.prepare("", image)
+        return self.embed_prepared_boxes(self.prepare("", image), boxes)
+
+    def embed_prepared_boxes(self, prepared: PreparedImage, boxes: Sequence[Sequence[float]]) -> NDArray[np.float16]:
+        """`embed_boxes` in a photo from `prepare`."""
         view = _view(prepared, np.asarray(boxes, np.float32).reshape(-1, 4))
         output = self._forward([prepared])
         return slice_regions(output.maps, self._network.feature_maps, [view], self.layout)[0]
-
-    def has_plain_ground(self, image: DecodedImage) -> bool:
-        """Whether the product of a photo stands before a plain ground, as it is told when a catalogue is embedded."""
-        return self.prepare("", image).foreground is not None
 
     def _outputs(self, images: Iterator[PreparedImage]) -> Iterator[tuple[list[PreparedImage], NetworkOutput]]:
         """Run the network on one batch after another; a batch that does not fit into the GPU's memory is halved."""

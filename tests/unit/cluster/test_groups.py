@@ -13,7 +13,6 @@ from prodseek.cluster.groups import (
     coarse_size,
     hdbscan_groups,
     in_order_of_appearance,
-    knn_matrix,
     search_knn,
     umap_coordinates,
 )
@@ -33,16 +32,6 @@ def grouped(vectors: np.ndarray, k: int = 9, sizes: tuple[int, int] = (3, 15)) -
     assert np.isfinite(coordinates).all()
     groups = hdbscan_groups(coordinates, *sizes, 1)
     return groups.fine, groups.coarse
-
-
-def test_knn_matrix_puts_self_first_and_orders_the_rest() -> None:
-    rows = np.array([0, 0, 0, 1], np.int64)
-    neighbours = np.array([3, 2, 1, 0], np.int64)
-    cosine = np.array([0.5, 0.9, 0.5, 0.5], np.float32)
-    indices, distances = knn_matrix(rows, neighbours, cosine, 4, 3)
-    assert indices.tolist() == [[0, 2, 1], [1, 0, -1], [2, -1, -1], [3, -1, -1]]
-    np.testing.assert_allclose(distances[0], [0.0, 0.1, 0.5], atol=1e-6)
-    np.testing.assert_allclose(distances[1], [0.0, 0.5, 0.5], atol=1e-6)
 
 
 def test_searched_neighbours_are_the_nearest() -> None:
@@ -110,8 +99,8 @@ def test_few_rows(n_rows: int) -> None:
 
 def test_rows_without_any_neighbour() -> None:
     vectors, _ = planted(1, 9)
-    nobody = np.empty(0, np.int64)
-    indices, distances = knn_matrix(nobody, nobody, np.empty(0, np.float32), 9, 5)
+    indices, distances = np.full((9, 5), -1, np.int32), np.zeros((9, 5), np.float32)
+    indices[:, 0] = np.arange(9)
     np.testing.assert_array_equal(umap_coordinates(indices, distances, vectors, 2, 5, 0.0, 0), vectors)
 
 

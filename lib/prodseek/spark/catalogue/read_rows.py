@@ -62,28 +62,21 @@ class RowReader:
 
     def hashed(self, rows: DataFrame, n_rows: int) -> DataFrame:
         """Rows with the hash and the size of their photo's bytes."""
-        read = partial(
-            _read_rows,
-            photos=self.photos,
-            read_threads=self.read_threads,
-            n_retried=self.n_retried,
-            spellings=self.spellings,
-        )
-        return self._mapped(rows, n_rows, read)
+        return self._read(rows, n_rows, None)
 
     def decoded(self, rows: DataFrame, n_rows: int) -> DataFrame:
         """Rows with all that their photo gives."""
+        return self._read(rows, n_rows, self.n_decoded)
+
+    def _read(self, rows: DataFrame, n_rows: int, n_decoded: Accumulator[int] | None) -> DataFrame:
         read = partial(
             _read_rows,
             photos=self.photos,
             read_threads=self.read_threads,
             n_retried=self.n_retried,
             spellings=self.spellings,
-            n_decoded=self.n_decoded,
+            n_decoded=n_decoded,
         )
-        return self._mapped(rows, n_rows, read)
-
-    def _mapped(self, rows: DataFrame, n_rows: int, read: partial[Iterator[pa.RecordBatch]]) -> DataFrame:
         dealt = deal(rows, "uri", n_rows, self.rows_per_partition)
         return dealt.mapInArrow(read, computed_schema("images", "reason", "detail"))
 

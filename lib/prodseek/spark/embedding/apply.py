@@ -12,11 +12,12 @@ from pyspark.sql import DataFrame
 from prodseek.embedding.projection import Projection
 from prodseek.runs.columns import FACETS, LIKENESS
 from prodseek.spark.arrow import batch_of, ids_of, list_column, slices_of
+from prodseek.spark.embedding.view_kinds import kinds_of
 from prodseek.spark.tables import computed_schema
 
 
 def apply_projection(slices: DataFrame, projection: bytes) -> DataFrame:
-    """Rows of `embeddings`. slices: detection_id, slice, view_kind; projection: as `Projection.to_bytes`."""
+    """Rows of `embeddings`. slices: detection_id, slice and SHOWN; projection: as `Projection.to_bytes`."""
     shared = slices.sparkSession.sparkContext.broadcast(projection)
     return slices.mapInArrow(partial(_apply, projection=shared), computed_schema("embeddings"))
 
@@ -26,7 +27,7 @@ def _apply(batches: Iterator[pa.RecordBatch], projection: Broadcast[bytes]) -> I
     for batch in batches:
         if not batch.num_rows:
             continue
-        facets = fitted.apply(slices_of(batch.column("slice")), batch.column("view_kind").to_numpy())
+        facets = fitted.apply(slices_of(batch.column("slice")), kinds_of(batch))
         yield batch_of(
             detection_id=ids_of(batch.column("detection_id")),
             **{facet: list_column(facets[facet]) for facet in FACETS},

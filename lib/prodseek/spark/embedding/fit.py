@@ -20,7 +20,7 @@ from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import EmbedFacts
 from prodseek.runs.slice_layout import lay_out, slice_length
 from prodseek.spark.arrow import batch_of, flags_of, slices_of
-from prodseek.spark.embedding.view_kinds import with_view_kind
+from prodseek.spark.embedding.view_kinds import SHOWN, kinds_of, with_ground
 from prodseek.spark.gpus import task_profile
 from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
@@ -41,9 +41,8 @@ def fit_on(night: Night, n_primary: int) -> Projection:
     settings = night.config.project
     layout = night.run.facts(EmbedFacts).slice_layout
     detections = night.table("detections")
-    regions = with_view_kind(detections, detections).select(
-        "detection_id", "image_id", "is_primary", "view_kind", "slice"
-    )
+    columns = ("detection_id", "image_id", "is_primary", "slice", *SHOWN)
+    regions = with_ground(detections, detections).select(*columns)
     primary = regions.where("is_primary")
     # The ids are hashes: the lowest of them are a random sample, and the same one every time.
     lowest = primary.orderBy("detection_id").limit(min(settings.sample_rows, settings.fit_rows))
@@ -64,7 +63,7 @@ def fit_on(night: Night, n_primary: int) -> Projection:
             nuisances,
             in_scenes,
             slices_of(sample.column("slice")),
-            sample.column("view_kind").to_numpy(),
+            kinds_of(sample),
             sample.column("product").to_numpy(),
         )
     )
@@ -83,9 +82,9 @@ def _seen(night: Night, layout_lengths: dict[str, int]) -> tuple[Moments, InScen
     if n_images == 0:
         return nuisances, in_scenes
     detections = night.table("detections")
-    boxes = with_view_kind(detections.where("is_primary"), detections)
+    boxes = with_ground(detections.where("is_primary"), detections)
     photos = _products(night, "uri")
-    chosen = boxes.select("image_id", "view_kind", *BOX_PX).orderBy("image_id").limit(n_images).join(photos, "image_id")
+    chosen = boxes.select("image_id", *SHOWN, *BOX_PX).orderBy("image_id").limit(n_images).join(photos, "image_id")
     views = partial(
         _measure_views,
         settings=ship(night.spark, detector_settings(night.config)),
@@ -111,7 +110,7 @@ def _measure(batches: Iterator[pa.RecordBatch], layout_lengths: dict[str, int]) 
         if first_id is None:
             first_id = batch.column("detection_id")[0].as_py()
         slices = slices_of(batch.column("slice"))
-        kinds = kinds.add(slices, batch.column("view_kind").to_numpy())
+        kinds = kinds.add(slices, kinds_of(batch))
         moments = moments.add(slices[flags_of(batch.column("is_primary"))])
     if first_id is not None:
         yield batch_of(partition=[f"{first_id:020d}"], moments=[moments.to_bytes()], kinds=[kinds.to_bytes()])
@@ -130,7 +129,7 @@ def _measure_views(
     layout = lay_out(layout_lengths)
     moments, in_scenes = Moments.empty(layout), InScenes.empty(slice_length(layout))
     first_id, before, scene = None, None, None
-    for row in (row for batch in batches for row in batch.to_pylist()):
+    for row, kind in (pair for batch in batches for pair in zip(batch.to_pylist(), kinds_of(batch), strict=True)):
         photo = look(row["uri"], row["image_id"], photos, _VIEWED_SIDE_PX)
         if photo is None:
             continue
@@ -143,9 +142,9 @@ def _measure_views(
             moments = moments.add_views(of_object, len(of_object))
         if before is not None:
             in_scene = slice_in_scene(detector, photo, box, scene or before, seed)
-            kind, of_product = np.array([row["view_kind"]], np.int8), np.array([row["product"]], np.int64)
-            in_scenes = in_scenes.merge(InScenes(views[:1], kind, of_product, in_scene))
-        if row["view_kind"] != ViewKind.PACKSHOT:
+            product = np.array([row["product"]], np.int64)
+            in_scenes = in_scenes.merge(InScenes(views[:1], np.array([kind]), product, in_scene))
+        if kind != ViewKind.PACKSHOT:
             scene = photo
         first_id, before = first_id or row["image_id"], photo
     if first_id is not None:
