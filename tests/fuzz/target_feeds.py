@@ -18,13 +18,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from fuzzing import mutated
 from hypothesis import strategies as st
+from text_blocks import whole_blocks
 
 from prodseek.catalogue import text_rows
 from prodseek.catalogue.manifest_reading import Manifest, read_manifest
 from prodseek.catalogue.manifests import find_catalogue
 from prodseek.catalogue.parquet_table import read_share, shares_of
 from prodseek.catalogue.shaped_rows import SHAPE, shaped
-from prodseek.catalogue.text_rows import BlockEnd, TextBlock, blocks_of, count_block, joined, numbered, read_block
+from prodseek.catalogue.text_rows import read_block
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError
 
@@ -148,16 +149,8 @@ def _rows(manifest: Manifest) -> list[tuple[int, dict[str, Any]]]:
     """Every row with its number, in the blocks that a night would read."""
     table = manifest.text
     assert table is not None
-    blocks = blocks_of(table)
-    ends: dict[TextBlock, BlockEnd] = {}
-    while True:
-        ends |= {block: count_block(table, block) for block in blocks if block not in ends}
-        whole = joined(blocks, ends)
-        if whole == blocks:
-            break
-        blocks = whole
     found: list[tuple[int, dict[str, Any]]] = []
-    for block in numbered(blocks, ends):
+    for block in whole_blocks(table):
         for some in read_block(table, block):
             rows = [row for batch in shaped(some, table, manifest.columns) for row in batch.to_pylist()]
             assert len(rows) == len(some.rows) and (not rows or rows[0].keys() == set(SHAPE.names))

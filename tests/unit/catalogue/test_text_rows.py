@@ -9,11 +9,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from text_blocks import whole_blocks
 
 from prodseek.catalogue import delimited, text_rows
 from prodseek.catalogue.manifest_reading import text_table
 from prodseek.catalogue.manifests import find_catalogue
-from prodseek.catalogue.text_rows import TextTable, blocks_of, count_block, joined, numbered, read_block
+from prodseek.catalogue.text_rows import TextTable, read_block
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError
 
@@ -24,15 +25,7 @@ def opened(path: Path) -> TextTable:
 
 def rows_of(table: TextTable) -> list[tuple[int, Any, str | None]]:
     """(number, row, fault) of every row, in the blocks that a night would read."""
-    blocks = blocks_of(table)
-    ends: dict[Any, Any] = {}
-    while True:
-        ends |= {block: count_block(table, block) for block in blocks if block not in ends}
-        whole = joined(blocks, ends)
-        if whole == blocks:
-            break
-        blocks = whole
-    found = (some for block in numbered(blocks, ends) for some in read_block(table, block))
+    found = (some for block in whole_blocks(table) for some in read_block(table, block))
     return [
         (some.first_row + place, row, some.faults.get(place)) for some in found for place, row in enumerate(some.rows)
     ]
