@@ -29,6 +29,7 @@ from prodseek.spark.batch_cache import new_batch_uri, read_batches
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.local_features import KeptFeatures
 from prodseek.spark.night import Night
+from prodseek.spark.partitions import with_shares
 from prodseek.spark.photos import WorkingPhotos
 from prodseek.spark.tables import computed_schema
 from prodseek.storage import files
@@ -38,6 +39,8 @@ _MIRRORED = [way.value for way in Orientation if way not in (Orientation.IDENTIT
 _PAIR = ["image_id_a", "image_id_b"]
 # What depends on the night, not on the two photos.
 _NAMES = [f"{name}_{side}" for side in SIDES for name in ("product_id", "uri")]
+# Pairs of one photo that stay in one task. A photo may have thousands of copies, and no task should have them all.
+_PAIRS_TOGETHER = 32
 # Photos whose pixels are kept: pairs of one photo follow one another.
 _KEPT_PHOTOS = 64
 _KEPT_DETAILED_PHOTOS = 8
@@ -95,15 +98,16 @@ class PairJudge:
         # A few hundred pairs keep a core busy for a minute: no core waits while another has them all.
         n_cores = self.night.spark.sparkContext.defaultParallelism
         n_partitions = max(min(n_cores, n_pairs), -(-n_pairs // settings.pairs_per_partition))
-        described = pairs
-        features = self.kept.features(pairs.select(F.explode(F.array(*_PAIR)).alias("image_id")).distinct())
+        described = with_shares(pairs, "image_id_b", "image_id_a", _PAIRS_TOGETHER)
         for side in SIDES:
             facts = [F.col(name).alias(f"{name}_{side}") for name in photos.columns if name != "attributes"]
-            seen = [F.col(name).alias(f"{name}_{side}") for name in features.columns]
-            key = f"image_id_{side}"
-            described = described.join(photos.select(*facts), key).repartition(n_partitions, key)
-            # A photo that can no longer be read has no features; the next night tries its pairs again.
-            described = described.join(features.select(*seen).repartition(n_partitions, key), key)
+            described = described.join(photos.select(*facts), f"image_id_{side}")
+        features = self.kept.features(pairs.select(F.explode(F.array(*_PAIR)).alias("image_id")).distinct())
+        # A photo that can no longer be read has no features; the next night tries its pairs again.
+        for side, keys in zip(SIDES, (["image_id_a"], ["image_id_b", "share"]), strict=True):
+            seen = features.select(*(F.col(name).alias(f"{name}_{side}") for name in features.columns))
+            seen = seen.join(described.select(*keys).distinct(), f"image_id_{side}")
+            described = described.repartition(n_partitions, *keys).join(seen.repartition(n_partitions, *keys), keys)
         judge_pairs = partial(_judge_rows, read=self.photos.read, max_pdq_hamming=settings.max_pdq_hamming)
         return described.mapInArrow(judge_pairs, _stored_schema())
 
