@@ -236,5 +236,13 @@ def _typical(values: Plane, where: Mask, otherwise: float) -> float:
     cells: NDArray[Any] = chosen.reshape(rows, cell, columns, cell).swapaxes(1, 2).reshape(rows * columns, cell * cell)
     if cell > 16:
         cells = cells[:, :: (cell // 8)]
-    cells = cells[np.isfinite(cells).sum(axis=1) > _LEAST_IN_CELL]
-    return float(np.median(np.nanmedian(cells, axis=1))) if len(cells) else otherwise
+    n_chosen = np.isfinite(cells).sum(axis=1)
+    is_used = n_chosen > _LEAST_IN_CELL
+    if not is_used.any():
+        return otherwise
+    # What np.nanmedian does, ten times as fast: NaN is sorted last.
+    in_order, middle = np.sort(cells[is_used], axis=1), n_chosen[is_used, None]
+    medians = (
+        np.take_along_axis(in_order, (middle - 1) // 2, axis=1) + np.take_along_axis(in_order, middle // 2, axis=1)
+    ) / 2
+    return float(np.median(medians))
