@@ -17,6 +17,7 @@ from prodseek.runs.tables import table_schema
 from prodseek.spark.checkpoints import checkpointed
 from prodseek.spark.duplicates.candidates import Candidates, candidate_pairs
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
+from prodseek.spark.duplicates.contradictions import without_contradictions
 from prodseek.spark.duplicates.groups import Copies
 from prodseek.spark.duplicates.identical import identical_bytes
 from prodseek.spark.duplicates.local_features import kept_features
@@ -40,7 +41,8 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
     judge = PairJudge(night, photos, kept)
     judged, n_candidates, n_looked_at = _judged(candidates, judge)
     same_bytes = identical_bytes(night)
-    copies = Copies.of(night, judged, same_bytes)
+    settled = checkpointed(without_contradictions(judged, photos.rows))
+    copies = Copies.of(night, settled, same_bytes)
     asked: set[tuple[str, str]] = set()
     for _ in range(_PASSES):
         missing = missing_pairs(copies.photos, copies.pairs, rule, asked)
@@ -50,16 +52,17 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
         more, n_more = judge.judge(copies.image_pairs(night, missing))
         n_looked_at += n_more
         judged = _together(judged, more)
-        copies = Copies.of(night, judged, same_bytes)
+        settled = checkpointed(without_contradictions(judged, photos.rows))
+        copies = Copies.of(night, settled, same_bytes)
     groups = group_duplicates(copies.photos, copies.pairs, rule)
     columns = table_schema("near_duplicates").column_names
-    pairs = judged.select(*columns).unionByName(same_bytes.select(*columns))
+    pairs = settled.select(*columns).unionByName(same_bytes.select(*columns))
     rows = {
         "near_duplicates": night.write_table(pairs, "near_duplicates"),
         "duplicate_groups": night.write_table(copies.group_table(night, groups), "duplicate_groups"),
     }
     n_candidates += len(asked)
-    n_decided = {row["decision"]: row["count"] for row in judged.groupBy("decision").count().collect()}
+    n_decided = {row["decision"]: row["count"] for row in settled.groupBy("decision").count().collect()}
     facts = DuplicatesFacts(
         candidates=n_candidates,
         candidate_sources=candidates.sources,

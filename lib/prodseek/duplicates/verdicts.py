@@ -57,7 +57,7 @@ VERDICTS_VERSION = 8
 
 # The bounds below only name what the model has decided. They were chosen on the sample catalogue.
 # From this share on, both show the same.
-_SAME_FRAME = 0.97
+SAME_FRAME = 0.97
 # A margin has one colour. Bars of a screenshot have not, but the photo between them takes the whole width or height.
 _PLAIN_MARGIN = 0.9
 _BETWEEN_BARS = 0.95
@@ -251,7 +251,7 @@ def _is_pasted(outside: Outside) -> bool:
 def _wider_side(proof: Proof) -> str | None:
     """The photo that shows more than both share; None if both show the same."""
     a, b = proof.overlap.a, proof.overlap.b
-    if min(a.area, b.area) >= _SAME_FRAME:
+    if min(a.area, b.area) >= SAME_FRAME:
         return None
     return "a" if a.area < b.area else "b"
 

@@ -1,0 +1,62 @@
+"""Copies that contradict each other: a part that two different photos share was cut from one of them, and nothing tells which."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from prodseek.duplicates.verdicts import SAME_FRAME, Decision, Verdict
+from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
+
+_PAIR = ["image_id_a", "image_id_b"]
+_APART = (Verdict.RECOLOURED.value, Verdict.PART_DIFFERS.value)
+
+
+def without_contradictions(judged: DataFrame, photos: DataFrame) -> DataFrame:
+    """The pairs, where those that a person has to decide between are no copies any more.
+
+    The legs of a model are the same in the photos of shorts in three colours: a crop of the legs is a copy of one of them. As
+    many photos as it may have been cut from share the confidence. judged: rows of `near_duplicates`. photos: image_id,
+    width_px, height_px.
+    """
+    cuts = _cuts(judged, photos)
+    one, other = (cuts.select("inner", F.col("outer").alias(name)) for name in ("one", "other"))
+    differ = judged.where(F.col("verdict").isin(*_APART)).select(*_PAIR)
+    both_ways = differ.toDF("one", "other").union(differ.select("image_id_b", "image_id_a"))
+    contradicted = one.join(other, "inner").join(both_ways, ["one", "other"], "left_semi")
+    doubts = contradicted.groupBy("inner", "one").agg((F.countDistinct("other") + 1).alias("n_sources"))
+    ends = F.array_sort(F.array("inner", "one"))
+    doubts = doubts.select(ends[0].alias("image_id_a"), ends[1].alias("image_id_b"), "n_sources")
+    is_doubtful = is_copy() & F.col("n_sources").isNotNull()
+    settled = judged.join(doubts, _PAIR, "left")
+    return settled.select(
+        *(
+            _settled(name, is_doubtful).alias(name) if name in ("decision", "confidence") else F.col(name)
+            for name in judged.columns
+        )
+    )
+
+
+def _settled(name: str, is_doubtful: Column) -> Column:
+    unsure = F.lit(Decision.LOOK.value) if name == "decision" else (F.col(name) / F.col("n_sources")).cast("float")
+    return F.when(is_doubtful, unsure).otherwise(F.col(name))
+
+
+def _cuts(judged: DataFrame, photos: DataFrame) -> DataFrame:
+    """inner, outer: copies of which the outer photo shows more than the inner one."""
+    pairs = judged.where(is_copy())
+    for side in SIDES:
+        sizes = [F.col(name).alias(f"{name}_{side}") for name in ("image_id", "width_px", "height_px")]
+        pairs = pairs.join(photos.select(*sizes), f"image_id_{side}")
+    share_a, share_b = (_shared_part(side) for side in SIDES)
+    is_a_inner = share_a >= share_b
+    return pairs.where(F.least(share_a, share_b) < SAME_FRAME).select(
+        F.when(is_a_inner, F.col("image_id_a")).otherwise(F.col("image_id_b")).alias("inner"),
+        F.when(is_a_inner, F.col("image_id_b")).otherwise(F.col("image_id_a")).alias("outer"),
+    )
+
+
+def _shared_part(side: str) -> Column:
+    """The share of a photo that both show."""
+    width, height = (F.col(f"{edge}2_{side}_px") - F.col(f"{edge}1_{side}_px") for edge in "xy")
+    return width * height / (F.col(f"width_px_{side}") * F.col(f"height_px_{side}"))
