@@ -84,6 +84,8 @@ class CatalogConfig(_Section):
     product_id_column: Name | None
     bytes_column: Name | None
     columns: dict[KnownColumn, Name]
+    more_uri_columns: tuple[Name, ...] | None
+    csv_header: tuple[str, ...] | None
     csv_delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None
     csv_quote: Literal["", '"', "'"] | None
     encoding: Name | None

@@ -24,7 +24,8 @@ from prodseek.catalogue import text_rows
 from prodseek.catalogue.manifest_reading import Manifest, read_manifest
 from prodseek.catalogue.manifests import find_catalogue
 from prodseek.catalogue.parquet_table import read_share, shares_of
-from prodseek.catalogue.shaped_rows import SHAPE, shaped
+from prodseek.catalogue.photo_rows import RowRules
+from prodseek.catalogue.shaped_rows import SHAPE, shaped, shaped_parquet
 from prodseek.catalogue.text_rows import read_block
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError

@@ -13,19 +13,17 @@ from typing import Any
 import pyarrow as pa
 
 from prodseek.catalogue import parquet_table
-from prodseek.catalogue.columns import Columns, distinct, find_columns, n_known
+from prodseek.catalogue.columns import BYTES, Columns, distinct, find_columns, n_known
 from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, find_encoding, quoted
 from prodseek.catalogue.manifests import CatalogueSource
 from prodseek.catalogue.parquet_table import (
     ParquetPart,
     ParquetShare,
     field_type,
-    holds_bytes,
-    is_bytes,
     merged,
-    plain_type,
     pruned,
 )
+from prodseek.catalogue.plain_types import holds_bytes, is_bytes, plain_type, text_type
 from prodseek.catalogue.text_rows import Literal, Row, TextBlock, TextTable, blocks_of, read_block, read_head
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogueError
@@ -144,12 +142,15 @@ def first_rows(table: TextTable, n_rows: int) -> Iterator[list[str] | dict[str, 
                 return
 
 
-def has_rows(manifest: Manifest) -> bool:
-    """Whether a manifest has any row, understood or not. Raises CatalogueError."""
+def refuse_without_rows(manifest: Manifest) -> None:
+    """Raise CatalogueError for a manifest without any row, understood or not."""
     if manifest.text is None:
-        return any(parquet_table.n_rows_of([part]) for part in manifest.parts)
-    whole = TextBlock(manifest.text.dialect.start_bytes, None)
-    return any(some.rows for some in read_block(manifest.text, whole))
+        has_rows = any(parquet_table.n_rows_of([part]) for part in manifest.parts)
+    else:
+        whole = TextBlock(manifest.text.dialect.start_bytes, None)
+        has_rows = any(some.rows for some in read_block(manifest.text, whole))
+    if not has_rows:
+        raise CatalogueError(f"the catalogue {manifest.source.uri!r} has no rows; there is nothing to do")
 
 
 def photo_names(manifest: Manifest, most: int) -> tuple[list[str], int]:
@@ -215,15 +216,18 @@ def _parquet_manifest(source: CatalogueSource, config: CatalogConfig) -> Manifes
 def _schema_to_read(schema: pa.Schema, columns: Columns, uri: str) -> pa.Schema:
     """The columns to read, each as its plain type; the photos themselves are read by themselves, later."""
     needed: dict[str, pa.DataType] = {}
-    for name in (columns.product_id, columns.uri, *(column for _, column in columns.kept)):
+    for name in (columns.product_id, *columns.uris, *(column for _, column in columns.kept)):
         if name is None:
             continue
         first, *rest = [name] if name in schema.names else name.split(".")
         kind = pruned(schema.field(first).type, rest)
-        if plain_type(kind) is None:
-            raise CatalogueError(f"the column {name!r} of the manifest {uri!r} is {kind}, of which nothing can be read")
+        if text_type(kind) is None:
+            raise CatalogueError(
+                f"the column {name!r} of the manifest {uri!r} is {kind}, of which nothing can be read; write it as text, or "
+                "name another column"
+            )
         needed[first] = merged(needed[first], kind) if first in needed else kind
-    return pa.schema([pa.field(name, plain_type(kind)) for name, kind in needed.items()])
+    return pa.schema([pa.field(name, text_type(kind)) for name, kind in needed.items()])
 
 
 def _unneeded(schema: pa.Schema) -> dict[str, str]:
@@ -234,7 +238,7 @@ def _unneeded(schema: pa.Schema) -> dict[str, str]:
         if plain is None:
             found[field.name] = str(field.type)
         elif holds_bytes(field.type):
-            found[field.name] = "bytes"
+            found[field.name] = BYTES if is_bytes(field.type) else "bytes in it"
     return found
 
 

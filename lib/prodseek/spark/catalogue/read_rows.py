@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from prodseek.catalogue.manifests import FAULT
+from prodseek.catalogue.photo_rows import REPEATED
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.photos.decode import ImageRejected, RejectReason, content_id, decode_image, pixel_hash
 from prodseek.photos.hashes import pdq_hash
@@ -85,32 +86,20 @@ def checked(rows: DataFrame) -> DataFrame:
     """Add reason and detail where a row cannot be used whatever its photo holds."""
     if not _COPIED_COLUMNS.keys() <= set(rows.columns):
         rows = rows.withColumns({name: F.lit(None).cast(kind) for name, kind in _COPIED_COLUMNS.items()})
-    is_usable = F.col("reason").isNull()
+    is_usable = F.col("reason").isNull() & F.col(FAULT).isNull()
     same_row = Window.partitionBy("product_id", "uri", is_usable).orderBy(F.to_json("attributes"), "image_id")
-    faults = (
-        F.when(F.col(FAULT).isNotNull(), F.col(FAULT))
-        .when(F.col("uri").isNull() & F.col("product_id").isNull(), "the row names neither uri nor product_id")
-        .when(F.col("uri").isNull(), "the row names no uri")
-        .when(F.col("product_id").isNull(), "the row names no product_id")
-    )
-    repeats = F.row_number().over(same_row) > 1
-    return (
-        rows.withColumn("fault", faults)
-        .withColumn("repeats", repeats)
-        .select(
-            "product_id",
-            "uri",
-            "attributes",
-            "image_id",
-            "n_bytes",
-            F.when(F.col("fault").isNotNull(), RejectReason.INVALID_ROW.value)
-            .when(~is_usable, F.col("reason"))
-            .when(F.col("repeats"), RejectReason.DUPLICATE_ROW.value)
-            .alias("reason"),
-            F.coalesce("fault", "detail", F.when(F.col("repeats"), "product_id and uri stand in an earlier row")).alias(
-                "detail"
-            ),
-        )
+    repeats = is_usable & (F.row_number().over(same_row) > 1)
+    return rows.withColumn("repeats", repeats).select(
+        "product_id",
+        "uri",
+        "attributes",
+        "image_id",
+        "n_bytes",
+        F.when(F.col(FAULT).isNotNull(), RejectReason.INVALID_ROW.value)
+        .when(F.col("reason").isNotNull(), F.col("reason"))
+        .when(F.col("repeats"), RejectReason.DUPLICATE_ROW.value)
+        .alias("reason"),
+        F.coalesce(FAULT, "detail", F.when(F.col("repeats"), F.lit(REPEATED))).alias("detail"),
     )
 
 
