@@ -20,6 +20,7 @@ import yaml
 from rich.markup import escape
 from rich.table import Table
 
+from prodseek.catalogue.columns import is_row
 from prodseek.catalogue.folder import list_photos, passed_over_in_words
 from prodseek.catalogue.manifest_reading import Manifest, named, read_manifest, refuse_without_rows, text_table
 from prodseek.catalogue.manifests import IMAGE_SUFFIXES, CatalogueSource, find_catalogue, product_of
@@ -220,14 +221,18 @@ def _with_values(error: CatalogueError, source: CatalogueSource, config: Config)
     photo = [name for name in names if _share(rows, name, lambda value: _is_photo(value) or is_web(value)) > 0.5]
     ids = [name for name in names if name not in photo and len({str(row.get(name)) for row in rows}) > 0.5 * len(rows)]
     told = "".join(f"\n  {name}: {_short(example)!r}" for name, example in list(examples.items())[:40])
-    helps = [
-        *([f"catalog.uri_column={_as_yaml(photo[0])}"] if photo and photo[0] != config.catalog.uri_column else []),
-        *(
-            [f"catalog.product_id_column={_as_yaml(ids[0])}"]
-            if ids and config.catalog.product_id_column not in names
-            else []
-        ),
-    ]
+    if is_row(names):
+        called = {**dict.fromkeys(ids[:1], "product_id"), **dict.fromkeys(photo[:1], "uri")}
+        helps = [f"catalog.csv_header={_as_yaml([called.get(name, f'c{n}') for n, name in enumerate(names, 1)])}"]
+    else:
+        helps = [
+            *([f"catalog.uri_column={_as_yaml(photo[0])}"] if photo and photo[0] != config.catalog.uri_column else []),
+            *(
+                [f"catalog.product_id_column={_as_yaml(ids[0])}"]
+                if ids and config.catalog.product_id_column not in names
+                else []
+            ),
+        ]
     options = shlex.join(part for setting in helps for part in ("--set", setting))
     again = f"\nthis may help: prodseek check {shlex.quote(source.uri)} {options}" if options else ""
     return CatalogueError(f"{error}\nits columns, each with a value:{told}{again}")

@@ -21,6 +21,7 @@ _PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
 # What a setting says until somebody says otherwise: only then is a column of another usual name taken.
 _UNNAMED = {"uri": "uri", "product_id": "product_id"}
 _BETWEEN_WORDS = re.compile(r"[\s_\-]+")
+_NUMBER = re.compile(r" \(\d+\)$")
 _SHOWN_COLUMNS = 40
 _SHOWN_CHARS = 60
 # Why a column is passed over that could be read as text.
@@ -257,7 +258,7 @@ def _twins(found: Mapping[str, str | None], attributes: Sequence[str]) -> tuple[
         for name in dict.fromkeys(found.values())
         if name is not None
         for other in attributes
-        if folded(other) == folded(name)
+        if folded(_NUMBER.sub("", other)) == folded(name)
     )
 
 
@@ -310,6 +311,9 @@ def _help(found: Mapping[str, str | None], names: Sequence[str]) -> str:
             f"Its first row seems to be no header but a row: say what its columns are called, product_id and uri among them, "
             f"with --set 'catalog.csv_header=[{said}]'; `prodseek check` shows what is in them"
         )
+    if len(names) == 1 and (marks := re.findall(r"[^\w\s.\"'-]", names[0])):
+        mark = max(marks, key=marks.count)
+        return f"If another character divides it, name it, such as --set 'catalog.csv_delimiter={mark}'"
     options = {
         "uri": "--set catalog.uri_column=... ",
         "product_id": "--set catalog.product_id_column=... (null: every photo is its own product) ",

@@ -5,16 +5,17 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
 import pyarrow as pa
 
 from prodseek.catalogue import parquet_table
-from prodseek.catalogue.columns import BYTES, Columns, distinct, find_columns, n_known
-from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, find_encoding, quoted
+from prodseek.catalogue.columns import BYTES, Columns, distinct, find_columns, folded, match, n_known
+from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, quoted
+from prodseek.catalogue.encodings import find_encoding
 from prodseek.catalogue.manifests import CatalogueSource
 from prodseek.catalogue.parquet_table import (
     ParquetPart,
@@ -37,6 +38,9 @@ _NO_TABLES = {
     b"\xd0\xcf\x11\xe0": "is an Excel workbook; save it as `CSV UTF-8`",
     b"PAR1": "is a Parquet file; give it the ending .parquet",
     b"%PDF": "is a PDF document; export the table as CSV",
+    b"\xfd7zXZ": "is compressed by xz; unpack it with `xz -d`",
+    b"7z\xbc\xaf": "is a 7z archive; unpack it",
+    b"Rar!": "is a RAR archive; unpack it",
 }
 
 
@@ -57,7 +61,8 @@ class Manifest:
             n_files = f"{len(self.parts):,} Parquet files" if len(self.parts) > 1 else "Parquet"
             return [f"{self.source.uri}: {n_files}", *self.columns.lines()]
         table = self.text
-        return [f"{table.uri}: {table.dialect.describe(len(table.columns), table.is_json)}", *self.columns.lines()]
+        read_as = table.dialect.describe(len(table.columns), table.is_json)
+        return [f"{table.uri}: {read_as}", *table.dialect.notes(), *self.columns.lines()]
 
 
 def read_manifest(source: CatalogueSource, config: CatalogConfig) -> Manifest:
@@ -81,14 +86,14 @@ def text_table(source: CatalogueSource, config: CatalogConfig) -> tuple[TextTabl
             raise CatalogueError(f"{said} {what}")
     try:
         if source.kind == "json":
-            encoding, n_mark = find_encoding(head, config.encoding)
-            dialect = Dialect(compression, encoding, "", "", n_mark)
+            encoding, n_mark, is_assumed = find_encoding(head, config.encoding)
+            dialect = Dialect(compression, encoding, "", "", n_mark, is_assumed)
             table = TextTable(source.uri, True, dialect, ())
             names, fields = _names_in(table, head)
         else:
             known = partial(n_known, config=config)
             given = (config.encoding, config.csv_delimiter, config.csv_quote)
-            dialect, header = find_dialect(head, compression, *given, known)
+            dialect, header = find_dialect(head, compression, *given, known, config.csv_header)
             names, fields = distinct(header), ()
     except CatalogueError as error:
         raise CatalogueError(f"{said}: {error}") from error
@@ -111,14 +116,19 @@ def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str
             "it is one JSON array, not an object a line; convert it: jq -c '.[]' products.json > products.jsonl"
         )
     names: dict[str, None] = {}
-    fields: dict[str, None] = {}
+    spelled: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for row in first_rows(table, 1000):
         if isinstance(row, dict):
-            names |= dict.fromkeys(row)
-            for name, value in row.items():
+            for key, value in row.items():
+                name = spelled.setdefault(folded(key), key)
+                if name != key and name in row:
+                    name = key  # two columns, because both stand in one object
+                names.setdefault(name)
                 inner = value[0] if isinstance(value, list) and value else value
                 if isinstance(inner, dict):
-                    fields |= dict.fromkeys(f"{name}.{key}" for key in inner)
+                    for child in inner:
+                        fields.setdefault(folded(f"{name}.{child}"), f"{name}.{child}")
         if len(names) > MAX_COLUMNS:
             raise CatalogueError(
                 f"its first objects have more than {MAX_COLUMNS:,} keys; leave out those that nobody needs"
@@ -126,7 +136,7 @@ def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str
     if not names:
         text = codecs.getincrementaldecoder(table.dialect.encoding)("replace").decode(head)
         raise CatalogueError(f"its first lines are no JSON objects; it begins {quoted(text)}")
-    return tuple(names), tuple(fields)
+    return tuple(names), tuple(fields.values())
 
 
 def first_rows(table: TextTable, n_rows: int) -> Iterator[list[str] | dict[str, Any]]:
@@ -181,8 +191,26 @@ def photo_names(manifest: Manifest, most: int) -> tuple[list[str], int]:
 
 
 def named(row: Row, names: Sequence[str]) -> Mapping[str, Any]:
-    """A row's values by the names of their columns."""
-    return row if isinstance(row, dict) else dict(zip(names, row, strict=False))
+    """A row's values by the names of their columns; a key of a JSON object that is spelled otherwise is that column too."""
+    if not isinstance(row, dict):
+        return dict(zip(names, row, strict=False))
+    spelled = _by_spelling(tuple(names))
+    if all(key in spelled for key in row):
+        return row
+    found = {}
+    for key, value in row.items():
+        name = key if key in spelled else spelled.get(folded(key), key)
+        found[key if name in row else name] = value
+    return found
+
+
+@lru_cache(maxsize=16)
+def _by_spelling(names: tuple[str, ...]) -> Mapping[str, str]:
+    """Names by what is left of them without capitals and blanks, and by themselves."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(folded(name), name)
+    return found | {name: name for name in names}
 
 
 def _column(schema: pa.Schema, name: str) -> pa.Schema:
@@ -204,6 +232,8 @@ def _parquet_manifest(source: CatalogueSource, config: CatalogConfig) -> Manifes
     more = [name for name in _dotted(config) if name not in fields and field_type(schema, name) is not None]
     unneeded = _unneeded(schema)
     columns = find_columns(schema.names, config, f"the manifest {source.uri!r}", (*fields, *more), unneeded)
+    twice = [f"{name!r} stands there more than once; the first is read" for name in parquet_table.repeated(parts[0])]
+    columns = replace(columns, notes=(*columns.notes, *twice))
     held = columns.photo and field_type(schema, columns.photo)
     if held and not is_bytes(held):
         raise CatalogueError(
@@ -261,7 +291,8 @@ def values_at(row: Mapping[str, Any], name: str) -> list[Any]:
     else:
         found = [row]
         for part in name.split("."):
-            found = [one[part] for one in _flat(found) if isinstance(one, Mapping) and part in one]
+            objects = [one for one in _flat(found) if isinstance(one, Mapping)]
+            found = [one[key] for one in objects if (key := match(part, tuple(one))) is not None]
     return _flat(found)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -112,6 +113,12 @@ def schema_of(parts: Sequence[ParquetPart]) -> pa.Schema:
     for name, _ in parts[0].values:
         fields.setdefault(name, pa.field(name, pa.string()))
     return pa.schema(list(fields.values()))
+
+
+def repeated(part: ParquetPart) -> list[str]:
+    """Names that stand more than once in a file. Raises CatalogueError for a damaged file."""
+    counts = Counter(_schema_of(part).names)
+    return [name for name, n in counts.items() if n > 1]
 
 
 def shares_of(parts: Sequence[ParquetPart]) -> list[list[ParquetShare]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from prodseek.catalogue.dialect import CP_1252, UTF_8
+from prodseek.catalogue.encodings import CP_1252, UTF_8
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType | None:
@@ -53,6 +53,8 @@ def plain_type(kind: pa.DataType) -> pa.DataType | None:
 
 def text_type(kind: pa.DataType) -> pa.DataType | None:
     """The type that a column of names or ids is read as: as `plain_type`, and bytes are text, as old programs write it."""
+    if pa.types.is_dictionary(kind):
+        return text_type(kind.value_type)
     if is_bytes(kind) or (pa.types.is_decimal(kind) and plain_type(kind) is None):
         return pa.string()
     if pa.types.is_struct(kind):
@@ -66,6 +68,8 @@ def text_type(kind: pa.DataType) -> pa.DataType | None:
 
 def is_bytes(kind: pa.DataType) -> bool:
     """Whether values of a type are bytes, as photos are."""
+    if pa.types.is_dictionary(kind):
+        return is_bytes(kind.value_type)
     return bool(
         pa.types.is_binary(kind)
         or pa.types.is_large_binary(kind)

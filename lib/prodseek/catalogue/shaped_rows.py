@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodseek.catalogue.columns import ABSENT, ID_FACTS
-from prodseek.catalogue.manifest_reading import as_text, values_at
+from prodseek.catalogue.manifest_reading import as_text, named, values_at
 from prodseek.catalogue.photo_rows import RowRules, photo_rows, sound
 from prodseek.catalogue.text_rows import TextRows, TextTable
 from prodseek.catalogue.value_texts import texts
@@ -128,7 +128,7 @@ def _objects(found: TextRows, some: slice, table: TextTable, rules: RowRules) ->
     attributes: list[list[tuple[str, str]]] = []
     faults: list[str | None] = []
     for place, row in enumerate(found.rows[some], start=some.start):
-        values = row if isinstance(row, dict) else {}
+        values = named(row, table.columns) if isinstance(row, dict) else {}
         fault = found.faults.get(place)
         products.append(_first(values, columns.product_id))
         for names, column in zip(uris, columns.uris, strict=True):
