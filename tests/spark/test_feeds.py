@@ -329,3 +329,20 @@ def test_the_fingerprint_says_nothing_of_delimiters(
     expected = fingerprint("m.csv", TWO.encode())
     assert fingerprint("m.tsv", TWO.replace(",", "\t").encode("utf-16")) == expected
     assert fingerprint("m.csv.gz", zipped(TWO)) == expected
+
+
+def test_a_photo_that_many_rows_name_is_decoded_once(
+    spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg: Callable[..., bytes], make_config: Callable[..., Config],
+    tables: Callable[[Run, str], pa.Table],
+) -> None:  # fmt: skip
+    """All of its rows are in one task, which else would take as long as all others together."""
+    (tmp_path / "placeholder.jpg").write_bytes(make_jpeg())
+    lines = [f"p{n},{'gone' if n % 100 == 7 else 'placeholder'}.jpg,t{n}" for n in range(600)]
+    (tmp_path / "m.csv").write_text("product_id,uri,title\n" + "\n".join(lines))
+    summary = ingest.run(Night.of(spark, make_config(tmp_path / "m.csv", empty_run.root), empty_run))
+    images = tables(empty_run, "images").to_pylist()
+    assert summary.facts.decoded_photos == 1 and len(images) == 594 and tables(empty_run, "rejects").num_rows == 6
+    assert {row["product_id"]: dict(row["attributes"])["title"] for row in images} == {
+        f"p{n}": f"t{n}" for n in range(600) if n % 100 != 7
+    }
+    assert len({(row["image_id"], row["pixel_hash"], row["uri"]) for row in images}) == 1

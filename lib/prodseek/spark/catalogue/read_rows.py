@@ -120,12 +120,33 @@ def _read_rows(
     spelled: list[str] = []
     with surviving_poison(photos.limits) as decoding:
         read = partial(_read_row, photos=photos, decoding=decoding, decoded=decoded, spelled=spelled)
+        known: dict[tuple[str | None, str | None], dict[str, Any]] = {}
         for batch in batches:
-            yield pa.RecordBatch.from_pylist(list(map_ahead(read, batch.to_pylist(), read_threads)), schema)
+            rows = batch.to_pylist()
+            # A photo that many rows name is read once, because all of them are in this task: rows are dealt by their photo.
+            heads: dict[tuple[str | None, str | None], dict[str, Any]] = {}
+            for row in rows:
+                if row["reason"] is None:
+                    heads.setdefault(_photo_of(row), row)
+            todo = {photo: row for photo, row in heads.items() if photo not in known}
+            found = dict(zip(todo, map_ahead(read, todo.values(), read_threads), strict=True))
+            found |= {photo: row for photo, row in known.items() if photo in heads}
+            made = [row if row["reason"] is not None else _as_read(row, found[_photo_of(row)]) for row in rows]
+            yield pa.RecordBatch.from_pylist(made, schema)
+            known = found
     n_retried.add(n_retries() - n_retries_before)
     spellings.add(Counter(spelled))
     if n_decoded is not None and decoded:
         n_decoded.add(len(decoded))
+
+
+def _photo_of(row: dict[str, Any]) -> tuple[str | None, str | None]:
+    return row["uri"], row["image_id"]
+
+
+def _as_read(row: dict[str, Any], read: dict[str, Any]) -> dict[str, Any]:
+    """A row with what another one of the same photo has been given."""
+    return {**read, "product_id": row["product_id"], "attributes": row["attributes"]}
 
 
 def _read_row(
