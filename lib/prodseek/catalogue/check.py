@@ -28,7 +28,7 @@ from prodseek.catalogue.parquet_table import ParquetShare, parts_of, read_share,
 from prodseek.catalogue.photo_rows import REPEATED, RowRules
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.plain_types import text_type
-from prodseek.catalogue.shaped_rows import shaped, shaped_parquet
+from prodseek.catalogue.rows_here import row_batches
 from prodseek.catalogue.text_rows import TextBlock, read_block
 from prodseek.catalogue.web import is_web
 from prodseek.config import Config
@@ -130,7 +130,7 @@ def show_check(checked: Checked, options: Sequence[str]) -> None:
 def _rows_of(manifest: Manifest, rules: RowRules) -> Iterator[CheckedRow]:
     """The rows that a night would have, with the reason of those that it would reject whatever their photo holds."""
     seen: set[tuple[str | None, str | None]] = set()
-    for row in (row for batch in _batches(manifest, rules) for row in batch.to_pylist()):
+    for row in (row for batch in row_batches(manifest, rules) for row in batch.to_pylist()):
         named = (row["product_id"], row["uri"])
         reason, detail = "", row["fault"] or ""
         if row["fault"] is not None:
@@ -140,16 +140,6 @@ def _rows_of(manifest: Manifest, rules: RowRules) -> Iterator[CheckedRow]:
                 reason, detail = RejectReason.DUPLICATE_ROW.value, REPEATED
             seen.add(named)
         yield CheckedRow(*named, dict(row["attributes"]), reason, detail)
-
-
-def _batches(manifest: Manifest, rules: RowRules) -> Iterator[pa.RecordBatch]:
-    if manifest.text is not None:
-        for some in read_block(manifest.text, TextBlock(manifest.text.dialect.start_bytes, None)):
-            yield from shaped(some, manifest.text, rules)
-        return
-    for part in manifest.parts:
-        for first_row, batch in read_share(ParquetShare(part), manifest.schema):
-            yield shaped_parquet(batch, rules, part.uri, first_row)[0]
 
 
 def _tried(rows: Sequence[CheckedRow], photos: PhotoSource, are_held: bool) -> list[CheckedRow]:

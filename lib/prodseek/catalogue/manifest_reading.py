@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -19,17 +18,15 @@ from prodseek.catalogue.encodings import find_encoding
 from prodseek.catalogue.manifests import CatalogueSource
 from prodseek.catalogue.parquet_table import (
     ParquetPart,
-    ParquetShare,
     field_type,
     merged,
     pruned,
 )
 from prodseek.catalogue.plain_types import holds_bytes, is_bytes, plain_type, text_type
-from prodseek.catalogue.text_rows import Literal, Row, TextBlock, TextTable, blocks_of, read_block, read_head
+from prodseek.catalogue.text_rows import Literal, Row, TextBlock, TextTable, read_block, read_head
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogueError
 
-_COUNTED_BLOCKS = 8
 # Whole numbers below are the same as floats.
 _EXACT = 2**53
 # What begins so is no text, whatever its name is.
@@ -163,33 +160,6 @@ def refuse_without_rows(manifest: Manifest) -> None:
         raise CatalogueError(f"the catalogue {manifest.source.uri!r} has no rows; there is nothing to do")
 
 
-def photo_names(manifest: Manifest, most: int) -> tuple[list[str], int]:
-    """The names of photos in a manifest's first rows, at most so many, and its number of rows.
-
-    Of a large text the rows are counted in its first blocks alone, and reckoned from those. Raises CatalogueError.
-    """
-    name = manifest.columns.uri
-    if name is None:
-        return [], 0
-    if manifest.text is None:
-        batches = _batches(manifest.parts, _column(manifest.schema, name))
-        found = (one for _, batch in batches for row in batch.to_pylist() for one in values_at(row, name) if one)
-        return [str(uri) for uri in islice(found, most)], parquet_table.n_rows_of(manifest.parts)
-    table = manifest.text
-    blocks = blocks_of(table)
-    uris: list[str] = []
-    n_rows = 0
-    for block in blocks[:_COUNTED_BLOCKS]:
-        for some in read_block(table, block):
-            n_rows += len(some.rows)
-            if len(uris) < most:
-                records = (named(row, table.columns) for row in some.rows)
-                uris += [text.strip() for row in records for one in values_at(row, name) if (text := as_text(one))]
-    if len(blocks) > _COUNTED_BLOCKS:
-        n_rows = n_rows * len(blocks) // _COUNTED_BLOCKS
-    return [uri for uri in uris[:most] if uri], n_rows
-
-
 def named(row: Row, names: Sequence[str]) -> Mapping[str, Any]:
     """A row's values by the names of their columns; a key of a JSON object that is spelled otherwise is that column too."""
     if not isinstance(row, dict):
@@ -211,16 +181,6 @@ def _by_spelling(names: tuple[str, ...]) -> Mapping[str, str]:
     for name in names:
         found.setdefault(folded(name), name)
     return found | {name: name for name in names}
-
-
-def _column(schema: pa.Schema, name: str) -> pa.Schema:
-    first = name if name in schema.names else name.split(".")[0]
-    return pa.schema([schema.field(first)])
-
-
-def _batches(parts: Sequence[ParquetPart], schema: pa.Schema) -> Iterator[tuple[int, pa.RecordBatch]]:
-    for part in parts:
-        yield from parquet_table.read_share(ParquetShare(part), schema)
 
 
 def _parquet_manifest(source: CatalogueSource, config: CatalogConfig) -> Manifest:

@@ -6,9 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 
 from prodseek.catalogue.columns import find_columns
+from prodseek.catalogue.manifest_reading import read_manifest
+from prodseek.catalogue.manifests import find_catalogue
 from prodseek.catalogue.photo_rows import RowRules, photo_rows
+from prodseek.catalogue.rows_here import photo_names
 from prodseek.config import load_config
 
 
@@ -87,3 +92,18 @@ def test_feeds_with_rows_for_sizes_have_no_rejects_of_them(tmp_path: Path) -> No
     assert rows(shopify, ["p", "p", "p"], ["a.jpg", None, None], faults=[None, None, "row 2 is bad"]) == [
         (0, "p", "a.jpg", None), (2, "p", None, "row 2 is bad"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_the_photos_to_plan_with_are_those_that_a_night_reads(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"m.{ending}"
+    skus, images = [f"s{n}" for n in range(100)], [f"{n}a.jpg, {n}b.jpg" for n in range(100)]
+    if ending == "csv":
+        path.write_text("\n".join(["SKU;Images", *map("{};{}".format, skus, images)]))
+    else:
+        pq.write_table(pa.table({"SKU": skus, "Images": images}), path)
+    config = load_config().catalog
+    manifest = read_manifest(find_catalogue(str(path)), config)
+    of = RowRules.of(manifest.columns, config, str(tmp_path))
+    assert photo_names(manifest, of, 3) == (["0a.jpg", "0b.jpg", "1a.jpg"], 200)
+    assert len(photo_names(manifest, of, 999)[0]) == 200
