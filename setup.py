@@ -51,6 +51,7 @@ setup(
         "pillow-heif>=0.20",
         "pydantic>=2.8",
         "pyyaml>=6",
+        "charset-normalizer>=3.3",
         "urllib3>=2.2",
         "typer>=0.15",
         "rich>=13",

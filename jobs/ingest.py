@@ -55,6 +55,7 @@ def run(night: Night) -> Summary[IngestFacts]:
         passed_over={why.value: n for why, n in sorted(passed_over.items())},
         compared_with=None if last is None else last.run_id,
         changes={} if last is None else count_changes(night, last),
+        settings=night.config.catalog.model_dump(mode="json"),
     )
     return Summary(facts, counts, _lines(facts, counts, photos, why_decode_all))
 

@@ -40,7 +40,7 @@ KnownColumn = Literal["title", "category", "supplier", "created", "ean"]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # An absolute path, or a URI with a host or bucket.
-_PLACE = re.compile(r"/|[A-Za-z0-9]+://[^/]|file:///")
+_PLACE = re.compile(r"/|[A-Za-z0-9]+://[^/]|(?i:file):/")
 # Settings that decide no result: sections, or keys of one. They say where things are, how fast and how Spark runs, what is
 # logged, and what is published. A catalogue that is run on a laptop and on a cluster is one run. Where the network computes in
 # bf16, or without AVX-512, last bits depend on which photos share a batch: of two such runs either is right.
@@ -84,6 +84,8 @@ class CatalogConfig(_Section):
     product_id_column: Name | None
     bytes_column: Name | None
     columns: dict[KnownColumn, Name]
+    more_uri_columns: tuple[Name, ...] | None
+    csv_header: tuple[str, ...] | None
     csv_delimiter: Annotated[str, StringConstraints(min_length=1, max_length=1)] | None
     csv_quote: Literal["", '"', "'"] | None
     encoding: Name | None

@@ -24,7 +24,8 @@ from prodseek.catalogue import text_rows
 from prodseek.catalogue.manifest_reading import Manifest, read_manifest
 from prodseek.catalogue.manifests import find_catalogue
 from prodseek.catalogue.parquet_table import read_share, shares_of
-from prodseek.catalogue.shaped_rows import SHAPE, shaped
+from prodseek.catalogue.photo_rows import RowRules
+from prodseek.catalogue.shaped_rows import SHAPE, shaped, shaped_parquet
 from prodseek.catalogue.text_rows import read_block
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError
@@ -37,11 +38,13 @@ _JSON = b'{"product_id": 1, "uri": ["a.jpg", "b.jpg"], "n": {"a": 1e400}}\n{"pro
 _TOKENS = (
     b'"', b'""', b'\\"', b",", b";", b"\t", b"|", b"\r", b"\n", b"\r\n", b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"'", b"sep=;\n",
     b"uri", b"URI", b"product_id", b"NaN", b"\xe4", b"{", b"}", b"[", b"]", b'"uri":', b"\\ud800", b"1" * 400, b"[" * 3000,
+    b"image_link", b"additional_image_link", b"Handle", b"Image Src", b"^", b"https://x/a,b",
     b"a" * 140_000, b"," * 5000, b'"\n' * 500,
 )  # fmt: skip
 _SETTINGS = (
     (), ("catalog.product_id_column=null",), ("catalog.csv_delimiter=;",), ("catalog.csv_quote=''",),
     ("catalog.encoding=utf-16",), ("catalog.encoding=shift_jis",), ("catalog.uri_column=n.a",), ("catalog.columns.title=uri",),
+    ("catalog.csv_header=[product_id, uri, t]",), ("catalog.more_uri_columns=[title]",), ("catalog.uri_separators=[',', 'p']",),
 )  # fmt: skip
 _LOG = "t/_delta_log/00000000000000000000.json"
 # Small, so that seams fall anywhere.
@@ -92,6 +95,10 @@ def cases() -> st.SearchStrategy[Case]:
         product_id=[1.0, None, 2e9], uri=[["a.jpg"], [], None], at=pa.array([1, 2, None], pa.timestamp("ns"))
     )
     plain = _parquet(product_id=["p", "q", "r"], uri=["a.jpg", None, "c.jpg"], thumb=[b"x", b"y", None])
+    raw = _parquet(
+        product_id=pa.array([b"p\xff", None, b"\0"]), uri=pa.array([[b"a", None], [b"b\xff"], None]).cast(pa.list_(pa.binary())),
+        title=pa.array([b"\xff", b"x", b"y"]).view(pa.string()), f=pa.array([1e30, None, float("nan")]),
+    )  # fmt: skip
     add = {"add": {"path": "a.parquet", "partitionValues": {"day": "1"}}}
     log = "\n".join(
         map(json.dumps, ({"metaData": {"configuration": {}}}, add, {"remove": {"path": "b.parquet"}}))
@@ -99,7 +106,8 @@ def cases() -> st.SearchStrategy[Case]:
     logs = mutated([log], (b"a.parquet", b"b.parquet", b"null", b"{", b"}", b"deletionVector", b"..", b"%2F"))
     folder = st.builds(
         lambda one, other, entry, delta: Case((("t/a.parquet", one), ("t/b.parquet", other), *((_LOG, entry),) * delta)),
-        st.one_of(st.just(plain), mutated([plain, held], (b"PAR1",))), st.sampled_from((plain, held)), logs, st.booleans(),
+        st.one_of(st.just(plain), mutated([plain, held, raw], (b"PAR1",))), st.sampled_from((plain, held, raw)),
+        logs, st.booleans(),
     )  # fmt: skip
     return st.one_of(text, text, folder)
 
@@ -128,31 +136,42 @@ def check(case: Case) -> None:
         if source.kind == "folder":
             return
         manifest = read_manifest(source, load_config(settings=case.settings).catalog)
+        config = load_config(settings=case.settings).catalog
+        rules = RowRules.of(manifest.columns, config, source.base_uri)
         if manifest.text is None:
             for share in (share for task in shares_of(manifest.parts) for share in task):
-                assert all(batch.schema == manifest.schema for _, batch in read_share(share, manifest.schema))
+                for first_row, batch in read_share(share, manifest.schema):
+                    assert batch.schema == manifest.schema
+                    shape, places = shaped_parquet(batch, rules, share.part.uri, first_row)
+                    shape.validate(full=True)
+                    assert set(places) == set(range(batch.num_rows)) or manifest.columns.has_other_rows
             return
-        rows = _rows(manifest)
+        rows = _rows(manifest, rules)
         with _cut(_CUTS):
-            again = _rows(manifest)
+            again = _rows(manifest, rules)
     except CatalogueError as error:
         assert len(str(error)) < 5000, len(str(error))
         return
     assert rows == again, "the same rows however the file is cut"
-    assert [row[0] for row in rows] == list(range(1, len(rows) + 1))
-    for _, row in rows:
+    for row in rows:
         assert row["fault"] is None or len(row["fault"]) < 300
-        assert all(uri is None or uri.strip() for uri in row["uris"])
+        assert row["uri"] is None or row["uri"].strip()
+        assert row["product_id"] is None or "\0" not in row["product_id"]
+        assert row["fault"] or (row["uri"] and (row["product_id"] or manifest.columns.product_id is None))
 
 
-def _rows(manifest: Manifest) -> list[tuple[int, dict[str, Any]]]:
-    """Every row with its number, in the blocks that a night would read."""
+def _rows(manifest: Manifest, rules: RowRules) -> list[dict[str, Any]]:
+    """Every row, in the blocks that a night would read, whose rows are numbered without a gap."""
     table = manifest.text
     assert table is not None
-    found: list[tuple[int, dict[str, Any]]] = []
+    found: list[dict[str, Any]] = []
+    number = 1
     for block in whole_blocks(table):
         for some in read_block(table, block):
-            rows = [row for batch in shaped(some, table, manifest.columns) for row in batch.to_pylist()]
-            assert len(rows) == len(some.rows) and (not rows or rows[0].keys() == set(SHAPE.names))
-            found += [(some.first_row + place, row) for place, row in enumerate(rows)]
+            assert some.first_row == number
+            number += len(some.rows)
+            for batch in shaped(some, table, rules):
+                assert batch.schema.names == SHAPE.names
+                batch.validate(full=True)
+                found += batch.to_pylist()
     return found

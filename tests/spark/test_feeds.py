@@ -18,6 +18,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from prodseek.catalogue import text_rows
+from prodseek.catalogue.check import check_catalogue
 from prodseek.config import Config
 from prodseek.errors import CatalogueError
 from prodseek.jobs import ingest
@@ -116,6 +117,56 @@ def test_a_text_of_each_kind(
     assert {row["reason"] for row in rejected} <= {"invalid_row"} and len(rejected) == len(faults)
     assert all(row["detail"].startswith(fault) for row, fault in zip(rejected, faults, strict=True))
     assert summary.facts.input_rows == len(images) + len(faults)
+
+
+def in_parquet(**columns: Any) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer)
+    return buffer.getvalue()
+
+
+WORDS = pa.array([b"p1", "Stühle".encode("cp1252"), b"q\0", b"p1", None], pa.binary())
+# name of the file, what is in it: catalogues with what a night rejects
+COUNTED: dict[str, tuple[str, bytes]] = {
+    "repeats": ("m.csv", b"product_id,uri\np,a.jpg\np,a.jpg\nq,a.jpg\np,gone.jpg\np,gone.jpg\n,\n"),
+    "a faulty row and a good one": ("m.csv", b"product_id,uri,t\np,a.jpg\np,a.jpg,x\np,a.jpg,y\n"),
+    "lists in json": ("m.jsonl",
+        b'{"product_id": 1, "uri": ["a.jpg", null, "a.jpg"]}\n{"Product_ID": 2, "URI": [null]}\n{"uri": []}\n'),
+    "lists in parquet": (
+        "m.parquet",
+        in_parquet(product_id=["p", "q", "r", None], uri=[["a.jpg", None, "b.jpg"], [None], [], ["a.jpg", "a.jpg"]]),
+    ),
+    "lists in cells": ("m.parquet", in_parquet(product_id=["p", "NaN"], uri=['["a.jpg", null, "b.jpg"]', "a.jpg"])),
+    "bytes": ("m.parquet", in_parquet(product_id=WORDS, uri=[b"a.jpg", b"b.jpg", b"a.jpg", b"a.jpg", b"b.jpg"], title=WORDS)),
+    "google": ("m.tsv", b"id\timage_link\tadditional_image_link\n1\ta.jpg\tb.jpg, a.jpg\n2\t\tb.jpg\n3\t\t\n"),
+    "shopify": ("m.csv", b"Handle,Title,Image Src\np,Chair,a.jpg\np,,b.jpg\np,,\nq,Table,\nr,Lamp,gone.jpg\n"),
+    "no product": ("m.csv", b"uri\na.jpg\na.jpg\n\nb.jpg\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", COUNTED)
+def test_check_and_a_night_say_the_same(
+    spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg: Callable[..., bytes], make_config: Callable[..., Config],
+    tables: Callable[[Run, str], pa.Table], kind: str,
+) -> None:  # fmt: skip
+    for number, photo in enumerate(("a.jpg", "b.jpg")):
+        (tmp_path / photo).write_bytes(make_jpeg(colour=(40 * number, 90, 200)))
+    name, data = COUNTED[kind]
+    (tmp_path / name).write_bytes(data)
+    settings = ("catalog.product_id_column=null",) if kind == "no product" else ()
+    config = make_config(tmp_path / name, empty_run.root, *settings)
+
+    checked = check_catalogue(config)
+    ingest.run(Night.of(spark, config, empty_run))
+
+    images, rejects = (tables(empty_run, table).to_pylist() for table in ("images", "rejects"))
+    night = [(row["product_id"], row["uri"], "image", "") for row in images]
+    night += [(row["product_id"], row["uri"], row["reason"], row["detail"]) for row in rejects]
+    assert Counter((row.product_id, row.uri, row.outcome, row.detail) for row in checked.rows) == Counter(night)
+    attributes = Counter(
+        json.dumps([row.uri, *sorted(row.attributes.items())]) for row in checked.rows if row.outcome == "image"
+    )
+    assert attributes == Counter(json.dumps([row["uri"], *sorted(row["attributes"])]) for row in images)
 
 
 def rows_of(spark: SparkSession, config: Config) -> DataFrame:
@@ -278,3 +329,20 @@ def test_the_fingerprint_says_nothing_of_delimiters(
     expected = fingerprint("m.csv", TWO.encode())
     assert fingerprint("m.tsv", TWO.replace(",", "\t").encode("utf-16")) == expected
     assert fingerprint("m.csv.gz", zipped(TWO)) == expected
+
+
+def test_a_photo_that_many_rows_name_is_decoded_once(
+    spark: SparkSession, empty_run: Run, tmp_path: Path, make_jpeg: Callable[..., bytes], make_config: Callable[..., Config],
+    tables: Callable[[Run, str], pa.Table],
+) -> None:  # fmt: skip
+    """All of its rows are in one task, which else would take as long as all others together."""
+    (tmp_path / "placeholder.jpg").write_bytes(make_jpeg())
+    lines = [f"p{n},{'gone' if n % 100 == 7 else 'placeholder'}.jpg,t{n}" for n in range(600)]
+    (tmp_path / "m.csv").write_text("product_id,uri,title\n" + "\n".join(lines))
+    summary = ingest.run(Night.of(spark, make_config(tmp_path / "m.csv", empty_run.root), empty_run))
+    images = tables(empty_run, "images").to_pylist()
+    assert summary.facts.decoded_photos == 1 and len(images) == 594 and tables(empty_run, "rejects").num_rows == 6
+    assert {row["product_id"]: dict(row["attributes"])["title"] for row in images} == {
+        f"p{n}": f"t{n}" for n in range(600) if n % 100 != 7
+    }
+    assert len({(row["image_id"], row["pixel_hash"], row["uri"]) for row in images}) == 1

@@ -28,14 +28,18 @@ import sys
 from prodseek.storage import files
 from prodseek.catalogue.folder import list_photos
 from prodseek.catalogue.manifests import find_catalogue
-from prodseek.catalogue.manifest_reading import photo_names, read_manifest
+from prodseek.catalogue.manifest_reading import read_manifest
+from prodseek.catalogue.photo_rows import RowRules
+from prodseek.catalogue.rows_here import photo_names
 from prodseek.config import load_config
 from prodseek.photos.decode import ImageLimits, ImageRejected, content_id
 from prodseek.catalogue.photo_copies import copies_folder, copy_name, held_photos, keep_copy, list_copies, sample_photos
 from prodseek.catalogue.photo_source import PhotoSource
 
 manifest = find_catalogue("s3://catalogue/night/products.csv")
-uris, _ = photo_names(read_manifest(manifest, load_config().catalog), 99)
+config = load_config().catalog
+read = read_manifest(manifest, config)
+uris, _ = photo_names(read, RowRules.of(read.columns, config, manifest.base_uri), 99)
 photos = PhotoSource(manifest.base_uri, ("s3://other/photos",), ImageLimits())
 print(len(photos.read(uris[0])), photos.stamp(uris[0]).n_bytes)
 for uri in (*uris[1:], "s3://catalogue/nightly/x.jpg", "s3://other/x.jpg", "s3://other/photos/x.jpg"):

@@ -20,12 +20,15 @@ import yaml
 from rich.markup import escape
 from rich.table import Table
 
+from prodseek.catalogue.columns import is_row
 from prodseek.catalogue.folder import list_photos, passed_over_in_words
-from prodseek.catalogue.manifest_reading import Manifest, named, read_manifest, text_table, values_at
+from prodseek.catalogue.manifest_reading import Manifest, named, read_manifest, refuse_without_rows, text_table
 from prodseek.catalogue.manifests import IMAGE_SUFFIXES, CatalogueSource, find_catalogue, product_of
-from prodseek.catalogue.parquet_table import ParquetShare, holds_bytes, parts_of, plain_type, read_share, schema_of
+from prodseek.catalogue.parquet_table import ParquetShare, parts_of, read_share, schema_of
+from prodseek.catalogue.photo_rows import REPEATED, RowRules
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.catalogue.shaped_rows import shaped, split_names
+from prodseek.catalogue.plain_types import text_type
+from prodseek.catalogue.rows_here import row_batches
 from prodseek.catalogue.text_rows import TextBlock, read_block
 from prodseek.catalogue.web import is_web
 from prodseek.config import Config
@@ -95,8 +98,9 @@ def check_catalogue(config: Config) -> Checked:
             manifest = read_manifest(source, config.catalog)
         except CatalogueError as error:
             raise _with_values(error, source, config) from error
+        refuse_without_rows(manifest)
         lines = manifest.lines()
-        rows = _rows_of(manifest, config, photos)
+        rows = _rows_of(manifest, RowRules.of(manifest.columns, config.catalog, source.base_uri))
     tried = _tried(list(islice(rows, _SAMPLED_ROWS)), photos, config.catalog.bytes_column is not None)
     return Checked(source.uri, lines, tried, _settings(tried, config))
 
@@ -123,56 +127,19 @@ def show_check(checked: Checked, options: Sequence[str]) -> None:
         console.print("allow places only if you trust who wrote the manifest: photos are read from there")
 
 
-def _rows_of(manifest: Manifest, config: Config, photos: PhotoSource) -> Iterator[CheckedRow]:
-    found = _text_rows(manifest) if manifest.text is not None else _parquet_rows(manifest)
-    for product_id, uris, attributes, fault in found:
-        if fault is not None:
-            yield CheckedRow(product_id, uris[0] if uris else None, attributes, RejectReason.INVALID_ROW.value, fault)
-            continue
-        if config.catalog.uri_separators and manifest.columns.photo is None:
-            uris = [*split_names(uris, config.catalog.uri_separators, photos)]
-        for uri in uris or [None]:
-            product = product_id
-            if manifest.columns.product_id is None and uri is not None:
-                product = product_of(uri, config.catalog.product_id_from)
-            absent = [name for name, value in (("uri", uri), ("product_id", product)) if value is None]
-            if absent and (manifest.columns.photo is None or product is None):
-                told = f"the row names no {' and no '.join(absent)}"
-                yield CheckedRow(product, uri, attributes, RejectReason.INVALID_ROW.value, told)
-            else:
-                yield CheckedRow(product, uri, attributes, "")
-
-
-_Found = tuple[str | None, list[str | None], dict[str, str], str | None]
-
-
-def _text_rows(manifest: Manifest) -> Iterator[_Found]:
-    table = manifest.text
-    if table is None:
-        return
-    for some in read_block(table, TextBlock(table.dialect.start_bytes, None)):
-        for batch in shaped(some, table, manifest.columns):
-            for row in batch.to_pylist():
-                yield row["product_id"], row["uris"] or [], dict(row["attributes"]), row["fault"]
-
-
-def _parquet_rows(manifest: Manifest) -> Iterator[_Found]:
-    columns = manifest.columns
-    for part in manifest.parts:
-        for _, batch in read_share(ParquetShare(part), manifest.schema):
-            for row in batch.to_pylist() if len(manifest.schema or ()) else [{}] * batch.num_rows:
-                kept = {key: _text(values_at(row, name)) for key, name in columns.kept}
-                uris = [] if columns.uri is None else [_text([one]) for one in values_at(row, columns.uri)]
-                product = None if columns.product_id is None else _text(values_at(row, columns.product_id))
-                yield product, uris, {key: value for key, value in kept.items() if value}, None
-
-
-def _text(values: Sequence[Any]) -> str | None:
-    if not values or values[0] is None or values[0] != values[0]:
-        return None
-    value = values[0]
-    whole = isinstance(value, float) and value.is_integer()
-    return str(int(value) if whole else value).strip() or None
+def _rows_of(manifest: Manifest, rules: RowRules) -> Iterator[CheckedRow]:
+    """The rows that a night would have, with the reason of those that it would reject whatever their photo holds."""
+    seen: set[tuple[str | None, str | None]] = set()
+    for row in (row for batch in row_batches(manifest, rules) for row in batch.to_pylist()):
+        named = (row["product_id"], row["uri"])
+        reason, detail = "", row["fault"] or ""
+        if row["fault"] is not None:
+            reason = RejectReason.INVALID_ROW.value
+        elif rules.columns.photo is None:  # copies of held photos are known by what they hold
+            if named in seen:
+                reason, detail = RejectReason.DUPLICATE_ROW.value, REPEATED
+            seen.add(named)
+        yield CheckedRow(*named, dict(row["attributes"]), reason, detail)
 
 
 def _tried(rows: Sequence[CheckedRow], photos: PhotoSource, are_held: bool) -> list[CheckedRow]:
@@ -244,14 +211,18 @@ def _with_values(error: CatalogueError, source: CatalogueSource, config: Config)
     photo = [name for name in names if _share(rows, name, lambda value: _is_photo(value) or is_web(value)) > 0.5]
     ids = [name for name in names if name not in photo and len({str(row.get(name)) for row in rows}) > 0.5 * len(rows)]
     told = "".join(f"\n  {name}: {_short(example)!r}" for name, example in list(examples.items())[:40])
-    helps = [
-        *([f"catalog.uri_column={_as_yaml(photo[0])}"] if photo and photo[0] != config.catalog.uri_column else []),
-        *(
-            [f"catalog.product_id_column={_as_yaml(ids[0])}"]
-            if ids and config.catalog.product_id_column not in names
-            else []
-        ),
-    ]
+    if is_row(names):
+        called = {**dict.fromkeys(ids[:1], "product_id"), **dict.fromkeys(photo[:1], "uri")}
+        helps = [f"catalog.csv_header={_as_yaml([called.get(name, f'c{n}') for n, name in enumerate(names, 1)])}"]
+    else:
+        helps = [
+            *([f"catalog.uri_column={_as_yaml(photo[0])}"] if photo and photo[0] != config.catalog.uri_column else []),
+            *(
+                [f"catalog.product_id_column={_as_yaml(ids[0])}"]
+                if ids and config.catalog.product_id_column not in names
+                else []
+            ),
+        ]
     options = shlex.join(part for setting in helps for part in ("--set", setting))
     again = f"\nthis may help: prodseek check {shlex.quote(source.uri)} {options}" if options else ""
     return CatalogueError(f"{error}\nits columns, each with a value:{told}{again}")
@@ -266,8 +237,8 @@ def _plain_rows(source: CatalogueSource, config: Config) -> Iterator[Mapping[str
     if source.kind == "parquet":
         parts = parts_of(source.uri)
         schema = schema_of(parts)
-        plain = [(field.name, plain_type(field.type)) for field in schema if not holds_bytes(field.type)]
-        for _, batch in read_share(ParquetShare(parts[0]), pa.schema([one for one in plain if one[1] is not None])):
+        texts = [(field.name, text_type(field.type)) for field in schema]
+        for _, batch in read_share(ParquetShare(parts[0]), pa.schema([one for one in texts if one[1] is not None])):
             yield from batch.to_pylist()
         return
     table, _ = text_table(source, config.catalog)

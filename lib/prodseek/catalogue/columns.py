@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from prodseek.config import CatalogConfig, KnownColumn
@@ -18,9 +18,61 @@ ID_FACTS: Final = ("ean",)
 ABSENT: Final = ("", "NaN", "nan", "NULL", "null", "None", "<NA>", "\\N", "#N/A")
 # The index that pandas wrote beside the columns.
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
+# What a setting says until somebody says otherwise: only then is a column of another usual name taken.
+_UNNAMED = {"uri": "uri", "product_id": "product_id"}
 _BETWEEN_WORDS = re.compile(r"[\s_\-]+")
+_NUMBER = re.compile(r" \(\d+\)$")
 _SHOWN_COLUMNS = 40
 _SHOWN_CHARS = 60
+# Why a column is passed over that could be read as text.
+BYTES: Final = "bytes"
+
+
+# What a header that was taken for one and is a row says of itself.
+_PHOTO_NAME = re.compile(r"(https?://\S+|[^,;|]+\.(jpe?g|png|webp|gif|tiff?|avif))", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Feed:
+    """What a usual kind of feed calls things. product_ids: the first that is there. more: columns of further photos.
+
+    lists: which columns hold several photos, with commas between them. has_other_rows: rows without a photo are usual, such
+    as those of sizes.
+    """
+
+    uri: str
+    product_ids: tuple[str, ...]
+    more: str = ""
+    lists: str = ""
+    has_other_rows: bool = False
+    facts: Mapping[KnownColumn, tuple[str, ...]] = field(default_factory=dict)
+
+
+_FEEDS: Final = (
+    # of Google Merchant Center, Meta and Pinterest
+    _Feed(
+        "image_link", ("id",), "additional_image_link", "additional_image_link",
+        facts={"category": ("google_product_category", "product_type"), "supplier": ("brand",), "ean": ("gtin",)},
+    ),
+    # of Shopify, as a spreadsheet and as JSON
+    _Feed(
+        "Image Src", ("Handle",), has_other_rows=True,
+        facts={"category": ("Product Category", "Type"), "supplier": ("Vendor",), "ean": ("Variant Barcode",)},
+    ),
+    _Feed("images.src", ("id", "handle"), facts={"category": ("product_type",), "supplier": ("vendor",)}),
+    # of WooCommerce
+    _Feed("Images", ("SKU", "ID"), lists="images", facts={"title": ("Name",), "category": ("Categories",)}),
+    # of Magento
+    _Feed(
+        "base_image", ("sku",), "additional_images", "additional_images",
+        facts={"title": ("name",), "category": ("categories",)},
+    ),
+    # of Amazon
+    _Feed(
+        "main_image_url", ("item_sku", "seller_sku", "sku"), r"other_image_url_?\d+",
+        facts={"title": ("item_name",), "supplier": ("brand_name", "brand"), "ean": ("external_product_id",)},
+    ),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -28,7 +80,9 @@ class Columns:
     """Where a manifest holds what. Names are its own, `image.path` for a field of a struct; None where it has no such column.
 
     photo: the column of photos that the manifest holds itself. facts: what prodseek knows -> column. attributes: columns that
-    are kept as they are. passed_over: columns that nobody needs, with the reason.
+    are kept as they are. passed_over: columns that nobody needs, with the reason. more_uris: columns of further photos.
+    lists: columns whose cells hold several photos, with commas between them. has_other_rows: rows that name no photo are no
+    rows of the catalogue. notes: what else a person is to know.
     """
 
     product_id: str | None
@@ -37,6 +91,15 @@ class Columns:
     facts: Mapping[KnownColumn, str]
     attributes: tuple[str, ...]
     passed_over: Mapping[str, str]
+    more_uris: tuple[str, ...] = ()
+    lists: frozenset[str] = frozenset()
+    has_other_rows: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """The columns that name photos, the main one first."""
+        return () if self.uri is None else (self.uri, *self.more_uris)
 
     @property
     def kept(self) -> tuple[tuple[str, str], ...]:
@@ -48,13 +111,16 @@ class Columns:
         """What was found and what was not, for a person."""
         own = (("product_id", self.product_id), ("uri", self.uri), ("photo", self.photo), *self.facts.items())
         told = ", ".join(known if known == name else f"{known} = {_short(name)!r}" for known, name in own if name)
+        told += f", further photos = {_listed(self.more_uris)}" if self.more_uris else ""
         absent = [known for known in FACTS if known not in self.facts]
         lines = [f"columns found: {told}" + (f"; not found: {', '.join(absent)}" if absent else "")]
         if self.passed_over:
             lines.append(
                 f"passed over: {_listed([f'{_short(name)!r} ({why})' for name, why in self.passed_over.items()], str)}"
             )
-        return lines
+        if self.has_other_rows:
+            lines.append("rows that name no photo are passed over: this kind of feed has some for sizes and colours")
+        return [*lines, *self.notes]
 
 
 def distinct(header: Sequence[str]) -> tuple[str, ...]:
@@ -95,31 +161,105 @@ def find_columns(
     found = {what: match(name, all_names) for what, name in wanted.items() if name is not None}
     if found.get("photo") != config.bytes_column:
         found["photo"] = None  # the photos are read by the very name, long after
+    feed = _feed_of(found, wanted, all_names)
+    if feed is not None:
+        found |= _by_feed(feed, found, wanted, all_names)
     settings = {"uri": "uri_column", "product_id": "product_id_column", "photo": "bytes_column"}
     absent = [f"{wanted[what]!r} (catalog.{settings[what]})" for what, name in found.items() if name is None]
-    facts = {known: match(config.columns.get(known) or known, all_names) for known in FACTS}
+    facts = {known: _fact(known, config, feed, all_names) for known in FACTS}
     absent += [
         f"{name!r} (catalog.columns.{known})" for known, name in config.columns.items() if facts.get(known) is None
     ]
+    more, absent_more = _more_uris(config, feed, found.get("uri"), all_names)
+    absent += absent_more
     if absent:
         shown = _listed([name for name in names if name]) or "none"
         raise CatalogueError(
-            f"{where} has no column {' and no column '.join(absent)}; it has {shown}. Name the columns that it has with "
-            f"{_to_set([what for what, name in found.items() if name is None])}`prodseek check` shows what is in them"
+            f"{where} has no column {' and no column '.join(absent)}; it has {shown}. {_help(found, names)}"
         )
-    own = {name if name in names else name.split(".")[0] for name in found.values() if name is not None}
-    passed_over = dict(unneeded or {})
+    own = {name if name in names else name.split(".")[0] for name in (*found.values(), *more) if name is not None}
+    in_bytes = {name for name in facts.values() if name in names and (unneeded or {}).get(name or "") == BYTES}
+    passed_over = {
+        name: why for name, why in (unneeded or {}).items() if name not in {*found.values(), *more, *in_bytes}
+    }
     attributes = []
     for name in names:
         if not name or _PANDAS_INDEX.fullmatch(name):
             if name not in own:
                 passed_over[name] = "has no name" if not name else "pandas' index"
-        elif name not in own and name not in passed_over:
+        elif name not in own and name not in passed_over and name not in in_bytes:
             attributes.append(name)
     kept_facts = {known: name for known, name in facts.items() if name and name not in (*own, *passed_over)}
     return Columns(
-        found.get("product_id"), found.get("uri"), found.get("photo"), kept_facts, tuple(attributes), passed_over
-    )  # fmt: skip
+        found.get("product_id"),
+        found.get("uri"),
+        found.get("photo"),
+        kept_facts,
+        tuple(attributes),
+        passed_over,
+        more_uris=more,
+        lists=frozenset(n for n in (found.get("uri"), *more) if n and feed and _is_called(n, feed.lists)),
+        has_other_rows=feed is not None and feed.has_other_rows,
+        notes=_twins(found, attributes),
+    )
+
+
+def _feed_of(found: Mapping[str, str | None], wanted: Mapping[str, str | None], names: Sequence[str]) -> _Feed | None:
+    """The kind of feed whose column of photos is the manifest's, or is there where none was found."""
+    for feed in _FEEDS:
+        name = match(feed.uri, names)
+        is_meant = found.get("uri") is None and wanted["uri"] == _UNNAMED["uri"]
+        if name is not None and (name == found.get("uri") or is_meant):
+            return feed
+    return None
+
+
+def _by_feed(
+    feed: _Feed, found: Mapping[str, str | None], wanted: Mapping[str, str | None], names: Sequence[str]
+) -> dict[str, str | None]:
+    """Columns by the names that a kind of feed has for them, where they were not found by their own."""
+    usual = {"uri": (feed.uri,), "product_id": feed.product_ids}
+    return {
+        what: next((name for called in usual[what] if (name := match(called, names)) is not None), None)
+        for what in usual
+        if found.get(what, "") is None and wanted[what] == _UNNAMED[what]
+    }
+
+
+def _fact(known: KnownColumn, config: CatalogConfig, feed: _Feed | None, names: Sequence[str]) -> str | None:
+    given = config.columns.get(known)
+    usual = (known, *(feed.facts.get(known, ()) if feed is not None else ()))
+    tried = (given,) if given is not None else usual
+    return next((name for called in tried if (name := match(called, names)) is not None), None)
+
+
+def _more_uris(
+    config: CatalogConfig, feed: _Feed | None, uri: str | None, names: Sequence[str]
+) -> tuple[tuple[str, ...], list[str]]:
+    """Columns of further photos, and those that somebody has named and are not there."""
+    if config.more_uri_columns is not None:
+        found = {name: match(name, names) for name in config.more_uri_columns}
+        absent = [f"{name!r} (catalog.more_uri_columns)" for name, column in found.items() if column is None]
+        return tuple(dict.fromkeys(column for column in found.values() if column and column != uri)), absent
+    if feed is None or not feed.more:
+        return (), []
+    return tuple(name for name in names if name != uri and _is_called(name, feed.more)), []
+
+
+def _is_called(name: str, pattern: str) -> bool:
+    """Whether a column has a usual name, or that name and a number because it stands in the header again."""
+    return bool(pattern) and re.fullmatch(rf"({pattern})( \(\d+\))?", folded(name).replace("_(", " (")) is not None
+
+
+def _twins(found: Mapping[str, str | None], attributes: Sequence[str]) -> tuple[str, ...]:
+    """What is called like a column that is read, but for capitals and blanks."""
+    return tuple(
+        f"beside {_short(name)!r} there is {_short(other)!r}, which is kept as an attribute"
+        for name in dict.fromkeys(found.values())
+        if name is not None
+        for other in attributes
+        if folded(_NUMBER.sub("", other)) == folded(name)
+    )
 
 
 def every_column(names: Sequence[str]) -> Columns:
@@ -143,8 +283,14 @@ def folded(name: str) -> str:
 def n_known(header: Sequence[str], config: CatalogConfig) -> int:
     """How many of the columns that prodseek looks for a header has."""
     wanted = [config.product_id_column, config.uri_column, *FACTS, *config.columns.values()]
+    wanted += [name for feed in _FEEDS for name in (feed.uri, *feed.product_ids)]
     names = {folded(name) for name in header}
-    return sum(folded(name) in names for name in wanted if name is not None)
+    return len({folded(name) for name in wanted if name is not None} & names)
+
+
+def is_row(header: Sequence[str]) -> bool:
+    """Whether what was taken for a header is a row of a table that has none: names of columns are no photos."""
+    return any(_PHOTO_NAME.fullmatch(name.strip()) for name in header)
 
 
 def _listed(names: Sequence[str], written: Callable[[str], str] = lambda name: repr(_short(name))) -> str:
@@ -157,11 +303,22 @@ def _short(name: str) -> str:
     return name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}..."
 
 
-def _to_set(absent: Sequence[str]) -> str:
+def _help(found: Mapping[str, str | None], names: Sequence[str]) -> str:
+    """What to type."""
+    if is_row(names):
+        said = ", ".join("uri" if _PHOTO_NAME.fullmatch(name.strip()) else f"c{n}" for n, name in enumerate(names, 1))
+        return (
+            f"Its first row seems to be no header but a row: say what its columns are called, product_id and uri among them, "
+            f"with --set 'catalog.csv_header=[{said}]'; `prodseek check` shows what is in them"
+        )
+    if len(names) == 1 and (marks := re.findall(r"[^\w\s.\"'-]", names[0])):
+        mark = max(marks, key=marks.count)
+        return f"If another character divides it, name it, such as --set 'catalog.csv_delimiter={mark}'"
     options = {
         "uri": "--set catalog.uri_column=... ",
         "product_id": "--set catalog.product_id_column=... (null: every photo is its own product) ",
         "photo": "--set catalog.bytes_column=... ",
     }
-    said = "and ".join(options[what] for what in absent)
-    return f"{said.rstrip()}; " if said else "--set catalog.columns=...; "
+    told = "and ".join(options[what] for what, name in found.items() if name is None)
+    told = f"{told.rstrip()}; " if told else "--set catalog.columns=...; "
+    return f"Name the columns that it has with {told}`prodseek check` shows what is in them"

@@ -11,33 +11,28 @@ from itertools import islice
 from typing import Literal
 
 from prodseek.catalogue.delimited import split_lines
+from prodseek.catalogue.encodings import encoding_in_words, find_encoding
 from prodseek.errors import CatalogueError
 
-Compression = Literal["gzip", "zstd"]
+Compression = Literal["gzip", "zstd", "bz2"]
 
 # The dialect is found in this many bytes of text; the header must lie in them.
 HEAD_BYTES = 1 << 20
 # Names and values of more columns fit into no message and no plan of Spark's.
 MAX_COLUMNS = 4096
-UTF_8, CP_1252 = "utf-8", "cp1252"
-
 _MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
-_BOMS = (
-    (codecs.BOM_UTF8, UTF_8),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
-)
+_BZ2 = re.compile(rb"BZh[1-9]1AY&SY")
 _DELIMITERS = (",", ";", "\t", "|")
+# Tried where none of the usual ones shows a column that is looked for.
+_RARE_DELIMITERS = ("^", "~", ":", "\x1f", "\x01", "\u00a6", "\u00a7")
 _DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
-_ENCODING_NAMES = {UTF_8: "UTF-8", CP_1252: "Windows-1252 (Latin-1)", "utf-16-le": "UTF-16", "utf-16-be": "UTF-16"}
 _LINE_END = re.compile(rb"\r\n|\n|\r")
-# Excel writes `sep=;` before the header, and reads it.
-_SEP = "sep="
+# Excel writes `sep=;` before the header, and reads it; between quotes where it was saved again.
+_SEP = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
+# A title and the date of an export may stand above the header.
+_MOST_ABOVE = 10
+_LEAST_KNOWN = 2
 _JUDGED_ROWS = 100
-# Of text in UTF-16 about every second byte is zero where it is in a European language.
-_ZEROS_OF_UTF_16 = 0.4
 _QUOTED_CHARS = 120
 
 
@@ -45,94 +40,89 @@ _QUOTED_CHARS = 120
 class Dialect:
     """How a text manifest is written. Of JSON lines only compression and encoding are of use.
 
-    quote: the character that values are put between, or "" if there is none. start_bytes: where the rows begin, behind byte
-    order mark and header, in the bytes without compression.
+    compression: from the outside to the inside. quote: the character that values are put between, or "" if there is none.
+    start_bytes: where the rows begin, behind byte order mark and header, in the bytes without compression.
+    is_encoding_assumed: nothing in the text says it. n_above: lines that stand above the header.
     """
 
-    compression: Compression | None
+    compression: tuple[Compression, ...]
     encoding: str
     delimiter: str
     quote: str
     start_bytes: int
+    is_encoding_assumed: bool = False
+    n_above: int = 0
 
     @property
     def is_cut_anywhere(self) -> bool:
         """Whether the file can be read from the middle: line ends are found in its bytes."""
-        return self.compression is None and _knows_line_ends(self.encoding)
+        return not self.compression and _knows_line_ends(self.encoding)
 
     def describe(self, n_columns: int, is_json: bool) -> str:
         """What was found, for a person: `semicolons, UTF-16, 12 columns`."""
         parts = [
             "JSON lines" if is_json else _DELIMITER_NAMES.get(self.delimiter, repr(self.delimiter)),
-            _ENCODING_NAMES.get(self.encoding, self.encoding),
-            *([self.compression] if self.compression else []),
+            encoding_in_words(self.encoding),
+            *([" in ".join(reversed(self.compression))] if self.compression else []),
             *([] if is_json or self.quote == '"' else [f"quotes {self.quote}" if self.quote else "no quotes"]),
             f"{n_columns:,} columns",
         ]
         return ", ".join(parts)
 
+    def notes(self) -> list[str]:
+        """What was assumed, and how to say otherwise."""
+        found = []
+        if self.is_encoding_assumed:
+            found.append(
+                f"the text does not say its encoding: {encoding_in_words(self.encoding)} is assumed. Where letters come out "
+                "wrong, name it: --set catalog.encoding=cp1250 (Czech, Polish ...), cp1254 (Turkish), cp1251 (Cyrillic) ..."
+            )
+        if self.n_above:
+            found.append(f"{self.n_above} lines above the header are passed over")
+        return found
+
 
 def compression_of(head: bytes) -> Compression | None:
     """How a file is compressed, by its first bytes, whatever its name is."""
+    if _BZ2.match(head):
+        return "bz2"
     return next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
-
-
-def find_encoding(head: bytes, given: str | None) -> tuple[str, int]:
-    """The encoding of text, and the length of its byte order mark in bytes. Raises CatalogueError for one nobody knows.
-
-    given: the encoding that a person has named, None to find it. Text that is no UTF-8 is taken for Windows-1252, which
-    holds Latin-1: in a short text nothing tells it from other encodings of one byte.
-    """
-    mark = next(((encoding, len(bom)) for bom, encoding in _BOMS if head.startswith(bom)), None)
-    if given is not None:
-        try:
-            name = codecs.lookup(given).name
-            "".encode(name)
-        except (LookupError, UnicodeError) as error:
-            raise CatalogueError(
-                f"catalog.encoding: {given!r} is no encoding of text; name one such as utf-8, cp1252 or utf-16"
-            ) from error
-        if mark is not None and mark[0].startswith(name):
-            return mark
-        return ("utf-16-le" if name == "utf-16" else name), 0
-    if mark is not None:
-        return mark
-    zeros = [head[first:4096:2].count(0) / max(1, len(head[first:4096:2])) for first in (0, 1)]
-    if max(zeros) > _ZEROS_OF_UTF_16 > min(zeros):
-        return ("utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"), 0
-    try:
-        codecs.getincrementaldecoder(UTF_8)().decode(head)
-    except UnicodeDecodeError:
-        return CP_1252, 0
-    return UTF_8, 0
 
 
 def find_dialect(
     head: bytes,
-    compression: Compression | None,
+    compression: tuple[Compression, ...],
     encoding: str | None,
     delimiter: str | None,
     quote: str | None,
     n_known: Callable[[Sequence[str]], int],
+    header: Sequence[str] | None = None,
 ) -> tuple[Dialect, list[str]]:
     """The dialect of a delimited manifest, and its header as it stands there. Raises CatalogueError for what is no table.
 
     head: its first bytes, without compression. encoding, delimiter, quote: what a person has said, None to find it. n_known:
-    how many of a header's names prodseek looks for; the delimiter that shows most of them is the right one.
+    how many of a header's names prodseek looks for; the delimiter that shows most of them is the right one. header: what
+    the columns are called where no header stands there.
     """
-    found_encoding, n_mark = find_encoding(head, encoding)
+    found_encoding, n_mark, is_assumed = find_encoding(head, encoding)
     text = codecs.getincrementaldecoder(found_encoding)("replace").decode(head[n_mark:])
     lines = io.StringIO(text, newline="").readlines()
     at = 0
-    if lines and lines[0].lower().startswith(_SEP) and len(lines[0].rstrip("\r\n")) == len(_SEP) + 1:
-        delimiter = delimiter or lines[0][len(_SEP)]
+    if lines and (said := _SEP.fullmatch(lines[0])):
+        delimiter = delimiter or said[1]
         at = 1
     while at < len(lines) and not lines[at].strip():
         at += 1
-    found_quote = _quote_of(lines[at : at + 1]) if quote is None else quote
-    if delimiter is None:
-        delimiter = _delimiter_of(lines[at:], found_quote, n_known)
-    header, n_lines = _first_row(lines[at:], delimiter, found_quote)
+    if header is not None:
+        found_quote = '"' if quote is None else quote
+        delimiter = delimiter or _delimiter_for(header, lines[at:], found_quote)
+        n_above = n_lines = 0
+    else:
+        n_above = _lines_above(lines[at:], delimiter, quote, n_known)
+        at += n_above
+        found_quote = _quote_of(lines[at : at + 1]) if quote is None else quote
+        delimiter = delimiter or _delimiter_of(lines[at:], found_quote, n_known)
+        header, n_lines = _first_row(lines[at:], delimiter, found_quote)
     if at + n_lines >= len(lines) and len(head) >= HEAD_BYTES:
         raise CatalogueError(
             f"its first row is longer than {HEAD_BYTES:,} bytes, and can be no header; it begins {quoted(text)}"
@@ -143,7 +133,8 @@ def find_dialect(
             "that nobody needs, or name the delimiter with --set 'catalog.csv_delimiter=;'"
         )
     start_bytes = n_mark + _size_bytes(head[n_mark:], lines[: at + n_lines], found_encoding)
-    return Dialect(compression, found_encoding, delimiter, found_quote, start_bytes), header
+    dialect = Dialect(compression, found_encoding, delimiter, found_quote, start_bytes, is_assumed, n_above)
+    return dialect, list(header)
 
 
 def quoted(text: str) -> str:
@@ -181,14 +172,46 @@ def _quote_of(header: Sequence[str]) -> str:
     return '"'
 
 
+def _lines_above(
+    lines: Sequence[str], delimiter: str | None, quote: str | None, n_known: Callable[[Sequence[str]], int]
+) -> int:
+    """How many lines stand above the header: none, unless the first shows no known name and one further down shows some."""
+
+    def known_in(line: str) -> int:
+        return max(
+            n_known(_first_row([line], one, '"' if quote is None else quote)[0])
+            for one in ((delimiter,) if delimiter else _DELIMITERS)
+        )
+
+    if not lines or known_in(lines[0]):
+        return 0
+    return next((n for n, line in enumerate(lines[:_MOST_ABOVE]) if known_in(line) >= _LEAST_KNOWN), 0)
+
+
 def _delimiter_of(lines: Sequence[str], quote: str, n_known: Callable[[Sequence[str]], int]) -> str:
     """The delimiter that shows most of the names that are looked for, then the one by which most rows are as long as the
     header, then the first of the usual ones."""
+    if not lines:
+        return _DELIMITERS[0]
 
     def judged(delimiter: str) -> tuple[int, float, int]:
         header, n_lines = _first_row(lines, delimiter, quote)
-        rows = split_lines(lines[n_lines : n_lines + _JUDGED_ROWS], delimiter, quote, len(header), is_last=False).rows
-        fitting = sum(len(row) == len(header) for row in rows)
-        return n_known(header), fitting / max(1, len(rows)) if len(header) > 1 else 0.0, len(header)
+        share = _share_as_long(lines[n_lines : n_lines + _JUDGED_ROWS], delimiter, quote, len(header))
+        return n_known(header), share if len(header) > 1 else 0.0, len(header)
 
-    return max(_DELIMITERS, key=judged) if lines else _DELIMITERS[0]
+    best = max(_DELIMITERS, key=judged)
+    n_found, _, n_columns = judged(best)
+    if n_found or n_columns > 1:
+        return best
+    return next((rare for rare in _RARE_DELIMITERS if judged(rare)[0] and judged(rare)[2] > 1), best)
+
+
+def _delimiter_for(header: Sequence[str], lines: Sequence[str], quote: str) -> str:
+    """The delimiter by which most rows are as long as the header that a person has given."""
+    every = (*_DELIMITERS, *_RARE_DELIMITERS)
+    return max(every, key=lambda one: _share_as_long(lines[:_JUDGED_ROWS], one, quote, len(header)))
+
+
+def _share_as_long(lines: Sequence[str], delimiter: str, quote: str, n_columns: int) -> float:
+    rows = split_lines(lines, delimiter, quote, n_columns, is_last=False).rows
+    return sum(len(row) == n_columns for row in rows) / max(1, len(rows))

@@ -5,32 +5,28 @@ from __future__ import annotations
 import codecs
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from itertools import islice
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import Any
 
 import pyarrow as pa
 
 from prodseek.catalogue import parquet_table
-from prodseek.catalogue.columns import Columns, distinct, find_columns, n_known
-from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, find_encoding, quoted
+from prodseek.catalogue.columns import BYTES, Columns, distinct, find_columns, folded, match, n_known
+from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, quoted
+from prodseek.catalogue.encodings import find_encoding
 from prodseek.catalogue.manifests import CatalogueSource
 from prodseek.catalogue.parquet_table import (
     ParquetPart,
-    ParquetShare,
     field_type,
-    holds_bytes,
-    is_bytes,
     merged,
-    plain_type,
     pruned,
 )
-from prodseek.catalogue.text_rows import Literal, Row, TextBlock, TextTable, blocks_of, read_block, read_head
+from prodseek.catalogue.plain_types import holds_bytes, is_bytes, plain_type, text_type
+from prodseek.catalogue.text_rows import Literal, Row, TextBlock, TextTable, read_block, read_head
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogueError
 
-_COUNTED_BLOCKS = 8
 # Whole numbers below are the same as floats.
 _EXACT = 2**53
 # What begins so is no text, whatever its name is.
@@ -39,6 +35,9 @@ _NO_TABLES = {
     b"\xd0\xcf\x11\xe0": "is an Excel workbook; save it as `CSV UTF-8`",
     b"PAR1": "is a Parquet file; give it the ending .parquet",
     b"%PDF": "is a PDF document; export the table as CSV",
+    b"\xfd7zXZ": "is compressed by xz; unpack it with `xz -d`",
+    b"7z\xbc\xaf": "is a 7z archive; unpack it",
+    b"Rar!": "is a RAR archive; unpack it",
 }
 
 
@@ -59,7 +58,8 @@ class Manifest:
             n_files = f"{len(self.parts):,} Parquet files" if len(self.parts) > 1 else "Parquet"
             return [f"{self.source.uri}: {n_files}", *self.columns.lines()]
         table = self.text
-        return [f"{table.uri}: {table.dialect.describe(len(table.columns), table.is_json)}", *self.columns.lines()]
+        read_as = table.dialect.describe(len(table.columns), table.is_json)
+        return [f"{table.uri}: {read_as}", *table.dialect.notes(), *self.columns.lines()]
 
 
 def read_manifest(source: CatalogueSource, config: CatalogConfig) -> Manifest:
@@ -83,14 +83,14 @@ def text_table(source: CatalogueSource, config: CatalogConfig) -> tuple[TextTabl
             raise CatalogueError(f"{said} {what}")
     try:
         if source.kind == "json":
-            encoding, n_mark = find_encoding(head, config.encoding)
-            dialect = Dialect(compression, encoding, "", "", n_mark)
+            encoding, n_mark, is_assumed = find_encoding(head, config.encoding)
+            dialect = Dialect(compression, encoding, "", "", n_mark, is_assumed)
             table = TextTable(source.uri, True, dialect, ())
             names, fields = _names_in(table, head)
         else:
             known = partial(n_known, config=config)
             given = (config.encoding, config.csv_delimiter, config.csv_quote)
-            dialect, header = find_dialect(head, compression, *given, known)
+            dialect, header = find_dialect(head, compression, *given, known, config.csv_header)
             names, fields = distinct(header), ()
     except CatalogueError as error:
         raise CatalogueError(f"{said}: {error}") from error
@@ -113,14 +113,19 @@ def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str
             "it is one JSON array, not an object a line; convert it: jq -c '.[]' products.json > products.jsonl"
         )
     names: dict[str, None] = {}
-    fields: dict[str, None] = {}
+    spelled: dict[str, str] = {}
+    fields: dict[str, str] = {}
     for row in first_rows(table, 1000):
         if isinstance(row, dict):
-            names |= dict.fromkeys(row)
-            for name, value in row.items():
+            for key, value in row.items():
+                name = spelled.setdefault(folded(key), key)
+                if name != key and name in row:
+                    name = key  # two columns, because both stand in one object
+                names.setdefault(name)
                 inner = value[0] if isinstance(value, list) and value else value
                 if isinstance(inner, dict):
-                    fields |= dict.fromkeys(f"{name}.{key}" for key in inner)
+                    for child in inner:
+                        fields.setdefault(folded(f"{name}.{child}"), f"{name}.{child}")
         if len(names) > MAX_COLUMNS:
             raise CatalogueError(
                 f"its first objects have more than {MAX_COLUMNS:,} keys; leave out those that nobody needs"
@@ -128,7 +133,7 @@ def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str
     if not names:
         text = codecs.getincrementaldecoder(table.dialect.encoding)("replace").decode(head)
         raise CatalogueError(f"its first lines are no JSON objects; it begins {quoted(text)}")
-    return tuple(names), tuple(fields)
+    return tuple(names), tuple(fields.values())
 
 
 def first_rows(table: TextTable, n_rows: int) -> Iterator[list[str] | dict[str, Any]]:
@@ -144,54 +149,38 @@ def first_rows(table: TextTable, n_rows: int) -> Iterator[list[str] | dict[str, 
                 return
 
 
-def has_rows(manifest: Manifest) -> bool:
-    """Whether a manifest has any row, understood or not. Raises CatalogueError."""
+def refuse_without_rows(manifest: Manifest) -> None:
+    """Raise CatalogueError for a manifest without any row, understood or not."""
     if manifest.text is None:
-        return any(parquet_table.n_rows_of([part]) for part in manifest.parts)
-    whole = TextBlock(manifest.text.dialect.start_bytes, None)
-    return any(some.rows for some in read_block(manifest.text, whole))
-
-
-def photo_names(manifest: Manifest, most: int) -> tuple[list[str], int]:
-    """The names of photos in a manifest's first rows, at most so many, and its number of rows.
-
-    Of a large text the rows are counted in its first blocks alone, and reckoned from those. Raises CatalogueError.
-    """
-    name = manifest.columns.uri
-    if name is None:
-        return [], 0
-    if manifest.text is None:
-        batches = _batches(manifest.parts, _column(manifest.schema, name))
-        found = (one for _, batch in batches for row in batch.to_pylist() for one in values_at(row, name) if one)
-        return [str(uri) for uri in islice(found, most)], parquet_table.n_rows_of(manifest.parts)
-    table = manifest.text
-    blocks = blocks_of(table)
-    uris: list[str] = []
-    n_rows = 0
-    for block in blocks[:_COUNTED_BLOCKS]:
-        for some in read_block(table, block):
-            n_rows += len(some.rows)
-            if len(uris) < most:
-                records = (named(row, table.columns) for row in some.rows)
-                uris += [text.strip() for row in records for one in values_at(row, name) if (text := as_text(one))]
-    if len(blocks) > _COUNTED_BLOCKS:
-        n_rows = n_rows * len(blocks) // _COUNTED_BLOCKS
-    return [uri for uri in uris[:most] if uri], n_rows
+        has_rows = any(parquet_table.n_rows_of([part]) for part in manifest.parts)
+    else:
+        whole = TextBlock(manifest.text.dialect.start_bytes, None)
+        has_rows = any(some.rows for some in read_block(manifest.text, whole))
+    if not has_rows:
+        raise CatalogueError(f"the catalogue {manifest.source.uri!r} has no rows; there is nothing to do")
 
 
 def named(row: Row, names: Sequence[str]) -> Mapping[str, Any]:
-    """A row's values by the names of their columns."""
-    return row if isinstance(row, dict) else dict(zip(names, row, strict=False))
+    """A row's values by the names of their columns; a key of a JSON object that is spelled otherwise is that column too."""
+    if not isinstance(row, dict):
+        return dict(zip(names, row, strict=False))
+    spelled = _by_spelling(tuple(names))
+    if all(key in spelled for key in row):
+        return row
+    found = {}
+    for key, value in row.items():
+        name = key if key in spelled else spelled.get(folded(key), key)
+        found[key if name in row else name] = value
+    return found
 
 
-def _column(schema: pa.Schema, name: str) -> pa.Schema:
-    first = name if name in schema.names else name.split(".")[0]
-    return pa.schema([schema.field(first)])
-
-
-def _batches(parts: Sequence[ParquetPart], schema: pa.Schema) -> Iterator[tuple[int, pa.RecordBatch]]:
-    for part in parts:
-        yield from parquet_table.read_share(ParquetShare(part), schema)
+@lru_cache(maxsize=16)
+def _by_spelling(names: tuple[str, ...]) -> Mapping[str, str]:
+    """Names by what is left of them without capitals and blanks, and by themselves."""
+    found: dict[str, str] = {}
+    for name in names:
+        found.setdefault(folded(name), name)
+    return found | {name: name for name in names}
 
 
 def _parquet_manifest(source: CatalogueSource, config: CatalogConfig) -> Manifest:
@@ -203,6 +192,8 @@ def _parquet_manifest(source: CatalogueSource, config: CatalogConfig) -> Manifes
     more = [name for name in _dotted(config) if name not in fields and field_type(schema, name) is not None]
     unneeded = _unneeded(schema)
     columns = find_columns(schema.names, config, f"the manifest {source.uri!r}", (*fields, *more), unneeded)
+    twice = [f"{name!r} stands there more than once; the first is read" for name in parquet_table.repeated(parts[0])]
+    columns = replace(columns, notes=(*columns.notes, *twice))
     held = columns.photo and field_type(schema, columns.photo)
     if held and not is_bytes(held):
         raise CatalogueError(
@@ -215,15 +206,18 @@ def _parquet_manifest(source: CatalogueSource, config: CatalogConfig) -> Manifes
 def _schema_to_read(schema: pa.Schema, columns: Columns, uri: str) -> pa.Schema:
     """The columns to read, each as its plain type; the photos themselves are read by themselves, later."""
     needed: dict[str, pa.DataType] = {}
-    for name in (columns.product_id, columns.uri, *(column for _, column in columns.kept)):
+    for name in (columns.product_id, *columns.uris, *(column for _, column in columns.kept)):
         if name is None:
             continue
         first, *rest = [name] if name in schema.names else name.split(".")
         kind = pruned(schema.field(first).type, rest)
-        if plain_type(kind) is None:
-            raise CatalogueError(f"the column {name!r} of the manifest {uri!r} is {kind}, of which nothing can be read")
+        if text_type(kind) is None:
+            raise CatalogueError(
+                f"the column {name!r} of the manifest {uri!r} is {kind}, of which nothing can be read; write it as text, or "
+                "name another column"
+            )
         needed[first] = merged(needed[first], kind) if first in needed else kind
-    return pa.schema([pa.field(name, plain_type(kind)) for name, kind in needed.items()])
+    return pa.schema([pa.field(name, text_type(kind)) for name, kind in needed.items()])
 
 
 def _unneeded(schema: pa.Schema) -> dict[str, str]:
@@ -234,7 +228,7 @@ def _unneeded(schema: pa.Schema) -> dict[str, str]:
         if plain is None:
             found[field.name] = str(field.type)
         elif holds_bytes(field.type):
-            found[field.name] = "bytes"
+            found[field.name] = BYTES if is_bytes(field.type) else "bytes in it"
     return found
 
 
@@ -257,7 +251,8 @@ def values_at(row: Mapping[str, Any], name: str) -> list[Any]:
     else:
         found = [row]
         for part in name.split("."):
-            found = [one[part] for one in _flat(found) if isinstance(one, Mapping) and part in one]
+            objects = [one for one in _flat(found) if isinstance(one, Mapping)]
+            found = [one[key] for one in objects if (key := match(part, tuple(one))) is not None]
     return _flat(found)
 
 

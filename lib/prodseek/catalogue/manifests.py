@@ -14,7 +14,7 @@ from typing import Literal
 from pyarrow import fs
 
 from prodseek.catalogue.delta_log import DELTA_LOG
-from prodseek.catalogue.dialect import CP_1252, UTF_8, find_encoding
+from prodseek.catalogue.encodings import CP_1252, UTF_8, find_encoding
 from prodseek.catalogue.parquet_table import SUFFIXES as PARQUET_SUFFIXES
 from prodseek.catalogue.parquet_table import is_parquet
 from prodseek.catalogue.tars import SUFFIX as TAR_SUFFIX
@@ -31,7 +31,7 @@ FAULT = "_fault"
 
 CatalogueKind = Literal["folder", "csv", "json", "parquet"]
 
-_PACKED = re.compile(r"\.(gz|gzip|zst|zstd)$")
+_PACKED = re.compile(r"(\.(gz|gzip|zst|zstd|bz2))+$")
 _SUFFIXES: dict[CatalogueKind, tuple[str, ...]] = {
     "csv": (".csv", ".tsv", ".tab"),
     "json": (".jsonl", ".ndjson", ".json"),
@@ -70,12 +70,14 @@ def _kind_of_file(location: str, path: str, is_regular: bool) -> CatalogueKind:
     name = _PACKED.sub("", path.lower())
     for kind, suffixes in _SUFFIXES.items():
         if name.endswith(suffixes):
+            if kind == "parquet" and name != path.lower():
+                raise CatalogueError(f"the catalogue {location!r} is Parquet and compressed as a whole; unpack it")
             return kind
     # A pipe is not opened, because it may be waited for without end.
     head, _ = read_head(location) if is_regular else (b"", None)
     if head.startswith(b"PAR1"):
         return "parquet"
-    encoding, n_mark = find_encoding(head, None)
+    encoding, n_mark, _ = find_encoding(head, None)
     is_named_otherwise = name.endswith((*IMAGE_SUFFIXES, TAR_SUFFIX))
     if not is_regular or is_named_otherwise or (b"\0" in head and encoding in (UTF_8, CP_1252)):
         raise CatalogueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from prodseek.catalogue.delta_log import DELTA_LOG, logged_files
+from prodseek.catalogue.plain_types import as_type, plain_type
 from prodseek.errors import CatalogueError
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
@@ -113,6 +115,12 @@ def schema_of(parts: Sequence[ParquetPart]) -> pa.Schema:
     return pa.schema(list(fields.values()))
 
 
+def repeated(part: ParquetPart) -> list[str]:
+    """Names that stand more than once in a file. Raises CatalogueError for a damaged file."""
+    counts = Counter(_schema_of(part).names)
+    return [name for name, n in counts.items() if n > 1]
+
+
 def shares_of(parts: Sequence[ParquetPart]) -> list[list[ParquetShare]]:
     """What each task reads: a few files, or part of one. Raises CatalogueError for a damaged file."""
     if len(parts) <= _DIVIDED_FILES:
@@ -154,7 +162,7 @@ def read_share(share: ParquetShare, schema: pa.Schema) -> Iterator[tuple[int, pa
             row = share.first_row
             for batch in stored.iter_batches(_BATCH_ROWS, row_groups=list(groups), columns=leaves, use_threads=False):
                 columns = [
-                    _as_type(batch.column(batch.schema.get_all_field_indices(field.name)[0]), field.type)
+                    as_type(batch.column(batch.schema.get_all_field_indices(field.name)[0]), field.type)
                     if field.name in batch.schema.names
                     else pa.array([of_folder.get(field.name)] * batch.num_rows, pa.string()).cast(field.type)
                     for field in schema
@@ -164,61 +172,6 @@ def read_share(share: ParquetShare, schema: pa.Schema) -> Iterator[tuple[int, pa
                 row += n_rows
     except _DAMAGED as error:
         raise CatalogueError(f"{part.uri} is damaged or gone; write it again: {error}") from error
-
-
-def plain_type(kind: pa.DataType) -> pa.DataType | None:
-    """The type that a column is read as, one that every reader knows; None for one of which nothing can be kept."""
-    types = pa.types
-    if isinstance(kind, pa.BaseExtensionType):
-        return plain_type(kind.storage_type)
-    if types.is_dictionary(kind):
-        return plain_type(kind.value_type)
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind) or types.is_null(kind):
-        return pa.string()
-    if types.is_time(kind):
-        return pa.string()
-    if types.is_unsigned_integer(kind):
-        return {8: pa.int16(), 16: pa.int32(), 32: pa.int64()}.get(kind.bit_width, pa.decimal128(20, 0))
-    if types.is_boolean(kind) or types.is_signed_integer(kind) or types.is_float32(kind) or types.is_float64(kind):
-        return kind
-    if types.is_duration(kind):
-        return pa.int64()
-    if types.is_float16(kind):
-        return pa.float32()
-    if types.is_decimal(kind):
-        return pa.decimal128(kind.precision, kind.scale) if kind.precision <= 38 else None
-    if types.is_date(kind):
-        return pa.date32()
-    if types.is_timestamp(kind):
-        return pa.timestamp("us", kind.tz)
-    if is_bytes(kind):
-        return pa.binary()
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
-        value = plain_type(kind.value_type)
-        return None if value is None else pa.list_(value)
-    if types.is_map(kind):
-        key, item = plain_type(kind.key_type), plain_type(kind.item_type)
-        return None if key is None or item is None else pa.map_(key, item)
-    if types.is_struct(kind):
-        fields = [(field.name, plain_type(field.type)) for field in kind]
-        return None if not fields or any(of is None for _, of in fields) else pa.struct(fields)
-    return None
-
-
-def is_bytes(kind: pa.DataType) -> bool:
-    """Whether values of a type are bytes, as photos are."""
-    return bool(
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or pa.types.is_fixed_size_binary(kind)
-        or pa.types.is_binary_view(kind)
-    )
-
-
-def holds_bytes(kind: pa.DataType) -> bool:
-    """Whether there are bytes anywhere in values of a type."""
-    children = [kind.field(number).type for number in range(kind.num_fields)]
-    return is_bytes(kind) or any(map(holds_bytes, children))
 
 
 def field_type(schema: pa.Schema, name: str) -> pa.DataType | None:
@@ -298,14 +251,6 @@ def _with_footer(part: ParquetPart, ask: Callable[[pq.ParquetFile], T]) -> T:
             return ask(stored)
     except _DAMAGED as error:
         raise CatalogueError(f"{part.uri} is damaged or gone; write it again: {error}") from error
-
-
-def _as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    if isinstance(column, pa.ExtensionArray):
-        column = column.storage
-    if isinstance(column, pa.DictionaryArray):
-        column = column.dictionary_decode()
-    return column if column.type == kind else column.cast(kind, safe=False)
 
 
 def _leaves(name: str, kind: pa.DataType) -> list[str]:

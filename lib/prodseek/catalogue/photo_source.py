@@ -102,17 +102,23 @@ class PhotoSource:
 
     def _checked(self, uri: str) -> tuple[str, str]:
         """The result of `locate`, and the folder that makes it allowed, as returned by `files.real`."""
+        places = [files.resolve(uri, self.base_uri)]
+        # What shops write with a slash before it may begin at the catalogue's folder; a bucket is not asked.
+        if uri.startswith("/") and not files.storage_of(self.base_uri):
+            below = files.join(self.base_uri, uri.lstrip("/"))
+            places += [below] if files.exists(below) else []
         try:
-            located = files.resolve(uri, self.base_uri)
-            real = files.real(located)
+            real = [files.real(place) for place in places]
         except ValueError as error:
             raise ImageRejected(RejectReason.UNSUPPORTED_URI, str(error)) from error
-        for root in map(files.real, (self.base_uri, *self.allowed_roots)):
-            if files.is_within(real, root):
-                return located, root
+        roots = [files.real(root) for root in (self.base_uri, *self.allowed_roots)]
+        for located, at in zip(places, real, strict=True):
+            for root in roots:
+                if files.is_within(at, root):
+                    return located, root
         raise ImageRejected(
             RejectReason.NOT_ALLOWED,
-            f"{real} lies neither in the catalogue's folder {self.base_uri} nor in one of catalog.allowed_roots; if it may "
+            f"{real[0]} lies neither in the catalogue's folder {self.base_uri} nor in one of catalog.allowed_roots; if it may "
             "be read, add its folder to that setting",
         )
 
@@ -135,8 +141,10 @@ class PhotoSource:
                 return ReadPhoto(fetch(self.locate(uri), self.web, self.limits.max_bytes))
             file, member = split_member(uri)
             located, root = self._checked(file)
+            is_below = file.startswith("/") and located != file
             try:
-                return ReadPhoto(*self._read_member(located, member, root))
+                data, spelling_inside = self._read_member(located, member, root)
+                return ReadPhoto(data, Spelling.CAPITALS_OR_SLASHES if is_below else spelling_inside)
             except FileNotFoundError:
                 located, root, spelling = self._near_file(file)
             data, spelling_inside = self._read_member(located, member, root)

@@ -1,41 +1,79 @@
-"""Rows of text manifests as Arrow columns: product, photos, attributes, and what is wrong with a row."""
+"""Rows of manifests as Arrow columns, the same for texts and Parquet: product, photo, attributes, and what is wrong."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodseek.catalogue.columns import ABSENT, Columns
-from prodseek.catalogue.manifest_reading import as_text, values_at
-from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.catalogue.columns import ABSENT, ID_FACTS
+from prodseek.catalogue.manifest_reading import as_text, named, values_at
+from prodseek.catalogue.photo_rows import RowRules, photo_rows, sound
 from prodseek.catalogue.text_rows import TextRows, TextTable
+from prodseek.catalogue.value_texts import texts
 
 SHAPE = pa.schema(
     [
         ("product_id", pa.string()),
-        ("uris", pa.list_(pa.string())),
+        ("uri", pa.string()),
         ("attributes", pa.map_(pa.string(), pa.string())),
         ("fault", pa.string()),
     ]
 )
+# Where a row of Parquet stands: its file, its number in it, the file's size and time of change.
+PLACE_TYPE = pa.struct(
+    [("file_path", pa.string()), ("row_index", pa.int64()), ("file_size", pa.int64()), ("mtime_ns", pa.int64())]
+)
 _BATCH_ROWS = 4096
+_NOTHING = pa.scalar(None, pa.string())
 
 
-def shaped(found: TextRows, table: TextTable, columns: Columns) -> Iterator[pa.RecordBatch]:
-    """Rows as batches of SHAPE, some thousands each. fault names a row by its number, the first below the header being 1."""
+def shaped(found: TextRows, table: TextTable, rules: RowRules) -> Iterator[pa.RecordBatch]:
+    """Rows of a text as batches of SHAPE, one row for each photo, from some thousands of the text's rows each.
+
+    fault names a row by its number, the first below the header being 1.
+    """
     shape = _objects if table.is_json else _cells
     for start in range(0, len(found.rows), _BATCH_ROWS):
-        yield shape(found, slice(start, start + _BATCH_ROWS), table, columns)
+        yield shape(found, slice(start, start + _BATCH_ROWS), table, rules)
 
 
-def _cells(found: TextRows, some: slice, table: TextTable, columns: Columns) -> pa.RecordBatch:
+def shaped_parquet(
+    batch: pa.RecordBatch, rules: RowRules, file: str, first_row: int
+) -> tuple[pa.RecordBatch, np.ndarray]:
+    """A batch of `read_share` as one of SHAPE, and for each of its rows the place in the batch. file, first_row: of it."""
+    columns = rules.columns
+    nothing = pa.nulls(batch.num_rows, pa.string())
+    product_ids = (
+        nothing if columns.product_id is None else _present(texts(_column(batch, columns.product_id), is_id=True))
+    )
+    cells = [_names(_column(batch, name), columns.photo is None) for name in columns.uris]
+    kept = [(key, _present(texts(_column(batch, name), key in ID_FACTS))) for key, name in columns.kept]
+    return _shape(product_ids, cells, kept, nothing, rules, lambda place: f"row {first_row + place + 1} of {file}")
+
+
+def _shape(
+    product_ids: pa.Array,
+    cells: Sequence[pa.Array],
+    kept: Sequence[tuple[str, pa.Array]],
+    faults: pa.Array,
+    rules: RowRules,
+    row_name: Callable[[int], str],
+) -> tuple[pa.RecordBatch, np.ndarray]:
+    rows = photo_rows(product_ids, cells, faults, rules, row_name)
+    attributes = _maps(kept, len(product_ids))
+    if len(rows.places) != len(product_ids) or not np.array_equal(rows.places, np.arange(len(product_ids))):
+        attributes = attributes.take(pa.array(rows.places))
+    shape = pa.RecordBatch.from_arrays([rows.product_ids, rows.uris, attributes, rows.faults], schema=SHAPE)
+    return shape, rows.places
+
+
+def _cells(found: TextRows, some: slice, table: TextTable, rules: RowRules) -> pa.RecordBatch:
     """Rows of a delimited text, column by column, because a Python loop over their values would take longest."""
-    width = len(table.columns)
+    columns, width = rules.columns, len(table.columns)
     rows: list[list[str]] = [row if isinstance(row, list) else [] for row in found.rows[some]]
     faults: list[str | None] = [None] * len(rows)
     for place, row in enumerate(rows):
@@ -46,44 +84,24 @@ def _cells(found: TextRows, some: slice, table: TextTable, columns: Columns) -> 
             faults[place] = f"row {found.first_row + some.start + place} {fault}"
             rows[place] = [*row[:width], *[""] * (width - len(row))]
     cells = dict(zip(table.columns, zip(*rows, strict=True), strict=True))
-    nothing = pa.nulls(len(rows), pa.string())
-    product_ids, uris = (
-        nothing if name is None else _cleaned(pa.array(cells[name], pa.string()))
-        for name in (columns.product_id, columns.uri)
+
+    def cleaned(name: str) -> pa.Array:
+        return _present(pc.utf8_trim_whitespace(pa.array(cells[name], pa.string())))
+
+    shape, _ = _shape(
+        pa.nulls(len(rows), pa.string()) if columns.product_id is None else cleaned(columns.product_id),
+        [cleaned(name) for name in columns.uris],
+        [(key, cleaned(name)) for key, name in columns.kept],
+        pa.array(faults, pa.string()),
+        rules,
+        lambda place: f"row {found.first_row + some.start + place}",
     )
-    return pa.RecordBatch.from_arrays(
-        [
-            product_ids,
-            _lists(uris),
-            _maps([(key, _cleaned(pa.array(cells[name], pa.string()))) for key, name in columns.kept], len(rows)),
-            pa.array(faults, pa.string()),
-        ],
-        schema=SHAPE,
-    )
+    return shape
 
 
-def _cleaned(values: pa.Array) -> pa.Array:
-    """Text without white space around it; null for what says that there is no value."""
-    text = pc.utf8_trim_whitespace(values)
-    return pc.if_else(pc.is_in(text, pa.array(ABSENT)), pa.scalar(None, pa.string()), text)
-
-
-def _lists(cells: pa.Array) -> pa.Array:
-    """Each cell as a list of the photo that it names; of photos where it is a list itself, as JSON writes one."""
-    if not pc.any(pc.starts_with(cells, '["')).as_py():
-        return pa.ListArray.from_arrays(np.arange(len(cells) + 1, dtype=np.int32), cells)
-    return pa.array([_listed(cell) for cell in cells.to_pylist()], SHAPE.field("uris").type)
-
-
-def _listed(cell: str | None) -> list[str | None]:
-    if cell is None or not cell.startswith('["'):
-        return [cell]
-    try:
-        names = json.loads(cell)
-    except (ValueError, RecursionError):
-        return [cell]
-    found = [_sound(name) for name in names if isinstance(name, str)] if isinstance(names, list) else [cell]
-    return [name for name in found if name is not None] or [None]
+def _present(text: pa.Array) -> pa.Array:
+    """Null for what says that there is no value."""
+    return pc.if_else(pc.is_in(text, pa.array(ABSENT)), _NOTHING, text)
 
 
 def _maps(columns: Sequence[tuple[str, pa.Array]], n_rows: int) -> pa.Array:
@@ -99,54 +117,68 @@ def _maps(columns: Sequence[tuple[str, pa.Array]], n_rows: int) -> pa.Array:
     return pa.MapArray.from_arrays(offsets, keys, values.drop_null())
 
 
-def _objects(found: TextRows, some: slice, table: TextTable, columns: Columns) -> pa.RecordBatch:
+def _objects(found: TextRows, some: slice, table: TextTable, rules: RowRules) -> pa.RecordBatch:
     """Rows of JSON lines."""
-    own = {
-        name and name.split(".")[0] if name not in table.columns else name for name in (columns.product_id, columns.uri)
-    }
-    made: list[tuple[str | None, list[str | None], list[tuple[str, str]], str | None]] = []
+    columns = rules.columns
+    own = {name.split(".")[0] if name not in table.columns else name for name in columns.uris}
+    if columns.product_id is not None:
+        own.add(columns.product_id if columns.product_id in table.columns else columns.product_id.split(".")[0])
+    products: list[str | None] = []
+    uris: list[list[list[str]]] = [[] for _ in columns.uris]
+    attributes: list[list[tuple[str, str]]] = []
+    faults: list[str | None] = []
     for place, row in enumerate(found.rows[some], start=some.start):
-        values = row if isinstance(row, dict) else {}
+        values = named(row, table.columns) if isinstance(row, dict) else {}
         fault = found.faults.get(place)
-        product_id = _first(values, columns.product_id)
-        uris = [] if columns.uri is None else [_sound(as_text(one)) for one in values_at(values, columns.uri)]
-        kept = {name: _sound(as_text(value)) for name, value in values.items() if name not in own}
+        products.append(_first(values, columns.product_id))
+        for names, column in zip(uris, columns.uris, strict=True):
+            written = (sound(as_text(one)) for one in values_at(values, column))
+            names.append([uri for uri in written if uri is not None])
+        kept = {name: sound(as_text(value)) for name, value in values.items() if name not in own}
         kept |= {known: _first(values, name) for known, name in columns.facts.items()}
-        made.append(
-            (
-                product_id,
-                [uri for uri in uris if uri is not None],
-                [(_sound(key) or key, value) for key, value in kept.items() if key and value is not None],
-                None if fault is None else f"row {found.first_row + place} {fault}",
-            )
-        )
-    arrays = [pa.array(values, kind) for values, kind in zip(zip(*made, strict=True), SHAPE.types, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=SHAPE)
+        attributes.append([(sound(key) or key, value) for key, value in kept.items() if key and value is not None])
+        faults.append(None if fault is None else f"row {found.first_row + place} {fault}")
+    rows = photo_rows(
+        pa.array(products, pa.string()),
+        [pa.array(names, pa.list_(pa.string())) for names in uris],
+        pa.array(faults, pa.string()),
+        rules,
+        lambda place: f"row {found.first_row + some.start + place}",
+    )
+    maps = pa.array(attributes, SHAPE.field("attributes").type).take(pa.array(rows.places))
+    return pa.RecordBatch.from_arrays([rows.product_ids, rows.uris, maps, rows.faults], schema=SHAPE)
 
 
-def _first(values: dict[str, Any], name: str | None) -> str | None:
+def _first(values: Mapping[str, Any], name: str | None) -> str | None:
     found = [] if name is None else values_at(values, name)
-    return _sound(as_text(found[0])) if found else None
+    return sound(as_text(found[0])) if found else None
 
 
-def _sound(text: str | None) -> str | None:
-    """Text that can be written as UTF-8, without white space around it; None for what says that there is no value."""
-    if text is None:
-        return None
-    text = text.strip()
-    return None if text in ABSENT else text.encode(errors="replace").decode()
+def _column(batch: pa.RecordBatch, name: str) -> pa.Array:
+    """A column, or a field of the structs in it, of structs in lists too."""
+    names = batch.schema.names
+    first, *fields = [name] if name in names else name.split(".")
+    return _field(batch.column(names.index(first)), fields)
 
 
-def split_names(names: Sequence[str | None] | None, separators: Sequence[str], photos: PhotoSource) -> list[str]:
-    """The photos that a cell names, several with separators between them. One that is there under the whole of it is the
-    only one."""
-    found: list[str] = []
-    for name in names or ():
-        if name is None:
-            continue
-        parts = [name]
-        for separator in separators:
-            parts = [part for one in parts for part in one.split(separator)]
-        is_one = len(parts) < 2 or photos.stamp(name).n_bytes is not None
-        found += [name] if is_one else [part.strip() for part in parts if part.strip()]
-    return found
+def _field(column: pa.Array, fields: Sequence[str]) -> pa.Array:
+    if not fields:
+        return column
+    if pa.types.is_list(column.type):
+        return _relisted(column, _field(column.flatten(), fields))
+    return _field(pc.struct_field(column, fields[0]), fields[1:])
+
+
+def _relisted(lists: pa.Array, values: pa.Array) -> pa.Array:
+    """Lists as long as others, with other values; null where those are."""
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(lists), 0))
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    is_null = np.append(np.asarray(lists.is_null()), False)
+    return pa.ListArray.from_arrays(pa.array(offsets, mask=is_null), values)
+
+
+def _names(column: pa.Array, may_be_lists: bool) -> pa.Array:
+    """Names of photos, as text or lists of text."""
+    if pa.types.is_list(column.type) and may_be_lists:
+        return _relisted(column, _present(texts(column.flatten())))
+    return _present(texts(column))

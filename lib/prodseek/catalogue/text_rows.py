@@ -6,7 +6,7 @@ import codecs
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any, BinaryIO, cast
@@ -14,7 +14,8 @@ from typing import Any, BinaryIO, cast
 import pyarrow as pa
 
 from prodseek.catalogue.delimited import MAX_ROW_CHARS, split_lines
-from prodseek.catalogue.dialect import CP_1252, HEAD_BYTES, MAX_COLUMNS, UTF_8, Compression, Dialect, compression_of
+from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Compression, Dialect, compression_of
+from prodseek.catalogue.encodings import CP_1252, UTF_8
 from prodseek.errors import CatalogueError
 from prodseek.storage import files
 
@@ -26,6 +27,8 @@ _SEAM_BYTES = 1 << 16
 # What is taken for a bomb: text is compressed to a fourth or a tenth.
 _BOMB_BYTES = 1 << 30
 _BOMB_RATIO = 400
+# Programs that compress what they are given have been given what was compressed.
+_MOST_LAYERS = 3
 
 # Stands for a line, and is none.
 _TOO_LONG: Sequence[str] = ()
@@ -71,16 +74,24 @@ class BlockEnd:
     is_closed: bool
 
 
-def read_head(uri: str) -> tuple[bytes, Compression | None]:
-    """The first bytes of a text manifest, without compression, and what they were compressed with. Raises CatalogueError."""
+def read_head(uri: str) -> tuple[bytes, tuple[Compression, ...]]:
+    """The first bytes of a text manifest, without compression, and what they were compressed with, from the outside to the
+    inside. Raises CatalogueError."""
+    compression: tuple[Compression, ...] = ()
     with _reading(uri):
-        with files.open_seekable(uri) as (handle, _, _):
-            compression = compression_of(handle.read(4))
-        with _opened(uri, compression, 0) as stream:
-            head = b""
-            while len(head) < HEAD_BYTES and (piece := stream.read(HEAD_BYTES - len(head))):
-                head += piece
-            return bytes(head), compression
+        while True:
+            with _opened(uri, compression, 0) as stream:
+                head = b""
+                while len(head) < HEAD_BYTES and (piece := stream.read(HEAD_BYTES - len(head))):
+                    head += piece
+            inner = compression_of(head)
+            if inner is None:
+                return bytes(head), compression
+            if len(compression) == _MOST_LAYERS:
+                raise CatalogueError(
+                    f"the manifest {uri!r} is compressed more than {_MOST_LAYERS} times over; unpack it"
+                )
+            compression = (*compression, inner)
 
 
 def blocks_of(table: TextTable) -> list[TextBlock]:
@@ -290,25 +301,34 @@ def _reading(uri: str) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(uri: str, compression: Compression | None, offset_bytes: int) -> Iterator[BinaryIO]:
-    if compression is None:
+def _opened(uri: str, compression: Sequence[Compression], offset_bytes: int) -> Iterator[BinaryIO]:
+    if not compression:
         with files.open_seekable(uri) as (handle, _, _):
             handle.seek(offset_bytes)
             yield handle
         return
     file_system, path = files.locate(uri)
-    with file_system.open_input_file(path) as raw, pa.CompressedInputStream(raw, compression) as stream:
-        yield cast(BinaryIO, _Unpacked(uri, raw, stream))
+    with ExitStack() as stack:
+        raw = stack.enter_context(file_system.open_input_file(path))
+        outer, *inner = compression
+        stream = _Unpacked(uri, raw, stack.enter_context(pa.CompressedInputStream(raw, outer)))
+        for kind in inner:
+            packed = pa.PythonFile(stream, mode="r")
+            stream = _Unpacked(uri, raw, stack.enter_context(pa.CompressedInputStream(packed, kind)))
+        yield cast(BinaryIO, stream)
 
 
-class _Unpacked:
-    """A compressed file's content, until it turns out to be a bomb."""
+class _Unpacked(io.RawIOBase):
+    """A compressed file's content, until it turns out to be a bomb. raw: the file itself."""
 
     def __init__(self, uri: str, raw: pa.NativeFile, stream: pa.NativeFile) -> None:
         self._uri, self._raw, self._stream = uri, raw, stream
         self._n_bytes = 0
 
-    def read(self, n_bytes: int) -> bytes:
+    def readable(self) -> bool:
+        return True
+
+    def read(self, n_bytes: int = -1) -> bytes:
         data = bytes(self._stream.read(n_bytes))
         self._n_bytes += len(data)
         packed_bytes = self._raw.tell()

@@ -40,6 +40,8 @@ _LEAST_MARK_ODDS, _LEAST_ODDS_OF_OTHERS = 1.0, 6.0
 _ORIGIN_WEIGHT, _MOST_LIKELY = 0.35, 4.5
 # log2 of the odds that a photo is the original of the other, from which on its margin was cut off the other, not added to it.
 _CUT, _SURELY_CUT = 1.0, 5.0
+# Photos laid over each other by measuring are so much off, and a few pixels of equal ones may have a mark.
+_SAME_SHAPE, _ALL_EQUAL = 0.01, 0.99
 # The step at the edge of the shared part, divided by the steps beside it: from here on the margin has another colour.
 _SEAM = 1.75
 
@@ -64,7 +66,7 @@ class Together:
     """Two photos laid over each other.
 
     where: (H, W) bool, what is compared. mark: (H, W) bool, where they show something else. traces: None where too little is
-    shared to look for any. signs: what speaks for b as the original.
+    shared to look for any, or every pixel that is shared is the same. signs: what speaks for b as the original.
     """
 
     laid: Laid
@@ -117,8 +119,30 @@ def seen_together(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Compar
     if where.sum() < _LEAST_PIXELS:
         return None
     mark = _unexplained(laid, where)
-    traces = _traces(a, b, laid, mark)
+    traces = None if _are_equal(a, b, laid.matrix) else _traces(a, b, laid, mark)
     return Together(laid, where, mark, traces, _signs(a, b, laid.matrix, traces))
+
+
+def _are_equal(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix) -> bool:
+    """Whether the part that both show is pixel by pixel the same, so that nothing in it tells which was there first."""
+    if np.abs(matrix[:, :2] - np.eye(2)).max() > _SAME_SHAPE:
+        return False
+    corners = shared_polygon(inverse(matrix), b.shape[1::-1], a.shape[1::-1])
+    middle = corners.mean(axis=0)
+    x_px, y_px = (int(shift) for shift in np.rint(matrix @ [*middle, 1] - middle))
+    shifts = [(x_px + x, y_px + y) for x in (-1, 0, 1) for y in (-1, 0, 1)]
+    return any(_share_equal(a, b, x, y) > _ALL_EQUAL for x, y in shifts)
+
+
+def _share_equal(a: NDArray[np.uint8], b: NDArray[np.uint8], x_px: int, y_px: int) -> float:
+    """The share of pixels that are the same where a is moved by so much onto b; 0 where they do not overlap."""
+    high, wide = (min(a.shape[n], b.shape[n] - shift) - max(0, -shift) for n, shift in ((0, y_px), (1, x_px)))
+    if high <= 0 or wide <= 0:
+        return 0.0
+    left, top = max(0, -x_px), max(0, -y_px)
+    part = a[top : top + high, left : left + wide]
+    other = b[top + y_px : top + y_px + high, left + x_px : left + x_px + wide]
+    return float((part == other).all(axis=2).mean())
 
 
 def _traces(a: NDArray[np.uint8], b: NDArray[np.uint8], laid: Laid, mark: Mask) -> Traces | None:

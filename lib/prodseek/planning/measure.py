@@ -24,11 +24,13 @@ from tempfile import TemporaryDirectory
 from PIL import Image
 
 from prodseek.catalogue.folder import list_photos
-from prodseek.catalogue.manifest_reading import Manifest, photo_names, read_manifest
+from prodseek.catalogue.manifest_reading import Manifest, read_manifest
 from prodseek.catalogue.manifests import CatalogueSource, find_catalogue
 from prodseek.catalogue.parquet_table import n_rows_of
 from prodseek.catalogue.photo_copies import sample_photos
+from prodseek.catalogue.photo_rows import RowRules
 from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.catalogue.rows_here import photo_names
 from prodseek.config import Config
 from prodseek.errors import CatalogueError, ConfigError
 from prodseek.photos.decode import ImageRejected, content_id, decode_image, pixel_hash
@@ -106,7 +108,8 @@ def list_catalogue(config: Config, seed: int = 0) -> Listing:
         manifest = read_manifest(source, config.catalog)
         if manifest.columns.photo is not None:
             return Listing(source, _held_rows(manifest), ())
-        uris, n_rows = photo_names(manifest, 100 * _MAX_PHOTOS * _MAX_PROCESSES)
+        rules = RowRules.of(manifest.columns, catalog, source.base_uri)
+        uris, n_rows = photo_names(manifest, rules, 100 * _MAX_PHOTOS * _MAX_PROCESSES)
     if not uris:
         raise CatalogueError(f"the catalogue {source.uri!r} names no photo; there is nothing to plan")
     random.Random(seed).shuffle(uris)

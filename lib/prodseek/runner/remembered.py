@@ -1,9 +1,9 @@
-"""What a root knows of its catalogue: the settings that its last finished run read it with."""
+"""What a root knows of its catalogue: the settings that its last run read it with, from its first stage on."""
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,29 +27,42 @@ class Remembered:
 
 
 def remembered(root: str, catalog: str | None, defaults: CatalogConfig) -> Remembered | None:
-    """What the root's newest finished run read its catalogue with; None where it has none, or had another catalogue.
+    """What the root's newest finished run read its catalogue with, or else its newest that has read one.
 
-    catalog: the one that is named now, None for the run's own. One that lies beside the run's and has the same ending is its
-    next delivery.
+    None where it has none, or had another catalogue. catalog: the one that is named now, None for the run's own. One that
+    lies beside the run's and has the same ending is its next delivery.
     """
+    own = defaults.model_dump(mode="json")
+    for run_id, uri, then in _read_before(root):
+        if catalog is None or _is_delivery(files.absolute(catalog), uri):
+            kept = {
+                key: value
+                for key, value in then.items()
+                if key in own and value != own[key] and key not in _NOT_OF_THE_CATALOGUE
+            }
+            return Remembered(run_id, kept, uri)
+    return None
+
+
+def _read_before(root: str) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Runs that have read a catalogue: id, the catalogue's URI and the settings of `catalog`; the published one first."""
+    store = Store.at(root)
     try:
-        run = Store.at(root).latest()
+        run = store.latest()
         manifest = run.manifest()
         facts = manifest.facts_if_there(IngestFacts)
+        then = manifest.config.get("catalog")
+        if facts is not None and facts.catalog and isinstance(then, Mapping):
+            yield run.run_id, facts.catalog, then
     except (StoreError, OSError):
-        return None
-    then = manifest.config.get("catalog")
-    if facts is None or not facts.catalog or not isinstance(then, Mapping):
-        return None
-    if catalog is not None and not _is_delivery(files.absolute(catalog), facts.catalog):
-        return None
-    own = defaults.model_dump(mode="json")
-    kept = {
-        key: value
-        for key, value in then.items()
-        if key in own and value != own[key] and key not in _NOT_OF_THE_CATALOGUE
-    }
-    return Remembered(run.run_id, kept, facts.catalog)
+        pass  # none was published yet
+    try:
+        for run in map(store.run, reversed(store.run_ids())):
+            facts = run.facts_if_done(IngestFacts)
+            if facts is not None and facts.catalog and facts.settings:
+                yield run.run_id, facts.catalog, facts.settings
+    except (StoreError, OSError):
+        return
 
 
 def _is_delivery(now: str, then: str) -> bool:

@@ -71,7 +71,8 @@ class IngestFacts(_WithoutCache):
 
     copied_photos: out of a Parquet manifest. found_otherwise: photos by how the catalogue's name of them differs from the
     file's. passed_over: files of a folder that are no rows, and folders not entered, by why. compared_with: the run that
-    changes are counted against. A task that Spark ran again counts again.
+    changes are counted against. settings: of the section `catalog` that the catalogue was read with. A task that Spark ran
+    again counts again.
     """
 
     stage: ClassVar[StageName] = "ingest"
@@ -86,6 +87,7 @@ class IngestFacts(_WithoutCache):
     passed_over: dict[str, int] = field(default_factory=dict)
     compared_with: str | None = None
     changes: dict[str, int] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,6 +19,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 SCHEMES = ("file", "s3", "gs", "gcs", "abfs", "abfss", "hdfs", "viewfs")
+# Hadoop and Java write one slash.
+_FILE = "file:/"
 _SPARK_SCHEMES = {"s3": "s3a"}
 # The S3 client itself retries requests that get no answer in this time, and those answered with 429 or 5xx.
 S3_CONNECT_SECONDS = 10.0
@@ -84,6 +86,8 @@ def spark_uri(uri: str) -> str:
     scheme = _scheme(uri)
     if not scheme:
         return f"file://{Path(uri).absolute()}"
+    if scheme == "file":
+        return f"file://{uri[len(_FILE) - 1 :].removeprefix('//')}"
     return _SPARK_SCHEMES.get(scheme, scheme) + uri[len(scheme) :]
 
 
@@ -277,7 +281,9 @@ def list_names(uri: str) -> list[str]:
 
 def _scheme(uri: str) -> str:
     scheme, separator, _ = uri.partition("://")
-    return scheme.lower() if separator and scheme.isalnum() else ""
+    if separator and scheme.isalnum():
+        return scheme.lower()
+    return "file" if uri[: len(_FILE)].lower() == _FILE else ""
 
 
 def _known_scheme(uri: str) -> str:

@@ -117,3 +117,40 @@ def test_names_that_yaml_takes_for_something_else_are_quoted(tmp_path: Path, nam
     found = checked(tmp_path / "m.csv", *settings)
 
     assert found.rows[0].product_id == "1" and found.rows[0].uri == "a.jpg"
+
+
+def test_a_table_without_a_header_is_read_by_what_the_hint_says(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_text("p1,a.jpg,Chair\np2,b.jpg,Chair\np3,c.jpg,Chair\n")
+    with pytest.raises(CatalogueError, match="seems to be no header but a row") as refused:
+        checked(tmp_path / "m.csv")
+    command = shlex.split(str(refused.value).partition("this may help: ")[2])
+    assert command[-1] == "catalog.csv_header=[product_id, uri, c3]"
+    assert [(row.product_id, row.uri) for row in checked(tmp_path / "m.csv", command[-1]).rows] == [
+        ("p1", "a.jpg"), ("p2", "b.jpg"), ("p3", "c.jpg"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.jsonl", "m.parquet"])
+def test_a_table_without_rows_is_refused_as_the_night_would(tmp_path: Path, name: str) -> None:
+    if name == "m.parquet":
+        pq.write_table(
+            pa.table({"product_id": pa.array([], pa.string()), "uri": pa.array([], pa.string())}), tmp_path / name
+        )
+    else:
+        (tmp_path / name).write_text("product_id,uri\n" if name == "m.csv" else "\n\n")
+    with pytest.raises(CatalogueError, match=r"has no rows|is empty"):
+        checked(tmp_path / name)
+
+
+def test_an_encoding_that_is_assumed_is_said(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes("product_id,uri\nžába,a.jpg\n".encode("cp1250"))
+    assert (
+        checked(tmp_path / "m.csv")
+        .lines[1]
+        .startswith(
+            "the text does not say its encoding: Windows-1252 (Latin-1) is assumed. Where letters come out wrong, name it: --set "
+            "catalog.encoding=cp1250 (Czech, Polish ...)"
+        )
+    )
+    found = checked(tmp_path / "m.csv", "catalog.encoding=cp1250")
+    assert found.rows[0].product_id == "žába" and found.lines[1].startswith("columns found")

@@ -72,3 +72,57 @@ def test_a_name_that_stands_there_twice_gets_a_number() -> None:
     assert distinct(header) == ("uri", "URI (2)", "uri (3)", "uri (2) (2)", "", "")
     assert distinct(["URI", "product_id", "uri"]) == ("URI (2)", "product_id", "uri"), "asked for by that name"
     assert distinct(["Title", "TITLE"]) == ("Title", "TITLE (2)"), "neither is"
+
+
+@pytest.mark.parametrize(
+    ("header", "product_id", "uri", "more", "lists"),
+    [
+        (("id", "title", "image_link", "additional_image_link"), "id", "image_link", ("additional_image_link",),
+         {"additional_image_link"}),
+        (("ID", "Image Link", "Additional Image Link", "Additional Image Link (2)"), "ID", "Image Link",
+         ("Additional Image Link", "Additional Image Link (2)"), {"Additional Image Link", "Additional Image Link (2)"}),
+        (("Handle", "Title", "Variant SKU", "Image Src"), "Handle", "Image Src", (), set()),
+        (("ID", "SKU", "Name", "Images"), "SKU", "Images", (), {"Images"}),
+        (("sku", "base_image", "small_image", "additional_images"), "sku", "base_image", ("additional_images",),
+         {"additional_images"}),
+        (("item_sku", "main_image_url", "other_image_url1", "other_image_url2", "other_image_url"), "item_sku", "main_image_url",
+         ("other_image_url1", "other_image_url2"), set()),
+        (("product_id", "id", "image_link"), "product_id", "image_link", (), set()),
+    ],
+    ids=["google", "google spreadsheet", "shopify", "woocommerce", "magento", "amazon", "own id"],
+)  # fmt: skip
+def test_usual_feeds_are_known_by_their_columns(
+    header: tuple[str, ...], product_id: str, uri: str, more: tuple[str, ...], lists: set[str]
+) -> None:
+    columns = found(*header)
+    assert (columns.product_id, columns.uri, columns.more_uris, columns.lists) == (product_id, uri, more, lists)
+    assert not {uri, *more} & set(columns.attributes)
+
+
+def test_a_column_of_its_own_name_is_meant_before_those_of_feeds() -> None:
+    columns = found("product_id", "uri", "id", "image_link", "additional_image_link")
+    assert (columns.product_id, columns.uri, columns.more_uris) == ("product_id", "uri", ())
+    settings = ("catalog.uri_column=image_link", "catalog.product_id_column=nr", "catalog.more_uri_columns=[]")
+    columns = found("nr", "id", "image_link", "additional_image_link", settings=settings)
+    assert (columns.product_id, columns.uri, columns.more_uris) == ("nr", "image_link", ())
+    columns = found("product_id", "uri", "Back", "Side", settings=("catalog.more_uri_columns=[side, back]",))
+    assert columns.more_uris == ("Side", "Back") and "further photos = 'Side', 'Back'" in columns.lines()[0]
+    with pytest.raises(CatalogueError, match=r"no column 'front' \(catalog.more_uri_columns\)"):
+        found("product_id", "uri", settings=("catalog.more_uri_columns=[front]",))
+    with pytest.raises(CatalogueError, match="no column 'uri'"):
+        found("id", "photo")
+
+
+def test_a_row_in_place_of_a_header_is_told_so() -> None:
+    with pytest.raises(CatalogueError, match=r"no header but a row.*--set 'catalog.csv_header=\[c1, uri, c3\]'"):
+        found("p1", "https://shop.example/a.jpg", "Chair")
+    with pytest.raises(CatalogueError, match=r"--set 'catalog.csv_delimiter=#'"):
+        found("a#b#c")
+
+
+def test_what_is_called_almost_like_a_column_that_is_read_is_said() -> None:
+    assert found("product_id", "uri", "URI").lines()[1:] == [
+        "beside 'uri' there is 'URI', which is kept as an attribute"
+    ]
+    header = distinct(("uri", "product_id", "uri"))
+    assert found(*header).lines()[1:] == ["beside 'uri' there is 'uri (2)', which is kept as an attribute"]

@@ -6,7 +6,8 @@ import codecs
 
 import pytest
 
-from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, find_encoding
+from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect
+from prodseek.catalogue.encodings import find_encoding
 from prodseek.errors import CatalogueError
 
 
@@ -16,7 +17,7 @@ def n_known(header: object) -> int:
 
 def found(head: bytes, **given: str) -> tuple[Dialect, list[str]]:
     return find_dialect(
-        head, None, given.get("encoding"), given.get("delimiter"), given.get("quote"), n_known
+        head, (), given.get("encoding"), given.get("delimiter"), given.get("quote"), n_known
     )  # fmt: skip
 
 
@@ -28,6 +29,10 @@ def found(head: bytes, **given: str) -> tuple[Dialect, list[str]]:
         (b"product_id\turi\ttitle\np\ta.jpg\tx, y; z\n", "tabs, UTF-8, 3 columns"),
         (b"product_id|uri\np|a.jpg\n", "bars, UTF-8, 2 columns"),
         (b"sep=;\r\nproduct_id;uri\r\np;a.jpg\r\n", "semicolons, UTF-8, 2 columns"),
+        (b'"sep=;"\r\nproduct_id;uri\r\np;a.jpg\r\n', "semicolons, UTF-8, 2 columns"),
+        (b"product_id^uri\np^a.jpg\n", "'^', UTF-8, 2 columns"),
+        (b"product_id\x01uri\np\x01a.jpg\n", "'\\x01', UTF-8, 2 columns"),
+        (b"Stock of 1 May\n\nproduct_id;uri\np;a.jpg\n", "semicolons, UTF-8, 2 columns"),
         (b"sep=\tproduct_id\turi", "tabs, UTF-8, 3 columns"),
         (b"a;b;c\n1,5;2;x\n1,5;3;y\n", "semicolons, UTF-8, 3 columns"),
         (b"'product_id','uri'\n'p','a,b.jpg'\n", "commas, UTF-8, quotes ', 2 columns"),
@@ -56,8 +61,8 @@ def test_what_is_said_wins() -> None:
     assert header == ["a", "b,c"] and dialect.describe(2, is_json=False) == "semicolons, UTF-8, no quotes, 2 columns"
     dialect, _ = found("uri,größe\na.jpg,1\n".encode("cp1252"), encoding="utf-8")
     assert dialect.start_bytes == 10, "what cannot be decoded is as long as it is"
-    assert find_encoding("ä".encode("utf-16"), "utf-16") == ("utf-16-le", 2)
-    assert find_encoding("ä".encode("utf-8-sig"), "utf-8") == ("utf-8", 3)
+    assert find_encoding("ä".encode("utf-16"), "utf-16")[:2] == ("utf-16-le", 2)
+    assert find_encoding("ä".encode("utf-8-sig"), "utf-8")[:2] == ("utf-8", 3)
     with pytest.raises(CatalogueError, match="'klingon' is no encoding of text; name one such as"):
         find_encoding(b"", "klingon")
 
@@ -68,3 +73,11 @@ def test_what_is_no_table_is_refused_with_its_beginning() -> None:
     with pytest.raises(CatalogueError, match=r"has 5,001 columns, more than 4,096; it begins 'c,c,"):
         found(b",".join([b"c"] * 5001))
     assert MAX_COLUMNS == 4096
+
+
+def test_a_text_without_a_header_is_told_what_its_columns_are_called() -> None:
+    data = b"p1;a.jpg;Chair\np2;b.jpg;Table, round\n"
+    dialect, header = find_dialect(data, (), None, None, None, n_known, ["product_id", "uri", "title"])
+    assert header == ["product_id", "uri", "title"] and dialect.delimiter == ";" and dialect.start_bytes == 0
+    dialect, _ = find_dialect(b"\xef\xbb\xbfsep=^\n" + data, (), None, None, None, n_known, ["a"])
+    assert dialect.delimiter == "^" and dialect.start_bytes == 9

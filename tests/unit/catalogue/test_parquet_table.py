@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -158,3 +161,54 @@ def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
     assert find_catalogue(str(tmp_path)).kind == "folder"
     with pytest.raises(CatalogueError, match="is neither a folder nor a manifest"):
         find_catalogue(str(tmp_path / "pipe"))
+
+
+def test_text_is_text_whoever_wrote_it(tmp_path: Path) -> None:
+    """Bytes without a mark, as Impala and Hive write them, marked ones that are no UTF-8, UUIDs, decimals of any width."""
+    words = [b"p1", "Stühle".encode(), "Stühle".encode("cp1252"), None]
+    columns = {
+        "bytes": pa.array(words, pa.binary()), "large": pa.array(words, pa.large_binary()),
+        "marked": pa.array(words, pa.binary()).view(pa.string()),
+        "listed": pa.array([[b"a.jpg", b"\xfc.jpg"], [], None, [None]], pa.list_(pa.binary())),
+        "dictionary": pa.array(words, pa.binary()).dictionary_encode(),
+        "uuid": pa.array([bytes(15) + b"\x4d", None, b"\xff" * 16, bytes(16)], pa.uuid()),
+        "fixed": pa.array([b"AB01", b"\xff\x00\x01\x02", None, b"CD02"], pa.binary(4)),
+        "wide": pa.array([Decimal(1), Decimal(10) ** 45, None, Decimal(-7)], pa.decimal256(50, 0)),
+        "whole": pa.array([Decimal(1), Decimal(2), None, Decimal(3)], pa.decimal128(20, 0)),
+    }  # fmt: skip
+    expected = ["p1", "Stühle", "Stühle", None]
+    texts: dict[str, list[Any]] = {
+        **dict.fromkeys(("bytes", "large", "marked", "dictionary"), expected),
+        "listed": [["a.jpg", "ü.jpg"], [], None, [None]],
+        "uuid": [f"{UUID(int=0x4D)}", None, "ffffffff-ffff-ffff-ffff-ffffffffffff", f"{UUID(int=0)}"],
+        "fixed": ["AB01", "ff000102", None, "CD02"],
+        "wide": ["1", f"{10**45}", None, "-7"],
+        "whole": [Decimal(1), Decimal(2), None, Decimal(3)],
+    }
+    for name, column in columns.items():
+        write(tmp_path / "m.parquet", id=column, uri=["a.jpg"] * 4, Title=column)
+        rows = rows_of(tmp_path / "m.parquet", "catalog.product_id_column=id")
+        assert [row["id"] for row in rows] == texts[name], name
+
+
+def test_facts_in_bytes_are_read_and_other_bytes_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "m.parquet", product_id=[b"p"], uri=[b"a.jpg"], Title=[b"Chair"], thumbnail=[b"\xff\xd8"])
+    manifest = read_manifest(find_catalogue(str(tmp_path / "m.parquet")), load_config().catalog)
+    assert manifest.columns.facts == {"title": "Title"} and manifest.columns.passed_over == {"thumbnail": "bytes"}
+
+
+def test_a_name_that_stands_there_twice_is_said(tmp_path: Path) -> None:
+    table = pa.Table.from_arrays(
+        [pa.array(["p"]), pa.array(["a.jpg"]), pa.array(["b.jpg"])], ["product_id", "uri", "uri"]
+    )
+    pq.write_table(table, tmp_path / "m.parquet")
+    assert [row["uri"] for row in rows_of(tmp_path / "m.parquet")] == ["a.jpg"]
+    manifest = read_manifest(find_catalogue(str(tmp_path / "m.parquet")), load_config().catalog)
+    assert manifest.lines()[-1] == "'uri' stands there more than once; the first is read"
+
+
+def test_a_table_that_is_compressed_as_a_whole_is_refused(tmp_path: Path) -> None:
+    write(tmp_path / "m.parquet", product_id=["p"], uri=["a.jpg"])
+    (tmp_path / "m.parquet.gz").write_bytes(gzip.compress((tmp_path / "m.parquet").read_bytes()))
+    with pytest.raises(CatalogueError, match="is Parquet and compressed as a whole; unpack it"):
+        find_catalogue(str(tmp_path / "m.parquet.gz"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import json
 from pathlib import Path
@@ -74,12 +75,34 @@ def test_compression_and_encoding_change_no_row(tmp_path: Path, kind: str, encod
 
 def test_a_line_of_another_encoding_is_read_by_itself(tmp_path: Path) -> None:
     lines = ["product_id,uri", *(f"p{n},Stühle {n}.jpg" for n in range(3))]
-    data = [line.encode("cp1252" if "1.jpg" in line else "utf-8") for line in lines]
-    (tmp_path / "m.csv").write_bytes(b"\n".join(data))
-    table = opened(tmp_path / "m.csv")
-    assert table.dialect.encoding == "cp1252"  # for the first bytes are not all UTF-8
-    from_utf_8 = TextTable(table.uri, False, table.dialect.__class__(None, "utf-8", ",", '"', 15), table.columns)
-    assert [row[1] for _, row, _ in rows_of(from_utf_8)] == [f"Stühle {n}.jpg" for n in range(3)]
+    for encoding, other in (("utf-8", "cp1252"), ("cp1252", "cp1252")):
+        data = [line.encode(other if "1.jpg" in line else encoding) for line in lines]
+        (tmp_path / "m.csv").write_bytes(b"\n".join(data))
+        table = opened(tmp_path / "m.csv")
+        assert table.dialect.encoding == encoding
+        assert [row[1] for _, row, _ in rows_of(table)] == [f"Stühle {n}.jpg" for n in range(3)]
+
+
+def test_what_is_compressed_again_is_unpacked_as_often(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"product_id,uri\n" + b"".join(b"p%d,%d.jpg\n" % (n, n) for n in range(5000))
+    (tmp_path / "plain.csv").write_bytes(text)
+    expected = rows_of(opened(tmp_path / "plain.csv"))
+    for name, data in {
+        "m.csv.gz": gzip.compress(gzip.compress(text)),
+        "m.csv": gzip.compress(zipped(text, "zstd")),
+        "m.csv.gz.zst": zipped(zipped(gzip.compress(text), "zstd"), "zstd"),
+        "m.csv.bz2": bz2.compress(text),
+    }.items():
+        (tmp_path / name).write_bytes(data)
+        assert rows_of(opened(tmp_path / name)) == expected
+    assert opened(tmp_path / "m.csv").dialect.describe(2, is_json=False) == "commas, UTF-8, zstd in gzip, 2 columns"
+    (tmp_path / "deep.csv").write_bytes(gzip.compress(gzip.compress(gzip.compress(gzip.compress(text)))))
+    with pytest.raises(CatalogueError, match="compressed more than 3 times over; unpack it"):
+        opened(tmp_path / "deep.csv")
+    monkeypatch.setattr(text_rows, "_BOMB_BYTES", 1 << 20)
+    (tmp_path / "bomb.csv").write_bytes(gzip.compress(gzip.compress(b"product_id,uri\n" + b"p,a.jpg\n" * 1_000_000)))
+    with pytest.raises(CatalogueError, match="more than 400 times its size"):
+        rows_of(opened(tmp_path / "bomb.csv"))
 
 
 def test_lines_may_end_as_on_old_machines(tmp_path: Path) -> None:
@@ -103,7 +126,7 @@ def test_a_line_without_end_is_one_reject(tmp_path: Path, monkeypatch: pytest.Mo
     assert [fault for *_, fault in found] == [None, "is longer than 1,000 characters", None]
 
 
-def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_is_refused_before_it_is_unzipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text_rows, "_BOMB_BYTES", 1 << 22)
     (tmp_path / "m.csv.gz").write_bytes(gzip.compress(b"product_id,uri\n" + b"p,a.jpg\n" * (1 << 20), 9))
     table = opened(tmp_path / "m.csv.gz")

@@ -11,8 +11,9 @@ import pytest
 from prodseek.config import Config, load_config
 from prodseek.runner.commands import configured
 from prodseek.runner.remembered import remembered
+from prodseek.runs.facts import IngestFacts
 from prodseek.runs.manifest import Manifest
-from prodseek.runs.store import Run, Store
+from prodseek.runs.store import Run, Store, Summary
 
 RUN_ID = "20260101T000000Z-00000000"
 
@@ -26,6 +27,15 @@ def published(root: Path, catalog: str, *settings: str) -> Run:
     (root / "runs" / RUN_ID / "MANIFEST.json").write_text(json.dumps(manifest.to_json()))
     (root / "LATEST").write_text(RUN_ID)
     return run
+
+
+def ingested(root: Path, catalog: str, *settings: str) -> str:
+    """A run that has read its catalogue and is not published."""
+    run_id = "20260202T000000Z-00000000"
+    config = load_config(settings=settings, catalog=catalog, root=str(root))
+    facts = IngestFacts(input_rows=1, catalog=catalog, settings=config.catalog.model_dump(mode="json"))
+    Store.at(str(root)).run(run_id).write_summary(Summary(facts))
+    return run_id
 
 
 def catalog_of(config: Config) -> dict[str, Any]:
@@ -72,3 +82,20 @@ def test_what_is_said_now_wins(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert catalog_of(config) == {"uri": "/data/m.csv", "product_id_column": "article"}
     assert not capsys.readouterr().err, "nothing of what the run was told holds"
     assert catalog_of(configured(root=str(tmp_path), remembers=False)) == {}
+
+
+def test_a_root_remembers_from_its_first_stage_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_id = ingested(tmp_path, "/data/m.csv", "catalog.uri_column=image", "catalog.columns.title=Name")
+    known = {"uri": "/data/m.csv", "uri_column": "image", "columns": {"title": "Name"}}
+    assert catalog_of(configured(root=str(tmp_path))) == known
+    assert catalog_of(configured(root=str(tmp_path), catalog="/data/m.csv")) == known
+    assert f"as in run {run_id} of this root" in capsys.readouterr().err
+    assert catalog_of(configured(root=str(tmp_path), catalog="/other/m.csv")) == {"uri": "/other/m.csv"}
+
+
+def test_of_another_catalogue_the_newest_run_that_read_it_is_asked(tmp_path: Path) -> None:
+    published(tmp_path, "/data/m.csv", "catalog.uri_column=image")
+    ingested(tmp_path, "/other/m.csv", "catalog.uri_column=photo")
+    root = str(tmp_path)
+    assert catalog_of(configured(root=root)) == {"uri": "/data/m.csv", "uri_column": "image"}, "of the published one"
+    assert catalog_of(configured(root=root, catalog="/other/m.csv")) == {"uri": "/other/m.csv", "uri_column": "photo"}

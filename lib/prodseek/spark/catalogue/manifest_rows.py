@@ -11,9 +11,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
-from prodseek.catalogue.columns import Columns
+from prodseek.catalogue.manifests import FAULT
 from prodseek.catalogue.parquet_table import ParquetPart, ParquetShare, read_share, shares_of
-from prodseek.catalogue.shaped_rows import shaped
+from prodseek.catalogue.photo_rows import RowRules
+from prodseek.catalogue.shaped_rows import PLACE_TYPE, SHAPE, shaped, shaped_parquet
 from prodseek.catalogue.text_rows import (
     BlockEnd,
     TextBlock,
@@ -25,31 +26,29 @@ from prodseek.catalogue.text_rows import (
     read_block,
 )
 
-# The column that says where a row of Parquet stands: its file, its number in it, the file's size and time of change.
+# The column that says where a row of Parquet stands, see PLACE_TYPE.
 PLACE = "_place"
-_PLACE = pa.struct(
-    [("file_path", pa.string()), ("row_index", pa.int64()), ("file_size", pa.int64()), ("mtime_ns", pa.int64())]
-)
-_TEXT_SCHEMA = "product_id string, uris array<string>, attributes map<string,string>, fault string"
+_NAMES = ("product_id", "uri", "attributes", FAULT)
+_ROWS = pa.schema([field.with_name(name) for field, name in zip(SHAPE, _NAMES, strict=True)])
+_PLACED_ROWS = _ROWS.append(pa.field(PLACE, PLACE_TYPE))
 
 
-def text_rows(spark: SparkSession, table: TextTable, columns: Columns) -> DataFrame:
-    """product_id, uris, attributes, fault of a text manifest. Raises CatalogueError for one that is damaged."""
+def text_rows(spark: SparkSession, table: TextTable, rules: RowRules) -> DataFrame:
+    """product_id, uri, attributes, _fault of a text manifest. Raises CatalogueError for one that is damaged."""
     blocks = _counted(spark, table)
-    read = partial(_read_text, table=table, columns=columns, blocks=tuple(blocks))
-    return _tasks(spark, len(blocks)).mapInArrow(read, _TEXT_SCHEMA)
+    read = partial(_read_text, table=table, rules=rules, blocks=tuple(blocks))
+    return _tasks(spark, len(blocks)).mapInArrow(read, from_arrow_schema(_ROWS))
 
 
-def parquet_rows(spark: SparkSession, parts: Sequence[ParquetPart], schema: pa.Schema) -> DataFrame:
-    """The columns of a Parquet manifest by their place in `schema`, `c0`, `c1` ..., and _place.
+def parquet_rows(spark: SparkSession, parts: Sequence[ParquetPart], schema: pa.Schema, rules: RowRules) -> DataFrame:
+    """product_id, uri, attributes, _fault of a Parquet manifest; _place too if it holds the photos.
 
     Raises CatalogueError for a file that is damaged.
     """
     shares = shares_of(parts)
-    # No names, because Spark takes some for others: with dots, in other capitals, twice.
-    renamed = pa.schema([*(pa.field(f"c{n}", kind) for n, kind in enumerate(schema.types)), pa.field(PLACE, _PLACE)])
-    read = partial(_read_parquet, schema=schema, renamed=renamed, shares=tuple(map(tuple, shares)))
-    return _tasks(spark, len(shares)).mapInArrow(read, from_arrow_schema(renamed))
+    read = partial(_read_parquet, schema=schema, rules=rules, shares=tuple(map(tuple, shares)))
+    rows = _ROWS if rules.columns.photo is None else _PLACED_ROWS
+    return _tasks(spark, len(shares)).mapInArrow(read, from_arrow_schema(rows))
 
 
 def _tasks(spark: SparkSession, n_tasks: int) -> DataFrame:
@@ -87,31 +86,36 @@ def _count_text(
 
 
 def _read_text(
-    batches: Iterator[pa.RecordBatch], table: TextTable, columns: Columns, blocks: Sequence[TextBlock]
+    batches: Iterator[pa.RecordBatch], table: TextTable, rules: RowRules, blocks: Sequence[TextBlock]
 ) -> Iterator[pa.RecordBatch]:
     for number in _numbers(batches):
         for found in read_block(table, blocks[number]):
-            yield from shaped(found, table, columns)
+            for batch in shaped(found, table, rules):
+                yield batch.rename_columns(_NAMES)
 
 
 def _read_parquet(
     batches: Iterator[pa.RecordBatch],
     schema: pa.Schema,
-    renamed: pa.Schema,
+    rules: RowRules,
     shares: Sequence[Sequence[ParquetShare]],
 ) -> Iterator[pa.RecordBatch]:
     for share in chain.from_iterable(shares[number] for number in _numbers(batches)):
         part = share.part
         for first_row, batch in read_share(share, schema):
-            n = batch.num_rows
+            rows, places = shaped_parquet(batch, rules, part.uri, first_row)
+            columns = rows.columns
+            if rules.columns.photo is None:
+                yield pa.RecordBatch.from_arrays(columns, schema=_ROWS)
+                continue
+            n = len(places)
             place = pa.StructArray.from_arrays(
                 [
                     pa.array([part.uri] * n, pa.string()),
-                    pa.array(np.arange(first_row, first_row + n)),
+                    pa.array(first_row + places),
                     pa.array(np.full(n, part.n_bytes)),
                     pa.array(np.full(n, part.mtime_ns)),
                 ],
-                fields=list(_PLACE),
+                fields=list(PLACE_TYPE),
             )
-            columns = batch.columns if len(schema) else []
-            yield pa.RecordBatch.from_arrays([*columns, place], schema=renamed)
+            yield pa.RecordBatch.from_arrays([*columns, place], schema=_PLACED_ROWS)

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from prodseek.catalogue.manifests import FAULT
+from prodseek.catalogue.photo_rows import REPEATED
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.photos.decode import ImageRejected, RejectReason, content_id, decode_image, pixel_hash
 from prodseek.photos.hashes import pdq_hash
@@ -85,32 +86,20 @@ def checked(rows: DataFrame) -> DataFrame:
     """Add reason and detail where a row cannot be used whatever its photo holds."""
     if not _COPIED_COLUMNS.keys() <= set(rows.columns):
         rows = rows.withColumns({name: F.lit(None).cast(kind) for name, kind in _COPIED_COLUMNS.items()})
-    is_usable = F.col("reason").isNull()
+    is_usable = F.col("reason").isNull() & F.col(FAULT).isNull()
     same_row = Window.partitionBy("product_id", "uri", is_usable).orderBy(F.to_json("attributes"), "image_id")
-    faults = (
-        F.when(F.col(FAULT).isNotNull(), F.col(FAULT))
-        .when(F.col("uri").isNull() & F.col("product_id").isNull(), "the row names neither uri nor product_id")
-        .when(F.col("uri").isNull(), "the row names no uri")
-        .when(F.col("product_id").isNull(), "the row names no product_id")
-    )
-    repeats = F.row_number().over(same_row) > 1
-    return (
-        rows.withColumn("fault", faults)
-        .withColumn("repeats", repeats)
-        .select(
-            "product_id",
-            "uri",
-            "attributes",
-            "image_id",
-            "n_bytes",
-            F.when(F.col("fault").isNotNull(), RejectReason.INVALID_ROW.value)
-            .when(~is_usable, F.col("reason"))
-            .when(F.col("repeats"), RejectReason.DUPLICATE_ROW.value)
-            .alias("reason"),
-            F.coalesce("fault", "detail", F.when(F.col("repeats"), "product_id and uri stand in an earlier row")).alias(
-                "detail"
-            ),
-        )
+    repeats = is_usable & (F.row_number().over(same_row) > 1)
+    return rows.withColumn("repeats", repeats).select(
+        "product_id",
+        "uri",
+        "attributes",
+        "image_id",
+        "n_bytes",
+        F.when(F.col(FAULT).isNotNull(), RejectReason.INVALID_ROW.value)
+        .when(F.col("reason").isNotNull(), F.col("reason"))
+        .when(F.col("repeats"), RejectReason.DUPLICATE_ROW.value)
+        .alias("reason"),
+        F.coalesce(FAULT, "detail", F.when(F.col("repeats"), F.lit(REPEATED))).alias("detail"),
     )
 
 
@@ -131,12 +120,33 @@ def _read_rows(
     spelled: list[str] = []
     with surviving_poison(photos.limits) as decoding:
         read = partial(_read_row, photos=photos, decoding=decoding, decoded=decoded, spelled=spelled)
+        known: dict[tuple[str | None, str | None], dict[str, Any]] = {}
         for batch in batches:
-            yield pa.RecordBatch.from_pylist(list(map_ahead(read, batch.to_pylist(), read_threads)), schema)
+            rows = batch.to_pylist()
+            # A photo that many rows name is read once, because all of them are in this task: rows are dealt by their photo.
+            heads: dict[tuple[str | None, str | None], dict[str, Any]] = {}
+            for row in rows:
+                if row["reason"] is None:
+                    heads.setdefault(_photo_of(row), row)
+            todo = {photo: row for photo, row in heads.items() if photo not in known}
+            found = dict(zip(todo, map_ahead(read, todo.values(), read_threads), strict=True))
+            found |= {photo: row for photo, row in known.items() if photo in heads}
+            made = [row if row["reason"] is not None else _as_read(row, found[_photo_of(row)]) for row in rows]
+            yield pa.RecordBatch.from_pylist(made, schema)
+            known = found
     n_retried.add(n_retries() - n_retries_before)
     spellings.add(Counter(spelled))
     if n_decoded is not None and decoded:
         n_decoded.add(len(decoded))
+
+
+def _photo_of(row: dict[str, Any]) -> tuple[str | None, str | None]:
+    return row["uri"], row["image_id"]
+
+
+def _as_read(row: dict[str, Any], read: dict[str, Any]) -> dict[str, Any]:
+    """A row with what another one of the same photo has been given."""
+    return {**read, "product_id": row["product_id"], "attributes": row["attributes"]}
 
 
 def _read_row(

@@ -11,25 +11,17 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from prodseek.catalogue.columns import ABSENT, ID_FACTS
 from prodseek.catalogue.folder import PassedOver, list_photos, passed_over_in_words
-from prodseek.catalogue.manifest_reading import Manifest, has_rows, read_manifest
+from prodseek.catalogue.manifest_reading import Manifest, read_manifest, refuse_without_rows
 from prodseek.catalogue.manifests import FAULT, CatalogueSource, find_catalogue, product_of
-from prodseek.catalogue.parquet_table import field_type
+from prodseek.catalogue.photo_rows import RowRules
 from prodseek.catalogue.photo_source import FileStamp, PhotoSource
-from prodseek.catalogue.shaped_rows import split_names
-from prodseek.catalogue.web import WebAccess
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogueError, ConfigError
-from prodseek.photos.decode import ImageLimits
 from prodseek.spark.catalogue.manifest_rows import PLACE, parquet_rows, text_rows
 from prodseek.spark.tables import naming_damaged_files, only_row
 from prodseek.storage.read_ahead import map_ahead
-from prodseek.storage.retries import RetryPolicy
 
-# Up to here every whole number is a float, and from here on Java writes floats with a power of ten.
-_EXACT = 2.0**53
-_AS_POWER = 1e7
 _FOLDER_SCHEMA = pa.schema([("product_id", pa.string()), ("uri", pa.string())])
 _STAMPED_SCHEMA = "product_id string, uri string, attributes string, n_bytes long, mtime_ns long, tag string"
 
@@ -60,8 +52,7 @@ def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: Catalog
     if source.kind == "folder" and config.bytes_column is None:
         return _folder_rows(spark, source, config)
     manifest = read_manifest(source, config)
-    if not has_rows(manifest):
-        raise CatalogueError(f"the catalogue {source.uri!r} has no rows; there is nothing to do")
+    refuse_without_rows(manifest)
     with naming_damaged_files():
         return CatalogueRows(_manifest_rows(spark, manifest, config), {})
 
@@ -100,100 +91,14 @@ def _folder_rows(spark: SparkSession, source: CatalogueSource, config: CatalogCo
 
 
 def _manifest_rows(spark: SparkSession, manifest: Manifest, config: CatalogConfig) -> DataFrame:
-    columns = manifest.columns
+    rules = RowRules.of(manifest.columns, config, manifest.source.base_uri)
     if manifest.text is not None:
-        rows = text_rows(spark, manifest.text, columns)
-        found = rows.select("product_id", "uris", "attributes", F.col("fault").alias(FAULT))
-    else:
-        found = _parquet_manifest_rows(spark, manifest)
-    if config.uri_separators and columns.photo is None:
-        separators, photos = config.uri_separators, _photos(manifest.source, config)
-        found = found.withColumn(
-            "uris", F.udf(lambda uris: split_names(uris, separators, photos), "array<string>")("uris")
-        )
-    named_after = config.product_id_from
-    others = [name for name in found.columns if name not in ("product_id", "uris")]
-    rows = found.select("product_id", F.explode_outer("uris").alias("uri"), *others)
-    if columns.product_id is None:
-        product = F.udf(lambda name: None if name is None else product_of(name, named_after), "string")
-        rows = rows.withColumn("product_id", product("uri"))
-    return rows
-
-
-def _parquet_manifest_rows(spark: SparkSession, manifest: Manifest) -> DataFrame:
-    """product_id, uris, attributes and _fault of a Parquet manifest; _place too if it holds the photos."""
-    columns, schema = manifest.columns, manifest.schema or pa.schema([])
-    rows = parquet_rows(spark, manifest.parts, schema)
-
-    def value(name: str, is_id: bool = False) -> Column:
-        return _text(_column(schema, name), field_type(schema, name), is_id)
-
-    nothing = F.lit(None).cast("string")
-    uris = F.array(nothing)
-    if columns.uri is not None:
-        is_list = pa.types.is_list(field_type(schema, columns.uri)) and columns.photo is None
-        uris = _texts(_column(schema, columns.uri)) if is_list else _listed(_present(value(columns.uri)))
-    pairs = [part for key, name in columns.kept for part in (F.lit(key), value(name, key in ID_FACTS))]
-    # Once for all values, because a manifest may have a thousand columns.
-    kept = F.transform_values(F.create_map(*pairs), lambda _, text: _present(text)) if pairs else _no_attributes()
-    attributes = F.map_filter(kept, lambda _, text: text.isNotNull())
-    return rows.select(
-        (_present(value(columns.product_id, is_id=True)) if columns.product_id else nothing).alias("product_id"),
-        uris.alias("uris"),
-        attributes.alias("attributes"),
-        nothing.alias(FAULT),
-        *([PLACE] if columns.photo else []),
-    )
-
-
-def _column(schema: pa.Schema, name: str) -> Column:
-    """A column of `parquet_rows`, or a field of the structs in it."""
-    first, *fields = [name] if name in schema.names else name.split(".")
-    column = F.col(f"c{schema.names.index(first)}")
-    for field in fields:
-        column = column.getField(field)
-    return column
-
-
-def _texts(lists: Column) -> Column:
-    """The values of a list as text."""
-    return F.filter(F.transform(lists, lambda one: _present(one.cast("string"))), lambda one: one.isNotNull())
-
-
-def _listed(text: Column) -> Column:
-    """The photo that a cell names, as a list; the photos of one that is itself a list, as JSON writes it."""
-    several = F.when(text.startswith('["'), F.from_json(text, "array<string>"))
-    return F.coalesce(several, F.array(text))
-
-
-def _photos(source: CatalogueSource, config: CatalogConfig) -> PhotoSource:
-    retry_policy = RetryPolicy(config.read_attempts, config.read_timeout_seconds)
-    web = WebAccess(config.http_hosts, config.http_timeout_seconds)
-    return PhotoSource(source.base_uri, config.allowed_roots, ImageLimits(), retry_policy, web)
+        return text_rows(spark, manifest.text, rules)
+    return parquet_rows(spark, manifest.parts, manifest.schema or pa.schema([]), rules)
 
 
 def _no_attributes() -> Column:
     return F.create_map().cast("map<string,string>")
-
-
-def _text(column: Column, kind: pa.DataType | None, is_id: bool) -> Column:
-    """A manifest's value as text.
-
-    Whole numbers that pandas made floats, because some are missing, are written as the ids that they are.
-    """
-    text = column.cast("string")
-    if kind is not None and pa.types.is_floating(kind):
-        is_whole = (column % 1 == 0) & (F.abs(column) < _EXACT)
-        is_long = F.abs(column) >= _AS_POWER
-        digits = column.try_cast("decimal(20,0)").cast("string")
-        text = F.when(is_whole if is_id else is_whole & is_long, digits).otherwise(text)
-    return text
-
-
-def _present(text: Column) -> Column:
-    """Text without blanks around it; null for what says that there is no value."""
-    trimmed = F.trim(text)
-    return F.when(~trimmed.isin(*ABSENT), trimmed)
 
 
 def _stamp_rows(batches: Iterator[pa.RecordBatch], photos: PhotoSource, read_threads: int) -> Iterator[pa.RecordBatch]:

@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 
 from prodseek.catalogue.columns import every_column, match
 from prodseek.catalogue.manifest_reading import text_table
-from prodseek.catalogue.manifests import find_catalogue
+from prodseek.catalogue.manifests import FAULT, find_catalogue
+from prodseek.catalogue.photo_rows import RowRules
 from prodseek.config import load_config
 from prodseek.errors import PromptError, ReconciliationError
 from prodseek.runs.columns import BOX_PX, LIKENESS
@@ -143,10 +144,11 @@ def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
         names: tuple[str, ...] = tuple(table.columns)
         fault = F.lit(None).cast("string")
     else:
-        written, _ = text_table(source, load_config().catalog)
+        settings = load_config().catalog
+        written, _ = text_table(source, settings)
         names = written.columns
-        table = text_rows(spark, written, every_column(names))
-        fault = F.col("fault")
+        table = text_rows(spark, written, RowRules.of(every_column(names), settings, source.base_uri))
+        fault = F.col(FAULT)
     has_boxes = all(match(name, names) for name in ("uri", *BOX_PX))
     if not has_boxes and match("detection_id", names) is None:
         raise PromptError(

@@ -1,0 +1,214 @@
+"""Rows of a catalogue out of what rows of a manifest say: one for each photo that is named, and what is wrong with it.
+
+The night and `prodseek check` ask the same functions, so that they count the same.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from prodseek.catalogue.columns import ABSENT, Columns
+from prodseek.catalogue.manifests import product_of
+from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.catalogue.web import WebAccess, is_web
+from prodseek.config import CatalogConfig
+from prodseek.photos.decode import ImageLimits
+from prodseek.storage.retries import RetryPolicy
+
+_LISTS = pa.list_(pa.string())
+_COMMA = ","
+# What is said of a row whose product and photo a good row before it names.
+REPEATED = "product_id and uri stand in an earlier row"
+# Ends texts in too many of the programs that a product's id goes through.
+_NUL = "\0"
+
+
+@dataclass(frozen=True)
+class RowRules:
+    """What a row becomes. separators: between photos that share a cell. photos: asked whether one has such a name."""
+
+    columns: Columns
+    separators: tuple[str, ...]
+    product_id_from: Literal["file", "folder"]
+    photos: PhotoSource
+
+    @classmethod
+    def of(cls, columns: Columns, config: CatalogConfig, base_uri: str) -> RowRules:
+        retry_policy = RetryPolicy(config.read_attempts, config.read_timeout_seconds)
+        web = WebAccess(config.http_hosts, config.http_timeout_seconds)
+        photos = PhotoSource(base_uri, config.allowed_roots, ImageLimits(), retry_policy, web)
+        return cls(columns, config.uri_separators, config.product_id_from, photos)
+
+
+class PhotoRows(NamedTuple):
+    """Rows of the catalogue, (M,) each. fault: what is wrong with a row, else null. places: in the manifest's rows, int64."""
+
+    product_ids: pa.StringArray
+    uris: pa.StringArray
+    faults: pa.StringArray
+    places: np.ndarray
+
+
+def photo_rows(
+    product_ids: pa.Array,
+    cells: Sequence[pa.Array],
+    faults: pa.Array,
+    rules: RowRules,
+    row_name: Callable[[int], str],
+) -> PhotoRows:
+    """One row for each photo that (N,) rows of a manifest name; one for a row that names none, or is at fault.
+
+    product_ids, faults: text. cells: of each column in `columns.uris` text, or lists of text. row_name: of the row at a place.
+    """
+    columns = rules.columns
+    uris, places = _exploded(_photos_named(cells, rules, len(product_ids)), faults)
+    if columns.has_other_rows:
+        is_row = np.asarray(pc.or_(uris.is_valid(), faults.take(pa.array(places)).is_valid()))
+        uris, places = uris.filter(pa.array(is_row)), places[is_row]
+    at = pa.array(places)
+    products = product_ids.take(at)
+    if columns.product_id is None:
+        names = (None if uri is None else product_of(uri, rules.product_id_from) for uri in uris.to_pylist())
+        products = pa.array(names, pa.string())
+    found = faults.take(at)
+    if columns.uri is None and columns.photo is None:
+        pass  # no catalogue, but another table
+    elif columns.uri is None:  # the photos are held, and named after their products
+        found = pc.coalesce(found, _said(products.is_null(), "the row names neither uri nor product_id"))
+    else:
+        has_none, has_no_product = uris.is_null(), products.is_null()
+        found = pc.coalesce(
+            found,
+            _said(pc.and_(has_none, has_no_product), "the row names neither uri nor product_id"),
+            _said(has_none, "the row names no uri"),
+            _said(has_no_product, "the row names no product_id"),
+        )
+    has_nul = pc.fill_null(pc.match_substring(products, _NUL), False)
+    if pc.any(has_nul).as_py():
+        told = [f"{row_name(int(place))} has a NUL character in its product_id" for place in places]
+        found = pc.coalesce(found, pc.if_else(has_nul, pa.array(told), pa.scalar(None, pa.string())))
+        products = pc.if_else(has_nul, pa.scalar(None, pa.string()), products)
+    return PhotoRows(products, uris, found, places)
+
+
+def _said(is_so: pa.Array, told: str) -> pa.Array:
+    return pc.if_else(is_so, pa.scalar(told), pa.scalar(None, pa.string()))
+
+
+def _exploded(lists: pa.Array, faults: pa.Array) -> tuple[pa.Array, np.ndarray]:
+    """The values of lists, each with the place of its list; null for a list that has none. Of a faulty row only the first."""
+    n_rows = len(lists)
+    values = lists.flatten()
+    if len(values) == n_rows and pc.all(pc.equal(pc.list_value_length(lists), 1)).as_py():
+        return values, np.arange(n_rows)
+    parents = np.asarray(pc.list_parent_indices(lists))
+    is_there = np.asarray(values.is_valid())
+    is_faulty = np.asarray(faults.is_valid())
+    is_first = np.concatenate([[True], parents[1:] != parents[:-1]]) if len(parents) else np.zeros(0, bool)
+    is_there &= is_first | ~is_faulty[parents]
+    empty = np.setdiff1d(np.arange(n_rows), parents[is_there])
+    places = np.concatenate([parents[is_there], empty])
+    order = np.argsort(places, kind="stable")
+    all_values = pa.concat_arrays([values.filter(pa.array(is_there)), pa.nulls(len(empty), pa.string())])
+    return all_values.take(pa.array(order)), places[order]
+
+
+def _photos_named(cells: Sequence[pa.Array], rules: RowRules, n_rows: int) -> pa.Array:
+    """For each row the photos that its cells name; what a further column says again is left out."""
+    if not cells:
+        return _one_each(pa.nulls(n_rows, pa.string()))
+    columns = rules.columns
+    lists = [
+        _divided(_as_lists(column), _separators(name, rules), rules.photos)
+        for name, column in zip(columns.uris, cells, strict=True)
+    ]
+    if len(lists) == 1 or not any(len(more.flatten().drop_null()) for more in lists[1:]):
+        return lists[0]
+    rows = zip(*(each.to_pylist() for each in lists), strict=True)
+    return pa.array([_joined(main, more) for main, *more in rows], _LISTS)
+
+
+def _joined(main: list[str | None] | None, more: Sequence[list[str | None] | None]) -> list[str]:
+    found = [name for name in main or () if name is not None]
+    for name in (name for names in more for name in names or ()):
+        if name is not None and name not in found:
+            found.append(name)
+    return found
+
+
+def _separators(name: str, rules: RowRules) -> tuple[str, ...]:
+    if rules.columns.photo is not None:
+        return ()
+    is_list = name in rules.columns.lists and _COMMA not in rules.separators
+    return (*rules.separators, _COMMA) if is_list else rules.separators
+
+
+def _one_each(cells: pa.Array) -> pa.Array:
+    return pa.ListArray.from_arrays(np.arange(len(cells) + 1, dtype=np.int32), cells)
+
+
+def _as_lists(cells: pa.Array) -> pa.Array:
+    """Each cell as a list of the photo that it names; of photos where it is a list itself, as JSON writes one."""
+    if not pa.types.is_string(cells.type):
+        return cells
+    if not pc.any(pc.starts_with(cells, '["')).as_py():
+        return _one_each(cells)
+    return pa.array([_listed(cell) for cell in cells.to_pylist()], _LISTS)
+
+
+def _listed(cell: str | None) -> list[str | None]:
+    if cell is None or not cell.startswith('["'):
+        return [cell]
+    try:
+        names = json.loads(cell)
+    except (ValueError, RecursionError):
+        return [cell]
+    found = [sound(name) for name in names if isinstance(name, str)] if isinstance(names, list) else [cell]
+    return [name for name in found if name is not None] or [None]
+
+
+def sound(text: str | None) -> str | None:
+    """Text that can be written as UTF-8, without white space around it; None for what says that there is no value."""
+    if text is None:
+        return None
+    text = text.strip()
+    return None if text in ABSENT else text.encode(errors="replace").decode()
+
+
+def _divided(lists: pa.Array, separators: Sequence[str], photos: PhotoSource) -> pa.Array:
+    """Lists with every name divided that has separators in it."""
+    names = lists.flatten()
+    if not any(pc.any(pc.match_substring(names, mark)).as_py() for mark in separators):
+        return lists
+    return pa.array([_split_names(names, separators, photos) for names in lists.to_pylist()], _LISTS)
+
+
+def _split_names(names: Sequence[str | None] | None, separators: Sequence[str], photos: PhotoSource) -> list[str]:
+    found: list[str] = []
+    for name in names or ():
+        if name is None:
+            continue
+        parts = [name]
+        for mark in separators:
+            parts = [part for one in parts for part in _split(one, mark)]
+        is_one = len(parts) < 2 or (not is_web(name) and photos.stamp(name).n_bytes is not None)
+        found += [name] if is_one else [part.strip() for part in parts if part.strip()]
+    return found
+
+
+def _split(names: str, mark: str) -> list[str]:
+    """Names with a mark between them. Behind an address only another address is one: an address may have the mark in it."""
+    parts: list[str] = []
+    for part in names.split(mark):
+        if parts and is_web(parts[-1].strip()) and part.strip() and not is_web(part.strip()):
+            parts[-1] += mark + part
+        else:
+            parts.append(part)
+    return parts
