@@ -299,10 +299,11 @@ class ReportFacts(StageFacts):
         return super().from_json({"thumbnails_cache": folder if folder.key else None, **values})
 
 
-def thumbnails_cache(region_px: int, photo_px: int, pixels_version: int = 1) -> CacheFolder:
-    """Where pictures of these sizes are kept. pixels_version: of decoding; the first one is not part of the name."""
+def thumbnails_cache(region_px: int, photo_px: int, pixels_version: int = 1, colour_version: int = 1) -> CacheFolder:
+    """Where pictures of these sizes are kept. Versions: of decoding, and of the colour; the first is not part of the name."""
     pixels = "" if pixels_version == 1 else f",pixels={pixels_version}"
-    return CacheFolder("thumbnails", f"region_px={region_px},photo_px={photo_px}{pixels}")
+    colour = "" if colour_version == 1 else f",colour={colour_version}"
+    return CacheFolder("thumbnails", f"region_px={region_px},photo_px={photo_px}{pixels}{colour}")
 
 
 FACTS: dict[str, type[StageFacts]] = {
