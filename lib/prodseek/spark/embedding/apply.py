@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame
 from prodseek.embedding.projection import Projection
 from prodseek.runs.columns import FACETS, LIKENESS
 from prodseek.spark.arrow import batch_of, ids_of, list_column, slices_of
-from prodseek.spark.embedding.view_kinds import kinds_of
+from prodseek.spark.embedding.view_kinds import kinds_of, rooms_of
 from prodseek.spark.tables import computed_schema
 
 
@@ -32,5 +32,6 @@ def _apply(batches: Iterator[pa.RecordBatch], projection: Broadcast[bytes]) -> I
             detection_id=ids_of(batch.column("detection_id")),
             **{facet: list_column(facets[facet]) for facet in FACETS},
             hubness=fitted.hubness_of(facets[LIKENESS]),
+            is_room=rooms_of(batch),
             projection_id=[fitted.projection_id] * batch.num_rows,
         )
