@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TypeVar
 
-from prodseek.cluster.class_words import class_words
 from prodseek.cluster.colours import COLOUR_NAMES, colour_name, is_colour_word, tone_name
 from prodseek.cluster.nouns import MOST, Noun, Phrase, is_borne_out, listed, noun_of
 from prodseek.cluster.words import SAID_IN
+from prodseek.runs.class_words import class_words
 
 # What a title is made from: what the catalogue says, as in SAID_IN, what is detected, or what is seen.
 CLASS, LOOK = "class", "look"

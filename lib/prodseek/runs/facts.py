@@ -248,11 +248,15 @@ class GroupedFacet:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterFacts(StageFacts):
-    """facets: facet -> its groups. In JSON the fields of `visual` stand beside `facets` too."""
+    """facets: facet -> its groups. In JSON the fields of `visual` stand beside `facets` too.
+
+    title_column: the attribute that titles were read from; None if the catalogue has none.
+    """
 
     stage: ClassVar[StageName] = "cluster"
     facets: dict[str, GroupedFacet] = field(default_factory=dict)
     looks_cache: CacheFolder
+    title_column: str | None = "title"
 
     @property
     def visual(self) -> GroupedFacet:

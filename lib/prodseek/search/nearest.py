@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -86,10 +86,12 @@ class NearestProducts:
             score = likeness_score(cosine, regions.hubness[places]) if by_likeness else cosine
             order = np.lexsort((ids, -score))
             order = order[(cosine[order] > _LEAST_LIKENESS) & (score[order] >= least_score)]
-            hits = self._folded(places[order], cosine[order], k, excluded_image)
+            kept = self._folded(places[order], k, excluded_image)
             # An index that gave what is unsure has given nearly all that is surer; but that nothing is there is looked up.
-            if len(hits) == k or has_seen_all or (hits and is_down_to_unsure):
-                return self._with_facets(hits, query.vectors, calibration)
+            if len(kept) == k or has_seen_all or (kept and is_down_to_unsure):
+                of_hits = order[[candidate for candidate, _ in kept]]
+                rows = [row for _, row in kept]
+                return self._hits(places[of_hits], rows, cosine[of_hits], score[of_hits], query.vectors, calibration)
             wanted, nprobe = wanted * _WIDER, nprobe * _WIDER
 
     def _searcher(self, facet: str) -> tuple[_Searcher, int, int]:
@@ -112,50 +114,53 @@ class NearestProducts:
                 )
         return self._searchers[facet]
 
-    def _folded(
-        self, places: NDArray[np.intp], cosine: NDArray[np.float32], k: int, excluded_image: int | None
-    ) -> list[Hit]:
-        """The first k products. places: (N,) rows of `regions`, the best first. cosine: (N,)."""
+    def _folded(self, places: NDArray[np.intp], k: int, excluded_image: int | None) -> list[tuple[int, int]]:
+        """The first k products: index into `places`, and the row of `regions.photos`. places: rows of `regions`, best first."""
         regions = self._regions
         images = regions.images[places]
-        rows = [(candidate, row) for candidate, image in enumerate(images.tolist()) for row in regions.rows_of(image)]
         originals = regions.originals[images].tolist()
+        # Read one by one, because k are found after a few of hundreds.
+        shown = ((candidate, row) for candidate, image in enumerate(images.tolist()) for row in regions.rows_of(image))
+        seen: list[tuple[int, int]] = []
+
+        def candidates() -> Iterator[tuple[int, int]]:
+            for candidate, row in shown:
+                seen.append((candidate, row))
+                yield int(regions.products[row]), originals[candidate]
+
         kept = fold(
-            ((int(regions.products[row]), originals[candidate]) for candidate, row in rows),
+            candidates(),
             k,
             () if excluded_image is None else regions.products_of(excluded_image),
             () if excluded_image is None else (int(regions.originals[excluded_image]),),
         )
-        hits = []
-        for rank, (candidate, row) in enumerate((rows[place] for place in kept), start=1):
-            place = int(places[candidate])
-            hits.append(
-                Hit(
-                    rank,
-                    int(regions.ids[place]),
-                    regions.image_ids[int(images[candidate])].as_py(),
-                    regions.photos["product_id"][row].as_py(),
-                    regions.photos["uri"][row].as_py(),
-                    regions.box_px(place),
-                    float(cosine[candidate]),
-                    None,
-                    {},
-                )
-            )
-        return hits
+        return [seen[place] for place in kept]
 
-    def _with_facets(self, hits: list[Hit], query: Vectors, calibration: Calibration | None) -> list[Hit]:
-        if not hits:
-            return hits
-        ids = np.array([hit.detection_id for hit in hits], np.int64)
-        cosines = cosines_of(query, self._embeddings.of(ids))
-        of_hubs = self._regions.hubness[np.searchsorted(self._regions.ids, ids)]
-        scores = likeness_score(np.array([hit.cosine_similarity for hit in hits]), of_hubs).tolist()
+    def _hits(
+        self,
+        places: NDArray[np.intp],
+        rows: Sequence[int],
+        cosine: NDArray[np.float32],
+        score: NDArray[np.float32],
+        query: Vectors,
+        calibration: Calibration | None,
+    ) -> list[Hit]:
+        """Hits in their order. places: (H,) rows of `regions`. rows: of `regions.photos`. cosine, score: (H,)."""
+        regions = self._regions
+        if not rows:
+            return []
+        facets = cosines_of(query, self._embeddings.of(regions.ids[places]))
         return [
-            replace(
-                hit,
-                confidence=None if calibration is None else calibration.confidence(score),
-                facets={facet: float(values[row]) for facet, values in cosines.items()},
+            Hit(
+                number + 1,
+                int(regions.ids[place]),
+                regions.image_ids[int(regions.images[place])].as_py(),
+                regions.photos["product_id"][row].as_py(),
+                regions.photos["uri"][row].as_py(),
+                regions.box_px(place),
+                float(cosine[number]),
+                None if calibration is None else calibration.confidence(float(score[number])),
+                {facet: float(values[number]) for facet, values in facets.items()},
             )
-            for row, (hit, score) in enumerate(zip(hits, scores, strict=True))
+            for number, (place, row) in enumerate(zip(places.tolist(), rows, strict=True))
         ]

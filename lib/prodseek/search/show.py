@@ -24,6 +24,7 @@ from prodseek.report import wording
 from prodseek.report.search_page import Match, SearchResult, Target, render_search
 from prodseek.report.search_sheet import TILE_PX, render_sheet
 from prodseek.report.thumbnails import thumbnail
+from prodseek.runs.class_words import class_words
 from prodseek.runs.columns import FACETS, LIKENESS
 from prodseek.search.hits import Hit, nothing_found
 from prodseek.search.likeness import Likeness
@@ -126,7 +127,7 @@ def print_objects(image: str, root: str, objects: Sequence[FoundObject]) -> None
     for each in objects:
         table.add_row(
             str(each.number),
-            escape(each.class_name or each.kind),
+            escape(class_words(each.class_name) or each.kind),
             "" if each.score is None else f"{each.score:.2f}",
             _written(each.box_px),
             "" if each.detection_id is None else str(each.detection_id),
