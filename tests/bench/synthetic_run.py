@@ -50,7 +50,12 @@ def write_run(
         embeddings = pa.table(
             {**names, **dict.fromkeys((LIKENESS, VISUAL), given), "colour": other, "texture": other, "shape": other}
             | {name: _lists(values[rows]) for name, values in (facets or {}).items()}
-            | {"hubness": np.zeros(n, np.float32), "is_room": is_room[rows], "projection_id": [projection_id] * n}
+            | {
+                "hubness": np.zeros(n, np.float32),
+                "is_scene": is_room[rows],
+                "is_room": is_room[rows],
+                "projection_id": [projection_id] * n,
+            }
         )
         corner = np.zeros(n, np.float32)
         detections = pa.table(

@@ -78,7 +78,7 @@ def test_classes_are_in_plain_english_everywhere_and_as_they_were_in_tables(
     detected = {row["class_name"] for row in tables(night, "detections").to_pylist()} - {None}
     spelt = {name for name in detected if class_words(name) != name}
     assert {"tvmonitor", "pottedplant", "diningtable"} <= spelt
-    on_map = next(column for column in shown["map"]["columns"] if column["key"] == "class")
+    on_map = next(column for column in shown["map"]["columns"] if column["name"] == "class")
     told = {
         *(one["class_name"] for one in shown["objects"]),
         *(other["class_name"] for one in shown["objects"] for other in one["others"]),
@@ -172,8 +172,8 @@ def test_neighbours_are_the_most_similar_and_never_copies(night: Run, tables, sh
     calibration = Calibration.of_facts(night.facts(ProjectFacts).likeness_calibration)
     assert calibration is not None
     floor = load_config().search.min_confidence
-    hubness, is_room = (
-        np.array([vectors[one["detection_id"]][name] for one in objects]) for name in ("hubness", "is_room")
+    hubness, is_room, is_scene = (
+        np.array([vectors[one["detection_id"]][name] for one in objects]) for name in ("hubness", "is_room", "is_scene")
     )
     assert is_room.any()
     for facet in shown["about"]["facets"]:
@@ -186,7 +186,7 @@ def test_neighbours_are_the_most_similar_and_never_copies(night: Run, tables, sh
             if facet == LIKENESS:
                 score = likeness_score(score, hubness)
                 sure = np.array([calibration.confidence(value) for value in score])
-                answers = (sure >= floor) & (is_room[number] | ~is_room) & (cosine[number] > 0)
+                answers = (sure >= floor) & (is_scene[number] | ~is_room) & (cosine[number] > 0)
                 assert answers[others].all()
             assert number not in others and (facet == LIKENESS or len(others) == 8)
             own = copies[number]

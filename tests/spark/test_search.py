@@ -200,7 +200,9 @@ def calibrated(run: Run, tmp_path: Path) -> Run:
     for part in sorted(Path(copied.table_uri("embeddings")).iterdir()):
         read = pq.read_table(part)
         is_room = pa.array([region in rooms for region in read["detection_id"].to_pylist()])
-        pq.write_table(read.set_column(read.schema.get_field_index("is_room"), "is_room", is_room), part)
+        for name in ("is_scene", "is_room"):
+            read = read.set_column(read.schema.get_field_index(name), name, is_room)
+        pq.write_table(read, part)
     return copied
 
 

@@ -146,7 +146,7 @@ class SearchableRun:
         """The question for the like of a region of the catalogue. Raises PromptError if the run does not have it."""
         place = self.place(detection_id)
         vectors = self._embeddings.of(self.regions.ids[place : place + 1])
-        own_image, is_scene = int(self.regions.images[place]), bool(self.regions.is_room[place])
+        own_image, is_scene = int(self.regions.images[place]), bool(self.regions.is_scene[place])
         return Query({name: rows[0] for name, rows in vectors.items()}, own_image, is_scene)
 
     def nearest(

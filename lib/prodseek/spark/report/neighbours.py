@@ -50,7 +50,7 @@ class _Originals:
 def write_neighbours(night: Night, objects: ShownObjects) -> None:
     """Write the shards of neighbours, copies of one photo once. The search is exact, because what is shown is bounded."""
     embeddings = night.table("embeddings").join(_with_originals(objects.rows), "detection_id")
-    vectors = embeddings.select("number", "duplicates", "is_original", "hubness", "is_room", *FACETS)
+    vectors = embeddings.select("number", "duplicates", "is_original", "hubness", "is_scene", "is_room", *FACETS)
     calibration = Calibration.of_facts(night.run.facts(ProjectFacts).likeness_calibration)
     floor = night.config.search.min_confidence
     known = vectors.where("is_original").orderBy("number").toArrow()
@@ -92,7 +92,7 @@ def _nearest(batches: Iterator[pa.RecordBatch], shared: Broadcast[_Originals]) -
 
 def _nearest_by(facet: str, asked: pa.RecordBatch, originals: _Originals) -> pa.Array:
     own, group = ids_of(asked.column("number")), ids_of(asked.column("duplicates"))
-    is_scene = flags_of(asked.column("is_room"))
+    is_scene = flags_of(asked.column("is_scene"))
     n = len(originals.numbers)
     # Itself, or the original that it is a copy of, is among them and left out; so are rooms and hubs.
     k = min(N_NEIGHBOURS + 2 + (_SPARE if facet == LIKENESS else 0), n)

@@ -30,7 +30,7 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int, min_confid
 
     From `neighbours` alone, edges between primary regions: a product has as many as they lead to, at most
     `neighbours.k` for each of its photos. What shows a copy of one of its own photos is left out, and so is what is less sure
-    than min_confidence; a room is similar to rooms alone.
+    than min_confidence; a room is similar to scenes alone.
     """
     calibration = Calibration.of_facts(run.facts(ProjectFacts).likeness_calibration)
     least_score = -math.inf if calibration is None else calibration.score_of(min_confidence)
@@ -39,11 +39,11 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int, min_confid
     listed = images.join(copies, "image_id", "left").withColumn("original", F.coalesce("group_id", "image_id"))
     primary = read_table(spark, run, "detections").where("is_primary").select("detection_id", "image_id", *BOX_PX)
     shown = primary.join(listed.drop("group_id"), "image_id")
-    embedded = read_table(spark, run, "embeddings").select("detection_id", "hubness", "is_room")
+    embedded = read_table(spark, run, "embeddings").select("detection_id", "hubness", "is_scene", "is_room")
     asking = shown.join(embedded, "detection_id").select(
         F.col("product_id").alias("query_id"),
         F.col("detection_id").alias("asking_id"),
-        F.col("is_room").alias("is_scene"),
+        F.col("is_scene").alias("asks_scene"),
     )
     edges = read_table(spark, run, "neighbours").select(
         F.col("detection_id").alias("asking_id"), F.col("neighbour_id").alias("detection_id"), "cosine_similarity"
@@ -54,7 +54,7 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int, min_confid
         .drop("asking_id")
         .join(shown, "detection_id")
         .join(embedded, "detection_id")
-        .where("is_scene or not is_room")
+        .where("asks_scene or not is_room")
         .withColumn("score", likeness_score(F.col("cosine_similarity"), F.col("hubness")))
         .where((F.col("score") >= least_score) & (F.col("product_id") != F.col("query_id")))
         .join(own, ["query_id", "original"], "left_anti")
