@@ -76,7 +76,7 @@ def run(night: Night) -> Summary[ClusterFacts]:
     )
     if words.columns.not_found:
         lines = (*lines, f"titles: {words.columns.not_found}")
-    return Summary(ClusterFacts(facets=facts, looks_cache=LOOKS_CACHE), rows, lines)
+    return Summary(ClusterFacts(facets=facts, looks_cache=LOOKS_CACHE, title_column=words.columns.title), rows, lines)
 
 
 def _group(night: Night, regions: DataFrame, words: CatalogueWords, facet: str, taken: Set[str]) -> _Grouped:

@@ -17,7 +17,7 @@ from prodseek.runs.facts import EmbedFacts, ProjectFacts
 from prodseek.runs.store import Summary
 from prodseek.spark.embedding.apply import apply_projection
 from prodseek.spark.embedding.fit import ROWS_PER_PARTITION, fit_on
-from prodseek.spark.embedding.view_kinds import SHOWN, with_ground
+from prodseek.spark.embedding.view_kinds import SHOWN, with_surroundings
 from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
 from prodseek.spark.tables import read_table
@@ -48,7 +48,7 @@ def run(night: Night) -> Summary[ProjectFacts]:
         fit = _Fit(fit_on(night, n_primary), run.run_id, n_primary, 0)
     projection = fit.projection
     files.write_bytes(run.path(PROJECTION), projection.to_bytes())
-    slices = with_ground(detections, detections).select("detection_id", "slice", *SHOWN)
+    slices = with_surroundings(detections, detections).select("detection_id", "slice", *SHOWN)
     dealt = deal(slices, "detection_id", detections.count(), ROWS_PER_PARTITION)
     n_regions = night.write_table(apply_projection(dealt, projection.to_bytes()), "embeddings")
     facts = ProjectFacts(

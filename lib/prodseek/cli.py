@@ -23,6 +23,7 @@ from prodseek.runner.commands import (
     Environment,
     ExcludeSameProduct,
     FacetOrMix,
+    MinConfidence,
     Root,
     Settings,
     configured,
@@ -138,6 +139,7 @@ def search(
     facet: FacetOrMix = LIKENESS,
     k: Annotated[int, typer.Option("-k", help="How many products.")] = 20,
     exclude_same_product: ExcludeSameProduct = False,
+    min_confidence: MinConfidence = None,
     as_json: AsJson = False,
     html: Annotated[str | None, typer.Option(help="Write a page with the photos.")] = None,
     png: Annotated[str | None, typer.Option(help="Write a picture: the target, then the matches.")] = None,
@@ -151,7 +153,7 @@ def search(
     from prodseek.search import show
     from prodseek.search.searchable import SearchableRun
 
-    question = show.Question(image, box, object_number, region, k, facet, exclude_same_product)
+    question = show.Question(image, box, object_number, region, k, facet, exclude_same_product, min_confidence)
     question.check()
     searchable = SearchableRun.open(root)
     if image is not None and question.asks_for_objects:

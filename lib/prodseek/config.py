@@ -319,6 +319,10 @@ class ReportConfig(_Section):
     currency: Name
 
 
+class SearchConfig(_Section):
+    min_confidence: Fraction
+
+
 class LogsConfig(_Section):
     """format: what standard error gets; the root gets JSON in any case."""
 
@@ -351,6 +355,7 @@ class Config(_Section):
     cluster: ClusterConfig
     gates: GatesConfig
     report: ReportConfig
+    search: SearchConfig
     logs: LogsConfig
     metrics: MetricsConfig
     spark: SparkConfig

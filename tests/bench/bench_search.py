@@ -32,6 +32,7 @@ from prodseek.jobs import index
 from prodseek.photos.decode import decode_image
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
+from prodseek.runs.tables import schema_versions
 from prodseek.search.searchable import SearchableRun
 from prodseek.spark.night import Night
 from prodseek.spark.session import start_session
@@ -89,7 +90,15 @@ def _prepare(root: str, n: int, photos: list[str]) -> tuple[Run, NDArray[np.int6
     index.run(Night.of(spark, config, run))
     spark.stop()
     stages = {"ingest": {"input_rows": len(every), "base_uri": str(SAMPLE)}, "embed": {"model_id": detector.model_id}}
-    Store(run.root).publish(run, Manifest(run_id=run.run_id, config=config.model_dump(mode="json"), stages=stages))
+    Store(run.root).publish(
+        run,
+        Manifest(
+            run_id=run.run_id,
+            schema_versions=schema_versions(),
+            config=config.model_dump(mode="json"),
+            stages=stages,
+        ),
+    )
     return run, ids, vectors
 
 

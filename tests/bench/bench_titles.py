@@ -5,6 +5,8 @@ sets of `SETS`; the sample is always there. A night groups each set; then its gr
 `LAYOUTS`, with names that say nothing wherever a layout does not speak: numbered files, article numbers.
 
 A member bears a title out if one of its own labels is named in it. A title that names no label is borne out by nobody.
+Where a set says colours, a group's colour is right if three quarters of its members have a label that it may stand for
+(`MAY_BE`), and left out where none is named; only groups with such a label are counted.
 """
 
 from __future__ import annotations
@@ -27,13 +29,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from rich.table import Table
 
+from prodseek.cluster.colours import colour_name
 from prodseek.cluster.titles import GroupTitle, group_titles
 from prodseek.config import load_config
 from prodseek.photos.decode import content_id
 from prodseek.runner.open_run import open_run
 from prodseek.runner.progress import Console
 from prodseek.runner.stages import run_stage
-from prodseek.runs.columns import GROUP_COLUMNS, VISUAL
+from prodseek.runs.columns import BOX_PX, GROUP_COLUMNS, VISUAL
 from prodseek.runs.facts import STAGES
 from prodseek.spark.cluster.looks import looks_by_group
 from prodseek.spark.cluster.names import catalogue_words, group_facts
@@ -43,6 +46,25 @@ from prodseek.spark.session import start_session
 from prodseek.spark.tables import local_frame
 
 BORNE_OUT = 0.75
+# What people call a colour -> what it may rightly be called.
+MAY_BE = {
+    "black": {"black", "dark grey"},
+    "white": {"white", "light grey"},
+    "gray": {"grey", "dark grey", "light grey"},
+    "grey": {"grey", "dark grey", "light grey"},
+    "red": {"red", "dark red"},
+    "orange": {"orange"},
+    "yellow": {"yellow", "olive"},
+    "gold": {"yellow", "tan", "olive", "brown"},
+    "green": {"green", "dark green", "light green", "olive", "turquoise"},
+    "blue": {"blue", "light blue", "navy", "turquoise"},
+    "purple": {"purple"},
+    "lavender": {"purple"},
+    "pink": {"pink"},
+    "beige": {"beige", "tan"},
+    "cream": {"beige", "white"},
+    "brown": {"brown", "dark brown", "tan"},
+}
 SUPPLIERS = (
     "vendor_a",
     "vendor_b",
@@ -61,6 +83,22 @@ class LabelledPhoto:
     labels: frozenset[str]
     levels: tuple[str, ...]
     title: str
+    colour: str = ""
+
+
+@dataclass(frozen=True)
+class ColourScores:
+    """Groups by how their colour is named, and photos of which the colour is asked by themselves. n: those with a label."""
+
+    n: int
+    right: int
+    wrong: int
+
+    def __str__(self) -> str:
+        if not self.n:
+            return ""
+        left_out = self.n - self.right - self.wrong
+        return " / ".join(f"{count / self.n:.2f}" for count in (self.right, self.wrong, left_out)) + f" of {self.n}"
 
 
 @dataclass(frozen=True)
@@ -122,13 +160,15 @@ def magento(data: Path) -> list[LabelledPhoto]:
         levels = tuple(row["category"].split("/"))
         labels = frozenset(name for level in levels for name in level.split(" & "))
         title = f"{draw.choice(_BRANDS)} {draw.choice(_PRAISE)} {row['colour']} {levels[-1]} {row['product'].upper()}"
-        found.append(LabelledPhoto(data / row["image"], labels, levels, title))
+        found.append(LabelledPhoto(data / row["image"], labels, levels, title, row["colour"]))
     return found
 
 
 def sample(_: Path) -> list[LabelledPhoto]:
     return [
-        LabelledPhoto(SAMPLE / row["uri"], frozenset([row["category"]]), (row["category"],), row["title"])
+        LabelledPhoto(
+            SAMPLE / row["uri"], frozenset([row["category"]]), (row["category"],), row["title"], row["colour"]
+        )
         for row in _rows(SAMPLE / "catalog.csv")
         if (SAMPLE / row["uri"]).is_file() and row["category"]
     ]
@@ -274,6 +314,53 @@ def scores(night: Night, titles: dict[str, GroupTitle], truth: dict[str, frozens
     )
 
 
+def colours_of_groups(night: Night, titles: dict[str, GroupTitle], colour_of: dict[str, str]) -> ColourScores:
+    """Of fine groups. titles: by group_id. colour_of: image_id -> what people call its colour."""
+    grouped = night.table("curation_groups").where((F.col("facet") == VISUAL) & F.col("group_id").isNotNull())
+    regions = night.table("detections").select("detection_id", "image_id")
+    members: dict[str, list[str]] = defaultdict(list)
+    for row in grouped.join(regions, "detection_id").select("group_id", "image_id").collect():
+        members[row["group_id"]].append(colour_of[row["image_id"]])
+    n = right = wrong = 0
+    for group_id, own in members.items():
+        label, count = Counter(own).most_common(1)[0]
+        if label not in MAY_BE or count < BORNE_OUT * len(own):
+            continue
+        named = titles[group_id].dominant_colour
+        n += 1
+        right += named in MAY_BE[label]
+        wrong += named is not None and named not in MAY_BE[label]
+    return ColourScores(n, right, wrong)
+
+
+def colours_of_photos(night: Night, colour_of: dict[str, str]) -> ColourScores:
+    """Of primary regions, each for itself, as the report's map shows them. colour_of: see `colours_of_groups`."""
+    rows = (
+        primary_regions(night)
+        .select(
+            "detection_id",
+            "image_id",
+            "uri",
+            *BOX_PX,
+            F.lit("each").alias("level"),
+            F.col("detection_id").alias("label"),
+        )
+        .cache()
+    )
+    looks = looks_by_group(night, rows)
+    n = right = wrong = 0
+    for row in rows.select("image_id", "label").collect():
+        label = colour_of[row["image_id"]]
+        if label not in MAY_BE or ("each", row["label"]) not in looks:
+            continue
+        (look,) = looks["each", row["label"]]
+        named = look.rgb and colour_name(look.rgb)
+        n += 1
+        right += named in MAY_BE[label]
+        wrong += named is not None and named not in MAY_BE[label]
+    return ColourScores(n, right, wrong)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
@@ -283,23 +370,29 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="where the nights are kept")
     parser.add_argument("--show", action="store_true", help="print all titles")
     options = parser.parse_args()
-    table = Table("set", "layout", "groups", "borne out", "by the first", "look-alikes", "title from")
+    table = Table("set", "layout", "groups", "borne out", "by the first", "look-alikes", "title from", "colour")
+    table.caption = "colour: right / wrong / left out, of groups with one"
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.sets:
             photos = SETS[name](options.data / name)[:: options.every]
             image_ids = [content_id(photo.path.read_bytes()) for photo in photos]
             truth = dict(zip(image_ids, (photo.labels for photo in photos), strict=True))
+            colour_of = dict(zip(image_ids, (photo.colour for photo in photos), strict=True))
             night = night_of(photos, (options.keep or Path(scratch)) / name)
             for layout in options.layouts:
                 titles = titles_in(night, image_ids, LAYOUTS[layout](photos))
                 found = scores(night, titles, truth)
                 basis = ", ".join(f"{kind} {count}" for kind, count in found.by_basis.items())
                 shares = f"{found.borne_out:.3f}", f"{found.by_first:.3f}"
-                table.add_row(name, layout, str(found.n_groups), *shares, str(found.look_alikes), basis)
+                colours = str(colours_of_groups(night, titles, colour_of))
+                table.add_row(name, layout, str(found.n_groups), *shares, str(found.look_alikes), basis, colours)
                 if options.show:
                     print(f"{name}, {layout}:", "; ".join(sorted(title.title for title in titles.values())))
                     print("not borne out:", "; ".join(found.not_borne_out))
-    rich.console.Console().print(table)
+            of_photos = colours_of_photos(night, colour_of)
+            if of_photos.n:
+                print(f"{name}, colours of photos, right / wrong / left out: {of_photos}")
+    rich.console.Console(width=180).print(table)
 
 
 if __name__ == "__main__":

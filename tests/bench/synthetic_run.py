@@ -29,14 +29,17 @@ def write_run(
     projection_id: str = "synthetic",
     n_files: int | None = None,
     facets: Mapping[str, NDArray[np.float32]] | None = None,
+    is_room: NDArray[np.bool_] | None = None,
 ) -> Run:
     """Write `detections` and `embeddings` of regions. vectors: (N, d), of likeness and of visual. images: (N,) number of each
-    one's image, its own if not given. facets: (N, any) of colour, texture and shape, (N, 1) ones where not given."""
+    one's image, its own if not given. facets: (N, any) of colour, texture and shape, (N, 1) ones where not given. is_room: (N,),
+    none if not given."""
     run = Store.at(str(root)).run(run_id)
     for table in ("embeddings", "detections"):
         Path(run.table_uri(table)).mkdir(parents=True, exist_ok=True)
     images = ids if images is None else images
     is_primary = np.ones(len(ids), np.bool_) if is_primary is None else is_primary
+    is_room = np.zeros(len(ids), np.bool_) if is_room is None else is_room
     rows_per_file = -(-len(ids) // n_files) if n_files else _ROWS_PER_FILE
     for start in range(0, max(1, len(ids)), max(1, rows_per_file)):
         rows = slice(start, start + max(1, rows_per_file))
@@ -47,7 +50,12 @@ def write_run(
         embeddings = pa.table(
             {**names, **dict.fromkeys((LIKENESS, VISUAL), given), "colour": other, "texture": other, "shape": other}
             | {name: _lists(values[rows]) for name, values in (facets or {}).items()}
-            | {"hubness": np.zeros(n, np.float32), "projection_id": [projection_id] * n}
+            | {
+                "hubness": np.zeros(n, np.float32),
+                "is_scene": is_room[rows],
+                "is_room": is_room[rows],
+                "projection_id": [projection_id] * n,
+            }
         )
         corner = np.zeros(n, np.float32)
         detections = pa.table(

@@ -13,7 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from prodseek.config import load_config
+from prodseek.embedding.confidence import Calibration, likeness_score
 from prodseek.jobs import report
+from prodseek.runs.class_words import class_words
+from prodseek.runs.columns import LIKENESS
+from prodseek.runs.facts import ProjectFacts
 from prodseek.runs.store import Run
 from prodseek.spark.night import Night
 from prodseek.spark.session import suit_catalogue
@@ -65,6 +70,22 @@ def test_objects_are_the_primary_regions(night: Run, tables, shown: dict[str, An
     scene = max(shown["objects"], key=lambda one: len(one["others"]))
     scores = [other["score"] for other in scene["others"]]
     assert len(scores) > 3 and scores == sorted(scores, reverse=True)
+
+
+def test_classes_are_in_plain_english_everywhere_and_as_they_were_in_tables(
+    night: Run, tables, shown: dict[str, Any]
+) -> None:  # type: ignore[no-untyped-def]
+    detected = {row["class_name"] for row in tables(night, "detections").to_pylist()} - {None}
+    spelt = {name for name in detected if class_words(name) != name}
+    assert {"tvmonitor", "pottedplant", "diningtable"} <= spelt
+    on_map = next(column for column in shown["map"]["columns"] if column["name"] == "class")
+    told = {
+        *(one["class_name"] for one in shown["objects"]),
+        *(other["class_name"] for one in shown["objects"] for other in one["others"]),
+        *(group["class_name"] for level in ("fine", "coarse") for group in shown["groups-visual"][level]),
+        *on_map["names"],
+    }
+    assert not spelt & told and {"TV", "potted plant", "dining table"} <= told
 
 
 def test_galleries_are_the_curation_groups(night: Run, tables, shown: dict[str, Any]) -> None:  # type: ignore[no-untyped-def]
@@ -148,22 +169,37 @@ def test_neighbours_are_the_most_similar_and_never_copies(night: Run, tables, sh
     vectors = {str(row["detection_id"]): row for row in tables(night, "embeddings").to_pylist()}
     objects = shown["objects"]
     copies = np.array([one["duplicates"] for one in objects])
+    calibration = Calibration.of_facts(night.facts(ProjectFacts).likeness_calibration)
+    assert calibration is not None
+    floor = load_config().search.min_confidence
+    hubness, is_room, is_scene = (
+        np.array([vectors[one["detection_id"]][name] for one in objects]) for name in ("hubness", "is_room", "is_scene")
+    )
+    assert is_room.any()
     for facet in shown["about"]["facets"]:
         matrix = np.array([vectors[one["detection_id"]][facet] for one in objects])
         cosine = matrix @ matrix.T
         for number in range(0, len(objects), 17):
             found = shown["neighbours"][number][facet]
             others = [other for other, _ in found]
-            assert len(others) == 8 and number not in others
+            score, answers = cosine[number], np.ones(len(objects), bool)
+            if facet == LIKENESS:
+                score = likeness_score(score, hubness)
+                sure = np.array([calibration.confidence(value) for value in score])
+                answers = (sure >= floor) & (is_scene[number] | ~is_room) & (cosine[number] > 0)
+                assert answers[others].all()
+            assert number not in others and (facet == LIKENESS or len(others) == 8)
             own = copies[number]
             assert own < 0 or own not in copies[others]
             groups = [copies[other] for other in others if copies[other] >= 0]
             assert len(set(groups)) == len(groups)
             np.testing.assert_allclose([value for _, value in found], cosine[number, others], atol=1e-3)
             left = [
-                other for other in range(len(objects)) if copies[other] < 0 and other not in others and other != number
+                other
+                for other in np.flatnonzero(answers & (copies < 0)).tolist()
+                if other not in others and other != number
             ]
-            assert cosine[number, left].max() <= found[-1][1] + 1e-3
+            assert not left or (len(others) == 8 and score[left].max() <= score[others].min() + 1e-3)
 
 
 def test_pictures_and_map(shown: dict[str, Any]) -> None:

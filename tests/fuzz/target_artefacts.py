@@ -50,7 +50,7 @@ from prodseek.runs.lock import LOCK, Holder, read_holder
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.slice_layout import slice_layout, slice_length
 from prodseek.runs.store import LATEST, Run, Store, Summary
-from prodseek.search.searchable import config_of
+from prodseek.search.run_settings import config_of
 from prodseek.storage import files
 from prodseek.upkeep.gc import choose_removals
 from prodseek.upkeep.show import show_status

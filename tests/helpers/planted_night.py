@@ -43,7 +43,9 @@ def planted_night(
         region = {"detection_id": number, "image_id": image_id, "kind": "frame", "area_fraction": 1.0}
         detections.append({**region, **box, "is_primary": True, "model_id": "model", "slice": b""})
         facets = {facet: [1.0] for facet in FACETS}
-        embeddings.append({"detection_id": number, **facets, "hubness": 0.0, "projection_id": "p"})
+        embeddings.append(
+            {"detection_id": number, **facets, "hubness": 0.0, "is_scene": True, "is_room": False, "projection_id": "p"}
+        )
     neighbours: list[dict[str, object]] = []
     for table, rows in (
         ("images", images),

@@ -24,7 +24,7 @@ from prodseek.report.overview_model import (
     RejectExample,
 )
 from prodseek.report.records import About
-from prodseek.runs.facts import EmbedFacts, IndexedFacet, IndexFacts, IngestFacts
+from prodseek.runs.facts import CacheFolder, ClusterFacts, EmbedFacts, IndexedFacet, IndexFacts, IngestFacts
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.runs.tables import schema_versions, table_schema
@@ -267,6 +267,27 @@ def test_every_change_is_found(night: Night, monkeypatch: pytest.MonkeyPatch) ->
     assert groups["merged"].examples == (ChangedGroup("f-one", "fine", "Red mugs", 8, ("Blue mugs",)),)
     assert groups["split"].examples == (ChangedGroup("f-split", "fine", "Red mugs with a handle", 3, ("Red mugs",)),)
     assert groups["retired"].examples == (ChangedGroup("f-gone", "fine", "Lamps", 3),)
+
+
+@pytest.mark.parametrize(
+    ("title_column", "title"),
+    [("Produktname", "Becher, neu"), ("title", "a note"), (None, "")],
+    ids=["the column of the groups' titles", "a column called so", "a catalogue without titles"],
+)
+def test_titles_are_read_from_the_column_that_the_run_remembers(
+    spark: SparkSession,
+    tmp_path: Path,
+    make_config,  # type: ignore[no-untyped-def]
+    title_column: str | None,
+    title: str,
+) -> None:
+    before = write_run(tmp_path, BEFORE)
+    new = photo("p1", "new.jpg", "c1") | {"attributes": {"Produktname": "Becher, neu", "title": "a note"}}
+    run = write_run(tmp_path, NOW, images=[new])
+    facts = ClusterFacts(looks_cache=CacheFolder("looks", ""), title_column=title_column)
+    run.write_summary(Summary(facts))
+    found = changes_since_last_night(Night(spark, make_config(tmp_path, tmp_path), run, before))
+    assert found is not None and [one.title for one in found.came.examples] == [title]
 
 
 def n_images(night: Night) -> int:

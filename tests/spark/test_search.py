@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +18,9 @@ from synthetic_run import write_listing, write_run
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError, PromptError
 from prodseek.runner.search_batch import search_batch
+from prodseek.runs.facts import ProjectFacts
 from prodseek.runs.manifest import Manifest
-from prodseek.runs.store import Run, Store
+from prodseek.runs.store import Run, Store, Summary
 from prodseek.runs.tables import schema_versions, table_schema
 from prodseek.search.searchable import SearchableRun
 from prodseek.spark.search import answers as search
@@ -150,7 +154,7 @@ def test_similar_products_are_those_of_the_graph(spark: SparkSession, run: Run, 
     found = {}
     for name, partitions in (("1", 1), ("8", 8), ("again", 8)):
         spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
-        similar_products(spark, run, str(tmp_path / name), 5)
+        similar_products(spark, run, str(tmp_path / name), 5, 0.0)
         found[name] = table_of(tmp_path / name, "search_results")
     assert found["1"] == found["8"] == found["again"]
     assert {row["query_id"] for row in found["1"]} == {f"p{number:03d}" for number in range(N_PRODUCTS)}
@@ -180,6 +184,61 @@ def test_similar_products_are_those_of_the_graph(spark: SparkSession, run: Run, 
         rows = [row for row in found["1"] if row["query_id"] == product]
         assert sorted((r["rank"], r["detection_id"], r["product_id"], r["cosine_similarity"]) for r in rows) == expected
         assert all(r["likeness_similarity"] == r["cosine_similarity"] and r["colour_similarity"] is None for r in rows)
+
+
+@pytest.fixture
+def calibrated(run: Run, tmp_path: Path) -> Run:
+    """The run with a fitted confidence, in which every third product is a room."""
+    shutil.copytree(run.root, tmp_path / "root")
+    copied = Store.at(str(tmp_path / "root")).run(run.run_id)
+    fitted = {"slope": 12.0, "intercept": -6.0}
+    copied.write_summary(Summary(ProjectFacts(projection_id="synthetic", likeness_calibration=fitted)))
+    manifest = copied.manifest()
+    facts = {"project": {"likeness_calibration": fitted}}
+    Store(copied.root).publish(copied, replace(manifest, stages=manifest.stages | facts))
+    rooms = room_ids(copied)
+    for part in sorted(Path(copied.table_uri("embeddings")).iterdir()):
+        read = pq.read_table(part)
+        is_room = pa.array([region in rooms for region in read["detection_id"].to_pylist()])
+        for name in ("is_scene", "is_room"):
+            read = read.set_column(read.schema.get_field_index(name), name, is_room)
+        pq.write_table(read, part)
+    return copied
+
+
+def room_ids(run: Run) -> set[int]:
+    detections = pq.read_table(run.table_uri("detections"), columns=["detection_id", "image_id"]).to_pylist()
+    return {row["detection_id"] for row in detections if int(row["image_id"], 16) % N_PRODUCTS % 3 == 0}
+
+
+def test_similar_products_are_sure_enough_and_rooms_are_like_rooms(
+    spark: SparkSession, calibrated: Run, tmp_path: Path
+) -> None:
+    similar_products(spark, calibrated, str(tmp_path / "all"), 16, 0.0)
+    summary = similar_products(spark, calibrated, str(tmp_path / "sure"), 16, 0.8)
+    every, sure = (table_of(tmp_path / name, "search_results") for name in ("all", "sure"))
+    assert min(row["confidence"] for row in every) < 0.8 <= min(row["confidence"] for row in sure)
+    # The floor is the same whether it is a score or a chance, but for the last bits of floats.
+    assert len(sure) == sum(row["confidence"] >= 0.8 for row in every) and summary.facts["min_confidence"] == 0.8
+    rooms = room_ids(calibrated)
+    for row in every:
+        assert row["detection_id"] not in rooms or int(row["query_id"][1:]) % 3 == 0
+    assert any(row["detection_id"] in rooms for row in every)
+
+
+def test_a_prompt_that_nothing_is_like_says_what_is_nearest(
+    spark: SparkSession, calibrated: Run, tmp_path: Path
+) -> None:
+    things = [region for region in ids_of(calibrated) if region not in room_ids(calibrated)][:5]
+    prompts = tmp_path / "prompts.csv"
+    prompts.write_text("detection_id\n" + "".join(f"{region}\n" for region in things))
+    question = BatchQuestion(3, exclude_same_product=True, min_confidence=0.999)
+    summary = search.answer_prompts(spark, calibrated, str(prompts), str(tmp_path / "out"), question)
+    assert summary.facts["rejected"] == {"nothing_found": 5}
+    said = [row["detail"] for row in table_of(tmp_path / "out", "rejected_prompts")]
+    assert all(
+        re.fullmatch(r"nothing in the catalogue is like it; the nearest, at \d\d? %, is 'p\d+'", one) for one in said
+    )
 
 
 def test_files_that_are_no_prompts(spark: SparkSession, run: Run, tmp_path: Path) -> None:

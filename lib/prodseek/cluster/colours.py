@@ -1,11 +1,14 @@
-"""The dominant colour of a region, and its name."""
+"""The colour of an object, and its name."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.photos.colour import rgb_to_lab
+from prodseek.photos.colour import cie94_of_textiles, rgb_to_lab
+
+Rgb = tuple[int, int, int]
 
 # The sixteen basic colours of HTML 4.01 (section 6.5), and greys, browns and pastels of CSS Color 4 (section 6.1) in which
 # furniture, food and clothes come, by their everyday names.
@@ -34,35 +37,87 @@ COLOUR_NAMES: dict[str, tuple[int, int, int]] = {
     "brown": (139, 85, 40),
     "dark brown": (75, 45, 25),
 }
-_BINS = 6  # along each side of the RGB cube; wide enough to gather the shades of one surface in uneven light
+# Chroma, of CIELAB: below it a pixel is a grey, which is told by its lightness. Others are gathered by hue in cells this wide.
+_GREY_CHROMA, _CELL, _SAME_SURFACE = 12.0, 14.0, 16.0
+_GREY_STEP = 25.0
+# A thing is called by its colour and not by its grey parts, so colours count this much more.
+_COLOUR_COUNTS = 1.5
+# Shadows, and skin or bare wood, are left out if at least this share of the object is left.
+_LEFT_OF_SHADOWS, _LEFT_OF_SKIN = 0.35, 0.25
+# A colour is the object's if at least this share of it has it; where no ground is seen, of the middle of the box.
+_MOST_OF_OBJECT, _MOST_OF_MIDDLE = 0.5, 0.7
+_LEAST_PIXELS = 24
 
 # Lightness below and above which a colour is dark or light, of 0..100.
 _DARK, _LIGHT = 40, 70
 
 
-def dominant_colour(pixels: NDArray[np.uint8], ignore_background: bool = True) -> tuple[int, int, int]:
-    """The mean RGB of the most frequent shades in a box, 0..255 each.
+def object_colour(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Rgb | None:
+    """The colour that most of an object has, 0..255 each; None if it has no one colour, or is too small to tell.
 
-    pixels: (H, W, 3) uint8 RGB. ignore_background: leave out shades like those along the border, unless they are more than
-    nine tenths of all.
+    pixels: (H, W, 3) uint8 RGB of the photo, some 200 px large. mask: (H, W) bool, True on the object.
     """
-    flat = pixels.reshape(-1, 3).astype(np.int32)
-    if ignore_background:
-        border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]]).astype(np.int32)
-        inside = np.abs(flat - np.median(border, axis=0)).max(axis=1) > 24
-        if inside.mean() >= 0.1:
-            flat = flat[inside]
-    cells = (flat * _BINS // 256) @ np.array([_BINS * _BINS, _BINS, 1])
-    most = np.bincount(cells).argmax()
-    red, green, blue = np.rint(flat[cells == most].mean(axis=0)).astype(int).tolist()
+    inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # the outline mixes with the ground
+    mask = _unless_little(inside, mask, _LEFT_OF_SHADOWS)
+    lab = rgb_to_lab(pixels.astype(np.float64))
+    mask = _unless_little(mask & ~_shadow(lab), mask, _LEFT_OF_SHADOWS)
+    mask = _unless_little(mask & ~_skin(lab), mask, _LEFT_OF_SKIN)
+    return _main_colour(pixels[mask], lab[mask], _MOST_OF_OBJECT)
+
+
+def middle_colour(pixels: NDArray[np.uint8]) -> Rgb | None:
+    """The colour of nearly all of a box's middle, as `object_colour`, for a box that fills its photo. pixels: (H, W, 3) uint8."""
+    height, width = pixels.shape[:2]
+    middle = pixels[height // 4 : height - height // 4, width // 4 : width - width // 4].reshape(-1, 3)
+    return _main_colour(middle, rgb_to_lab(middle.astype(np.float64)), _MOST_OF_MIDDLE)
+
+
+def _main_colour(rgb: NDArray[np.uint8], lab: NDArray[np.float64], least_share: float) -> Rgb | None:
+    """The brighter shades of the most frequent hue. rgb, lab: (N, 3)."""
+    if len(rgb) < _LEAST_PIXELS:
+        return None
+    is_grey = np.hypot(lab[:, 1], lab[:, 2]) < _GREY_CHROMA
+    hues = np.floor(lab[:, 1:] / _CELL).astype(int) + 32
+    greys = -1 - (lab[:, 0] // _GREY_STEP).astype(int)
+    cells, of_pixel, counts = np.unique(
+        np.where(is_grey, greys, 64 * hues[:, 0] + hues[:, 1]), return_inverse=True, return_counts=True
+    )
+    most = int(np.where(cells < 0, counts, _COLOUR_COUNTS * counts).argmax())
+    middle = lab[of_pixel == most].mean(axis=0)
+    own = np.hypot(*(lab[:, 1:] - middle[1:]).T) < _SAME_SURFACE
+    if cells[most] < 0:
+        own &= np.abs(lab[:, 0] - middle[0]) < _GREY_STEP
+    if own.mean() < least_share:
+        return None
+    lit = own & (lab[:, 0] >= np.percentile(lab[own, 0], 40))
+    red, green, blue = np.rint(rgb[lit].mean(axis=0)).astype(int).tolist()
     return red, green, blue
 
 
-def colour_name(rgb: tuple[int, int, int]) -> str:
-    """The nearest named colour in CIELAB, by the CIE76 difference. rgb: 0..255 each."""
+def _unless_little(kept: NDArray[np.bool_], mask: NDArray[np.bool_], least_share: float) -> NDArray[np.bool_]:
+    return kept if kept.sum() >= least_share * mask.sum() else mask
+
+
+def _shadow(lab: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(H, W) bool, the hue of the photo's border, as light or darker. lab: (H, W, 3)."""
+    edges = lab[:3], lab[-3:], lab[:, :3], lab[:, -3:]
+    ground = np.median(np.concatenate([edge.reshape(-1, 3) for edge in edges]), axis=0)
+    darker = ground[0] - lab[..., 0]
+    has_its_hue = np.hypot(*(lab[..., 1:] - ground[1:]).transpose(2, 0, 1)) < 10
+    return np.asarray(has_its_hue & (darker > -4) & (darker < 55))
+
+
+def _skin(lab: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(H, W) bool, the hues of skin, which are those of bare wood. lab: (H, W, 3)."""
+    chroma, hue = np.hypot(lab[..., 1], lab[..., 2]), np.degrees(np.arctan2(lab[..., 2], lab[..., 1]))
+    return np.asarray((hue > 30) & (hue < 75) & (chroma > 10) & (chroma < 42) & (lab[..., 0] > 25))
+
+
+def colour_name(rgb: Rgb) -> str:
+    """The nearest named colour by CIE94, as textiles are compared: hue counts more than light and shade. rgb: 0..255 each."""
     names = list(COLOUR_NAMES)
     palette = rgb_to_lab(np.array([COLOUR_NAMES[name] for name in names], np.float64))
-    return names[int(np.linalg.norm(palette - rgb_to_lab(np.array([rgb], np.float64)), axis=1).argmin())]
+    return names[int(cie94_of_textiles(palette, rgb_to_lab(np.array([rgb], np.float64))).argmin())]
 
 
 def is_colour_word(text: str) -> bool:
@@ -71,7 +126,7 @@ def is_colour_word(text: str) -> bool:
     return all(word in named for word in text.casefold().replace("-", " ").split())
 
 
-def tone_name(rgb: tuple[int, int, int]) -> str | None:
+def tone_name(rgb: Rgb) -> str | None:
     """`dark` or `light` where a colour is clearly so, by its lightness in CIELAB. rgb: 0..255 each."""
     lightness = float(rgb_to_lab(np.array([rgb], np.float64))[0, 0])
     return "dark" if lightness < _DARK else "light" if lightness > _LIGHT else None

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TypeVar
 
-from prodseek.cluster.class_words import class_words
-from prodseek.cluster.colours import colour_name, is_colour_word, tone_name
+from prodseek.cluster.colours import COLOUR_NAMES, colour_name, is_colour_word, tone_name
 from prodseek.cluster.nouns import MOST, Noun, Phrase, is_borne_out, listed, noun_of
 from prodseek.cluster.words import SAID_IN
+from prodseek.runs.class_words import class_words
 
 # What a title is made from: what the catalogue says, as in SAID_IN, what is detected, or what is seen.
 CLASS, LOOK = "class", "look"
@@ -22,9 +22,9 @@ Key = TypeVar("Key", int, tuple[str, int])
 
 @dataclass(frozen=True)
 class Look:
-    """What a member looks like. rgb: dominant colour, 0..255 each. texture: a word from `textures`; None if none is clear."""
+    """What a member looks like. rgb: its colour, 0..255 each. texture: a word from `textures`. None where none is clear."""
 
-    rgb: tuple[int, int, int]
+    rgb: tuple[int, int, int] | None
     texture: str | None = None
 
 
@@ -110,18 +110,29 @@ def _first_free(names: Sequence[str], used: Set[str], numbers: Counter[str]) -> 
 
 
 def _is_still_true(kept: KeptTitle, facts: GroupFacts, noun: Noun | None) -> bool:
-    """What a photo shows does not change, so of a look only a better name makes the title untrue."""
+    """What a photo shows does not change, so of a look only a better name makes the title untrue, or a colour that nobody has."""
+    dominant = _most(facts.classes, facts.n_members)
+    called = noun.text if noun else class_words(dominant) if dominant and kept.title_from == CLASS else ""
+    if _is_colour_of_nobody(kept.title.split(",")[0].removesuffix(called).strip(), facts.looks):
+        return False
     if kept.title_from == LOOK:
         return noun is None
     if kept.title_from == CLASS:
-        dominant = _most(facts.classes, facts.n_members)
         return noun is None and dominant is not None and class_words(dominant) in kept.title
     return is_borne_out(kept.title, kept.title_from, facts.phrases, facts.n_members)
 
 
+def _is_colour_of_nobody(name: str, looks: Sequence[Look]) -> bool:
+    seen = {
+        colour for look in looks if look.rgb for colour in (colour_name(look.rgb), colour_name(look.rgb).split()[-1])
+    }
+    return bool(looks) and name in COLOUR_NAMES and name not in seen
+
+
 @dataclass(frozen=True)
 class _SharedLook:
-    """What most members look like; None where they do not agree. colours: such as `grey, some blue`. is_seen: a few were."""
+    """What most members look like; None where they do not agree. colours: such as `grey, some blue`. is_seen: the colours of most
+    members that were looked at are known."""
 
     colour: str | None
     colours: str | None
@@ -135,9 +146,10 @@ class _SharedLook:
     def of(cls, facts: GroupFacts, common: Set[str]) -> _SharedLook:
         """common: words that tell nothing."""
         n = len(facts.looks)
-        names = Counter(colour_name(look.rgb) for look in facts.looks)
-        families = Counter(colour_name(look.rgb).split()[-1] for look in facts.looks)
-        tones = Counter(tone for look in facts.looks if (tone := tone_name(look.rgb)))
+        coloured = [look.rgb for look in facts.looks if look.rgb]
+        names = Counter(map(colour_name, coloured))
+        families = Counter(colour_name(rgb).split()[-1] for rgb in coloured)
+        tones = Counter(tone for rgb in coloured if (tone := tone_name(rgb)))
         return cls(
             _most(names, n) or _most(families, n),
             listed(families, 2, n) or (listed(names, 2, n) if _most(families, n) else listed(families, 3, n)),
@@ -145,7 +157,7 @@ class _SharedLook:
             _most(_without(common, facts.shapes), facts.n_members),
             _most(_without(common, Counter(look.texture for look in facts.looks if look.texture)), n),
             _most(_without(common, facts.sizes), facts.n_members),
-            n > 0,
+            n > 0 and len(coloured) >= MOST * n,
         )
 
     @property

@@ -77,6 +77,12 @@ class Calibration:
         """0 to 1, of a `likeness_score`."""
         return 0.5 * (1 + math.tanh((self.slope * score + self.intercept) / 2))
 
+    def score_of(self, confidence: float) -> float:
+        """The inverse of `confidence`: the `likeness_score` from which on a hit is this sure."""
+        if confidence in (0.0, 1.0):
+            return -math.inf if confidence == 0.0 else math.inf
+        return (math.log(confidence / (1 - confidence)) - self.intercept) / self.slope
+
 
 # Of a catalogue with too few objects to tell: what cut-outs of Magento's shop gave, in photos of other catalogues. Those of
 # groceries and of the sample make surer (20.4 and -6.7, 16.5 and -5.8).
@@ -126,4 +132,6 @@ def fit_confidence(cosine: NDArray[np.float64], is_own: NDArray[np.bool_]) -> Ca
     if not right.any():
         return PRIOR_CALIBRATION
     fitted = LogisticRegression(C=100.0).fit(np.concatenate(found)[there][:, None], right)
-    return Calibration(round(float(fitted.coef_[0, 0]), 2), round(float(fitted.intercept_[0]), 2))
+    slope, intercept = round(float(fitted.coef_[0, 0]), 2), round(float(fitted.intercept_[0]), 2)
+    # Views that find others before themselves, as noise does, say nothing about nights of photos.
+    return Calibration(slope, intercept) if slope > 0 else PRIOR_CALIBRATION

@@ -21,6 +21,9 @@ WHOLE_SCENE_AREA = 0.9
 # A kind's mean counts as if this many regions of the mean of all kinds were among its own, so that a handful decides little.
 PRIOR_REGIONS = 20.0
 
+# Where the network is at least this sure of things of two classes, a whole scene is a room: it shows products and is none.
+ROOM_SCORE = 0.3
+
 Kinds = NDArray[np.int8]
 
 
@@ -38,6 +41,15 @@ def view_kinds(on_plain_ground: NDArray[np.bool_], area_fraction: NDArray[np.flo
     """
     in_scene = np.where(area_fraction > WHOLE_SCENE_AREA, ViewKind.SCENE, ViewKind.OBJECT_IN_SCENE)
     return np.where(on_plain_ground, ViewKind.PACKSHOT, in_scene).astype(np.int8)
+
+
+def are_rooms(kinds: Kinds, n_sure_classes: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Which regions show a room, (N,) bool: it answers nobody who asks for a thing.
+
+    kinds: (N,), as of `view_kinds`. n_sure_classes: (N,), classes that were detected in the region's photo with ROOM_SCORE.
+    A whole photo of one thing, as of an apple or of a chair before a wall, is no room.
+    """
+    return np.asarray((kinds == ViewKind.SCENE) & (np.asarray(n_sure_classes) > 1))
 
 
 @dataclass(frozen=True)

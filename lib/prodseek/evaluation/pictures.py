@@ -25,7 +25,7 @@ from prodseek.report.thumbnails import LARGE_SIDE_PX, SMALL_SIDE_PX, thumbnail
 from prodseek.runs.columns import BOX_PX, VISUAL
 from prodseek.runs.facts import IngestFacts
 from prodseek.runs.store import Run
-from prodseek.search.searchable import config_of, settings_of
+from prodseek.search.run_settings import config_of, settings_of
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
 

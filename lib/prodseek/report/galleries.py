@@ -12,6 +12,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from prodseek.report.records import FacetGroups, RetiredGroup, ShownGroup
+from prodseek.runs.class_words import class_words
 from prodseek.runs.columns import COARSE, FINE
 
 NONE = -1
@@ -145,7 +146,7 @@ def facet_groups(
             separation=round(row["separation"], 4),
             category=row["category"] or "",
             category_share=round(row["category_share"] or 0.0, 4),
-            class_name=row["dominant_class"] or "",
+            class_name=class_words(row["dominant_class"]),
             colour=row["dominant_colour"] or "",
             parent=parents.get(row["coarse_group_id"] or "", NONE),
             n_exemplars=len(exemplars),

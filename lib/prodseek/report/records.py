@@ -77,7 +77,7 @@ class CataloguePhoto(TypedDict):
 
 
 class OtherRegion(TypedDict):
-    """Another detection in the photo."""
+    """Another detection in the photo. class_name: in plain English, here and below."""
 
     class_name: str
     score: float

@@ -40,12 +40,13 @@ class Match:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Everything on the page. facet: the likeness that was asked for, such as `visual`."""
+    """Everything on the page. facet: the likeness that was asked for, such as `visual`. nothing: why there are no matches."""
 
     run_id: str
     facet: str
     target: Target
     matches: tuple[Match, ...]
+    nothing: str = ""
 
     @property
     def headline(self) -> str:
@@ -58,16 +59,11 @@ def render_search(result: SearchResult) -> bytes:
     """The page as self-contained HTML in UTF-8; all strings are escaped."""
     made = environment()
     made.filters |= {"box": lambda box: ", ".join(f"{edge:.0f}" for edge in box), "share": _share}
-    made.filters["chance"] = _chance
+    made.filters["chance"] = wording.chance
     page = made.get_template("search.html").render(
         result=result, style=Markup(source("page.css")), search_style=Markup(source("search.css"))
     )
     return page.encode("utf-8")
-
-
-def _chance(confidence: float) -> str:
-    """In percent; never 0 and never 100, because neither is ever certain."""
-    return "under 1 %" if confidence < 0.01 else f"{min(99, round(100 * confidence))} %"
 
 
 def _share(cosine: float) -> str:

@@ -40,7 +40,8 @@ def render_sheet(result: SearchResult) -> bytes:
     lines = _wrapped(draw, result.headline, large, text_width_px)
     for number, line in enumerate(lines):
         draw.text((text_at_px, _GAP_PX + 8 + 34 * number), line, _INK, large)
-    facts = (f"likeness: {result.facet}", f"photo: {result.target.name}", f"run: {result.run_id}")
+    asked = (f"likeness: {result.facet}", f"photo: {result.target.name}", f"run: {result.run_id}")
+    facts = asked if result.matches else (result.nothing, *asked)
     for number, fact in enumerate(facts):
         at = (text_at_px, _GAP_PX + 24 + 34 * len(lines) + 24 * number)
         draw.text(at, _cut(draw, fact, normal, text_width_px), _MUTED, normal)

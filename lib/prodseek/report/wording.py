@@ -222,3 +222,8 @@ def printable(text: str) -> str:
 
 def _was(n: int, one: str = "was", more: str = "were") -> str:
     return one if n == 1 else more
+
+
+def chance(confidence: float) -> str:
+    """A chance in percent; never 0 and never 100, because neither is ever certain. confidence: 0..1."""
+    return "under 1 %" if confidence < 0.01 else f"{min(99, round(100 * confidence))} %"

@@ -38,6 +38,12 @@ FacetOrMix = Annotated[
 ExcludeSameProduct = Annotated[
     bool, typer.Option("--exclude-same-product", help="Leave out the products of the photo itself.")
 ]
+MinConfidence = Annotated[
+    float | None,
+    typer.Option(
+        "--min-confidence", help="How sure hits of likeness must be, 0 to 1, instead of search.min_confidence."
+    ),
+]
 
 
 def configured(
@@ -77,6 +83,7 @@ def search_batch(
     k: Annotated[int, typer.Option("-k", help="How many products for each.")] = 20,
     facet: FacetOrMix = LIKENESS,
     exclude_same_product: ExcludeSameProduct = False,
+    min_confidence: MinConfidence = None,
     root: Root = None,
     environment: Environment = None,
     config_files: ConfigFiles = None,
@@ -88,4 +95,5 @@ def search_batch(
     from prodseek.spark.search.answers import BatchQuestion
 
     config = configured(environment, config_files, settings, root=root)
-    answer_all(config, prompts, all_products, out, BatchQuestion(k, facet, exclude_same_product))
+    floor = config.search.min_confidence if min_confidence is None else min_confidence
+    answer_all(config, prompts, all_products, out, BatchQuestion(k, facet, exclude_same_product, floor))

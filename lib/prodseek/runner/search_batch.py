@@ -27,7 +27,7 @@ def search_batch(config: Config, prompts: str | None, all_products: bool, out: s
         raise PromptError(
             PromptFault.INVALID_PROMPT, "name a CSV or Parquet file of prompts, or --all-products: one of the two"
         )
-    check_question(question.k, question.facet)
+    check_question(question.k, question.facet, question.min_confidence)
     if all_products and question.facet != LIKENESS:
         raise PromptError(
             PromptFault.INVALID_PROMPT,
@@ -49,7 +49,7 @@ def search_batch(config: Config, prompts: str | None, all_products: bool, out: s
         started = time.monotonic()
         with console.stage(spark, "search"):
             if prompts is None:
-                summary = similar_products(spark, latest, out, question.k)
+                summary = similar_products(spark, latest, out, question.k, question.min_confidence)
             else:
                 summary = answer_prompts(spark, latest, prompts, out, question, config.catalog.allowed_roots)
         console.done("search", time.monotonic() - started, (summary.line,))

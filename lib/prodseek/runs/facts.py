@@ -250,11 +250,15 @@ class GroupedFacet:
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterFacts(StageFacts):
-    """facets: facet -> its groups. In JSON the fields of `visual` stand beside `facets` too."""
+    """facets: facet -> its groups. In JSON the fields of `visual` stand beside `facets` too.
+
+    title_column: the attribute that titles were read from; None if the catalogue has none.
+    """
 
     stage: ClassVar[StageName] = "cluster"
     facets: dict[str, GroupedFacet] = field(default_factory=dict)
     looks_cache: CacheFolder
+    title_column: str | None = "title"
 
     @property
     def visual(self) -> GroupedFacet:
@@ -301,10 +305,11 @@ class ReportFacts(StageFacts):
         return super().from_json({"thumbnails_cache": folder if folder.key else None, **values})
 
 
-def thumbnails_cache(region_px: int, photo_px: int, pixels_version: int = 1) -> CacheFolder:
-    """Where pictures of these sizes are kept. pixels_version: of decoding; the first one is not part of the name."""
+def thumbnails_cache(region_px: int, photo_px: int, pixels_version: int = 1, colour_version: int = 1) -> CacheFolder:
+    """Where pictures of these sizes are kept. Versions: of decoding, and of the colour; the first is not part of the name."""
     pixels = "" if pixels_version == 1 else f",pixels={pixels_version}"
-    return CacheFolder("thumbnails", f"region_px={region_px},photo_px={photo_px}{pixels}")
+    colour = "" if colour_version == 1 else f",colour={colour_version}"
+    return CacheFolder("thumbnails", f"region_px={region_px},photo_px={photo_px}{pixels}{colour}")
 
 
 FACTS: dict[str, type[StageFacts]] = {

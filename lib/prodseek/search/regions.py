@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -16,19 +17,21 @@ from prodseek.search.prompts import Box
 
 @dataclass(frozen=True)
 class Regions:
-    """The regions of a run, 33 bytes each, and the names of its photos.
+    """The regions of a run, 35 bytes each, and the names of its photos.
 
     ids: (N,) int64, ascending. images: (N,) int32, number of each region's image. boxes_px: (N, 4) float32 x1 y1 x2 y2.
-    is_primary: (N,) bool. hubness: (N,) float32, see `confidence`. image_ids: (M,) image_id by number. photos: R rows,
-    product_id and uri, sorted by image, product_id, uri. starts: (M + 1,) int32, the rows of image i in photos are starts[i] to
-    starts[i + 1] - 1. products: (R,) int32, number of each row's product. originals: (M,) int32, equal for images that are
-    copies of each other.
+    is_primary, is_scene, is_room: (N,) bool, see `view_kinds`. hubness: (N,) float32, see `confidence`. image_ids: (M,)
+    image_id by number. photos: R rows, product_id and uri, sorted by image, product_id, uri. starts:
+    (M + 1,) int32, the rows of image i in photos are starts[i] to starts[i + 1] - 1. products: (R,) int32, number of each
+    row's product. originals: (M,) int32, equal for images that are copies of each other.
     """
 
     ids: NDArray[np.int64]
     images: NDArray[np.int32]
     boxes_px: NDArray[np.float32]
     is_primary: NDArray[np.bool_]
+    is_scene: NDArray[np.bool_]
+    is_room: NDArray[np.bool_]
     hubness: NDArray[np.float32]
     image_ids: pa.Array
     starts: NDArray[np.int32]
@@ -48,6 +51,9 @@ class Regions:
         detections = read_columns(run, "detections", ["detection_id", "image_id", "is_primary", *BOX_PX]).sort_by(
             "detection_id"
         )
+        embedded = read_columns(run, "embeddings", ["detection_id", "is_scene", "is_room", "hubness"]).sort_by(
+            "detection_id"
+        )
         copies = read_columns(run, "duplicate_groups", ["image_id", "group_id"])
         originals = np.arange(len(image_ids), dtype=np.int32)
         groups = _numbers(copies.column("group_id"), pc.unique(copies.column("group_id")))
@@ -57,16 +63,20 @@ class Regions:
             _numbers(detections.column("image_id"), image_ids),
             np.stack([detections.column(edge).to_numpy() for edge in BOX_PX], axis=1),
             detections.column("is_primary").to_numpy(),
-            read_columns(run, "embeddings", ["detection_id", "hubness"])
-            .sort_by("detection_id")
-            .column("hubness")
-            .to_numpy(),
+            embedded.column("is_scene").to_numpy(),
+            embedded.column("is_room").to_numpy(),
+            embedded.column("hubness").to_numpy(),
             image_ids,
             starts,
             photos.select(["product_id", "uri"]),
             _numbers(names, pc.unique(names)),
             originals,
         )
+
+    @cached_property
+    def least_hubness(self) -> float:
+        """The smallest hubness of all regions."""
+        return float(self.hubness.min(initial=np.inf))
 
     def place(self, detection_id: int) -> int | None:
         """The row of a region; None if the run does not have it."""

@@ -20,13 +20,16 @@ from prodseek.catalogue.photo_source import read_photo
 from prodseek.catalogue.web import is_web
 from prodseek.errors import PromptError
 from prodseek.photos.decode import DecodedImage, ImageLimits, ImageRejected, decode_image
+from prodseek.report import wording
 from prodseek.report.search_page import Match, SearchResult, Target, render_search
 from prodseek.report.search_sheet import TILE_PX, render_sheet
 from prodseek.report.thumbnails import thumbnail
+from prodseek.runs.class_words import class_words
 from prodseek.runs.columns import FACETS, LIKENESS
+from prodseek.search.hits import Hit, nothing_found
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
-from prodseek.search.searchable import FoundObject, Hit, SearchableRun, check_question
+from prodseek.search.searchable import FoundObject, SearchableRun, check_question
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
 
@@ -45,6 +48,7 @@ class Question:
     k: int = 20
     facet: str = LIKENESS
     exclude_same_product: bool = False
+    min_confidence: float | None = None
 
     def check(self) -> None:
         """Raise PromptError for a question that asks for nothing, or for two things at once."""
@@ -59,7 +63,7 @@ class Question:
             )
         if self.box and self.object_number is not None:
             raise PromptError(PromptFault.INVALID_PROMPT, "--box and --object both say what is meant: give one of them")
-        check_question(self.k, self.facet)
+        check_question(self.k, self.facet, self.min_confidence)
 
     @property
     def asks_for_objects(self) -> bool:
@@ -69,7 +73,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a question. photo: the target's photo, as it was named. photo_uri: its location. box_px: the target's box."""
+    """The answer to a question. photo: the target's photo, as it was named. photo_uri: its location. box_px: the target's box.
+
+    nothing: where there are no hits, that, and what is nearest.
+    """
 
     run_id: str
     photo: str
@@ -77,25 +84,29 @@ class Answer:
     box_px: Box
     facet: str
     hits: list[Hit]
+    nothing: str | None = None
 
 
 def answer(searchable: SearchableRun, question: Question) -> Answer:
     """Answer a question. Raises as `SearchableRun.search`."""
-    facet = str(Likeness.parse(question.facet))
-    options = (question.k, question.facet, question.exclude_same_product)
     if question.region is not None:
         place = searchable.place(question.region)
         number = int(searchable.regions.images[place])
         photo = searchable.regions.photos["uri"][searchable.regions.rows_of(number)[0]].as_py()
         photo_uri = searchable.photos.place(photo, searchable.regions.image_ids[number].as_py())
-        hits = searchable.search_region(question.region, *options)
-        return Answer(searchable.run.run_id, photo, photo_uri, searchable.regions.box_px(place), facet, hits)
-    image = str(question.image)
-    box = parse_box(question.box) if question.box else _object(searchable, image, question.object_number).box_px
-    decoded = searchable.read(image).image
-    inside = check_box(box, decoded.width_px, decoded.height_px)
-    hits = searchable.search(image, inside, *options)
-    return Answer(searchable.run.run_id, image, searchable.location(image), inside, facet, hits)
+        query, box = searchable.query_of(question.region), searchable.regions.box_px(place)
+    else:
+        photo = str(question.image)
+        photo_uri = searchable.location(photo)
+        drawn = parse_box(question.box) if question.box else _object(searchable, photo, question.object_number).box_px
+        decoded = searchable.read(photo)
+        box = check_box(drawn, decoded.image.width_px, decoded.image.height_px)
+        (query,) = searchable.embed(decoded, [box])
+    options = question.facet, question.exclude_same_product
+    hits = searchable.nearest(query, question.k, *options, question.min_confidence)
+    nothing = None if hits else nothing_found(searchable.nearest(query, 1, *options, min_confidence=0.0))
+    run_id, facet = searchable.run.run_id, str(Likeness.parse(question.facet))
+    return Answer(run_id, photo, photo_uri, box, facet, hits, nothing)
 
 
 def _object(searchable: SearchableRun, image: str, number: int | None) -> FoundObject:
@@ -116,7 +127,7 @@ def print_objects(image: str, root: str, objects: Sequence[FoundObject]) -> None
     for each in objects:
         table.add_row(
             str(each.number),
-            escape(each.class_name or each.kind),
+            escape(class_words(each.class_name) or each.kind),
             "" if each.score is None else f"{each.score:.2f}",
             _written(each.box_px),
             "" if each.detection_id is None else str(each.detection_id),
@@ -134,7 +145,10 @@ def _program() -> str:
 
 
 def print_hits(found: Answer) -> None:
-    """Print the hits; in a narrow terminal, names continue on the next line."""
+    """Print the hits, or that there are none; in a narrow terminal, names continue on the next line."""
+    if found.nothing:
+        print(found.nothing)
+        return
     table = Table(
         "",
         Column("product", overflow="fold"),
@@ -152,7 +166,7 @@ def print_hits(found: Answer) -> None:
             str(hit.rank),
             escape(hit.product_id),
             f"{hit.cosine_similarity:.3f}",
-            "" if hit.confidence is None else f"{hit.confidence:.0%}",
+            "" if hit.confidence is None else wording.chance(hit.confidence),
             *(f"{hit.facets[facet]:.2f}" for facet in FACETS),
             escape(hit.uri),
             str(hit.detection_id),
@@ -196,6 +210,7 @@ def write_pictures(searchable: SearchableRun, found: Answer, html: str | None, p
             )
             for hit, picture in zip(found.hits, others, strict=True)
         ),
+        _sentence(found.nothing or ""),
     )
     if html:
         files.write_bytes(files.absolute(html), render_search(result))
@@ -218,6 +233,10 @@ def _print(table: Table) -> None:
         # For a program that reads the output, each row is one line, however long.
         console = rich.console.Console(highlight=False, width=4096)
     console.print(table)
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
 def _written(box: Box) -> str:

@@ -17,7 +17,7 @@ from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import IngestFacts
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, read_columns
-from prodseek.search.searchable import config_of, settings_of
+from prodseek.search.run_settings import config_of, settings_of
 
 # What separates fp32 from bf16 is a third of this: 0.8 px and 1 - 6e-5 on the sample's photos.
 _MAX_CORNER_PX = 2.0

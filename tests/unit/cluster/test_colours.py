@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodseek.cluster.colours import COLOUR_NAMES, colour_name, dominant_colour, tone_name
+from prodseek.cluster.colours import COLOUR_NAMES, colour_name, middle_colour, object_colour, tone_name
 
 
 @pytest.mark.parametrize("name", COLOUR_NAMES)
@@ -31,24 +31,68 @@ def test_every_colour_has_a_name(rgb):
 
 
 def photo(ground, thing, share=0.5):
-    pixels = np.full((40, 40, 3), ground, np.uint8)
-    side = round(40 * share**0.5)
-    start = (40 - side) // 2
-    pixels[start : start + side, start : start + side] = thing
-    return pixels
+    """A square thing on a ground, (200, 200, 3), and where it is."""
+    pixels = np.full((200, 200, 3), ground, np.uint8)
+    side = round(200 * share**0.5)
+    start = (200 - side) // 2
+    mask = np.zeros((200, 200), bool)
+    mask[start : start + side, start : start + side] = True
+    pixels[mask] = thing
+    return pixels, mask
 
 
-def test_the_thing_gives_the_colour_not_its_ground():
-    assert dominant_colour(photo((255, 255, 255), (200, 20, 30), 0.3)) == (200, 20, 30)
-    assert dominant_colour(photo((255, 255, 255), (200, 20, 30), 0.3), ignore_background=False) == (255, 255, 255)
+def test_the_thing_gives_the_colour():
+    assert object_colour(*photo((255, 255, 255), (200, 20, 30))) == (200, 20, 30)
 
 
-def test_a_photo_of_one_colour_has_that_colour():
-    assert dominant_colour(photo((10, 200, 30), (10, 200, 30))) == (10, 200, 30)
+def test_a_shadow_in_the_mask_is_not_the_thing():
+    pixels, mask = photo((240, 240, 240), (30, 60, 200))
+    pixels[100:][mask[100:]] = (200, 200, 200)
+    assert object_colour(pixels, mask) == (30, 60, 200)
 
 
-def test_one_pixel_has_a_colour():
-    assert dominant_colour(np.full((1, 1, 3), 77, np.uint8)) == (77, 77, 77)
+def test_a_grey_thing_before_a_lighter_wall_is_not_its_shadow():
+    assert object_colour(*photo((240, 240, 240), (190, 190, 190))) == (190, 190, 190)
+
+
+def test_skin_beside_a_shirt_is_not_its_colour_and_wood_alone_is():
+    pixels, mask = photo((255, 255, 255), (30, 120, 60))
+    pixels[:110][mask[:110]] = (205, 160, 130)
+    assert object_colour(pixels, mask) == (30, 120, 60)
+    assert object_colour(*photo((255, 255, 255), (205, 160, 130))) == (205, 160, 130)
+
+
+def test_shades_of_one_surface_are_one_colour():
+    pixels, mask = photo((255, 255, 255), (0, 0, 0))
+    pixels[mask] = np.linspace(0.45, 1, int(mask.sum()))[:, None] * [230, 120, 10]
+    assert colour_name(object_colour(pixels, mask)) == "orange"
+
+
+def test_a_thing_of_several_colours_has_none():
+    pixels, mask = photo((255, 255, 255), (200, 20, 30))
+    pixels[:, :90][mask[:, :90]] = (30, 60, 200)
+    pixels[:, 110:][mask[:, 110:]] = (20, 140, 50)
+    assert object_colour(pixels, mask) is None
+
+
+def test_of_a_few_pixels_no_colour_is_told():
+    pixels, mask = photo((255, 255, 255), (200, 20, 30), 0.0001)
+    assert object_colour(pixels, mask) is None
+
+
+def test_a_photo_of_one_colour_has_that_colour_and_one_of_two_has_none():
+    pixels = np.full((40, 40, 3), (10, 200, 30), np.uint8)
+    assert middle_colour(pixels) == (10, 200, 30)
+    pixels[20:] = (200, 30, 10)
+    assert middle_colour(pixels) is None
+
+
+@pytest.mark.parametrize(
+    ("shade", "name"),
+    [((200, 115, 5), "orange"), ((115, 12, 20), "dark red"), ((30, 60, 150), "blue"), ((60, 62, 64), "dark grey")],
+)
+def test_a_colour_in_shade_keeps_its_hue(shade, name):
+    assert colour_name(shade) == name
 
 
 @pytest.mark.parametrize(

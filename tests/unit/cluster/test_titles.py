@@ -131,8 +131,31 @@ def test_a_kept_title_that_is_no_longer_true_or_not_the_best_is_replaced(kept: K
 
 def test_a_kept_look_stays() -> None:
     kept = {0: KeptTitle("white, tall", "look"), 1: KeptTitle("white TV", "class")}
-    titles = group_titles({0: group(5, rgb=(RED,) * 3), 1: group(5, classes={"tvmonitor": 5})}, kept)
+    titles = group_titles({0: group(5, rgb=(RED, WHITE, RED)), 1: group(5, classes={"tvmonitor": 5})}, kept)
     assert [titles[0].title, titles[1].title] == ["white, tall", "white TV"]
+
+
+def test_a_kept_colour_that_no_member_has_goes() -> None:
+    kept = {
+        0: KeptTitle("grey lamp", "category"),
+        1: KeptTitle("white TV", "class"),
+        2: KeptTitle("white, tall", "look"),
+        3: KeptTitle("orange", "category"),
+    }
+    seen = {
+        0: group(5, said("category", "lamp", 5), rgb=(RED,) * 3),
+        1: group(5, classes={"tvmonitor": 5}, rgb=(RED,) * 3),
+        2: group(5, rgb=(RED,) * 3, shapes={"tall": 5}),
+        3: group(5, said("category", "orange", 5), rgb=(RED,) * 3),
+    }
+    titles = [title.title for title in group_titles(seen, kept).values()]
+    assert titles == ["red lamp", "red TV", "red, tall", "orange"]
+
+
+def test_a_colour_that_is_not_known_of_most_is_not_named() -> None:
+    unknown = GroupFacts(6, (said("category", "lamp", 6),), {}, {}, {}, (Look(RED), *[Look(None)] * 5))
+    assert (title_of(unknown).title, title_of(unknown).dominant_colour) == ("lamp", None)
+    assert title_of(GroupFacts(6, looks=(Look(None),) * 6)).title == "various"
 
 
 phrases = st.builds(

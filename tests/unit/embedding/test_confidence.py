@@ -84,3 +84,19 @@ def test_another_photo_of_the_product_is_a_right_answer() -> None:
     untold = fit_confidence(cosine, np.eye(100, 800, dtype=bool))
 
     assert told.confidence(0.4) > 1.3 * untold.confidence(0.4)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 0.01, 0.2, 0.5, 0.97, 1.0])
+def test_the_score_of_a_confidence_has_that_confidence(confidence: float) -> None:
+    calibration = Calibration(13.2, -5.1)
+    assert calibration.confidence(calibration.score_of(confidence)) == pytest.approx(confidence)
+
+
+def test_views_that_are_nearer_to_others_than_to_themselves_calibrate_nothing() -> None:
+    n = 64
+    cosine = np.random.default_rng(0).uniform(0.5, 0.9, (n, 4 * n))
+    cosine[np.arange(n), np.arange(n)] = 0.05
+    is_own = np.zeros((n, 4 * n), bool)
+    is_own[np.arange(n), np.arange(n)] = True
+    is_own[:, -1] = np.argsort(cosine[:, -1]) < n // 4
+    assert fit_confidence(cosine, is_own).slope > 0

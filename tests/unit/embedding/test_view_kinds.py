@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from prodseek.embedding.facets import COMPONENTS, prepare, prepared_length
-from prodseek.embedding.view_kinds import PRIOR_REGIONS, KindSums, ViewKind, view_kinds
+from prodseek.embedding.view_kinds import PRIOR_REGIONS, KindSums, ViewKind, are_rooms, view_kinds
 from prodseek.runs.slice_layout import slice_layout, slice_length
 
 LAYOUT = slice_layout({"stride8": 3, "stride16": 5, "stride32": 4})
@@ -29,6 +29,21 @@ def some_slices(n_rows: int, seed: int = 0) -> np.ndarray:
 )
 def test_the_kind_of_a_region(on_plain_ground: bool, area_fraction: float, kind: ViewKind) -> None:
     assert view_kinds(np.array([on_plain_ground]), np.array([area_fraction])).tolist() == [kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "n_sure_classes", "is_room"),
+    [
+        (ViewKind.SCENE, 2, True),
+        (ViewKind.SCENE, 1, False),
+        (ViewKind.SCENE, 0, False),
+        (ViewKind.OBJECT_IN_SCENE, 5, False),
+        (ViewKind.PACKSHOT, 2, False),
+    ],
+    ids=["a room", "a photo full of apples", "a fabric", "a sofa in a room", "a set on white"],
+)
+def test_a_whole_scene_of_several_things_is_a_room(kind: ViewKind, n_sure_classes: int, is_room: bool) -> None:
+    assert are_rooms(np.array([kind], np.int8), np.array([n_sure_classes])).tolist() == [is_room]
 
 
 def test_each_kind_has_its_own_mean() -> None:

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodseek.photos.colour import ciede2000, rgb_to_lab
+from prodseek.photos.colour import cie94_of_textiles, ciede2000, rgb_to_lab
 
 # Sharma, Wu and Dalal 2005, table 1: L1 a1 b1 L2 a2 b2 CIEDE2000.
 SHARMA = """
@@ -73,3 +73,12 @@ def test_no_colour_differs_from_itself(rgb):
 )
 def test_known_colours_in_cielab(rgb, lab):
     np.testing.assert_allclose(rgb_to_lab(np.array(rgb, dtype=float)), lab, atol=0.02)
+
+
+def test_textiles_differ_half_as_much_by_lightness_and_alike_both_ways() -> None:
+    grey, lighter, red = np.array([[50.0, 0, 0]]), np.array([[60.0, 0, 0]]), np.array([[50.0, 40, 0]])
+    assert cie94_of_textiles(grey, lighter) == pytest.approx([5.0])
+    assert cie94_of_textiles(grey, red) == pytest.approx([40.0])
+    turned = np.array([[50.0, 0, 40]])  # as much chroma, another hue: (40 * sqrt(2)) / (1 + .014 * 40)
+    assert cie94_of_textiles(red, turned) == pytest.approx([36.262], abs=1e-3)
+    assert cie94_of_textiles(turned, red) == pytest.approx(cie94_of_textiles(red, turned))

@@ -56,7 +56,7 @@ KNOWN = {
     "images": (3, "7d030b0c40ec"),
     "rejects": (1, "a1ddbf57ba7e"),
     "detections": (1, "72a25d33205d"),
-    "embeddings": (2, "7da692d8cc69"),
+    "embeddings": (3, "c68e0cbda5c0"),
     "neighbours": (1, "593f5e420a91"),
     "near_duplicates": (3, "759eb367b0b0"),
     "duplicate_groups": (2, "266895126114"),

@@ -20,8 +20,9 @@ from prodseek.runs.columns import FACETS
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import schema_versions
-from prodseek.search import searchable as searchable_module
-from prodseek.search.searchable import Hit, SearchableRun
+from prodseek.search import nearest
+from prodseek.search.hits import Hit, nothing_found
+from prodseek.search.searchable import SearchableRun
 from prodseek.search.vectors import Embeddings
 
 N = 400
@@ -159,7 +160,7 @@ class Cells:
 
 def test_a_search_looks_into_more_cells_until_there_are_enough(searchable: SearchableRun, truth: Truth) -> None:
     cells = Cells(truth, 32)
-    searchable._searchers["likeness"] = (cells, 1, 32)
+    searchable._products._searchers["likeness"] = (cells, 1, 32)
     hits = searchable.search_region(int(truth.ids[5]), 60)
     assert pairs(hits) == truth.answer(5, {"likeness": 1.0}, 60, False)
     assert cells.asked == [(N, 1), (N, 8), (N, 32)]
@@ -195,6 +196,8 @@ def test_vectors_are_the_same_when_few_are_kept(run: Run, truth: Truth, monkeypa
     [
         ({"k": 0}, "k is 0; ask for 1 result or more"),
         ({"facet": "smell"}, "the facet 'smell' is unknown"),
+        ({"min_confidence": 5}, "min_confidence is 5; it is a chance, from 0 to 1"),
+        ({"min_confidence": float("nan")}, "min_confidence is nan; it is a chance, from 0 to 1"),
         ({"detection_id": 10**7}, "has no region 10000000; take a detection_id from its table detections"),
         ({"detection_id": -1}, "has no region -1"),
     ],
@@ -207,7 +210,7 @@ def test_bad_questions_are_told(searchable: SearchableRun, truth: Truth, options
 def test_a_facet_without_an_index_in_a_large_run(
     searchable: SearchableRun, truth: Truth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searchable_module, "_EXACT_REGIONS", N - 1)
+    monkeypatch.setattr(nearest, "_EXACT_REGIONS", N - 1)
     with pytest.raises(
         PromptError, match=r"has no index of colour.*set index.facets to \[.*colour\] for the next night"
     ):
@@ -265,11 +268,15 @@ def test_things_that_only_stand_in_a_photo_are_no_products(run: Run, truth: Trut
     assert {hit.detection_id for hit in hits} <= set(truth.ids[is_primary].tolist())
 
 
-def test_confidence_is_told_where_likeness_was_asked_for(run: Run, truth: Truth) -> None:
+def calibrated(run: Run, slope: float = 10.0, intercept: float = -5.0) -> SearchableRun:
     manifest = run.manifest()
-    fitted = {"project": {"likeness_calibration": {"slope": 10.0, "intercept": -5.0}}}
+    fitted = {"project": {"likeness_calibration": {"slope": slope, "intercept": intercept}}}
     Store(run.root).publish(run, replace(manifest, stages=manifest.stages | fitted))
-    searchable = SearchableRun.open(run.root)
+    return SearchableRun.open(run.root)
+
+
+def test_confidence_is_told_where_likeness_was_asked_for(run: Run, truth: Truth) -> None:
+    searchable = calibrated(run)
     region = int(truth.ids[0])
 
     hits = searchable.search_region(region, 5)
@@ -295,3 +302,91 @@ def test_what_is_near_to_everything_ranks_lower(run: Run, truth: Truth) -> None:
 
     assert first[1].detection_id not in {hit.detection_id for hit in again}
     assert again[1].detection_id == first[2].detection_id and again[1].cosine_similarity < first[1].cosine_similarity
+
+
+def test_what_is_not_sure_enough_is_no_hit_and_all_that_is_stays(run: Run, truth: Truth) -> None:
+    searchable = calibrated(run)
+    for row in range(0, N, 50):
+        region = int(truth.ids[row])
+        every = searchable.search_region(region, 1000, min_confidence=0.0)
+        sure = searchable.search_region(region, 1000, min_confidence=0.3)
+        assert sure == [hit for hit in every if hit.confidence >= 0.3] and len(sure) < len(every)
+    for facet in ("visual", "mix=likeness:1,colour:1"):
+        assert searchable.search_region(region, 5, facet, min_confidence=1.0) == searchable.search_region(
+            region, 5, facet
+        )
+
+
+def test_without_a_fitted_confidence_there_is_no_floor(searchable: SearchableRun, truth: Truth) -> None:
+    assert len(searchable.search_region(int(truth.ids[0]), 9, min_confidence=0.99)) == 9
+
+
+def test_the_floor_is_that_of_the_run_unless_another_is_given(run: Run, truth: Truth) -> None:
+    searchable = calibrated(run)
+    region, floor = int(truth.ids[0]), searchable.config.search.min_confidence
+    assert searchable.search_region(region, 1000) == searchable.search_region(region, 1000, min_confidence=floor)
+    assert 0 < floor < searchable.search_region(region, 1)[0].confidence
+
+
+def test_a_hub_does_not_hide_what_is_surer_behind_it(run: Run, truth: Truth) -> None:
+    """The nearest by cosine is a hub and below the floor; what follows is none."""
+    first = SearchableRun.open(run.root).search_region(int(truth.ids[0]), 3)
+    set_column(run, "hubness", {first[1].detection_id: 2.0})
+    searchable = calibrated(run, slope=20.0, intercept=-20 * first[2].cosine_similarity + 1)
+    found = searchable.search_region(int(truth.ids[0]), 1000, min_confidence=0.5)
+    assert [hit.detection_id for hit in found][:2] == [first[0].detection_id, first[2].detection_id]
+    assert first[1].detection_id not in {hit.detection_id for hit in found}
+
+
+def test_an_index_that_gave_what_is_unsure_is_not_searched_further(run: Run, truth: Truth) -> None:
+    searchable = calibrated(run, slope=20.0, intercept=-15.0)
+    cells = Cells(truth, 32)
+    searchable._products._searchers["likeness"] = (cells, 4, 32)
+    assert 1 <= len(searchable.search_region(int(truth.ids[5]), 20, min_confidence=0.5)) < 20
+    assert cells.asked == [(400, 4)]
+
+
+def test_that_nothing_is_like_it_is_only_said_when_all_was_looked_at(run: Run, truth: Truth) -> None:
+    searchable = calibrated(run, slope=20.0, intercept=-60.0)
+    cells = Cells(truth, 32)
+    searchable._products._searchers["likeness"] = (cells, 1, 32)
+    assert searchable.search_region(int(truth.ids[5]), 20, min_confidence=0.5) == []
+    assert cells.asked[-1][1] == 32
+    nearest_one = searchable.search_region(int(truth.ids[5]), 1, min_confidence=0.0)
+    product = truth.product_of[int(truth.images[5])]
+    assert (
+        nothing_found(nearest_one) == f"nothing in the catalogue is like it; the nearest, at under 1 %, is '{product}'"
+    )
+    assert nothing_found([]) == "no other product in the catalogue is like it"
+
+
+def test_rooms_answer_rooms_alone(run: Run, truth: Truth) -> None:
+    is_room = np.arange(N) % 5 == 0
+    facets = {facet: truth.vectors[facet] for facet in FACETS[1:]}
+    write_run(
+        run.root,
+        truth.ids,
+        truth.vectors["likeness"],
+        images=truth.images,
+        facets=facets,
+        is_room=is_room,
+        n_files=3,
+    )
+    searchable = SearchableRun.open(run.root)
+    rooms = set(truth.ids[is_room].tolist())
+
+    of_a_thing = searchable.search_region(int(truth.ids[1]), 1000)
+    of_a_room = searchable.search_region(int(truth.ids[0]), 1000)
+
+    assert not rooms & {hit.detection_id for hit in of_a_thing}
+    assert len({hit.product_id for hit in of_a_thing}) > 20
+    assert of_a_room[0].detection_id == int(truth.ids[0]) and len(rooms & {hit.detection_id for hit in of_a_room}) > 1
+
+
+def set_column(run: Run, name: str, values: dict[int, float]) -> None:
+    """Alter a column of `embeddings` for some regions."""
+    for part in sorted(Path(run.table_uri("embeddings")).iterdir()):
+        read = pq.read_table(part)
+        old, ids = read[name].to_pylist(), read["detection_id"].to_pylist()
+        new = pa.array([values.get(of, value) for of, value in zip(ids, old, strict=True)], read[name].type)
+        pq.write_table(read.set_column(read.schema.get_field_index(name), name, new), part)

@@ -6,32 +6,35 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
+from PIL import Image
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, StructType
 
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.cluster.colours import dominant_colour
 from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.textures import texture_word
 from prodseek.cluster.titles import Look
-from prodseek.photos.decode import PIXELS_VERSION
+from prodseek.photos.decode import PIXELS_VERSION, DecodedImage
 from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import CacheFolder
 from prodseek.spark.batch_cache import kept
 from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
-from prodseek.spark.photos import look, shrunk_box
+from prodseek.spark.photos import Box, look, shrunk_box
+from prodseek.spark.region_colour import COLOUR_SIDE_PX, COLOUR_VERSION, region_colour
 
-# The photos of how many members of a group are looked at, and at what size.
+# The photos of how many members of a group are looked at, and the size at which textures are told.
 _LOOKED_AT_MEMBERS = 6
-_LOOK_SIDE_PX = 96
+_TEXTURE_SIDE_PX = 96
 _PHOTOS_PER_PARTITION = 256
 
-# Raise it when a region gets another colour or texture: then what earlier nights kept is looked at anew.
-_LOOKS_VERSION = 1
-LOOKS_CACHE = CacheFolder("looks", f"version={_LOOKS_VERSION},pixels={PIXELS_VERSION},side_px={_LOOK_SIDE_PX}")
+# Raise it when a region gets another texture: then what earlier nights kept is looked at anew.
+_TEXTURE_VERSION = 1
+LOOKS_CACHE = CacheFolder("looks", f"texture={_TEXTURE_VERSION},colour={COLOUR_VERSION},pixels={PIXELS_VERSION}")
 _LOOKS = StructType().add("detection_id", "long").add("rgb", ArrayType(IntegerType())).add("texture", "string")
 
 
@@ -58,7 +61,7 @@ def _looks_of(night: Night, members: DataFrame) -> dict[int, Look]:
     looked_at = members.select("detection_id", "image_id", "uri", *BOX_PX).distinct()
     cache_uri = run.cache_uri(LOOKS_CACHE)
     seen = kept(night.spark, cache_uri, run.run_id, _LOOKS, looked_at, "detection_id", look_at)
-    return {row["detection_id"]: Look(tuple(row["rgb"]), row["texture"]) for row in seen.collect()}
+    return {row["detection_id"]: Look(row["rgb"] and tuple(row["rgb"]), row["texture"]) for row in seen.collect()}
 
 
 def _looks(batches: Iterator[pa.RecordBatch], photos: PhotoSource) -> Iterator[pa.RecordBatch]:
@@ -66,10 +69,22 @@ def _looks(batches: Iterator[pa.RecordBatch], photos: PhotoSource) -> Iterator[p
     for batch in batches:
         seen = []
         for row in batch.to_pylist():
-            image = look(row["uri"], row["image_id"], photos, _LOOK_SIDE_PX)
+            image = look(row["uri"], row["image_id"], photos, COLOUR_SIDE_PX)
             if image is not None:
-                x1, y1, x2, y2 = shrunk_box(image, (row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"]))
-                box = image.pixels[y1:y2, x1:x2]
-                rgb = list(dominant_colour(box))
-                seen.append({"detection_id": row["detection_id"], "rgb": rgb, "texture": texture_word(box)})
+                box_px = row["x1_px"], row["y1_px"], row["x2_px"], row["y2_px"]
+                seen.append(
+                    {
+                        "detection_id": row["detection_id"],
+                        "rgb": region_colour(image, box_px),
+                        "texture": texture_word(_for_texture(image, box_px)),
+                    }
+                )
         yield pa.RecordBatch.from_pylist(seen, schema)
+
+
+def _for_texture(image: DecodedImage, box_px: Box) -> NDArray[np.uint8]:
+    """A box at the size that textures are told at, (H, W, 3) uint8 RGB."""
+    x1, y1, x2, y2 = shrunk_box(image, box_px)
+    shrink = min(1.0, _TEXTURE_SIDE_PX / max(image.pixels.shape[:2]))
+    size = max(1, round(shrink * (x2 - x1))), max(1, round(shrink * (y2 - y1)))
+    return np.asarray(Image.fromarray(image.pixels[y1:y2, x1:x2]).resize(size, Image.Resampling.BOX))

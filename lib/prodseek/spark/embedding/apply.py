@@ -10,9 +10,10 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame
 
 from prodseek.embedding.projection import Projection
+from prodseek.embedding.view_kinds import ViewKind
 from prodseek.runs.columns import FACETS, LIKENESS
 from prodseek.spark.arrow import batch_of, ids_of, list_column, slices_of
-from prodseek.spark.embedding.view_kinds import kinds_of
+from prodseek.spark.embedding.view_kinds import kinds_of, rooms_of
 from prodseek.spark.tables import computed_schema
 
 
@@ -27,10 +28,13 @@ def _apply(batches: Iterator[pa.RecordBatch], projection: Broadcast[bytes]) -> I
     for batch in batches:
         if not batch.num_rows:
             continue
-        facets = fitted.apply(slices_of(batch.column("slice")), kinds_of(batch))
+        kinds = kinds_of(batch)
+        facets = fitted.apply(slices_of(batch.column("slice")), kinds)
         yield batch_of(
             detection_id=ids_of(batch.column("detection_id")),
             **{facet: list_column(facets[facet]) for facet in FACETS},
             hubness=fitted.hubness_of(facets[LIKENESS]),
+            is_scene=kinds == ViewKind.SCENE,
+            is_room=rooms_of(batch),
             projection_id=[fitted.projection_id] * batch.num_rows,
         )

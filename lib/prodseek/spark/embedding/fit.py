@@ -20,7 +20,7 @@ from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import EmbedFacts
 from prodseek.runs.slice_layout import lay_out, slice_length
 from prodseek.spark.arrow import batch_of, flags_of, slices_of
-from prodseek.spark.embedding.view_kinds import SHOWN, kinds_of, with_ground
+from prodseek.spark.embedding.view_kinds import SHOWN, kinds_of, with_surroundings
 from prodseek.spark.gpus import task_profile
 from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
@@ -42,7 +42,7 @@ def fit_on(night: Night, n_primary: int) -> Projection:
     layout = night.run.facts(EmbedFacts).slice_layout
     detections = night.table("detections")
     columns = ("detection_id", "image_id", "is_primary", "slice", *SHOWN)
-    regions = with_ground(detections, detections).select(*columns)
+    regions = with_surroundings(detections, detections).select(*columns)
     primary = regions.where("is_primary")
     # The ids are hashes: the lowest of them are a random sample, and the same one every time.
     lowest = primary.orderBy("detection_id").limit(min(settings.sample_rows, settings.fit_rows))
@@ -82,7 +82,7 @@ def _seen(night: Night, layout_lengths: dict[str, int]) -> tuple[Moments, InScen
     if n_images == 0:
         return nuisances, in_scenes
     detections = night.table("detections")
-    boxes = with_ground(detections.where("is_primary"), detections)
+    boxes = with_surroundings(detections.where("is_primary"), detections)
     photos = _products(night, "uri")
     chosen = boxes.select("image_id", *SHOWN, *BOX_PX).orderBy("image_id").limit(n_images).join(photos, "image_id")
     views = partial(

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from prodseek.embedding.view_kinds import Kinds, view_kinds
+from prodseek.embedding.view_kinds import ROOM_SCORE, Kinds, are_rooms, view_kinds
 
-# The columns that `kinds_of` takes.
-SHOWN = ("on_plain_ground", "area_fraction")
+# The columns that `kinds_of` and `rooms_of` take.
+SHOWN = ("on_plain_ground", "area_fraction", "n_sure_classes")
 
 
-def with_ground(regions: DataFrame, detections: DataFrame) -> DataFrame:
-    """Regions with a column on_plain_ground. detections: the table, in which a photo with a plain ground has a foreground."""
-    plain = detections.where("kind = 'foreground'").select("image_id", F.lit(True).alias("is_plain")).distinct()
-    told = regions.join(plain, "image_id", "left").withColumn("on_plain_ground", F.coalesce("is_plain", F.lit(False)))
-    return told.drop("is_plain")
+def with_surroundings(regions: DataFrame, detections: DataFrame) -> DataFrame:
+    """Regions with what their photo shows besides: on_plain_ground, n_sure_classes.
+
+    detections: the table, in which a photo with a plain ground has a foreground.
+    """
+    is_sure = (F.col("kind") == "detection") & (F.col("score") >= ROOM_SCORE)
+    photos = detections.groupBy("image_id").agg(
+        F.bool_or(F.col("kind") == "foreground").alias("on_plain_ground"),
+        F.count_distinct(F.when(is_sure, F.col("class_name"))).alias("n_sure_classes"),
+    )
+    return regions.join(photos, "image_id")
 
 
 def kinds_of(regions: pa.RecordBatch | pa.Table) -> Kinds:
@@ -25,3 +32,8 @@ def kinds_of(regions: pa.RecordBatch | pa.Table) -> Kinds:
     return view_kinds(
         np.asarray(regions.column("on_plain_ground"), np.bool_), np.asarray(regions.column("area_fraction"), np.float32)
     )
+
+
+def rooms_of(regions: pa.RecordBatch | pa.Table) -> NDArray[np.bool_]:
+    """Which regions are rooms, (N,) bool. regions: with the columns SHOWN."""
+    return are_rooms(kinds_of(regions), np.asarray(regions.column("n_sure_classes")))

@@ -24,6 +24,7 @@ from prodseek.runs.store import Run
 from prodseek.spark.duplicates.pair_verdicts import is_copy
 from prodseek.spark.night import Night
 from prodseek.spark.report.counted_examples import found_by
+from prodseek.spark.report.named_photos import title_of
 from prodseek.spark.report.rows_in import rejects_by_reason
 from prodseek.spark.tables import read_table
 from prodseek.storage import files
@@ -111,8 +112,7 @@ def _photos(night: Night, last_run: Run) -> DataFrame:
 
 
 def _titled(night: Night, run: Run) -> DataFrame:
-    title = F.coalesce(F.col("attributes")["title"], F.lit("")).alias("title")
-    return read_table(night.spark, run, "images").select(*_KEY, "image_id", title)
+    return read_table(night.spark, run, "images").select(*_KEY, "image_id", title_of(run).alias("title"))
 
 
 def _new_rejects(night: Night, last_run: Run) -> DataFrame:

@@ -13,6 +13,7 @@ from prodseek.report.records import GROUPS_PER_SHARD, Copy, DuplicateGroup, Pair
 from prodseek.runs.columns import BOX_EDGES
 from prodseek.spark.duplicates.pair_verdicts import SIDES
 from prodseek.spark.night import Night
+from prodseek.spark.report.named_photos import title_of
 from prodseek.spark.report.shards import Row, ShardKind, write_shards
 
 # The most copies that are shown of a photo that a thousand products share.
@@ -77,7 +78,7 @@ def verdicts_by_tab(chosen: ChosenCopies) -> dict[str, list[str]]:
 
 def write_copies(night: Night, chosen: ChosenCopies, objects: DataFrame) -> None:
     """Write the shards of duplicate groups and of pairs kept apart. objects: image_id, number."""
-    images = night.table("images").withColumn("title", F.coalesce(F.col("attributes")["title"], F.lit("")))
+    images = night.table("images").withColumn("title", title_of(night.run))
     numbers = objects.select(F.col("number").alias("object"), "image_id")
     photos = images.join(numbers, "image_id").select(*_PHOTO)
     write_shards(night.run, _GROUPS, _with_photos(night, chosen.groups.members, photos), chosen.groups.n_shown)

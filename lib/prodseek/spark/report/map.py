@@ -10,6 +10,7 @@ from prodseek.cluster.colours import COLOUR_NAMES
 from prodseek.report.galleries import SummaryRow, largest_first, places, rows_of_facet
 from prodseek.report.map import group_column, map_data, value_column
 from prodseek.report.records import MapColumn
+from prodseek.runs.class_words import class_words
 from prodseek.runs.columns import COARSE, FINE, GROUP_COLUMNS, VISUAL
 from prodseek.spark.night import Night
 from prodseek.spark.photos import one_photo_an_image
@@ -36,7 +37,7 @@ def write_map(night: Night, summary: list[SummaryRow], objects: ShownObjects, pi
     where = np.stack([table[name].to_numpy() for name in ("x", "y")], axis=1)
     columns = [
         *_group_columns(summary, objects),
-        value_column("class", "class", table["class_name"].to_pylist()),
+        value_column("class", "class", [class_words(name) or None for name in table["class_name"].to_pylist()]),
         value_column("colour", "colour", table["colour"].to_pylist(), COLOUR_NAMES),
         *(value_column(name, name, table[f"attribute {i}"].to_pylist()) for i, name in enumerate(names)),
     ]

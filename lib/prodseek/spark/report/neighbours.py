@@ -14,16 +14,20 @@ from pyspark.core.broadcast import Broadcast
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from prodseek.embedding.confidence import Calibration, likeness_score
 from prodseek.report.galleries import NONE
 from prodseek.report.records import OBJECTS_PER_SHARD, Neighbours
-from prodseek.runs.columns import FACETS
-from prodseek.spark.arrow import batch_of, ids_of, vectors_of
+from prodseek.runs.columns import FACETS, LIKENESS
+from prodseek.runs.facts import ProjectFacts
+from prodseek.spark.arrow import batch_of, flags_of, ids_of, vectors_of
 from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
 from prodseek.spark.report.objects import ShownObjects
 from prodseek.spark.report.shards import Row, ShardKind, write_shards
 
 N_NEIGHBOURS = 8
+# More objects looked at by likeness, because some are rooms, and hubs rank lower than their cosine says.
+_SPARE = 24
 _ASKED_TOGETHER = 4096
 
 
@@ -31,23 +35,32 @@ _ASKED_TOGETHER = 4096
 class _Originals:
     """The objects that may be neighbours, in the order of their numbers.
 
-    numbers, duplicates: (N,) int64. vectors: facet -> (N, d) float32.
+    numbers, duplicates: (N,) int64. vectors: facet -> (N, d) float32. hubness, is_room: (N,). least_score: what answers of
+    likeness have at least.
     """
 
     numbers: NDArray[np.int64]
     duplicates: NDArray[np.int64]
     vectors: dict[str, NDArray[np.float32]]
+    hubness: NDArray[np.float32]
+    is_room: NDArray[np.bool_]
+    least_score: float
 
 
 def write_neighbours(night: Night, objects: ShownObjects) -> None:
     """Write the shards of neighbours, copies of one photo once. The search is exact, because what is shown is bounded."""
     embeddings = night.table("embeddings").join(_with_originals(objects.rows), "detection_id")
-    vectors = embeddings.select("number", "duplicates", "is_original", *FACETS)
+    vectors = embeddings.select("number", "duplicates", "is_original", "hubness", "is_scene", "is_room", *FACETS)
+    calibration = Calibration.of_facts(night.run.facts(ProjectFacts).likeness_calibration)
+    floor = night.config.search.min_confidence
     known = vectors.where("is_original").orderBy("number").toArrow()
     originals = _Originals(
         ids_of(known.column("number")),
         ids_of(known.column("duplicates")),
         {facet: vectors_of(known.column(facet)) for facet in FACETS},
+        known.column("hubness").to_numpy(),
+        known.column("is_room").to_numpy(),
+        -np.inf if calibration is None else calibration.score_of(floor),
     )
     shared = night.spark.sparkContext.broadcast(originals)
     neighbour = "array<struct<number:long,cosine:float>>"
@@ -79,17 +92,23 @@ def _nearest(batches: Iterator[pa.RecordBatch], shared: Broadcast[_Originals]) -
 
 def _nearest_by(facet: str, asked: pa.RecordBatch, originals: _Originals) -> pa.Array:
     own, group = ids_of(asked.column("number")), ids_of(asked.column("duplicates"))
-    # Itself, or the original that it is a copy of, is among them and left out.
-    k = min(N_NEIGHBOURS + 2, len(originals.numbers))
+    is_scene = flags_of(asked.column("is_scene"))
+    n = len(originals.numbers)
+    # Itself, or the original that it is a copy of, is among them and left out; so are rooms and hubs.
+    k = min(N_NEIGHBOURS + 2 + (_SPARE if facet == LIKENESS else 0), n)
     vectors = vectors_of(asked.column(facet))
     cosines, rows = faiss.knn(vectors, originals.vectors[facet], k, faiss.METRIC_INNER_PRODUCT)
     lists = []
-    for number, copies, cosine, row in zip(own, group, np.round(cosines, 4), rows, strict=True):
+    for number, copies, scene, cosine, row in zip(own, group, is_scene, np.round(cosines, 4), rows, strict=True):
         numbers = originals.numbers[row]
-        is_own = (numbers == number) | ((copies != NONE) & (originals.duplicates[row] == copies))
-        numbers, cosine = numbers[~is_own], cosine[~is_own]
-        order = np.lexsort((numbers, -cosine))[:N_NEIGHBOURS]
-        lists.append([{"number": int(numbers[i]), "cosine": float(cosine[i])} for i in order])
+        left = (numbers != number) & ((copies == NONE) | (originals.duplicates[row] != copies))
+        score = cosine
+        if facet == LIKENESS:
+            score = likeness_score(cosine, originals.hubness[row])
+            left &= (scene | ~originals.is_room[row]) & (score >= originals.least_score) & (cosine > 0)
+        order = np.lexsort((numbers[left], -score[left]))[:N_NEIGHBOURS]
+        found = zip(numbers[left][order].tolist(), cosine[left][order].tolist(), strict=True)
+        lists.append([{"number": of, "cosine": value} for of, value in found])
     return pa.array(lists, pa.list_(pa.struct([("number", pa.int64()), ("cosine", pa.float32())])))
 
 

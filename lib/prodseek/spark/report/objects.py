@@ -12,10 +12,12 @@ from pyspark.sql import functions as F
 
 from prodseek.report.galleries import NONE, SummaryRow, gallery_order, largest_first, places, rows_of_facet
 from prodseek.report.records import OBJECTS_PER_SHARD, CataloguePhoto, OtherRegion, ShownObject
+from prodseek.runs.class_words import class_words
 from prodseek.runs.columns import BOX_PX, GROUP_COLUMNS, LEVELS, VISUAL
 from prodseek.spark.duplicates.pair_verdicts import SIDES
 from prodseek.spark.night import Night
 from prodseek.spark.report.copies import ChosenCopies
+from prodseek.spark.report.named_photos import title_of
 from prodseek.spark.report.shards import Row, ShardKind, write_shards
 
 # The most rows that are listed of bytes that a thousand products share, and the most regions of a photo full of things.
@@ -95,7 +97,7 @@ def write_objects(night: Night, objects: ShownObjects) -> None:
     """Write the shards of facts."""
     regions = night.table("detections").drop("slice", "image_id")
     images = night.table("images")
-    photo = F.struct("product_id", "uri", F.coalesce(F.col("attributes")["title"], F.lit("")).alias("title"))
+    photo = F.struct("product_id", "uri", title_of(night.run).alias("title"))
     photos = images.groupBy("image_id").agg(
         F.first("width_px").alias("width_px"),
         F.first("height_px").alias("height_px"),
@@ -117,13 +119,13 @@ def _object_record(row: Row) -> ShownObject:
         detection_id=str(row["detection_id"]),
         image_id=row["image_id"],
         kind=row["kind"],
-        class_name=row["class_name"] or "",
+        class_name=class_words(row["class_name"]),
         width_px=row["width_px"],
         height_px=row["height_px"],
         box_px=_box(row),
         photos=[CataloguePhoto(product_id=p["product_id"], uri=p["uri"], title=p["title"]) for p in row["photos"]],
         others=[
-            OtherRegion(class_name=one["class_name"] or "", score=round(one["score"], 3), box_px=_box(one))
+            OtherRegion(class_name=class_words(one["class_name"]), score=round(one["score"], 3), box_px=_box(one))
             for one in row["others"] or []
         ],
         group=row["group"],

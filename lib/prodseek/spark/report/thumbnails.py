@@ -11,7 +11,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.cluster.colours import colour_name, dominant_colour
+from prodseek.cluster.colours import colour_name
 from prodseek.photos.decode import PIXELS_VERSION
 from prodseek.report.thumbnails import thumbnail
 from prodseek.runs.columns import BOX_PX
@@ -19,7 +19,8 @@ from prodseek.runs.facts import CacheFolder, thumbnails_cache
 from prodseek.spark.batch_cache import kept
 from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
-from prodseek.spark.photos import look, shrunk_box
+from prodseek.spark.photos import look
+from prodseek.spark.region_colour import COLOUR_VERSION, region_colour
 
 _PHOTOS_PER_PARTITION = 128
 # Enough for a sharp crop of a region that fills a fifth of its photo's side.
@@ -32,14 +33,14 @@ _ARROW = to_arrow_schema(_SCHEMA)
 
 def pictures_cache(night: Night) -> CacheFolder:
     """Where pictures of the sizes that are set are kept."""
-    return thumbnails_cache(night.config.report.region_px, night.config.report.photo_px, PIXELS_VERSION)
+    return thumbnails_cache(night.config.report.region_px, night.config.report.photo_px, PIXELS_VERSION, COLOUR_VERSION)
 
 
 def thumbnails(night: Night, regions: DataFrame) -> DataFrame:
     """Pictures of regions, those that no earlier night has made added to the cache: detection_id, region, photo, colour.
 
-    regions: detection_id, image_id, uri and box. region, photo: WebP. colour: name of the dominant colour. A photo that can no
-    longer be read has no row.
+    regions: detection_id, image_id, uri and box. region, photo: WebP. colour: its name; null where the object has none. A photo
+    that can no longer be read has no row.
     """
     sizes_px = night.config.report.region_px, night.config.report.photo_px
     pictures = partial(_pictures, photos=night.photos, sizes_px=sizes_px)
@@ -64,14 +65,14 @@ def _pictures(
                 continue
             left, top, right, bottom = (row[name] for name in BOX_PX)
             box_px = (left, top, right, bottom)
-            x1, y1, x2, y2 = shrunk_box(image, box_px)
+            rgb = region_colour(image, box_px)
             size_px = (image.width_px, image.height_px)
             made.append(
                 {
                     "detection_id": row["detection_id"],
                     "region": thumbnail(image.pixels, region_px, box_px, "crop", photo_size_px=size_px),
                     "photo": thumbnail(image.pixels, photo_px),
-                    "colour": colour_name(dominant_colour(image.pixels[y1:y2, x1:x2])),
+                    "colour": None if rgb is None else colour_name(rgb),
                 }
             )
         yield pa.RecordBatch.from_pylist(made, _ARROW)

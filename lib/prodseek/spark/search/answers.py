@@ -22,9 +22,11 @@ from prodseek.errors import PromptError, ReconciliationError
 from prodseek.runs.columns import BOX_PX, LIKENESS
 from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import table_schema
+from prodseek.search.hits import Hit, nothing_found
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
-from prodseek.search.searchable import DEFAULT_K, Hit, Photo, SearchableRun, config_of, settings_of
+from prodseek.search.run_settings import config_of, settings_of
+from prodseek.search.searchable import DEFAULT_K, Photo, SearchableRun
 from prodseek.spark.catalogue.manifest_rows import text_rows
 from prodseek.spark.gpus import task_profile
 from prodseek.spark.partitions import deal
@@ -53,11 +55,12 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class BatchQuestion:
-    """What is asked of every prompt: the k nearest products by a facet or a mix, without those that the photo itself shows."""
+    """What is asked of every prompt, see `SearchableRun.search`."""
 
     k: int = DEFAULT_K
     facet: str = LIKENESS
     exclude_same_product: bool = False
+    min_confidence: float = 0.0
 
 
 def answer_prompts(
@@ -193,29 +196,23 @@ def _answer(
     """Answer the prompts of one partition, those of a photo one after another."""
     searchable = _opened(root, run_id, None if settings is None else arrived(settings))
     asked_for = (question.k, question.facet, question.exclude_same_product)
+    floor = question.min_confidence
     prompts = (row for batch in batches for row in batch.to_pylist())
     by_key = (sorted(rows, key=lambda row: row["query_id"]) for _, rows in groupby(prompts, key=itemgetter("key")))
     for rows, photo in map_ahead(partial(_read, searchable, allowed_roots), by_key, _READ_THREADS):
         answers: list[Row] = []
-        own_image = searchable.regions.image_number(photo.image_id) if isinstance(photo, Photo) else None
         asked = [(row, _checked(row, photo)) for row in rows]
         boxes = [box for _, box in asked if isinstance(box, tuple)]
-        vectors = searchable.embed(photo, boxes) if isinstance(photo, Photo) and boxes else {}
-        n_boxes = 0
+        in_boxes = iter(searchable.embed(photo, boxes) if isinstance(photo, Photo) and boxes else [])
         for row, what in asked:
             try:
                 if isinstance(what, PromptError):
                     raise what
-                if isinstance(what, int):
-                    hits = searchable.search_region(what, *asked_for)
-                else:
-                    query = {name: values[n_boxes] for name, values in vectors.items()}
-                    n_boxes += 1
-                    hits = searchable.nearest(
-                        query, question.k, question.facet, own_image, question.exclude_same_product
-                    )
+                query = searchable.query_of(what) if isinstance(what, int) else next(in_boxes)
+                hits = searchable.nearest(query, *asked_for, floor)
                 if not hits:
-                    raise PromptError(PromptFault.NOTHING_FOUND, "no other product is in the catalogue")
+                    nearest = searchable.nearest(query, 1, *asked_for[1:], 0.0)
+                    raise PromptError(PromptFault.NOTHING_FOUND, nothing_found(nearest))
                 answers += [_hit_row(row["query_id"], hit) for hit in hits]
             except PromptError as error:
                 answers.append(_rejected_row(row, error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from itertools import groupby
@@ -24,36 +25,43 @@ from prodseek.storage import files
 _PRODUCTS_PER_PARTITION = 4096
 
 
-def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> BatchSummary:
+def similar_products(spark: SparkSession, run: Run, out: str, k: int, min_confidence: float) -> BatchSummary:
     """For every product the k other products most like it: `search_results` whose query_id is the product.
 
     From `neighbours` alone, edges between primary regions: a product has as many as they lead to, at most
-    `neighbours.k` for each of its photos. What shows a copy of one of its own photos is left out.
+    `neighbours.k` for each of its photos. What shows a copy of one of its own photos is left out, and so is what is less sure
+    than min_confidence; a room is similar to scenes alone.
     """
+    calibration = Calibration.of_facts(run.facts(ProjectFacts).likeness_calibration)
+    least_score = -math.inf if calibration is None else calibration.score_of(min_confidence)
     images = read_table(spark, run, "images").select("image_id", "product_id", "uri")
     copies = read_table(spark, run, "duplicate_groups").select("image_id", "group_id").distinct()
     listed = images.join(copies, "image_id", "left").withColumn("original", F.coalesce("group_id", "image_id"))
     primary = read_table(spark, run, "detections").where("is_primary").select("detection_id", "image_id", *BOX_PX)
     shown = primary.join(listed.drop("group_id"), "image_id")
-    asking = shown.select(F.col("product_id").alias("query_id"), F.col("detection_id").alias("asking_id"))
+    embedded = read_table(spark, run, "embeddings").select("detection_id", "hubness", "is_scene", "is_room")
+    asking = shown.join(embedded, "detection_id").select(
+        F.col("product_id").alias("query_id"),
+        F.col("detection_id").alias("asking_id"),
+        F.col("is_scene").alias("asks_scene"),
+    )
     edges = read_table(spark, run, "neighbours").select(
         F.col("detection_id").alias("asking_id"), F.col("neighbour_id").alias("detection_id"), "cosine_similarity"
     )
-    hubness = read_table(spark, run, "embeddings").select("detection_id", "hubness")
     own = listed.select(F.col("product_id").alias("query_id"), "original").distinct()
     candidates = (
         edges.join(asking, "asking_id")
         .drop("asking_id")
         .join(shown, "detection_id")
-        .join(hubness, "detection_id")
+        .join(embedded, "detection_id")
+        .where("asks_scene or not is_room")
         .withColumn("score", likeness_score(F.col("cosine_similarity"), F.col("hubness")))
-        .where("product_id <> query_id")
+        .where((F.col("score") >= least_score) & (F.col("product_id") != F.col("query_id")))
         .join(own, ["query_id", "original"], "left_anti")
     )
     n_products = images.select("product_id").distinct().count()
     order = [F.col("query_id"), F.desc("score"), F.col("detection_id"), F.col("product_id"), F.col("uri")]
     n_partitions = max(1, -(-n_products // _PRODUCTS_PER_PARTITION))
-    calibration = Calibration.of_facts(run.facts(ProjectFacts).likeness_calibration)
     dealt = candidates.repartition(n_partitions, "query_id").sortWithinPartitions(*order)
     hits = dealt.mapInArrow(partial(_fold_products, k=k, calibration=calibration), computed_schema("search_results"))
     rows = {"search_results": write_table_at(hits, files.join(out, "search_results"), "search_results")}
@@ -61,7 +69,13 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int) -> BatchSu
         files.spark_uri(files.join(out, "search_results"))
     )
     n_with = written.where("rank = 1").count()
-    facts = {"run_id": run.run_id, "products": n_products, "with_similar": n_with, "k": k}
+    facts = {
+        "run_id": run.run_id,
+        "products": n_products,
+        "with_similar": n_with,
+        "k": k,
+        "min_confidence": min_confidence,
+    }
     line = (
         f"{n_products} products, {n_products - n_with} of them unlike all others; {rows['search_results']} rows; {out}"
     )

@@ -66,7 +66,7 @@
       const tiles = found.map(([other, cosine]) => prodseek.objectTile(other,
         { note: make("p", { class: "small cosine", title: "cosine similarity, " + facet }, cosine.toFixed(3)) }));
       return section(FACETS[facet] || "By " + facet,
-        tiles.length ? make("div", { class: "gallery row", "data-objects": true }, tiles) : make("p", { class: "note" }, "Nothing."));
+        tiles.length ? make("div", { class: "gallery row", "data-objects": true }, tiles) : make("p", { class: "note" }, "Nothing is like it."));
     });
   }
 

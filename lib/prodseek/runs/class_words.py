@@ -17,6 +17,8 @@ _PLAIN = {
 }
 
 
-def class_words(class_name: str) -> str:
-    """A class as people call it; one of another network as it is, with blanks."""
+def class_words(class_name: str | None) -> str:
+    """A class as people call it; one of another network as it is, with blanks; nothing for None, as tables have it."""
+    if class_name is None:
+        return ""
     return _PLAIN.get(class_name, class_name.replace("_", " "))

@@ -4,7 +4,7 @@ from importlib.resources import files
 
 import pytest
 
-from prodseek.cluster.class_words import class_words
+from prodseek.runs.class_words import class_words
 
 
 @pytest.mark.parametrize(
@@ -16,9 +16,10 @@ from prodseek.cluster.class_words import class_words
         ("diningtable", "dining table"),
         ("chair", "chair"),
         ("side_board", "side board"),
+        (None, ""),
     ],
 )
-def test_classes_in_plain_english(class_name: str, words: str) -> None:
+def test_classes_in_plain_english(class_name: str | None, words: str) -> None:
     assert class_words(class_name) == words
 
 

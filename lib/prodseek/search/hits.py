@@ -1,0 +1,56 @@
+"""What is asked of a run, and the products that answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prodseek.report import wording
+from prodseek.search.prompts import Box
+
+Vectors = Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A region to find the like of.
+
+    vectors: facet -> (d,) float32, unit length. own_image: number of its photo; None if the catalogue does not have it.
+    is_scene: whether it is a whole scene, which rooms may answer; a thing is answered by things.
+    """
+
+    vectors: Vectors
+    own_image: int | None
+    is_scene: bool
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A product that was found, with its most similar region.
+
+    rank: from 1. box_px: x1 y1 x2 y2, source pixels. uri: as the catalogue names the photo. cosine_similarity: of the facet or
+    mix that was asked for; `likeness` ranks by it less half of the region's hubness. confidence: the chance that it is the same
+    product, as far as objects pasted into scenes tell; None if something else than `likeness` was asked for. facets: facet ->
+    cosine similarity.
+    """
+
+    rank: int
+    detection_id: int
+    image_id: str
+    product_id: str
+    uri: str
+    box_px: Box
+    cosine_similarity: float
+    confidence: float | None
+    facets: Mapping[str, float]
+
+
+def nothing_found(nearest: Sequence[Hit]) -> str:
+    """That nothing is like what was asked for, in a sentence. nearest: the first hit where no confidence is asked for."""
+    if not nearest or nearest[0].confidence is None:
+        return "no other product in the catalogue is like it"
+    at = wording.chance(nearest[0].confidence)
+    return f"nothing in the catalogue is like it; the nearest, at {at}, is {nearest[0].product_id!r}"
