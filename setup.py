@@ -45,7 +45,7 @@ setup(
         "scipy>=1.15",
         "scikit-learn>=1.6",
         "umap-learn>=0.5.9",
-        "hdbscan>=0.8.40",
+        "graspologic-native>=1.3.1",
         "opencv-python-headless>=4.10,<5",
         "pillow>=11",
         "pillow-heif>=0.20",

@@ -281,12 +281,10 @@ class DuplicatesConfig(_Section):
 class ClusterConfig(_Section):
     facets: tuple[FacetName, ...]
     fit_rows: Count
-    n_components: Annotated[int, Field(ge=2)]
     n_neighbors: Annotated[int, Field(ge=2)]
-    min_dist: Fraction
     min_cluster_size: Annotated[int, Field(ge=2)]
-    coarse_min_cluster_size: Annotated[int, Field(ge=2)]
-    min_samples: Count
+    fine_density: Annotated[float, Field(gt=0.0, le=1.0)]
+    coarse_density: Annotated[float, Field(gt=0.0, le=1.0)]
     exemplars: Count
     refit_change: Annotated[float, Field(ge=0.0)]
     id_overlap: Fraction

@@ -59,7 +59,7 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
         run = write_run(tmp_path / root, ids, vectors, f"202601{day:02d}T000000Z-{day:08d}", n_files=n_files)
         write_photos(run, ids, copies, uris, attributes)
         write_graph(run, ids, vectors, K)
-        config = make_config(tmp_path, tmp_path / root, "cluster.n_components=4", *settings)
+        config = make_config(tmp_path, tmp_path / root, *settings)
         night = Night.of(spark, config, run)
         if indexed:
             run.write_summary(index.run(night))
@@ -163,7 +163,7 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
 
 def test_a_sample_gives_the_groups_of_the_whole_in_every_facet(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
     ids, vectors, truth = catalogue()
-    settings = ("cluster.fit_rows=96", "cluster.coarse_min_cluster_size=8")
+    settings = ("cluster.fit_rows=96",)
     run, facts = night_of(1, ids, vectors, *settings, "cluster.facets=[visual, colour]", indexed=True)
     found = groups_of(run)
     assert facts.fitted_regions == 96 and len(found) == len(ids)

@@ -18,7 +18,7 @@ def test_layers_are_laid_over_one_another(tmp_path: Path) -> None:
     mine.write_text("neighbours:\n  k: 5\nembed:\n  batch_size: 3\n")
     config = load_config("cluster", [mine], ["neighbours.k=7"], catalog="ü/#1?.csv", root="/some/root")
     assert (config.neighbours.k, config.embed.batch_size) == (7, 3)
-    assert config.ingest.rows_per_partition == 4096 and config.cluster.n_components == 8
+    assert config.ingest.rows_per_partition == 4096 and config.cluster.n_neighbors == 12
     assert (config.catalog.uri, config.store.root, config.spark.master) == ("ü/#1?.csv", "/some/root", None)
 
 

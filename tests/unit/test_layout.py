@@ -161,7 +161,17 @@ def test_nothing_runs_where_a_room_is_entered(path: Path) -> None:
 
 
 def test_vision_imports_with_torch_alone() -> None:
-    blocked = ["pyspark", "faiss", "ultralytics", "pydantic", "umap", "hdbscan", "sklearn", "cv2", "pillow_heif"]
+    blocked = [
+        "pyspark",
+        "faiss",
+        "ultralytics",
+        "pydantic",
+        "umap",
+        "graspologic_native",
+        "sklearn",
+        "cv2",
+        "pillow_heif",
+    ]
     code = f"import sys\nfor name in {blocked}: sys.modules[name] = None\nimport prodseek.vision.inference"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -1,7 +1,7 @@
-"""From a neighbour graph to groups: UMAP coordinates, and HDBSCAN on them at two levels.
+"""From the nearest of each row to groups at two levels: ties by local scale, and the communities that they make.
 
-umap and hdbscan are imported where they are called, because that takes seconds and most users of this module need only its
-constants.
+umap and graspologic_native are imported where they are called, because that takes seconds and most users of this module need
+only its constants.
 """
 
 from __future__ import annotations
@@ -11,14 +11,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
 NOISE = -1
-# UMAP's spectral initialisation needs more points than dimensions, and a real graph; with fewer rows a group is a guess.
+# With fewer rows a group is a guess.
 MIN_ROWS = 5
-# A catalogue has room for at least this many coarse groups: in a small catalogue they may be smaller than elsewhere.
-MIN_COARSE_GROUPS = 40
+# In a catalogue of fewer rows coarse groups are denser, so that there is more than one.
+SMALL_CATALOGUE_ROWS = 600
+# And of so many rows one is a neighbour, but at least 4 beside the row itself: else everything is tied to everything.
+ROWS_PER_NEIGHBOR, FEWEST_NEIGHBORS = 30, 5
 # Up to this many rows, comparing all with all is faster than compiling NN-descent.
 EXACT_ROWS = 8192
+# Rounds of the Leiden algorithm, each from the result of the last; more change little.
+_LEIDEN_ROUNDS = 10
 
 # A graph as returned by `search_knn`: each row's nearest rows, (N, k) int32, and their cosine distances, (N, k) float32.
 Nearest = tuple[NDArray[np.int32], NDArray[np.float32]]
@@ -28,79 +33,101 @@ GroupKey = tuple[str, int]
 
 @dataclass(frozen=True)
 class Groups:
-    """Groups at two levels.
-
-    fine, coarse: (N,) int32, NOISE for no group, else 0, 1, ... in the order of the groups' first rows. outlier_score: (N,)
-    float32, 0..1.
-    """
+    """Groups at two levels. fine, coarse: (N,) int32, NOISE for no group, else 0, 1, ... in the order of their first rows."""
 
     fine: NDArray[np.int32]
     coarse: NDArray[np.int32]
-    outlier_score: NDArray[np.float32]
 
 
-def umap_coordinates(
-    knn_indices: NDArray[np.int32],
-    knn_cosine_distances: NDArray[np.float32],
-    vectors: NDArray[np.float32],
-    n_components: int,
-    n_neighbors: int,
-    min_dist: float,
-    seed: int,
-) -> NDArray[np.float32]:
-    """UMAP coordinates, in which neighbours in the graph are near each other.
+@dataclass(frozen=True)
+class GroupLimits:
+    """What a group is. n_neighbors: of a row that count, itself included. min_cluster_size: rows of a fine group.
 
-    knn_indices, knn_cosine_distances: (N, k) from `search_knn`, k >= n_neighbors. vectors: (N, d) float32, unit length; they
-    are returned themselves if the graph is too small for UMAP, see `has_umap`. A row without edges is placed far from
-    everything. Returns (N, n_components) or (N, d) float32. It runs on one thread with one seed, so the same input gives the
-    same bits. Source: McInnes, Healy and Melville, "UMAP", 2018, arXiv 1802.03426.
+    fine_density, coarse_density: 0..1, the mean tie between two rows of a group, 0 where there is none.
     """
-    if not has_umap(knn_indices, vectors, n_components):
-        return np.asarray(vectors, np.float32)
-    coordinates = fit_umap(knn_indices, knn_cosine_distances, vectors, n_components, n_neighbors, min_dist, seed)
-    lost = ~np.isfinite(coordinates).all(axis=1)
-    coordinates[lost] = np.nanmax(np.abs(coordinates), initial=1.0) * 10 + np.arange(lost.sum())[:, None] * 10
-    return coordinates
+
+    n_neighbors: int
+    min_cluster_size: int
+    fine_density: float
+    coarse_density: float
+
+    def n_neighbors_of(self, n_rows: int) -> int:
+        """The number of neighbours among n_rows: fewer in a small catalogue."""
+        return min(self.n_neighbors, max(FEWEST_NEIGHBORS, n_rows // ROWS_PER_NEIGHBOR))
+
+    def coarse_density_of(self, n_rows: int) -> float:
+        """The density of coarse groups among n_rows: more in a small catalogue, and never more than that of fine ones."""
+        return min(self.fine_density, self.coarse_density * max(1.0, SMALL_CATALOGUE_ROWS / max(1, n_rows)))
 
 
-def has_umap(knn_indices: NDArray[np.int32], vectors: NDArray[np.float32], n_components: int) -> bool:
-    """Whether UMAP can lay out the rows: there are at least n_components + 3, they have edges and are not all equal."""
-    has_edges = bool((knn_indices[:, 1:] >= 0).any())
-    return len(vectors) >= max(MIN_ROWS, n_components + 3) and has_edges and not (vectors == vectors[0]).all()
+def groups_of(vectors: NDArray[np.float32], nearest: Nearest, limits: GroupLimits, seed: int) -> Groups:
+    """The groups of rows that are tied more closely than `limits` asks; rows in smaller groups are noise.
 
-
-def fit_umap(
-    knn_indices: NDArray[np.int32],
-    knn_cosine_distances: NDArray[np.float32],
-    vectors: NDArray[np.float32],
-    n_components: int,
-    n_neighbors: int,
-    min_dist: float,
-    seed: int,
-) -> NDArray[np.float32]:
-    """`umap_coordinates` for rows for which `has_umap` is true; a row without edges is NaN."""
-    import umap
-
-    _keep_compiled()
+    vectors: (N, d) float32. nearest: theirs, from `search_knn`. If all rows are equal, at least min_cluster_size of them are one group. Fewer rows than
+    MIN_ROWS or min_cluster_size + 1 are noise. A fine group may be spread over several coarse groups, see `labels.nested`.
+    It runs on one thread with one seed, so the same input gives the same groups.
+    """
     n_rows = len(vectors)
-    k = min(n_neighbors, n_rows - 1, knn_indices.shape[1])
-    reducer = umap.UMAP(
-        n_components=n_components,
-        n_neighbors=k,
-        min_dist=min_dist,
-        metric="cosine",
-        precomputed_knn=(knn_indices[:, :k], knn_cosine_distances[:, :k], None),
-        random_state=seed,
-        n_jobs=1,
-        init="spectral" if n_rows > 4 * n_components else "random",
+    noise = np.full(n_rows, NOISE, np.int32)
+    if n_rows >= limits.min_cluster_size and (vectors == vectors[0]).all():
+        whole = np.zeros(n_rows, np.int32)
+        return Groups(whole, whole)
+    if n_rows < max(MIN_ROWS, limits.min_cluster_size + 1):
+        return Groups(noise, noise)
+    graph = ties(nearest, limits.n_neighbors_of(n_rows))
+    densities = limits.fine_density, limits.coarse_density_of(n_rows)
+    fine, coarse = (communities(graph, density, limits.min_cluster_size, seed) for density in densities)
+    return Groups(fine, coarse)
+
+
+def ties(nearest: Nearest, n_neighbors: int) -> csr_matrix:
+    """How closely each row is tied to its neighbours, (N, N), symmetric, 0..1.
+
+    A row's nearest neighbour counts 1, and the others by how much farther they are on the scale of this row: so dense and sparse
+    parts of a catalogue are alike. A tie is the fuzzy union of both rows' counts. What has no positive cosine is no neighbour.
+    nearest: of N rows, from `search_knn`. Source: McInnes, Healy and Melville, "UMAP", 2018, arXiv 1802.03426, section 3.1; the
+    scale is after Zelnik-Manor and Perona, "Self-Tuning Spectral Clustering", 2004.
+    """
+    from umap.umap_ import fuzzy_simplicial_set
+
+    keep_compiled()
+    k = min(n_neighbors, nearest[0].shape[1])
+    distances = nearest[1][:, :k]
+    indices = np.where(distances < 1.0, nearest[0][:, :k], -1)
+    graph, *_ = fuzzy_simplicial_set(
+        indices, k, np.random.RandomState(0), "cosine", knn_indices=indices, knn_dists=distances
     )
-    with warnings.catch_warnings():
-        # UMAP warns about precomputed graphs without a search index, few rows and disconnected graphs; all are expected here.
-        warnings.simplefilter("ignore", UserWarning)
-        return np.asarray(reducer.fit_transform(vectors), np.float32)
+    sorted_rows: csr_matrix = graph.tocsr().sorted_indices()
+    return sorted_rows
 
 
-def _keep_compiled() -> None:
+def communities(graph: csr_matrix, density: float, min_size: int, seed: int) -> NDArray[np.int32]:
+    """Labels, (N,) int32, of communities whose rows are tied by `density` on average, and less to those of others.
+
+    The constant Potts model, found by the Leiden algorithm. What is in one community depends on the rows about it alone, and not
+    on how large the catalogue is or what else it holds. graph: (N, N), symmetric, from `ties`. Communities of fewer than
+    min_size rows are NOISE. Sources: Traag, Van Dooren and Nesterov, "Narrow scope for resolution-limit-free community
+    detection", 2011; Traag, Waltman and Van Eck, "From Louvain to Leiden", 2019.
+    """
+    from graspologic_native import leiden_csr
+
+    if not graph.nnz:
+        return np.full(graph.shape[0], NOISE, np.int32)
+    _, found = leiden_csr(
+        graph.indptr.astype(np.int64),
+        graph.indices.astype(np.int32),
+        graph.data.astype(np.float64),
+        graph.shape[0],
+        resolution=density,
+        iterations=_LEIDEN_ROUNDS,
+        use_modularity=False,
+        seed=seed,
+    )
+    labels = np.array([found[row] for row in range(graph.shape[0])], np.int32)
+    return in_order_of_appearance(np.where(np.bincount(labels)[labels] >= min_size, labels, NOISE))
+
+
+def keep_compiled() -> None:
     """Let numba cache two compiled functions of UMAP, because to compile them takes as long as a small fit."""
     from umap import umap_
 
@@ -133,46 +160,6 @@ def search_knn(vectors: NDArray[np.float32], k: int, seed: int) -> Nearest:
     indices = np.argsort(-cosine, axis=1, kind="stable")[:, :k].astype(np.int32)
     distances = np.maximum(0.0, 1.0 - np.take_along_axis(cosine, indices, axis=1))
     return indices, distances.astype(np.float32)
-
-
-def coarse_size(n_rows: int, min_cluster_size: int, coarse_min_cluster_size: int) -> int:
-    """Minimum size of a coarse group among n_rows regions: coarse_min_cluster_size, or less in a small catalogue."""
-    return min(coarse_min_cluster_size, max(min_cluster_size, n_rows // MIN_COARSE_GROUPS))
-
-
-def hdbscan_groups(
-    coordinates: NDArray[np.float32], min_cluster_size: int, coarse_min_cluster_size: int, min_samples: int
-) -> Groups:
-    """HDBSCAN groups at two levels, cut from one tree; rows in no group are noise.
-
-    coordinates: (N, n) float32. If all rows are equal, at least min_cluster_size of them are one group, and fewer are noise.
-    Fewer rows than MIN_ROWS or min_cluster_size + 1 are noise too. Outlier scores are GLOSH. A fine group may be spread over
-    several coarse groups, see `labels.nested`.
-
-    Sources: Campello, Moulavi and Sander, "Density-Based Clustering Based on Hierarchical Density Estimates", 2013; Campello
-    et al., "Hierarchical Density Estimates for Data Clustering, Visualization, and Outlier Detection", 2015.
-    """
-    n_rows = len(coordinates)
-    noise = np.full(n_rows, NOISE, np.int32)
-    if n_rows and (coordinates == coordinates[0]).all():
-        whole = np.zeros(n_rows, np.int32) if n_rows >= min_cluster_size else noise
-        return Groups(whole, whole, np.zeros(n_rows, np.float32))
-    if n_rows < max(MIN_ROWS, min_cluster_size + 1, min_samples + 1):
-        return Groups(noise, noise, np.zeros(n_rows, np.float32))
-    import hdbscan
-    from hdbscan.hdbscan_ import _tree_to_labels
-
-    points = coordinates.astype(np.float64)
-    fitted = hdbscan.HDBSCAN(
-        min_cluster_size=min_cluster_size, min_samples=min_samples, core_dist_n_jobs=1, approx_min_span_tree=False
-    ).fit(points)
-    # The package has no public way to cut a tree a second time, and building the tree takes most of the time.
-    coarse = _tree_to_labels(points, fitted.single_linkage_tree_.to_numpy(), coarse_min_cluster_size)[0]
-    return Groups(
-        in_order_of_appearance(fitted.labels_),
-        in_order_of_appearance(coarse),
-        np.clip(np.nan_to_num(np.asarray(fitted.outlier_scores_, np.float32)), 0.0, 1.0),
-    )
 
 
 def in_order_of_appearance(labels: NDArray[np.integer]) -> NDArray[np.int32]:

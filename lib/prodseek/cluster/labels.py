@@ -58,11 +58,13 @@ class Belonging:
     """How firmly each row belongs to its group.
 
     membership: (N,) float32, the share of its neighbours in its group, 0..1; 0 for a row in no group. nearest: (N,) int32, for
-    a row in no group the group of most of its neighbours; else NOISE.
+    a row in no group the group of most of its neighbours; else NOISE. outlier_score: (N,) float32, 0..1, the share of its
+    neighbours that are not in its group, or for a row in no group not in the nearest.
     """
 
     membership: NDArray[np.float32]
     nearest: Labels
+    outlier_score: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -106,8 +108,10 @@ def belonging(graph: Graph, labels: Labels) -> Belonging:
     """How firmly each row belongs to its group. labels: (N,) int32. A row without neighbours belongs with membership 1."""
     votes = neighbour_votes(graph, labels)
     is_alone = np.bincount(graph.rows, minlength=graph.n_rows) == 0
-    membership = np.where(labels == NOISE, 0.0, np.where(is_alone, 1.0, votes.own_share)).astype(np.float32)
-    return Belonging(membership, np.where(labels == NOISE, votes.label, NOISE))
+    is_noise = labels == NOISE
+    membership = np.where(is_noise, 0.0, np.where(is_alone, 1.0, votes.own_share)).astype(np.float32)
+    outlier_score = 1 - np.where(is_noise, votes.share, membership)
+    return Belonging(membership, np.where(is_noise, votes.label, NOISE), outlier_score.astype(np.float32))
 
 
 def labels_of_night(graph: Graph, fitted: Groups, last: LevelLabels | None, min_size: int) -> LevelLabels:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import orthogonal_procrustes
 
-from prodseek.cluster.groups import fit_umap, has_umap
+from prodseek.cluster.groups import MIN_ROWS, keep_compiled
 
+_DIMS = 2
 N_NEIGHBORS = 15
 # Leaves room between points for pictures and names.
 MIN_DIST = 0.5
@@ -30,8 +33,8 @@ def map_layout(
     """
     if not len(vectors):
         return np.zeros((0, 2), np.float32)
-    if has_umap(knn_indices, vectors, 2):
-        layout = fit_umap(knn_indices, knn_cosine_distances, vectors, 2, N_NEIGHBORS, MIN_DIST, seed)
+    if _has_umap(knn_indices, vectors):
+        layout = _fit_umap(knn_indices, knn_cosine_distances, vectors, seed)
     else:
         layout = _principal_components(vectors)
     layout = layout - np.nanmean(layout, axis=0)
@@ -56,6 +59,40 @@ def turned_like(
     here, there = layout[rows].mean(axis=0), before.mean(axis=0)
     turn, _ = orthogonal_procrustes(layout[rows] - here, before - there)
     return np.asarray((layout - here) @ turn + there, np.float32)
+
+
+def _has_umap(knn_indices: NDArray[np.int32], vectors: NDArray[np.float32]) -> bool:
+    """Whether UMAP can lay out the rows: its spectral start needs more of them than dimensions, with edges, and not all equal."""
+    has_edges = bool((knn_indices[:, 1:] >= 0).any())
+    return len(vectors) >= MIN_ROWS and has_edges and not (vectors == vectors[0]).all()
+
+
+def _fit_umap(
+    knn_indices: NDArray[np.int32], knn_cosine_distances: NDArray[np.float32], vectors: NDArray[np.float32], seed: int
+) -> NDArray[np.float32]:
+    """Coordinates of rows for which `_has_umap` is true, (N, 2); a row without edges is NaN.
+
+    Source: McInnes, Healy and Melville, "UMAP", 2018, arXiv 1802.03426.
+    """
+    import umap
+
+    keep_compiled()
+    n_rows = len(vectors)
+    k = min(N_NEIGHBORS, n_rows - 1, knn_indices.shape[1])
+    reducer = umap.UMAP(
+        n_components=_DIMS,
+        n_neighbors=k,
+        min_dist=MIN_DIST,
+        metric="cosine",
+        precomputed_knn=(knn_indices[:, :k], knn_cosine_distances[:, :k], None),
+        random_state=seed,
+        n_jobs=1,
+        init="spectral" if n_rows > 4 * _DIMS else "random",
+    )
+    with warnings.catch_warnings():
+        # UMAP warns about precomputed graphs without a search index, few rows and disconnected graphs; all are expected here.
+        warnings.simplefilter("ignore", UserWarning)
+        return np.asarray(reducer.fit_transform(vectors), np.float32)
 
 
 def _principal_components(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

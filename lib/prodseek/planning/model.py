@@ -45,7 +45,7 @@ _VERDICT_BYTES = 600
 _DRIVER_BYTES = 700 * 2**20  # Python with everything imported
 _PDQ_BYTES = 32
 _NAMES_BYTES = 290  # the id and the hash of a photo as Python strings, and their pointers
-_FIT_ROW_BYTES = 6000  # when fitting groups: the embedding, its neighbours, working memory of UMAP and HDBSCAN
+_FIT_ROW_BYTES = 6000  # when fitting groups: the embedding, its neighbours, working memory of the map
 _SHARD_TASK_BYTES = 8 * 64 * 2**20  # see jobs/index.py
 # A folder is listed on the driver, so it should not hold more photos than this.
 _MAX_LISTED = 3_000_000

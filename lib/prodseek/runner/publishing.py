@@ -27,7 +27,7 @@ _LIBRARIES = (
     "faiss-cpu",
     "faiss-gpu",
     "umap-learn",
-    "hdbscan",
+    "graspologic-native",
 )
 
 

@@ -85,7 +85,7 @@ def test_membership_is_the_share_of_the_own_group_and_whole_without_neighbours()
 
 def test_a_night_takes_the_fit_or_goes_on_from_the_last() -> None:
     near = graph({(4, 0): 0.9}, 5)
-    fitted = Groups(labels(0, 0, 1, 1, NOISE), labels(0, 0, 0, 0, NOISE), np.zeros(5, np.float32))
+    fitted = Groups(labels(0, 0, 1, 1, NOISE), labels(0, 0, 0, 0, NOISE))
     alone = labels_of_night(near, fitted, None, 2)
     assert alone.fine.tolist() == [0, 0, 1, 1, 0] and alone.coarse.tolist() == [0, 0, 0, 0, 0]
     assert alone.parents == {0: 0, 1: 0}
@@ -106,7 +106,7 @@ def test_whatever_the_labels_levels_nest_and_a_night_without_change_changes_noth
     pairs = st.tuples(st.integers(0, n_rows - 1), st.integers(0, n_rows - 1))
     near = graph(data.draw(st.dictionaries(pairs, st.floats(-1, 1, width=16), max_size=60)), n_rows)
 
-    fitted = Groups(fine, coarse, np.zeros(n_rows, np.float32))
+    fitted = Groups(fine, coarse)
     first = labels_of_night(near, fitted, None, 1)
     for label, parent in first.parents.items():
         assert set(first.coarse[first.fine == label].tolist()) == {parent} and parent != NOISE

@@ -14,12 +14,11 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek.cluster.groups import (
+    GroupLimits,
     Groups,
     Nearest,
-    coarse_size,
-    hdbscan_groups,
+    groups_of,
     search_knn,
-    umap_coordinates,
 )
 from prodseek.cluster.labels import Graph
 from prodseek.index.ivf import assign_cells
@@ -67,21 +66,13 @@ def fit_groups(night: Night, regions: DataFrame, facet: str) -> Fit:
     regions: as `primary_regions` gives them.
     """
     fitted = _fitted_regions(night, regions, facet)
-    settings, k, seed = night.config.cluster, night.config.neighbours.k + 1, night.config.seed
-    # Neighbours in the table are of `likeness`, and whether two things are of one kind is another question.
-    nearest = search_knn(fitted.vectors, k, seed)
-    graph = Graph.of_nearest(nearest)
-    coordinates = umap_coordinates(
-        *nearest,
-        fitted.vectors,
-        settings.n_components,
-        min(settings.n_neighbors, k),
-        settings.min_dist,
-        seed,
+    settings, seed = night.config.cluster, night.config.seed
+    limits = GroupLimits(
+        settings.n_neighbors, settings.min_cluster_size, settings.fine_density, settings.coarse_density
     )
-    coarse = coarse_size(fitted.n_rows, settings.min_cluster_size, settings.coarse_min_cluster_size)
-    groups = hdbscan_groups(coordinates, settings.min_cluster_size, coarse, settings.min_samples)
-    return Fit(fitted, graph, nearest, groups)
+    # Neighbours in the table are of `likeness`, and whether two things are of one kind is another question.
+    nearest = search_knn(fitted.vectors, night.config.neighbours.k + 1, seed)
+    return Fit(fitted, Graph.of_nearest(nearest), nearest, groups_of(fitted.vectors, nearest, limits, seed))
 
 
 def _fitted_regions(night: Night, regions: DataFrame, facet: str) -> FittedRegions:

@@ -50,7 +50,7 @@ def _fitted_labels(night: Night, fit: Fit, labels: LevelLabels) -> DataFrame:
                 COARSE: labels.coarse,
                 "nearest": belongs.nearest,
                 "membership": belongs.membership,
-                "outlier_score": fit.groups.outlier_score,
+                "outlier_score": belongs.outlier_score,
             }
         ),
         "detection_id long, fine int, coarse int, nearest int, membership float, outlier_score float",
