@@ -224,7 +224,7 @@ def test_folders_name_groups_and_suppliers_do_not(spark: SparkSession, night_of)
         f"{supplier}/{KINDS[kind].replace(' ', '_')}/{n:05}.jpg"
         for n, (supplier, kind) in enumerate(zip(suppliers, kinds, strict=True))
     ]
-    run, _ = night_of(1, ids, vectors, uris=uris)
+    run, _ = night_of(1, ids, vectors, "cluster.fine_density=0.05", uris=uris)
     listed = contents(run, "curation_summary")
     assert {row["title_from"] for row in listed if row["level"] == "fine"} == {"folder"}
     assert min(bearing_out(run, ids, truth)) >= 0.75

@@ -63,9 +63,9 @@ class GroupLimits:
 def groups_of(vectors: NDArray[np.float32], nearest: Nearest, limits: GroupLimits, seed: int) -> Groups:
     """The groups of rows that are tied more closely than `limits` asks; rows in smaller groups are noise.
 
-    vectors: (N, d) float32. nearest: theirs, from `search_knn`. If all rows are equal, at least min_cluster_size of them are one group. Fewer rows than
-    MIN_ROWS or min_cluster_size + 1 are noise. A fine group may be spread over several coarse groups, see `labels.nested`.
-    It runs on one thread with one seed, so the same input gives the same groups.
+    vectors: (N, d) float32. nearest: theirs, from `search_knn`. If all rows are equal, at least min_cluster_size of them are one
+    group. Fewer rows than MIN_ROWS or min_cluster_size + 1 are noise. A fine group may be spread over several coarse groups, see
+    `labels.nested`. It runs on one thread with one seed, so the same input gives the same groups.
     """
     n_rows = len(vectors)
     noise = np.full(n_rows, NOISE, np.int32)
