@@ -73,7 +73,7 @@ def test_planted_groups_are_found_and_the_same_twice() -> None:
 def test_two_levels_of_planted_groups() -> None:
     rng = np.random.default_rng(3)
     broad, narrow = np.repeat(np.arange(40), 24), np.tile(np.repeat(np.arange(4), 6), 40)
-    vectors = np.eye(40, 44)[broad] + 0.3 * np.eye(4, 44, 40)[narrow] + 0.1 * rng.normal(size=(960, 44))
+    vectors = np.eye(40, 44)[broad] + 0.4 * np.eye(4, 44, 40)[narrow] + 0.07 * rng.normal(size=(960, 44))
     groups = grouped((vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32), 16)
     np.testing.assert_array_equal(groups.coarse, broad)
     assert homogeneity_score(4 * broad + narrow, groups.fine) > 0.95
