@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from prodseek.cluster.named_columns import NamedColumns
 from prodseek.runs.columns import FINE
+from prodseek.spark.checkpoints import checkpointed
 from prodseek.spark.cluster.fit import Fit
 from prodseek.spark.cluster.labelled_regions import voting_edges
 from prodseek.spark.cluster.names import attribute
@@ -33,6 +34,8 @@ def with_odd_category(night: Night, labelled: DataFrame, fit: Fit, columns: Name
     category = attribute(columns.category)
     if columns.category is None:
         return labelled.withColumn("odd_category", category)
+    # It is read four times.
+    labelled = checkpointed(labelled)
     edges = voting_edges(night, labelled, fit)
     said = labelled.withColumn("category", category).where("category != ''")
     asked = said.where(~is_noise(FINE)).select("detection_id", "standing_image_id", "product_id", "category")
