@@ -232,15 +232,15 @@ def test_folders_name_groups_and_suppliers_do_not(spark: SparkSession, night_of)
         f"{supplier}/{KINDS[kind].replace(' ', '_')}/{n:05}.jpg"
         for n, (supplier, kind) in enumerate(zip(suppliers, kinds, strict=True))
     ]
-    run, _ = night_of(1, ids, vectors, "cluster.fine_density=0.05", uris=uris)
+    whole_kinds = "cluster.fine_density=0.03"
+    run, _ = night_of(1, ids, vectors, whole_kinds, uris=uris)
     listed = contents(run, "curation_summary")
     assert {row["title_from"] for row in listed if row["level"] == "fine"} == {"folder"}
     assert min(bearing_out(run, ids, truth)) >= 0.75
     assert not any("acme" in row["title"] or "vendor" in row["title"] for row in listed)
 
-    by_supplier, _ = night_of(
-        1, ids, vectors, root="suppliers", uris=[f"{one}/SKU-{n}.jpg" for n, one in enumerate(suppliers)]
-    )
+    sku_uris = [f"{one}/SKU-{n}.jpg" for n, one in enumerate(suppliers)]
+    by_supplier, _ = night_of(1, ids, vectors, whole_kinds, root="suppliers", uris=sku_uris)
     listed = contents(by_supplier, "curation_summary")
     assert {row["title_from"] for row in listed} == {"look"}
     assert len({row["title"] for row in listed}) == len(listed)
