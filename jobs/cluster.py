@@ -87,7 +87,7 @@ def _group(night: Night, regions: DataFrame, words: CatalogueWords, facet: str, 
     origin = origin_of_groups(night, regions, fit.regions, last)
     labels = labels_of_night(fit.graph, fit.groups, origin.known_labels(fit.regions), settings.min_cluster_size)
     labelled = label_regions(night, regions, fit, labels, origin.known)
-    labelled = with_odd_category(labelled, words.columns).cache()
+    labelled = with_odd_category(night, labelled, fit, words.columns).cache()
     in_groups = in_groups_by_level(labelled).cache()
     matched = matched_groups(night, in_groups, last, facet)
     named_after = group_facts(night, in_groups, words, looks_by_group(night, in_groups))
@@ -120,7 +120,7 @@ def _facts(groups: FacetGroups, fit: Fit, origin: Origin, columns: NamedColumns)
 
 
 def _in_other_category(one: GroupedFacet) -> str:
-    return f", {one.in_other_category} in another category's group" if one.in_other_category else ""
+    return f", {one.in_other_category} that look like another category" if one.in_other_category else ""
 
 
 if __name__ == "__main__":

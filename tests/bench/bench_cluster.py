@@ -5,7 +5,11 @@ Every --set is a labelled catalogue: its photos are embedded as in bench_embeddi
 merged. With --regions the stage runs in Spark over that many synthetic regions in planted groups.
 
 AMI is the adjusted mutual information of groups and labels over all photos, those in no group counted as one group of their own;
-homogeneity that of the photos in groups.
+homogeneity that of the photos in groups. With more than one set, all of them as one catalogue are measured too, each by its own
+labels: what it loses to the common projection, and what to being grouped with others.
+
+EVoC, fast_hdbscan with PLSCAN, and communities by graspologic are measured where they are installed. They are no dependencies:
+`pip install --no-deps --target DIR evoc fast-hdbscan graspologic-native`, and DIR in PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -14,15 +18,16 @@ import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import catalogue
-import hdbscan
 import numpy as np
 import torch
 from bench_embedding import LabelledSet, labelled_set
 from cluster_run import planted, write_photos
 from numpy.typing import NDArray
+from other_groups import OTHERS
 from pyspark.sql import SparkSession
 from rich.console import Console
 from rich.table import Table
@@ -48,6 +53,14 @@ Vectors = NDArray[np.float32]
 Levels = tuple[NDArray[np.int32], NDArray[np.int32]]
 
 
+@dataclass(frozen=True)
+class MixedSet:
+    """A labelled set. truth: (N,) of its photos. alone: (N, d), their vectors by a projection fitted on the set alone."""
+
+    truth: NDArray[np.str_]
+    alone: Vectors
+
+
 def levels(vectors: Vectors, config: Config, last: Levels | None = None, seed: int = 0, **changed: int) -> Levels:
     """Fine and coarse labels as the stage gives them, from settings with some changed."""
     settings = config.cluster.model_copy(update=changed)
@@ -68,17 +81,6 @@ def levels(vectors: Vectors, config: Config, last: Levels | None = None, seed: i
     return labels.fine, labels.coarse
 
 
-def on_the_vectors(vectors: Vectors, config: Config) -> Levels:
-    """HDBSCAN without UMAP."""
-    settings = config.cluster
-    coarse = coarse_size(len(vectors), settings.min_cluster_size, settings.coarse_min_cluster_size)
-    sizes = settings.min_cluster_size, coarse
-    fine, coarse = (
-        hdbscan.HDBSCAN(min_cluster_size=size, min_samples=settings.min_samples).fit_predict(vectors) for size in sizes
-    )
-    return fine.astype(np.int32), coarse.astype(np.int32)
-
-
 def ward(vectors: Vectors, config: Config) -> Levels:
     """Ward's linkage of the vectors, cut to as many groups as the shipped settings find."""
     found = [len(set(labels.tolist()) - {NOISE}) for labels in levels(vectors, config)]
@@ -87,16 +89,26 @@ def ward(vectors: Vectors, config: Config) -> Levels:
 
 
 def ways(config: Config) -> dict[str, Callable[[Vectors], Levels]]:
-    first_try = {"min_cluster_size": 4, "min_samples": 2}
-    return {
+    """Ours, with some settings changed, and others' (see `other_groups`) beside it."""
+    found = {
         "as shipped": lambda vectors: levels(vectors, config),
         "another seed": lambda vectors: levels(vectors, config, seed=1),
-        "first try: 4 regions, min_samples 2": lambda vectors: levels(vectors, config, **first_try),
+        "first try: 4 regions, min_samples 2": lambda vectors: levels(
+            vectors, config, min_cluster_size=4, min_samples=2
+        ),
         "UMAP with 16 neighbours": lambda vectors: levels(vectors, config, n_neighbors=17),
         "UMAP in 4 dimensions": lambda vectors: levels(vectors, config, n_components=4),
-        "HDBSCAN without UMAP": lambda vectors: on_the_vectors(vectors, config),
         "Ward's linkage, as many groups": lambda vectors: ward(vectors, config),
     }
+    for name, way in OTHERS.items():
+        found[name] = lambda vectors, way=way: way(vectors, levels(vectors, config))
+    return found
+
+
+def timed(way: Callable[[Vectors], Levels], vectors: Vectors) -> tuple[Levels, float]:
+    started = time.perf_counter()
+    found = way(vectors)
+    return found, time.perf_counter() - started
 
 
 def scores(truth: NDArray[np.str_], labels: NDArray[np.int32]) -> str:
@@ -107,9 +119,39 @@ def scores(truth: NDArray[np.str_], labels: NDArray[np.int32]) -> str:
 
 
 def quality_table(name: str, vectors: Vectors, truth: NDArray[np.str_], config: Config) -> Table:
-    table = Table("", "fine", "coarse", title=f"{name}: AMI / in no group / homogeneity / groups")
+    table = Table("", "fine", "coarse", "seconds", title=f"{name}: AMI / in no group / homogeneity / groups")
     for way, group in ways(config).items():
-        table.add_row(way, *(scores(truth, labels) for labels in group(vectors)))
+        found, seconds = timed(group, vectors)
+        table.add_row(way, *(scores(truth, labels) for labels in found), f"{seconds:.1f}")
+    return table
+
+
+def mixed_table(sets: dict[str, MixedSet], vectors: Vectors, config: Config) -> Table:
+    """What a set's photos lose where all sets are one catalogue: to the projection, and to being grouped together.
+
+    vectors: of all sets' photos, one set after another, by the projection of all.
+    """
+    table = Table("", *sets, "seconds", title="AMI coarse / fine / in no fine group, of each set's photos")
+    ends = np.cumsum([len(one.truth) for one in sets.values()])
+    rows = {name: slice(end - len(one.truth), end) for (name, one), end in zip(sets.items(), ends, strict=True)}
+
+    def cells(labels: dict[str, Levels]) -> list[str]:
+        return [
+            f"{adjusted_mutual_info_score(one.truth, coarse):.3f} / {adjusted_mutual_info_score(one.truth, fine):.3f}"
+            f" / {(fine == NOISE).mean():.2f}"
+            for one, (fine, coarse) in ((one, labels[name]) for name, one in sets.items())
+        ]
+
+    table.add_row("each alone", *cells({name: levels(one.alone, config) for name, one in sets.items()}), "")
+    by_all = {name: levels(vectors[rows[name]], config) for name in sets}
+    table.add_row("projection of all, grouped alone", *cells(by_all), "")
+    for way, group in ways(config).items():
+        (fine, coarse), seconds = timed(group, vectors)
+        table.add_row(
+            f"all as one, {way}",
+            *cells({name: (fine[of_set], coarse[of_set]) for name, of_set in rows.items()}),
+            f"{seconds:.1f}",
+        )
     return table
 
 
@@ -217,15 +259,21 @@ def main(sets: list[LabelledSet], n_regions: int | None, fit_rows: int, subset: 
         return
     network = catalogue.detector()
     sample = LabelledSet("sample", catalogue.SAMPLE / "catalog.csv", "uri", "category")
-    every = {}
+    every: dict[str, MixedSet] = {}
+    all_photos = []
     for one in (sample, *sets):
         photos = catalogue.embed(network, catalogue.rows_of(one.manifest, one.uri_column))
         primary = np.stack([photo.primary for photo in photos])
         vectors = catalogue.fit(network, photos).apply(primary, catalogue.primary_kinds(photos))["visual"]
         truth = np.array([photo.row[one.label_column] for photo in photos])
-        every[one.name] = vectors
+        every[one.name] = MixedSet(truth, vectors)
+        all_photos.extend(photos)
         console.print(quality_table(f"{one.name}, {one.label_column}, {len(photos)} photos", vectors, truth, config))
-    console.print(nights_table(every, config))
+    if len(every) > 1:
+        primary = np.stack([photo.primary for photo in all_photos])
+        by_all = catalogue.fit(network, all_photos).apply(primary, catalogue.primary_kinds(all_photos))["visual"]
+        console.print(mixed_table(every, by_all, config))
+    console.print(nights_table({name: one.alone for name, one in every.items()}, config))
     if not sets:
         console.print("Name labelled catalogues to measure them too: --set NAME=MANIFEST.csv:URI_COLUMN:LABEL_COLUMN")
 

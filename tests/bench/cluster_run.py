@@ -46,16 +46,17 @@ def write_photos(
     copies: Mapping[int, int] | None = None,
     uris: Sequence[str] | None = None,
     attributes: Sequence[Mapping[str, str]] | None = None,
+    products: Sequence[str] | None = None,
 ) -> None:
-    """Write `images`, a product of its own each, and `duplicate_groups`. copies: id -> id of its original.
+    """Write `images` and `duplicate_groups`. copies: id -> id of its original.
 
-    uris, attributes: of each photo; without them they say nothing.
+    uris, attributes: of each photo; without them they say nothing. products: of each; without them each is its own.
     """
     n, numbers = len(ids), ids.tolist()
     uris = uris or [f"{number}.jpg" for number in numbers]
     columns = {
         "image_id": [f"{number:064x}" for number in numbers],
-        "product_id": [f"product {number}" for number in numbers],
+        "product_id": products or [f"product {number}" for number in numbers],
         "uri": uris,
         "format": ["JPEG"] * n,
         "attributes": [list(one.items()) for one in attributes or [{}] * n],

@@ -53,11 +53,12 @@ def night_of(spark: SparkSession, tmp_path: Path, make_config):  # type: ignore[
         copies=None,
         uris=None,
         attributes=None,
+        products=None,
         indexed: bool = False,
         n_files: int = 2,
     ) -> tuple[Run, GroupedFacet]:
         run = write_run(tmp_path / root, ids, vectors, f"202601{day:02d}T000000Z-{day:08d}", n_files=n_files)
-        write_photos(run, ids, copies, uris, attributes)
+        write_photos(run, ids, copies, uris, attributes, products)
         write_graph(run, ids, vectors, K)
         config = make_config(tmp_path, tmp_path / root, "cluster.n_components=4", *settings)
         night = Night.of(spark, config, run)
@@ -164,8 +165,15 @@ def test_nights(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyp
 def test_a_sample_gives_the_groups_of_the_whole_in_every_facet(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
     ids, vectors, truth = catalogue()
     settings = ("cluster.fit_rows=96", "cluster.coarse_min_cluster_size=8")
-    run, facts = night_of(1, ids, vectors, *settings, "cluster.facets=[visual, colour]", indexed=True)
+    wrong = [5, 60, 150]
+    kinds = np.array(KINDS)[[(kind + (place in wrong)) % N_KINDS for place, kind in enumerate(truth)]]
+    attributes = [{"category": str(kind)} for kind in kinds]
+    run, facts = night_of(
+        1, ids, vectors, *settings, "cluster.facets=[visual, colour]", indexed=True, attributes=attributes
+    )
     found = groups_of(run)
+    odd = {number for number, row in found.items() if row["odd_category"] is not None}
+    assert len(odd) >= 2 and odd <= {int(ids[place]) for place in wrong}
     assert facts.fitted_regions == 96 and len(found) == len(ids)
     assert adjusted_mutual_info_score(truth, labels_of(found, ids, "coarse_group_id")) > 0.9
     rows = contents(run, "curation_groups")
@@ -178,7 +186,7 @@ def test_a_sample_gives_the_groups_of_the_whole_in_every_facet(spark: SparkSessi
 
     assert alone_share(places_of(run, ids), truth) < 0.05
 
-    again, facts = night_of(2, ids, vectors, *settings, indexed=True)
+    again, facts = night_of(2, ids, vectors, *settings, indexed=True, attributes=attributes)
     assert "carried" in facts.how
     assert found == groups_of(again)
 
@@ -230,9 +238,8 @@ def test_folders_name_groups_and_suppliers_do_not(spark: SparkSession, night_of)
     assert min(bearing_out(run, ids, truth)) >= 0.75
     assert not any("acme" in row["title"] or "vendor" in row["title"] for row in listed)
 
-    by_supplier, _ = night_of(
-        1, ids, vectors, root="suppliers", uris=[f"{one}/SKU-{n}.jpg" for n, one in enumerate(suppliers)]
-    )
+    sku_uris = [f"{one}/SKU-{n}.jpg" for n, one in enumerate(suppliers)]
+    by_supplier, _ = night_of(1, ids, vectors, root="suppliers", uris=sku_uris)
     listed = contents(by_supplier, "curation_summary")
     assert {row["title_from"] for row in listed} == {"look"}
     assert len({row["title"] for row in listed}) == len(listed)
@@ -240,21 +247,22 @@ def test_folders_name_groups_and_suppliers_do_not(spark: SparkSession, night_of)
 
 
 def test_categories_titles_and_what_sits_in_another_categorys_group(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
-    """Columns in other capitals; a few photos are in a wrong category, and one category has no groups of its own."""
+    """Columns in other capitals; a few photos are in a wrong category, two of them of one product; `sale` is no kind of thing."""
     ids, vectors, truth = catalogue()
     categories = [KINDS[kind] for kind in truth]
-    wrong, sale = [3, 30, 100], [50, 75, 125]
+    wrong, sale = [3, 30, 31, 100], [50, 75, 125]
     for place in wrong:
         categories[place] = KINDS[(truth[place] + 3) % N_KINDS]
     for place in sale:
         categories[place] = "sale"
     attributes = [{" Category": one, "TITLE": f"Nordlys {one} {n}"} for n, one in enumerate(categories)]
-    run, facts = night_of(1, ids, vectors, attributes=attributes)
+    products = ["a pair" if place in (30, 31) else str(place) for place in range(len(ids))]
+    run, facts = night_of(1, ids, vectors, attributes=attributes, products=products)
     listed = contents(run, "curation_summary")
     assert {row["title_from"] for row in listed} == {"category"}
     assert min(bearing_out(run, ids, truth)) >= 0.75
     found = {number: row["odd_category"] for number, row in groups_of(run).items() if row["odd_category"] is not None}
-    assert len(found) >= 2 and found.keys() <= {int(ids[place]) for place in wrong}
+    assert {int(ids[30]), int(ids[31])} <= found.keys() <= {int(ids[place]) for place in wrong}
     assert all(found[int(ids[place])] == KINDS[truth[place]] for place in wrong if int(ids[place]) in found)
     assert facts.in_other_category == len(found)
 

@@ -1,4 +1,4 @@
-"""How well groups agree with the catalogue's own columns, and what sits in another category's group."""
+"""How well groups agree with the catalogue's own columns, and what looks like another category."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ColumnPurity:
 
 @dataclass(frozen=True)
 class OddPhoto:
-    """A photo that sits in another category's group. group: its title. odd_category: of nearly all others there."""
+    """A photo that looks like another category. group: its title. odd_category: of nearly all that look like it."""
 
     uri: str
     product_id: str
@@ -49,7 +49,7 @@ class OddPhoto:
 
 @dataclass(frozen=True)
 class OddPhotos:
-    """n_photos: that sit in another category's group. firmest: the firmest members among them, at most _MOST_ODD."""
+    """n_photos: that look like another category. firmest: the firmest members among them, at most _MOST_ODD."""
 
     n_photos: int
     firmest: tuple[OddPhoto, ...]
@@ -97,7 +97,7 @@ def column_purities(run: Run) -> dict[str, ColumnPurity]:
 
 
 def odd_photos(run: Run) -> OddPhotos:
-    """The photos that sit in another category's group: the column `odd_category`."""
+    """The photos that look like another category: the column `odd_category`."""
     odd = pc.field("odd_category").is_valid() & (pc.field("facet") == VISUAL)
     rows = read_columns(run, "curation_groups", ["detection_id", "group_id", "odd_category", "membership"], odd)
     if rows.num_rows == 0:

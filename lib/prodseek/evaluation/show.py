@@ -110,7 +110,7 @@ def _print(
             f"groups pure by {name}: {shares}, by chance {column['by_chance']:.3f}", highlight=False, markup=False
         )
     if evaluation["odd_category"]["n_photos"]:
-        console.print(f"photos in another category's group: {evaluation['odd_category']['n_photos']}")
+        console.print(f"photos that look like another category: {evaluation['odd_category']['n_photos']}")
     duplicates = evaluation["duplicates"]
     console.print(f"duplicate groups with two labels: {duplicates['groups_with_two_labels']} of {duplicates['groups']}")
     if "pairs" in duplicates:

@@ -44,7 +44,7 @@ _FIGURES = (
     _Kind("groups", "Groups of look-alikes", "count"),
     _Kind("coarse_groups", "Coarse groups", "count"),
     _Kind("in_no_group", "In no group", "share"),
-    _Kind("in_other_category", "In another category’s group", "count"),
+    _Kind("in_other_category", "Like another category", "count"),
     _Kind("index_recall", "Recall of the index", "recall"),
     _Kind("graph_recall", "Recall of the neighbour graph", "recall"),
 )

@@ -89,7 +89,7 @@ class ShownObject(TypedDict):
 
     photos: rows of `images` with the same bytes, 1 to 50. others: the surest other detections in the photo, up to 20. kind:
     detection, foreground or frame. group, coarse: numbers in `fine` and `coarse` of the visual FacetGroups. membership,
-    outlier_score: 0..1. odd_category: of nearly all others of its group, empty unless it has another. duplicates: number of
+    outlier_score: 0..1. odd_category: of nearly all that look like it, where none has its own; else empty. duplicates: number of
     its duplicate group. pairs: numbers of its pairs that are in no group together.
     """
 
@@ -218,7 +218,7 @@ class FacetGroups(TypedDict):
     """The groups of one facet, the largest first.
 
     n_regions: all regions that were grouped. odd: objects in no fine group, the oddest first. n_ungrouped: number of all regions
-    in no fine group, shown or not. odd_category: objects that sit in another category's group, the firmest first, each with
+    in no fine group, shown or not. odd_category: objects that look like another category, the firmest first, each with
     the number of that group in `fine`.
     """
 

@@ -232,7 +232,7 @@ class DuplicatesFacts(StageFacts):
 @dataclass(frozen=True, kw_only=True)
 class GroupedFacet:
     """The groups of one facet. recipe: settings of the fit. fitted_for: regions of the fit that these groups go back to;
-    changed_since: regions that came or went since. in_other_category: regions in another category's group; None where the
+    changed_since: regions that came or went since. in_other_category: regions that look like another category; None where the
     catalogue has no categories. how: for a person."""
 
     recipe: dict[str, Any] = field(default_factory=dict)

@@ -56,4 +56,4 @@ def test_columns_and_photos_in_another_categorys_group_are_shown():
     page = render_evaluation(evaluation, None, None).decode()
     assert "&lt;b&gt;colour" in page and "0.750" in page and "21 photos" in page
     assert page.count("&lt;i&gt;a.jpg") == 20 and "column odd_category" in page
-    assert "In another category’s group" not in render_evaluation(EVALUATION, None, None).decode()
+    assert "Like another category" not in render_evaluation(EVALUATION, None, None).decode()

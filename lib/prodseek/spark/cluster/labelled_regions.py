@@ -34,6 +34,28 @@ def label_regions(
     return regions.join(of_image, "standing_image_id")
 
 
+def voting_edges(night: Night, regions: DataFrame, fit: Fit) -> DataFrame:
+    """The neighbours of every standing region: detection_id, neighbour_id, cosine_similarity.
+
+    Those of fitted regions are the graph that groups were found in; the others' are as `label_regions` asks them.
+    """
+    ids, graph = fit.regions.detection_ids, fit.graph
+    columns = {
+        "detection_id": ids[graph.rows],
+        "neighbour_id": ids[graph.neighbours],
+        "cosine_similarity": graph.cosine,
+    }
+    fitted = night.spark.createDataFrame(
+        pa.table(columns), "detection_id long, neighbour_id long, cosine_similarity float"
+    )
+    if not fit.regions.is_sample:
+        return fitted
+    standing = standing_regions(regions).select("detection_id")
+    unfitted = standing.join(fit.regions.id_frame(night.spark), "detection_id", "left_anti")
+    others = _edges(night, fit.regions, unfitted).join(unfitted, "detection_id", "left_semi")
+    return fitted.unionByName(others.select(*columns))
+
+
 def in_groups_by_level(labelled: DataFrame) -> DataFrame:
     """Every region that is in a group, once for each level: with `level` and `label`."""
     levels = [labelled.withColumns({"level": F.lit(level), "label": F.col(level)}) for level in LEVELS]

@@ -23,7 +23,7 @@ LABELS = ("detection_id", FINE, COARSE, "nearest", "membership")
 _VOTE_ROUNDS = 4
 _ASKED_AT_ONCE = 1024
 # A cosine similarity of 1 in votes: whole numbers have the same sum in any order.
-_VOTE_UNITS = 1_000_000
+COSINE_UNITS = 1_000_000
 
 
 def voted_for(
@@ -77,7 +77,7 @@ def _winners(cast: DataFrame, level: str) -> DataFrame:
 
     The lower label wins a tie. nearest: the label that is best when noise won. membership: the winner's share.
     """
-    weight = F.round(F.greatest("cosine_similarity", F.lit(0.0)) * _VOTE_UNITS).cast("long")
+    weight = F.round(F.greatest("cosine_similarity", F.lit(0.0)) * COSINE_UNITS).cast("long")
     by_label = cast.groupBy("detection_id", level).agg(F.sum(weight).alias("votes"))
     is_group = ~is_noise(level)
     counted = by_label.groupBy("detection_id").agg(

@@ -234,8 +234,8 @@ prodseek.start(async function (about) {
   function drawOddCategory(groups, facet, page) {
     const { odd_category: odd } = groups;
     byId("count").textContent = odd.length
-      ? words.counted(odd.length, "object") + " in another category’s group: the category is wrong, or the photo shows something else. The firmest members first."
-      : "No object sits in another category’s group.";
+      ? words.counted(odd.length, "object") + " like things of another category: the category is wrong, or the photo shows something else. The firmest members first."
+      : "No object is like things of another category alone.";
     const tiles = odd.slice((page - 1) * ODD_PER_PAGE, page * ODD_PER_PAGE).map(function ([number, at]) {
       const group = groups.fine[at];
       const note = make("p", { class: "small" }, "in ",

@@ -82,7 +82,7 @@
       make("a", { class: "text", href: prodseek.groupLink("visual", level, at) }, all[at].title),
       make("span", { class: "note" }, " " + words.counted(all[at].n_regions, "object"))]);
     const odd = shown.odd_category && make("p", null, make("span", { class: "badge" }, "another category"),
-      " Nearly all others of its group have the category ", make("span", { class: "text", dir: "auto" }, shown.odd_category),
+      " Nearly all that look like it have the category ", make("span", { class: "text", dir: "auto" }, shown.odd_category),
       ": the category is wrong, or the photo shows something else.");
     return section("Its group", make("p", null, path), odd,
       make("div", { class: "gallery row", "data-objects": true }, members.slice(0, 12).map((one) => prodseek.objectTile(one))));
