@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from prodseek.duplicates.decision import FEATURES, MODEL_FILE, DecisionModel, Tree, feature_values
+from prodseek.duplicates.decision import FEATURES, MODEL_FILE, SMALL_SIDE_PX, DecisionModel, Tree, feature_values
 from prodseek.duplicates.features import shrunk
 from prodseek.duplicates.guards import is_proved
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation
@@ -35,10 +35,10 @@ from prodseek.photos.decode import decode_image
 from prodseek.photos.hashes import pdq_hashes
 
 SEED = 0
-N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 250, 0.06, 16, 20, 3.0
+N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 350, 0.05, 16, 25, 3.0
 # Of the pairs that are not copies, as many may be called copies, if they are proved too, by trees that have not seen their
-# catalogue. None is called a copy below the least confidence.
-MOST_WRONG = 1 / 1000
+# catalogue: all of them small photos. None is called a copy below the least confidence.
+MOST_WRONG_SMALL, MOST_WRONG = 1 / 1000, 0.0
 LEAST_COPY_CONFIDENCE = 0.9
 # Below the least confidence at which this share of the copies is found, nobody needs to look.
 LOOK_RECALL = 0.97
@@ -48,8 +48,8 @@ _CHUNK = 50
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", action="append", default=[], dest="sets", metavar="NAME=MANIFEST:URI:LABEL")
-    parser.add_argument("--made", type=int, default=1500, help="planted pairs of each catalogue")
-    parser.add_argument("--real", type=int, default=300, help="most pairs of different photos of each catalogue")
+    parser.add_argument("--made", type=int, default=2300, help="planted pairs of each catalogue")
+    parser.add_argument("--real", type=int, default=450, help="most pairs of different photos of each catalogue")
     parser.add_argument("--measured", type=Path, help="file of measurements (npz), written if it is not there")
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
@@ -137,15 +137,17 @@ def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues:
     slope, intercept = float(platt.coef_[0, 0]), float(platt.intercept_[0])
     confidence = 0.5 * (1 + np.tanh((slope * logits + intercept) / 2))
     proved = np.array([is_proved(dict(zip(FEATURES, row, strict=True))) for row in rows.tolist()])
-    wrong = np.sort(np.where(proved, confidence, 0.0)[~is_copy])[::-1]
-    copy_confidence = max(LEAST_COPY_CONFIDENCE, float(wrong[int(MOST_WRONG * len(wrong))]))
+    is_small = ~(rows[:, list(FEATURES).index("fine_side_px")] >= SMALL_SIDE_PX)
+    small_bound = _bound(np.where(proved & is_small, confidence, 0.0)[~is_copy], MOST_WRONG_SMALL)
+    bound = _bound(np.where(proved & ~is_small, confidence, 0.0)[~is_copy], MOST_WRONG)
+    found = proved & (confidence >= np.where(is_small, small_bound, bound))
     look_confidence = float(np.quantile(confidence[is_copy], 1 - LOOK_RECALL))
     trees = _fitted(rows, is_copy)
     recipe = {
         "script": "prodseek.duplicates.train_decision",
         "pairs": {str(name): int((of == name).sum()) for name in sorted(set(catalogues))},
         "copies_share": round(float(is_copy.mean()), 4),
-        "recall_of_copy_by_turns": round(float((proved & (confidence > copy_confidence))[is_copy].mean()), 4),
+        "recall_of_copy_by_turns": round(float(found[is_copy].mean()), 4),
         "planted_seeds": [SEED],
         "scikit_learn": sklearn.__version__,
     }
@@ -155,10 +157,17 @@ def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues:
         bias=float(trees._baseline_prediction.ravel()[0]),
         slope=slope,
         intercept=intercept,
-        copy_confidence=round(min(copy_confidence + 1e-4, 1.0), 4),
+        copy_confidence=bound,
+        small_copy_confidence=small_bound,
         look_confidence=round(min(look_confidence, 0.5), 4),
         recipe=recipe,
     )
+
+
+def _bound(wrong: NDArray[np.float64], most_wrong: float) -> float:
+    """The least confidence that at most this share of the pairs that are not copies reaches. wrong: (N,) of these pairs."""
+    reached = float(np.sort(wrong)[::-1][int(most_wrong * len(wrong))])
+    return round(min(max(LEAST_COPY_CONFIDENCE, reached) + 1e-4, 1.0), 4)
 
 
 def expected_calibration_error(confidence: NDArray[np.float64], is_true: NDArray[np.bool_], n_bins: int = 10) -> float:

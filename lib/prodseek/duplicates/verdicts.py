@@ -53,7 +53,7 @@ MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.PART_DIFFERS, Verdic
 
 # Raise it when two photos may get another verdict than before, because of a change here or in the modules that measure them.
 # Cached verdicts of earlier nights are then computed again. The model is recognised by its content.
-VERDICTS_VERSION = 8
+VERDICTS_VERSION = 9
 
 # The bounds below only name what the model has decided. They were chosen on the sample catalogue.
 # From this share on, both show the same.
@@ -207,7 +207,8 @@ def _decision(verdict: Verdict, confidence: float, values: Mapping[str, float]) 
     """A copy is what the model is sure of and what is proved."""
     if verdict not in MERGING:
         return Decision.VARIANT
-    return Decision.COPY if confidence >= shipped_model().copy_confidence and is_proved(values) else Decision.LOOK
+    is_sure = shipped_model().is_sure(confidence, values["fine_side_px"])
+    return Decision.COPY if is_sure and is_proved(values) else Decision.LOOK
 
 
 def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:

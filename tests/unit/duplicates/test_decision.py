@@ -8,12 +8,21 @@ from made_photos import jpeg, pixels, scene
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from prodseek.duplicates import train_decision
-from prodseek.duplicates.decision import FEATURES, DecisionModel, Tree, feature_values, model_from_json, model_json
+from prodseek.duplicates.decision import (
+    FEATURES,
+    SMALL_SIDE_PX,
+    DecisionModel,
+    Tree,
+    feature_values,
+    model_from_json,
+    model_json,
+)
 from prodseek.duplicates.hashes import Orientation
 from prodseek.duplicates.proof import prove
 from prodseek.duplicates.train_decision import (
     LOOK_RECALL,
     MOST_WRONG,
+    MOST_WRONG_SMALL,
     _fitted,
     _tree,
     expected_calibration_error,
@@ -138,7 +147,7 @@ def test_the_shipped_model_says_how_it_was_made(shipped):
     assert {"script", "pairs", "copies_share", "planted_seeds", "scikit_learn"} <= set(shipped.recipe)
     assert shipped.recipe["script"] == "prodseek.duplicates.train_decision"
     assert len(shipped.recipe["pairs"]) >= 2
-    assert 0 < shipped.look_confidence < shipped.copy_confidence <= 1
+    assert 0 < shipped.look_confidence < shipped.copy_confidence <= shipped.small_copy_confidence <= 1
     assert model_from_json(json.dumps(dataclasses.asdict(shipped))) == shipped
 
 
@@ -170,14 +179,21 @@ def test_a_model_is_calibrated_on_catalogues_that_its_trees_have_not_seen():
     unseen, is_unseen_copy = random_rows(9, 1500)
     assert expected_calibration_error(confidences(model, unseen), is_unseen_copy) < 0.06
     assert model.recipe["copies_share"] == pytest.approx(is_copy.mean(), abs=1e-4)
-    assert 0 < MOST_WRONG <= 0.001 and 0.9 < LOOK_RECALL < 1
+    assert 0 == MOST_WRONG < MOST_WRONG_SMALL <= 0.001 and 0.9 < LOOK_RECALL < 1
 
 
 def test_where_catalogues_contradict_each_other_nothing_is_sure():
     rows, is_copy = random_rows(10)
     names = np.array(["shoes", "lamps"] * (N_PAIRS // 2))
     model = fit_model(rows, np.where(names == "shoes", is_copy, ~is_copy), names.tolist())
-    assert not (confidences(model, rows) > model.copy_confidence).mean() > 0.02
+    assert not (confidences(model, rows) > model.small_copy_confidence).mean() > 0.02
+
+
+def test_small_photos_and_those_of_no_known_size_must_be_surer_to_be_copies(shipped):
+    model = dataclasses.replace(shipped, copy_confidence=0.9, small_copy_confidence=0.97)
+    assert model.is_sure(0.9, SMALL_SIDE_PX) and not model.is_sure(0.89, SMALL_SIDE_PX)
+    for side_px in (SMALL_SIDE_PX - 1, math.nan):
+        assert model.is_sure(0.97, side_px) and not model.is_sure(0.96, side_px)
 
 
 def test_the_measurements_of_a_pair_are_the_features():

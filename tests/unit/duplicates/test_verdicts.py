@@ -101,8 +101,10 @@ class FakeModel:
     """A model that is as sure as a test wants it."""
 
     sure: float
-    copy_confidence: float = 0.9
     look_confidence: float = 0.3
+
+    def is_sure(self, confidence, _):
+        return confidence >= 0.9
 
     def confidence(self, values):
         assert len(values) == len(FEATURES)
