@@ -24,6 +24,14 @@ CASES = {
         ],
         {(name, "x"): ("look", 0.3) for name in "abc"},
     ),
+    "cut from a photo, or from what may be another": (
+        [("a", "x", "cropped", LEGS, WHOLE), ("b", "x", "cropped", LEGS, WHOLE), ("a", "b", "overlaid", WHOLE, WHOLE)],
+        {("a", "x"): ("look", 0.9), ("b", "x"): ("look", 0.9)},
+    ),
+    "shared by two windows of one picture": (
+        [("a", "x", "cropped", LEGS, WHOLE), ("b", "x", "cropped", LEGS, WHOLE), ("a", "b", "same_object", LEGS, LEGS)],
+        {},
+    ),
     "margins of two products round the same content": (
         [("a", "x", "padded", LEGS, WHOLE), ("b", "x", "padded", LEGS, WHOLE), ("a", "b", "part_differs", WHOLE, WHOLE)],
         {("a", "x"): ("look", 0.45), ("b", "x"): ("look", 0.45)},
@@ -50,11 +58,8 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_part_of_two_different_photos_is_a_copy_of_neither(spark: SparkSession, name: str) -> None:
     made, changed = CASES[name]
-    copies = ("cropped", "padded", "resized", "re_encoded")
-    rows = [
-        (a, b, verdict, "copy" if verdict in copies else "variant", 0.9, *of_a, *of_b)
-        for a, b, verdict, of_a, of_b in made
-    ]
+    decisions = dict.fromkeys(("cropped", "padded", "resized", "re_encoded"), "copy") | {"overlaid": "look"}
+    rows = [(a, b, verdict, decisions.get(verdict, "variant"), 0.9, *of_a, *of_b) for a, b, verdict, of_a, of_b in made]
     photos = spark.createDataFrame([(one, 100, 100) for one in "abcx"], PHOTO)
     pairs = spark.createDataFrame(rows, PAIR)
     settled = without_contradictions(pairs, photos)

@@ -66,11 +66,12 @@ def missing_pairs(
     """Pairs of keys that would complete groups, or let a better photo be kept, if they were copies.
 
     They are for another pass: judge them, add the copies among them to the pairs, and group again. judged: pairs of keys that
-    are not to be asked for again, whatever came of them. Sorted; linear in the number of pairs.
+    are not to be asked for again, whatever came of them, even if their photos are copies of none any more. Sorted; linear in
+    the number of pairs.
     """
     graph = CopyGraph(photos, pairs, rule)
     image_of = {photo.key: photo.image_id for photo in photos}
-    known = {frozenset((image_of[a], image_of[b])) for a, b in judged}
+    known = {frozenset((image_of[a], image_of[b])) for a, b in judged if a in image_of and b in image_of}
     stars = graph.stars()
     star_of = {member: star for star in stars for member in star.members}
     wanted: set[tuple[str, str]] = set()

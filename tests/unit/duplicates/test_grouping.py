@@ -197,6 +197,7 @@ def test_what_was_judged_is_not_asked_for_again():
     photos, pairs = photos_of(*"abcd"), [pair("a", "b"), pair("b", "c"), pair("c", "d")]
     assert missing_pairs(photos, pairs) == [("b", "d")]
     assert missing_pairs(photos, pairs, judged={("d", "b")}) == []
+    assert missing_pairs(photos, pairs, judged={("d", "b"), ("b", "no copy any more")}) == []
 
 
 def test_equal_bytes_are_a_group_without_a_pair():

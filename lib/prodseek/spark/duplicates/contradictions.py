@@ -9,22 +9,31 @@ from prodseek.duplicates.verdicts import SAME_FRAME, Decision, Verdict
 from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
 
 _PAIR = ["image_id_a", "image_id_b"]
-_APART = (Verdict.RECOLOURED.value, Verdict.PART_DIFFERS.value)
+# Of two photos that show the same frame.
+_OF_ONE_FRAME = [
+    verdict.value
+    for verdict in (
+        *(Verdict.RECOLOURED, Verdict.PART_DIFFERS, Verdict.OVERLAID),
+        *(Verdict.TONED, Verdict.RE_ENCODED, Verdict.RESIZED),
+    )
+]
 
 
 def without_contradictions(judged: DataFrame, photos: DataFrame) -> DataFrame:
     """The pairs, where those that a person has to decide between are no copies any more.
 
-    The legs of a model are the same in the photos of shorts in three colours: a crop of the legs is a copy of one of them. As
-    many photos as it may have been cut from share the confidence. judged: rows of `near_duplicates`. photos: image_id,
-    width_px, height_px.
+    The legs of a model are the same in the photos of shorts in three colours: a crop of the legs is a copy of one of them. Where
+    these are kept apart, they share the confidence; where a person is to look at them too, it stays.
+    judged: rows of `near_duplicates`. photos: image_id, width_px, height_px.
     """
     cuts = _cuts(judged, photos)
     one, other = (cuts.select("inner", F.col("outer").alias(name)) for name in ("one", "other"))
-    differ = judged.where(F.col("verdict").isin(*_APART)).select(*_PAIR)
-    both_ways = differ.toDF("one", "other").union(differ.select("image_id_b", "image_id_a"))
-    contradicted = one.join(other, "inner").join(both_ways, ["one", "other"], "left_semi")
-    doubts = contradicted.groupBy("inner", "one").agg((F.countDistinct("other") + 1).alias("n_sources"))
+    is_apart = F.col("decision") == Decision.VARIANT.value
+    differ = judged.where(F.col("verdict").isin(*_OF_ONE_FRAME) & ~is_copy()).select(*_PAIR, is_apart)
+    back = differ.select("image_id_b", "image_id_a", differ[2])
+    both_ways = differ.union(back).toDF("one", "other", "is_apart")
+    contradicted = one.join(other, "inner").join(both_ways, ["one", "other"])
+    doubts = contradicted.groupBy("inner", "one").agg((F.count_if("is_apart") + 1).alias("n_sources"))
     ends = F.array_sort(F.array("inner", "one"))
     doubts = doubts.select(ends[0].alias("image_id_a"), ends[1].alias("image_id_b"), "n_sources")
     is_doubtful = is_copy() & F.col("n_sources").isNotNull()
