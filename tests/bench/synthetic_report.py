@@ -372,7 +372,11 @@ def _facet_groups(facet: str, objects: list[ShownObject], n_coarse: int, n_fine:
         "coarse": coarse,
         "fine": fine,
         "odd": odd,
-        "odd_category": [(number, shown["group"]) for number, shown in enumerate(objects) if shown["odd_category"]],
+        "odd_category": [
+            (number, shown["group"], shown["odd_category"])
+            for number, shown in enumerate(objects)
+            if shown["odd_category"]
+        ],
         "retired": [{"group_id": "old-1", "title": "Gone </p><b>lamps</b>", "level": "fine"}],
     }
 

@@ -166,9 +166,9 @@ def test_what_sits_in_another_categorys_group(open_page: Open, report: Report) -
     odd = report.groups["visual"]["odd_category"]
     expect(page.locator("#count")).to_contain_text(f"{len(odd)} objects like things of another category")
     numbers = page.locator("#cards [data-object]").evaluate_all("(all) => all.map((one) => Number(one.dataset.object))")
-    assert numbers == [number for number, _ in odd[:120]]
+    assert numbers == [number for number, *_ in odd[:120]]
     group = report.groups["visual"]["fine"][odd[0][1]]
-    expect(page.locator("#cards figure").first).to_contain_text(f"in {group['title']} 85 % {group['category']}")
+    expect(page.locator("#cards figure").first).to_contain_text(f"like {odd[0][2]}, in {group['title']}")
 
 
 def test_a_group_says_what_it_is_named_by(open_page: Open, report: Report) -> None:

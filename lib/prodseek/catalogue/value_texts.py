@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Up to here every whole number is a float, and from here on Java writes floats with a power of ten.
-_EXACT = 2.0**53
+# Up to here every whole number is a float. Longer ids were rounded before they came here, but digits are still what people know
+# them by. From the third on Java writes floats with a power of ten.
+_EXACT, _LONGEST_ID = 2.0**53, 1e21
 _AS_POWER = 1e7
 _LEAST_PLAIN = 1e-3
 
@@ -46,17 +47,17 @@ def _float_texts(column: pa.Array, is_id: bool) -> pa.StringArray:
     rare = np.flatnonzero(~is_plain)
     if len(rare):
         single = pa.types.is_float32(column.type)
-        written = [_one_float(value, single) for value in column.take(pa.array(rare)).to_pylist()]
+        written = [_one_float(value, single, is_id) for value in column.take(pa.array(rare)).to_pylist()]
         text = pc.replace_with_mask(text, pa.array(~is_plain), pa.array(written, pa.string()))
     return text
 
 
-def _one_float(value: float, is_single: bool) -> str:
+def _one_float(value: float, is_single: bool, is_id: bool = False) -> str:
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "Infinity" if value > 0 else "-Infinity"
-    if value.is_integer() and _AS_POWER <= abs(value) < _EXACT:
+    if value.is_integer() and _AS_POWER <= abs(value) < (_LONGEST_ID if is_id else _EXACT):
         return str(int(value))
     return _as_java_writes(value, is_single)
 

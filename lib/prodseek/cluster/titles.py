@@ -160,6 +160,10 @@ class _SharedLook:
             n > 0 and len(coloured) >= MOST * n,
         )
 
+    def says_colour(self, name: str) -> bool:
+        """Whether the colour of most says this already, as `dark red` says red."""
+        return self.colour is not None and name in (self.colour, self.colour.split()[-1])
+
     @property
     def words(self) -> list[str]:
         """Words beside the colour, the most telling first."""
@@ -209,7 +213,7 @@ def _coloured(called: str, look: _SharedLook) -> tuple[str, list[str]]:
     """`red chair`, and colours that may be added. A list has none before it, because it would seem to be of its first."""
     if any(is_colour_word(word) for word in called.split()):
         return called, []
-    beside = [look.colours] if look.colours and "," not in look.colours else []
+    beside = [] if look.colours is None or "," in look.colours or look.says_colour(look.colours) else [look.colours]
     if look.colour is None:
         return called, beside
     is_list = "," in called or " and " in called
@@ -222,4 +226,5 @@ def _seen(look: _SharedLook) -> tuple[str, list[str]]:
     words = [*([colour] if colour else []), *look.words]
     if not words:
         return "many colours" if look.is_seen else "various", []
-    return ", ".join(words), [look.colours] if look.colours and look.colours != colour else []
+    more = None if look.colours is None else look.colours.removeprefix(f"{colour}, ")
+    return ", ".join(words), [more] if more and more != colour and not look.says_colour(more) else []

@@ -166,7 +166,14 @@ def facet_groups(
         coarse=[shown(row, of_coarse[place]) for place, row in enumerate(coarse_order)],
         fine=[shown(row, of_fine[place]) for place, row in enumerate(fine_order)],
         odd=numbers[odd].tolist(),
-        odd_category=list(zip(numbers[misplaced].tolist(), fine[misplaced].tolist(), strict=True)),
+        odd_category=list(
+            zip(
+                numbers[misplaced].tolist(),
+                fine[misplaced].tolist(),
+                members["odd_category"].take(misplaced).to_pylist(),
+                strict=True,
+            )
+        ),
         retired=sorted(retired, key=lambda one: (one["level"], one["title"], one["group_id"])),
     )
 

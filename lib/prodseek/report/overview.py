@@ -286,8 +286,8 @@ def _capped(about: About) -> list[str]:
     sentences = (
         objects,
         wording.cap_sentence(*groups, "duplicate group", "duplicate_groups"),
-        wording.cap_sentence(*to_look_at, "pair to look at", "near_duplicates", "surest", "pairs to look at"),
-        wording.cap_sentence(*apart, "pair of variants", "near_duplicates", "surest", "pairs of variants"),
+        wording.cap_sentence(*to_look_at, "pair to look at", "near_duplicates", "likeliest", "pairs to look at"),
+        wording.cap_sentence(*apart, "pair of variants", "near_duplicates", "likeliest", "pairs of variants"),
     )
     return [sentence for sentence in sentences if sentence]
 

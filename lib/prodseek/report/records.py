@@ -219,7 +219,7 @@ class FacetGroups(TypedDict):
 
     n_regions: all regions that were grouped. odd: objects in no fine group, the oddest first. n_ungrouped: number of all regions
     in no fine group, shown or not. odd_category: objects that look like another category, the firmest first, each with
-    the number of that group in `fine`.
+    the number of its group in `fine`, and that category.
     """
 
     facet: str
@@ -228,7 +228,7 @@ class FacetGroups(TypedDict):
     coarse: list[ShownGroup]
     fine: list[ShownGroup]
     odd: list[int]
-    odd_category: list[tuple[int, int]]
+    odd_category: list[tuple[int, int, str]]
     retired: list[RetiredGroup]
 
 

@@ -76,7 +76,7 @@ def test_groups_know_their_members_parents_and_what_happened() -> None:
     titles = {name: f"old {name}" for name in ("f-large", "f-old", "f-other", "f-gone")}
     found = facet_groups("visual", SUMMARY, numbered(), GroupHistory(LINEAGE, titles), RegionCounts(10, 3))
 
-    assert found["odd_category"] == [(2, 0), (1, 0)], "the firmest first, each with its group"
+    assert found["odd_category"] == [(2, 0, "lamp"), (1, 0, "lamp")], "the firmest first, each with its group"
     fine = {group["group_id"]: group for group in found["fine"]}
     assert [group["group_id"] for group in found["fine"]] == ["f-large", "f-other", "f-small"]
     assert fine["f-large"]["members"] == [0, 1, 2] and fine["f-large"]["n_exemplars"] == 2

@@ -225,8 +225,8 @@ def page(full: Overview) -> _Page:
         "1 earlier run cannot be shown", "Measured by labels kind in labels.csv", "86 % +2.0 points",
         "41 came", "1 gone", "gone.jpg", "now.jpg was then.jpg of P-0", "mended.jpg was truncated", "2 newly set aside",
         "1 new group of copies", "3 photos of Blue mug keep.jpg", "1 photo joined a group", "copy.jpg",
-        "1 new pair to look at: a person decides", "mirrored 60 % sure",
-        "6 new pairs of variants kept apart", "recoloured 70 % sure", "2 more of them",
+        "1 new pair to look at: a person decides", "mirrored 60 % likely a copy",
+        "6 new pairs of variants kept apart", "recoloured 70 % likely a copy", "2 more of them",
         "4 new, 1 of them coarse", "Wooden & chairs 12 regions", "Mugs 40 regions, coarse was Cups, Beakers",
         "0 split off others", "1 no more there Lamps", "New photos 5 of 41", "The photo cannot be read any more.",
         "5 rows, 2 of them new", "1 photo among them could be read by the last run",
@@ -297,8 +297,8 @@ def test_what_other_pages_leave_out_is_said(full: Overview) -> None:
     for sentence in (
         "The other pages show 1,000 of 1,203 images.",
         "The 20 largest of 22 duplicate groups are shown; all are in the table duplicate_groups.",
-        "The surest of 3 pairs to look at is shown; all are in the table near_duplicates.",
-        "The 5 surest of 6 pairs of variants are shown; all are in the table near_duplicates.",
+        "The likeliest of 3 pairs to look at is shown; all are in the table near_duplicates.",
+        "The 5 likeliest of 6 pairs of variants are shown; all are in the table near_duplicates.",
     ):
         assert sentence in text
 

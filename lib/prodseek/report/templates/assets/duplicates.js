@@ -3,22 +3,22 @@
 prodseek.start(async function (about) {
   const { make, words, byId } = prodseek;
   const CARDS_PER_PAGE = 24;
-  const PAIR_SORTS = [["", "surest first"], ["unsure", "least sure first"]];
+  const PAIR_SORTS = [["", "likeliest copies first"], ["unsure", "least likely first"]];
   // first: the number of the first card of the view in its data files.
   const VIEWS = {
     copies: {
       kind: "duplicates", first: 0, noun: "group", nothing: "No photo is a copy of another.", n: about.n_duplicate_groups, n_all: about.n_all_duplicate_groups,
       table: "duplicate_groups", order: "largest",
-      sorts: [["", "largest first"], ["products", "most products first"], ["sure", "surest first"], ["unsure", "least sure first"]],
+      sorts: [["", "largest first"], ["products", "most products first"], ["sure", "likeliest first"], ["unsure", "least likely first"]],
     },
     look: {
       kind: "pairs", first: 0, noun: "pair", nothing: "Nothing is left for a person to decide.", n: about.n_pairs_to_look_at,
-      n_all: about.n_all_pairs_to_look_at, table: "near_duplicates", order: "surest", sorts: PAIR_SORTS,
+      n_all: about.n_all_pairs_to_look_at, table: "near_duplicates", order: "likeliest", sorts: PAIR_SORTS,
     },
     apart: {
       kind: "pairs", first: about.n_pairs_to_look_at, noun: "pair", nothing: "None found.",
       n: about.n_pairs - about.n_pairs_to_look_at, n_all: about.n_all_pairs - about.n_all_pairs_to_look_at,
-      table: "near_duplicates", order: "surest", sorts: PAIR_SORTS,
+      table: "near_duplicates", order: "likeliest", sorts: PAIR_SORTS,
     },
   };
   const form = byId("filters");
@@ -125,7 +125,7 @@ prodseek.start(async function (about) {
     const verdict = words.verdict(likeness.verdict);
     return [
       make("p", { class: "verdict" }, make("span", { class: "badge", title: verdict.meaning }, verdict.label),
-        make("span", { class: "small" }, words.percent(likeness.confidence) + " sure")),
+        make("span", { class: "small" }, words.percent(likeness.confidence) + " likely a copy")),
       likeness.evidence.length > 0 && make("p", { class: "small evidence" },
         likeness.evidence.map(([label, value]) => make("span", { class: "text" }, label + " " + value + " "))),
     ];

@@ -236,11 +236,10 @@ prodseek.start(async function (about) {
     byId("count").textContent = odd.length
       ? words.counted(odd.length, "object") + " like things of another category: the category is wrong, or the photo shows something else. The firmest members first."
       : "No object is like things of another category alone.";
-    const tiles = odd.slice((page - 1) * ODD_PER_PAGE, page * ODD_PER_PAGE).map(function ([number, at]) {
+    const tiles = odd.slice((page - 1) * ODD_PER_PAGE, page * ODD_PER_PAGE).map(function ([number, at, category]) {
       const group = groups.fine[at];
-      const note = make("p", { class: "small" }, "in ",
-        make("a", { class: "text", dir: "auto", href: prodseek.groupLink(facet, "fine", at) }, group.title),
-        make("span", { class: "note text", dir: "auto" }, " " + words.percent(group.category_share) + " " + group.category));
+      const note = make("p", { class: "small" }, "like ", make("strong", { class: "text", dir: "auto" }, category), ", in ",
+        make("a", { class: "text", dir: "auto", href: prodseek.groupLink(facet, "fine", at) }, group.title));
       return prodseek.objectTile(number, { note });
     });
     return [[make("div", { class: "gallery", "data-objects": true }, tiles)], Math.ceil(odd.length / ODD_PER_PAGE)];

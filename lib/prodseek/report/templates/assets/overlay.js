@@ -105,7 +105,7 @@
 
     made.show = function (a, b, likeness) {
       const t = transformOf(a, b, likeness);
-      title.textContent = words.verdict(likeness.verdict).label + ", " + words.percent(likeness.confidence) + " sure";
+      title.textContent = words.verdict(likeness.verdict).label + ", " + words.percent(likeness.confidence) + " likely a copy";
       controls.hidden = stage.hidden = !t;
       apart.hidden = Boolean(t);
       side.replaceChildren(...[[a, likeness.box_a_px, "First"], [b, likeness.box_b_px, "Second"]].map(([photo, box_px, name]) =>
