@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -311,9 +312,10 @@ def _help(found: Mapping[str, str | None], names: Sequence[str]) -> str:
             f"Its first row seems to be no header but a row: say what its columns are called, product_id and uri among them, "
             f"with --set 'catalog.csv_header=[{said}]'; `prodseek check` shows what is in them"
         )
-    if len(names) == 1 and (marks := re.findall(r"[^\w\s.\"'-]", names[0])):
+    if len(names) == 1 and (marks := re.findall(r"[^\w\s.\"'-]", names[0]) or re.findall(" ", names[0])):
         mark = max(marks, key=marks.count)
-        return f"If another character divides it, name it, such as --set 'catalog.csv_delimiter={mark}'"
+        # In quotes, because YAML takes # for a comment and a blank for nothing.
+        return f"If another character divides it, name it, such as --set 'catalog.csv_delimiter={json.dumps(mark)}'"
     options = {
         "uri": "--set catalog.uri_column=... ",
         "product_id": "--set catalog.product_id_column=... (null: every photo is its own product) ",

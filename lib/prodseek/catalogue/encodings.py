@@ -61,7 +61,8 @@ def find_encoding(head: bytes, given: str | None) -> FoundEncoding:
             raise CatalogueError(
                 f"catalog.encoding: {given!r} is no encoding of text; name one such as utf-8, cp1252 or utf-16"
             ) from error
-        if mark is not None and mark.name.startswith(name):
+        # A mark says for sure what a setting of an earlier export only assumes.
+        if mark is not None:
             return mark
         return FoundEncoding("utf-16-le" if name == "utf-16" else name)
     if mark is not None:

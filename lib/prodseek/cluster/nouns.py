@@ -85,9 +85,12 @@ def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
 def listed(counts: Mapping[str, int], n_named: int, n_members: int) -> str | None:
     """The most frequent values of members that have one each: `toys, some lamps`, `toys and lamps` where they are about as many.
 
-    None where they are not most of the members, or the last of them is rare.
+    None where they are not most of the members, the last of them is rare, or others are as many as the last.
     """
-    found = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:n_named]
+    in_order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    found = in_order[:n_named]
+    if len(in_order) > n_named and in_order[n_named][1] == found[-1][1]:
+        return None
     if len(found) < n_named or sum(n for _, n in found) < MOST * n_members or found[-1][1] < _LISTED * n_members:
         return None
     (_, n_before), (last, n_last) = found[-2:]

@@ -116,7 +116,7 @@ def test_a_column_of_its_own_name_is_meant_before_those_of_feeds() -> None:
 def test_a_row_in_place_of_a_header_is_told_so() -> None:
     with pytest.raises(CatalogueError, match=r"no header but a row.*--set 'catalog.csv_header=\[c1, uri, c3\]'"):
         found("p1", "https://shop.example/a.jpg", "Chair")
-    with pytest.raises(CatalogueError, match=r"--set 'catalog.csv_delimiter=#'"):
+    with pytest.raises(CatalogueError, match=r"""--set 'catalog.csv_delimiter="#"'"""):
         found("a#b#c")
 
 

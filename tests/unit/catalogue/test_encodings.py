@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import random
 
 import pytest
@@ -61,3 +62,9 @@ def test_a_few_lines_of_another_encoding_leave_a_text_what_it_is() -> None:
     lines = [line.encode() for line in table(["Stühle"], 30).splitlines()]
     assert find_encoding(b"\n".join([*lines, "p,Stühle".encode("cp1252")]), None).name == "utf-8"
     assert find_encoding("\n".join(["product_id,uri", "p,Stühle"]).encode("cp1252"), None).name == "cp1252"
+
+
+def test_a_mark_wins_over_the_encoding_of_an_earlier_export() -> None:
+    found = find_encoding(codecs.BOM_UTF8 + "Größe".encode(), "cp1250")
+    assert (found.name, found.n_mark, found.is_assumed) == ("utf-8", 3, False)
+    assert find_encoding("Größe".encode("cp1250"), "cp1250").name == "cp1250"
