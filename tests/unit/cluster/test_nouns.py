@@ -53,7 +53,7 @@ def test_a_supplier_whose_photos_lie_in_all_groups_names_none() -> None:
         (5, 4, 1, "toys and lamps"),
         (4, 3, 2, "toys, lamps and chairs"),
         (7, 2, 1, "toys, some lamps"),
-        (6, 2, 2, "toys, lamps and chairs"),
+        (6, 2, 2, "toys, chairs and lamps"),
         (9, 1, 0, "toys"),
     ],
 )
