@@ -38,7 +38,7 @@ SEED = 0
 N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 350, 0.05, 16, 25, 3.0
 # Of the pairs that are not copies, as many may be called copies, if they are proved too, by trees that have not seen their
 # catalogue: all of them small photos. None is called a copy below the least confidence.
-MOST_WRONG_SMALL, MOST_WRONG = 1 / 2000, 0.0
+MOST_WRONG_SMALL, MOST_WRONG = 1 / 1000, 0.0
 LEAST_COPY_CONFIDENCE = 0.9
 # Below the least confidence at which this share of the copies is found, nobody needs to look.
 LOOK_RECALL = 0.97
