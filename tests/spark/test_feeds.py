@@ -188,7 +188,9 @@ def test_ids_are_what_a_person_sees(spark: SparkSession, tmp_path: Path, make_co
     beyond = pa.array([float("inf"), 1e19, 7.0])
     path = written(tmp_path / "beyond.parquet", product_id=beyond, uri=list("abc"), ean=beyond)
     rows = {row["uri"]: row for row in rows_of(spark, make_config(path, tmp_path / "root")).collect()}
-    assert [rows[uri]["product_id"] for uri in "abc"] == ["Infinity", "10000000000000000000", "7"], "no cell refuses the night"
+    assert [rows[uri]["product_id"] for uri in "abc"] == ["Infinity", "10000000000000000000", "7"], (
+        "no cell refuses the night"
+    )
     cents = pd.DataFrame({"product_id": [10_000_000], "uri": ["a"]})
     cents.to_parquet(tmp_path / "ints.parquet")
     (row,) = rows_of(spark, make_config(tmp_path / "ints.parquet", tmp_path / "root")).collect()
