@@ -21,7 +21,7 @@ from prodseek.spark.duplicates.contradictions import without_contradictions
 from prodseek.spark.duplicates.groups import Copies
 from prodseek.spark.duplicates.identical import identical_bytes
 from prodseek.spark.duplicates.local_features import kept_features
-from prodseek.spark.duplicates.pair_verdicts import PairJudge, is_copy
+from prodseek.spark.duplicates.pair_verdicts import PairJudge, is_copy, is_published
 from prodseek.spark.night import Night
 
 # How often pairs that were no candidates are judged, to complete groups of what was found.
@@ -41,7 +41,7 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
     judge = PairJudge(night, photos, kept)
     judged, n_candidates, n_looked_at = _judged(candidates, judge)
     same_bytes = identical_bytes(night)
-    settled = checkpointed(without_contradictions(judged, photos.rows))
+    settled = _settled(night, judged, photos)
     copies = Copies.of(night, settled, same_bytes)
     asked: set[tuple[str, str]] = set()
     for _ in range(_PASSES):
@@ -52,7 +52,7 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
         more, n_more = judge.judge(copies.image_pairs(night, missing))
         n_looked_at += n_more
         judged = _together(judged, more)
-        settled = checkpointed(without_contradictions(judged, photos.rows))
+        settled = _settled(night, judged, photos)
         copies = Copies.of(night, settled, same_bytes)
     groups = group_duplicates(copies.photos, copies.pairs, rule)
     columns = table_schema("near_duplicates").column_names
@@ -99,6 +99,12 @@ def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, i
         judged = _together(judged, more)
         n_candidates, n_looked_at = n_candidates + following.pairs.count(), n_looked_at + n_more
     return judged, n_candidates, n_looked_at
+
+
+def _settled(night: Night, judged: DataFrame, photos: ComparedPhotos) -> DataFrame:
+    """The pairs that are published. What nobody is shown may still contradict a copy."""
+    settled = without_contradictions(judged, photos.rows)
+    return checkpointed(settled.where(is_published(night.config.duplicates.min_confidence)))
 
 
 def _together(judged: DataFrame, more: DataFrame) -> DataFrame:

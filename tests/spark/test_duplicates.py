@@ -101,6 +101,13 @@ def test_tables_are_the_same_at_any_number_of_partitions_and_chains_are_broken(j
         assert len(pair) == 1 or decisions[pair] == "copy", "no member hangs on another that is not kept"
 
 
+def test_what_nobody_is_shown_still_contradicts_a_copy(judged) -> None:  # type: ignore[no-untyped-def]
+    pairs, groups = judged("strict", 2, "duplicates.min_confidence=1")
+    assert {pair["decision"] for pair in pairs} == {"copy", "variant"}, "pairs to look at are not published"
+    grouped = {group["uri"] for group in groups}
+    assert {"photo-0.jpg", "copy-0.jpg"} <= grouped and "legs.jpg" not in grouped
+
+
 def test_storage_that_fails_meanwhile_stops_the_night(judged, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(StoreError, match=r"16 of 16 photos cannot be read, more than gates\.max_reject_share = 0\.3"):
         judged("gone", 2, folder=tmp_path / "nowhere")

@@ -48,9 +48,9 @@ class FoundEncoding(NamedTuple):
 def find_encoding(head: bytes, given: str | None) -> FoundEncoding:
     """The encoding of text that begins so. Raises CatalogueError for one nobody knows.
 
-    given: the encoding that a person has named, None to find it. Text that is no UTF-8 is taken for Windows-1252, which
-    holds Latin-1, unless it is full of words in another script: nothing tells encodings of Latin letters apart in a table
-    of products.
+    given: the encoding that a person has named, None to find it; a byte order mark wins over it. Text that is no UTF-8 is taken
+    for Windows-1252, which holds Latin-1, unless it is full of words in another script: nothing tells encodings of Latin
+    letters apart in a table of products.
     """
     mark = next((FoundEncoding(encoding, len(bom)) for bom, encoding in _BOMS if head.startswith(bom)), None)
     if given is not None:

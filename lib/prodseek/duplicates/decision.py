@@ -89,7 +89,7 @@ FEATURES = {
 # What depends on which of the two photos comes first.
 _EITHER_SIGN = ("mark_one_sided", "sharper", "noisier")
 _HASH_BITS = 256
-# In smaller photos faint differences hide: there are seven of the ten planted ones that were proved copies.
+# Faint differences hide in smaller photos: of ten planted negatives that were proved, by turns, eight are that small.
 SMALL_SIDE_PX = 450
 
 

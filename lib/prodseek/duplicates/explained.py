@@ -240,7 +240,7 @@ def _typical(values: Plane, where: Mask, otherwise: float) -> float:
     is_used = n_chosen > _LEAST_IN_CELL
     if not is_used.any():
         return otherwise
-    # What np.nanmedian does, ten times as fast: NaN is sorted last.
+    # What np.nanmedian does, in half the time: NaN is sorted last.
     in_order, middle = np.sort(cells[is_used], axis=1), n_chosen[is_used, None]
     medians = (
         np.take_along_axis(in_order, (middle - 1) // 2, axis=1) + np.take_along_axis(in_order, middle // 2, axis=1)

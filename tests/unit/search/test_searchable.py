@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from numpy.typing import NDArray
 from synthetic_run import write_listing, write_run
 
 from prodseek.config import load_config
@@ -249,18 +250,16 @@ def test_what_is_not_alike_at_all_is_no_hit(searchable: SearchableRun, truth: Tr
     assert {hit.product_id for hit in hits} < set(truth.product_of.values()), "others have nothing in common with it"
 
 
+def rewrite(run: Run, truth: Truth, **flags: NDArray[np.bool_]) -> None:
+    """Write the tables of regions again. flags: columns of (N,), as `write_run` takes them."""
+    facets = {facet: truth.vectors[facet] for facet in FACETS[1:]}
+    vectors = truth.vectors["likeness"]
+    write_run(run.root, truth.ids, vectors, images=truth.images, facets=facets, n_files=3, **flags)
+
+
 def test_things_that_only_stand_in_a_photo_are_no_products(run: Run, truth: Truth) -> None:
     is_primary = np.arange(N) % 3 == 0
-    facets = {facet: truth.vectors[facet] for facet in FACETS[1:]}
-    write_run(
-        run.root,
-        truth.ids,
-        truth.vectors["likeness"],
-        images=truth.images,
-        is_primary=is_primary,
-        facets=facets,
-        n_files=3,
-    )
+    rewrite(run, truth, is_primary=is_primary)
 
     hits = SearchableRun.open(run.root).search_region(int(truth.ids[1]), 20)
 
@@ -362,16 +361,7 @@ def test_that_nothing_is_like_it_is_only_said_when_all_was_looked_at(run: Run, t
 
 def test_rooms_answer_rooms_alone(run: Run, truth: Truth) -> None:
     is_room = np.arange(N) % 5 == 0
-    facets = {facet: truth.vectors[facet] for facet in FACETS[1:]}
-    write_run(
-        run.root,
-        truth.ids,
-        truth.vectors["likeness"],
-        images=truth.images,
-        facets=facets,
-        is_room=is_room,
-        n_files=3,
-    )
+    rewrite(run, truth, is_room=is_room)
     searchable = SearchableRun.open(run.root)
     rooms = set(truth.ids[is_room].tolist())
 

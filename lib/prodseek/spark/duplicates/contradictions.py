@@ -28,9 +28,9 @@ def without_contradictions(judged: DataFrame, photos: DataFrame) -> DataFrame:
     """
     cuts = _cuts(judged, photos)
     one, other = (cuts.select("inner", F.col("outer").alias(name)) for name in ("one", "other"))
-    is_apart = F.col("decision") == Decision.VARIANT.value
+    is_apart = (F.col("decision") == Decision.VARIANT.value).alias("is_apart")
     differ = judged.where(F.col("verdict").isin(*_OF_ONE_FRAME) & ~is_copy()).select(*_PAIR, is_apart)
-    back = differ.select("image_id_b", "image_id_a", differ[2])
+    back = differ.select("image_id_b", "image_id_a", "is_apart")
     both_ways = differ.union(back).toDF("one", "other", "is_apart")
     contradicted = one.join(other, "inner").join(both_ways, ["one", "other"])
     doubts = contradicted.groupBy("inner", "one").agg((F.count_if("is_apart") + 1).alias("n_sources"))

@@ -53,6 +53,11 @@ def is_copy(column: str = "decision") -> Column:
     return F.col(column) == Decision.COPY.value
 
 
+def is_published(min_confidence: float) -> Column:
+    """Whether a pair is worth a row: it is decided, or a person can be asked to look at it."""
+    return (F.col("decision") != Decision.LOOK.value) | (F.col("confidence") >= min_confidence)
+
+
 @dataclass(frozen=True)
 class PairJudge:
     """Passes verdicts on pairs of tonight's photos. kept: their local features."""
@@ -68,7 +73,7 @@ class PairJudge:
         return CacheFolder("pair_verdicts", f"recipe={recipe},schema={schema_versions()['near_duplicates']}")
 
     def judge(self, pairs: DataFrame) -> tuple[DataFrame, int]:
-        """The pairs on which a verdict is passed, as rows of `near_duplicates`; and how many were new.
+        """The pairs on which a verdict is passed, as rows of `near_duplicates`, published or not; and how many were new.
 
         pairs: image_id_a, image_id_b, each pair once.
         """
@@ -84,14 +89,13 @@ class PairJudge:
         return self._named(self._decided(known.join(pairs, _PAIR, "left_semi"))), n_todo
 
     def _decided(self, judged: DataFrame) -> DataFrame:
-        """The pairs that are published, with the settings' say in what to do about them."""
+        """The pairs with a verdict, and the settings' say in what to do about them."""
         settings = self.night.config.duplicates
         unsure = F.col("confidence") < settings.merge_confidence
         if Decision(settings.mirrored) == Decision.LOOK:
             unsure |= F.col("evidence.orientation").isin(*_MIRRORED)
         decision = F.when(is_copy() & unsure, F.lit(Decision.LOOK.value)).otherwise(F.col("decision"))
-        is_published = (F.col("decision") == Decision.VARIANT.value) | (F.col("confidence") >= settings.min_confidence)
-        return judged.withColumn("decision", decision).where(is_published)
+        return judged.withColumn("decision", decision).where("decision is not null")
 
     def _look_at(self, pairs: DataFrame, n_pairs: int) -> DataFrame:
         settings, photos = self.night.config.duplicates, self.photos.rows
