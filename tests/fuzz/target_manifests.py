@@ -13,9 +13,9 @@ from typing import NamedTuple
 from fuzzing import mutated, watching
 from hypothesis import strategies as st
 
-from prodseek.catalogue.manifest_reading import text_table
 from prodseek.catalogue.manifests import CatalogueSource, product_of
 from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.catalogue.text_manifest import text_table
 from prodseek.catalogue.text_rows import blocks_of, read_block
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError

@@ -22,13 +22,15 @@ from rich.table import Table
 
 from prodseek.catalogue.columns import is_row
 from prodseek.catalogue.folder import list_photos, passed_over_in_words
-from prodseek.catalogue.manifest_reading import Manifest, named, read_manifest, refuse_without_rows, text_table
+from prodseek.catalogue.json_rows import named
+from prodseek.catalogue.manifest_reading import Manifest, read_manifest, refuse_without_rows
 from prodseek.catalogue.manifests import IMAGE_SUFFIXES, CatalogueSource, find_catalogue, product_of
 from prodseek.catalogue.parquet_table import ParquetShare, parts_of, read_share, schema_of
 from prodseek.catalogue.photo_rows import REPEATED, RowRules
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.plain_types import text_type
 from prodseek.catalogue.rows_here import row_batches
+from prodseek.catalogue.text_manifest import text_table
 from prodseek.catalogue.text_rows import TextBlock, read_block
 from prodseek.catalogue.web import is_web
 from prodseek.config import Config

@@ -19,7 +19,7 @@ from prodseek.catalogue.parquet_table import SUFFIXES as PARQUET_SUFFIXES
 from prodseek.catalogue.parquet_table import is_parquet
 from prodseek.catalogue.tars import SUFFIX as TAR_SUFFIX
 from prodseek.catalogue.tars import sample_key, split_member
-from prodseek.catalogue.text_rows import read_head
+from prodseek.catalogue.text_file import read_head
 from prodseek.errors import CatalogueError
 from prodseek.storage import files
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodseek.catalogue.columns import ABSENT, ID_FACTS
-from prodseek.catalogue.manifest_reading import as_text, named, values_at
+from prodseek.catalogue.json_rows import as_text, named, values_at
 from prodseek.catalogue.photo_rows import RowRules, photo_rows, sound
 from prodseek.catalogue.text_rows import TextRows, TextTable
 from prodseek.catalogue.value_texts import texts

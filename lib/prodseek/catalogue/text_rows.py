@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Any, BinaryIO, cast
-
-import pyarrow as pa
+from typing import Any
 
 from prodseek.catalogue.delimited import MAX_ROW_CHARS, split_lines
-from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Compression, Dialect, compression_of
-from prodseek.catalogue.encodings import CP_1252, UTF_8
-from prodseek.errors import CatalogueError
+from prodseek.catalogue.dialect import Dialect
+from prodseek.catalogue.json_rows import json_rows
+from prodseek.catalogue.text_file import decoder, opened, reading
 from prodseek.storage import files
 
 # A task reads about so much, in pieces.
@@ -24,11 +19,6 @@ BLOCK_BYTES = 1 << 23
 _PIECE_BYTES = 1 << 22
 # Where a block is to begin, a line that is as long as the header is looked for in this much.
 _SEAM_BYTES = 1 << 16
-# What is taken for a bomb: text is compressed to a fourth or a tenth.
-_BOMB_BYTES = 1 << 30
-_BOMB_RATIO = 400
-# Programs that compress what they are given have been given what was compressed.
-_MOST_LAYERS = 3
 
 # Stands for a line, and is none.
 _TOO_LONG: Sequence[str] = ()
@@ -74,26 +64,6 @@ class BlockEnd:
     is_closed: bool
 
 
-def read_head(uri: str) -> tuple[bytes, tuple[Compression, ...]]:
-    """The first bytes of a text manifest, without compression, and what they were compressed with, from the outside to the
-    inside. Raises CatalogueError."""
-    compression: tuple[Compression, ...] = ()
-    with _reading(uri):
-        while True:
-            with _opened(uri, compression, 0) as stream:
-                head = b""
-                while len(head) < HEAD_BYTES and (piece := stream.read(HEAD_BYTES - len(head))):
-                    head += piece
-            inner = compression_of(head)
-            if inner is None:
-                return bytes(head), compression
-            if len(compression) == _MOST_LAYERS:
-                raise CatalogueError(
-                    f"the manifest {uri!r} is compressed more than {_MOST_LAYERS} times over; unpack it"
-                )
-            compression = (*compression, inner)
-
-
 def blocks_of(table: TextTable) -> list[TextBlock]:
     """The blocks of a manifest, whose rows are not counted yet: one if it is small or cannot be read from the middle.
 
@@ -103,7 +73,7 @@ def blocks_of(table: TextTable) -> list[TextBlock]:
     start = table.dialect.start_bytes
     if not table.dialect.is_cut_anywhere:
         return [TextBlock(start, None)]
-    with _reading(table.uri), files.open_seekable(table.uri) as (handle, n_bytes, _):
+    with reading(table.uri), files.open_seekable(table.uri) as (handle, n_bytes, _):
         seams = [start]
         for offset in range(start + BLOCK_BYTES, n_bytes - BLOCK_BYTES // 2, BLOCK_BYTES):
             handle.seek(offset)
@@ -166,7 +136,7 @@ def read_block(table: TextTable, block: TextBlock) -> Iterator[TextRows]:
     """The rows of a block, some at a time, in bounded memory. Raises CatalogueError for a file that is damaged."""
     number = block.first_row
     pending: list[str] = []  # lines of a row that has not come to its end
-    with _reading(table.uri):
+    with reading(table.uri):
         for lines in _whole_lines(table, block):
             some, n_lines = _split(table, [*pending, *lines], number, is_last=lines is _TOO_LONG)
             pending = [*pending, *lines][n_lines:]
@@ -189,39 +159,10 @@ def read_block(table: TextTable, block: TextBlock) -> Iterator[TextRows]:
 def _split(table: TextTable, lines: Sequence[str], first_row: int, is_last: bool) -> tuple[TextRows, int]:
     """Rows of lines, and how many lines they take. is_last: an open quote will not be closed."""
     if table.is_json:
-        return _json_rows(lines, first_row), len(lines)
+        return TextRows(first_row, *json_rows(lines)), len(lines)
     dialect = table.dialect
     split = split_lines(lines, dialect.delimiter, dialect.quote, len(table.columns), is_last)
     return TextRows(first_row, split.rows, split.faults), split.n_lines
-
-
-class Literal(str):
-    """A number as it is written, so that no id is rounded."""
-
-
-def _json_rows(lines: Sequence[str], first_row: int) -> TextRows:
-    found: list[Row] = []
-    faults: dict[int, str] = {}
-    for line in lines:
-        if not line.strip():
-            continue
-        if len(line) > MAX_ROW_CHARS:
-            faults[len(found)] = f"is longer than {MAX_ROW_CHARS:,} characters"
-            found.append({})
-            continue
-        try:
-            row = json.loads(line, parse_int=Literal, parse_float=Literal, parse_constant=lambda _: None)
-        except (ValueError, RecursionError) as error:
-            row = None
-            faults[len(found)] = f"is no JSON: {error}"
-        if not isinstance(row, dict):
-            faults.setdefault(len(found), "is no object between braces")
-            row = {}
-        elif len(row) > MAX_COLUMNS:
-            faults[len(found)] = f"has more than {MAX_COLUMNS:,} keys"
-            row = {}
-        found.append(row)
-    return TextRows(first_row, found, faults)
 
 
 def _whole_lines(table: TextTable, block: TextBlock) -> Iterator[Sequence[str]]:
@@ -245,8 +186,8 @@ def _texts(table: TextTable, block: TextBlock) -> Iterator[tuple[str, bool]]:
     """The text of a block in pieces, each with whether it is the last."""
     dialect = table.dialect
     compressed = dialect.compression
-    decode = _decoder(dialect.encoding)
-    with _opened(table.uri, compressed, 0 if compressed else block.start_bytes) as stream:
+    decode = decoder(dialect.encoding)
+    with opened(table.uri, compressed, 0 if compressed else block.start_bytes) as stream:
         skip = block.start_bytes if compressed else 0
         left = None if block.end_bytes is None else block.end_bytes - block.start_bytes
         while True:
@@ -261,80 +202,3 @@ def _texts(table: TextTable, block: TextBlock) -> Iterator[tuple[str, bool]]:
             yield decode(piece, is_last), is_last
             if is_last:
                 return
-
-
-class _Utf8:
-    """Decodes UTF-8; a line that is none is taken for Windows-1252, as where somebody has pasted two files together."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def __call__(self, piece: bytes, is_last: bool) -> str:
-        data = self._rest + piece
-        end = len(data) if is_last or len(data) > MAX_ROW_CHARS else max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
-        data, self._rest = data[:end], data[end:]
-        try:
-            return data.decode(UTF_8)
-        except UnicodeDecodeError:
-            return "".join(_line(line) for line in data.splitlines(keepends=True))
-
-
-def _line(data: bytes) -> str:
-    try:
-        return data.decode(UTF_8)
-    except UnicodeDecodeError:
-        return data.decode(CP_1252, "replace")
-
-
-def _decoder(encoding: str) -> Any:
-    return _Utf8() if encoding == UTF_8 else codecs.getincrementaldecoder(encoding)("replace").decode
-
-
-@contextmanager
-def _reading(uri: str) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise CatalogueError(f"there is no file {uri!r}; name one that is there") from error
-    except (OSError, pa.ArrowException) as error:
-        raise CatalogueError(f"the manifest {uri!r} cannot be read: {error}; write it anew if it is damaged") from error
-
-
-@contextmanager
-def _opened(uri: str, compression: Sequence[Compression], offset_bytes: int) -> Iterator[BinaryIO]:
-    if not compression:
-        with files.open_seekable(uri) as (handle, _, _):
-            handle.seek(offset_bytes)
-            yield handle
-        return
-    file_system, path = files.locate(uri)
-    with ExitStack() as stack:
-        raw = stack.enter_context(file_system.open_input_file(path))
-        outer, *inner = compression
-        stream = _Unpacked(uri, raw, stack.enter_context(pa.CompressedInputStream(raw, outer)))
-        for kind in inner:
-            packed = pa.PythonFile(stream, mode="r")
-            stream = _Unpacked(uri, raw, stack.enter_context(pa.CompressedInputStream(packed, kind)))
-        yield cast(BinaryIO, stream)
-
-
-class _Unpacked(io.RawIOBase):
-    """A compressed file's content, until it turns out to be a bomb. raw: the file itself."""
-
-    def __init__(self, uri: str, raw: pa.NativeFile, stream: pa.NativeFile) -> None:
-        self._uri, self._raw, self._stream = uri, raw, stream
-        self._n_bytes = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, n_bytes: int = -1) -> bytes:
-        data = bytes(self._stream.read(n_bytes))
-        self._n_bytes += len(data)
-        packed_bytes = self._raw.tell()
-        if self._n_bytes > max(_BOMB_BYTES, _BOMB_RATIO * packed_bytes):
-            raise CatalogueError(
-                f"the manifest {self._uri!r} holds more than {_BOMB_RATIO} times its size, {packed_bytes:,} bytes so far: "
-                "no table of photos does; unpack it if it is one"
-            )
-        return data

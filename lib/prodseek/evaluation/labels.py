@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from prodseek.catalogue.columns import match
-from prodseek.catalogue.manifest_reading import named, text_table
+from prodseek.catalogue.json_rows import named
 from prodseek.catalogue.manifests import CatalogueSource
+from prodseek.catalogue.text_manifest import text_table
 from prodseek.catalogue.text_rows import TextTable, blocks_of, read_block
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError

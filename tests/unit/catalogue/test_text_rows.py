@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 from text_blocks import whole_blocks
 
-from prodseek.catalogue import delimited, text_rows
-from prodseek.catalogue.manifest_reading import text_table
+from prodseek.catalogue import delimited, json_rows, text_file, text_rows
 from prodseek.catalogue.manifests import find_catalogue
+from prodseek.catalogue.text_manifest import text_table
 from prodseek.catalogue.text_rows import TextTable, read_block
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError
@@ -99,7 +99,7 @@ def test_what_is_compressed_again_is_unpacked_as_often(tmp_path: Path, monkeypat
     (tmp_path / "deep.csv").write_bytes(gzip.compress(gzip.compress(gzip.compress(gzip.compress(text)))))
     with pytest.raises(CatalogueError, match="compressed more than 3 times over; unpack it"):
         opened(tmp_path / "deep.csv")
-    monkeypatch.setattr(text_rows, "_BOMB_BYTES", 1 << 20)
+    monkeypatch.setattr(text_file, "_BOMB_BYTES", 1 << 20)
     (tmp_path / "bomb.csv").write_bytes(gzip.compress(gzip.compress(b"product_id,uri\n" + b"p,a.jpg\n" * 1_000_000)))
     with pytest.raises(CatalogueError, match="more than 400 times its size"):
         rows_of(opened(tmp_path / "bomb.csv"))
@@ -112,7 +112,7 @@ def test_lines_may_end_as_on_old_machines(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_a_line_without_end_is_one_reject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
-    for module in (delimited, text_rows):
+    for module in (delimited, json_rows, text_file, text_rows):
         monkeypatch.setattr(module, "MAX_ROW_CHARS", 1000)
     monkeypatch.setattr(text_rows, "_PIECE_BYTES", 300)
     lines = ["p,a.jpg", "q," + "x" * 5000, "r,c.jpg"]
@@ -127,7 +127,7 @@ def test_a_line_without_end_is_one_reject(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_bomb_is_refused_before_it_is_unzipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text_rows, "_BOMB_BYTES", 1 << 22)
+    monkeypatch.setattr(text_file, "_BOMB_BYTES", 1 << 22)
     (tmp_path / "m.csv.gz").write_bytes(gzip.compress(b"product_id,uri\n" + b"p,a.jpg\n" * (1 << 20), 9))
     table = opened(tmp_path / "m.csv.gz")
     with pytest.raises(CatalogueError, match="holds more than 400 times its size"):

@@ -14,9 +14,9 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from prodseek.catalogue.columns import every_column, match
-from prodseek.catalogue.manifest_reading import text_table
 from prodseek.catalogue.manifests import FAULT, find_catalogue
 from prodseek.catalogue.photo_rows import RowRules
+from prodseek.catalogue.text_manifest import text_table
 from prodseek.config import load_config
 from prodseek.errors import PromptError, ReconciliationError
 from prodseek.runs.columns import BOX_PX, LIKENESS

@@ -1,0 +1,123 @@
+"""The text of a manifest without compression, from the file's beginning or its middle, as text."""
+
+from __future__ import annotations
+
+import codecs
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any, BinaryIO, cast
+
+import pyarrow as pa
+
+from prodseek.catalogue.delimited import MAX_ROW_CHARS
+from prodseek.catalogue.dialect import HEAD_BYTES, Compression, compression_of
+from prodseek.catalogue.encodings import CP_1252, UTF_8
+from prodseek.errors import CatalogueError
+from prodseek.storage import files
+
+# What is taken for a bomb: text is compressed to a fourth or a tenth.
+_BOMB_BYTES = 1 << 30
+_BOMB_RATIO = 400
+# Programs that compress what they are given have been given what was compressed.
+_MOST_LAYERS = 3
+
+
+def read_head(uri: str) -> tuple[bytes, tuple[Compression, ...]]:
+    """The first bytes of a text manifest, without compression, and what they were compressed with, from the outside to the
+    inside. Raises CatalogueError."""
+    compression: tuple[Compression, ...] = ()
+    with reading(uri):
+        while True:
+            with opened(uri, compression, 0) as stream:
+                head = b""
+                while len(head) < HEAD_BYTES and (piece := stream.read(HEAD_BYTES - len(head))):
+                    head += piece
+            inner = compression_of(head)
+            if inner is None:
+                return bytes(head), compression
+            if len(compression) == _MOST_LAYERS:
+                raise CatalogueError(
+                    f"the manifest {uri!r} is compressed more than {_MOST_LAYERS} times over; unpack it"
+                )
+            compression = (*compression, inner)
+
+
+class _Utf8:
+    """Decodes UTF-8; a line that is none is taken for Windows-1252, as where somebody has pasted two files together."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def __call__(self, piece: bytes, is_last: bool) -> str:
+        data = self._rest + piece
+        end = len(data) if is_last or len(data) > MAX_ROW_CHARS else max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
+        data, self._rest = data[:end], data[end:]
+        try:
+            return data.decode(UTF_8)
+        except UnicodeDecodeError:
+            return "".join(_line(line) for line in data.splitlines(keepends=True))
+
+
+def _line(data: bytes) -> str:
+    try:
+        return data.decode(UTF_8)
+    except UnicodeDecodeError:
+        return data.decode(CP_1252, "replace")
+
+
+def decoder(encoding: str) -> Any:
+    """Takes bytes, and whether they are the last; returns their text."""
+    return _Utf8() if encoding == UTF_8 else codecs.getincrementaldecoder(encoding)("replace").decode
+
+
+@contextmanager
+def reading(uri: str) -> Iterator[None]:
+    """Turn what a file system says of a file into a CatalogueError that names it."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise CatalogueError(f"there is no file {uri!r}; name one that is there") from error
+    except (OSError, pa.ArrowException) as error:
+        raise CatalogueError(f"the manifest {uri!r} cannot be read: {error}; write it anew if it is damaged") from error
+
+
+@contextmanager
+def opened(uri: str, compression: Sequence[Compression], offset_bytes: int) -> Iterator[BinaryIO]:
+    """A file's content without compression. offset_bytes: where to begin in one that is not compressed."""
+    if not compression:
+        with files.open_seekable(uri) as (handle, _, _):
+            handle.seek(offset_bytes)
+            yield handle
+        return
+    file_system, path = files.locate(uri)
+    with ExitStack() as stack:
+        raw = stack.enter_context(file_system.open_input_file(path))
+        outer, *inner = compression
+        stream = _Unpacked(uri, raw, stack.enter_context(pa.CompressedInputStream(raw, outer)))
+        for kind in inner:
+            packed = pa.PythonFile(stream, mode="r")
+            stream = _Unpacked(uri, raw, stack.enter_context(pa.CompressedInputStream(packed, kind)))
+        yield cast(BinaryIO, stream)
+
+
+class _Unpacked(io.RawIOBase):
+    """A compressed file's content, until it turns out to be a bomb. raw: the file itself."""
+
+    def __init__(self, uri: str, raw: pa.NativeFile, stream: pa.NativeFile) -> None:
+        self._uri, self._raw, self._stream = uri, raw, stream
+        self._n_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, n_bytes: int = -1) -> bytes:
+        data = bytes(self._stream.read(n_bytes))
+        self._n_bytes += len(data)
+        packed_bytes = self._raw.tell()
+        if self._n_bytes > max(_BOMB_BYTES, _BOMB_RATIO * packed_bytes):
+            raise CatalogueError(
+                f"the manifest {self._uri!r} holds more than {_BOMB_RATIO} times its size, {packed_bytes:,} bytes so far: "
+                "no table of photos does; unpack it if it is one"
+            )
+        return data
