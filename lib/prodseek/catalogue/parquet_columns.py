@@ -11,10 +11,14 @@ from prodseek.catalogue import parquet_table
 from prodseek.catalogue.columns import BYTES, Columns, find_columns
 from prodseek.catalogue.dialect import MAX_COLUMNS
 from prodseek.catalogue.manifests import CatalogueSource
-from prodseek.catalogue.parquet_table import ParquetPart, field_type, merged, pruned
-from prodseek.catalogue.plain_types import holds_bytes, is_bytes, plain_type, text_type
+from prodseek.catalogue.parquet_table import ParquetPart
+from prodseek.catalogue.plain_types import holds_bytes, id_field, is_bytes, plain_type, text_type
+from prodseek.catalogue.struct_types import field_type, merged, pruned
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogueError
+
+# So many ids in bytes tell whether they are text.
+_JUDGED_IDS = 1000
 
 
 def parquet_columns(
@@ -39,10 +43,10 @@ def parquet_columns(
             f"the column {columns.photo!r} of the manifest {source.uri!r} is {held}, not binary, and holds no photos; name "
             "another with catalog.bytes_column, or the names of photos with catalog.uri_column"
         )
-    return columns, _schema_to_read(schema, columns, source.uri)
+    return columns, _schema_to_read(schema, columns, source.uri, parts)
 
 
-def _schema_to_read(schema: pa.Schema, columns: Columns, uri: str) -> pa.Schema:
+def _schema_to_read(schema: pa.Schema, columns: Columns, uri: str, parts: Sequence[ParquetPart]) -> pa.Schema:
     """The columns to read, each as its plain type; the photos themselves are read by themselves, later."""
     needed: dict[str, pa.DataType] = {}
     for name in (columns.product_id, *columns.uris, *(column for _, column in columns.kept)):
@@ -56,7 +60,12 @@ def _schema_to_read(schema: pa.Schema, columns: Columns, uri: str) -> pa.Schema:
                 "name another column"
             )
         needed[first] = merged(needed[first], kind) if first in needed else kind
-    return pa.schema([pa.field(name, text_type(kind)) for name, kind in needed.items()])
+    fields = {name: pa.field(name, text_type(kind)) for name, kind in needed.items()}
+    if columns.product_id in needed:
+        kind = needed[columns.product_id]
+        sample = parquet_table.first_values(parts[0], columns.product_id, _JUDGED_IDS) if is_bytes(kind) else []
+        fields[columns.product_id] = id_field(columns.product_id, kind, sample)
+    return pa.schema(list(fields.values()))
 
 
 def _unneeded(schema: pa.Schema) -> dict[str, str]:

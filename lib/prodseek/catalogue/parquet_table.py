@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -110,6 +110,8 @@ def schema_of(parts: Sequence[ParquetPart]) -> pa.Schema:
             known = fields.setdefault(field.name, field)
             if plain_type(known.type) != plain_type(field.type):
                 fields[field.name] = pa.field(field.name, pa.string())
+            elif pa.types.is_timestamp(field.type) and field.type.unit == "ns":
+                fields[field.name] = field  # the finest, for ids
     for name, _ in parts[0].values:
         fields.setdefault(name, pa.field(name, pa.string()))
     return pa.schema(list(fields.values()))
@@ -138,6 +140,18 @@ def shares_of(parts: Sequence[ParquetPart]) -> list[list[ParquetShare]]:
     return tasks
 
 
+def first_values(part: ParquetPart, name: str, most: int) -> list[Any]:
+    """The first values of a column that are not null. Raises CatalogueError for a damaged file."""
+
+    def read(file: pq.ParquetFile) -> list[Any]:
+        if name not in file.schema_arrow.names:
+            return []
+        batch = next(file.iter_batches(most, columns=[name], use_threads=False), None)
+        return [] if batch is None else batch.column(0).drop_null().to_pylist()
+
+    return _with_footer(part, read)
+
+
 def n_rows_of(parts: Sequence[ParquetPart]) -> int:
     """How many rows a manifest has, by what its files say of themselves. Raises CatalogueError for a damaged file."""
     return sum(
@@ -162,7 +176,7 @@ def read_share(share: ParquetShare, schema: pa.Schema) -> Iterator[tuple[int, pa
             row = share.first_row
             for batch in stored.iter_batches(_BATCH_ROWS, row_groups=list(groups), columns=leaves, use_threads=False):
                 columns = [
-                    as_type(batch.column(batch.schema.get_all_field_indices(field.name)[0]), field.type)
+                    as_type(batch.column(batch.schema.get_all_field_indices(field.name)[0]), field)
                     if field.name in batch.schema.names
                     else pa.array([of_folder.get(field.name)] * batch.num_rows, pa.string()).cast(field.type)
                     for field in schema
@@ -172,40 +186,6 @@ def read_share(share: ParquetShare, schema: pa.Schema) -> Iterator[tuple[int, pa
                 row += n_rows
     except _DAMAGED as error:
         raise CatalogueError(f"{part.uri} is damaged or gone; write it again: {error}") from error
-
-
-def field_type(schema: pa.Schema, name: str) -> pa.DataType | None:
-    """The type of a column, or of a field of a struct, `image.path`; of structs in a list too. None where there is none."""
-    if name in schema.names:
-        return schema.field(name).type
-    first, *rest = name.split(".")
-    found = schema.field(first).type if first in schema.names else None
-    in_list = False
-    for part in rest:
-        if found is not None and (pa.types.is_list(found) or pa.types.is_large_list(found)):
-            found, in_list = found.value_type, True
-        if found is None or not pa.types.is_struct(found) or found.get_field_index(part) < 0:
-            return None
-        found = found.field(part).type
-    return pa.list_(found) if in_list and found is not None else found
-
-
-def pruned(kind: pa.DataType, path: Sequence[str]) -> pa.DataType:
-    """A struct with no other fields than those that lead to one; what is no struct stays whole."""
-    if not path or not pa.types.is_struct(kind):
-        return kind
-    return pa.struct([pa.field(path[0], pruned(kind.field(path[0]).type, path[1:]))])
-
-
-def merged(one: pa.DataType, other: pa.DataType) -> pa.DataType:
-    """Two results of `pruned` for one column: a struct with the fields of both."""
-    if not (pa.types.is_struct(one) and pa.types.is_struct(other)):
-        return one
-    fields = {field.name: field for field in one}
-    for field in other:
-        known = fields.get(field.name)
-        fields[field.name] = field if known is None else pa.field(field.name, merged(known.type, field.type))
-    return pa.struct(list(fields.values()))
 
 
 def _schema_of(part: ParquetPart) -> pa.Schema:
@@ -220,7 +200,7 @@ def _with_utc(file: pq.ParquetFile) -> pa.Schema:
         if file.schema.column(number).physical_type == "INT96"
     }
     return pa.schema(
-        [pa.field(f.name, pa.timestamp("us", "UTC")) if f.name in old else f for f in file.schema_arrow]
+        [pa.field(f.name, pa.timestamp("ns", "UTC")) if f.name in old else f for f in file.schema_arrow]
     )  # fmt: skip
 
 

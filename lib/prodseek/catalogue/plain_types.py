@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from prodseek.catalogue.encodings import CP_1252, UTF_8
+
+# How ids in bytes are written is said by their column's field, because values of one column have one form.
+_FORM = b"prodseek.form"
+_DIGITS, _LETTERS = b"digits", b"letters"
+# Of ids that are text so many may be damaged.
+_MOST_DAMAGED = 1 / 20
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType | None:
@@ -66,6 +75,21 @@ def text_type(kind: pa.DataType) -> pa.DataType | None:
     return plain_type(kind)
 
 
+def id_field(name: str, kind: pa.DataType, sample: Sequence[bytes]) -> pa.Field:
+    """The field that a column of ids is read as: as `text_type`, but unequal ids stay unequal.
+
+    sample: some of them, if they are bytes. Where these are no text, all of the column are hexadecimal digits.
+    """
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if is_bytes(kind):
+        is_fixed = pa.types.is_fixed_size_binary(value)
+        damaged = sum(not _is_text(one, is_fixed) for one in sample)
+        form = _DIGITS if damaged > (0 if is_fixed else _MOST_DAMAGED * len(sample)) else _LETTERS
+        return pa.field(name, pa.string(), metadata={_FORM: form})
+    # Of nanoseconds Spark's times have no room for the last three digits.
+    return pa.field(name, pa.string() if pa.types.is_timestamp(value) and value.unit == "ns" else text_type(kind))
+
+
 def is_bytes(kind: pa.DataType) -> bool:
     """Whether values of a type are bytes, as photos are."""
     if pa.types.is_dictionary(kind):
@@ -84,12 +108,13 @@ def holds_bytes(kind: pa.DataType) -> bool:
     return is_bytes(kind) or any(map(holds_bytes, children))
 
 
-def as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    """A column as its plain type or its type of text.
+def as_type(column: pa.Array, field: pa.Field) -> pa.Array:
+    """A column as the plain type, or the type of text, that its field has.
 
     Text that is no UTF-8 is taken for Windows-1252, value by value, as a line of a text manifest is; what is of a fixed
-    length and no text is written in hexadecimal digits.
+    length and no text is written in hexadecimal digits. Of ids in bytes the field says whether they are digits.
     """
+    kind, form = field.type, (field.metadata or {}).get(_FORM)
     if isinstance(column, pa.ExtensionArray):
         is_uuid = isinstance(column.type, pa.UuidType)
         column = column.storage
@@ -97,6 +122,11 @@ def as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
             return pa.array([None if one is None else str(uuid.UUID(bytes=one)) for one in column.to_pylist()], kind)
     if isinstance(column, pa.DictionaryArray):
         column = column.dictionary_decode()
+    if form is not None and is_bytes(column.type):
+        is_fixed = pa.types.is_fixed_size_binary(column.type)
+        return pa.array([_id_text(one, form == _DIGITS, is_fixed) for one in column.to_pylist()], kind)
+    if pa.types.is_timestamp(column.type) and pa.types.is_string(kind):
+        return _time_texts(column)
     if pa.types.is_fixed_size_binary(column.type) and pa.types.is_string(kind):
         return pa.array([_text(one, in_digits=True) for one in column.to_pylist()], kind)
     typed = column if column.type == kind else column.cast(kind, safe=False)
@@ -105,6 +135,33 @@ def as_type(column: pa.Array, kind: pa.DataType) -> pa.Array:
     except pa.ArrowInvalid:
         return pa.array([_text(one) for one in typed.cast(_with_bytes(kind)).to_pylist()], kind)
     return typed
+
+
+def _time_texts(column: pa.Array) -> pa.Array:
+    """Times as Spark writes them, in UTC, with every digit that they have."""
+    written = column.cast(pa.timestamp(column.type.unit)).cast(pa.string())
+    return written if column.type.unit == "s" else pc.replace_substring_regex(written, r"\.?0+$", "")
+
+
+def _is_text(value: bytes, is_fixed: bool) -> bool:
+    """Whether bytes are letters and signs. NUL characters fill up text of a fixed length."""
+    value = value.rstrip(b"\0")
+    for encoding in (UTF_8,) if is_fixed else (UTF_8, CP_1252):
+        try:
+            text = value.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        return not any(unicodedata.category(char) == "Cc" and char not in "\t\r\n" for char in text)
+    return False
+
+
+def _id_text(value: bytes | None, in_digits: bool, is_fixed: bool) -> str | None:
+    if value is None or in_digits:
+        return None if value is None else value.hex()
+    try:
+        return value.decode(UTF_8)
+    except UnicodeDecodeError:
+        return value.hex() if is_fixed else value.decode(CP_1252, "backslashreplace")
 
 
 def _with_bytes(kind: pa.DataType) -> pa.DataType:

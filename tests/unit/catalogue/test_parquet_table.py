@@ -181,7 +181,7 @@ def test_text_is_text_whoever_wrote_it(tmp_path: Path) -> None:
         **dict.fromkeys(("bytes", "large", "marked", "dictionary"), expected),
         "listed": [["a.jpg", "ü.jpg"], [], None, [None]],
         "uuid": [f"{UUID(int=0x4D)}", None, "ffffffff-ffff-ffff-ffff-ffffffffffff", f"{UUID(int=0)}"],
-        "fixed": ["AB01", "ff000102", None, "CD02"],
+        "fixed": ["41423031", "ff000102", None, "43443032"],
         "wide": ["1", f"{10**45}", None, "-7"],
         "whole": [Decimal(1), Decimal(2), None, Decimal(3)],
     }
@@ -212,3 +212,36 @@ def test_a_table_that_is_compressed_as_a_whole_is_refused(tmp_path: Path) -> Non
     (tmp_path / "m.parquet.gz").write_bytes(gzip.compress((tmp_path / "m.parquet").read_bytes()))
     with pytest.raises(CatalogueError, match="is Parquet and compressed as a whole; unpack it"):
         find_catalogue(str(tmp_path / "m.parquet.gz"))
+
+
+@pytest.mark.parametrize(
+    ("ids", "read"),
+    [
+        (pa.array([b"\x01\x02\x03\x04", b"ab12", b"\xff\xfe\x00\x01", b"\x00\x01\x00\x00"], pa.binary(4)),
+         ["01020304", "61623132", "fffe0001", "00010000"]),
+        (pa.array([b"\xff\xfe\x81\x03", b"\xff\xfe\x8d\x03", b"\x80\x80", b"\x00\x01"], pa.binary()),
+         ["fffe8103", "fffe8d03", "8080", "0001"]),
+        (pa.array([b"p1", "Stühle".encode("cp1252"), b"q\0", b"p\x81"] + [b"p"] * 20, pa.binary()),
+         ["p1", "Stühle", "q\0", "p\\x81"]),
+        (pa.array([1_700_000_000_123_456_789, 1_700_000_000_123_456_788, 1_700_000_000_100_000_000, 1_700_000_000_000_000_000],
+                  pa.timestamp("ns")),
+         ["2023-11-14 22:13:20.123456789", "2023-11-14 22:13:20.123456788", "2023-11-14 22:13:20.1", "2023-11-14 22:13:20"]),
+        (pa.array([0, 1, 10, 3_600_000_000_000], pa.timestamp("ns", "Europe/Berlin")),
+         ["1970-01-01 00:00:00", "1970-01-01 00:00:00.000000001", "1970-01-01 00:00:00.00000001", "1970-01-01 01:00:00"]),
+    ],
+    ids=["bytes of a fixed length", "bytes", "text in bytes", "nanoseconds", "nanoseconds of a zone"],
+)  # fmt: skip
+def test_ids_that_differ_stay_apart_and_a_column_has_one_form(tmp_path: Path, ids: pa.Array, read: list[str]) -> None:
+    write(tmp_path / "m.parquet", product_id=ids, uri=["a.jpg"] * len(ids))
+    assert [row["product_id"] for row in rows_of(tmp_path / "m.parquet")][:4] == read
+    write(tmp_path / "m.parquet", product_id=ids.dictionary_encode(), uri=["a.jpg"] * len(ids))
+    assert [row["product_id"] for row in rows_of(tmp_path / "m.parquet")][:4] == read
+
+
+def test_times_of_other_files_are_as_fine_as_the_finest(tmp_path: Path) -> None:
+    for name, unit, value in (("1", "us", 1_000_001), ("2", "ns", 1_000_001_007)):
+        write(
+            tmp_path / "m.parquet" / f"{name}.parquet", product_id=pa.array([value], pa.timestamp(unit)), uri=["a.jpg"]
+        )
+    read = [row["product_id"] for row in rows_of(tmp_path / "m.parquet")]
+    assert read == ["1970-01-01 00:00:01.000001", "1970-01-01 00:00:01.000001007"]
