@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prodseek.catalogue.folder import passed_over_in_words
+from prodseek.catalogue.photo_rows import without_photo_in_words
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.photos.decode import decoder
 from prodseek.runs.facts import IngestFacts
@@ -26,8 +27,10 @@ _HASHED = f"{WORK}/hashed"
 def run(night: Night) -> Summary[IngestFacts]:
     """Read, check and hash every photo of the catalogue; decode those whose content the last run did not have."""
     source = open_catalogue(night.config.catalog)
-    rows, passed_over = catalogue_rows(night.spark, source, night.config.catalog)
+    rows, passed_over, tallies = catalogue_rows(night.spark, source, night.config.catalog)
     n_rows = rows.count()
+    tallies.refuse_damage()
+    n_without_photo = tallies.n_without_photo.value
     photos = PhotoSource.of(night.config, source.base_uri, night.run.root)
     reader = RowReader.of(night, photos)
     checked = reader.checked(night, rows)
@@ -53,6 +56,7 @@ def run(night: Night) -> Summary[IngestFacts]:
         retried_reads=reader.n_retried.value,
         found_otherwise=dict(sorted(reader.spellings.value.items())),
         passed_over={why.value: n for why, n in sorted(passed_over.items())},
+        rows_without_photo=n_without_photo,
         compared_with=None if last is None else last.run_id,
         changes={} if last is None else count_changes(night, last),
         settings=night.config.catalog.model_dump(mode="json"),
@@ -78,6 +82,8 @@ def _lines(facts: IngestFacts, counts: dict[str, int], photos: PhotoSource, why_
         )
     if facts.passed_over:
         lines.append(f"passed over in the folder: {passed_over_in_words(facts.passed_over)}")
+    if facts.rows_without_photo:
+        lines.append(without_photo_in_words(facts.rows_without_photo))
     if facts.compared_with is not None:
         lines.append(
             f"since run {facts.compared_with}: " + ", ".join(f"{n} {change}" for change, n in facts.changes.items())

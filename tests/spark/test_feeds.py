@@ -84,7 +84,7 @@ TEXTS: list[tuple[str, str, bytes, tuple[str, ...], dict[str, str], list[str]]] 
     ),
     (
         "no value in words", "m.csv", b"product_id,uri\nNaN,a.jpg\np2,NULL\nNA,c.jpg\n",
-        (), {"c.jpg": "NA"}, ["the row names no product_id", "the row names no uri"],
+        (), {"c.jpg": "NA"}, ["row 1 names no product_id", "row 2 names no uri"],
     ),
     (
         "json lines", "m.jsonl",
@@ -140,6 +140,10 @@ COUNTED: dict[str, tuple[str, bytes]] = {
     "bytes": ("m.parquet", in_parquet(product_id=WORDS, uri=[b"a.jpg", b"b.jpg", b"a.jpg", b"a.jpg", b"b.jpg"], title=WORDS)),
     "google": ("m.tsv", b"id\timage_link\tadditional_image_link\n1\ta.jpg\tb.jpg, a.jpg\n2\t\tb.jpg\n3\t\t\n"),
     "shopify": ("m.csv", b"Handle,Title,Image Src\np,Chair,a.jpg\np,,b.jpg\np,,\nq,Table,\nr,Lamp,gone.jpg\n"),
+    "shopify with variants": ("m.csv",
+        b"Handle,Title,Vendor,Variant SKU,Image Src,Variant Image\n"
+        b"p,Chair,V,S,a.jpg,b.jpg\np,,,M,,b.jpg\np,,,L,b.jpg,a.jpg\nq,Table,,,,\nr,,,S,,a.jpg\nr,Lamp,,M,,a.jpg\np,,,,a.jpg,\n"),
+    "woocommerce": ("m.csv", b"ID,SKU,Name,Images\n1,,Cup,a.jpg\n2,s,Cup,b.jpg\n,,Cup,b.jpg\n"),
     "no product": ("m.csv", b"uri\na.jpg\na.jpg\n\nb.jpg\n"),
 }  # fmt: skip
 
@@ -167,6 +171,29 @@ def test_check_and_a_night_say_the_same(
         json.dumps([row.uri, *sorted(row.attributes.items())]) for row in checked.rows if row.outcome == "image"
     )
     assert attributes == Counter(json.dumps([row["uri"], *sorted(row["attributes"])]) for row in images)
+
+
+@pytest.mark.parametrize("partitions", [1, 8])
+def test_a_product_of_several_rows_has_each_photo_once_and_one_title(
+    spark: SparkSession, tmp_path: Path, make_config: Callable[..., Config], partitions: int
+) -> None:
+    header = "Handle,Title,Vendor,Variant SKU,Image Src,Variant Image"
+    lines = ["shirt,Shirt,V,S,1.jpg,7.jpg", "shirt,,,M,2.jpg,8.jpg", "shirt,,,L,,7.jpg", "shirt,,,XL,8.jpg,8.jpg"]
+    lines += ["cup,Cup,V,,3.jpg,", "mug,Mug,V,,,", "hat,,,S,,9.jpg", "hat,Hat,W,M,,"]
+    (tmp_path / "m.csv").write_text("\n".join([header, *lines]))
+    spark.conf.set("spark.sql.shuffle.partitions", partitions)
+    config = make_config(tmp_path / "m.csv", tmp_path / "root")
+    found = catalogue_rows(spark, open_catalogue(config.catalog), config.catalog)
+    rows = {row["uri"]: row["attributes"] for row in found.rows.collect()}
+    assert found.tallies.n_without_photo.value == 2
+    assert sorted(rows) == [f"{n}.jpg" for n in (1, 2, 3, 7, 8, 9)] and found.rows.count() == 6
+    titles = {uri: (told["title"], told["Title"], told["supplier"]) for uri, told in rows.items()}
+    assert titles == {
+        **dict.fromkeys(("1.jpg", "2.jpg", "7.jpg", "8.jpg"), ("Shirt", "Shirt", "V")),
+        "3.jpg": ("Cup", "Cup", "V"), "9.jpg": ("Hat", "Hat", "W"),
+    }  # fmt: skip
+    assert rows["8.jpg"]["Variant SKU"] == "XL", "the row of the photo itself, not that of a variant"
+    assert "among the first rows 2 rows have no photo: passed over" in check_catalogue(config).lines
 
 
 def rows_of(spark: SparkSession, config: Config) -> DataFrame:

@@ -8,7 +8,7 @@ import posixpath
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -21,12 +21,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from prodseek.catalogue.columns import is_row
+from prodseek.catalogue.feed_rows import FeedRow, rows_of_products
 from prodseek.catalogue.folder import list_photos, passed_over_in_words
 from prodseek.catalogue.json_rows import named
 from prodseek.catalogue.manifest_reading import Manifest, read_manifest, refuse_without_rows
 from prodseek.catalogue.manifests import IMAGE_SUFFIXES, CatalogueSource, find_catalogue, product_of
 from prodseek.catalogue.parquet_table import ParquetShare, parts_of, read_share, schema_of
-from prodseek.catalogue.photo_rows import REPEATED, RowRules
+from prodseek.catalogue.photo_rows import REPEATED, Role, RowRules, without_photo_in_words
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.plain_types import text_type
 from prodseek.catalogue.rows_here import row_batches
@@ -102,7 +103,11 @@ def check_catalogue(config: Config) -> Checked:
             raise _with_values(error, source, config) from error
         refuse_without_rows(manifest)
         lines = manifest.lines()
-        rows = _rows_of(manifest, RowRules.of(manifest.columns, config.catalog, source.base_uri))
+        rules = RowRules.of(manifest.columns, config.catalog, source.base_uri)
+        first, n_without = _first_rows(manifest, rules)
+        rows = _as_checked(first, rules)
+        if n_without:
+            lines.append(f"among the first rows {without_photo_in_words(n_without)}")
     tried = _tried(list(islice(rows, _SAMPLED_ROWS)), photos, config.catalog.bytes_column is not None)
     return Checked(source.uri, lines, tried, _settings(tried, config))
 
@@ -129,19 +134,33 @@ def show_check(checked: Checked, options: Sequence[str]) -> None:
         console.print("allow places only if you trust who wrote the manifest: photos are read from there")
 
 
-def _rows_of(manifest: Manifest, rules: RowRules) -> Iterator[CheckedRow]:
+def _as_checked(rows: Iterable[FeedRow], rules: RowRules) -> Iterator[CheckedRow]:
     """The rows that a night would have, with the reason of those that it would reject whatever their photo holds."""
     seen: set[tuple[str | None, str | None]] = set()
-    for row in (row for batch in row_batches(manifest, rules) for row in batch.to_pylist()):
-        named = (row["product_id"], row["uri"])
-        reason, detail = "", row["fault"] or ""
-        if row["fault"] is not None:
+    for row in rows:
+        named = (row.product_id, row.uri)
+        reason, detail = "", row.fault or ""
+        if row.fault is not None:
             reason = RejectReason.INVALID_ROW.value
         elif rules.columns.photo is None:  # copies of held photos are known by what they hold
             if named in seen:
                 reason, detail = RejectReason.DUPLICATE_ROW.value, REPEATED
             seen.add(named)
-        yield CheckedRow(*named, dict(row["attributes"]), reason, detail)
+        yield CheckedRow(*named, row.attributes, reason, detail)
+
+
+def _first_rows(manifest: Manifest, rules: RowRules) -> tuple[list[FeedRow], int]:
+    """The first rows that a night would have, and how many between them have no photo."""
+    rows: list[FeedRow] = []
+    n_without = n_named = 0
+    for row in (row for batch in row_batches(manifest, rules) for row in batch.to_pylist()):
+        rows.append(FeedRow(row["product_id"], row["uri"], dict(row["attributes"]), row["fault"], row["role"]))
+        n_without += row["role"] == Role.NO_PHOTO
+        n_named += row["role"] != Role.NO_PHOTO
+        if n_named == _SAMPLED_ROWS:
+            break
+    columns = rules.columns
+    return (rows_of_products(rows, columns.product_facts) if columns.has_other_rows else rows), n_without
 
 
 def _tried(rows: Sequence[CheckedRow], photos: PhotoSource, are_held: bool) -> list[CheckedRow]:

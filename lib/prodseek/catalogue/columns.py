@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
+from prodseek.catalogue.feeds import FEEDS, Feed
 from prodseek.config import CatalogConfig, KnownColumn
 from prodseek.errors import CatalogueError
 
 # What a column is kept as beside its own name, so that stages find it: groups are named after category and title.
 FACTS: Final[tuple[KnownColumn, ...]] = ("title", "category", "supplier", "created", "ean")
+# Those that are the same in all rows of a product; the others may be a size's.
+PRODUCT_FACTS: Final[tuple[KnownColumn, ...]] = ("title", "category", "supplier")
 # Ids that are digits; pandas makes numbers with a fraction of them where one is missing.
 ID_FACTS: Final = ("ean",)
 # What programs write where there is no value. Not NA, which is a country and a size.
@@ -34,56 +37,14 @@ _PHOTO_NAME = re.compile(r"(https?://\S+|[^,;|]+\.(jpe?g|png|webp|gif|tiff?|avif
 
 
 @dataclass(frozen=True)
-class _Feed:
-    """What a usual kind of feed calls things. product_ids: the first that is there. more: columns of further photos.
-
-    lists: which columns hold several photos, with commas between them. has_other_rows: rows without a photo are usual, such
-    as those of sizes.
-    """
-
-    uri: str
-    product_ids: tuple[str, ...]
-    more: str = ""
-    lists: str = ""
-    has_other_rows: bool = False
-    facts: Mapping[KnownColumn, tuple[str, ...]] = field(default_factory=dict)
-
-
-_FEEDS: Final = (
-    # of Google Merchant Center, Meta and Pinterest
-    _Feed(
-        "image_link", ("id",), "additional_image_link", "additional_image_link",
-        facts={"category": ("google_product_category", "product_type"), "supplier": ("brand",), "ean": ("gtin",)},
-    ),
-    # of Shopify, as a spreadsheet and as JSON
-    _Feed(
-        "Image Src", ("Handle",), has_other_rows=True,
-        facts={"category": ("Product Category", "Type"), "supplier": ("Vendor",), "ean": ("Variant Barcode",)},
-    ),
-    _Feed("images.src", ("id", "handle"), facts={"category": ("product_type",), "supplier": ("vendor",)}),
-    # of WooCommerce
-    _Feed("Images", ("SKU", "ID"), lists="images", facts={"title": ("Name",), "category": ("Categories",)}),
-    # of Magento
-    _Feed(
-        "base_image", ("sku",), "additional_images", "additional_images",
-        facts={"title": ("name",), "category": ("categories",)},
-    ),
-    # of Amazon
-    _Feed(
-        "main_image_url", ("item_sku", "seller_sku", "sku"), r"other_image_url_?\d+",
-        facts={"title": ("item_name",), "supplier": ("brand_name", "brand"), "ean": ("external_product_id",)},
-    ),
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
 class Columns:
     """Where a manifest holds what. Names are its own, `image.path` for a field of a struct; None where it has no such column.
 
     photo: the column of photos that the manifest holds itself. facts: what prodseek knows -> column. attributes: columns that
     are kept as they are. passed_over: columns that nobody needs, with the reason. more_uris: columns of further photos.
-    lists: columns whose cells hold several photos, with commas between them. has_other_rows: rows that name no photo are no
-    rows of the catalogue. notes: what else a person is to know.
+    lists: columns whose cells hold several photos, with commas between them. has_other_rows: a product has several rows, and
+    those that name no photo are no rows of the catalogue. spare_id: the column that names the product where product_id is
+    empty. notes: what else a person is to know.
     """
 
     product_id: str | None
@@ -95,12 +56,19 @@ class Columns:
     more_uris: tuple[str, ...] = ()
     lists: frozenset[str] = frozenset()
     has_other_rows: bool = False
+    spare_id: str | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def uris(self) -> tuple[str, ...]:
         """The columns that name photos, the main one first."""
         return () if self.uri is None else (self.uri, *self.more_uris)
+
+    @property
+    def product_facts(self) -> tuple[str, ...]:
+        """Attributes that say something of the product, where it has several rows."""
+        facts = {known: name for known, name in self.facts.items() if known in PRODUCT_FACTS}
+        return tuple(dict.fromkeys((*facts, *facts.values())))
 
     @property
     def kept(self) -> tuple[tuple[str, str], ...]:
@@ -121,6 +89,10 @@ class Columns:
             )
         if self.has_other_rows:
             lines.append("rows that name no photo are passed over: this kind of feed has some for sizes and colours")
+        if self.spare_id is not None:
+            lines.append(
+                f"rows without {_short(self.product_id or '')!r} are of the product in {_short(self.spare_id)!r}"
+            )
         return [*lines, *self.notes]
 
 
@@ -201,13 +173,14 @@ def find_columns(
         more_uris=more,
         lists=frozenset(n for n in (found.get("uri"), *more) if n and feed and _is_called(n, feed.lists)),
         has_other_rows=feed is not None and feed.has_other_rows,
+        spare_id=_spare_id(feed, found.get("product_id"), names),
         notes=_twins(found, attributes),
     )
 
 
-def _feed_of(found: Mapping[str, str | None], wanted: Mapping[str, str | None], names: Sequence[str]) -> _Feed | None:
+def _feed_of(found: Mapping[str, str | None], wanted: Mapping[str, str | None], names: Sequence[str]) -> Feed | None:
     """The kind of feed whose column of photos is the manifest's, or is there where none was found."""
-    for feed in _FEEDS:
+    for feed in FEEDS:
         name = match(feed.uri, names)
         is_meant = found.get("uri") is None and wanted["uri"] == _UNNAMED["uri"]
         if name is not None and (name == found.get("uri") or is_meant):
@@ -216,7 +189,7 @@ def _feed_of(found: Mapping[str, str | None], wanted: Mapping[str, str | None], 
 
 
 def _by_feed(
-    feed: _Feed, found: Mapping[str, str | None], wanted: Mapping[str, str | None], names: Sequence[str]
+    feed: Feed, found: Mapping[str, str | None], wanted: Mapping[str, str | None], names: Sequence[str]
 ) -> dict[str, str | None]:
     """Columns by the names that a kind of feed has for them, where they were not found by their own."""
     usual = {"uri": (feed.uri,), "product_id": feed.product_ids}
@@ -227,7 +200,14 @@ def _by_feed(
     }
 
 
-def _fact(known: KnownColumn, config: CatalogConfig, feed: _Feed | None, names: Sequence[str]) -> str | None:
+def _spare_id(feed: Feed | None, product_id: str | None, names: Sequence[str]) -> str | None:
+    if feed is None or not feed.is_id_optional or product_id is None:
+        return None
+    first, spare = (match(called, names) for called in feed.product_ids)
+    return spare if product_id == first else None
+
+
+def _fact(known: KnownColumn, config: CatalogConfig, feed: Feed | None, names: Sequence[str]) -> str | None:
     given = config.columns.get(known)
     usual = (known, *(feed.facts.get(known, ()) if feed is not None else ()))
     tried = (given,) if given is not None else usual
@@ -235,7 +215,7 @@ def _fact(known: KnownColumn, config: CatalogConfig, feed: _Feed | None, names: 
 
 
 def _more_uris(
-    config: CatalogConfig, feed: _Feed | None, uri: str | None, names: Sequence[str]
+    config: CatalogConfig, feed: Feed | None, uri: str | None, names: Sequence[str]
 ) -> tuple[tuple[str, ...], list[str]]:
     """Columns of further photos, and those that somebody has named and are not there."""
     if config.more_uri_columns is not None:
@@ -284,7 +264,7 @@ def folded(name: str) -> str:
 def n_known(header: Sequence[str], config: CatalogConfig) -> int:
     """How many of the columns that prodseek looks for a header has."""
     wanted = [config.product_id_column, config.uri_column, *FACTS, *config.columns.values()]
-    wanted += [name for feed in _FEEDS for name in (feed.uri, *feed.product_ids)]
+    wanted += [name for feed in FEEDS for name in (feed.uri, *feed.product_ids)]
     names = {folded(name) for name in header}
     return len({folded(name) for name in wanted if name is not None} & names)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -47,13 +48,27 @@ class RowRules:
         return cls(columns, config.uri_separators, config.product_id_from, photos)
 
 
+class Role(StrEnum):
+    """What a row is for its product, in feeds that give a product several rows; in others each is PHOTO.
+
+    FURTHER: a variant names the photo, perhaps one that the product has anyway. NO_PHOTO: the row names none, and is no row
+    of the catalogue.
+    """
+
+    PHOTO = "photo"
+    FURTHER = "further"
+    NO_PHOTO = "no photo"
+
+
 class PhotoRows(NamedTuple):
-    """Rows of the catalogue, (M,) each. fault: what is wrong with a row, else null. places: in the manifest's rows, int64."""
+    """Rows of the catalogue, (M,) each. fault: what is wrong with a row, else null. places: in the manifest's rows, int64.
+    roles: see `Role`."""
 
     product_ids: pa.StringArray
     uris: pa.StringArray
     faults: pa.StringArray
     places: np.ndarray
+    roles: pa.StringArray
 
 
 def photo_rows(
@@ -68,38 +83,61 @@ def photo_rows(
     product_ids, faults: text. cells: of each column in `columns.uris` text, or lists of text. row_name: of the row at a place.
     """
     columns = rules.columns
-    uris, places = _exploded(_photos_named(cells, rules, len(product_ids)), faults)
-    if columns.has_other_rows:
-        is_row = np.asarray(pc.or_(uris.is_valid(), faults.take(pa.array(places)).is_valid()))
-        uris, places = uris.filter(pa.array(is_row)), places[is_row]
+    named, main = _photos_named(cells, rules, len(product_ids))
+    uris, places = _exploded(named, faults)
     at = pa.array(places)
+    roles = _roles(uris, faults.take(at), places, main if columns.has_other_rows else None)
     products = product_ids.take(at)
     if columns.product_id is None:
         names = (None if uri is None else product_of(uri, rules.product_id_from) for uri in uris.to_pylist())
         products = pa.array(names, pa.string())
     found = faults.take(at)
+
+    def said(is_so: pa.Array, what: str) -> pa.Array:
+        at_fault = np.flatnonzero(np.asarray(is_so))
+        told = pa.array([f"{row_name(int(place))} {what}" for place in places[at_fault]], pa.string())
+        return pc.replace_with_mask(pa.nulls(len(places), pa.string()), is_so, told)
+
     if columns.uri is None and columns.photo is None:
         pass  # no catalogue, but another table
     elif columns.uri is None:  # the photos are held, and named after their products
-        found = pc.coalesce(found, _said(products.is_null(), "the row names neither uri nor product_id"))
+        found = pc.coalesce(found, said(products.is_null(), "names neither uri nor product_id"))
     else:
-        has_none, has_no_product = uris.is_null(), products.is_null()
+        has_none = pc.and_(uris.is_null(), pc.not_equal(roles, Role.NO_PHOTO))
+        has_no_product = pc.and_(products.is_null(), pc.not_equal(roles, Role.NO_PHOTO))
         found = pc.coalesce(
             found,
-            _said(pc.and_(has_none, has_no_product), "the row names neither uri nor product_id"),
-            _said(has_none, "the row names no uri"),
-            _said(has_no_product, "the row names no product_id"),
+            said(pc.and_(has_none, has_no_product), "names neither uri nor product_id"),
+            said(has_none, "names no uri"),
+            said(has_no_product, "names no product_id"),
         )
     has_nul = pc.fill_null(pc.match_substring(products, _NUL), False)
     if pc.any(has_nul).as_py():
-        told = [f"{row_name(int(place))} has a NUL character in its product_id" for place in places]
-        found = pc.coalesce(found, pc.if_else(has_nul, pa.array(told), pa.scalar(None, pa.string())))
+        found = pc.coalesce(found, said(has_nul, "has a NUL character in its product_id"))
         products = pc.if_else(has_nul, pa.scalar(None, pa.string()), products)
-    return PhotoRows(products, uris, found, places)
+    return PhotoRows(products, uris, found, places, roles)
 
 
-def _said(is_so: pa.Array, told: str) -> pa.Array:
-    return pc.if_else(is_so, pa.scalar(told), pa.scalar(None, pa.string()))
+def without_photo_in_words(n_rows: int) -> str:
+    """What is said of rows of sizes and colours, for a person."""
+    return f"{n_rows:,} {'row has' if n_rows == 1 else 'rows have'} no photo: passed over"
+
+
+def _roles(uris: pa.Array, faults: pa.Array, places: np.ndarray, main: pa.Array | None) -> pa.StringArray:
+    """What each row is for its product. main: of each of the manifest's rows the photos that it names for the product itself;
+    None in a feed that has a row for each product."""
+    if main is None:
+        return pa.array([Role.PHOTO] * len(uris), pa.string())
+    own = main.to_pylist()
+    return pa.array(
+        [
+            Role.PHOTO if fault is not None or (uri is not None and uri in (own[place] or ()))
+            else Role.NO_PHOTO if uri is None
+            else Role.FURTHER
+            for uri, fault, place in zip(uris.to_pylist(), faults.to_pylist(), places, strict=True)
+        ],
+        pa.string(),
+    )  # fmt: skip
 
 
 def _exploded(lists: pa.Array, faults: pa.Array) -> tuple[pa.Array, np.ndarray]:
@@ -120,19 +158,21 @@ def _exploded(lists: pa.Array, faults: pa.Array) -> tuple[pa.Array, np.ndarray]:
     return all_values.take(pa.array(order)), places[order]
 
 
-def _photos_named(cells: Sequence[pa.Array], rules: RowRules, n_rows: int) -> pa.Array:
-    """For each row the photos that its cells name; what a further column says again is left out."""
+def _photos_named(cells: Sequence[pa.Array], rules: RowRules, n_rows: int) -> tuple[pa.Array, pa.Array]:
+    """For each row the photos that its cells name, and those of them that its main cell names; what a further column says again
+    is left out."""
     if not cells:
-        return _one_each(pa.nulls(n_rows, pa.string()))
+        none = _one_each(pa.nulls(n_rows, pa.string()))
+        return none, none
     columns = rules.columns
     lists = [
         _divided(_as_lists(column), _separators(name, rules), rules.photos)
         for name, column in zip(columns.uris, cells, strict=True)
     ]
     if len(lists) == 1 or not any(len(more.flatten().drop_null()) for more in lists[1:]):
-        return lists[0]
+        return lists[0], lists[0]
     rows = zip(*(each.to_pylist() for each in lists), strict=True)
-    return pa.array([_joined(main, more) for main, *more in rows], _LISTS)
+    return pa.array([_joined(main, more) for main, *more in rows], _LISTS), lists[0]
 
 
 def _joined(main: list[str | None] | None, more: Sequence[list[str | None] | None]) -> list[str]:

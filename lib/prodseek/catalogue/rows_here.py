@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from prodseek.catalogue.manifest_reading import Manifest
 from prodseek.catalogue.parquet_table import ParquetShare, n_rows_of, read_share
-from prodseek.catalogue.photo_rows import RowRules
+from prodseek.catalogue.photo_rows import Role, RowRules
 from prodseek.catalogue.shaped_rows import shaped, shaped_parquet
 from prodseek.catalogue.text_rows import TextBlock, blocks_of, read_block
 
@@ -43,7 +44,7 @@ def _names_in_parquet(manifest: Manifest, rules: RowRules, most: int) -> tuple[l
     for part in manifest.parts:
         for first_row, batch in read_share(ParquetShare(part), manifest.schema):
             rows, _ = shaped_parquet(batch, rules, part.uri, first_row)
-            n_read, n_named = n_read + batch.num_rows, n_named + rows.num_rows
+            n_read, n_named = n_read + batch.num_rows, n_named + _n_photos(rows)
             found += rows.column("uri").drop_null().to_pylist()
             if len(found) >= most:
                 return found[:most], n_rows * n_named // n_read
@@ -63,8 +64,12 @@ def _names_in_text(manifest: Manifest, rules: RowRules, most: int) -> tuple[list
             if len(found) < most:
                 n_read += len(some.rows)
                 for batch in shaped(some, table, rules):
-                    n_named += batch.num_rows
+                    n_named += _n_photos(batch)
                     found += batch.column("uri").drop_null().to_pylist()
     if len(blocks) > _COUNTED_BLOCKS:
         n_rows = n_rows * len(blocks) // _COUNTED_BLOCKS
     return found[:most], n_rows * n_named // max(1, n_read)
+
+
+def _n_photos(shape: pa.RecordBatch) -> int:
+    return int(pc.sum(pc.not_equal(shape.column("role"), Role.NO_PHOTO)).as_py() or 0)

@@ -21,6 +21,7 @@ SHAPE = pa.schema(
         ("uri", pa.string()),
         ("attributes", pa.map_(pa.string(), pa.string())),
         ("fault", pa.string()),
+        ("role", pa.string()),
     ]
 )
 # Where a row of Parquet stands: its file, its number in it, the file's size and time of change.
@@ -50,6 +51,8 @@ def shaped_parquet(
     product_ids = (
         nothing if columns.product_id is None else _present(texts(_column(batch, columns.product_id), is_id=True))
     )
+    if columns.spare_id is not None:
+        product_ids = pc.coalesce(product_ids, _present(texts(_column(batch, columns.spare_id), is_id=True)))
     cells = [_names(_column(batch, name), columns.photo is None) for name in columns.uris]
     kept = [(key, _present(texts(_column(batch, name), key in ID_FACTS))) for key, name in columns.kept]
     return _shape(product_ids, cells, kept, nothing, rules, lambda place: f"row {first_row + place + 1} of {file}")
@@ -67,7 +70,7 @@ def _shape(
     attributes = _maps(kept, len(product_ids))
     if len(rows.places) != len(product_ids) or not np.array_equal(rows.places, np.arange(len(product_ids))):
         attributes = attributes.take(pa.array(rows.places))
-    shape = pa.RecordBatch.from_arrays([rows.product_ids, rows.uris, attributes, rows.faults], schema=SHAPE)
+    shape = pa.RecordBatch.from_arrays([rows.product_ids, rows.uris, attributes, rows.faults, rows.roles], schema=SHAPE)
     return shape, rows.places
 
 
@@ -88,8 +91,11 @@ def _cells(found: TextRows, some: slice, table: TextTable, rules: RowRules) -> p
     def cleaned(name: str) -> pa.Array:
         return _present(pc.utf8_trim_whitespace(pa.array(cells[name], pa.string())))
 
+    product_ids = pa.nulls(len(rows), pa.string()) if columns.product_id is None else cleaned(columns.product_id)
+    if columns.spare_id is not None:
+        product_ids = pc.coalesce(product_ids, cleaned(columns.spare_id))
     shape, _ = _shape(
-        pa.nulls(len(rows), pa.string()) if columns.product_id is None else cleaned(columns.product_id),
+        product_ids,
         [cleaned(name) for name in columns.uris],
         [(key, cleaned(name)) for key, name in columns.kept],
         pa.array(faults, pa.string()),
@@ -130,7 +136,8 @@ def _objects(found: TextRows, some: slice, table: TextTable, rules: RowRules) ->
     for place, row in enumerate(found.rows[some], start=some.start):
         values = named(row, table.columns) if isinstance(row, dict) else {}
         fault = found.faults.get(place)
-        products.append(_first(values, columns.product_id))
+        product_id = _first(values, columns.product_id)
+        products.append(_first(values, columns.spare_id) if product_id is None else product_id)
         for names, column in zip(uris, columns.uris, strict=True):
             written = (sound(as_text(one)) for one in values_at(values, column))
             names.append([uri for uri in written if uri is not None])
@@ -146,7 +153,7 @@ def _objects(found: TextRows, some: slice, table: TextTable, rules: RowRules) ->
         lambda place: f"row {found.first_row + some.start + place}",
     )
     maps = pa.array(attributes, SHAPE.field("attributes").type).take(pa.array(rows.places))
-    return pa.RecordBatch.from_arrays([rows.product_ids, rows.uris, maps, rows.faults], schema=SHAPE)
+    return pa.RecordBatch.from_arrays([rows.product_ids, rows.uris, maps, rows.faults, rows.roles], schema=SHAPE)
 
 
 def _first(values: Mapping[str, Any], name: str | None) -> str | None:

@@ -26,12 +26,16 @@ class OpenedRun:
 
 
 def open_run(spark: SparkSession, config: Config) -> OpenedRun:
-    """The run of this catalogue, configuration and version: the newest when it is of the same, else a new one."""
+    """The run of this catalogue, configuration and version: the newest when it is of the same, else a new one.
+
+    Raises CatalogueError for a catalogue that cannot be read.
+    """
     source = open_catalogue(config.catalog)
     store = Store.at(config.store.root)
-    rows = catalogue_rows(spark, source, config.catalog).rows
+    found = catalogue_rows(spark, source, config.catalog)
     photos = PhotoSource.of(config, source.base_uri, store.root)
-    catalogue = catalogue_fingerprint(rows, photos, config.ingest.read_threads)
+    catalogue = catalogue_fingerprint(found.rows, photos, config.ingest.read_threads)
+    found.tallies.refuse_damage()
     fingerprint = hashlib.sha256(
         f"{catalogue}|{config.fingerprint}|{__version__}|{schema_versions()}".encode()
     ).hexdigest()

@@ -70,7 +70,8 @@ class IngestFacts(_WithoutCache):
     """catalog: URI of the catalogue; base_uri: where relative URIs of photos start. decoder: library -> version.
 
     copied_photos: out of a Parquet manifest. found_otherwise: photos by how the catalogue's name of them differs from the
-    file's. passed_over: files of a folder that are no rows, and folders not entered, by why. compared_with: the run that
+    file's. passed_over: files of a folder that are no rows, and folders not entered, by why. rows_without_photo: of a feed
+    that has rows for sizes too. compared_with: the run that
     changes are counted against. settings: of the section `catalog` that the catalogue was read with. A task that Spark ran
     again counts again.
     """
@@ -85,6 +86,7 @@ class IngestFacts(_WithoutCache):
     retried_reads: int | None = None
     found_otherwise: dict[str, int] = field(default_factory=dict)
     passed_over: dict[str, int] = field(default_factory=dict)
+    rows_without_photo: int = 0
     compared_with: str | None = None
     changes: dict[str, int] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)

@@ -33,7 +33,7 @@ def test_rows_are_counted_by_what_becomes_of_them(tmp_path: Path, make_jpeg: Cal
         "columns found: product_id = 'Product_ID', uri, title = 'Title'; not found: category, supplier, created, ean",
     ]
     assert [row.detail for row in found.rows if row.outcome == "invalid_row"] == [
-        "the row names no product_id", "row 5 has 1 values, the header 3", "row 6 does not close the quote of its value 3",
+        "row 4 names no product_id", "row 5 has 1 values, the header 3", "row 6 does not close the quote of its value 3",
     ]  # fmt: skip
     assert found.rows[0].attributes == {"Title": "Chair", "title": "Chair"}
 

@@ -82,6 +82,9 @@ def test_a_name_that_stands_there_twice_gets_a_number() -> None:
         (("ID", "Image Link", "Additional Image Link", "Additional Image Link (2)"), "ID", "Image Link",
          ("Additional Image Link", "Additional Image Link (2)"), {"Additional Image Link", "Additional Image Link (2)"}),
         (("Handle", "Title", "Variant SKU", "Image Src"), "Handle", "Image Src", (), set()),
+        (("Handle", "Image Src", "Image Position", "Variant Image"), "Handle", "Image Src", ("Variant Image",), set()),
+        (("Title", "URL handle", "Product image URL", "Variant image URL"), "URL handle", "Product image URL",
+         ("Variant image URL",), set()),
         (("ID", "SKU", "Name", "Images"), "SKU", "Images", (), {"Images"}),
         (("sku", "base_image", "small_image", "additional_images"), "sku", "base_image", ("additional_images",),
          {"additional_images"}),
@@ -89,7 +92,7 @@ def test_a_name_that_stands_there_twice_gets_a_number() -> None:
          ("other_image_url1", "other_image_url2"), set()),
         (("product_id", "id", "image_link"), "product_id", "image_link", (), set()),
     ],
-    ids=["google", "google spreadsheet", "shopify", "woocommerce", "magento", "amazon", "own id"],
+    ids=["google", "google spreadsheet", "shopify", "shopify with variants", "new shopify", "woocommerce", "magento", "amazon", "own id"],
 )  # fmt: skip
 def test_usual_feeds_are_known_by_their_columns(
     header: tuple[str, ...], product_id: str, uri: str, more: tuple[str, ...], lists: set[str]
@@ -97,6 +100,14 @@ def test_usual_feeds_are_known_by_their_columns(
     columns = found(*header)
     assert (columns.product_id, columns.uri, columns.more_uris, columns.lists) == (product_id, uri, more, lists)
     assert not {uri, *more} & set(columns.attributes)
+
+
+def test_rows_without_the_usual_id_may_have_another() -> None:
+    columns = found("ID", "SKU", "Name", "Images")
+    assert (columns.product_id, columns.spare_id) == ("SKU", "ID")
+    assert columns.lines()[-1] == "rows without 'SKU' are of the product in 'ID'"
+    assert found("SKU", "Images").spare_id is None and found("ID", "Images").spare_id is None
+    assert found("ID", "SKU", "Images", settings=("catalog.product_id_column=ID",)).spare_id is None
 
 
 def test_a_column_of_its_own_name_is_meant_before_those_of_feeds() -> None:

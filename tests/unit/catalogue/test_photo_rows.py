@@ -12,7 +12,7 @@ import pytest
 from prodseek.catalogue.columns import find_columns
 from prodseek.catalogue.manifest_reading import read_manifest
 from prodseek.catalogue.manifests import find_catalogue
-from prodseek.catalogue.photo_rows import RowRules, photo_rows
+from prodseek.catalogue.photo_rows import Role, RowRules, photo_rows
 from prodseek.catalogue.rows_here import photo_names
 from prodseek.config import load_config
 
@@ -43,14 +43,14 @@ def rows(
 
 
 PLAIN = ("product_id", "uri")
-NO_URI, NO_PRODUCT = "the row names no uri", "the row names no product_id"
+NO_URI, NO_PRODUCT = "row {} names no uri".format, "row {} names no product_id".format
 
 
 def test_lists_become_rows_and_null_entries_none(tmp_path: Path) -> None:
     lists = [["a", None, "b"], [None], [], ["c"], None]
     assert rows(rules(tmp_path, PLAIN), list("pqrst"), lists) == [
-        (0, "p", "a", None), (0, "p", "b", None), (1, "q", None, NO_URI), (2, "r", None, NO_URI), (3, "s", "c", None),
-        (4, "t", None, NO_URI),
+        (0, "p", "a", None), (0, "p", "b", None), (1, "q", None, NO_URI(1)), (2, "r", None, NO_URI(2)), (3, "s", "c", None),
+        (4, "t", None, NO_URI(4)),
     ]  # fmt: skip
     cells = ['["a", null, "b"]', '["open', None]
     assert [row[1:3] for row in rows(rules(tmp_path, PLAIN), list("pqr"), cells)] == [
@@ -60,12 +60,12 @@ def test_lists_become_rows_and_null_entries_none(tmp_path: Path) -> None:
 
 def test_a_row_at_fault_is_one_row_whatever_it_names(tmp_path: Path) -> None:
     assert rows(rules(tmp_path, PLAIN), ["p", None], [["a", "b"], ["c", "d"]], faults=["row 1 is bad", None]) == [
-        (0, "p", "a", "row 1 is bad"), (1, None, "c", NO_PRODUCT), (1, None, "d", NO_PRODUCT),
+        (0, "p", "a", "row 1 is bad"), (1, None, "c", NO_PRODUCT(1)), (1, None, "d", NO_PRODUCT(1)),
     ]  # fmt: skip
     both = rows(rules(tmp_path, PLAIN), ["p\0", None], ["a", None])
     assert both == [
         (0, None, "a", "row 0 has a NUL character in its product_id"),
-        (1, None, None, "the row names neither uri nor product_id"),
+        (1, None, None, "row 1 names neither uri nor product_id"),
     ]
 
 
@@ -90,7 +90,17 @@ def test_a_photo_that_is_called_like_a_list_is_one(tmp_path: Path) -> None:
 def test_feeds_with_rows_for_sizes_have_no_rejects_of_them(tmp_path: Path) -> None:
     shopify = rules(tmp_path, ("Handle", "Image Src"))
     assert rows(shopify, ["p", "p", "p"], ["a.jpg", None, None], faults=[None, None, "row 2 is bad"]) == [
-        (0, "p", "a.jpg", None), (2, "p", None, "row 2 is bad"),
+        (0, "p", "a.jpg", None), (1, "p", None, None), (2, "p", None, "row 2 is bad"),
+    ]  # fmt: skip
+    of_variants = rules(tmp_path, ("Handle", "Image Src", "Variant Image"))
+    products, faults = pa.array(["p", "p", None, "p", None]), pa.array([None, None, None, "row 3 is bad", None])
+    cells = [
+        pa.array(["a.jpg", None, None, None, "d.jpg"]), pa.array(["a.jpg", "b.jpg", None, "c.jpg", "e.jpg"]),
+    ]  # fmt: skip
+    found = photo_rows(products, cells, faults, of_variants, "row {}".format)
+    assert list(zip(found.uris.to_pylist(), found.roles.to_pylist(), found.faults.to_pylist(), strict=True)) == [
+        ("a.jpg", Role.PHOTO, None), ("b.jpg", Role.FURTHER, None), (None, Role.NO_PHOTO, None),
+        ("c.jpg", Role.PHOTO, "row 3 is bad"), ("d.jpg", Role.PHOTO, NO_PRODUCT(4)), ("e.jpg", Role.FURTHER, NO_PRODUCT(4)),
     ]  # fmt: skip
 
 

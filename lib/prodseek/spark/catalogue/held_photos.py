@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from itertools import islice
@@ -10,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark import Accumulator
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -21,6 +19,7 @@ from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason, che
 from prodseek.runs.store import WORK
 from prodseek.runs.tables import table_schema
 from prodseek.spark.catalogue.manifest_rows import PLACE
+from prodseek.spark.catalogue.reading_tallies import ReadingTallies
 from prodseek.spark.night import Night
 from prodseek.spark.tables import computed_schema
 from prodseek.storage import files
@@ -44,6 +43,7 @@ def copy_held_photos(night: Night, rows: DataFrame, n_copied: Accumulator[int]) 
     catalog = night.config.catalog
     if catalog.bytes_column is None:
         raise ValueError("catalog.bytes_column is null: the manifest holds no photos to copy")
+    tallies = ReadingTallies.of(night.spark)
     copy = partial(
         _copied,
         column=catalog.bytes_column,
@@ -51,16 +51,13 @@ def copy_held_photos(night: Night, rows: DataFrame, n_copied: Accumulator[int]) 
         limits=night.config.images.limits,
         threads=night.config.ingest.read_threads,
         n_copied=n_copied,
+        tallies=tallies,
+        manifest=catalog.uri or "",
     )
     placed = rows.withColumn(PLACE, F.struct(f"{PLACE}.file_path", f"{PLACE}.row_index"))
     uri = files.spark_uri(night.run.path(_HELD))
-    try:
-        placed.mapInArrow(copy, computed_schema("images", *_TEXTS)).write.mode("overwrite").parquet(uri)
-    except PySparkException as error:
-        damaged = re.search(rf"{CatalogueError.__name__}: (.+)", str(error))
-        if damaged is None:
-            raise
-        raise CatalogueError(damaged[1]) from error
+    placed.mapInArrow(copy, computed_schema("images", *_TEXTS)).write.mode("overwrite").parquet(uri)
+    tallies.refuse_damage()
     held = night.spark.read.parquet(uri)
     if catalog.uri_column is not None:
         return held
@@ -76,6 +73,8 @@ def _copied(
     limits: ImageLimits,
     threads: int,
     n_copied: Accumulator[int],
+    tallies: ReadingTallies,
+    manifest: str,
 ) -> Iterator[pa.RecordBatch]:
     def copy(row_and_photo: tuple[dict[str, Any], bytes | None]) -> dict[str, Any]:
         row, photo = row_and_photo
@@ -93,7 +92,7 @@ def _copied(
     copied: list[str] = []
     fields = [field.with_nullable(True) for field in table_schema("images").arrow]
     schema = pa.schema([*fields, *(pa.field(name, pa.string()) for name in _TEXTS)])
-    rows = map_ahead(copy, _with_photos(batches, column), threads)
+    rows = map_ahead(copy, tallies.until_damage(_with_photos(batches, column), manifest), threads)
     while some := list(islice(rows, _BATCH_ROWS)):
         yield pa.RecordBatch.from_pylist(some, schema)
     n_copied.add(len(copied))

@@ -8,12 +8,13 @@ from itertools import chain
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from prodseek.catalogue.manifests import FAULT
 from prodseek.catalogue.parquet_table import ParquetPart, ParquetShare, read_share, shares_of
-from prodseek.catalogue.photo_rows import RowRules
+from prodseek.catalogue.photo_rows import Role, RowRules
 from prodseek.catalogue.shaped_rows import PLACE_TYPE, SHAPE, shaped, shaped_parquet
 from prodseek.catalogue.text_rows import (
     BlockEnd,
@@ -25,28 +26,31 @@ from prodseek.catalogue.text_rows import (
     numbered,
     read_block,
 )
+from prodseek.spark.catalogue.reading_tallies import ReadingTallies
 
 # The column that says where a row of Parquet stands, see PLACE_TYPE.
 PLACE = "_place"
-_NAMES = ("product_id", "uri", "attributes", FAULT)
+_NAMES = ("product_id", "uri", "attributes", FAULT, "role")
 _ROWS = pa.schema([field.with_name(name) for field, name in zip(SHAPE, _NAMES, strict=True)])
 _PLACED_ROWS = _ROWS.append(pa.field(PLACE, PLACE_TYPE))
 
 
-def text_rows(spark: SparkSession, table: TextTable, rules: RowRules) -> DataFrame:
-    """product_id, uri, attributes, _fault of a text manifest. Raises CatalogueError for one that is damaged."""
+def text_rows(spark: SparkSession, table: TextTable, rules: RowRules, tallies: ReadingTallies) -> DataFrame:
+    """product_id, uri, attributes, _fault, role of a text manifest; whether it is damaged the tallies say."""
     blocks = _counted(spark, table)
-    read = partial(_read_text, table=table, rules=rules, blocks=tuple(blocks))
+    read = partial(_read_text, table=table, rules=rules, blocks=tuple(blocks), tallies=tallies)
     return _tasks(spark, len(blocks)).mapInArrow(read, from_arrow_schema(_ROWS))
 
 
-def parquet_rows(spark: SparkSession, parts: Sequence[ParquetPart], schema: pa.Schema, rules: RowRules) -> DataFrame:
-    """product_id, uri, attributes, _fault of a Parquet manifest; _place too if it holds the photos.
+def parquet_rows(
+    spark: SparkSession, parts: Sequence[ParquetPart], schema: pa.Schema, rules: RowRules, tallies: ReadingTallies
+) -> DataFrame:
+    """product_id, uri, attributes, _fault, role of a Parquet manifest; _place too if it holds the photos.
 
-    Raises CatalogueError for a file that is damaged.
+    Raises CatalogueError for a file whose end shows that it is damaged; of others the tallies say it.
     """
     shares = shares_of(parts)
-    read = partial(_read_parquet, schema=schema, rules=rules, shares=tuple(map(tuple, shares)))
+    read = partial(_read_parquet, schema=schema, rules=rules, shares=tuple(map(tuple, shares)), tallies=tallies)
     rows = _ROWS if rules.columns.photo is None else _PLACED_ROWS
     return _tasks(spark, len(shares)).mapInArrow(read, from_arrow_schema(rows))
 
@@ -86,12 +90,22 @@ def _count_text(
 
 
 def _read_text(
-    batches: Iterator[pa.RecordBatch], table: TextTable, rules: RowRules, blocks: Sequence[TextBlock]
+    batches: Iterator[pa.RecordBatch],
+    table: TextTable,
+    rules: RowRules,
+    blocks: Sequence[TextBlock],
+    tallies: ReadingTallies,
 ) -> Iterator[pa.RecordBatch]:
     for number in _numbers(batches):
-        for found in read_block(table, blocks[number]):
+        for found in tallies.until_damage(read_block(table, blocks[number]), table.uri):
             for batch in shaped(found, table, rules):
+                _count(batch, rules, tallies)
                 yield batch.rename_columns(_NAMES)
+
+
+def _count(shape: pa.RecordBatch, rules: RowRules, tallies: ReadingTallies) -> None:
+    if rules.columns.has_other_rows:
+        tallies.n_without_photo.add(pc.sum(pc.equal(shape.column("role"), Role.NO_PHOTO)).as_py() or 0)
 
 
 def _read_parquet(
@@ -99,11 +113,13 @@ def _read_parquet(
     schema: pa.Schema,
     rules: RowRules,
     shares: Sequence[Sequence[ParquetShare]],
+    tallies: ReadingTallies,
 ) -> Iterator[pa.RecordBatch]:
     for share in chain.from_iterable(shares[number] for number in _numbers(batches)):
         part = share.part
-        for first_row, batch in read_share(share, schema):
+        for first_row, batch in tallies.until_damage(read_share(share, schema), part.uri):
             rows, places = shaped_parquet(batch, rules, part.uri, first_row)
+            _count(rows, rules, tallies)
             columns = rows.columns
             if rules.columns.photo is None:
                 yield pa.RecordBatch.from_arrays(columns, schema=_ROWS)

@@ -18,7 +18,9 @@ from prodseek.catalogue.photo_rows import RowRules
 from prodseek.catalogue.photo_source import FileStamp, PhotoSource
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogueError, ConfigError
+from prodseek.spark.catalogue.feed_rows import rows_of_products
 from prodseek.spark.catalogue.manifest_rows import PLACE, parquet_rows, text_rows
+from prodseek.spark.catalogue.reading_tallies import ReadingTallies
 from prodseek.spark.tables import naming_damaged_files, only_row
 from prodseek.storage.read_ahead import map_ahead
 
@@ -36,10 +38,12 @@ def open_catalogue(config: CatalogConfig) -> CatalogueSource:
 
 
 class CatalogueRows(NamedTuple):
-    """rows: see `catalogue_rows`. passed_over: files of a folder that are no rows, by why, and folders not entered."""
+    """rows: see `catalogue_rows`. passed_over: files of a folder that are no rows, by why, and folders not entered. tallies: of
+    the tasks that read the rows; who has read them all asks whether the manifest is damaged."""
 
     rows: DataFrame
     passed_over: dict[PassedOver, int]
+    tallies: ReadingTallies
 
 
 def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: CatalogConfig) -> CatalogueRows:
@@ -54,7 +58,8 @@ def catalogue_rows(spark: SparkSession, source: CatalogueSource, config: Catalog
     manifest = read_manifest(source, config)
     refuse_without_rows(manifest)
     with naming_damaged_files():
-        return CatalogueRows(_manifest_rows(spark, manifest, config), {})
+        tallies = ReadingTallies.of(spark)
+        return CatalogueRows(_manifest_rows(spark, manifest, config, tallies), {}, tallies)
 
 
 def catalogue_fingerprint(rows: DataFrame, photos: PhotoSource, read_threads: int) -> str:
@@ -87,14 +92,20 @@ def _folder_rows(spark: SparkSession, source: CatalogueSource, config: CatalogCo
     products = [product_of(uri, config.product_id_from) for uri in listing.uris]
     listed = spark.createDataFrame(pa.table([products, listing.uris], schema=_FOLDER_SCHEMA))
     rows = listed.withColumn("attributes", _no_attributes()).withColumn(FAULT, F.lit(None).cast("string"))
-    return CatalogueRows(rows, listing.passed_over)
+    return CatalogueRows(rows, listing.passed_over, ReadingTallies.of(spark))
 
 
-def _manifest_rows(spark: SparkSession, manifest: Manifest, config: CatalogConfig) -> DataFrame:
+def _manifest_rows(
+    spark: SparkSession, manifest: Manifest, config: CatalogConfig, tallies: ReadingTallies
+) -> DataFrame:
     rules = RowRules.of(manifest.columns, config, manifest.source.base_uri)
     if manifest.text is not None:
-        return text_rows(spark, manifest.text, rules)
-    return parquet_rows(spark, manifest.parts, manifest.schema or pa.schema([]), rules)
+        rows = text_rows(spark, manifest.text, rules, tallies)
+    else:
+        rows = parquet_rows(spark, manifest.parts, manifest.schema or pa.schema([]), rules, tallies)
+    if manifest.columns.has_other_rows:
+        rows = rows_of_products(rows, manifest.columns.product_facts)
+    return rows.drop("role")
 
 
 def _no_attributes() -> Column:

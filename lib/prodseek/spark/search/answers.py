@@ -28,6 +28,7 @@ from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
 from prodseek.search.run_settings import config_of, settings_of
 from prodseek.search.searchable import DEFAULT_K, Photo, SearchableRun
 from prodseek.spark.catalogue.manifest_rows import text_rows
+from prodseek.spark.catalogue.reading_tallies import ReadingTallies
 from prodseek.spark.gpus import task_profile
 from prodseek.spark.partitions import deal
 from prodseek.spark.search.summary import BatchSummary
@@ -77,8 +78,10 @@ def answer_prompts(
     A relative uri starts from the catalogue's folder, as in `images`. allowed_roots: where photos may lie beside those that
     the run's catalogue could name. Raises PromptError for a file that is no such table.
     """
-    given = read_prompts(spark, prompts)
+    tallies = ReadingTallies.of(spark)
+    given = read_prompts(spark, prompts, tallies)
     n_prompts = given.count()
+    tallies.refuse_damage()
     settings = None
     if not given.where("uri is not null").isEmpty():
         manifest = run.manifest()
@@ -134,9 +137,10 @@ def answer_prompts(
     return summary
 
 
-def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
+def read_prompts(spark: SparkSession, uri: str, tallies: ReadingTallies) -> DataFrame:
     """query_id, uri, box, detection_id as text, as they were given, and fault. A prompt without a query_id is named
-    after what it asks for. Raises CatalogueError and PromptError for what is no table of prompts."""
+    after what it asks for. tallies: say whether the table is damaged, once it was read. Raises CatalogueError and PromptError for
+    what is no table of prompts."""
     if not files.exists(files.absolute(uri)):
         raise PromptError(PromptFault.INVALID_PROMPT, f"there is no file of prompts at {files.absolute(uri)!r}")
     source = find_catalogue(uri)
@@ -150,7 +154,7 @@ def read_prompts(spark: SparkSession, uri: str) -> DataFrame:
         settings = load_config().catalog
         written, _ = text_table(source, settings)
         names = written.columns
-        table = text_rows(spark, written, RowRules.of(every_column(names), settings, source.base_uri))
+        table = text_rows(spark, written, RowRules.of(every_column(names), settings, source.base_uri), tallies)
         fault = F.col(FAULT)
     has_boxes = all(match(name, names) for name in ("uri", *BOX_PX))
     if not has_boxes and match("detection_id", names) is None:

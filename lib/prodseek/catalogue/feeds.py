@@ -1,0 +1,58 @@
+"""Usual kinds of feeds, and what each calls things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from prodseek.config import KnownColumn
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What a usual kind of feed calls things. product_ids: the first that is there. more: columns of further photos.
+
+    lists: which columns hold several photos, with commas between them. has_other_rows: a product has several rows, of photos
+    and of sizes; those behind its first leave out what is said of the product. is_id_optional: rows without the first
+    of product_ids have the second.
+    """
+
+    uri: str
+    product_ids: tuple[str, ...]
+    more: str = ""
+    lists: str = ""
+    has_other_rows: bool = False
+    is_id_optional: bool = False
+    facts: Mapping[KnownColumn, tuple[str, ...]] = field(default_factory=dict)
+
+
+FEEDS: Final = (
+    # of Google Merchant Center, Meta and Pinterest
+    Feed(
+        "image_link", ("id",), "additional_image_link", "additional_image_link",
+        facts={"category": ("google_product_category", "product_type"), "supplier": ("brand",), "ean": ("gtin",)},
+    ),
+    # of Shopify, as a spreadsheet and as JSON
+    Feed(
+        "Image Src", ("Handle",), "variant_image", has_other_rows=True,
+        facts={"category": ("Product Category", "Type"), "supplier": ("Vendor",), "ean": ("Variant Barcode",)},
+    ),
+    Feed(
+        "Product image URL", ("URL handle",), "variant_image_url", has_other_rows=True,
+        facts={"category": ("Product category", "Type"), "supplier": ("Vendor",), "ean": ("Barcode",)},
+    ),
+    Feed("images.src", ("id", "handle"), facts={"category": ("product_type",), "supplier": ("vendor",)}),
+    # of WooCommerce
+    Feed("Images", ("SKU", "ID"), lists="images", is_id_optional=True, facts={"title": ("Name",), "category": ("Categories",)}),
+    # of Magento
+    Feed(
+        "base_image", ("sku",), "additional_images", "additional_images",
+        facts={"title": ("name",), "category": ("categories",)},
+    ),
+    # of Amazon
+    Feed(
+        "main_image_url", ("item_sku", "seller_sku", "sku"), r"other_image_url_?\d+",
+        facts={"title": ("item_name",), "supplier": ("brand_name", "brand"), "ean": ("external_product_id",)},
+    ),
+)  # fmt: skip
