@@ -53,6 +53,10 @@ class CatalogueError(ProdseekError):
     exit_code = 2
 
 
+# Why a damaged catalogue is refused as a whole.
+NOTHING_USED = "nothing is used, because products that are missing would look as if they were gone"
+
+
 class WeightsError(ProdseekError):
     """A network's weights or description cannot be obtained or do not fit each other."""
 

@@ -181,7 +181,7 @@ def test_a_product_of_several_rows_has_each_photo_once_and_one_title(
     lines = ["shirt,Shirt,V,S,1.jpg,7.jpg", "shirt,,,M,2.jpg,8.jpg", "shirt,,,L,,7.jpg", "shirt,,,XL,8.jpg,8.jpg"]
     lines += ["cup,Cup,V,,3.jpg,", "mug,Mug,V,,,", "hat,,,S,,9.jpg", "hat,Hat,W,M,,"]
     (tmp_path / "m.csv").write_text("\n".join([header, *lines]))
-    spark.conf.set("spark.sql.shuffle.partitions", partitions)
+    suit_catalogue(spark, 10**6 if partitions == 8 else 1)
     config = make_config(tmp_path / "m.csv", tmp_path / "root")
     found = catalogue_rows(spark, open_catalogue(config.catalog), config.catalog)
     rows = {row["uri"]: row["attributes"] for row in found.rows.collect()}

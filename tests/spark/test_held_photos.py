@@ -46,7 +46,8 @@ def write_manifest(path: Path, rows: Rows, rows_per_group: int = 3) -> Path:
 def contents(run: Run, tables) -> tuple[pa.Table, list[dict[str, Any]]]:  # type: ignore[no-untyped-def]
     """The two tables in order; of `rejects` all but what is said of the place."""
     rejects = tables(run, "rejects").to_pylist()
-    told = [{**row, "detail": None if row["reason"] == "missing" else row["detail"]} for row in rejects]
+    of_places = ("missing", "invalid_row")
+    told = [{**row, "detail": None if row["reason"] in of_places else row["detail"]} for row in rejects]
     return tables(run, "images").sort_by(KEY), sorted(told, key=repr)
 
 

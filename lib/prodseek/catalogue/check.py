@@ -30,7 +30,7 @@ from prodseek.catalogue.parquet_table import ParquetShare, parts_of, read_share,
 from prodseek.catalogue.photo_rows import REPEATED, Role, RowRules, without_photo_in_words
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.plain_types import text_type
-from prodseek.catalogue.rows_here import row_batches
+from prodseek.catalogue.rows_here import read_to_its_end, row_batches
 from prodseek.catalogue.text_manifest import text_table
 from prodseek.catalogue.text_rows import TextBlock, read_block
 from prodseek.catalogue.web import is_web
@@ -43,6 +43,8 @@ _SHOWN_ROWS = 10
 _SAMPLED_ROWS = 400
 # After so long no more photos are tried.
 _SECONDS = 8.0
+# So long at most a manifest is read to its end, where that shows whether it is whole.
+_READ_SECONDS = 5.0
 _READ_THREADS = 8
 _ENOUGH_SIDE_PX = 256
 _LOG_WIDTH = 160
@@ -106,6 +108,8 @@ def check_catalogue(config: Config) -> Checked:
         rules = RowRules.of(manifest.columns, config.catalog, source.base_uri)
         first, n_without = _first_rows(manifest, rules)
         rows = _as_checked(first, rules)
+        told = read_to_its_end(manifest, _READ_SECONDS)
+        lines += [told] if told else []
         if n_without:
             lines.append(f"among the first rows {without_photo_in_words(n_without)}")
     tried = _tried(list(islice(rows, _SAMPLED_ROWS)), photos, config.catalog.bytes_column is not None)

@@ -14,7 +14,7 @@ from pyarrow import fs
 
 from prodseek.catalogue.delta_log import DELTA_LOG, logged_files
 from prodseek.catalogue.plain_types import as_type, plain_type
-from prodseek.errors import CatalogueError
+from prodseek.errors import NOTHING_USED, CatalogueError
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
 
@@ -167,13 +167,16 @@ def read_share(share: ParquetShare, schema: pa.Schema) -> Iterator[tuple[int, pa
     """
     part = share.part
     of_folder = dict(part.values)
+    row = share.first_row
     try:
         file_system, path = files.locate(part.uri)
-        with file_system.open_input_file(path) as handle, pq.ParquetFile(handle) as stored:
+        with (
+            file_system.open_input_file(path) as handle,
+            pq.ParquetFile(handle, page_checksum_verification=True) as stored,
+        ):
             there = set(stored.schema_arrow.names)
             leaves = [leaf for field in schema if field.name in there for leaf in _leaves(field.name, field.type)]
             groups = range(stored.num_row_groups) if share.groups is None else share.groups
-            row = share.first_row
             for batch in stored.iter_batches(_BATCH_ROWS, row_groups=list(groups), columns=leaves, use_threads=False):
                 columns = [
                     as_type(batch.column(batch.schema.get_all_field_indices(field.name)[0]), field)
@@ -185,7 +188,7 @@ def read_share(share: ParquetShare, schema: pa.Schema) -> Iterator[tuple[int, pa
                 yield row, pa.RecordBatch.from_arrays(columns, schema=schema) if len(schema) else batch
                 row += n_rows
     except _DAMAGED as error:
-        raise CatalogueError(f"{part.uri} is damaged or gone; write it again: {error}") from error
+        raise _damaged(part.uri, f"behind row {row:,}: {error}") from error
 
 
 def _schema_of(part: ParquetPart) -> pa.Schema:
@@ -230,7 +233,13 @@ def _with_footer(part: ParquetPart, ask: Callable[[pq.ParquetFile], T]) -> T:
         with file_system.open_input_file(path) as handle, pq.ParquetFile(handle) as stored:
             return ask(stored)
     except _DAMAGED as error:
-        raise CatalogueError(f"{part.uri} is damaged or gone; write it again: {error}") from error
+        raise _damaged(part.uri, str(error)) from error
+
+
+def _damaged(uri: str, why: str) -> CatalogueError:
+    return CatalogueError(
+        f"{uri} is damaged or gone; write it again: {why.rstrip('.')}. Of the manifest {NOTHING_USED}"
+    )
 
 
 def _leaves(name: str, kind: pa.DataType) -> list[str]:

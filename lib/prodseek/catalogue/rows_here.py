@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -11,9 +12,11 @@ from prodseek.catalogue.manifest_reading import Manifest
 from prodseek.catalogue.parquet_table import ParquetShare, n_rows_of, read_share
 from prodseek.catalogue.photo_rows import Role, RowRules
 from prodseek.catalogue.shaped_rows import shaped, shaped_parquet
+from prodseek.catalogue.text_file import opened, reading
 from prodseek.catalogue.text_rows import TextBlock, blocks_of, read_block
 
 _COUNTED_BLOCKS = 8
+_PIECE_BYTES = 1 << 20
 
 
 def row_batches(manifest: Manifest, rules: RowRules) -> Iterator[pa.RecordBatch]:
@@ -25,6 +28,31 @@ def row_batches(manifest: Manifest, rules: RowRules) -> Iterator[pa.RecordBatch]
     for part in manifest.parts:
         for first_row, batch in read_share(ParquetShare(part), manifest.schema):
             yield shaped_parquet(batch, rules, part.uri, first_row)[0]
+
+
+def read_to_its_end(manifest: Manifest, seconds: float) -> str | None:
+    """Read what a night would read, for so long at most. Raises CatalogueError for a file that is damaged.
+
+    Returns how much was read, for a person, where time did not suffice. Text that is not compressed shows no damage.
+    """
+    ends = time.monotonic() + seconds
+    n_read = 0
+    if manifest.text is not None:
+        dialect = manifest.text.dialect
+        if not dialect.compression:
+            return None
+        with reading(manifest.text.uri), opened(manifest.text.uri, dialect.compression, 0) as stream:
+            while piece := stream.read(_PIECE_BYTES):
+                n_read += len(piece)
+                if time.monotonic() > ends:
+                    return f"only the first {n_read / 1e6:,.0f} MB of the text were read: whether the rest is whole, a night says"
+        return None
+    for part in manifest.parts:
+        for _, batch in read_share(ParquetShare(part), manifest.schema):
+            n_read += batch.num_rows
+            if time.monotonic() > ends:
+                return f"only the first {n_read:,} rows were read: whether the others are whole, a night says"
+    return None
 
 
 def photo_names(manifest: Manifest, rules: RowRules, most: int) -> tuple[list[str], int]:

@@ -13,12 +13,14 @@ import pyarrow as pa
 from prodseek.catalogue.delimited import MAX_ROW_CHARS
 from prodseek.catalogue.dialect import HEAD_BYTES, Compression, compression_of
 from prodseek.catalogue.encodings import CP_1252, UTF_8
-from prodseek.errors import CatalogueError
+from prodseek.errors import NOTHING_USED, CatalogueError
 from prodseek.storage import files
 
 # What is taken for a bomb: text is compressed to a fourth or a tenth.
 _BOMB_BYTES = 1 << 30
 _BOMB_RATIO = 400
+# What can be read of a damaged file is told to so many bytes.
+_STEP_BYTES = 1 << 16
 # Programs that compress what they are given have been given what was compressed.
 _MOST_LAYERS = 3
 
@@ -102,18 +104,20 @@ def opened(uri: str, compression: Sequence[Compression], offset_bytes: int) -> I
 
 
 class _Unpacked(io.RawIOBase):
-    """A compressed file's content, until it turns out to be a bomb. raw: the file itself."""
+    """A compressed file's content, until it turns out to be a bomb or to be damaged. raw: the file itself."""
 
     def __init__(self, uri: str, raw: pa.NativeFile, stream: pa.NativeFile) -> None:
         self._uri, self._raw, self._stream = uri, raw, stream
-        self._n_bytes = 0
+        self._n_bytes = self._n_lines = 0
+        self._damage: OSError | None = None
 
     def readable(self) -> bool:
         return True
 
     def read(self, n_bytes: int = -1) -> bytes:
-        data = bytes(self._stream.read(n_bytes))
+        data = self._read(n_bytes)
         self._n_bytes += len(data)
+        self._n_lines += data.count(b"\n")
         packed_bytes = self._raw.tell()
         if self._n_bytes > max(_BOMB_BYTES, _BOMB_RATIO * packed_bytes):
             raise CatalogueError(
@@ -121,3 +125,24 @@ class _Unpacked(io.RawIOBase):
                 "no table of photos does; unpack it if it is one"
             )
         return data
+
+    def _read(self, n_bytes: int) -> bytes:
+        """What comes before the damage first, and then the error."""
+        pieces: list[bytes] = []
+        left = n_bytes if n_bytes >= 0 else _BOMB_BYTES
+        while left and self._damage is None:
+            try:
+                piece = bytes(self._stream.read(min(left, _STEP_BYTES)))
+            except OSError as error:
+                self._damage = error
+                break
+            if not piece:
+                break
+            pieces.append(piece)
+            left -= len(piece)
+        if self._damage is not None and not pieces:
+            raise CatalogueError(
+                f"the manifest {self._uri!r} cannot be read to its end: {self._damage}, after {self._n_bytes:,} bytes of text in "
+                f"{self._n_lines:,} lines. It is damaged, or was cut short when it was copied; {NOTHING_USED}. Write it anew"
+            ) from self._damage
+        return b"".join(pieces)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import shlex
 from collections.abc import Callable
 from itertools import pairwise
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from commands import prodseek
 
+from prodseek.catalogue import check
 from prodseek.catalogue.check import Checked, check_catalogue
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError
@@ -94,6 +96,23 @@ def test_the_command_prints_it(tmp_path: Path, make_jpeg: Callable[..., bytes]) 
     done = prodseek("check", tmp_path / "m.csv")
     assert done.returncode == 2 and "no column 'product_id'" in done.stderr
     assert prodseek("--version").stdout.startswith("prodseek ")
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("m.csv.gz", "only the first 1 MB of the text"), ("m.parquet", "only the first 8,192 rows")]
+)
+def test_what_is_too_large_for_seconds_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, told: str
+) -> None:
+    monkeypatch.setattr(check, "_READ_SECONDS", 0.0)
+    ids, uris = [f"p{n}" for n in range(9000)], ["x" * 200 + ".jpg"] * 9000
+    if name == "m.parquet":
+        pq.write_table(pa.table({"product_id": ids, "uri": uris}), tmp_path / name)
+    else:
+        (tmp_path / name).write_bytes(
+            gzip.compress("\n".join(["product_id,uri", *map("{},{}".format, ids, uris)]).encode())
+        )
+    assert checked(tmp_path / name).lines[-1].startswith(told)
 
 
 def test_a_file_in_place_of_a_root_is_named(tmp_path: Path) -> None:

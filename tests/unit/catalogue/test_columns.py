@@ -92,7 +92,8 @@ def test_a_name_that_stands_there_twice_gets_a_number() -> None:
          ("other_image_url1", "other_image_url2"), set()),
         (("product_id", "id", "image_link"), "product_id", "image_link", (), set()),
     ],
-    ids=["google", "google spreadsheet", "shopify", "shopify with variants", "new shopify", "woocommerce", "magento", "amazon", "own id"],
+    ids=["google", "google spreadsheet", "shopify", "shopify with variants", "new shopify", "woocommerce", "magento",
+         "amazon", "own id"],
 )  # fmt: skip
 def test_usual_feeds_are_known_by_their_columns(
     header: tuple[str, ...], product_id: str, uri: str, more: tuple[str, ...], lists: set[str]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from text_blocks import whole_blocks
 
 from prodseek.catalogue import delimited, json_rows, text_file, text_rows
+from prodseek.catalogue.check import check_catalogue
 from prodseek.catalogue.manifests import find_catalogue
 from prodseek.catalogue.text_manifest import text_table
 from prodseek.catalogue.text_rows import TextTable, read_block
@@ -137,8 +140,33 @@ def test_a_bomb_is_refused_before_it_is_unzipped(tmp_path: Path, monkeypatch: py
 def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
     data = gzip.compress(b"product_id,uri\n" + bytes(str(list(range(300_000))), "ascii").replace(b" ", b"\n"))
     (tmp_path / "m.csv.gz").write_bytes(data[: len(data) // 2])
-    with pytest.raises(CatalogueError, match=r"m\.csv\.gz' cannot be read: .*write it anew"):
+    with pytest.raises(CatalogueError, match=r"m\.csv\.gz' cannot be read to its end: .*Write it anew"):
         rows_of(opened(tmp_path / "m.csv.gz"))
+
+
+@pytest.mark.parametrize("kind", ["gzip", "zstd", "bz2", "gzip in gzip", "a wrong checksum"])
+def test_what_can_be_read_of_a_damaged_file_is_counted(tmp_path: Path, kind: str) -> None:
+    lines = [b"product_id,uri,t"] + [
+        b"p%d,a.jpg,%s" % (n, random.Random(n).randbytes(30).hex().encode()) for n in range(40_000)
+    ]
+    data = b"\n".join(lines)
+    packed = zipped(data, "gzip" if kind == "a wrong checksum" else kind.partition(" ")[0])
+    if kind == "gzip in gzip":
+        packed = gzip.compress(packed)
+    damaged = packed[:-8] + b"12345678" if kind == "a wrong checksum" else packed[: len(packed) * 7 // 8]
+    (tmp_path / "m.csv").write_bytes(damaged)
+    table = opened(tmp_path / "m.csv")
+    with pytest.raises(CatalogueError) as refused:
+        rows_of(table)
+    told = re.search(
+        r"cannot be read to its end: .+, after ([\d,]+) bytes of text in ([\d,]+) lines\. It is", str(refused.value)
+    )
+    assert told is not None, refused.value
+    n_bytes, n_lines = (int(number.replace(",", "")) for number in told.groups())
+    if kind != "gzip in gzip":  # of which the inner file is counted
+        assert n_lines == data[:n_bytes].count(b"\n") and n_bytes > 0.5 * len(data)
+    with pytest.raises(CatalogueError, match="cannot be read to its end"):
+        check_catalogue(load_config(catalog=str(tmp_path / "m.csv")))
 
 
 def test_json_lines(tmp_path: Path) -> None:
