@@ -138,7 +138,7 @@ def check(case: Case) -> None:
         manifest = read_manifest(source, load_config(settings=case.settings).catalog)
         config = load_config(settings=case.settings).catalog
         rules = RowRules.of(manifest.columns, config, source.base_uri)
-        if manifest.text is None:
+        if not manifest.texts:
             for share in (share for task in shares_of(manifest.parts) for share in task):
                 for first_row, batch in read_share(share, manifest.schema):
                     assert batch.schema == manifest.schema
@@ -162,8 +162,7 @@ def check(case: Case) -> None:
 
 def _rows(manifest: Manifest, rules: RowRules) -> list[dict[str, Any]]:
     """Every row, in the blocks that a night would read, whose rows are numbered without a gap."""
-    table = manifest.text
-    assert table is not None
+    (table,) = manifest.texts
     found: list[dict[str, Any]] = []
     number = 1
     for block in whole_blocks(table):

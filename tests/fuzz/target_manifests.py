@@ -13,7 +13,7 @@ from typing import NamedTuple
 from fuzzing import mutated, watching
 from hypothesis import strategies as st
 
-from prodseek.catalogue.manifests import CatalogueSource, product_of
+from prodseek.catalogue.manifests import product_of
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.text_manifest import text_table
 from prodseek.catalogue.text_rows import blocks_of, read_block
@@ -117,7 +117,7 @@ def check(case: Case) -> None:
 def _check_manifest(data: bytes, path: Path) -> None:
     path.write_bytes(data)
     try:
-        table, _ = text_table(CatalogueSource("csv", str(path), str(path.parent)), load_config().catalog)
+        table, _ = text_table(str(path), is_json=False, config=load_config().catalog)
         n_rows = sum(len(some.rows) for block in blocks_of(table) for some in read_block(table, block))
     except CatalogueError as error:
         assert len(str(error)) < 5000

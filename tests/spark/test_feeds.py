@@ -375,3 +375,24 @@ def test_a_photo_that_many_rows_name_is_decoded_once(
         f"p{n}": f"t{n}" for n in range(600) if n % 100 != 7
     }
     assert len({(row["image_id"], row["pixel_hash"], row["uri"]) for row in images}) == 1
+
+
+@pytest.mark.parametrize("partitions", [1, 8])
+def test_a_folder_that_spark_wrote_is_read_as_one_manifest(
+    spark: SparkSession,
+    tmp_path: Path,
+    make_config: Callable[..., Config],
+    monkeypatch: pytest.MonkeyPatch,
+    partitions: int,
+) -> None:
+    """Large parts are cut into blocks, small ones are not."""
+    rows = [(f"p{n}", f"{n}.jpg", "two\nlines" if n % 3 else "one") for n in range(300)]
+    frame = spark.createDataFrame(rows, "product_id string, uri string, title string")
+    folder = tmp_path / "products.csv"
+    frame.repartitionByRange(3, "product_id").write.csv(str(folder), header=True, escape='"')
+    suit_catalogue(spark, 10**6 if partitions == 8 else 1)
+    if partitions == 8:
+        monkeypatch.setattr(text_rows, "BLOCK_BYTES", 700)
+    found = rows_of(spark, make_config(folder, tmp_path / "root")).collect()
+    read = sorted((row["product_id"], row["uri"], row["attributes"]["title"], row["_fault"]) for row in found)
+    assert read == sorted((*row, None) for row in rows)

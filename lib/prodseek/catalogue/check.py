@@ -31,7 +31,7 @@ from prodseek.catalogue.photo_rows import REPEATED, Role, RowRules, without_phot
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.plain_types import text_type
 from prodseek.catalogue.rows_here import read_to_its_end, row_batches
-from prodseek.catalogue.text_manifest import text_table
+from prodseek.catalogue.text_manifest import text_tables
 from prodseek.catalogue.text_rows import TextBlock, read_block
 from prodseek.catalogue.web import is_web
 from prodseek.config import Config
@@ -266,9 +266,9 @@ def _plain_rows(source: CatalogueSource, config: Config) -> Iterator[Mapping[str
         for _, batch in read_share(ParquetShare(parts[0]), pa.schema([one for one in texts if one[1] is not None])):
             yield from batch.to_pylist()
         return
-    table, _ = text_table(source, config.catalog)
-    for found in read_block(table, TextBlock(table.dialect.start_bytes, None)):
-        yield from (named(row, table.columns) for row in found.rows)
+    for table in text_tables(source, config.catalog)[0]:
+        for found in read_block(table, TextBlock(table.dialect.start_bytes, None)):
+            yield from (named(row, table.columns) for row in found.rows)
 
 
 def _short(text: str) -> str:

@@ -19,23 +19,25 @@ from prodseek.errors import CatalogueError
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest that was looked into. text: how it is written, None for Parquet. schema: of Parquet the columns to read, in
-    types that every reader knows; of a struct only the fields that are needed."""
+    """A manifest that was looked into. texts: how its files are written, if they are text. schema: of Parquet the columns to
+    read, in types that every reader knows; of a struct only the fields that are needed."""
 
     source: CatalogueSource
     columns: Columns
-    text: TextTable | None = None
+    texts: tuple[TextTable, ...] = ()
     parts: tuple[ParquetPart, ...] = ()
     schema: pa.Schema | None = None
 
     def lines(self) -> list[str]:
         """What was found, for a person, before anything is read."""
-        if self.text is None:
+        if not self.texts:
             n_files = f"{len(self.parts):,} Parquet files" if len(self.parts) > 1 else "Parquet"
             return [f"{self.source.uri}: {n_files}", *self.columns.lines()]
-        table = self.text
+        table = self.texts[0]
         read_as = table.dialect.describe(len(table.columns), table.is_json)
-        return [f"{table.uri}: {read_as}", *table.dialect.notes(), *self.columns.lines()]
+        n_files = f"{len(self.texts):,} files, the first as " if len(self.texts) > 1 else ""
+        notes = dict.fromkeys(note for each in self.texts for note in each.dialect.notes())
+        return [f"{self.source.uri}: {n_files}{read_as}", *notes, *self.columns.lines()]
 
 
 def read_manifest(source: CatalogueSource, config: CatalogConfig) -> Manifest:
@@ -49,16 +51,14 @@ def read_manifest(source: CatalogueSource, config: CatalogConfig) -> Manifest:
         parts = tuple(parquet_table.parts_of(source.uri))
         columns, schema = parquet_columns(source, parts, config)
         return Manifest(source, columns, parts=parts, schema=schema)
-    table, columns = text_columns(source, config)
-    return Manifest(source, columns, table)
+    tables, columns = text_columns(source, config)
+    return Manifest(source, columns, tables)
 
 
 def refuse_without_rows(manifest: Manifest) -> None:
     """Raise CatalogueError for a manifest without any row, understood or not."""
-    if manifest.text is None:
-        has_rows = any(parquet_table.n_rows_of([part]) for part in manifest.parts)
-    else:
-        whole = TextBlock(manifest.text.dialect.start_bytes, None)
-        has_rows = any(some.rows for some in read_block(manifest.text, whole))
+    has_rows = any(parquet_table.n_rows_of([part]) for part in manifest.parts) or any(
+        some.rows for table in manifest.texts for some in read_block(table, TextBlock(table.dialect.start_bytes, None))
+    )
     if not has_rows:
         raise CatalogueError(f"the catalogue {manifest.source.uri!r} has no rows; there is nothing to do")

@@ -87,18 +87,29 @@ def _kind_of_file(location: str, path: str, is_regular: bool) -> CatalogueKind:
     return "json" if head[n_mark:].lstrip().startswith(b"{") else "csv"
 
 
+def text_kind(name: str) -> Literal["csv", "json"] | None:
+    """What the ending of a text manifest says of it, whether it is compressed or not; None for other files."""
+    name = _PACKED.sub("", name.lower())
+    return "csv" if name.endswith(_SUFFIXES["csv"]) else "json" if name.endswith(_SUFFIXES["json"]) else None
+
+
 def _kind_of_folder(location: str, path: str) -> CatalogueKind:
-    """Parquet for a folder that is called so, keeps Delta's log, or holds Parquet files and no photos."""
+    """Parquet for a folder that is called so, keeps Delta's log, or holds Parquet files and no photos; that of its files if all
+    are text manifests of one kind."""
     if path.lower().endswith(PARQUET_SUFFIXES) or files.exists(files.join(location, DELTA_LOG)):
         return "parquet"
     has_parquet = False
+    kinds: set[Literal["csv", "json"] | None] = set()
     for name in _names_below(path, location):
         if name.lower().endswith((*IMAGE_SUFFIXES, TAR_SUFFIX)):
             return "folder"
         if not has_parquet:
             named_so = name.lower().endswith(PARQUET_SUFFIXES)
             has_parquet = named_so or ("." not in name and is_parquet(files.join(location, name)))
-    return "parquet" if has_parquet else "folder"
+        kinds.add(text_kind(name))
+    if has_parquet:
+        return "parquet"
+    return (kinds.pop() if len(kinds) == 1 else None) or "folder"
 
 
 def _names_below(path: str, location: str) -> Iterator[str]:

@@ -88,7 +88,7 @@ def parts_of(uri: str) -> list[ParquetPart]:
                 f"the manifest {uri!r} is incomplete: its log names {gone[0]!r}, and there is no such file"
             )
     else:
-        named = {name: _folder_values(name) for name in found if not _is_hidden(name) and _is_part(uri, name)}
+        named = {name: _folder_values(name) for name in found if not is_hidden(name) and _is_part(uri, name)}
     parts = [
         ParquetPart(files.join(uri, name), found[name].size, found[name].mtime_ns or 0, named[name])
         for name in sorted(named)
@@ -101,12 +101,14 @@ def parts_of(uri: str) -> list[ParquetPart]:
 def schema_of(parts: Sequence[ParquetPart]) -> pa.Schema:
     """The columns of a manifest as its files have them, those of its folders last. Raises CatalogueError for a damaged file.
 
-    A column whose type differs between files is text.
+    A column whose type differs between files is text, and one whose name differs in capitals alone is called as the first file
+    calls it.
     """
     step = -(-len(parts) // _ASKED_FILES)
     fields: dict[str, pa.Field] = {}
     for schema in map_ahead(_schema_of, parts[::step], _FOOTER_THREADS):
-        for field in schema:
+        own = _own_names(list(fields), schema.names)
+        for field in (field.with_name(own.get(field.name, field.name)) for field in schema):
             known = fields.setdefault(field.name, field)
             if plain_type(known.type) != plain_type(field.type):
                 fields[field.name] = pa.field(field.name, pa.string())
@@ -115,6 +117,17 @@ def schema_of(parts: Sequence[ParquetPart]) -> pa.Schema:
     for name, _ in parts[0].values:
         fields.setdefault(name, pa.field(name, pa.string()))
     return pa.schema(list(fields.values()))
+
+
+def _own_names(names: Sequence[str], in_file: Sequence[str]) -> dict[str, str]:
+    """A file's columns that the manifest calls otherwise, but for capitals -> what it calls them."""
+    known = {name.casefold(): name for name in reversed(names)}
+    twice = Counter(name.casefold() for name in in_file)
+    return {
+        name: known[name.casefold()]
+        for name in in_file
+        if name not in names and name.casefold() in known and twice[name.casefold()] == 1
+    }
 
 
 def repeated(part: ParquetPart) -> list[str]:
@@ -174,13 +187,18 @@ def read_share(share: ParquetShare, schema: pa.Schema) -> Iterator[tuple[int, pa
             file_system.open_input_file(path) as handle,
             pq.ParquetFile(handle, page_checksum_verification=True) as stored,
         ):
-            there = set(stored.schema_arrow.names)
-            leaves = [leaf for field in schema if field.name in there for leaf in _leaves(field.name, field.type)]
+            there = stored.schema_arrow.names
+            in_file = {name: name for name in there} | {
+                own: name for name, own in _own_names(schema.names, there).items()
+            }
+            leaves = [
+                leaf for field in schema if field.name in in_file for leaf in _leaves(in_file[field.name], field.type)
+            ]
             groups = range(stored.num_row_groups) if share.groups is None else share.groups
             for batch in stored.iter_batches(_BATCH_ROWS, row_groups=list(groups), columns=leaves, use_threads=False):
                 columns = [
-                    as_type(batch.column(batch.schema.get_all_field_indices(field.name)[0]), field)
-                    if field.name in batch.schema.names
+                    as_type(batch.column(batch.schema.get_all_field_indices(in_file[field.name])[0]), field)
+                    if field.name in in_file
                     else pa.array([of_folder.get(field.name)] * batch.num_rows, pa.string()).cast(field.type)
                     for field in schema
                 ]
@@ -249,7 +267,8 @@ def _leaves(name: str, kind: pa.DataType) -> list[str]:
     return [leaf for field in kind for leaf in _leaves(f"{name}.{field.name}", field.type)]
 
 
-def _is_hidden(name: str) -> bool:
+def is_hidden(name: str) -> bool:
+    """Whether a path in a folder is no part of a manifest, such as `_SUCCESS` and checksums."""
     return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in name.split("/"))
 
 

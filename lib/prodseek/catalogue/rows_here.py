@@ -21,10 +21,9 @@ _PIECE_BYTES = 1 << 20
 
 def row_batches(manifest: Manifest, rules: RowRules) -> Iterator[pa.RecordBatch]:
     """The rows that a night would have, as batches of SHAPE. Raises CatalogueError for a file that is damaged."""
-    if manifest.text is not None:
-        for some in read_block(manifest.text, TextBlock(manifest.text.dialect.start_bytes, None)):
-            yield from shaped(some, manifest.text, rules)
-        return
+    for table in manifest.texts:
+        for some in read_block(table, TextBlock(table.dialect.start_bytes, None)):
+            yield from shaped(some, table, rules)
     for part in manifest.parts:
         for first_row, batch in read_share(ParquetShare(part), manifest.schema):
             yield shaped_parquet(batch, rules, part.uri, first_row)[0]
@@ -37,16 +36,12 @@ def read_to_its_end(manifest: Manifest, seconds: float) -> str | None:
     """
     ends = time.monotonic() + seconds
     n_read = 0
-    if manifest.text is not None:
-        dialect = manifest.text.dialect
-        if not dialect.compression:
-            return None
-        with reading(manifest.text.uri), opened(manifest.text.uri, dialect.compression, 0) as stream:
+    for table in (table for table in manifest.texts if table.dialect.compression):
+        with reading(table.uri), opened(table.uri, table.dialect.compression, 0) as stream:
             while piece := stream.read(_PIECE_BYTES):
                 n_read += len(piece)
                 if time.monotonic() > ends:
                     return f"only the first {n_read / 1e6:,.0f} MB of the text were read: whether the rest is whole, a night says"
-        return None
     for part in manifest.parts:
         for _, batch in read_share(ParquetShare(part), manifest.schema):
             n_read += batch.num_rows
@@ -62,7 +57,7 @@ def photo_names(manifest: Manifest, rules: RowRules, most: int) -> tuple[list[st
     """
     if manifest.columns.uri is None:
         return [], 0
-    return _names_in_parquet(manifest, rules, most) if manifest.text is None else _names_in_text(manifest, rules, most)
+    return _names_in_text(manifest, rules, most) if manifest.texts else _names_in_parquet(manifest, rules, most)
 
 
 def _names_in_parquet(manifest: Manifest, rules: RowRules, most: int) -> tuple[list[str], int]:
@@ -80,13 +75,10 @@ def _names_in_parquet(manifest: Manifest, rules: RowRules, most: int) -> tuple[l
 
 
 def _names_in_text(manifest: Manifest, rules: RowRules, most: int) -> tuple[list[str], int]:
-    table = manifest.text
-    if table is None:
-        raise ValueError("a Parquet manifest has no text")
-    blocks = blocks_of(table)
+    blocks = [(table, block) for table in manifest.texts for block in blocks_of(table)]
     found: list[str] = []
     n_rows = n_read = n_named = 0
-    for block in blocks[:_COUNTED_BLOCKS]:
+    for table, block in blocks[:_COUNTED_BLOCKS]:
         for some in read_block(table, block):
             n_rows += len(some.rows)
             if len(found) < most:

@@ -84,11 +84,13 @@ def _cells(found: TextRows, some: slice, table: TextTable, rules: RowRules) -> p
         if fault is None and len(row) != width:
             fault = f"has {len(row):,} values, the header {width:,}"
         if fault is not None:
-            faults[place] = f"row {found.first_row + some.start + place} {fault}"
+            faults[place] = f"{table.row_name(found.first_row + some.start + place)} {fault}"
             rows[place] = [*row[:width], *[""] * (width - len(row))]
     cells = dict(zip(table.columns, zip(*rows, strict=True), strict=True))
 
     def cleaned(name: str) -> pa.Array:
+        if name not in cells:  # other parts of the manifest have it
+            return pa.nulls(len(rows), pa.string())
         return _present(pc.utf8_trim_whitespace(pa.array(cells[name], pa.string())))
 
     product_ids = pa.nulls(len(rows), pa.string()) if columns.product_id is None else cleaned(columns.product_id)
@@ -100,7 +102,7 @@ def _cells(found: TextRows, some: slice, table: TextTable, rules: RowRules) -> p
         [(key, cleaned(name)) for key, name in columns.kept],
         pa.array(faults, pa.string()),
         rules,
-        lambda place: f"row {found.first_row + some.start + place}",
+        lambda place: table.row_name(found.first_row + some.start + place),
     )
     return shape
 
@@ -144,13 +146,13 @@ def _objects(found: TextRows, some: slice, table: TextTable, rules: RowRules) ->
         kept = {name: sound(as_text(value)) for name, value in values.items() if name not in own}
         kept |= {known: _first(values, name) for known, name in columns.facts.items()}
         attributes.append([(sound(key) or key, value) for key, value in kept.items() if key and value is not None])
-        faults.append(None if fault is None else f"row {found.first_row + place} {fault}")
+        faults.append(None if fault is None else f"{table.row_name(found.first_row + place)} {fault}")
     rows = photo_rows(
         pa.array(products, pa.string()),
         [pa.array(names, pa.list_(pa.string())) for names in uris],
         pa.array(faults, pa.string()),
         rules,
-        lambda place: f"row {found.first_row + some.start + place}",
+        lambda place: table.row_name(found.first_row + some.start + place),
     )
     maps = pa.array(attributes, SHAPE.field("attributes").type).take(pa.array(rows.places))
     return pa.RecordBatch.from_arrays([rows.product_ids, rows.uris, maps, rows.faults, rows.roles], schema=SHAPE)

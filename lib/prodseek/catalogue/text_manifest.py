@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
+
+from pyarrow import fs
 
 from prodseek.catalogue.columns import Columns, distinct, find_columns, folded, n_known
 from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, quoted
 from prodseek.catalogue.encodings import find_encoding
-from prodseek.catalogue.manifests import CatalogueSource
+from prodseek.catalogue.manifests import CatalogueSource, text_kind
+from prodseek.catalogue.parquet_table import is_hidden
 from prodseek.catalogue.text_file import read_head
 from prodseek.catalogue.text_rows import TextBlock, TextTable, read_block
 from prodseek.config import CatalogConfig
 from prodseek.errors import CatalogueError
+from prodseek.storage import files
+from prodseek.storage.read_ahead import map_ahead
 
+_HEAD_THREADS = 8
+# So far rows that can be understood are looked for, and how many are enough then.
+_SOUGHT_BYTES = 1 << 28
+_JUDGED_LATE_ROWS = 10
+_SHOWN_COLUMNS = 10
 # What begins so is no text, whatever its name is.
 _NO_TABLES = {
     b"PK\x03\x04": "is a workbook or a ZIP archive; save it as `CSV UTF-8`, or unpack it",
@@ -28,20 +39,64 @@ _NO_TABLES = {
 }
 
 
-def text_table(source: CatalogueSource, config: CatalogConfig) -> tuple[TextTable, tuple[str, ...]]:
-    """A text manifest's dialect and columns, and of JSON lines the fields of their objects. Raises CatalogueError."""
-    head, compression = read_head(source.uri)
-    said = f"the manifest {source.uri!r}"
+def text_tables(source: CatalogueSource, config: CatalogConfig) -> tuple[tuple[TextTable, ...], tuple[str, ...]]:
+    """The tables of a text manifest, and of JSON lines the fields of their objects. Raises CatalogueError.
+
+    A folder of files is one manifest: what is called alike in them is one column. One that others have and a file lacks is
+    empty there.
+    """
+    uris = _parts_of(source)
+    read = partial(text_table, is_json=source.kind == "json", config=config)
+    if uris == [source.uri]:
+        table, fields = read(source.uri)
+        return (table,), fields
+    found = list(map_ahead(read, [uri for uri in uris if read_head(uri)[0].strip()], _HEAD_THREADS))
+    if not found:
+        raise CatalogueError(f"the manifest {source.uri!r} is empty; there is nothing to do")
+    spelled: dict[str, str] = {}
+    for table, _ in found:
+        for name in table.columns:
+            spelled.setdefault(folded(name), name)
+    tables = tuple(replace(table, columns=_respelled(table.columns, spelled), is_part=True) for table, _ in found)
+    if source.kind == "json":  # whose objects have their names with them
+        names = tuple(dict.fromkeys(name for table in tables for name in table.columns))
+        tables = tuple(replace(table, columns=names) for table in tables)
+    return tables, tuple(dict.fromkeys(name for _, fields in found for name in fields))
+
+
+def _respelled(names: Sequence[str], spelled: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of a part's columns as the first part has them; one that stands there twice keeps its own."""
+    wanted = [spelled[folded(name)] for name in names]
+    return tuple(one if wanted.count(one) == 1 else name for one, name in zip(wanted, names, strict=True))
+
+
+def _parts_of(source: CatalogueSource) -> list[str]:
+    """The files of a text manifest, in order of their names. Raises CatalogueError."""
+    try:
+        file_system, path = files.locate(source.uri)
+        if file_system.get_file_info(path).type != fs.FileType.Directory:
+            return [source.uri]
+        listed = file_system.get_file_info(fs.FileSelector(path, recursive=True))
+    except OSError as error:
+        raise CatalogueError(f"the manifest {source.uri!r} cannot be listed: {error}") from error
+    names = sorted(one.path[len(path) :].strip("/") for one in listed if one.type == fs.FileType.File and one.size)
+    return [files.join(source.uri, name) for name in names if not is_hidden(name) and text_kind(name) == source.kind]
+
+
+def text_table(uri: str, is_json: bool, config: CatalogConfig) -> tuple[TextTable, tuple[str, ...]]:
+    """A file's dialect and columns, and of JSON lines the fields of their objects. Raises CatalogueError."""
+    head, compression = read_head(uri)
+    said = f"the manifest {uri!r}"
     if not head.strip():
         raise CatalogueError(f"{said} is empty; there is nothing to do")
     for magic, what in _NO_TABLES.items():
         if head.startswith(magic):
             raise CatalogueError(f"{said} {what}")
     try:
-        if source.kind == "json":
+        if is_json:
             encoding, n_mark, is_assumed = find_encoding(head, config.encoding)
             dialect = Dialect(compression, encoding, "", "", n_mark, is_assumed)
-            table = TextTable(source.uri, True, dialect, ())
+            table = TextTable(uri, True, dialect, ())
             names, fields = _names_in(table, head)
         else:
             known = partial(n_known, config=config)
@@ -50,17 +105,36 @@ def text_table(source: CatalogueSource, config: CatalogConfig) -> tuple[TextTabl
             names, fields = distinct(header), ()
     except CatalogueError as error:
         raise CatalogueError(f"{said}: {error}") from error
-    return TextTable(source.uri, source.kind == "json", dialect, names), fields
+    return TextTable(uri, is_json, dialect, names), fields
 
 
-def text_columns(source: CatalogueSource, config: CatalogConfig) -> tuple[TextTable, Columns]:
-    """A text manifest's table, and which of its columns hold what. Raises CatalogueError."""
-    table, fields = text_table(source, config)
-    head, _ = read_head(source.uri)
+def text_columns(source: CatalogueSource, config: CatalogConfig) -> tuple[tuple[TextTable, ...], Columns]:
+    """A text manifest's tables, and which of their columns hold what. Raises CatalogueError."""
+    tables, fields = text_tables(source, config)
+    table = tables[0]
+    head, _ = read_head(table.uri)
     first = quoted(codecs.getincrementaldecoder(table.dialect.encoding)("replace").decode(head))
     read_as = table.dialect.describe(len(table.columns), table.is_json)
-    where = f"the manifest {source.uri!r}, read as {read_as}, with the first line {first},"
-    return table, find_columns(table.columns, config, where, fields)
+    where = f"the manifest {table.uri!r}, read as {read_as}, with the first line {first},"
+    names = tuple(dict.fromkeys(name for each in tables for name in each.columns))
+    columns = find_columns(names, config, where, fields)
+    if not table.is_json:
+        _refuse_other_parts(tables, columns)
+    return tables, columns
+
+
+def _refuse_other_parts(tables: Sequence[TextTable], columns: Columns) -> None:
+    """A part without the columns of photos and products has no header, or is no part. Raises CatalogueError."""
+    needed = [name for name in (columns.uri, columns.product_id) if name is not None]
+    for table in tables:
+        absent = [name for name in needed if name not in table.columns]
+        if absent:
+            raise CatalogueError(
+                f"{table.uri!r} has no column {' and no column '.join(map(repr, absent))}, which other files of its folder "
+                f"have. It has {', '.join(map(repr, table.columns[:_SHOWN_COLUMNS]))}. Write the header into each file; if none "
+                "has one, say what the columns are called with --set 'catalog.csv_header=[product_id, uri]'; take away what is "
+                "no part"
+            )
 
 
 def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -94,9 +168,17 @@ def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str
 
 
 def first_rows(table: TextTable, n_rows: int) -> Iterator[list[str] | dict[str, Any]]:
-    """The first rows of a text manifest, without those that cannot be understood. Raises CatalogueError."""
-    end = None if not table.dialect.is_cut_anywhere else table.dialect.start_bytes + 4 * HEAD_BYTES
-    for some in read_block(table, TextBlock(table.dialect.start_bytes, end)):
+    """The first rows of a text manifest, without those that cannot be understood. Raises CatalogueError.
+
+    They are looked for in the first bytes, and further on only if none is there, as behind a row that is too long.
+    """
+    start, is_cut_anywhere = table.dialect.start_bytes, table.dialect.is_cut_anywhere
+    found = list(_rows_within(table, start + 4 * HEAD_BYTES if is_cut_anywhere else None, n_rows))
+    yield from found or _rows_within(table, start + _SOUGHT_BYTES if is_cut_anywhere else None, _JUDGED_LATE_ROWS)
+
+
+def _rows_within(table: TextTable, end_bytes: int | None, n_rows: int) -> Iterator[list[str] | dict[str, Any]]:
+    for some in read_block(table, TextBlock(table.dialect.start_bytes, end_bytes)):
         for place, row in enumerate(some.rows):
             if place in some.faults or not row:
                 continue

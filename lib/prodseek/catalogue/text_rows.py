@@ -37,12 +37,18 @@ class TextBlock:
 
 @dataclass(frozen=True)
 class TextTable:
-    """A text manifest that has been looked into. columns: names in order; of JSON lines those of its first rows."""
+    """A text manifest that has been looked into, or a part of one. columns: names in order; of JSON lines those of its first
+    rows."""
 
     uri: str
     is_json: bool
     dialect: Dialect
     columns: tuple[str, ...]
+    is_part: bool = False
+
+    def row_name(self, number: int) -> str:
+        """A row for messages. number: from 1."""
+        return f"row {number} of {self.uri}" if self.is_part else f"row {number}"
 
 
 @dataclass

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from prodseek.catalogue.columns import match
 from prodseek.catalogue.json_rows import named
-from prodseek.catalogue.manifests import CatalogueSource
 from prodseek.catalogue.text_manifest import text_table
 from prodseek.catalogue.text_rows import TextTable, blocks_of, read_block
 from prodseek.config import load_config
@@ -68,7 +66,7 @@ def has_column(uri: str, name: str) -> bool:
 
 def _table(uri: str) -> TextTable:
     location = files.absolute(uri)
-    return text_table(CatalogueSource("csv", location, posixpath.dirname(location)), load_config().catalog)[0]
+    return text_table(location, is_json=False, config=load_config().catalog)[0]
 
 
 def _rows(uri: str, needed: Sequence[str]) -> list[dict[str, str]]:

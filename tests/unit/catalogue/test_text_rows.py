@@ -24,7 +24,8 @@ from prodseek.errors import CatalogueError
 
 
 def opened(path: Path) -> TextTable:
-    return text_table(find_catalogue(str(path)), load_config().catalog)[0]
+    source = find_catalogue(str(path))
+    return text_table(source.uri, source.kind == "json", load_config().catalog)[0]
 
 
 def rows_of(table: TextTable) -> list[tuple[int, Any, str | None]]:

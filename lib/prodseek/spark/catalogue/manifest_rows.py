@@ -32,14 +32,16 @@ from prodseek.spark.catalogue.reading_tallies import ReadingTallies
 PLACE = "_place"
 _NAMES = ("product_id", "uri", "attributes", FAULT, "role")
 _ROWS = pa.schema([field.with_name(name) for field, name in zip(SHAPE, _NAMES, strict=True)])
+# A part of a text.
+Piece = tuple[TextTable, TextBlock]
 _PLACED_ROWS = _ROWS.append(pa.field(PLACE, PLACE_TYPE))
 
 
-def text_rows(spark: SparkSession, table: TextTable, rules: RowRules, tallies: ReadingTallies) -> DataFrame:
+def text_rows(spark: SparkSession, tables: Sequence[TextTable], rules: RowRules, tallies: ReadingTallies) -> DataFrame:
     """product_id, uri, attributes, _fault, role of a text manifest; whether it is damaged the tallies say."""
-    blocks = _counted(spark, table)
-    read = partial(_read_text, table=table, rules=rules, blocks=tuple(blocks), tallies=tallies)
-    return _tasks(spark, len(blocks)).mapInArrow(read, from_arrow_schema(_ROWS))
+    pieces = _counted(spark, tables)
+    read = partial(_read_text, rules=rules, pieces=tuple(pieces), tallies=tallies)
+    return _tasks(spark, len(pieces)).mapInArrow(read, from_arrow_schema(_ROWS))
 
 
 def parquet_rows(
@@ -64,40 +66,43 @@ def _numbers(batches: Iterator[pa.RecordBatch]) -> Iterator[int]:
     return (number for batch in batches for number in batch.column(0).to_pylist())
 
 
-def _counted(spark: SparkSession, table: TextTable) -> list[TextBlock]:
-    """The blocks of a text, each with the number of its first row."""
-    blocks = blocks_of(table)
-    if len(blocks) == 1:
-        return blocks
-    ends: dict[TextBlock, BlockEnd] = {}
+def _counted(spark: SparkSession, tables: Sequence[TextTable]) -> list[Piece]:
+    """The blocks of texts, each with the number of its first row in its file."""
+    blocks = {table: blocks_of(table) for table in tables}
+    ends: dict[TextTable, dict[TextBlock, BlockEnd]] = {table: {} for table in tables}
     while True:
-        todo = tuple(block for block in blocks if block not in ends)
-        count = partial(_count_text, table=table, blocks=todo)
-        counted = _tasks(spark, len(todo)).mapInArrow(count, "number long, n_rows long, is_closed boolean").collect()
-        ends |= {todo[row["number"]]: BlockEnd(row["n_rows"], row["is_closed"]) for row in counted}
-        whole = joined(blocks, ends)
+        todo = tuple(
+            (table, block)
+            for table, some in blocks.items()
+            for block in some
+            if len(some) > 1 and block not in ends[table]
+        )
+        count = partial(_count_text, pieces=todo)
+        counting = _tasks(spark, len(todo)).mapInArrow(count, "number long, n_rows long, is_closed boolean")
+        for row in counting.collect() if todo else ():
+            table, block = todo[row["number"]]
+            ends[table][block] = BlockEnd(row["n_rows"], row["is_closed"])
+        whole = {table: some if len(some) == 1 else joined(some, ends[table]) for table, some in blocks.items()}
         if whole == blocks:
-            return numbered(blocks, ends)
+            return [
+                (table, block)
+                for table, some in blocks.items()
+                for block in (some if len(some) == 1 else numbered(some, ends[table]))
+            ]
         blocks = whole
 
 
-def _count_text(
-    batches: Iterator[pa.RecordBatch], table: TextTable, blocks: Sequence[TextBlock]
-) -> Iterator[pa.RecordBatch]:
+def _count_text(batches: Iterator[pa.RecordBatch], pieces: Sequence[Piece]) -> Iterator[pa.RecordBatch]:
     for number in _numbers(batches):
-        end = count_block(table, blocks[number])
+        end = count_block(*pieces[number])
         yield pa.RecordBatch.from_pydict({"number": [number], "n_rows": [end.n_rows], "is_closed": [end.is_closed]})
 
 
 def _read_text(
-    batches: Iterator[pa.RecordBatch],
-    table: TextTable,
-    rules: RowRules,
-    blocks: Sequence[TextBlock],
-    tallies: ReadingTallies,
+    batches: Iterator[pa.RecordBatch], rules: RowRules, pieces: Sequence[Piece], tallies: ReadingTallies
 ) -> Iterator[pa.RecordBatch]:
-    for number in _numbers(batches):
-        for found in tallies.until_damage(read_block(table, blocks[number]), table.uri):
+    for table, block in (pieces[number] for number in _numbers(batches)):
+        for found in tallies.until_damage(read_block(table, block), table.uri):
             for batch in shaped(found, table, rules):
                 _count(batch, rules, tallies)
                 yield batch.rename_columns(_NAMES)

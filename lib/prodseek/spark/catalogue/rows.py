@@ -99,8 +99,8 @@ def _manifest_rows(
     spark: SparkSession, manifest: Manifest, config: CatalogConfig, tallies: ReadingTallies
 ) -> DataFrame:
     rules = RowRules.of(manifest.columns, config, manifest.source.base_uri)
-    if manifest.text is not None:
-        rows = text_rows(spark, manifest.text, rules, tallies)
+    if manifest.texts:
+        rows = text_rows(spark, manifest.texts, rules, tallies)
     else:
         rows = parquet_rows(spark, manifest.parts, manifest.schema or pa.schema([]), rules, tallies)
     if manifest.columns.has_other_rows:

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from prodseek.catalogue.columns import every_column, match
 from prodseek.catalogue.manifests import FAULT, find_catalogue
 from prodseek.catalogue.photo_rows import RowRules
-from prodseek.catalogue.text_manifest import text_table
+from prodseek.catalogue.text_manifest import text_tables
 from prodseek.config import load_config
 from prodseek.errors import PromptError, ReconciliationError
 from prodseek.runs.columns import BOX_PX, LIKENESS
@@ -152,8 +152,8 @@ def read_prompts(spark: SparkSession, uri: str, tallies: ReadingTallies) -> Data
         fault = F.lit(None).cast("string")
     else:
         settings = load_config().catalog
-        written, _ = text_table(source, settings)
-        names = written.columns
+        written, _ = text_tables(source, settings)
+        names = tuple(dict.fromkeys(name for each in written for name in each.columns))
         table = text_rows(spark, written, RowRules.of(every_column(names), settings, source.base_uri), tallies)
         fault = F.col(FAULT)
     has_boxes = all(match(name, names) for name in ("uri", *BOX_PX))
