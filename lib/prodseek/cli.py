@@ -120,10 +120,12 @@ def check(
     """Say in seconds how CATALOG is read, what becomes of its first rows, and what to set. Nothing is written."""
     from prodseek.catalogue.check import check_catalogue, show_check
 
-    options = [part for setting in settings or () for part in ("--set", setting)]
-    if root is not None:
-        options = ["--root", root, *options]
-    show_check(check_catalogue(configured(environment, config_files, settings, catalog, root)), options)
+    options = [] if root is None else ["--root", root]
+    options += [] if environment is None else ["--env", environment]
+    options += [part for file in config_files or () for part in ("--config", str(file))]
+    options += [part for setting in settings or () for part in ("--set", setting)]
+    config = configured(environment, config_files, settings, catalog, root)
+    show_check(check_catalogue(config, options), options)
 
 
 ReadRoot = Annotated[str, typer.Option("--root", help="Where runs are kept.")]

@@ -35,8 +35,9 @@ def test_a_night_that_is_refused_says_what_was_read_and_what_to_type(tmp_path: P
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert "read as semicolons, UTF-8, 2 columns, with the first line 'sku;Bild', has no column 'uri'" in done.stderr
     assert "--set catalog.product_id_column=... (null: every photo is its own product)" in done.stderr
-    assert "`prodseek check` shows what is in them" in done.stderr
-    (tmp_path / "m.csv").write_bytes(b"PK\x03\x04 a workbook")
+    command = f"prodseek check {tmp_path}/m.csv --root {tmp_path}/root"
+    assert done.stderr.splitlines()[-1] == f"what is in it, and what to set: {command}"
+    (tmp_path / "m.csv").write_bytes(b"PK\x03\x04 a workbook xl/workbook.xml")
     done = prodseek("run", "--catalog", tmp_path / "m.csv", "--root", tmp_path / "root")
     assert done.returncode == 2 and "save it as `CSV UTF-8`" in done.stderr
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import posixpath
+import re
 import shlex
 import time
 from collections import Counter
@@ -33,7 +34,7 @@ from prodseek.catalogue.plain_types import text_type
 from prodseek.catalogue.rows_here import read_to_its_end, row_batches
 from prodseek.catalogue.text_manifest import text_tables
 from prodseek.catalogue.text_rows import TextBlock, read_block
-from prodseek.catalogue.web import is_web
+from prodseek.catalogue.web import web_address
 from prodseek.config import Config
 from prodseek.errors import CatalogueError, ConfigError
 from prodseek.photos.decode import ImageRejected, RejectReason, decode_image
@@ -78,8 +79,11 @@ class Checked:
         return dict(Counter(row.outcome for row in self.rows).most_common())
 
 
-def check_catalogue(config: Config) -> Checked:
-    """Look into a catalogue and try the photos of its first rows. Raises CatalogueError, with what to set, and ConfigError."""
+def check_catalogue(config: Config, options: Sequence[str] = ()) -> Checked:
+    """Look into a catalogue and try the photos of its first rows. Raises CatalogueError, with what to set, and ConfigError.
+
+    options: those that the command was given, for the one to type next.
+    """
     if config.catalog.uri is None:
         raise ConfigError("name a catalogue: prodseek check CATALOG")
     source = find_catalogue(config.catalog.uri)
@@ -102,7 +106,7 @@ def check_catalogue(config: Config) -> Checked:
         try:
             manifest = read_manifest(source, config.catalog)
         except CatalogueError as error:
-            raise _with_values(error, source, config) from error
+            raise _with_values(error, source, config, options) from error
         refuse_without_rows(manifest)
         lines = manifest.lines()
         rules = RowRules.of(manifest.columns, config.catalog, source.base_uri)
@@ -194,14 +198,18 @@ def _settings(rows: Sequence[CheckedRow], config: Config) -> list[str]:
     separators = [mark for mark in "|;," if _parts_are_photos(rejected, mark)]
     if separators and not config.catalog.uri_separators:
         found.append(f"catalog.uri_separators={json.dumps(separators)}")
-    hosts = sorted({urlsplit(row.uri).hostname or "" for row in rejected if row.uri and is_web(row.uri)} - {""})
+    addresses = [web_address(row.uri) for row in rejected if row.uri]
+    hosts = sorted({urlsplit(address).hostname or "" for address in addresses if address} - {""})
     hosts = [host for host in hosts if host not in config.catalog.http_hosts]
     if hosts:
         found.append(f"catalog.http_hosts={_as_yaml([*config.catalog.http_hosts, *hosts])}")
     outside = [
-        row.uri for row in rejected if row.outcome == RejectReason.NOT_ALLOWED and row.uri and not is_web(row.uri)
+        row.uri for row in rejected if row.outcome == RejectReason.NOT_ALLOWED and row.uri and not web_address(row.uri)
     ]
-    folders = sorted({posixpath.dirname(uri) for uri in outside if uri.startswith("/") or "://" in uri} - {"", "/"})
+    folders = sorted(
+        {re.sub("^/+", "/", posixpath.dirname(uri)) for uri in outside if uri.startswith("/") or "://" in uri}
+        - {"", "/"}
+    )
     if folders:
         if len(folders) > 1 and all(folder.startswith("/") for folder in folders):
             folders = [os.path.commonpath(folders)]
@@ -225,7 +233,9 @@ def _is_photo(name: str) -> bool:
     return name.strip().lower().partition("?")[0].endswith(IMAGE_SUFFIXES)
 
 
-def _with_values(error: CatalogueError, source: CatalogueSource, config: Config) -> CatalogueError:
+def _with_values(
+    error: CatalogueError, source: CatalogueSource, config: Config, given: Sequence[str]
+) -> CatalogueError:
     """The error, with what is in the columns and which of them seem to be meant."""
     try:
         rows = list(islice(_plain_rows(source, config), _SAMPLED_ROWS))
@@ -233,7 +243,11 @@ def _with_values(error: CatalogueError, source: CatalogueSource, config: Config)
         return error
     names = list(dict.fromkeys(name for row in rows for name in row if name))
     examples = {name: next((str(row[name]) for row in rows if row.get(name)), "") for name in names}
-    photo = [name for name in names if _share(rows, name, lambda value: _is_photo(value) or is_web(value)) > 0.5]
+    photo = [
+        name
+        for name in names
+        if _share(rows, name, lambda value: _is_photo(value) or web_address(value) is not None) > 0.5
+    ]
     ids = [name for name in names if name not in photo and len({str(row.get(name)) for row in rows}) > 0.5 * len(rows)]
     told = "".join(f"\n  {name}: {_short(example)!r}" for name, example in list(examples.items())[:40])
     if is_row(names):
@@ -248,8 +262,8 @@ def _with_values(error: CatalogueError, source: CatalogueSource, config: Config)
                 else []
             ),
         ]
-    options = shlex.join(part for setting in helps for part in ("--set", setting))
-    again = f"\nthis may help: prodseek check {shlex.quote(source.uri)} {options}" if options else ""
+    options = [part for setting in helps for part in ("--set", setting)]
+    again = f"\nthis may help: {shlex.join(['prodseek', 'check', source.uri, *given, *options])}" if options else ""
     return CatalogueError(f"{error}\nits columns, each with a value:{told}{again}")
 
 

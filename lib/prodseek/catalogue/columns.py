@@ -290,7 +290,7 @@ def _help(found: Mapping[str, str | None], names: Sequence[str]) -> str:
         said = ", ".join("uri" if _PHOTO_NAME.fullmatch(name.strip()) else f"c{n}" for n, name in enumerate(names, 1))
         return (
             f"Its first row seems to be no header but a row: say what its columns are called, product_id and uri among them, "
-            f"with --set 'catalog.csv_header=[{said}]'; `prodseek check` shows what is in them"
+            f"with --set 'catalog.csv_header=[{said}]'"
         )
     if len(names) == 1 and (marks := re.findall(r"[^\w\s.\"'-]", names[0]) or re.findall(" ", names[0])):
         mark = max(marks, key=marks.count)
@@ -302,5 +302,4 @@ def _help(found: Mapping[str, str | None], names: Sequence[str]) -> str:
         "photo": "--set catalog.bytes_column=... ",
     }
     told = "and ".join(options[what] for what, name in found.items() if name is None)
-    told = f"{told.rstrip()}; " if told else "--set catalog.columns=...; "
-    return f"Name the columns that it has with {told}`prodseek check` shows what is in them"
+    return f"Name the columns that it has with {told.rstrip() or '--set catalog.columns=...'}"

@@ -13,6 +13,8 @@ from prodseek.catalogue.dialect import MAX_COLUMNS
 
 # Whole numbers below are the same as floats.
 _EXACT = 2**53
+# Lines that are no rows.
+_BETWEEN_OBJECTS = ("", "[", "]", ",", "];")
 
 
 class Literal(str):
@@ -20,21 +22,25 @@ class Literal(str):
 
 
 def json_rows(lines: Sequence[str]) -> tuple[list[dict[str, Any]], dict[int, str]]:
-    """The objects of lines, and what is wrong with some, by their place; blank lines are none."""
+    """The objects of lines, and what is wrong with some, by their place; blank lines are none.
+
+    Lines may be those of one array, with its brackets and commas, if each holds an object.
+    """
     found: list[dict[str, Any]] = []
     faults: dict[int, str] = {}
     for line in lines:
-        if not line.strip():
+        if line.strip() in _BETWEEN_OBJECTS:
             continue
         if len(line) > MAX_ROW_CHARS:
             faults[len(found)] = f"is longer than {MAX_ROW_CHARS:,} characters"
             found.append({})
             continue
         try:
-            row = json.loads(line, parse_int=Literal, parse_float=Literal, parse_constant=lambda _: None)
+            row = _parsed(line)
         except (ValueError, RecursionError) as error:
-            row = None
-            faults[len(found)] = f"is no JSON: {error}"
+            row = _in_array(line.strip())
+            if row is None:
+                faults[len(found)] = f"is no JSON: {error}"
         if not isinstance(row, dict):
             faults.setdefault(len(found), "is no object between braces")
             row = {}
@@ -43,6 +49,19 @@ def json_rows(lines: Sequence[str]) -> tuple[list[dict[str, Any]], dict[int, str
             row = {}
         found.append(row)
     return found, faults
+
+
+def _parsed(text: str) -> Any:
+    return json.loads(text, parse_int=Literal, parse_float=Literal, parse_constant=lambda _: None)
+
+
+def _in_array(line: str) -> Any:
+    """An object that an array's bracket or comma stands beside; None for what is none."""
+    bare = line.removeprefix("[").strip().rstrip(",") if line.endswith(",") else line.removesuffix("]").strip()
+    try:
+        return _parsed(bare) if bare.startswith("{") and bare != line else None
+    except (ValueError, RecursionError):
+        return None
 
 
 def named(row: list[str] | dict[str, Any], names: Sequence[str]) -> Mapping[str, Any]:

@@ -84,7 +84,7 @@ def _kind_of_file(location: str, path: str, is_regular: bool) -> CatalogueKind:
             f"the catalogue {location!r} is neither a folder nor a manifest: CSV, TSV, JSON lines or Parquet; it begins "
             f"{head[:40]!r}. Name the folder that it lies in, or give a manifest the ending .csv, .tsv, .jsonl or .parquet"
         )
-    return "json" if head[n_mark:].lstrip().startswith(b"{") else "csv"
+    return "json" if head[n_mark:].lstrip().startswith((b"{", b"[{", b"[\n", b"[\r")) else "csv"
 
 
 def text_kind(name: str) -> Literal["csv", "json"] | None:

@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from prodseek.catalogue.columns import ABSENT, Columns
 from prodseek.catalogue.manifests import product_of
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.catalogue.web import WebAccess, is_web
+from prodseek.catalogue.web import WebAccess, web_address
 from prodseek.config import CatalogConfig
 from prodseek.photos.decode import ImageLimits
 from prodseek.storage.retries import RetryPolicy
@@ -238,7 +238,7 @@ def _split_names(names: Sequence[str | None] | None, separators: Sequence[str], 
         parts = [name]
         for mark in separators:
             parts = [part for one in parts for part in _split(one, mark)]
-        is_one = len(parts) < 2 or (not is_web(name) and photos.stamp(name).n_bytes is not None)
+        is_one = len(parts) < 2 or (not web_address(name) and photos.stamp(name).n_bytes is not None)
         found += [name] if is_one else [part.strip() for part in parts if part.strip()]
     return found
 
@@ -247,7 +247,7 @@ def _split(names: str, mark: str) -> list[str]:
     """Names with a mark between them. Behind an address only another address is one: an address may have the mark in it."""
     parts: list[str] = []
     for part in names.split(mark):
-        if parts and is_web(parts[-1].strip()) and part.strip() and not is_web(part.strip()):
+        if parts and web_address(parts[-1].strip()) and part.strip() and not web_address(part.strip()):
             parts[-1] += mark + part
         else:
             parts.append(part)

@@ -22,7 +22,7 @@ from prodseek.catalogue.near_names import (
 )
 from prodseek.catalogue.photo_copies import copies_folder, copy_uri
 from prodseek.catalogue.tars import list_members, member_names, read_member, split_member
-from prodseek.catalogue.web import WebAccess, check_host, fetch, head, is_web
+from prodseek.catalogue.web import WebAccess, check_host, fetch, head, is_web, web_address
 from prodseek.config import Config
 from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason
 from prodseek.storage import files
@@ -90,6 +90,7 @@ class PhotoSource:
 
         Raises ImageRejected if it may not be read.
         """
+        uri = self._address(uri)
         if is_web(uri):
             if not self.web.hosts:
                 raise ImageRejected(
@@ -99,6 +100,11 @@ class PhotoSource:
             check_host(uri, self.web)
             return uri
         return self._checked(split_member(uri)[0])[0]
+
+    def _address(self, uri: str) -> str:
+        """A name; the whole address of a web server for one without a scheme, unless it is a local path."""
+        address = web_address(uri)
+        return uri if address is None or address == uri or files.exists(uri) else address
 
     def _checked(self, uri: str) -> tuple[str, str]:
         """The result of `locate`, and the folder that makes it allowed, as returned by `files.real`."""
@@ -137,7 +143,7 @@ class PhotoSource:
 
         def read() -> ReadPhoto:
             # Within the retries, because a dead mount may hang while links are followed as well as while reading.
-            if is_web(uri):
+            if is_web(self._address(uri)):
                 return ReadPhoto(fetch(self.locate(uri), self.web, self.limits.max_bytes))
             file, member = split_member(uri)
             located, root = self._checked(file)

@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from pyarrow import fs
@@ -13,6 +14,13 @@ from pyarrow import fs
 from prodseek.catalogue.columns import Columns, distinct, find_columns, folded, n_known
 from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, quoted
 from prodseek.catalogue.encodings import find_encoding
+from prodseek.catalogue.foreign_formats import (
+    hint_for_indented,
+    hint_for_one_object,
+    refuse_arrays,
+    refuse_no_text,
+    refuse_other_text,
+)
 from prodseek.catalogue.manifests import CatalogueSource, text_kind
 from prodseek.catalogue.parquet_table import is_hidden
 from prodseek.catalogue.text_file import read_head
@@ -27,16 +35,6 @@ _HEAD_THREADS = 8
 _SOUGHT_BYTES = 1 << 28
 _JUDGED_LATE_ROWS = 10
 _SHOWN_COLUMNS = 10
-# What begins so is no text, whatever its name is.
-_NO_TABLES = {
-    b"PK\x03\x04": "is a workbook or a ZIP archive; save it as `CSV UTF-8`, or unpack it",
-    b"\xd0\xcf\x11\xe0": "is an Excel workbook; save it as `CSV UTF-8`",
-    b"PAR1": "is a Parquet file; give it the ending .parquet",
-    b"%PDF": "is a PDF document; export the table as CSV",
-    b"\xfd7zXZ": "is compressed by xz; unpack it with `xz -d`",
-    b"7z\xbc\xaf": "is a 7z archive; unpack it",
-    b"Rar!": "is a RAR archive; unpack it",
-}
 
 
 def text_tables(source: CatalogueSource, config: CatalogConfig) -> tuple[tuple[TextTable, ...], tuple[str, ...]]:
@@ -89,9 +87,11 @@ def text_table(uri: str, is_json: bool, config: CatalogConfig) -> tuple[TextTabl
     said = f"the manifest {uri!r}"
     if not head.strip():
         raise CatalogueError(f"{said} is empty; there is nothing to do")
-    for magic, what in _NO_TABLES.items():
-        if head.startswith(magic):
-            raise CatalogueError(f"{said} {what}")
+    try:
+        refuse_no_text(head, uri)
+        refuse_other_text(_text_of(head, find_encoding(head, config.encoding).name))
+    except CatalogueError as error:
+        raise CatalogueError(f"{said} {error}") from error
     try:
         if is_json:
             encoding, n_mark, is_assumed = find_encoding(head, config.encoding)
@@ -113,11 +113,17 @@ def text_columns(source: CatalogueSource, config: CatalogConfig) -> tuple[tuple[
     tables, fields = text_tables(source, config)
     table = tables[0]
     head, _ = read_head(table.uri)
-    first = quoted(codecs.getincrementaldecoder(table.dialect.encoding)("replace").decode(head))
+    first = quoted(_text_of(head, table.dialect.encoding))
     read_as = table.dialect.describe(len(table.columns), table.is_json)
     where = f"the manifest {table.uri!r}, read as {read_as}, with the first line {first},"
     names = tuple(dict.fromkeys(name for each in tables for name in each.columns))
-    columns = find_columns(names, config, where, fields)
+    try:
+        columns = find_columns(names, config, where, fields)
+    except CatalogueError as error:
+        rows = [row for row in islice(first_rows(table, 2), 2) if isinstance(row, dict)] if table.is_json else []
+        raise CatalogueError(
+            f"{error}{hint_for_one_object(rows, table.uri, bool(table.dialect.compression))}"
+        ) from error
     if not table.is_json:
         _refuse_other_parts(tables, columns)
     return tables, columns
@@ -139,10 +145,8 @@ def _refuse_other_parts(tables: Sequence[TextTable], columns: Columns) -> None:
 
 def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Keys of the objects at a file's beginning, and of the objects in them, each in the order in which they come."""
-    if head.lstrip().startswith(b"["):
-        raise CatalogueError(
-            "it is one JSON array, not an object a line; convert it: jq -c '.[]' products.json > products.jsonl"
-        )
+    text = _text_of(head, table.dialect.encoding)
+    refuse_arrays(text, table.uri, bool(table.dialect.compression))
     names: dict[str, None] = {}
     spelled: dict[str, str] = {}
     fields: dict[str, str] = {}
@@ -162,9 +166,13 @@ def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str
                 f"its first objects have more than {MAX_COLUMNS:,} keys; leave out those that nobody needs"
             )
     if not names:
-        text = codecs.getincrementaldecoder(table.dialect.encoding)("replace").decode(head)
-        raise CatalogueError(f"its first lines are no JSON objects; it begins {quoted(text)}")
+        hint = hint_for_indented(text, table.uri, bool(table.dialect.compression))
+        raise CatalogueError(f"its first lines are no JSON objects; it begins {quoted(text)}{hint}")
     return tuple(names), tuple(fields.values())
+
+
+def _text_of(head: bytes, encoding: str) -> str:
+    return codecs.getincrementaldecoder(encoding)("replace").decode(head)
 
 
 def first_rows(table: TextTable, n_rows: int) -> Iterator[list[str] | dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ _MAX_REDIRECTS = 5
 _REDIRECTS = (301, 302, 303, 307, 308)
 _GONE = (404, 410)
 _CHUNK_BYTES = 65536
+# As pages name it that are served with and without encryption.
+_WITHOUT_SCHEME = re.compile(r"//[a-z0-9-]+(\.[a-z0-9-]+)*\.[a-z]{2,}(:\d+)?/", re.IGNORECASE)
 _HEADERS = {"User-Agent": f"prodseek/{__version__}", "Accept": "image/*, */*;q=0.1"}
 
 
@@ -45,6 +48,13 @@ def is_web(uri: str) -> bool:
     """Whether `uri` begins with http:// or https://."""
     scheme, separator, _ = uri.partition("://")
     return bool(separator) and scheme.lower() in _PORTS
+
+
+def web_address(uri: str) -> str | None:
+    """The address that `uri` is; of one without a scheme, `//cdn.example.com/a.jpg`, that with https. None for no address."""
+    if is_web(uri):
+        return uri
+    return f"https:{uri}" if _WITHOUT_SCHEME.match(uri) else None
 
 
 def check_host(uri: str, access: WebAccess) -> Url:

@@ -12,7 +12,7 @@ from prodseek.errors import StoreError
 from prodseek.index.search import Locate, ShardedIndex, check_digest, checked_bytes
 from prodseek.index.shards import FileEntry, IndexManifest, index_to_bytes
 from prodseek.runs.columns import LIKENESS
-from prodseek.runs.store import Run
+from prodseek.runs.store import Run, root_option
 from prodseek.storage import files
 
 
@@ -37,7 +37,7 @@ def open_index(run: Run, facet: str = LIKENESS) -> ShardedIndex:
     try:
         return ShardedIndex.open(locate_in(run.path(index_folder(facet))), manifest)
     except StoreError as error:
-        raise StoreError(f"{error}; `prodseek verify --root {run.root} --run {run.run_id}` says how") from error
+        raise StoreError(f"{error}; `prodseek verify {root_option(run.root)} --run {run.run_id}` says how") from error
 
 
 def read_trained(run: Run, facet: str = LIKENESS) -> tuple[bytes, IndexManifest]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from prodseek.catalogue.manifest_reading import read_manifest
 from prodseek.config import CatalogConfig, Config
-from prodseek.errors import ConfigError, ProdseekError, StoppedError, StoreError, explain_errors
+from prodseek.errors import CatalogueError, ConfigError, ProdseekError, StoppedError, StoreError, explain_errors
 from prodseek.runner.commands import NIGHTLY, Accept, Catalog, ConfigFiles, Environment, Root, Settings, configured
 from prodseek.runner.night import run_night
 from prodseek.runner.open_run import open_run
@@ -49,7 +50,7 @@ def run_named(name: str, config: Config, accept: bool = False) -> None:
         mended = store.mend_latest()
         if mended is not None:
             console.say(mended, level="warning")
-        _say_what_is_read(config.catalog, console)  # and what cannot be read, before Spark has started
+        _say_what_is_read(config.catalog, store.root, console)  # and what cannot be read, before Spark has started
         with console.starting():
             spark = stopping.start_spark(lambda: start_session(config.spark, f"prodseek {name}"))
         opened = open_run(spark, config)
@@ -66,11 +67,16 @@ def run_named(name: str, config: Config, accept: bool = False) -> None:
             run_stage(night, name, console)
 
 
-def _say_what_is_read(config: CatalogConfig, console: Console) -> None:
+def _say_what_is_read(config: CatalogConfig, root: str, console: Console) -> None:
     """How the manifest was written, and which of its columns hold what. Raises CatalogueError where it cannot be used."""
     source = open_catalogue(config)
     if source.kind != "folder" or config.bytes_column:
-        for line in read_manifest(source, config).lines():
+        try:
+            lines = read_manifest(source, config).lines()
+        except CatalogueError as error:
+            look = shlex.join(["prodseek", "check", source.uri, "--root", root])
+            raise CatalogueError(f"{error}\nwhat is in it, and what to set: {look}") from error
+        for line in lines:
             console.say(line, "manifest_found")
 
 

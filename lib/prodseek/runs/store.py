@@ -16,6 +16,7 @@ from __future__ import annotations
 import datetime
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -43,6 +44,11 @@ RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{8}")
 _RUN_TIME = "%Y%m%dT%H%M%SZ"
 
 Facts_co = TypeVar("Facts_co", bound=StageFacts, covariant=True)
+
+
+def root_option(root: str) -> str:
+    """The option that names a root, as a shell takes it."""
+    return f"--root {shlex.quote(root)}"
 
 
 @dataclass(frozen=True)
@@ -137,8 +143,8 @@ class Run:
         if others:
             raise StoreError(
                 f"run {self.run_id} was written by prodseek {manifest.prodseek_version} with other schemas: "
-                f"{'; '.join(others)}. `prodseek run nightly --root {self.root} --catalog ...`, as it was started then, writes "
-                "a run that can be read; no photo goes through the network again"
+                f"{'; '.join(others)}. `prodseek run nightly {root_option(self.root)} --catalog ...`, as it was started then, "
+                "writes a run that can be read; no photo goes through the network again"
             )
 
     @property
@@ -153,7 +159,8 @@ class Run:
         """The run's manifest. Raises StoreError when the run is gone, has not finished or the manifest is damaged."""
         if not files.exists(self.uri):
             raise StoreError(
-                f"there is no run {self.run_id} in {self.root}; `prodseek status --root {self.root}` lists those that are there"
+                f"there is no run {self.run_id} in {self.root}; "
+                f"`prodseek status {root_option(self.root)}` lists those that are there"
             )
         if not self.is_finished:
             raise StoreError(
@@ -192,8 +199,8 @@ class Run:
         found = self.facts_if_done(kind)
         if found is None:
             raise StoreError(
-                f"stage {kind.stage} of run {self.run_id} has not run; start it with `prodseek run {kind.stage}`, or "
-                "`prodseek run nightly` for all of them"
+                f"stage {kind.stage} of run {self.run_id} has not run; start it with "
+                f"`prodseek run {kind.stage} {root_option(self.root)}`, or with nightly in its place for all of them"
             )
         return found
 
@@ -213,7 +220,7 @@ class Run:
         if undone:
             raise StoreError(
                 f"stage {stage} of run {self.run_id} needs {', '.join(undone)} first; "
-                f"run `prodseek run {undone[0]}`, or `prodseek run nightly` for all of them"
+                f"run `prodseek run {undone[0]} {root_option(self.root)}`, or nightly in its place for all of them"
             )
 
     def write_json(self, name: str, values: dict[str, Any]) -> None:
@@ -293,15 +300,18 @@ class Store:
         if not files.exists(uri):
             raise DamagedError(
                 f"no run has been published in {self.root}; start one with "
-                f"`prodseek run nightly --root {self.root} --catalog ...`"
+                f"`prodseek run nightly {root_option(self.root)} --catalog ...`"
             )
         name = files.read_bytes(uri).decode(errors="replace").strip()
         if not RUN_ID.fullmatch(name):
-            raise DamagedError(f"{uri} names {name!r}, which is no run; the next `prodseek run nightly` mends it")
+            raise DamagedError(
+                f"{uri} names {name!r}, which is no run; the next `prodseek run nightly {root_option(self.root)}` mends it"
+            )
         run = self.run(name)
         if not run.is_finished:
             raise DamagedError(
-                f"{uri} names {name!r}, which is not there or has not finished; the next `prodseek run nightly` mends it"
+                f"{uri} names {name!r}, which is not there or has not finished; "
+                f"the next `prodseek run nightly {root_option(self.root)}` mends it"
             )
         return run
 

@@ -21,7 +21,7 @@ from prodseek.index.stored import index_folder, index_manifest
 from prodseek.photos.decode import content_id
 from prodseek.runs.facts import EmbedFacts, IndexFacts, IngestFacts, ProjectFacts, regions_cache
 from prodseek.runs.manifest import Manifest
-from prodseek.runs.store import LATEST, MANIFEST, WORK, Run, Store, read_columns
+from prodseek.runs.store import LATEST, MANIFEST, WORK, Run, Store, read_columns, root_option
 from prodseek.runs.tables import TABLES, TableSchema, table_schema
 from prodseek.storage import files
 from prodseek.storage.read_ahead import map_ahead
@@ -204,7 +204,10 @@ def _latest(store: Store) -> Check:
         latest = store.latest()
     except StoreError as error:
         return Check(
-            LATEST, "bad", str(error), "start `prodseek run nightly`: it lets LATEST name the newest sound run"
+            LATEST,
+            "bad",
+            str(error),
+            f"start `prodseek run nightly {root_option(store.root)}`: it lets LATEST name the newest sound run",
         )
     newer = [run_id for run_id in store.run_ids() if run_id > latest.run_id and store.run(run_id).is_sound]
     also = f"; newer and finished: {', '.join(newer)}" if newer else ""

@@ -52,7 +52,7 @@ def test_all_that_is_not_there_is_said_at_once() -> None:
     assert str(error.value) == (
         "the manifest 'm.csv' has no column 'uri' (catalog.uri_column) and no column 'product_id' (catalog.product_id_column); "
         "it has 'sku', 'image'. Name the columns that it has with --set catalog.uri_column=... and "
-        "--set catalog.product_id_column=... (null: every photo is its own product); `prodseek check` shows what is in them"
+        "--set catalog.product_id_column=... (null: every photo is its own product)"
     )
     with pytest.raises(CatalogueError) as error:
         found(*(f"{n}" * 5000 for n in range(9)), *(f"column {n}" for n in range(900)))

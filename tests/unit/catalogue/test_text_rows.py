@@ -182,5 +182,5 @@ def test_json_lines(tmp_path: Path) -> None:
     assert found[0] == (1, {"product_id": "12345678901234567890", "uri": "a.jpg", "price": "1.50"}, None)
     assert [bool(fault) for *_, fault in found] == [False, True, True, False, True]
     (tmp_path / "array.json").write_text('[{"uri": "a.jpg"}]')
-    with pytest.raises(CatalogueError, match="is one JSON array, not an object a line; convert it: jq"):
+    with pytest.raises(CatalogueError, match="is one JSON array, not an object a line; convert it: python3"):
         opened(tmp_path / "array.json")

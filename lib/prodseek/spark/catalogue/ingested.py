@@ -59,7 +59,7 @@ def refuse_empty_catalogue(night: Night, uri: str, counts: dict[str, int]) -> No
             f"{row['n']} {row['reason']}, such as: {row['detail']}"
             for row in reasons.orderBy(F.desc("n"), "reason").collect()
         )
-        + f". `prodseek check {shlex.quote(uri)}` shows how it is read, and what to set"
+        + f". `{shlex.join(['prodseek', 'check', uri, '--root', night.run.root])}` shows how it is read, and what to set"
     )
 
 

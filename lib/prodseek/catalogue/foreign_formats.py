@@ -1,0 +1,142 @@
+"""What is no table that can be read, and how a person makes one of it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prodseek.errors import CatalogueError
+from prodseek.storage import files
+
+_AS_CSV = "save it as `CSV UTF-8` (Excel: File, Save As; Google Sheets and LibreOffice: download or save as CSV)"
+# What begins so is no text, whatever its name is. {path} and {csv}: of the file, and of one beside it.
+_NO_TEXTS = {
+    b"PK\x03\x04": "is a ZIP archive; unpack it: unzip {path}",
+    b"\xd0\xcf\x11\xe0": f"is an Excel workbook; {_AS_CSV}",
+    b"PAR1": "is a Parquet file; give it the ending .parquet: mv {path} {parquet}",
+    b"%PDF": "is a PDF document; export the table as CSV",
+    b"\xfd7zXZ": "is compressed by xz; unpack it: xz -dc < {path} > {csv}",
+    b"7z\xbc\xaf": "is a 7z archive; unpack it: 7z x {path}",
+    b"Rar!": "is a RAR archive; unpack it: unrar x {path}",
+}
+# Names of files that only workbooks have in them.
+_OF_WORKBOOKS = (b"xl/", b"[Content_Types].xml", b"application/vnd.oasis.opendocument.spreadsheet")
+_PAGE = re.compile(r"<(!doctype\s+html|html)\b", re.IGNORECASE)
+_XML = re.compile(r"<\?xml\b|<(rss|feed|channel|products|items|yml_catalog)\b[^>\n]*>", re.IGNORECASE)
+_SQL = re.compile(r"(--|/\*)[^\n]*\b(dump|sql)\b|(insert\s+into|create\s+table|drop\s+table)\b", re.IGNORECASE)
+_ROWS_OF_ARRAY = "import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin.buffer)%s]"
+_ROWS_OF_LINES = "import json, sys; [print(json.dumps(row)) for line in sys.stdin.buffer for row in json.loads(line)]"
+_CSV_OF_LINES = "import csv, json, sys; csv.writer(sys.stdout).writerows(map(json.loads, sys.stdin.buffer))"
+
+
+def refuse_no_text(head: bytes, uri: str) -> None:
+    """Raise CatalogueError for a file whose first bytes are those of another format. head: without compression."""
+    for magic, what in _NO_TEXTS.items():
+        if head.startswith(magic):
+            is_workbook = magic.startswith(b"PK") and any(name in head for name in _OF_WORKBOOKS)
+            told = f"is a workbook, whatever its ending is; {_AS_CSV}" if is_workbook else what
+            raise CatalogueError(
+                told.format(path=_path(uri), csv=_beside(uri, ".csv"), parquet=_beside(uri, ".parquet"))
+            )
+
+
+def refuse_other_text(text: str) -> None:
+    """Raise CatalogueError for the text of a page, of XML or of a database's dump. text: the file's beginning."""
+    begin = text.lstrip("\ufeff \t\r\n")
+    if _PAGE.match(begin):
+        raise CatalogueError(
+            "is a web page, most often the message of a server that did not send the export; open it in a browser, and "
+            "download the export again"
+        )
+    if _XML.match(begin):
+        raise CatalogueError(
+            "is XML; export the products as CSV, TSV or JSON lines. Google Merchant Center, Meta and most shops write the same "
+            "feed as text with tabs; most plugins that make feeds have a setting for the format"
+        )
+    if _SQL.match(begin):
+        raise CatalogueError(
+            "is a dump of a database; export the table: mysql --batch -e 'SELECT ... FROM products' shop > products.tsv, or "
+            "psql shop -c '\\copy products to products.csv csv header'"
+        )
+
+
+def refuse_arrays(text: str, uri: str, is_compressed: bool) -> None:
+    """Raise CatalogueError for JSON that begins with an array, unless each line of it is an object. text: its beginning."""
+    lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip()]
+    if not lines or not lines[0].lstrip().startswith("["):
+        return
+    opened = lines[0].strip().removeprefix("[").strip() or (lines[1].strip() if len(lines) > 1 else "")
+    if isinstance(_parsed(opened.rstrip(",")), dict) and len(lines) > 1:
+        return
+    first = _parsed(lines[0])
+    if isinstance(first, list) and first and not isinstance(first[0], dict):
+        raise CatalogueError(
+            f"each of its lines is a JSON array, not an object with names; make a CSV of it: "
+            f"{_command(_CSV_OF_LINES, uri, '.csv', is_compressed)}"
+        )
+    if isinstance(first, list) and len(lines) > 1:
+        raise CatalogueError(
+            f"each of its lines is a JSON array, not an object; convert it: "
+            f"{_command(_ROWS_OF_LINES, uri, '.jsonl', is_compressed)}"
+        )
+    raise CatalogueError(
+        f"it is one JSON array, not an object a line; convert it: {_command(_ROWS_OF_ARRAY % '', uri, '.jsonl', is_compressed)}"
+    )
+
+
+def hint_for_one_object(rows: Sequence[Mapping[str, Any]], uri: str, is_compressed: bool) -> str:
+    """What to type where the only object of a file holds the products in a list; empty where it does not."""
+    if len(rows) != 1:
+        return ""
+    lists = [
+        key
+        for key, value in rows[0].items()
+        if isinstance(value, list) and value and all(isinstance(one, dict) for one in value)
+    ]
+    if len(lists) != 1:
+        return ""
+    rows_of_list = _ROWS_OF_ARRAY % f"[{json.dumps(lists[0])}]"
+    return (
+        f" Its only object holds a list {lists[0]!r}; if these are the products, write one a line: "
+        f"{_command(rows_of_list, uri, '.jsonl', is_compressed)}"
+    )
+
+
+def hint_for_indented(text: str, uri: str, is_compressed: bool) -> str:
+    """What to type where objects go over many lines; empty where they do not."""
+    return (
+        f"; if each object goes over many lines: {_command(None, uri, '.jsonl', is_compressed)}"
+        if text.lstrip("\ufeff \r\n").startswith("{")
+        else ""
+    )
+
+
+def _command(python: str | None, uri: str, ending: str, is_compressed: bool) -> str:
+    """A line for the shell that writes another file beside a file. python: its code, None for jq."""
+    run = "jq -c ." if python is None else f"python3 -c {shlex.quote(python)}"
+    target = _beside(uri, ending)
+    return f"gzip -dc {_path(uri)} | {run} > {target}" if is_compressed else f"{run} < {_path(uri)} > {target}"
+
+
+def _path(uri: str) -> str:
+    return shlex.quote(files.local_path(uri))
+
+
+def _beside(uri: str, ending: str) -> str:
+    """A file beside another, of another name whatever that is called."""
+    path = files.local_path(uri)
+    folder, slash, name = path.rpartition("/")
+    stem = name.split(".")[0] or name
+    return shlex.quote(
+        f"{folder}{slash}{stem}{ending}" if f"{stem}{ending}" != name else f"{folder}{slash}{stem}-rows{ending}"
+    )
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
