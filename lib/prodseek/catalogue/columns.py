@@ -24,6 +24,9 @@ ABSENT: Final = ("", "NaN", "nan", "NULL", "null", "None", "<NA>", "\\N", "#N/A"
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
 # What a setting says until somebody says otherwise: only then is a column of another usual name taken.
 _UNNAMED = {"uri": "uri", "product_id": "product_id"}
+# Blanks without a width, which come along where a name is copied from a page.
+ZERO_WIDTH: Final = "\u200b\u200c\u200d\u2060\ufeff"
+_ANY_ZERO_WIDTH = re.compile(f"[{ZERO_WIDTH}]")
 _BETWEEN_WORDS = re.compile(r"[\s_\-]+")
 _NUMBER = re.compile(r" \(\d+\)$")
 _SHOWN_COLUMNS = 40
@@ -101,7 +104,7 @@ def distinct(header: Sequence[str]) -> tuple[str, ...]:
 
     Of `URI` and `uri` the one without capitals keeps its name, wherever it stands, because it is asked for by that.
     """
-    trimmed = [name.strip().strip("\ufeff") for name in header]
+    trimmed = [name.strip().strip(ZERO_WIDTH).strip() for name in header]
     plain = {name for name in trimmed if name == name.casefold()}
     taken: set[str] = set()
     names: list[str] = []
@@ -258,7 +261,7 @@ def match(wanted: str, names: Sequence[str]) -> str | None:
 
 def folded(name: str) -> str:
     """A name without what people write differently: `Product ID` and `product_id` are one."""
-    return _BETWEEN_WORDS.sub("_", name.strip().casefold())
+    return _BETWEEN_WORDS.sub("_", _ANY_ZERO_WIDTH.sub("", name).strip().casefold())
 
 
 def n_known(header: Sequence[str], config: CatalogConfig) -> int:

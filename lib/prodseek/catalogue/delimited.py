@@ -37,7 +37,8 @@ def split_lines(
     will not be closed. most_rows: stop after so many.
     """
     csv.field_size_limit(MAX_CELL_CHARS)
-    if most_rows is None:
+    blanks = _blanks_before_quotes(delimiter, quote) if quote else None
+    if most_rows is None and not (blanks and any(map(blanks.search, lines))):
         rows = _split_well(lines, delimiter, quote, n_columns)
         if rows is not None:
             return Split(rows, n_lines=len(lines))
@@ -50,6 +51,8 @@ def split_lines(
                 first, found.n_lines = found.n_lines, walk.at
                 if not row:
                     continue
+                if blanks and any(map(blanks.search, lines[first : walk.at])):
+                    row = _without_blanks(row, lines[first : walk.at], delimiter, quote, n_columns)
                 if n_columns and len(row) != n_columns:
                     row = _refitted(row, lines[first : walk.at], delimiter, quote, n_columns)
                 found.rows.append(row)
@@ -98,20 +101,49 @@ class _Walk:
         return self._lines[at]
 
 
-def _reader(lines: Iterator[str], delimiter: str, quote: str) -> Iterator[list[str]]:
+def _reader(lines: Iterator[str], delimiter: str, quote: str, skips_blanks: bool = False) -> Iterator[list[str]]:
     if not quote:
         return csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE, quotechar=None)
-    return csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True)
+    return csv.reader(lines, delimiter=delimiter, quotechar=quote, strict=True, skipinitialspace=skips_blanks)
+
+
+def _without_blanks(row: list[str], lines: Sequence[str], delimiter: str, quote: str, n_columns: int) -> list[str]:
+    """A row whose values have blanks before their quotes, `a, "b, c"`, if it is as long as the header then."""
+    try:
+        (again,) = _reader(iter(lines), delimiter, quote, skips_blanks=True)
+    except (csv.Error, ValueError):
+        return row
+    if again == [cell.lstrip(" ") for cell in row]:
+        return row  # the blanks stand within quotes
+    return again if len(again) == n_columns or not n_columns else row
 
 
 def _refitted(row: list[str], lines: Sequence[str], delimiter: str, quote: str, n_columns: int) -> list[str]:
-    """A row of another length than the header: without empty values behind the last column, or with backslashed quotes."""
+    """A row of another length than the header: without empty values behind the last column, or with backslashed delimiters
+    or quotes."""
     if len(row) > n_columns and not any(cell.strip() for cell in row[n_columns:]):
         return row[:n_columns]
+    if len(row) > n_columns and f"\\{delimiter}" in "".join(lines):
+        joined = _backslashed(row, delimiter)
+        if len(joined) == n_columns:
+            return joined
     if len(lines) == 1 and quote and f"\\{quote}" in lines[0]:
         again, _ = _split_alone(lines[0].rstrip("\r\n"), delimiter, quote, n_columns)
         return again if len(again) == n_columns else row
     return row
+
+
+def _backslashed(row: Sequence[str], delimiter: str) -> list[str]:
+    """Values that were divided at a delimiter behind a backslash, as MySQL writes one that is no delimiter."""
+    found: list[str] = []
+    is_open = False
+    for cell in row:
+        if is_open:
+            found[-1] = found[-1][:-1] + delimiter + cell
+        else:
+            found.append(cell)
+        is_open = (len(cell) - len(cell.rstrip("\\"))) % 2 == 1
+    return found
 
 
 def _split_alone(line: str, delimiter: str, quote: str, n_columns: int) -> tuple[list[str], str | None]:
@@ -164,6 +196,13 @@ def _cells(line: str, delimiter: str, quote: str, knows_backslash: bool) -> tupl
 def _end_of_plain(line: str, delimiter: str, at: int) -> int:
     end = line.find(delimiter, at)
     return len(line) if end < 0 else end
+
+
+@lru_cache(maxsize=64)
+def _blanks_before_quotes(delimiter: str, quote: str) -> re.Pattern[str]:
+    """Found where a value may begin with blanks and a quote; two quotes are one within a value."""
+    d, q = re.escape(delimiter), re.escape(quote)
+    return re.compile(f"(?:{d}|^) +{q}(?!{q})")
 
 
 @lru_cache(maxsize=64)

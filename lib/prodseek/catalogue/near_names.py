@@ -17,6 +17,9 @@ from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from prodseek.catalogue.columns import ZERO_WIDTH
+from prodseek.catalogue.encodings import CP_1252
+
 # Folders of more names are not looked through.
 MAX_NAMES = 200_000
 # What a process keeps of names, and about what one takes with the lists by which it is looked for.
@@ -33,10 +36,11 @@ class Spelling(StrEnum):
 
     UNICODE_FORM = "Unicode form"
     PERCENT_ENCODING = "percent-encoding"
-    BLANKS = "blanks at an end"
+    BLANKS = "blanks at an end"  # and those without a width anywhere
     CAPITALS_OR_SLASHES = "capitals or slashes"
 
 
+_NO_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH))
 _LOOSEST = Spelling.CAPITALS_OR_SLASHES
 
 
@@ -97,28 +101,38 @@ class Names:
 def spelled(name: str, spelling: Spelling) -> str:
     """A name as all names are written that differ from it in this spelling alone. `/` divides folders."""
     if spelling != Spelling.UNICODE_FORM:
-        name = unquote(name)
+        name = _without_percents(name)
     if spelling == Spelling.CAPITALS_OR_SLASHES:
         name = name.replace("\\", "/").casefold()
     name = unicodedata.normalize("NFC", name)
     if spelling in (Spelling.BLANKS, Spelling.CAPITALS_OR_SLASHES):
+        name = name.translate(_NO_WIDTH)
         name = "/".join(part.strip() for part in name.split("/"))
     return name
 
 
 def plain_spellings(wanted: str) -> list[tuple[str, Spelling]]:
     """Other spellings of a name that can be told without seeing what is there."""
-    decoded = unquote(wanted)
+    decoded = _without_percents(wanted)
     found: dict[str, Spelling] = {}
     for spelling, name in (
         (Spelling.UNICODE_FORM, wanted),
         (Spelling.PERCENT_ENCODING, decoded),
+        (Spelling.BLANKS, decoded.translate(_NO_WIDTH)),
         (Spelling.CAPITALS_OR_SLASHES, decoded.replace("\\", "/")),
     ):
         for form in (name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)):
             if form != wanted and _leads_to_a_file(form):
                 found.setdefault(form, spelling)
     return list(found.items())
+
+
+def _without_percents(name: str) -> str:
+    """A name without percent-encoding: of UTF-8, or of Latin-1 as old shops write it."""
+    try:
+        return unquote(name, errors="strict")
+    except UnicodeDecodeError:
+        return unquote(name, CP_1252)
 
 
 def _leads_to_a_file(name: str) -> bool:

@@ -6,6 +6,7 @@ The night and `prodseek check` ask the same functions, so that they count the sa
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodseek.catalogue.columns import ABSENT, Columns
+from prodseek.catalogue.columns import ABSENT, ZERO_WIDTH, Columns
 from prodseek.catalogue.manifests import product_of
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.web import WebAccess, web_address
@@ -91,6 +92,7 @@ def photo_rows(
     if columns.product_id is None:
         names = (None if uri is None else product_of(uri, rules.product_id_from) for uri in uris.to_pylist())
         products = pa.array(names, pa.string())
+    products = pc.utf8_trim(products, characters=f"{ZERO_WIDTH} ")
     found = faults.take(at)
 
     def said(is_so: pa.Array, what: str) -> pa.Array:
@@ -246,9 +248,16 @@ def _split_names(names: Sequence[str | None] | None, separators: Sequence[str], 
 def _split(names: str, mark: str) -> list[str]:
     """Names with a mark between them. Behind an address only another address is one: an address may have the mark in it."""
     parts: list[str] = []
-    for part in names.split(mark):
+    for part in _unescaped(names, mark):
         if parts and web_address(parts[-1].strip()) and part.strip() and not web_address(part.strip()):
             parts[-1] += mark + part
         else:
             parts.append(part)
     return parts
+
+
+def _unescaped(names: str, mark: str) -> list[str]:
+    """Names divided at a mark, but not at one behind a backslash: WooCommerce writes so what is no mark."""
+    if f"\\{mark}" not in names:
+        return names.split(mark)
+    return [part.replace(f"\\{mark}", mark) for part in re.split(rf"(?<!\\){re.escape(mark)}", names)]

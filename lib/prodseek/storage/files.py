@@ -13,7 +13,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -36,7 +36,7 @@ def join(base: str, *parts: str) -> str:
 def absolute(uri: str) -> str:
     """Make a local path absolute (`file://` removed, `~` expanded); any other URI stays as it is."""
     if _scheme(uri) == "file":
-        uri = unquote(urlsplit(uri).path)
+        uri = _path_of_file_uri(uri)
     elif _scheme(uri):
         return uri.rstrip("/")
     return str(Path(uri).expanduser().resolve())
@@ -44,7 +44,7 @@ def absolute(uri: str) -> str:
 
 def local_path(uri: str) -> str:
     """The path of a `file://` URI; any other path or URI stays as it is."""
-    return unquote(urlsplit(uri).path) if _scheme(uri) == "file" else uri
+    return _path_of_file_uri(uri) if _scheme(uri) == "file" else uri
 
 
 def decoded(uri: str, part: str) -> str:
@@ -111,7 +111,7 @@ def locate(uri: str) -> tuple[fs.FileSystem, str]:
     if not scheme:
         return fs.LocalFileSystem(), uri
     if scheme == "file":
-        return fs.LocalFileSystem(), unquote(urlsplit(uri).path)
+        return fs.LocalFileSystem(), _path_of_file_uri(uri)
     # Split by hand, because a URI parser would take spaces, '#' and '?' in object names for syntax.
     authority, _, path = uri[len(scheme) + 3 :].partition("/")
     file_system, prefix = _file_system(f"{scheme}://{authority}")
@@ -284,6 +284,15 @@ def _scheme(uri: str) -> str:
     if separator and scheme.isalnum():
         return scheme.lower()
     return "file" if uri[: len(_FILE)].lower() == _FILE else ""
+
+
+def _path_of_file_uri(uri: str) -> str:
+    """The path in a URI of the scheme `file`, its host left out; `#` and `?` are part of a name, as people write them."""
+    rest = uri[len(_FILE) - 1 :]
+    if rest.startswith("//"):
+        _, slash, path = rest[2:].partition("/")
+        rest = slash + path
+    return unquote(rest)
 
 
 def _known_scheme(uri: str) -> str:

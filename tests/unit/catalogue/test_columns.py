@@ -31,6 +31,11 @@ def test_names_differ_in_case_and_blanks_alone() -> None:
     ]
 
 
+def test_blanks_without_a_width_do_not_count() -> None:
+    assert distinct(["\u200bproduct_id", "uri\u2060 ", "\ufeff"]) == ("product_id", "uri", "")
+    assert match("product_id", ("pro\u200bduct_id",)) == "pro\u200bduct_id"
+
+
 def test_the_very_name_is_meant_before_one_like_it() -> None:
     assert match("uri", ("URI", "uri", " Uri")) == "uri"
     assert match("uri", ("URI", "Uri")) is None, "nobody knows which"

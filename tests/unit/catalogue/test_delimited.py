@@ -28,6 +28,14 @@ def split(text: str, n_columns: int, delimiter: str = ",", quote: str = '"', is_
         ('p,a.jpg,"C:\\"', ["p", "a.jpg", "C:\\"]),
         ('p,a.jpg,C:\\new\\"x"', ["p", "a.jpg", 'C:\\new\\"x"']),
         ('p,a.jpg,"two ""words"""', ["p", "a.jpg", 'two "words"']),
+        ('p, "a.jpg", "one, two"', ["p", "a.jpg", "one, two"]),
+        ('p,  "a.jpg", 24" x', ["p", "a.jpg", '24" x']),
+        ('p,"a, ""b""",x', ["p", 'a, "b"', "x"]),
+        ('p,a.jpg, "24" x', ["p", "a.jpg", ' "24" x']),
+        ('p, "open, x', ["p", ' "open', " x"]),
+        ("p,a.jpg,one\\, two", ["p", "a.jpg", "one, two"]),
+        ("p,a\\,b.jpg,\\\\\\,x", ["p", "a,b.jpg", "\\\\,x"]),
+        ("p,C:\\,x", ["p", "C:\\", "x"]),
         ("p,a.jpg,x,", ["p", "a.jpg", "x"]),
         ("p,a.jpg,x, ,", ["p", "a.jpg", "x"]),
     ],
@@ -62,6 +70,10 @@ def test_a_cell_of_any_length_that_a_person_may_write() -> None:
 def test_without_quotes_a_quote_is_a_character_like_others() -> None:
     assert split('p,"a\nq,b"\n', 2, quote="").rows == [["p", '"a'], ["q", 'b"']]
     assert split("p;'a;b'\n", 2, delimiter=";", quote="'").rows == [["p", "a;b"]]
+
+
+def test_names_may_have_blanks_before_their_quotes() -> None:
+    assert split('"product_id", "uri", "a, b"\n', 0).rows == [["product_id", "uri", "a, b"]]
 
 
 _CELLS = st.lists(st.text(st.sampled_from("ab ,;\"\n\r\\'x"), max_size=8), min_size=3, max_size=3)

@@ -58,6 +58,11 @@ def test_lists_become_rows_and_null_entries_none(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_blanks_without_a_width_are_no_part_of_a_product(tmp_path: Path) -> None:
+    found = rows(rules(tmp_path, PLAIN), ["p\u200b", "\ufeffp", "p\u200bq"], ["a", "b", "c"])
+    assert [row[1] for row in found] == ["p", "p", "p\u200bq"]
+
+
 def test_a_row_at_fault_is_one_row_whatever_it_names(tmp_path: Path) -> None:
     assert rows(rules(tmp_path, PLAIN), ["p", None], [["a", "b"], ["c", "d"]], faults=["row 1 is bad", None]) == [
         (0, "p", "a", "row 1 is bad"), (1, None, "c", NO_PRODUCT(1)), (1, None, "d", NO_PRODUCT(1)),
@@ -85,6 +90,7 @@ def test_a_photo_that_is_called_like_a_list_is_one(tmp_path: Path) -> None:
     assert [row[2] for row in rows(woo, ["p", "q"], ["High Street, London.jpg", "a.jpg, b.jpg"])] == [
         "High Street, London.jpg", "a.jpg", "b.jpg",
     ]  # fmt: skip
+    assert [row[2] for row in rows(woo, ["p"], ["red\\, big.jpg, b.jpg"])] == ["red, big.jpg", "b.jpg"]
 
 
 def test_feeds_with_rows_for_sizes_have_no_rejects_of_them(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -26,6 +27,16 @@ def test_a_file_is_found_by_every_spelling_of_its_uri(tmp_path: Path, scheme: st
     assert found.uri == f"{tmp_path}/m.csv" and found.base_uri == str(tmp_path)
     roots = load_config(settings=[f"catalog.allowed_roots=['{scheme}{tmp_path}']"]).catalog.allowed_roots
     assert PhotoSource("/nowhere", roots, ImageLimits()).read(uri) == b"photo"
+
+
+@pytest.mark.parametrize("name", ["#1.jpg", "q?v=1.jpg", "100%.jpg", "a b;c.jpg"])
+@pytest.mark.parametrize("scheme", ["", "file:", "file://", "FILE://", "file://localhost"])
+def test_signs_in_a_name_end_no_path(tmp_path: Path, name: str, scheme: str) -> None:
+    (tmp_path / name).write_bytes(b"photo")
+    photos = PhotoSource(str(tmp_path), (), ImageLimits())
+    assert photos.read(f"{scheme}{tmp_path}/{name}") == photos.read(name) == b"photo"
+    if scheme:
+        assert photos.read(f"{scheme}{tmp_path}/{quote(name)}") == b"photo"
 
 
 @pytest.mark.parametrize("uri", ["file:/data/a.jpg", "file:///data/a.jpg", "FILE:/data/a.jpg", "FILE:///data/a.jpg"])
