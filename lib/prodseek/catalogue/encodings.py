@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import codecs
 import re
+from contextlib import suppress
 from typing import NamedTuple
 
 import charset_normalizer
 
+from prodseek.catalogue.letters import likeness_to_words
 from prodseek.errors import CatalogueError
 
 UTF_8, CP_1252 = "utf-8", "cp1252"
@@ -31,10 +33,11 @@ _LEAST_LETTERS = 8
 _SHARE_OF_LETTERS = 0.8
 _JUDGED_BYTES = 1 << 16
 # Encodings of other scripts than Latin, by Python's names; those of Latin cannot be told apart in a table of products.
-_OTHER_SCRIPTS = (
-    "cp1251", "koi8_r", "cp866", "iso8859_5", "cp1253", "iso8859_7", "cp1255", "cp1256", "cp932", "euc_jp",
-    "gb18030", "big5", "cp949", "euc_kr",
-)  # fmt: skip
+_OF_ONE_BYTE = ("cp1251", "koi8_r", "cp866", "iso8859_5", "cp1253", "iso8859_7", "cp1255", "cp1256")
+_OF_MORE_BYTES = ("cp932", "euc_jp", "gb18030", "big5", "cp949", "euc_kr")
+# From here on letters of one byte are words, and no part of letters of two.
+_LEAST_LIKENESS = 0.5
+_TIE = 0.05
 
 
 class FoundEncoding(NamedTuple):
@@ -92,10 +95,31 @@ def _without_mark(head: bytes) -> FoundEncoding:
     n_in_words = sum(map(len, _WORDS.findall(sample)))
     has_words = n_in_words > _SHARE_OF_WORDS * len(others) and len(set(others)) >= _LEAST_LETTERS
     if len(others) >= _LEAST_BYTES and has_words:
-        best = charset_normalizer.from_bytes(sample, cp_isolation=list(_OTHER_SCRIPTS)).best()
-        if best is not None and best.encoding in _OTHER_SCRIPTS and _is_written(str(best), b"".join(others)):
-            return FoundEncoding(best.encoding, is_assumed=True)
+        guessed = _guessed(sample)
+        found = _of_one_byte(sample, guessed) or guessed
+        if found is not None and _is_written(sample.decode(found, "replace"), b"".join(others)):
+            return FoundEncoding(found, is_assumed=True)
     return FoundEncoding(CP_1252, is_assumed=True)
+
+
+def _of_one_byte(sample: bytes, guessed: str | None) -> str | None:
+    """The encoding of one byte a letter in which the text is most like words, by which short ones are told best.
+
+    guessed: taken where it is as good as any.
+    """
+    likeness: dict[str, float] = {}
+    for encoding in _OF_ONE_BYTE:
+        with suppress(UnicodeDecodeError):
+            likeness[encoding] = likeness_to_words(sample.decode(encoding))
+    best = max(likeness, key=likeness.__getitem__, default=None)
+    if best is None or likeness[best] < _LEAST_LIKENESS:
+        return None
+    return guessed if guessed is not None and likeness.get(guessed, 0.0) > likeness[best] - _TIE else best
+
+
+def _guessed(sample: bytes) -> str | None:
+    best = charset_normalizer.from_bytes(sample, cp_isolation=[*_OF_ONE_BYTE, *_OF_MORE_BYTES]).best()
+    return best.encoding if best is not None and best.encoding in (*_OF_ONE_BYTE, *_OF_MORE_BYTES) else None
 
 
 def _is_written(text: str, others: bytes) -> bool:

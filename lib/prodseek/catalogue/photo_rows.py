@@ -240,7 +240,7 @@ def _split_names(names: Sequence[str | None] | None, separators: Sequence[str], 
         parts = [name]
         for mark in separators:
             parts = [part for one in parts for part in _split(one, mark)]
-        is_one = len(parts) < 2 or (not web_address(name) and photos.stamp(name).n_bytes is not None)
+        is_one = parts == [name] or (not web_address(name) and photos.stamp(name).n_bytes is not None)
         found += [name] if is_one else [part.strip() for part in parts if part.strip()]
     return found
 

@@ -51,6 +51,16 @@ def test_cyrillic_and_greek_are_found(encoding: str, n_rows: int) -> None:
         assert text.encode(encoding).decode(found.name) == text and found.is_assumed
 
 
+@pytest.mark.parametrize("encoding", ["cp1251", "koi8_r", "cp866", "iso8859_5", "cp1253", "iso8859_7"])
+def test_a_title_or_two_tell_greek_from_cyrillic(encoding: str) -> None:
+    greek = ("Κόκκινο φλιτζάνι", "ΨΥΓΕΙΟ ΜΑΥΡΟ", *GREEK[:2])
+    for title in (
+        greek if encoding in ("cp1253", "iso8859_7") else ("Красная чашка", "Электрический чайник", *RUSSIAN[:2])
+    ):
+        text = "product_id,uri,title\n" + "".join(f"p{n},{n}.jpg,{title} {n}\n" for n in range(2))
+        assert text.encode(encoding).decode(find_encoding(text.encode(encoding), None).name) == text, title
+
+
 @pytest.mark.parametrize(
     "marks", ["———————————————", "€€€€ ‘’“”…—–•", "¼½¾ °°° ©®™"], ids=["dashes", "quotes", "signs"]
 )

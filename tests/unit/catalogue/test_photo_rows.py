@@ -91,6 +91,7 @@ def test_a_photo_that_is_called_like_a_list_is_one(tmp_path: Path) -> None:
         "High Street, London.jpg", "a.jpg", "b.jpg",
     ]  # fmt: skip
     assert [row[2] for row in rows(woo, ["p"], ["red\\, big.jpg, b.jpg"])] == ["red, big.jpg", "b.jpg"]
+    assert [row[2] for row in rows(woo, ["p"], ["red\\, big.jpg"])] == ["red, big.jpg"]
 
 
 def test_feeds_with_rows_for_sizes_have_no_rejects_of_them(tmp_path: Path) -> None:
