@@ -24,7 +24,7 @@ from prodseek.catalogue import text_rows
 from prodseek.catalogue.manifest_reading import Manifest, read_manifest
 from prodseek.catalogue.manifests import find_catalogue
 from prodseek.catalogue.parquet_table import read_share, shares_of
-from prodseek.catalogue.photo_rows import RowRules
+from prodseek.catalogue.photo_rows import Role, RowRules
 from prodseek.catalogue.shaped_rows import SHAPE, shaped, shaped_parquet
 from prodseek.catalogue.text_rows import read_block
 from prodseek.config import load_config
@@ -38,7 +38,8 @@ _JSON = b'{"product_id": 1, "uri": ["a.jpg", "b.jpg"], "n": {"a": 1e400}}\n{"pro
 _TOKENS = (
     b'"', b'""', b'\\"', b",", b";", b"\t", b"|", b"\r", b"\n", b"\r\n", b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"'", b"sep=;\n",
     b"uri", b"URI", b"product_id", b"NaN", b"\xe4", b"{", b"}", b"[", b"]", b'"uri":', b"\\ud800", b"1" * 400, b"[" * 3000,
-    b"image_link", b"additional_image_link", b"Handle", b"Image Src", b"^", b"https://x/a,b",
+    b"image_link", b"additional_image_link", b"Handle", b"Image Src", b"Variant Image", b"^",
+    b', "', b"\\,", b"\\", b"[{", b"}]", b"},\n", b"\xe2\x80\x8b", b"//cdn.x/a.jpg", b"<?xml", b"SKU", b"Images", b"ID", b"https://x/a,b",
     b"a" * 140_000, b"," * 5000, b'"\n' * 500,
 )  # fmt: skip
 _SETTINGS = (
@@ -109,7 +110,11 @@ def cases() -> st.SearchStrategy[Case]:
         st.one_of(st.just(plain), mutated([plain, held, raw], (b"PAR1",))), st.sampled_from((plain, held, raw)),
         logs, st.booleans(),
     )  # fmt: skip
-    return st.one_of(text, text, folder)
+    parts = st.builds(
+        lambda kind, one, other: Case(((f"t/a.{kind}", one), (f"t/b.{kind}", other))),
+        st.sampled_from(("csv", "csv.gz", "json")), st.one_of(texts, broken), texts,
+    )  # fmt: skip
+    return st.one_of(text, text, folder, parts)
 
 
 @contextmanager
@@ -157,20 +162,23 @@ def check(case: Case) -> None:
         assert row["fault"] is None or len(row["fault"]) < 300
         assert row["uri"] is None or row["uri"].strip()
         assert row["product_id"] is None or "\0" not in row["product_id"]
+        if row["role"] == Role.NO_PHOTO:
+            assert row["uri"] is None and row["fault"] is None
+            continue
         assert row["fault"] or (row["uri"] and (row["product_id"] or manifest.columns.product_id is None))
 
 
 def _rows(manifest: Manifest, rules: RowRules) -> list[dict[str, Any]]:
     """Every row, in the blocks that a night would read, whose rows are numbered without a gap."""
-    (table,) = manifest.texts
     found: list[dict[str, Any]] = []
-    number = 1
-    for block in whole_blocks(table):
-        for some in read_block(table, block):
-            assert some.first_row == number
-            number += len(some.rows)
-            for batch in shaped(some, table, rules):
-                assert batch.schema.names == SHAPE.names
-                batch.validate(full=True)
-                found += batch.to_pylist()
+    for table in manifest.texts:
+        number = 1
+        for block in whole_blocks(table):
+            for some in read_block(table, block):
+                assert some.first_row == number
+                number += len(some.rows)
+                for batch in shaped(some, table, rules):
+                    assert batch.schema.names == SHAPE.names
+                    batch.validate(full=True)
+                    found += batch.to_pylist()
     return found

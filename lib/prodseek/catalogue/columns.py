@@ -83,12 +83,12 @@ class Columns:
         """What was found and what was not, for a person."""
         own = (("product_id", self.product_id), ("uri", self.uri), ("photo", self.photo), *self.facts.items())
         told = ", ".join(known if known == name else f"{known} = {_short(name)!r}" for known, name in own if name)
-        told += f", further photos = {_listed(self.more_uris)}" if self.more_uris else ""
+        told += f", further photos = {listed(self.more_uris)}" if self.more_uris else ""
         absent = [known for known in FACTS if known not in self.facts]
         lines = [f"columns found: {told}" + (f"; not found: {', '.join(absent)}" if absent else "")]
         if self.passed_over:
             lines.append(
-                f"passed over: {_listed([f'{_short(name)!r} ({why})' for name, why in self.passed_over.items()], str)}"
+                f"passed over: {listed([f'{_short(name)!r} ({why})' for name, why in self.passed_over.items()], str)}"
             )
         if self.has_other_rows:
             lines.append("rows that name no photo are passed over: this kind of feed has some for sizes and colours")
@@ -149,7 +149,7 @@ def find_columns(
     more, absent_more = _more_uris(config, feed, found.get("uri"), all_names)
     absent += absent_more
     if absent:
-        shown = _listed([name for name in names if name]) or "none"
+        shown = listed([name for name in names if name]) or "none"
         raise CatalogueError(
             f"{where} has no column {' and no column '.join(absent)}; it has {shown}. {_help(found, names)}"
         )
@@ -277,7 +277,7 @@ def is_row(header: Sequence[str]) -> bool:
     return any(_PHOTO_NAME.fullmatch(name.strip()) for name in header)
 
 
-def _listed(names: Sequence[str], written: Callable[[str], str] = lambda name: repr(_short(name))) -> str:
+def listed(names: Sequence[str], written: Callable[[str], str] = lambda name: repr(_short(name))) -> str:
     """The first of some names for a message."""
     more = f", and {len(names) - _SHOWN_COLUMNS:,} more" if len(names) > _SHOWN_COLUMNS else ""
     return ", ".join(map(written, names[:_SHOWN_COLUMNS])) + more

@@ -255,9 +255,8 @@ def _with_footer(part: ParquetPart, ask: Callable[[pq.ParquetFile], T]) -> T:
 
 
 def _damaged(uri: str, why: str) -> CatalogueError:
-    return CatalogueError(
-        f"{uri} is damaged or gone; write it again: {why.rstrip('.')}. Of the manifest {NOTHING_USED}"
-    )
+    said = " ".join(why.split()).rstrip(".")
+    return CatalogueError(f"{uri} is damaged or gone; write it again: {said}. Of the manifest {NOTHING_USED}")
 
 
 def _leaves(name: str, kind: pa.DataType) -> list[str]:

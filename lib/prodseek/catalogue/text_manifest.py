@@ -11,7 +11,7 @@ from typing import Any
 
 from pyarrow import fs
 
-from prodseek.catalogue.columns import Columns, distinct, find_columns, folded, n_known
+from prodseek.catalogue.columns import Columns, distinct, find_columns, folded, listed, n_known
 from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, quoted
 from prodseek.catalogue.encodings import find_encoding
 from prodseek.catalogue.foreign_formats import (
@@ -34,7 +34,6 @@ _HEAD_THREADS = 8
 # So far rows that can be understood are looked for, and how many are enough then.
 _SOUGHT_BYTES = 1 << 28
 _JUDGED_LATE_ROWS = 10
-_SHOWN_COLUMNS = 10
 
 
 def text_tables(source: CatalogueSource, config: CatalogConfig) -> tuple[tuple[TextTable, ...], tuple[str, ...]]:
@@ -136,8 +135,8 @@ def _refuse_other_parts(tables: Sequence[TextTable], columns: Columns) -> None:
         absent = [name for name in needed if name not in table.columns]
         if absent:
             raise CatalogueError(
-                f"{table.uri!r} has no column {' and no column '.join(map(repr, absent))}, which other files of its folder "
-                f"have. It has {', '.join(map(repr, table.columns[:_SHOWN_COLUMNS]))}. Write the header into each file; if none "
+                f"{table.uri!r} has no column {listed(absent)}, which other files of its folder "
+                f"have. It has {listed(table.columns)}. Write the header into each file; if none "
                 "has one, say what the columns are called with --set 'catalog.csv_header=[product_id, uri]'; take away what is "
                 "no part"
             )
