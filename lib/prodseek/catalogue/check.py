@@ -24,7 +24,7 @@ from rich.table import Table
 from prodseek.catalogue.columns import is_row
 from prodseek.catalogue.feed_rows import FeedRow, rows_of_products
 from prodseek.catalogue.folder import list_photos, passed_over_in_words
-from prodseek.catalogue.json_rows import named
+from prodseek.catalogue.json_rows import as_text, named, values_at
 from prodseek.catalogue.manifest_reading import Manifest, read_manifest, refuse_without_rows
 from prodseek.catalogue.manifests import IMAGE_SUFFIXES, CatalogueSource, find_catalogue, product_of
 from prodseek.catalogue.parquet_table import ParquetShare, parts_of, read_share, schema_of
@@ -50,6 +50,8 @@ _READ_THREADS = 8
 _ENOUGH_SIDE_PX = 256
 _LOG_WIDTH = 160
 _SHOWN_CHARS = 60
+# What columns of ids are called, first of all.
+_ID_NAME = re.compile(r"(^|[^a-z])(id|sku|handle|nr|no|code|number|reference)$|[a-z](Id|ID|Nr)$", re.IGNORECASE)
 GOOD = "image"
 
 
@@ -248,7 +250,9 @@ def _with_values(
         for name in names
         if _share(rows, name, lambda value: _is_photo(value) or web_address(value) is not None) > 0.5
     ]
-    ids = [name for name in names if name not in photo and len({str(row.get(name)) for row in rows}) > 0.5 * len(rows)]
+    own = [name for name in names if name not in photo]
+    ids = [name for name in own if _ID_NAME.search(name) and any(row.get(name) for row in rows)]
+    ids += [name for name in own if len({str(row.get(name)) for row in rows}) > 0.5 * len(rows)]
     told = "".join(f"\n  {name}: {_short(example)!r}" for name, example in list(examples.items())[:40])
     if is_row(names):
         called = {**dict.fromkeys(ids[:1], "product_id"), **dict.fromkeys(photo[:1], "uri")}
@@ -280,9 +284,12 @@ def _plain_rows(source: CatalogueSource, config: Config) -> Iterator[Mapping[str
         for _, batch in read_share(ParquetShare(parts[0]), pa.schema([one for one in texts if one[1] is not None])):
             yield from batch.to_pylist()
         return
-    for table in text_tables(source, config.catalog)[0]:
+    tables, fields = text_tables(source, config.catalog)
+    for table in tables:
         for found in read_block(table, TextBlock(table.dialect.start_bytes, None)):
-            yield from (named(row, table.columns) for row in found.rows)
+            for row in (named(row, table.columns) for row in found.rows):
+                inner = {field: values for field in fields if (values := values_at(row, field))}
+                yield {**row, **{field: as_text(values[0]) for field, values in inner.items()}}
 
 
 def _short(text: str) -> str:

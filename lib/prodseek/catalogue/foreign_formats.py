@@ -21,6 +21,10 @@ _NO_TEXTS = {
     b"\xfd7zXZ": "is compressed by xz; unpack it: xz -dc < {path} > {csv}",
     b"7z\xbc\xaf": "is a 7z archive; unpack it: 7z x {path}",
     b"Rar!": "is a RAR archive; unpack it: unrar x {path}",
+    b"ARROW1": "is an Arrow (Feather) file; write the table as Parquet, such as with pandas' to_parquet",
+    b"ORC": "is an ORC file; write the table as Parquet",
+    b"Obj\x01": "is an Avro file; write the table as Parquet",
+    b"SQLite format 3": "is a SQLite database; export the table: sqlite3 -header -csv {path} 'SELECT * FROM products' > {csv}",
 }
 # Names of files that only workbooks have in them.
 _OF_WORKBOOKS = (b"xl/", b"[Content_Types].xml", b"application/vnd.oasis.opendocument.spreadsheet")
@@ -29,6 +33,10 @@ _XML = re.compile(r"<\?xml\b|<(rss|feed|channel|products|items|yml_catalog)\b[^>
 _SQL = re.compile(r"(--|/\*)[^\n]*\b(dump|sql)\b|(insert\s+into|create\s+table|drop\s+table)\b", re.IGNORECASE)
 _ROWS_OF_ARRAY = "import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin.buffer)%s]"
 _ROWS_OF_LINES = "import json, sys; [print(json.dumps(row)) for line in sys.stdin.buffer for row in json.loads(line)]"
+_ROWS_OF_COLUMNS = (
+    "import json, sys; t = json.load(sys.stdin.buffer); "
+    "[print(json.dumps({name: column[key] for name, column in t.items()})) for key in next(iter(t.values()))]"
+)
 _CSV_OF_LINES = "import csv, json, sys; csv.writer(sys.stdout).writerows(map(json.loads, sys.stdin.buffer))"
 
 
@@ -85,6 +93,17 @@ def refuse_arrays(text: str, uri: str, is_compressed: bool) -> None:
     raise CatalogueError(
         f"it is one JSON array, not an object a line; convert it: {_command(_ROWS_OF_ARRAY % '', uri, '.jsonl', is_compressed)}"
     )
+
+
+def refuse_columns(rows: Sequence[Mapping[str, Any]], uri: str, is_compressed: bool) -> None:
+    """Raise CatalogueError for the only object of a file that holds a table by its columns, as pandas writes it."""
+    columns = list(rows[0].values()) if len(rows) == 1 else []
+    keys = [tuple(column) for column in columns if isinstance(column, dict)]
+    if len(keys) > 1 and len(keys) == len(columns) and len(set(keys)) == 1 and keys[0][:1] == ("0",):
+        raise CatalogueError(
+            "it holds a table by its columns, as pandas' to_json writes it; write it with orient='records' and lines=True, or "
+            f"convert it: {_command(_ROWS_OF_COLUMNS, uri, '.jsonl', is_compressed)}"
+        )
 
 
 def hint_for_one_object(rows: Sequence[Mapping[str, Any]], uri: str, is_compressed: bool) -> str:

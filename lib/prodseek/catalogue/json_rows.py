@@ -13,6 +13,7 @@ from prodseek.catalogue.dialect import MAX_COLUMNS
 
 # Whole numbers below are the same as floats.
 _EXACT = 2**53
+_MONGO_TYPES = ("$oid", "$numberLong", "$numberInt", "$numberDouble", "$numberDecimal", "$date", "$uuid")
 # Lines that are no rows.
 _BETWEEN_OBJECTS = ("", "[", "]", ",", "];")
 
@@ -105,6 +106,9 @@ def _flat(values: list[Any]) -> list[Any]:
 
 def as_text(value: Any) -> str | None:
     """A value of a JSON object as it stands there; None for null."""
+    if isinstance(value, dict) and len(value) == 1:  # as MongoDB exports what JSON has no type for
+        kind, inner = next(iter(value.items()))
+        value = inner if kind in _MONGO_TYPES else value
     if value is None or isinstance(value, str):
         return value
     return json.dumps(_plain(value), ensure_ascii=False)

@@ -15,6 +15,7 @@ from pyarrow import fs
 
 from prodseek.catalogue.delta_log import DELTA_LOG
 from prodseek.catalogue.encodings import CP_1252, UTF_8, find_encoding
+from prodseek.catalogue.foreign_formats import refuse_no_text
 from prodseek.catalogue.parquet_table import SUFFIXES as PARQUET_SUFFIXES
 from prodseek.catalogue.parquet_table import is_parquet
 from prodseek.catalogue.tars import SUFFIX as TAR_SUFFIX
@@ -77,6 +78,10 @@ def _kind_of_file(location: str, path: str, is_regular: bool) -> CatalogueKind:
     head, _ = read_head(location) if is_regular else (b"", None)
     if head.startswith(b"PAR1"):
         return "parquet"
+    try:
+        refuse_no_text(head, location)
+    except CatalogueError as error:
+        raise CatalogueError(f"the catalogue {location!r} {error}") from error
     encoding, n_mark, _ = find_encoding(head, None)
     is_named_otherwise = name.endswith((*IMAGE_SUFFIXES, TAR_SUFFIX))
     if not is_regular or is_named_otherwise or (b"\0" in head and encoding in (UTF_8, CP_1252)):

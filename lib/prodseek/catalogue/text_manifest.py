@@ -18,6 +18,7 @@ from prodseek.catalogue.foreign_formats import (
     hint_for_indented,
     hint_for_one_object,
     refuse_arrays,
+    refuse_columns,
     refuse_no_text,
     refuse_other_text,
 )
@@ -149,21 +150,25 @@ def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str
     names: dict[str, None] = {}
     spelled: dict[str, str] = {}
     fields: dict[str, str] = {}
+    first: list[dict[str, Any]] = []
     for row in first_rows(table, 1000):
-        if isinstance(row, dict):
-            for key, value in row.items():
-                name = spelled.setdefault(folded(key), key)
-                if name != key and name in row:
-                    name = key  # two columns, because both stand in one object
-                names.setdefault(name)
-                inner = value[0] if isinstance(value, list) and value else value
-                if isinstance(inner, dict):
-                    for child in inner:
-                        fields.setdefault(folded(f"{name}.{child}"), f"{name}.{child}")
+        if not isinstance(row, dict):
+            continue
+        first += [row] if len(first) < 2 else []
+        for key, value in row.items():
+            name = spelled.setdefault(folded(key), key)
+            if name != key and name in row:
+                name = key  # two columns, because both stand in one object
+            names.setdefault(name)
+            inner = value[0] if isinstance(value, list) and value else value
+            if isinstance(inner, dict):
+                for child in inner:
+                    fields.setdefault(folded(f"{name}.{child}"), f"{name}.{child}")
         if len(names) > MAX_COLUMNS:
             raise CatalogueError(
                 f"its first objects have more than {MAX_COLUMNS:,} keys; leave out those that nobody needs"
             )
+    refuse_columns(first, table.uri, bool(table.dialect.compression))
     if not names:
         hint = hint_for_indented(text, table.uri, bool(table.dialect.compression))
         raise CatalogueError(f"its first lines are no JSON objects; it begins {quoted(text)}{hint}")
@@ -180,8 +185,12 @@ def first_rows(table: TextTable, n_rows: int) -> Iterator[list[str] | dict[str, 
     They are looked for in the first bytes, and further on only if none is there, as behind a row that is too long.
     """
     start, is_cut_anywhere = table.dialect.start_bytes, table.dialect.is_cut_anywhere
-    found = list(_rows_within(table, start + 4 * HEAD_BYTES if is_cut_anywhere else None, n_rows))
-    yield from found or _rows_within(table, start + _SOUGHT_BYTES if is_cut_anywhere else None, _JUDGED_LATE_ROWS)
+    has_rows = False
+    for row in _rows_within(table, start + 4 * HEAD_BYTES if is_cut_anywhere else None, n_rows):
+        has_rows = True
+        yield row
+    if not has_rows:
+        yield from _rows_within(table, start + _SOUGHT_BYTES if is_cut_anywhere else None, _JUDGED_LATE_ROWS)
 
 
 def _rows_within(table: TextTable, end_bytes: int | None, n_rows: int) -> Iterator[list[str] | dict[str, Any]]:

@@ -55,10 +55,12 @@ def workbook() -> bytes:
         ("m.jsonl", "\n".join(json.dumps(list(row)) for row in (ROWS[0], *(row.values() for row in ROWS))).encode(),
          ["p0", "p1", "p2"]),
         ("m.json", json.dumps({"products": SHOP, "page": 1}).encode(), ["0", "1", "2"]),
+        ("m.json", json.dumps({key: {str(n): row[key] for n, row in enumerate(ROWS)} for key in ROWS[0]}).encode(),
+         ["p0", "p1", "p2"]),
     ],
     ids=[
         "an array", "an array in a line", "an array in gzip", "an array called lines", "an array without ending",
-        "lines of arrays of objects", "lines of arrays", "an object around it",
+        "lines of arrays of objects", "lines of arrays", "an object around it", "columns of pandas",
     ],
 )  # fmt: skip
 def test_json_of_another_form_is_converted_by_what_is_said(
@@ -102,13 +104,29 @@ def test_an_array_with_an_object_a_line_is_read(tmp_path: Path, text: str) -> No
         (b"<!DOCTYPE html>\n<html><body>502 Bad Gateway", "is a web page, most often the message of a server"),
         (workbook(), "is a workbook, whatever its ending is; save it as `CSV UTF-8`"),
         (b"\xd0\xcf\x11\xe0" + bytes(99), "is an Excel workbook; save it as `CSV UTF-8`"),
+        (b"ARROW1\0\0", "is an Arrow (Feather) file; write the table as Parquet"),
         (b"-- MySQL dump 10.13\nINSERT INTO p VALUES (1);", "is a dump of a database; export the table: mysql"),
     ],
-    ids=["xml", "xml with a mark", "a web page", "a workbook", "an old workbook", "a dump"],
+    ids=["xml", "xml with a mark", "a web page", "a workbook", "an old workbook", "feather", "a dump"],
 )
 def test_formats_that_are_not_read_say_how_to_export(tmp_path: Path, data: bytes, told: str) -> None:
     (tmp_path / "m.csv").write_bytes(data)
     assert f"m.csv' {told}" in refusal(tmp_path / "m.csv")
+
+
+def test_workbooks_are_known_by_their_endings_too(tmp_path: Path) -> None:
+    (tmp_path / "products.xlsx").write_bytes(workbook())
+    assert "products.xlsx' is a workbook, whatever its ending is; save it as" in refusal(tmp_path / "products.xlsx")
+
+
+def test_names_of_nested_photos_are_shown_and_ids_are_known_by_their_names(tmp_path: Path) -> None:
+    rows = [{"kind": f"k{n}", "handleId": "p", "image": [{"url": f"{n}.jpg"}]} for n in range(2)]
+    (tmp_path / "m.json").write_text("\n".join(map(json.dumps, rows)))
+    told = refusal(tmp_path / "m.json")
+    assert told.endswith("--set catalog.uri_column=image.url --set catalog.product_id_column=handleId")
+    command = shlex.split(told.partition("this may help: ")[2])
+    found = checked(tmp_path / "m.json", command[-3], command[-1])
+    assert [(row.product_id, row.uri) for row in found.rows] == [("p", "0.jpg"), ("p", "1.jpg")]
 
 
 def test_an_address_without_scheme_is_one_of_the_web(tmp_path: Path) -> None:

@@ -181,6 +181,11 @@ def test_json_lines(tmp_path: Path) -> None:
     found = rows_of(table)
     assert found[0] == (1, {"product_id": "12345678901234567890", "uri": "a.jpg", "price": "1.50"}, None)
     assert [bool(fault) for *_, fault in found] == [False, True, True, False, True]
+    (tmp_path / "mongo.json").write_text(
+        '{"product_id": {"$numberLong": "9007199254740993"}, "uri": {"$oid": "a.jpg"}}'
+    )
+    (row,) = check_catalogue(load_config(catalog=str(tmp_path / "mongo.json"))).rows
+    assert (row.product_id, row.uri) == ("9007199254740993", "a.jpg")
     (tmp_path / "array.json").write_text('[{"uri": "a.jpg"}]')
     with pytest.raises(CatalogueError, match="is one JSON array, not an object a line; convert it: python3"):
         opened(tmp_path / "array.json")
