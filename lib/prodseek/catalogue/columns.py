@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from prodseek.catalogue.column_names import PHOTO_NAME, folded, is_row, listed, match, short
 from prodseek.catalogue.feeds import FEEDS, Feed
 from prodseek.config import CatalogConfig, KnownColumn
 from prodseek.errors import CatalogueError
@@ -24,19 +25,9 @@ ABSENT: Final = ("", "NaN", "nan", "NULL", "null", "None", "<NA>", "\\N", "#N/A"
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
 # What a setting says until somebody says otherwise: only then is a column of another usual name taken.
 _UNNAMED = {"uri": "uri", "product_id": "product_id"}
-# Blanks without a width, which come along where a name is copied from a page.
-ZERO_WIDTH: Final = "\u200b\u200c\u200d\u2060\ufeff"
-_ANY_ZERO_WIDTH = re.compile(f"[{ZERO_WIDTH}]")
-_BETWEEN_WORDS = re.compile(r"[\s_\-]+")
 _NUMBER = re.compile(r" \(\d+\)$")
-_SHOWN_COLUMNS = 40
-_SHOWN_CHARS = 60
 # Why a column is passed over that could be read as text.
 BYTES: Final = "bytes"
-
-
-# What a header that was taken for one and is a row says of itself.
-_PHOTO_NAME = re.compile(r"(https?://\S+|[^,;|]+\.(jpe?g|png|webp|gif|tiff?|avif))", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -82,42 +73,21 @@ class Columns:
     def lines(self) -> list[str]:
         """What was found and what was not, for a person."""
         own = (("product_id", self.product_id), ("uri", self.uri), ("photo", self.photo), *self.facts.items())
-        told = ", ".join(known if known == name else f"{known} = {_short(name)!r}" for known, name in own if name)
+        told = ", ".join(known if known == name else f"{known} = {short(name)!r}" for known, name in own if name)
         told += f", further photos = {listed(self.more_uris)}" if self.more_uris else ""
         absent = [known for known in FACTS if known not in self.facts]
         lines = [f"columns found: {told}" + (f"; not found: {', '.join(absent)}" if absent else "")]
         if self.passed_over:
             lines.append(
-                f"passed over: {listed([f'{_short(name)!r} ({why})' for name, why in self.passed_over.items()], str)}"
+                f"passed over: {listed([f'{short(name)!r} ({why})' for name, why in self.passed_over.items()], str)}"
             )
         if self.has_other_rows:
             lines.append("rows that name no photo are passed over: this kind of feed has some for sizes and colours")
         if self.spare_id is not None:
             lines.append(
-                f"rows without {_short(self.product_id or '')!r} are of the product in {_short(self.spare_id)!r}"
+                f"rows without {short(self.product_id or '')!r} are of the product in {short(self.spare_id)!r}"
             )
         return [*lines, *self.notes]
-
-
-def distinct(header: Sequence[str]) -> tuple[str, ...]:
-    """A header's names without blanks around them; one that stands there again gets a number, one without a name stays empty.
-
-    Of `URI` and `uri` the one without capitals keeps its name, wherever it stands, because it is asked for by that.
-    """
-    trimmed = [name.strip().strip(ZERO_WIDTH).strip() for name in header]
-    plain = {name for name in trimmed if name == name.casefold()}
-    taken: set[str] = set()
-    names: list[str] = []
-    for name in trimmed:
-        again = 1 if name in plain or name.casefold() not in plain else 2
-        unique = name if again == 1 else f"{name} ({again})"
-        while unique.casefold() in taken:  # Spark does not tell names apart by their case
-            again += 1
-            unique = f"{name} ({again})"
-        if name:
-            taken.add(unique.casefold())
-        names.append(unique)
-    return tuple(names)
 
 
 def find_columns(
@@ -238,7 +208,7 @@ def _is_called(name: str, pattern: str) -> bool:
 def _twins(found: Mapping[str, str | None], attributes: Sequence[str]) -> tuple[str, ...]:
     """What is called like a column that is read, but for capitals and blanks."""
     return tuple(
-        f"beside {_short(name)!r} there is {_short(other)!r}, which is kept as an attribute"
+        f"beside {short(name)!r} there is {short(other)!r}, which is kept as an attribute"
         for name in dict.fromkeys(found.values())
         if name is not None
         for other in attributes
@@ -251,19 +221,6 @@ def every_column(names: Sequence[str]) -> Columns:
     return Columns(None, None, None, {}, tuple(name for name in names if name), {})
 
 
-def match(wanted: str, names: Sequence[str]) -> str | None:
-    """The column that is called so; else the only one whose name differs in case and blanks alone."""
-    if wanted in names:
-        return wanted
-    alike = [name for name in names if folded(name) == folded(wanted)]
-    return alike[0] if len(alike) == 1 else None
-
-
-def folded(name: str) -> str:
-    """A name without what people write differently: `Product ID` and `product_id` are one."""
-    return _BETWEEN_WORDS.sub("_", _ANY_ZERO_WIDTH.sub("", name).strip().casefold())
-
-
 def n_known(header: Sequence[str], config: CatalogConfig) -> int:
     """How many of the columns that prodseek looks for a header has."""
     wanted = [config.product_id_column, config.uri_column, *FACTS, *config.columns.values()]
@@ -272,25 +229,10 @@ def n_known(header: Sequence[str], config: CatalogConfig) -> int:
     return len({folded(name) for name in wanted if name is not None} & names)
 
 
-def is_row(header: Sequence[str]) -> bool:
-    """Whether what was taken for a header is a row of a table that has none: names of columns are no photos."""
-    return any(_PHOTO_NAME.fullmatch(name.strip()) for name in header)
-
-
-def listed(names: Sequence[str], written: Callable[[str], str] = lambda name: repr(_short(name))) -> str:
-    """The first of some names for a message."""
-    more = f", and {len(names) - _SHOWN_COLUMNS:,} more" if len(names) > _SHOWN_COLUMNS else ""
-    return ", ".join(map(written, names[:_SHOWN_COLUMNS])) + more
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}..."
-
-
 def _help(found: Mapping[str, str | None], names: Sequence[str]) -> str:
     """What to type."""
     if is_row(names):
-        said = ", ".join("uri" if _PHOTO_NAME.fullmatch(name.strip()) else f"c{n}" for n, name in enumerate(names, 1))
+        said = ", ".join("uri" if PHOTO_NAME.fullmatch(name.strip()) else f"c{n}" for n, name in enumerate(names, 1))
         return (
             f"Its first row seems to be no header but a row: say what its columns are called, product_id and uri among them, "
             f"with --set 'catalog.csv_header=[{said}]'"

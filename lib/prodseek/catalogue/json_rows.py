@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from prodseek.catalogue.columns import folded, match
+from prodseek.catalogue.column_names import folded, match
 from prodseek.catalogue.delimited import MAX_ROW_CHARS
 from prodseek.catalogue.dialect import MAX_COLUMNS
 

@@ -10,7 +10,7 @@ from prodseek.catalogue import parquet_table
 from prodseek.catalogue.columns import Columns
 from prodseek.catalogue.manifests import CatalogueSource
 from prodseek.catalogue.parquet_columns import parquet_columns
-from prodseek.catalogue.parquet_table import ParquetPart
+from prodseek.catalogue.parquet_parts import ParquetPart, parts_of
 from prodseek.catalogue.text_manifest import text_columns
 from prodseek.catalogue.text_rows import TextBlock, TextTable, read_block
 from prodseek.config import CatalogConfig
@@ -48,7 +48,7 @@ def read_manifest(source: CatalogueSource, config: CatalogConfig) -> Manifest:
             f"= {config.bytes_column!r} to null: --set catalog.bytes_column=null"
         )
     if source.kind == "parquet":
-        parts = tuple(parquet_table.parts_of(source.uri))
+        parts = tuple(parts_of(source.uri))
         columns, schema = parquet_columns(source, parts, config)
         return Manifest(source, columns, parts=parts, schema=schema)
     tables, columns = text_columns(source, config)

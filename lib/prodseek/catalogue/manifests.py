@@ -16,8 +16,8 @@ from pyarrow import fs
 from prodseek.catalogue.delta_log import DELTA_LOG
 from prodseek.catalogue.encodings import CP_1252, UTF_8, find_encoding
 from prodseek.catalogue.foreign_formats import refuse_no_text
-from prodseek.catalogue.parquet_table import SUFFIXES as PARQUET_SUFFIXES
-from prodseek.catalogue.parquet_table import is_parquet
+from prodseek.catalogue.parquet_parts import SUFFIXES as PARQUET_SUFFIXES
+from prodseek.catalogue.parquet_parts import is_parquet
 from prodseek.catalogue.tars import SUFFIX as TAR_SUFFIX
 from prodseek.catalogue.tars import sample_key, split_member
 from prodseek.catalogue.text_file import read_head

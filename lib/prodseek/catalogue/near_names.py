@@ -17,7 +17,7 @@ from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from prodseek.catalogue.columns import ZERO_WIDTH
+from prodseek.catalogue.column_names import ZERO_WIDTH
 from prodseek.catalogue.encodings import CP_1252
 
 # Folders of more names are not looked through.

@@ -11,7 +11,7 @@ from prodseek.catalogue import parquet_table
 from prodseek.catalogue.columns import BYTES, Columns, find_columns
 from prodseek.catalogue.dialect import MAX_COLUMNS
 from prodseek.catalogue.manifests import CatalogueSource
-from prodseek.catalogue.parquet_table import ParquetPart
+from prodseek.catalogue.parquet_parts import ParquetPart
 from prodseek.catalogue.plain_types import holds_bytes, id_field, is_bytes, plain_type, text_type
 from prodseek.catalogue.struct_types import field_type, merged, pruned
 from prodseek.config import CatalogConfig

@@ -1,4 +1,4 @@
-"""A Parquet manifest: one file, or a folder of files whatever their names are, perhaps with a log as Delta keeps one."""
+"""A Parquet manifest: its columns, what each task reads of it, and its rows."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
-from prodseek.catalogue.delta_log import DELTA_LOG, logged_files
+from prodseek.catalogue.parquet_parts import ParquetPart
 from prodseek.catalogue.plain_types import as_type, plain_type
 from prodseek.errors import NOTHING_USED, CatalogueError
 from prodseek.storage import files
@@ -20,9 +18,6 @@ from prodseek.storage.read_ahead import map_ahead
 
 T = TypeVar("T")
 
-SUFFIXES = (".parquet", ".parq", ".pqt")
-_MAGIC = b"PAR1"
-_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 # Files of a folder may have other columns; so many of them, all over it, are asked for theirs.
 _ASKED_FILES = 32
 _FOOTER_THREADS = 8
@@ -35,67 +30,12 @@ _DAMAGED = (OSError, pa.ArrowException, UnicodeDecodeError)
 
 
 @dataclass(frozen=True)
-class ParquetPart:
-    """A file of a manifest. values: what the names of its folders say, as `country=DE` does: column -> text, or None."""
-
-    uri: str
-    n_bytes: int
-    mtime_ns: int
-    values: tuple[tuple[str, str | None], ...] = ()
-
-
-@dataclass(frozen=True)
 class ParquetShare:
     """What a task reads of a file: all, or row groups in a row. first_row: of these in the file."""
 
     part: ParquetPart
     groups: tuple[int, ...] | None = None
     first_row: int = 0
-
-
-def is_parquet(uri: str) -> bool:
-    """Whether a file begins as Parquet does; False for what is no file, such as a pipe, which would be waited for."""
-    try:
-        file_system, path = files.locate(uri)
-        if file_system.get_file_info(path).type != fs.FileType.File:
-            return False
-        with files.open_seekable(uri) as (handle, _, _):
-            return handle.read(len(_MAGIC)) == _MAGIC
-    except OSError:
-        return False
-
-
-def parts_of(uri: str) -> list[ParquetPart]:
-    """The files of a Parquet manifest, in order of their names. Raises CatalogueError if it cannot be listed or has none."""
-    try:
-        file_system, path = files.locate(uri)
-        info = file_system.get_file_info(path)
-        if info.type == fs.FileType.File:
-            return [ParquetPart(uri, info.size, info.mtime_ns or 0)]
-        found = {
-            one.path[len(path) :].strip("/"): one
-            for one in file_system.get_file_info(fs.FileSelector(path, recursive=True))
-            if one.type == fs.FileType.File and one.size
-        }
-    except OSError as error:
-        raise CatalogueError(f"the manifest {uri!r} cannot be listed: {error}") from error
-    logged = [name for name in found if name.startswith(f"{DELTA_LOG}/")]
-    if logged:
-        named = logged_files(uri, [name.partition("/")[2] for name in sorted(logged)])
-        gone = [name for name in named if name not in found]
-        if gone:
-            raise CatalogueError(
-                f"the manifest {uri!r} is incomplete: its log names {gone[0]!r}, and there is no such file"
-            )
-    else:
-        named = {name: _folder_values(name) for name in found if not is_hidden(name) and _is_part(uri, name)}
-    parts = [
-        ParquetPart(files.join(uri, name), found[name].size, found[name].mtime_ns or 0, named[name])
-        for name in sorted(named)
-    ]
-    if not parts:
-        raise CatalogueError(f"the manifest {uri!r} holds no Parquet files; there is nothing to read")
-    return parts
 
 
 def schema_of(parts: Sequence[ParquetPart]) -> pa.Schema:
@@ -264,19 +204,3 @@ def _leaves(name: str, kind: pa.DataType) -> list[str]:
     if not pa.types.is_struct(kind):
         return [name]
     return [leaf for field in kind for leaf in _leaves(f"{name}.{field.name}", field.type)]
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a path in a folder is no part of a manifest, such as `_SUCCESS` and checksums."""
-    return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in name.split("/"))
-
-
-def _is_part(uri: str, name: str) -> bool:
-    last = name.rpartition("/")[2]
-    return last.lower().endswith(SUFFIXES) or ("." not in last and is_parquet(files.join(uri, name)))
-
-
-def _folder_values(name: str) -> tuple[tuple[str, str | None], ...]:
-    """What folders called `column=value` say of a file in them."""
-    pairs = (folder.partition("=") for folder in name.split("/")[:-1] if "=" in folder)
-    return tuple((unquote(column), None if value == _NO_VALUE else unquote(value)) for column, _, value in pairs)

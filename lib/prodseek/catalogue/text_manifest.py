@@ -11,7 +11,8 @@ from typing import Any
 
 from pyarrow import fs
 
-from prodseek.catalogue.columns import Columns, distinct, find_columns, folded, listed, n_known
+from prodseek.catalogue.column_names import distinct, folded, listed
+from prodseek.catalogue.columns import Columns, find_columns, n_known
 from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, quoted
 from prodseek.catalogue.encodings import find_encoding
 from prodseek.catalogue.foreign_formats import (
@@ -23,7 +24,7 @@ from prodseek.catalogue.foreign_formats import (
     refuse_other_text,
 )
 from prodseek.catalogue.manifests import CatalogueSource, text_kind
-from prodseek.catalogue.parquet_table import is_hidden
+from prodseek.catalogue.parquet_parts import is_hidden
 from prodseek.catalogue.text_file import read_head
 from prodseek.catalogue.text_rows import TextBlock, TextTable, read_block
 from prodseek.config import CatalogConfig

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from prodseek.catalogue.columns import match
+from prodseek.catalogue.column_names import match
 from prodseek.catalogue.json_rows import named
 from prodseek.catalogue.text_manifest import text_table
 from prodseek.catalogue.text_rows import TextTable, blocks_of, read_block

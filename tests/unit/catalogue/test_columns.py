@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from prodseek.catalogue.columns import Columns, distinct, find_columns, match
+from prodseek.catalogue.column_names import distinct, match
+from prodseek.catalogue.columns import Columns, find_columns
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError
 

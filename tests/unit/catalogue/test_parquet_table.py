@@ -16,7 +16,8 @@ import pytest
 
 from prodseek.catalogue.manifest_reading import read_manifest
 from prodseek.catalogue.manifests import find_catalogue
-from prodseek.catalogue.parquet_table import n_rows_of, parts_of, read_share, shares_of
+from prodseek.catalogue.parquet_parts import parts_of
+from prodseek.catalogue.parquet_table import n_rows_of, read_share, shares_of
 from prodseek.config import load_config
 from prodseek.errors import CatalogueError
 

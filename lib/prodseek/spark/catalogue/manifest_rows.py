@@ -13,7 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import from_arrow_schema
 
 from prodseek.catalogue.manifests import FAULT
-from prodseek.catalogue.parquet_table import ParquetPart, ParquetShare, read_share, shares_of
+from prodseek.catalogue.parquet_parts import ParquetPart
+from prodseek.catalogue.parquet_table import ParquetShare, read_share, shares_of
 from prodseek.catalogue.photo_rows import Role, RowRules
 from prodseek.catalogue.shaped_rows import PLACE_TYPE, SHAPE, shaped, shaped_parquet
 from prodseek.catalogue.text_rows import (

@@ -13,7 +13,8 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek.catalogue.columns import every_column, match
+from prodseek.catalogue.column_names import match
+from prodseek.catalogue.columns import every_column
 from prodseek.catalogue.manifests import FAULT, find_catalogue
 from prodseek.catalogue.photo_rows import RowRules
 from prodseek.catalogue.text_manifest import text_tables
