@@ -37,8 +37,7 @@ def split_lines(
     will not be closed. most_rows: stop after so many.
     """
     csv.field_size_limit(MAX_CELL_CHARS)
-    blanks = _blanks_before_quotes(delimiter, quote) if quote else None
-    if most_rows is None and not (blanks and any(map(blanks.search, lines))):
+    if most_rows is None and not _has_blanks_before_quotes(lines, delimiter, quote):
         rows = _split_well(lines, delimiter, quote, n_columns)
         if rows is not None:
             return Split(rows, n_lines=len(lines))
@@ -51,7 +50,7 @@ def split_lines(
                 first, found.n_lines = found.n_lines, walk.at
                 if not row:
                     continue
-                if blanks and any(map(blanks.search, lines[first : walk.at])):
+                if _has_blanks_before_quotes(lines[first : walk.at], delimiter, quote):
                     row = _without_blanks(row, lines[first : walk.at], delimiter, quote, n_columns)
                 if n_columns and len(row) != n_columns:
                     row = _refitted(row, lines[first : walk.at], delimiter, quote, n_columns)
@@ -198,9 +197,14 @@ def _end_of_plain(line: str, delimiter: str, at: int) -> int:
     return len(line) if end < 0 else end
 
 
+def _has_blanks_before_quotes(lines: Sequence[str], delimiter: str, quote: str) -> bool:
+    """Whether a value may begin with blanks and a quote; two quotes are one within a value."""
+    begins = f" {quote}"  # a glance at each line, because few have it
+    return bool(quote) and any(begins in line and _blanks_before(delimiter, quote).search(line) for line in lines)
+
+
 @lru_cache(maxsize=64)
-def _blanks_before_quotes(delimiter: str, quote: str) -> re.Pattern[str]:
-    """Found where a value may begin with blanks and a quote; two quotes are one within a value."""
+def _blanks_before(delimiter: str, quote: str) -> re.Pattern[str]:
     d, q = re.escape(delimiter), re.escape(quote)
     return re.compile(f"(?:{d}|^) +{q}(?!{q})")
 
