@@ -152,6 +152,8 @@ class PhotoSource:
                 data, spelling_inside = self._read_member(located, member, root)
                 return ReadPhoto(data, Spelling.CAPITALS_OR_SLASHES if is_below else spelling_inside)
             except FileNotFoundError:
+                if member is not None and (literal := self._literal_file(uri)):
+                    return ReadPhoto(_read_at(literal[0], None, self.limits.max_bytes, literal[1]))
                 located, root, spelling = self._near_file(file)
             data, spelling_inside = self._read_member(located, member, root)
             return ReadPhoto(data, spelling_inside or spelling)
@@ -170,6 +172,12 @@ class PhotoSource:
             if near.path is None:
                 raise ImageRejected(RejectReason.MISSING, _with_hint(rejected.detail, near)) from rejected
             return _read_at(located, near.path, self.limits.max_bytes, root), near.spelling
+
+    def _literal_file(self, uri: str) -> tuple[str, str] | None:
+        """Location and root of a file whose own name looks like that of a tar's member; None if there is none."""
+        located, root = self._checked(uri)
+        file_system, path = files.locate(located)
+        return (located, root) if file_system.get_file_info(path).type == fs.FileType.File else None
 
     def _near_file(self, uri: str) -> tuple[str, str, Spelling | None]:
         """Location, root and spelling of the only file that a name without a file can mean. Raises ImageRejected, OSError."""
@@ -239,7 +247,8 @@ class PhotoSource:
             file_system, path = files.locate(located)
             info = file_system.get_file_info(path)
             if info.type == fs.FileType.NotFound:
-                file_system, path = files.locate(self._near_file(split_member(uri)[0])[0])
+                found = self._literal_file(uri) or self._near_file(split_member(uri)[0])
+                file_system, path = files.locate(found[0])
                 info = file_system.get_file_info(path)
             return FileStamp(info.size, info.mtime_ns)
 

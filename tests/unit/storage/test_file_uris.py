@@ -29,12 +29,13 @@ def test_a_file_is_found_by_every_spelling_of_its_uri(tmp_path: Path, scheme: st
     assert PhotoSource("/nowhere", roots, ImageLimits()).read(uri) == b"photo"
 
 
-@pytest.mark.parametrize("name", ["#1.jpg", "q?v=1.jpg", "100%.jpg", "a b;c.jpg"])
+@pytest.mark.parametrize("name", ["#1.jpg", "q?v=1.jpg", "100%.jpg", "a b;c.jpg", "x.tar#y.jpg"])
 @pytest.mark.parametrize("scheme", ["", "file:", "file://", "FILE://", "file://localhost"])
 def test_signs_in_a_name_end_no_path(tmp_path: Path, name: str, scheme: str) -> None:
     (tmp_path / name).write_bytes(b"photo")
     photos = PhotoSource(str(tmp_path), (), ImageLimits())
     assert photos.read(f"{scheme}{tmp_path}/{name}") == photos.read(name) == b"photo"
+    assert photos.stamp(name).n_bytes == 5
     if scheme:
         assert photos.read(f"{scheme}{tmp_path}/{quote(name)}") == b"photo"
 

@@ -33,9 +33,9 @@ from prodseek.spark.catalogue.reading_tallies import ReadingTallies
 PLACE = "_place"
 _NAMES = ("product_id", "uri", "attributes", FAULT, "role")
 _ROWS = pa.schema([field.with_name(name) for field, name in zip(SHAPE, _NAMES, strict=True)])
+_PLACED_ROWS = _ROWS.append(pa.field(PLACE, PLACE_TYPE))
 # A part of a text.
 Piece = tuple[TextTable, TextBlock]
-_PLACED_ROWS = _ROWS.append(pa.field(PLACE, PLACE_TYPE))
 
 
 def text_rows(spark: SparkSession, tables: Sequence[TextTable], rules: RowRules, tallies: ReadingTallies) -> DataFrame:
