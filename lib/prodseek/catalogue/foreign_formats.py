@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prodseek.catalogue.dialect import Compression
 from prodseek.errors import CatalogueError
 from prodseek.storage import files
 
@@ -31,6 +32,7 @@ _OF_WORKBOOKS = (b"xl/", b"[Content_Types].xml", b"application/vnd.oasis.opendoc
 _PAGE = re.compile(r"<(!doctype\s+html|html)\b", re.IGNORECASE)
 _XML = re.compile(r"<\?xml\b|<(rss|feed|channel|products|items|yml_catalog)\b[^>\n]*>", re.IGNORECASE)
 _SQL = re.compile(r"(--|/\*)[^\n]*\b(dump|sql)\b|(insert\s+into|create\s+table|drop\s+table)\b", re.IGNORECASE)
+_UNPACK: Mapping[Compression, str] = {"gzip": "gzip -dc", "zstd": "zstd -dc", "bz2": "bzip2 -dc"}
 _ROWS_OF_ARRAY = "import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin.buffer)%s]"
 _ROWS_OF_LINES = "import json, sys; [print(json.dumps(row)) for line in sys.stdin.buffer for row in json.loads(line)]"
 _ROWS_OF_COLUMNS = (
@@ -71,7 +73,7 @@ def refuse_other_text(text: str) -> None:
         )
 
 
-def refuse_arrays(text: str, uri: str, is_compressed: bool) -> None:
+def refuse_arrays(text: str, uri: str, compression: Sequence[Compression]) -> None:
     """Raise CatalogueError for JSON that begins with an array, unless each line of it is an object. text: its beginning."""
     lines = [line for line in text.lstrip("\ufeff").splitlines() if line.strip()]
     if not lines or not lines[0].lstrip().startswith("["):
@@ -83,30 +85,30 @@ def refuse_arrays(text: str, uri: str, is_compressed: bool) -> None:
     if isinstance(first, list) and first and not isinstance(first[0], dict):
         raise CatalogueError(
             f"each of its lines is a JSON array, not an object with names; make a CSV of it: "
-            f"{_command(_CSV_OF_LINES, uri, '.csv', is_compressed)}"
+            f"{_command(_CSV_OF_LINES, uri, '.csv', compression)}"
         )
     if isinstance(first, list) and len(lines) > 1:
         raise CatalogueError(
             f"each of its lines is a JSON array, not an object; convert it: "
-            f"{_command(_ROWS_OF_LINES, uri, '.jsonl', is_compressed)}"
+            f"{_command(_ROWS_OF_LINES, uri, '.jsonl', compression)}"
         )
     raise CatalogueError(
-        f"it is one JSON array, not an object a line; convert it: {_command(_ROWS_OF_ARRAY % '', uri, '.jsonl', is_compressed)}"
+        f"it is one JSON array, not an object a line; convert it: {_command(_ROWS_OF_ARRAY % '', uri, '.jsonl', compression)}"
     )
 
 
-def refuse_columns(rows: Sequence[Mapping[str, Any]], uri: str, is_compressed: bool) -> None:
+def refuse_columns(rows: Sequence[Mapping[str, Any]], uri: str, compression: Sequence[Compression]) -> None:
     """Raise CatalogueError for the only object of a file that holds a table by its columns, as pandas writes it."""
     columns = list(rows[0].values()) if len(rows) == 1 else []
     keys = [tuple(column) for column in columns if isinstance(column, dict)]
     if len(keys) > 1 and len(keys) == len(columns) and len(set(keys)) == 1 and keys[0][:1] == ("0",):
         raise CatalogueError(
             "it holds a table by its columns, as pandas' to_json writes it; write it with orient='records' and lines=True, or "
-            f"convert it: {_command(_ROWS_OF_COLUMNS, uri, '.jsonl', is_compressed)}"
+            f"convert it: {_command(_ROWS_OF_COLUMNS, uri, '.jsonl', compression)}"
         )
 
 
-def hint_for_one_object(rows: Sequence[Mapping[str, Any]], uri: str, is_compressed: bool) -> str:
+def hint_for_one_object(rows: Sequence[Mapping[str, Any]], uri: str, compression: Sequence[Compression]) -> str:
     """What to type where the only object of a file holds the products in a list; empty where it does not."""
     if len(rows) != 1:
         return ""
@@ -120,24 +122,27 @@ def hint_for_one_object(rows: Sequence[Mapping[str, Any]], uri: str, is_compress
     rows_of_list = _ROWS_OF_ARRAY % f"[{json.dumps(lists[0])}]"
     return (
         f" Its only object holds a list {lists[0]!r}; if these are the products, write one a line: "
-        f"{_command(rows_of_list, uri, '.jsonl', is_compressed)}"
+        f"{_command(rows_of_list, uri, '.jsonl', compression)}"
     )
 
 
-def hint_for_indented(text: str, uri: str, is_compressed: bool) -> str:
+def hint_for_indented(text: str, uri: str, compression: Sequence[Compression]) -> str:
     """What to type where objects go over many lines; empty where they do not."""
     return (
-        f"; if each object goes over many lines: {_command(None, uri, '.jsonl', is_compressed)}"
+        f"; if each object goes over many lines: {_command(None, uri, '.jsonl', compression)}"
         if text.lstrip("\ufeff \r\n").startswith("{")
         else ""
     )
 
 
-def _command(python: str | None, uri: str, ending: str, is_compressed: bool) -> str:
+def _command(python: str | None, uri: str, ending: str, compression: Sequence[Compression]) -> str:
     """A line for the shell that writes another file beside a file. python: its code, None for jq."""
     run = "jq -c ." if python is None else f"python3 -c {shlex.quote(python)}"
     target = _beside(uri, ending)
-    return f"gzip -dc {_path(uri)} | {run} > {target}" if is_compressed else f"{run} < {_path(uri)} > {target}"
+    if not compression:
+        return f"{run} < {_path(uri)} > {target}"
+    outer, *inner = (_UNPACK[kind] for kind in compression)
+    return " | ".join([f"{outer} {_path(uri)}", *inner, f"{run} > {target}"])
 
 
 def _path(uri: str) -> str:

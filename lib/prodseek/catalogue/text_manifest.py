@@ -122,9 +122,7 @@ def text_columns(source: CatalogueSource, config: CatalogConfig) -> tuple[tuple[
         columns = find_columns(names, config, where, fields)
     except CatalogueError as error:
         rows = [row for row in islice(first_rows(table, 2), 2) if isinstance(row, dict)] if table.is_json else []
-        raise CatalogueError(
-            f"{error}{hint_for_one_object(rows, table.uri, bool(table.dialect.compression))}"
-        ) from error
+        raise CatalogueError(f"{error}{hint_for_one_object(rows, table.uri, table.dialect.compression)}") from error
     if not table.is_json:
         _refuse_other_parts(tables, columns)
     return tables, columns
@@ -147,7 +145,7 @@ def _refuse_other_parts(tables: Sequence[TextTable], columns: Columns) -> None:
 def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Keys of the objects at a file's beginning, and of the objects in them, each in the order in which they come."""
     text = _text_of(head, table.dialect.encoding)
-    refuse_arrays(text, table.uri, bool(table.dialect.compression))
+    refuse_arrays(text, table.uri, table.dialect.compression)
     names: dict[str, None] = {}
     spelled: dict[str, str] = {}
     fields: dict[str, str] = {}
@@ -169,9 +167,9 @@ def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str
             raise CatalogueError(
                 f"its first objects have more than {MAX_COLUMNS:,} keys; leave out those that nobody needs"
             )
-    refuse_columns(first, table.uri, bool(table.dialect.compression))
+    refuse_columns(first, table.uri, table.dialect.compression)
     if not names:
-        hint = hint_for_indented(text, table.uri, bool(table.dialect.compression))
+        hint = hint_for_indented(text, table.uri, table.dialect.compression)
         raise CatalogueError(f"its first lines are no JSON objects; it begins {quoted(text)}{hint}")
     return tuple(names), tuple(fields.values())
 
