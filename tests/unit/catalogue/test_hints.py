@@ -61,8 +61,8 @@ def workbook() -> bytes:
          ["p0", "p1", "p2"]),
     ],
     ids=[
-        "an array", "an array in a line", "an array in gzip", "an array packed twice", "an array called lines", "an array without ending",
-        "lines of arrays of objects", "lines of arrays", "an object around it", "columns of pandas",
+        "an array", "an array in a line", "an array in gzip", "an array packed twice", "an array called lines",
+        "an array without ending", "lines of arrays of objects", "lines of arrays", "an object around it", "columns of pandas",
     ],
 )  # fmt: skip
 def test_json_of_another_form_is_converted_by_what_is_said(
