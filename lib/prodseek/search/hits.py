@@ -33,7 +33,7 @@ class Hit:
 
     rank: from 1. box_px: x1 y1 x2 y2, source pixels. uri: as the catalogue names the photo. cosine_similarity: of the facet or
     mix that was asked for; `likeness` ranks by it less half of the region's hubness. confidence: the chance that it is the same
-    product, as far as objects pasted into scenes tell; None if something else than `likeness` was asked for. facets: facet ->
+    product, among its rivals, as far as objects pasted into scenes tell; None if something else than `likeness` was asked for. facets: facet ->
     cosine similarity.
     """
 

@@ -120,7 +120,8 @@ class SearchableRun:
         same thing), visual (the same kind of thing), colour, texture or shape; or a mix such as `mix=visual:0.5,colour:0.5`,
         which takes candidates from the index of `likeness` and ranks them by the weighted mean of the facets' cosines.
         exclude_same_product: leave out the products of this photo and all its copies, if the catalogue has the photo.
-        min_confidence: 0..1, how sure a hit of `likeness` must be; as `search.min_confidence` was set for the run if None.
+        min_confidence: 0..1, how sure a hit of `likeness` must be, had it no rivals; as `search.min_confidence` was set for the run if
+        None.
         A product is what the primary regions of its photos show, and a room is none, unless the box holds a whole scene. Each
         is at most one hit, and so are all copies of a photo together.
 
