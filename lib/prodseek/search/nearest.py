@@ -60,13 +60,15 @@ class NearestProducts:
         """The k products most like a region, the most similar first; fewer if no more are like it.
 
         min_confidence: 0..1, of hits by `likeness`; what is less sure to be the same product, had it no rivals, is no hit. Rooms
-        answer only whole scenes. Raises PromptError for a facet that cannot be searched.
+        answer only whole scenes; a photo answers for what it is of, not for what else stands in it. Raises PromptError for a
+        facet that cannot be searched.
         """
         regions, by_likeness = self._regions, likeness.facet == LIKENESS
         searched = likeness.facet or LIKENESS
         searcher, nprobe, nlist = self._searcher(searched)
         calibration = self._calibration if by_likeness else None
         excluded_image = query.own_image if exclude_same_product else None
+        own_original = None if regions.shows(query.own_image, query.box_px) else regions.originals[query.own_image]
         # How sure a hit is depends on its rivals too, however few are asked for.
         n_products = k if calibration is None else max(k, RIVALS)
         wanted = n_products * (_REGIONS_A_HIT if likeness.facet else _REGIONS_A_HIT_OF_A_MIX)
@@ -78,6 +80,8 @@ class NearestProducts:
             is_down_to_unlike = likeness.facet is not None and best_left <= _LEAST_LIKENESS
             places = np.searchsorted(regions.ids, ids)
             answers = regions.is_primary[places] & (query.is_scene | ~regions.is_room[places])
+            if own_original is not None:
+                answers &= regions.originals[regions.images[places]] != own_original
             ids, cosine, places = ids[answers], cosine[answers], places[answers]
             if likeness.facet is None:
                 cosine = likeness.cosine(query.vectors, self._embeddings.of(ids))
