@@ -189,7 +189,9 @@ def test_neighbours_are_the_most_similar_and_never_copies(night: Run, tables, sh
             assert own < 0 or own not in copies[others]
             groups = [copies[other] for other in others if copies[other] >= 0]
             assert len(set(groups)) == len(groups)
-            np.testing.assert_allclose([value for _, value in found], cosine[number, others], atol=1e-3)
+            values = [value for _, value in found]
+            np.testing.assert_allclose(values, score[others], atol=1e-3)
+            assert values == sorted(values, reverse=True)
             left = [
                 other
                 for other in np.flatnonzero(answers & (copies < 0)).tolist()

@@ -69,7 +69,7 @@ def write_neighbours(night: Night, objects: ShownObjects) -> None:
         night.config.search.min_confidence,
     )
     shared = night.spark.sparkContext.broadcast(originals)
-    neighbour = "array<struct<number:long,cosine:float>>"
+    neighbour = "array<struct<number:long,score:float>>"
     # Last bits of a product depend on what else is multiplied: the same rows go together wherever this runs.
     dealt = deal(vectors, "number", objects.n, _ASKED_TOGETHER)
     found = dealt.mapInArrow(
@@ -119,13 +119,13 @@ def _nearest_by(facet: str, asked: pa.RecordBatch, originals: _Originals) -> pa.
             least = originals.calibration.least_score(of_products, originals.min_confidence, rest)
             order = order[best >= least]
         order = order[:N_NEIGHBOURS]
-        found = zip(numbers[left][order].tolist(), cosine[left][order].tolist(), strict=True)
-        lists.append([{"number": of, "cosine": value} for of, value in found])
-    return pa.array(lists, pa.list_(pa.struct([("number", pa.int64()), ("cosine", pa.float32())])))
+        found = zip(numbers[left][order].tolist(), score[left][order].tolist(), strict=True)
+        lists.append([{"number": of, "score": value} for of, value in found])
+    return pa.array(lists, pa.list_(pa.struct([("number", pa.int64()), ("score", pa.float32())])))
 
 
 def _neighbours_record(row: Row) -> Neighbours:
-    return {facet: [(one["number"], round(one["cosine"], 4)) for one in row[facet]] for facet in FACETS}
+    return {facet: [(one["number"], round(one["score"], 4)) for one in row[facet]] for facet in FACETS}
 
 
 _NEIGHBOURS = ShardKind("neighbours", OBJECTS_PER_SHARD, _neighbours_record)
