@@ -385,9 +385,43 @@ def test_rooms_answer_rooms_alone(run: Run, truth: Truth) -> None:
     assert of_a_room[0].detection_id == int(truth.ids[0]) and len(rooms & {hit.detection_id for hit in of_a_room}) > 1
 
 
-def set_column(run: Run, name: str, values: dict[int, float]) -> None:
-    """Alter a column of `embeddings` for some regions."""
-    for part in sorted(Path(run.table_uri("embeddings")).iterdir()):
+@pytest.mark.parametrize(
+    ("box_px", "answers"),
+    [
+        ((0, 0, 100, 80), True),
+        ((10, 5, 90, 80), True),
+        ((0, 0, 60, 60), False),
+        ((90, 70, 100, 80), False),
+        ((200, 200, 220, 220), False),
+    ],
+    ids=["the product", "about the product", "a part of it", "a thing in its corner", "a thing beside it"],
+)
+def test_a_photo_is_no_answer_for_what_only_stands_in_it(
+    run: Run, truth: Truth, box_px: tuple[float, float, float, float], answers: bool
+) -> None:
+    """Nor are the photo's copies; that the box is asked for in another photo changes nothing."""
+    image = next(image for image in truth.copies if (truth.images == image).any())
+    place = int(np.flatnonzero(truth.images == image)[0])
+    of_image = truth.ids[truth.images == image].tolist()
+    for name, edge in (("x2_px", 100.0), ("y2_px", 80.0)):
+        set_column(run, name, dict.fromkeys(of_image, edge), table="detections")
+    searchable = SearchableRun.open(run.root)
+    own = {
+        int(one)
+        for one, of in zip(truth.ids, truth.images, strict=True)
+        if truth.copies.get(int(of)) == truth.copies[image]
+    }
+
+    query = replace(searchable.query_of(int(truth.ids[place])), box_px=box_px)
+    found = {hit.detection_id for hit in searchable.nearest(query, 1000)}
+    elsewhere = {hit.detection_id for hit in searchable.nearest(replace(query, own_image=None), 1000)}
+
+    assert bool(own & found) == answers and own & elsewhere and len(found) > 20
+
+
+def set_column(run: Run, name: str, values: dict[int, float], table: str = "embeddings") -> None:
+    """Alter a column of a table for some regions."""
+    for part in sorted(Path(run.table_uri(table)).iterdir()):
         read = pq.read_table(part)
         old, ids = read[name].to_pylist(), read["detection_id"].to_pylist()
         new = pa.array([values.get(of, value) for of, value in zip(ids, old, strict=True)], read[name].type)
