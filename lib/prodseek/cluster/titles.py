@@ -17,6 +17,9 @@ from prodseek.runs.class_words import class_words
 CLASS, LOOK = "class", "look"
 TITLE_FROM = (*SAID_IN, CLASS, LOOK)
 
+# Of the members that were looked at, who have a colour that tells groups of one name apart.
+_HALF, _QUARTER = 0.5, 0.25
+
 Key = TypeVar("Key", int, tuple[str, int])
 
 
@@ -154,7 +157,8 @@ def _is_colour_of_nobody(name: str, looks: Sequence[Look]) -> bool:
 class _SharedLook:
     """What most members look like; None where they do not agree.
 
-    colours: such as `grey, some blue`. mostly: the colour of half. is_seen: the colours of most members that were looked at are
+    colours: such as `grey, some blue`. parts: colours of some, such as `mostly grey`, `some
+    blue`. is_seen: the colours of most members that were looked at are
     known.
     """
 
@@ -164,7 +168,7 @@ class _SharedLook:
     shape: str | None
     pattern: str | None
     size: str | None
-    mostly: str | None
+    parts: tuple[str, ...]
     is_seen: bool
 
     @classmethod
@@ -182,7 +186,7 @@ class _SharedLook:
             _most(_without(common, facts.shapes), facts.n_members),
             _most(_without(common, Counter(look.texture for look in facts.looks if look.texture)), n),
             _most(_without(common, facts.sizes), facts.n_members),
-            None if _most(families, n) else _most(families, n, 0.5),
+            _parts(families, n),
             n > 0 and len(coloured) >= MOST * n,
         )
 
@@ -196,9 +200,9 @@ class _SharedLook:
         return [word for word in (None if self.colour else self.tone, self.shape, self.pattern, self.size) if word]
 
     @property
-    def mostly_words(self) -> list[str]:
-        """The colour of half of the members, where no list of colours says it."""
-        return [f"mostly {self.mostly}"] if self.mostly and not self.colours else []
+    def colours_of_parts(self) -> list[str]:
+        """Colours of some members, where no list of colours says them."""
+        return [] if self.colours else list(self.parts)
 
 
 def _common_words(groups: Collection[GroupFacts]) -> Set[str]:
@@ -220,10 +224,19 @@ def _without(common: Set[str], counts: Mapping[str, int]) -> dict[str, int]:
     return {word: n for word, n in counts.items() if word not in common}
 
 
-def _most(counts: Mapping[str, int], n: int, share: float = MOST) -> str | None:
-    """The most frequent, where it is true of this share of n."""
+def _parts(families: Mapping[str, int], n: int) -> tuple[str, ...]:
+    """Colours that not most have, but half or a quarter of n."""
+    in_order = sorted(families, key=lambda name: (-families[name], name))
+    shares = {name: families[name] / n for name in in_order}
+    return tuple(
+        f"{'mostly' if share >= _HALF else 'some'} {name}" for name, share in shares.items() if _QUARTER <= share < MOST
+    )
+
+
+def _most(counts: Mapping[str, int], n: int) -> str | None:
+    """The most frequent, where it is true of MOST of n."""
     found = min(counts, key=lambda name: (-counts[name], name), default=None)
-    return found if found is not None and counts[found] >= share * n else None
+    return found if found is not None and counts[found] >= MOST * n else None
 
 
 def _names(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> list[str]:
@@ -231,10 +244,10 @@ def _names(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> 
     if noun is not None:
         name, more = _coloured(noun.text, look)
         said = [word for word in noun.more if not look.says_colour(word.casefold())]
-        more = [*said, *look.words, *more, *noun.levels, *look.mostly_words]
+        more = [*said, *look.words, *more, *noun.levels, *look.colours_of_parts]
     elif dominant_class is not None:
         name, more = _coloured(class_words(dominant_class), look)
-        more = [*look.words, *more, *look.mostly_words]
+        more = [*look.words, *more, *look.colours_of_parts]
     else:
         name, more = _seen(look)
     beside = [words for n_words in (1, 2) for words in combinations(more, n_words)]
