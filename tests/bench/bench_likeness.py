@@ -4,8 +4,9 @@ Usage: bench_likeness.py [--set NAME=MANIFEST.csv:URI_COLUMN:LABEL_COLUMN ...] [
 measured. A label is a product of which there are several photos, or a category. Asked are: a product's other photos; cut-outs of
 products, relit and pasted into photos of the other catalogues, by a drawn box; and, in the sample, the products in its rooms.
 
-Four tables: weights; the other constants, each chosen on the other catalogues and beside what ships; what a floor of confidence
-takes away; and kinds of things by departments, of all catalogues as one. DIR keeps what the network saw, for the next time.
+Tables: weights; the other constants, each chosen on the other catalogues and beside what ships; kinds of things by departments,
+of all catalogues as one; what a floor of confidence takes away; and how sure first answers say they are. DIR keeps what the
+network saw, for the next time.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import argparse
 import csv
 import pickle
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from unittest.mock import patch
@@ -39,6 +40,7 @@ from prodseek.vision.inference import Detector
 from prodseek.vision.nuisance import slice_in_scene
 
 N_CUT_OUTS, N_SCENES = 200, 100
+PASTED = "pasted into others' scenes"
 KS = (1, 10)
 GRID = [
     dict(zip(LIKENESS_WEIGHTS, each, strict=True))
@@ -48,7 +50,7 @@ GRID = [
 HUBS = [(n, share) for n in (5, 10, 20, 40) for share in (0.0, 0.25, 0.5, 0.75, 1.0)]
 PRIORS = [1.0, 5.0, 20.0, 80.0, 320.0]
 DEPARTMENTS = [1, 4, 8, 16, 32]
-FLOORS = [0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2]
+FLOORS = [0.00001, 0.0001, 0.001, 0.01, 0.1]
 Weights = Mapping[str, float]
 # (catalogue, task) -> what each choice finds there.
 Found = Mapping[tuple[str, str], Sequence[tuple[float, ...]]]
@@ -155,7 +157,7 @@ def catalogue_of(
     in_scenes = np.full(len(pasted), ViewKind.OBJECT_IN_SCENE, np.int8)
     own = np.array([str(photo.path) for photo in chosen])
     everywhere = np.ones((len(own), len(paths)), bool)
-    questions.append(Questions("pasted into others' scenes", pasted, in_scenes, own, paths, everywhere))
+    questions.append(Questions(PASTED, pasted, in_scenes, own, paths, everywhere))
     if one.name == "sample":
         questions.append(rooms(network, labels, photos))
     return Catalogue(one.name, primary, kinds, labels, catalogue.products_of(photos), paths, measured, tuple(questions))
@@ -294,44 +296,118 @@ def chosen_by_turns(title: str, choices: Sequence[object], shipped: object, foun
     return table
 
 
+@dataclass(frozen=True)
+class Answers:
+    """Products that a search gives, in their order. right: place of the asked one, None without it. chances, alone: (H,)."""
+
+    right: int | None
+    chances: NDArray[np.float64]
+    alone: NDArray[np.float64]
+
+
+def answers(one: Catalogue, projection: Projection, task: Questions, without_asked: bool = False) -> list[Answers]:
+    """What each question finds by the vectors of `likeness`. without_asked: the product that is asked for is left out."""
+    things = things_of(one)
+    gallery = projection.apply(one.primary, one.kinds)["likeness"]
+    cosine = projection.apply(task.slices, task.kinds)["likeness"] @ gallery.T
+    scored = np.where(
+        task.allowed & (cosine > 0), likeness_score(cosine, projection.hubness_of(gallery)[None]), -np.inf
+    )
+    found = []
+    for number, row in enumerate(scored):
+        asked = things.get(str(task.asked[number]))
+        best: dict[str | None, float] = {}
+        for place in np.argsort(-row, kind="stable"):
+            if len(best) == DEFAULT_K or not np.isfinite(row[place]):
+                break
+            thing = things[str(task.answers[place])]
+            if not (without_asked and thing == asked):
+                best.setdefault(thing, float(row[place]))
+        names = list(best)
+        right = names.index(asked) if asked in best else None
+        scores, fitted = np.array(list(best.values())), projection.calibration
+        found.append(Answers(right, fitted.chances(scores), fitted.chances_alone(scores)))
+    return found
+
+
+def things_of(one: Catalogue) -> dict[str, str]:
+    """Paths and labels -> products; what the sample shows under another id too is one, as a night finds by its copies."""
+    sources: dict[str, str] = {}
+    if one.name == "sample":
+        with (catalogue.SAMPLE / "truth.csv").open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                if row["source_product_id"] and row["kind"] not in ("recoloured", "embedded"):
+                    sources[row["product_id"]] = row["source_product_id"]
+    things: dict[str, str] = {}
+    for path, label, number in zip(one.paths.tolist(), one.labels.tolist(), one.products.tolist(), strict=True):
+        things[path] = things[label] = sources.get(label, label) if one.name == "sample" else str(number)
+    return things
+
+
+def asks_products(one: Catalogue, task: Questions) -> bool:
+    """Whether a product is asked for, not a category."""
+    return task.name != "its other photos" or len(np.unique(one.products)) < len(one.products)
+
+
 def by_floor(catalogues: Sequence[Catalogue], fitted: Mapping[str, Projection]) -> Table:
-    """What floors take of right and of wrong answers, of the products that a search gives; by the vectors of `likeness`."""
+    """What floors take of right and of wrong answers, and how many are left of DEFAULT_K."""
     table = Table("", *(f"{floor:g}" for floor in FLOORS))
-    table.title = "right answers lost / wrong ones gone / questions without an answer left, by search.min_confidence"
+    table.title = "right answers lost / wrong ones gone / answers left, by search.min_confidence"
     for one in catalogues:
-        projection = fitted[one.name]
-        product_of = dict(zip(one.paths.tolist(), one.products.tolist(), strict=True))
-        gallery = projection.apply(one.primary, one.kinds)["likeness"]
-        of_hubs = projection.hubness_of(gallery)
-        for task in one.questions:
-            if task.name == "its other photos" and len(np.unique(one.products)) == len(one.products):
-                continue  # its label is a category
-            cosine = projection.apply(task.slices, task.kinds)["likeness"] @ gallery.T
-            scored = np.where(task.allowed & (cosine > 0), likeness_score(cosine, of_hubs[None]), -np.inf)
-            right, sure, question = [], [], []
-            for number, row in enumerate(scored):
-                seen: dict[object, float] = {}
-                for place in np.argsort(-row, kind="stable"):
-                    if len(seen) == DEFAULT_K or not np.isfinite(row[place]):
-                        break
-                    answer = str(task.answers[place])
-                    seen.setdefault(
-                        product_of.get(answer, answer), projection.calibration.confidence(float(row[place]))
-                    )
-                asked = str(task.asked[number])
-                right += [product == product_of.get(asked, asked) for product in seen]
-                sure += list(seen.values())
-                question += [number] * len(seen)
-            is_right, of, chance = np.array(right), np.array(question), np.array(sure)
-            cells = []
-            for floor in FLOORS:
-                gone = chance < floor
-                left = len(np.unique(of[~gone]))
-                cells.append(
-                    f"{gone[is_right].mean():.2f} / {gone[~is_right].mean():.2f} / {1 - left / len(task.asked):.2f}"
-                )
+        for task in (task for task in one.questions if asks_products(one, task)):
+            found = answers(one, fitted[one.name], task)
+            right = np.array([each.alone[each.right] for each in found if each.right is not None])
+            wrong = np.concatenate(
+                [each.alone if each.right is None else np.delete(each.alone, each.right) for each in found]
+            )
+            cells = [
+                f"{(right < floor).mean():.2f} / {(wrong < floor).mean():.2f} / "
+                f"{((right >= floor).sum() + (wrong >= floor).sum()) / len(found):.1f}"
+                for floor in FLOORS
+            ]
             table.add_row(f"{one.name}: {task.name}", *cells)
     return table
+
+
+def by_confidence(catalogues: Sequence[Catalogue], fitted: Mapping[str, Projection]) -> Table:
+    """How sure first answers say they are, and are; then with the asked product left out, and by what other catalogues show."""
+    columns = "first answers say", "and are right", "asked one left out", "off, of both", "things of others"
+    table = Table("", *columns, title="confidence of first answers; off: expected calibration error in tenths")
+    for one in catalogues:
+        projection = fitted[one.name]
+        for task in (task for task in one.questions if asks_products(one, task)):
+            ways = [answers(one, projection, task, without_asked) for without_asked in (False, True)]
+            say, missing = (np.array([each.chances[0] for each in found]) for found in ways)
+            right = np.array([each.right == 0 for each in ways[0]])
+            off = calibration_error(np.concatenate([say, missing]), np.concatenate([right, np.zeros(len(missing))]))
+            foreign = [
+                np.mean([each.chances[0] for each in answers(one, projection, of_another(task, of))])
+                for other in catalogues
+                for of in other.questions
+                if other is not one and of.name == task.name == PASTED
+            ]
+            cells = [f"{value:.2f}" for value in (say.mean(), right.mean(), missing.mean(), off)]
+            table.add_row(f"{one.name}: {task.name}, {len(say)}", *cells, shares(foreign))
+    return table
+
+
+def of_another(task: Questions, other: Questions) -> Questions:
+    """The questions of another catalogue, asked in this one, which has none of their products."""
+    n = len(other.slices)
+    return replace(
+        task,
+        slices=other.slices,
+        kinds=other.kinds,
+        asked=np.full(n, ""),
+        allowed=np.ones((n, len(task.answers)), bool),
+    )
+
+
+def calibration_error(said: NDArray[np.float64], was: NDArray[np.float64]) -> float:
+    """Source: Guo et al., "On Calibration of Modern Neural Networks", 2017, with ten bins."""
+    bins = np.minimum((said * 10).astype(int), 9)
+    inside = [bins == number for number in np.unique(bins)]
+    return float(sum(abs(said[at].mean() - was[at].mean()) * at.mean() for at in inside))
 
 
 def shares(values: Sequence[float]) -> str:
@@ -377,6 +453,7 @@ def main(sets: list[LabelledSet], keep: Path | None) -> None:
         lambda: chosen_by_turns(prior, PRIORS, PRIOR_REGIONS, by_prior(catalogues)),
         lambda: chosen_by_turns(departments, DEPARTMENTS, N_DEPARTMENTS, by_departments(catalogues)),
         lambda: by_floor(catalogues, fitted),
+        lambda: by_confidence(catalogues, fitted),
     ]
     for table in tables:
         Console(width=180).print(table())

@@ -236,7 +236,9 @@ def _object(number: int, fine: int, coarse: int, hostile: bool, random: np.rando
         "coarse": coarse,
         "membership": round(float(random.uniform(0.3, 1)), 3),
         "outlier_score": round(float(random.uniform()), 3),
-        "odd_category": "<b>chairs</b>" if number % 97 == 5 and fine >= 0 else "",
+        "odd_category": {"filed_as": "<i>lamps</i>", "like": "<b>chairs</b>", "n_like": 7, "n_asked": 8}
+        if number % 97 == 5 and fine >= 0
+        else None,
         "duplicates": -1,
         "pairs": [],
     }

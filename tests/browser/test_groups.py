@@ -168,7 +168,9 @@ def test_what_sits_in_another_categorys_group(open_page: Open, report: Report) -
     numbers = page.locator("#cards [data-object]").evaluate_all("(all) => all.map((one) => Number(one.dataset.object))")
     assert numbers == [number for number, *_ in odd[:120]]
     group = report.groups["visual"]["fine"][odd[0][1]]
-    expect(page.locator("#cards figure").first).to_contain_text(f"like {odd[0][2]}, in {group['title']}")
+    expect(page.locator("#cards figure").first).to_contain_text(
+        f"filed as <i>lamps</i>; like <b>chairs</b> (7 of 8 nearest), in {group['title']}"
+    )
 
 
 def test_a_group_says_what_it_is_named_by(open_page: Open, report: Report) -> None:

@@ -56,7 +56,7 @@ def test_the_page_of_an_object_says_all(open_page: Open, report: Report) -> None
 def test_an_object_in_another_categorys_group_says_so(open_page: Open, report: Report) -> None:
     number, *_ = report.groups["visual"]["odd_category"][0]
     page = open_page("object.html", str(number))
-    expect(page.locator("#object")).to_contain_text("Nearly all that look like it have the category <b>chairs</b>")
+    expect(page.locator("#object")).to_contain_text("filed as <i>lamps</i>; like <b>chairs</b> (7 of 8 nearest)")
 
 
 def test_an_object_without_a_title_has_no_line_for_it(open_page: Open, report: Report) -> None:

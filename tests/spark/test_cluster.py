@@ -265,6 +265,12 @@ def test_categories_titles_and_what_sits_in_another_categorys_group(spark: Spark
     assert {int(ids[30]), int(ids[31])} <= found.keys() <= {int(ids[place]) for place in wrong}
     assert all(found[int(ids[place])] == KINDS[truth[place]] for place in wrong if int(ids[place]) in found)
     assert facts.in_other_category == len(found)
+    for place in wrong:
+        row = groups_of(run)[int(ids[place])]
+        if row["odd_category"] is not None:
+            assert row["filed_category"] == categories[place]
+            assert 0.6 * row["asked_neighbours"] <= row["odd_neighbours"] <= row["asked_neighbours"] >= 5
+    assert groups_of(run)[int(ids[0])]["filed_category"] is None
 
     titled, facts = night_of(1, ids, vectors, root="titled", attributes=[{"Name": one["TITLE"]} for one in attributes])
     assert {row["title_from"] for row in contents(titled, "curation_summary") if row["level"] == "fine"} == {"title"}

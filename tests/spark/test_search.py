@@ -191,7 +191,7 @@ def calibrated(run: Run, tmp_path: Path) -> Run:
     """The run with a fitted confidence, in which every third product is a room."""
     shutil.copytree(run.root, tmp_path / "root")
     copied = Store.at(str(tmp_path / "root")).run(run.run_id)
-    fitted = {"slope": 12.0, "intercept": -6.0}
+    fitted = {"slope": 12.0, "none": 2.0}
     copied.write_summary(Summary(ProjectFacts(projection_id="synthetic", likeness_calibration=fitted)))
     manifest = copied.manifest()
     facts = {"project": {"likeness_calibration": fitted}}
@@ -215,11 +215,13 @@ def test_similar_products_are_sure_enough_and_rooms_are_like_rooms(
     spark: SparkSession, calibrated: Run, tmp_path: Path
 ) -> None:
     similar_products(spark, calibrated, str(tmp_path / "all"), 16, 0.0)
-    summary = similar_products(spark, calibrated, str(tmp_path / "sure"), 16, 0.8)
+    summary = similar_products(spark, calibrated, str(tmp_path / "sure"), 16, 0.05)
     every, sure = (table_of(tmp_path / name, "search_results") for name in ("all", "sure"))
-    assert min(row["confidence"] for row in every) < 0.8 <= min(row["confidence"] for row in sure)
-    # The floor is the same whether it is a score or a chance, but for the last bits of floats.
-    assert len(sure) == sum(row["confidence"] >= 0.8 for row in every) and summary.facts["min_confidence"] == 0.8
+    assert 0 < len(sure) < len(every) and summary.facts["min_confidence"] == 0.05
+    # What is left are the first of each, as sure as they were.
+    first = {(row["query_id"], row["rank"]): row for row in every}
+    assert all(row == first[row["query_id"], row["rank"]] for row in sure)
+    assert min(row["confidence"] for row in sure) > min(row["confidence"] for row in every)
     rooms = room_ids(calibrated)
     for row in every:
         assert row["detection_id"] not in rooms or int(row["query_id"][1:]) % 3 == 0

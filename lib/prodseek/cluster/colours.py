@@ -44,6 +44,8 @@ _GREY_STEP = 25.0
 _COLOUR_COUNTS = 1.5
 # Shadows, and skin or bare wood, are left out if at least this share of the object is left.
 _LEFT_OF_SHADOWS, _LEFT_OF_SKIN = 0.35, 0.25
+# A ground is white from this lightness on. On others, chosen on cut-outs of magento on grounds of their own and of other colours.
+_WHITE, _LEAST_FILLED, _MANY_SHADOWS = 90.0, 0.3, 0.2
 # A colour is the object's if at least this share of it has it; where no ground is seen, of the middle of the box.
 _MOST_OF_OBJECT, _MOST_OF_MIDDLE = 0.5, 0.7
 _LEAST_PIXELS = 24
@@ -55,14 +57,25 @@ _DARK, _LIGHT = 40, 70
 def object_colour(pixels: NDArray[np.uint8], mask: NDArray[np.bool_]) -> Rgb | None:
     """The colour that most of an object has, 0..255 each; None if it has no one colour, or is too small to tell.
 
-    pixels: (H, W, 3) uint8 RGB of the photo, some 200 px large. mask: (H, W) bool, True on the object.
+    pixels: (H, W, 3) uint8 RGB of the photo, some 200 px large. mask: (H, W) bool, True on the object. On a ground that is not
+    white, what has the ground's colour may be shadow or object: then a colour is only told if it is the same either way.
     """
     inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0  # the outline mixes with the ground
     mask = _unless_little(inside, mask, _LEFT_OF_SHADOWS)
     lab = rgb_to_lab(pixels.astype(np.float64))
-    mask = _unless_little(mask & ~_shadow(lab), mask, _LEFT_OF_SHADOWS)
+    ground = _ground(lab)
+    whole, shadow = mask, _shadow(lab, ground)
+    mask = _unless_little(mask & ~shadow, mask, _LEFT_OF_SHADOWS)
     mask = _unless_little(mask & ~_skin(lab), mask, _LEFT_OF_SKIN)
-    return _main_colour(pixels[mask], lab[mask], _MOST_OF_OBJECT)
+    colour = _main_colour(pixels[mask], lab[mask], _MOST_OF_OBJECT)
+    if colour is None or _is_white(ground):
+        return colour
+    if _filled(whole) < _LEAST_FILLED:
+        return None  # the ground's colour runs through it
+    if (whole & shadow).sum() <= _MANY_SHADOWS * whole.sum():
+        return colour
+    with_shadows = _main_colour(pixels[whole], lab[whole], _MOST_OF_OBJECT)
+    return colour if with_shadows and _family(with_shadows) == _family(colour) else None
 
 
 def middle_colour(pixels: NDArray[np.uint8]) -> Rgb | None:
@@ -98,10 +111,31 @@ def _unless_little(kept: NDArray[np.bool_], mask: NDArray[np.bool_], least_share
     return kept if kept.sum() >= least_share * mask.sum() else mask
 
 
-def _shadow(lab: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """(H, W) bool, the hue of the photo's border, as light or darker. lab: (H, W, 3)."""
+def _ground(lab: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3,), the colour of the photo's border. lab: (H, W, 3)."""
     edges = lab[:3], lab[-3:], lab[:, :3], lab[:, -3:]
-    ground = np.median(np.concatenate([edge.reshape(-1, 3) for edge in edges]), axis=0)
+    ground: NDArray[np.float64] = np.median(np.concatenate([edge.reshape(-1, 3) for edge in edges]), axis=0)
+    return ground
+
+
+def _is_white(ground: NDArray[np.float64]) -> bool:
+    return bool(ground[0] > _WHITE and np.hypot(ground[1], ground[2]) < _GREY_CHROMA)
+
+
+def _filled(mask: NDArray[np.bool_]) -> float:
+    """The share of its box that a mask fills."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return 0.0
+    return float(mask.sum() / ((rows[-1] - rows[0] + 1) * (columns[-1] - columns[0] + 1)))
+
+
+def _family(rgb: Rgb) -> str:
+    return colour_name(rgb).split()[-1]
+
+
+def _shadow(lab: NDArray[np.float64], ground: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(H, W) bool, the hue of the ground, as light or darker. lab: (H, W, 3). ground: (3,)."""
     darker = ground[0] - lab[..., 0]
     has_its_hue = np.hypot(*(lab[..., 1:] - ground[1:]).transpose(2, 0, 1)) < 10
     return np.asarray(has_its_hue & (darker > -4) & (darker < 55))

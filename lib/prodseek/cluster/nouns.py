@@ -16,6 +16,8 @@ _NEARLY_ALL = 0.9
 _MOST_WORDS = 3
 # A wider level names a group alone where at most this share of all others is there too; else narrower ones are listed.
 _NARROW = 0.25
+# What more of all others are says nothing of a group, were it the narrowest level of its category.
+_EVERYWHERE = 0.5
 # Of the values that a list names, each has at least this share of the members.
 _LISTED = 0.1
 # Two members of a group share what names it this much more often than two of the catalogue: 0 by chance, 1 always. Folders
@@ -63,22 +65,31 @@ def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
     """A group's noun, from the first that has one: its categories, titles, folders, names. None where most share no word.
 
     The narrowest level, or the word that tells most of what a thing is; several where categories or folders disagree: `toys, some
-    lamps`. What is said of all groups alike tells nothing, except for a category.
+    lamps`. What is said of all groups alike tells nothing, except for a category. What most of the catalogue is, such as
+    the first level of a shop's categories, names a group only where nothing narrower is found anywhere.
     """
     said: dict[str, list[Phrase]] = {}
     for phrase in sorted(phrases, key=lambda one: (-one.n_members, one.text)):
         said.setdefault(phrase.said_in, []).append(phrase)
     telling = {said_in: [one for one in found if one.consistency >= _CONSISTENT] for said_in, found in said.items()}
-    text_of = {
-        CATEGORY: _of_levels(said.get(CATEGORY, []), telling.get(CATEGORY, []), n_members),
-        TITLE: _of_words(telling.get(TITLE, []), n_members),
-        FOLDER: _of_levels(telling.get(FOLDER, []), telling.get(FOLDER, []), n_members),
-        NAME: _of_words(telling.get(NAME, []), n_members),
-    }
-    for said_in, text in text_of.items():
+    leaves = {CATEGORY: said.get(CATEGORY, []), FOLDER: telling.get(FOLDER, [])}
+    narrow = {said_in: _of_levels(found, telling.get(said_in, []), n_members) for said_in, found in leaves.items()}
+    words = {said_in: _of_words(telling.get(said_in, []), n_members) for said_in in (TITLE, NAME)}
+    wide = {said_in: _of_wide_levels(found, telling.get(said_in, []), n_members) for said_in, found in leaves.items()}
+    for said_in, text in (
+        (CATEGORY, narrow[CATEGORY]),
+        (TITLE, words[TITLE]),
+        (FOLDER, narrow[FOLDER]),
+        (CATEGORY, wide[CATEGORY]),
+        (FOLDER, wide[FOLDER]),
+        (NAME, words[NAME]),
+    ):
         if text:
-            words, levels = (_more(text, telling, places, n_members) for places in ((TITLE, NAME), (CATEGORY, FOLDER)))
-            return Noun(text, said_in, words, levels)
+            more, levels = (_more(text, telling, places, n_members) for places in ((TITLE, NAME), (CATEGORY, FOLDER)))
+            mostly = _mostly([*leaves[CATEGORY], *leaves[FOLDER]], text, n_members)
+            if mostly and any(one.n_root and one.text == text for one in said[said_in]):
+                text, mostly = f"{text}, {mostly}", None
+            return Noun(text, said_in, more, (*levels, mostly) if mostly else levels)
     return None
 
 
@@ -107,18 +118,53 @@ def is_borne_out(title: str, said_in: str, phrases: Iterable[Phrase], n_members:
 
 
 def _of_levels(leaves: Sequence[Phrase], inner: Sequence[Phrase], n_members: int) -> str | None:
-    """leaves, inner: the most frequent first; which may name a group as the narrowest level, and which as a wider one."""
-    alone = [one for one in leaves if one.n_leaf >= MOST * n_members]
-    wider = [one for one in inner if one.n_members >= MOST * n_members]
-    narrow = [*alone, *(one for one in wider if one.others_share <= _NARROW)]
+    """What a group is called by levels that tell it from others.
+
+    leaves, inner: the most frequent first; which may name a group as the narrowest level, and which as a wider one.
+    """
+    alone = [one for one in leaves if one.n_leaf >= MOST * n_members and not _is_everywhere(one)]
+    wider = [one for one in inner if one.n_members >= MOST * n_members and not _is_everywhere(one)]
+    between = [one for one in wider if not one.n_root]
     of_leaf = {one.text: one.n_leaf for one in leaves}
     return (
-        _deepest(narrow)
+        _deepest([*alone, *(one for one in between if one.others_share <= _NARROW)])
         or listed(of_leaf, 2, n_members)
-        or _deepest(wider)
+        or _deepest(between)
+        or _deepest(one for one in wider if one.others_share <= _NARROW)
         or listed(of_leaf, 3, n_members)
-        or listed({one.text: one.n_root for one in inner}, 2, n_members)
+        or _listed_between(inner, n_members)
     )
+
+
+def _of_wide_levels(leaves: Sequence[Phrase], inner: Sequence[Phrase], n_members: int) -> str | None:
+    """What a group is called by what much of the catalogue is. Arguments as for `_of_levels`."""
+    shared = [one for one in leaves if one.n_leaf >= MOST * n_members]
+    shared += [one for one in inner if one.n_members >= MOST * n_members]
+    return _deepest(shared) or listed({one.text: one.n_root for one in inner}, 2, n_members)
+
+
+def _is_everywhere(one: Phrase) -> bool:
+    return one.others_share > _EVERYWHERE
+
+
+def _listed_between(inner: Sequence[Phrase], n_members: int) -> str | None:
+    """Levels between the widest and the narrowest, the deepest that three say: `Tops, some Bottoms`."""
+    between = [one for one in inner if not one.n_root and one.n_members > one.n_leaf]
+    for depth in sorted({one.place for one in between}, reverse=True):
+        counts = {one.text: one.n_members for one in between if one.place == depth}
+        found = listed(counts, 2, n_members) or listed(counts, 3, n_members)
+        if found:
+            return found
+    return None
+
+
+def _mostly(leaves: Sequence[Phrase], text: str, n_members: int) -> str | None:
+    """The narrowest level of half of the members, to tell groups of one wider level apart: `mostly watches`."""
+    words = text.casefold()
+    half = [
+        one for one in leaves if n_members <= 2 * one.n_leaf < 2 * MOST * n_members and one.text.casefold() not in words
+    ]
+    return f"mostly {half[0].text}" if half else None
 
 
 def _deepest(levels: Iterable[Phrase]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TypeVar
@@ -16,6 +16,9 @@ from prodseek.runs.class_words import class_words
 # What a title is made from: what the catalogue says, as in SAID_IN, what is detected, or what is seen.
 CLASS, LOOK = "class", "look"
 TITLE_FROM = (*SAID_IN, CLASS, LOOK)
+
+# Of the members that were looked at, who have a colour that tells groups of one name apart.
+_HALF, _QUARTER = 0.5, 0.25
 
 Key = TypeVar("Key", int, tuple[str, int])
 
@@ -72,7 +75,8 @@ def group_titles(
 
     groups: key -> facts; the largest group chooses first. kept: titles that groups already have; they stay where they are
     still true. taken: titles that no group may get. Groups with equal names are told apart by further words that their members
-    share, by outline, pattern and size, by wider levels, or by a number.
+    share, by outline, pattern and size, by wider levels, by what half of them are, by being all of a group of the other level,
+    or, if all this is equal, by a number.
     """
     nouns = {key: noun_of(facts.phrases, facts.n_members) for key, facts in groups.items()}
     still: dict[Key, KeptTitle] = {
@@ -82,6 +86,7 @@ def group_titles(
     made: dict[Key, GroupTitle] = {}
     numbers: Counter[str] = Counter()
     common = _common_words(groups.values())
+    levels_of: dict[Hashable, set[object]] = {}
     for key in sorted(groups, key=lambda key: (-groups[key].n_members, key)):
         facts, noun = groups[key], nouns[key]
         look = _SharedLook.of(facts, common)
@@ -90,10 +95,29 @@ def group_titles(
             title, title_from = still[key].title, still[key].title_from
         else:
             title_from = noun.said_in if noun else CLASS if dominant_class else LOOK
-            title = _first_free(_names(noun, dominant_class, look), used, numbers)
+            names = _names(noun, dominant_class, look)
+            if levels_of.get(_members_of(facts), set()) - {_level_of(key)}:
+                names.append(f"{names[0]}, undivided")
+            title = _first_free(names, used, numbers)
             used.add(title)
+        levels_of.setdefault(_members_of(facts), set()).add(_level_of(key))
         made[key] = GroupTitle(title, title_from, dominant_class, look.colour)
     return made
+
+
+def _level_of(key: int | tuple[str, int]) -> object:
+    return key[0] if isinstance(key, tuple) else None
+
+
+def _members_of(facts: GroupFacts) -> Hashable:
+    """What is equal for a group and for the group of the other level that has the same members."""
+    said = frozenset((one.said_in, one.text, one.n_members) for one in facts.phrases)
+    return (
+        facts.n_members,
+        said,
+        facts.looks,
+        *(frozenset(of.items()) for of in (facts.classes, facts.shapes, facts.sizes)),
+    )
 
 
 def _first_free(names: Sequence[str], used: Set[str], numbers: Counter[str]) -> str:
@@ -131,8 +155,12 @@ def _is_colour_of_nobody(name: str, looks: Sequence[Look]) -> bool:
 
 @dataclass(frozen=True)
 class _SharedLook:
-    """What most members look like; None where they do not agree. colours: such as `grey, some blue`. is_seen: the colours of most
-    members that were looked at are known."""
+    """What most members look like; None where they do not agree.
+
+    colours: such as `grey, some blue`. parts: colours of some, such as `mostly grey`, `some
+    blue`. is_seen: the colours of most members that were looked at are
+    known.
+    """
 
     colour: str | None
     colours: str | None
@@ -140,6 +168,7 @@ class _SharedLook:
     shape: str | None
     pattern: str | None
     size: str | None
+    parts: tuple[str, ...]
     is_seen: bool
 
     @classmethod
@@ -157,6 +186,7 @@ class _SharedLook:
             _most(_without(common, facts.shapes), facts.n_members),
             _most(_without(common, Counter(look.texture for look in facts.looks if look.texture)), n),
             _most(_without(common, facts.sizes), facts.n_members),
+            _parts(families, n),
             n > 0 and len(coloured) >= MOST * n,
         )
 
@@ -168,6 +198,11 @@ class _SharedLook:
     def words(self) -> list[str]:
         """Words beside the colour, the most telling first."""
         return [word for word in (None if self.colour else self.tone, self.shape, self.pattern, self.size) if word]
+
+    @property
+    def colours_of_parts(self) -> list[str]:
+        """Colours of some members, where no list of colours says them."""
+        return [] if self.colours else list(self.parts)
 
 
 def _common_words(groups: Collection[GroupFacts]) -> Set[str]:
@@ -189,6 +224,15 @@ def _without(common: Set[str], counts: Mapping[str, int]) -> dict[str, int]:
     return {word: n for word, n in counts.items() if word not in common}
 
 
+def _parts(families: Mapping[str, int], n: int) -> tuple[str, ...]:
+    """Colours that not most have, but half or a quarter of n."""
+    in_order = sorted(families, key=lambda name: (-families[name], name))
+    shares = {name: families[name] / n for name in in_order}
+    return tuple(
+        f"{'mostly' if share >= _HALF else 'some'} {name}" for name, share in shares.items() if _QUARTER <= share < MOST
+    )
+
+
 def _most(counts: Mapping[str, int], n: int) -> str | None:
     """The most frequent, where it is true of MOST of n."""
     found = min(counts, key=lambda name: (-counts[name], name), default=None)
@@ -199,10 +243,11 @@ def _names(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> 
     """Names for a group, the best first: what it is called, alone and with one or two things more that most members share."""
     if noun is not None:
         name, more = _coloured(noun.text, look)
-        more = [*noun.more, *look.words, *more, *noun.levels]
+        said = [word for word in noun.more if not look.says_colour(word.casefold())]
+        more = [*said, *look.words, *more, *noun.levels, *look.colours_of_parts]
     elif dominant_class is not None:
         name, more = _coloured(class_words(dominant_class), look)
-        more = [*look.words, *more]
+        more = [*look.words, *more, *look.colours_of_parts]
     else:
         name, more = _seen(look)
     beside = [words for n_words in (1, 2) for words in combinations(more, n_words)]

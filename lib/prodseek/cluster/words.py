@@ -30,9 +30,9 @@ _NO_CATEGORY = "n/a na none null nan unknown other others misc miscellaneous unc
 # Words that a title needs for its grammar, in the languages that catalogues of Europe are mostly written in.
 _GRAMMAR = """
 a an and are as at by for from in into is it its new no not of off on only or our per set size the this to up us we with
-without you your pack piece pieces pcs
+without you your pack piece pieces pcs used
 am auf aus bei bis das dem den der des die ein eine einem einen einer fur für im in ist mit nicht neu oder ohne und vom von
-zu zum zur stück
+zu zum zur stück gebraucht
 a au aux avec ce ces dans de des du en et la le les ou par pour sans sur un une
 al con de del e el en es la las lo los no o para por sin su un una y
 alla che da dei del della di e il in la lo per senza

@@ -13,8 +13,11 @@ from numpy.typing import NDArray
 from prodseek.embedding.view_kinds import Kinds
 
 HUB_VIEWS = 10
-_MIN_VIEWS = 16  # with fewer, nothing is fitted
-_HITS = 10  # of each view, that confidence is fitted to
+RIVALS = 10  # products, the best ones, that share the chance to be what was asked for
+LEVEL = 7  # of them, the last ones, that say what a question scores anyway
+_COPY_COSINE = 0.9  # of two packshots in `likeness`: one thing under two ids, as far as a view in a scene can tell
+_PRIOR_VIEWS = 64  # that PRIOR_CALIBRATION counts as
+_LARGEST_EXPONENT = 300.0  # so that sums stay finite
 
 
 @dataclass(frozen=True)
@@ -60,33 +63,61 @@ class InScenes:
 
 @dataclass(frozen=True)
 class Calibration:
-    """The chance that a hit shows the product that was asked for: 1 / (1 + exp(-(slope * score + intercept))).
+    """The chance that a hit shows the product that was asked for, beside its rivals and beside none of them.
 
-    Source: Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
+    A hit counts exp(slope * (score - level)), the first RIVALS and exp(none) share 1. The level is the mean score of the last
+    LEVEL of the rivals: what this question is like anyway. Source: McFadden, "Conditional Logit Analysis", 1974.
     """
 
     slope: float
-    intercept: float
+    none: float
 
     @classmethod
     def of_facts(cls, fitted: Mapping[str, float]) -> Calibration | None:
-        """What the stage `project` left of it; None for a run that fitted none."""
-        return cls(fitted["slope"], fitted["intercept"]) if fitted else None
+        """What the stage `project` left of it; None for a run that fitted none, or another one, as older versions did."""
+        return cls(fitted["slope"], fitted["none"]) if fitted.keys() == {"slope", "none"} else None
 
-    def confidence(self, score: float) -> float:
-        """0 to 1, of a `likeness_score`."""
-        return 0.5 * (1 + math.tanh((self.slope * score + self.intercept) / 2))
+    def chances(self, scores: NDArray[np.floating], rest: float = 0.0) -> NDArray[np.float64]:
+        """The chance of each hit, 0 to 1. scores: (H,) `likeness_score` of products, the best first. rest: see `level_of`."""
+        counts = self._counts(scores, rest)
+        shared = math.exp(self.none) + float(counts[:RIVALS].sum())
+        return counts / shared
 
-    def score_of(self, confidence: float) -> float:
-        """The inverse of `confidence`: the `likeness_score` from which on a hit is this sure."""
-        if confidence in (0.0, 1.0):
-            return -math.inf if confidence == 0.0 else math.inf
-        return (math.log(confidence / (1 - confidence)) - self.intercept) / self.slope
+    def chances_alone(self, scores: NDArray[np.floating], rest: float = 0.0) -> NDArray[np.float64]:
+        """The chance that each hit would have without its rivals, so that a sure one hides none. Arguments as for `chances`."""
+        counts = self._counts(scores, rest)
+        return counts / (math.exp(self.none) + counts)
+
+    def least_score(self, scores: NDArray[np.floating], chance_alone: float, rest: float = 0.0) -> float:
+        """The score from which on a hit beside these has this `chances_alone`. Arguments as for `chances`."""
+        if chance_alone in (0.0, 1.0):
+            return -math.inf if chance_alone == 0.0 else math.inf
+        odds = math.log(chance_alone / (1 - chance_alone))
+        return _level(scores, rest) + (odds + self.none) / self.slope
+
+    def _counts(self, scores: NDArray[np.floating], rest: float) -> NDArray[np.float64]:
+        above = np.asarray(scores, np.float64) - _level(scores, rest)
+        return np.exp(np.minimum(self.slope * above, _LARGEST_EXPONENT))
 
 
-# Of a catalogue with too few objects to tell: what cut-outs of Magento's shop gave, in photos of other catalogues. Those of
-# groceries and of the sample make surer (20.4 and -6.7, 16.5 and -5.8).
-PRIOR_CALIBRATION = Calibration(13.2, -5.1)
+def _level(scores: NDArray[np.floating], rest: float) -> float:
+    return float(level_of(np.asarray(scores, np.float64)[None], rest)[0])
+
+
+# What the sample, groceries, clothing and magento give together, each with as many objects.
+PRIOR_CALIBRATION = Calibration(27.9, 6.2)
+
+
+def level_of(scores: NDArray[np.float64], rest: float = 0.0) -> NDArray[np.float64]:
+    """What questions score anyway: (Q,), the mean of the LEVEL last of the first RIVALS scores.
+
+    scores: (Q, H), the best first; NaN or missing where there are fewer. rest: the score that missing ones count as. Vectors
+    lie around a mean, so what nothing is like has one of 0; where a list was cut off, it is the last of the list.
+    """
+    places = np.full((len(scores), RIVALS), np.nan)
+    places[:, : scores.shape[1]] = scores[:, :RIVALS]
+    level: NDArray[np.float64] = np.where(np.isnan(places), rest, places)[:, -LEVEL:].mean(axis=1)
+    return level
 
 
 def hubness(cosine: NDArray[np.floating]) -> NDArray[np.floating]:
@@ -106,32 +137,57 @@ def likeness_score(cosine: Any, of_hubs: Any) -> Any:
     return cosine - of_hubs / 2
 
 
-def fit_confidence(cosine: NDArray[np.float64], is_own: NDArray[np.bool_]) -> Calibration:
-    """How sure a `likeness_score` makes, from the first hits of views: once with their products in the gallery, once without.
+def fit_confidence(
+    views: NDArray[np.float64], gallery: NDArray[np.float64], products: NDArray[np.int64]
+) -> Calibration:
+    """How sure a likeness makes, by maximum likelihood from views that are asked for with and without their products.
 
-    cosine: (M, N) of views and gallery, the views' objects first. is_own: (M, N) bool, what shows the product of a view. A view
-    says nothing about the hubness of its own object.
+    views: (M, d) of objects in scenes, unit length. gallery: (N, d), the views' objects first. products: (N,). With few views
+    the fit is drawn towards PRIOR_CALIBRATION. A view says nothing about the hubness of its own object. What is as near to its
+    object as a copy is the product too, whatever its id.
     """
     # Imported here, because it takes seconds.
-    from sklearn.linear_model import LogisticRegression
+    from scipy.optimize import minimize
 
-    if len(cosine) < _MIN_VIEWS or cosine.shape[1] <= _HITS:
+    n = len(views)
+    if n <= HUB_VIEWS:
         return PRIOR_CALIBRATION
-    views = np.arange(len(cosine))
-    others = cosine[:, views].T.copy()
-    others[views, views] = -1.0
+    cosine = views @ gallery.T
+    places = np.arange(n)
     score = likeness_score(cosine, hubness(cosine.T))
-    score[views, views] = likeness_score(cosine[views, views], hubness(others))
-    found, rights = [], []
-    for asked in (score, np.where(is_own, -np.inf, score)):
-        hits = np.argsort(-asked, axis=1, kind="stable")[:, :_HITS]
-        found.append(np.take_along_axis(asked, hits, axis=1).ravel())
-        rights.append(np.take_along_axis(is_own, hits, axis=1).ravel())
-    there = np.isfinite(np.concatenate(found))
-    right = np.concatenate(rights)[there]
-    if not right.any():
-        return PRIOR_CALIBRATION
-    fitted = LogisticRegression(C=100.0).fit(np.concatenate(found)[there][:, None], right)
-    slope, intercept = round(float(fitted.coef_[0, 0]), 2), round(float(fitted.intercept_[0]), 2)
-    # Views that find others before themselves, as noise does, say nothing about nights of photos.
-    return Calibration(slope, intercept) if slope > 0 else PRIOR_CALIBRATION
+    others = cosine[:, :n].T.copy()
+    others[places, places] = -1.0
+    score[places, places] = likeness_score(cosine[places, places], hubness(others))
+    score[cosine <= 0] = -np.inf
+    asked, right = np.full((2 * n, RIVALS), np.nan), np.full(2 * n, RIVALS)
+    for place in range(n):
+        is_own = (products == products[place]) | (gallery @ gallery[place] >= _COPY_COSINE)
+        hits = _best_of_each(score[place], np.where(is_own, products[place], products))
+        asked[place, : len(hits)] = score[place][hits]
+        is_right = np.flatnonzero(is_own[hits])
+        right[place] = is_right[0] if len(is_right) else RIVALS
+        left = _best_of_each(np.where(is_own, -np.inf, score[place]), products)
+        asked[n + place, : len(left)] = score[place][left]
+    above = np.where(np.isnan(asked), -np.inf, asked - level_of(asked)[:, None])
+    questions = np.arange(2 * n)
+
+    def surprise(fitted: NDArray[np.float64]) -> float:
+        """The mean of -log of what the right answer was given. fitted: slope and none."""
+        counts = np.column_stack([fitted[0] * above, np.full(2 * n, fitted[1])])
+        largest = counts.max(axis=1)
+        total = largest + np.log(np.exp(counts - largest[:, None]).sum(axis=1))
+        return float((total - counts[questions, right]).mean())
+
+    prior = np.array([PRIOR_CALIBRATION.slope, PRIOR_CALIBRATION.none])
+    fitted = minimize(surprise, prior, method="L-BFGS-B", bounds=[(0.0, None), (None, None)]).x
+    slope, none = prior + n / (n + _PRIOR_VIEWS) * (fitted - prior)
+    return Calibration(round(float(slope), 2), round(float(none), 2))
+
+
+def _best_of_each(score: NDArray[np.float64], products: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Rows of the best of each of the first RIVALS products, the best first; those of -inf are none."""
+    order = np.argsort(-score, kind="stable")
+    order = order[np.isfinite(score[order])]
+    first = np.sort(np.unique(products[order], return_index=True)[1])[:RIVALS]
+    rows: NDArray[np.intp] = order[first]
+    return rows

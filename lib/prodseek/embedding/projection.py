@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.embedding.confidence import HUB_VIEWS, PRIOR_CALIBRATION, Calibration, hubness
+from prodseek.embedding.confidence import HUB_VIEWS, LEVEL, PRIOR_CALIBRATION, RIVALS, Calibration, hubness
 from prodseek.embedding.departments import AGREEMENT_POWER, N_DEPARTMENTS, SHARPNESS, Departments
 from prodseek.embedding.facets import (
     COLOUR,
@@ -36,7 +36,7 @@ from prodseek.runs.columns import FACETS, LIKENESS, VISUAL
 from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict
 
 PROJECTION = "projection.npz"  # the file in a run's folder
-_FORMAT = 4
+_FORMAT = 5
 # So the inner product of joined vectors is the weighted sum of their cosines.
 LIKENESS_LENGTHS = {name: math.sqrt(weight) for name, weight in LIKENESS_WEIGHTS.items()}
 _MIN_NORM = 1e-9  # a vector shorter than this is rounding, not a direction
@@ -172,7 +172,7 @@ class Projection:
             likeness_rotation=self.likeness_rotation,
             palette=self.palette,
             scene_views=self.scene_views,
-            calibration=np.array([self.calibration.slope, self.calibration.intercept]),
+            calibration=np.array([self.calibration.slope, self.calibration.none]),
             **arrays,
         )
         return buffer.getvalue()
@@ -221,7 +221,16 @@ class Projection:
 def fit_recipe() -> str:
     """Text that changes whenever this code would fit another projection to what was measured."""
     visual = (SHAPE_WEIGHTS, COLOUR_FLOOR, VISUAL_DIM, AGREEMENT_POWER, N_DEPARTMENTS, SHARPNESS)
-    likeness = (LIKENESS_DIM, LIKENESS_WEIGHTS, HUB_VIEWS, PRIOR_CALIBRATION, PRIOR_REGIONS, WHOLE_SCENE_AREA)
+    likeness = (
+        LIKENESS_DIM,
+        LIKENESS_WEIGHTS,
+        HUB_VIEWS,
+        RIVALS,
+        LEVEL,
+        PRIOR_CALIBRATION,
+        PRIOR_REGIONS,
+        WHOLE_SCENE_AREA,
+    )
     return repr((_FORMAT, COMPONENTS, *visual, *likeness))
 
 

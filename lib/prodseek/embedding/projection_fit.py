@@ -98,7 +98,7 @@ def fit_projection(measured: Measured) -> Projection:
         likeness_rotation,
         moments.mean_and_covariance(COLOUR)[0],
         scene_views,
-        fit_confidence(scene_views @ gallery.T, seen.products[:, None] == products),
+        fit_confidence(scene_views, gallery, products),
     )
 
 

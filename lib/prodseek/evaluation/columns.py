@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodseek.runs.columns import FINE, GROUP_COLUMNS, VISUAL
+from prodseek.runs.columns import FINE, GROUP_COLUMNS, ODD_COLUMNS, VISUAL
 from prodseek.runs.store import Run, read_columns
 
 # A column looks like a label if at least this share of the photos has a value, no value is a text, and a value stands for
@@ -38,12 +38,15 @@ class ColumnPurity:
 
 @dataclass(frozen=True)
 class OddPhoto:
-    """A photo that looks like another category. group: its title. odd_category: of nearly all that look like it."""
+    """A photo that looks like another category. group: its title. odd_category: of odd_neighbours of its asked_neighbours."""
 
     uri: str
     product_id: str
     group: str
     odd_category: str
+    filed_category: str
+    odd_neighbours: int
+    asked_neighbours: int
     membership: float
 
 
@@ -99,7 +102,7 @@ def column_purities(run: Run) -> dict[str, ColumnPurity]:
 def odd_photos(run: Run) -> OddPhotos:
     """The photos that look like another category: the column `odd_category`."""
     odd = pc.field("odd_category").is_valid() & (pc.field("facet") == VISUAL)
-    rows = read_columns(run, "curation_groups", ["detection_id", "group_id", "odd_category", "membership"], odd)
+    rows = read_columns(run, "curation_groups", ["detection_id", "group_id", *ODD_COLUMNS, "membership"], odd)
     if rows.num_rows == 0:
         return OddPhotos(0, ())
     titles = _mapping(read_columns(run, "curation_summary", ["group_id", "title"]), "group_id", "title")
@@ -120,6 +123,9 @@ def odd_photos(run: Run) -> OddPhotos:
                 photo["product_id"],
                 titles[row["group_id"]],
                 row["odd_category"],
+                row["filed_category"],
+                row["odd_neighbours"],
+                row["asked_neighbours"],
                 round(row["membership"], 3),
             )
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from prodseek.report.records import FacetGroups, RetiredGroup, ShownGroup
+from prodseek.report.records import FacetGroups, OddCategory, RetiredGroup, ShownGroup
 from prodseek.runs.class_words import class_words
 from prodseek.runs.columns import COARSE, FINE
 
@@ -113,7 +113,7 @@ def facet_groups(
     """The galleries of one facet.
 
     summary: the facet's rows. members: the objects shown, with number, detection_id, group_id, coarse_group_id, outlier_score,
-    is_exemplar, membership, odd_category. history: of the facet; None if there is no last night.
+    is_exemplar, membership and the columns of `odd_category_of`. history: of the facet; None if there is no last night.
     """
     fine_order, coarse_order = largest_first(summary, FINE), largest_first(summary, COARSE)
     fine, coarse = places(members["group_id"], fine_order), places(members["coarse_group_id"], coarse_order)
@@ -170,11 +170,23 @@ def facet_groups(
             zip(
                 numbers[misplaced].tolist(),
                 fine[misplaced].tolist(),
-                members["odd_category"].take(misplaced).to_pylist(),
+                [of for row in members.take(misplaced).to_pylist() if (of := odd_category_of(row))],
                 strict=True,
             )
         ),
         retired=sorted(retired, key=lambda one: (one["level"], one["title"], one["group_id"])),
+    )
+
+
+def odd_category_of(row: Mapping[str, Any]) -> OddCategory | None:
+    """What a row of `curation_groups` says of its category; None where it is not odd."""
+    if row["odd_category"] is None:
+        return None
+    return OddCategory(
+        filed_as=row["filed_category"],
+        like=row["odd_category"],
+        n_like=row["odd_neighbours"],
+        n_asked=row["asked_neighbours"],
     )
 
 

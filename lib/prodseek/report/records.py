@@ -84,12 +84,21 @@ class OtherRegion(TypedDict):
     box_px: Box
 
 
+class OddCategory(TypedDict):
+    """That a photo is filed under one category and looks like another, which n_like of its n_asked neighbours have."""
+
+    filed_as: str
+    like: str
+    n_like: int
+    n_asked: int
+
+
 class ShownObject(TypedDict):
     """An image and its primary region.
 
     photos: rows of `images` with the same bytes, 1 to 50. others: the surest other detections in the photo, up to 20. kind:
     detection, foreground or frame. group, coarse: numbers in `fine` and `coarse` of the visual FacetGroups. membership,
-    outlier_score: 0..1. odd_category: of nearly all that look like it, where none has its own; else empty. duplicates: number of
+    outlier_score: 0..1. odd_category: of nearly all that look like it, where none has its own; else null. duplicates: number of
     its duplicate group. pairs: numbers of its pairs that are in no group together.
     """
 
@@ -106,12 +115,12 @@ class ShownObject(TypedDict):
     coarse: int
     membership: float
     outlier_score: float
-    odd_category: str
+    odd_category: OddCategory | None
     duplicates: int
     pairs: list[int]
 
 
-# facet -> [[number, cosine similarity], ...], the nearest first
+# facet -> [[number, what it is ranked by], ...], the nearest first: a cosine similarity, of likeness a `likeness_score`
 Neighbours = dict[str, list[tuple[int, float]]]
 
 
@@ -219,7 +228,7 @@ class FacetGroups(TypedDict):
 
     n_regions: all regions that were grouped. odd: objects in no fine group, the oddest first. n_ungrouped: number of all regions
     in no fine group, shown or not. odd_category: objects that look like another category, the firmest first, each with
-    the number of its group in `fine`, and that category.
+    the number of its group in `fine`, and what it is like.
     """
 
     facet: str
@@ -228,7 +237,7 @@ class FacetGroups(TypedDict):
     coarse: list[ShownGroup]
     fine: list[ShownGroup]
     odd: list[int]
-    odd_category: list[tuple[int, int, str]]
+    odd_category: list[tuple[int, int, OddCategory]]
     retired: list[RetiredGroup]
 
 

@@ -41,7 +41,8 @@ ExcludeSameProduct = Annotated[
 MinConfidence = Annotated[
     float | None,
     typer.Option(
-        "--min-confidence", help="How sure hits of likeness must be, 0 to 1, instead of search.min_confidence."
+        "--min-confidence",
+        help="How sure hits of likeness must be, had they no rivals, 0 to 1, instead of search.min_confidence.",
     ),
 ]
 

@@ -18,12 +18,14 @@ Vectors = Mapping[str, NDArray[np.float32]]
 class Query:
     """A region to find the like of.
 
-    vectors: facet -> (d,) float32, unit length. own_image: number of its photo; None if the catalogue does not have it.
-    is_scene: whether it is a whole scene, which rooms may answer; a thing is answered by things.
+    vectors: facet -> (d,) float32, unit length. own_image: number of its photo; None if the catalogue does not have it. box_px:
+    x1 y1 x2 y2, pixels of that photo. is_scene: whether it is a whole scene, which rooms may answer; a thing is answered by
+    things.
     """
 
     vectors: Vectors
     own_image: int | None
+    box_px: Box
     is_scene: bool
 
 
@@ -33,8 +35,8 @@ class Hit:
 
     rank: from 1. box_px: x1 y1 x2 y2, source pixels. uri: as the catalogue names the photo. cosine_similarity: of the facet or
     mix that was asked for; `likeness` ranks by it less half of the region's hubness. confidence: the chance that it is the same
-    product, as far as objects pasted into scenes tell; None if something else than `likeness` was asked for. facets: facet ->
-    cosine similarity.
+    product, among its rivals, as far as objects pasted into scenes tell; None if something else than `likeness` was asked for.
+    facets: facet -> cosine similarity.
     """
 
     rank: int

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.embedding.confidence import Calibration, likeness_score
+from prodseek.embedding.confidence import RIVALS, Calibration, likeness_score
 from prodseek.errors import PromptError
 from prodseek.index.search import ShardedIndex
 from prodseek.index.stored import index_folder, open_index
@@ -59,39 +59,48 @@ class NearestProducts:
     ) -> list[Hit]:
         """The k products most like a region, the most similar first; fewer if no more are like it.
 
-        min_confidence: 0..1, of hits by `likeness`; what is less sure to be the same product is no hit. Rooms answer only
-        whole scenes. Raises PromptError for a facet that cannot be searched.
+        min_confidence: 0..1, of hits by `likeness`; what is less sure to be the same product, had it no rivals, is no hit. Rooms
+        answer only whole scenes; a photo answers for what it is of, not for what else stands in it. Raises PromptError for a
+        facet that cannot be searched.
         """
         regions, by_likeness = self._regions, likeness.facet == LIKENESS
         searched = likeness.facet or LIKENESS
         searcher, nprobe, nlist = self._searcher(searched)
         calibration = self._calibration if by_likeness else None
-        least_score = -np.inf if calibration is None else calibration.score_of(min_confidence)
         excluded_image = query.own_image if exclude_same_product else None
-        wanted = k * (_REGIONS_A_HIT if likeness.facet else _REGIONS_A_HIT_OF_A_MIX)
+        own_original = None if regions.shows(query.own_image, query.box_px) else regions.originals[query.own_image]
+        # How sure a hit is depends on its rivals too, however few are asked for.
+        n_products = k if calibration is None else max(k, RIVALS)
+        wanted = n_products * (_REGIONS_A_HIT if likeness.facet else _REGIONS_A_HIT_OF_A_MIX)
         while True:
             wanted, nprobe = min(wanted, len(regions.ids)), min(nprobe, nlist)
             found, found_cosine = searcher.search(query.vectors[searched][None], wanted, nprobe)
             ids, cosine = found[0][found[0] >= 0], found_cosine[0][found[0] >= 0]
-            is_down_to_unlike = likeness.facet is not None and bool((cosine <= _LEAST_LIKENESS).any())
-            is_down_to_unsure = bool(
-                (likeness_score(cosine, regions.least_hubness) < least_score).any()
-            )  # what comes after is not surer, however little it is a hub
-            has_seen_all = nprobe == nlist and (wanted == len(regions.ids) or is_down_to_unlike or is_down_to_unsure)
+            best_left = float(cosine[-1]) if len(cosine) else -1.0
+            is_down_to_unlike = likeness.facet is not None and best_left <= _LEAST_LIKENESS
             places = np.searchsorted(regions.ids, ids)
             answers = regions.is_primary[places] & (query.is_scene | ~regions.is_room[places])
+            if own_original is not None:
+                answers &= regions.originals[regions.images[places]] != own_original
             ids, cosine, places = ids[answers], cosine[answers], places[answers]
             if likeness.facet is None:
                 cosine = likeness.cosine(query.vectors, self._embeddings.of(ids))
             score = likeness_score(cosine, regions.hubness[places]) if by_likeness else cosine
             order = np.lexsort((ids, -score))
-            order = order[(cosine[order] > _LEAST_LIKENESS) & (score[order] >= least_score)]
-            kept = self._folded(places[order], k, excluded_image)
-            # An index that gave what is unsure has given nearly all that is surer; but that nothing is there is looked up.
-            if len(kept) == k or has_seen_all or (kept and is_down_to_unsure):
-                of_hits = order[[candidate for candidate, _ in kept]]
-                rows = [row for _, row in kept]
-                return self._hits(places[of_hits], rows, cosine[of_hits], score[of_hits], query.vectors, calibration)
+            order = order[cosine[order] > _LEAST_LIKENESS]
+            kept = self._folded(places[order], n_products, excluded_image)
+            of_hits = order[[candidate for candidate, _ in kept]]
+            least_score = -np.inf if calibration is None else calibration.least_score(score[of_hits], min_confidence)
+            n_hits = min(k, int((score[of_hits] >= least_score).sum()))
+            # What the index gives next is no surer, however little it is a hub. Without rivals that is not known; and that
+            # nothing is there is looked up.
+            is_down_to_unsure = len(kept) >= RIVALS and likeness_score(best_left, regions.least_hubness) < least_score
+            has_seen_all = nprobe == nlist and (wanted == len(regions.ids) or is_down_to_unlike)
+            if has_seen_all or (n_hits and (len(kept) == n_products or is_down_to_unsure)):
+                chances = None if calibration is None else calibration.chances(score[of_hits])
+                rows = [row for _, row in kept[:n_hits]]
+                of_hits = of_hits[:n_hits]
+                return self._hits(places[of_hits], rows, cosine[of_hits], chances, query.vectors)
             wanted, nprobe = wanted * _WIDER, nprobe * _WIDER
 
     def _searcher(self, facet: str) -> tuple[_Searcher, int, int]:
@@ -141,11 +150,10 @@ class NearestProducts:
         places: NDArray[np.intp],
         rows: Sequence[int],
         cosine: NDArray[np.float32],
-        score: NDArray[np.float32],
+        chances: NDArray[np.float64] | None,
         query: Vectors,
-        calibration: Calibration | None,
     ) -> list[Hit]:
-        """Hits in their order. places: (H,) rows of `regions`. rows: of `regions.photos`. cosine, score: (H,)."""
+        """Hits in their order. places: (H,) rows of `regions`. rows: of `regions.photos`. cosine, chances: (H,) or more."""
         regions = self._regions
         if not rows:
             return []
@@ -159,7 +167,7 @@ class NearestProducts:
                 regions.photos["uri"][row].as_py(),
                 regions.box_px(place),
                 float(cosine[number]),
-                None if calibration is None else calibration.confidence(float(score[number])),
+                None if chances is None else float(chances[number]),
                 {facet: float(values[number]) for facet, values in facets.items()},
             )
             for number, (place, row) in enumerate(zip(places.tolist(), rows, strict=True))

@@ -104,6 +104,21 @@ class Regions:
         """The numbers of the products that show an image."""
         return set(self.products[self.rows_of(image)].tolist())
 
+    def shows(self, image: int | None, box_px: Box) -> bool:
+        """Whether a box in an image holds what the image is a photo of, not something else in it; of an unknown image it may.
+
+        Two boxes hold the same where they share half of what they cover together, as Everingham et al. say, "The Pascal Visual
+        Object Classes (VOC) Challenge", 2010, section 4.2.
+        """
+        if image is None:
+            return True
+        of_image = self.boxes_px[(self.images == image) & self.is_primary]
+        shared = np.minimum(of_image[:, 2:], box_px[2:]) - np.maximum(of_image[:, :2], box_px[:2])
+        both = np.maximum(shared, 0).prod(axis=1)
+        areas = (of_image[:, 2:] - of_image[:, :2]).prod(axis=1)
+        own_area = (box_px[2] - box_px[0]) * (box_px[3] - box_px[1])
+        return not len(of_image) or bool((2 * both >= areas + own_area - both).any())
+
     def box_px(self, place: int) -> Box:
         """The box of a region, x1 y1 x2 y2, source pixels."""
         x1, y1, x2, y2 = self.boxes_px[place].tolist()

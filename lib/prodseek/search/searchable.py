@@ -120,9 +120,11 @@ class SearchableRun:
         same thing), visual (the same kind of thing), colour, texture or shape; or a mix such as `mix=visual:0.5,colour:0.5`,
         which takes candidates from the index of `likeness` and ranks them by the weighted mean of the facets' cosines.
         exclude_same_product: leave out the products of this photo and all its copies, if the catalogue has the photo.
-        min_confidence: 0..1, how sure a hit of `likeness` must be; as `search.min_confidence` was set for the run if None.
-        A product is what the primary regions of its photos show, and a room is none, unless the box holds a whole scene. Each
-        is at most one hit, and so are all copies of a photo together.
+        min_confidence: 0..1, how sure a hit of `likeness` must be, had it no rivals; if None, as `search.min_confidence` was set
+        for the run.
+        A product is what the primary regions of its photos show, and a room is none, unless the box holds a whole scene. A
+        thing that only stands in this photo is not answered by the photo. Each product is at most one hit, and so are all
+        copies of a photo together.
 
         Raises PromptError for a question that cannot be answered, WeightsError if the run's network is not available, and
         StoreError if the run is damaged.
@@ -147,7 +149,7 @@ class SearchableRun:
         place = self.place(detection_id)
         vectors = self._embeddings.of(self.regions.ids[place : place + 1])
         own_image, is_scene = int(self.regions.images[place]), bool(self.regions.is_scene[place])
-        return Query({name: rows[0] for name, rows in vectors.items()}, own_image, is_scene)
+        return Query({name: rows[0] for name, rows in vectors.items()}, own_image, self.regions.box_px(place), is_scene)
 
     def nearest(
         self,
@@ -230,8 +232,8 @@ class SearchableRun:
         vectors = self._projection.apply(self.detector.embed_prepared_boxes(prepared, inside), kinds)
         own_image = self.regions.image_number(photo.image_id)
         return [
-            Query({name: rows[number] for name, rows in vectors.items()}, own_image, kind == ViewKind.SCENE)
-            for number, kind in enumerate(kinds.tolist())
+            Query({name: rows[number] for name, rows in vectors.items()}, own_image, box, kind == ViewKind.SCENE)
+            for number, (box, kind) in enumerate(zip(inside, kinds.tolist(), strict=True))
         ]
 
     def place(self, detection_id: int) -> int:

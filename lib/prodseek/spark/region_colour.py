@@ -12,7 +12,7 @@ from prodseek.vision.foreground import WORK_SIDE_PX, find_foreground
 from prodseek.vision.object_mask import object_mask
 
 # Raise it when a region gets another colour: what earlier nights kept is then looked at anew.
-COLOUR_VERSION = 2
+COLOUR_VERSION = 3
 # The side of the photo that is enough.
 COLOUR_SIDE_PX = WORK_SIDE_PX
 

@@ -75,6 +75,35 @@ def test_a_thing_of_several_colours_has_none():
     assert object_colour(pixels, mask) is None
 
 
+GROUNDS = [(60, 100, 200), (70, 160, 80), (200, 50, 50), (165, 115, 70), (25, 25, 25), (150, 150, 150)]
+GROUND_IDS = ["blue", "green", "red", "wooden", "black", "grey"]
+
+
+@pytest.mark.parametrize("ground", GROUNDS, ids=GROUND_IDS)
+@pytest.mark.parametrize("thing", [(220, 20, 30), (245, 245, 245), (255, 215, 0), (10, 10, 90)])
+def test_a_thing_on_a_ground_of_another_colour_has_its_own(ground, thing):
+    found = object_colour(*photo(ground, thing))
+    assert found is None or colour_name(found).split()[-1] == colour_name(thing).split()[-1]
+    assert found is not None or colour_name(ground).split()[-1] == colour_name(thing).split()[-1]
+
+
+@pytest.mark.parametrize("ground", GROUNDS, ids=GROUND_IDS)
+def test_a_thing_of_the_grounds_colour_is_not_called_by_its_trim(ground):
+    """What is left of it may be its shadow, so nothing is told."""
+    pixels, mask = photo(ground, ground)
+    pixels[:90][mask[:90]] = (250, 250, 250) if max(ground) < 250 else (20, 20, 20)
+    assert object_colour(pixels, mask) is None
+
+
+def test_what_is_left_of_a_thing_that_the_ground_runs_through_tells_nothing():
+    pixels, mask = photo((60, 100, 200), (60, 100, 200))
+    mask[38:162, 38:162] = False
+    pixels[mask] = (30, 30, 30)
+    on_white = np.where(mask[..., None], pixels, 255).astype(np.uint8)
+    assert object_colour(pixels, mask) is None
+    assert colour_name(object_colour(on_white, mask)) == "black", "a ring on white is a ring"
+
+
 def test_of_a_few_pixels_no_colour_is_told():
     pixels, mask = photo((255, 255, 255), (200, 20, 30), 0.0001)
     assert object_colour(pixels, mask) is None

@@ -83,6 +83,41 @@ def test_a_wide_level_gives_way_to_a_list_of_narrow_ones() -> None:
     assert called(home, level("Toys", 3, n_leaf=3), level("Lamps", 2, n_leaf=2)) == "Home"
 
 
+def of_category(text: str, n: int, n_leaf: int = 0, n_root: int = 0, others: float = 0.02, depth: float = 1) -> Phrase:
+    return replace(level(text, n, n_leaf, n_root, others, depth), said_in="category")
+
+
+def test_the_first_level_of_a_shops_categories_comes_after_whatever_is_narrower() -> None:
+    """Shares of an outsider's shop: `Gear` is a fifth of the others, `Women` a quarter, `Tops` nearly half."""
+    gear = of_category("Gear", 10, n_root=10, others=0.2)
+    assert called(gear, of_category("Watches", 6, n_leaf=6), of_category("Bags", 3, n_leaf=3)) == "Watches, some Bags"
+    women, tops = of_category("Women", 8, n_root=8, others=0.24), of_category("Tops", 9, others=0.46)
+    assert called(women, tops, *(of_category(one, 2, n_leaf=2, depth=2) for one in "abcde")) == "Tops"
+    levels = [of_category("Tops", 6, others=0.3), of_category("Bottoms", 4, others=0.3)]
+    assert called(replace(women, n_members=7, n_root=7), *levels) == "Tops and Bottoms"
+
+
+def test_what_half_of_a_wide_level_are_is_said_with_it() -> None:
+    gear, balls = of_category("Gear", 10, n_root=10, others=0.6), of_category("Balls", 6, n_leaf=6)
+    rest = [of_category(one, 1, n_leaf=1) for one in "abcd"]
+    assert called(gear, balls, *rest) == "Gear, mostly Balls"
+    assert called(gear, replace(balls, n_members=4, n_leaf=4), *rest) == "Gear"
+
+
+def test_words_of_titles_come_before_what_most_of_the_catalogue_is() -> None:
+    clothes = of_category("Clothes", 10, n_leaf=10, n_root=10, others=0.9)
+    assert called(clothes, said("title", "jacket", 9)) == "jacket"
+    assert called(clothes) == "Clothes"
+    assert called(replace(clothes, others_share=0.4), said("title", "jacket", 9)) == "Clothes"
+
+
+def test_what_half_of_the_members_are_tells_groups_of_one_level_apart() -> None:
+    tops, tees = of_category("Tops", 10, others=0.1), of_category("Tees", 6, n_leaf=6, depth=2)
+    rest = [of_category(one, 1, n_leaf=1, depth=2) for one in "abcd"]
+    noun = noun_of([tops, tees, *rest], 10)
+    assert noun is not None and noun.text == "Tops" and noun.levels[-1:] == ("mostly Tees",)
+
+
 def test_words_of_titles_stand_in_their_order() -> None:
     words = [
         said("title", "chair", 10, others=0.1, place=2.1),

@@ -96,7 +96,29 @@ def test_equal_names_are_told_apart() -> None:
     assert titles == ["red chair", "red chair, pine", "red chair, tall", "red chair, striped", "red chair 2"]
 
 
+def test_a_number_is_the_last_resort() -> None:
+    """Half are blue; then a group of the other level has the same members; then nothing tells them apart."""
+    bag = said("category", "bags", 8)
+    many = (BLUE, BLUE, BLUE, RED, WHITE, (255, 215, 0))
+    groups = {
+        ("coarse", 0): group(9, said("category", "bags", 9)),
+        ("coarse", 1): group(8, bag, rgb=many),
+        ("fine", 0): group(8, bag, rgb=many),
+        ("fine", 1): group(7, said("category", "bags", 7)),
+    }
+    titles = {key: one.title for key, one in group_titles(groups).items()}
+    assert titles == {
+        ("coarse", 0): "bags",
+        ("coarse", 1): "bags, mostly blue",
+        ("fine", 0): "bags, undivided",
+        ("fine", 1): "bags 2",
+    }
+
+
 def test_a_colour_is_not_said_twice() -> None:
+    reds = group(9, said("category", "tees", 9), said("title", "red", 9), rgb=(RED,) * 4)
+    titles = [one.title for one in group_titles({0: reds, 1: reds}).values()]
+    assert titles == ["red tees", "red tees 2"]
     assert title_of(group(9, said("folder", "Orange", 9), rgb=((255, 140, 0),) * 4)).title == "Orange"
     assert title_of(group(9, said("title", "light blue shirt", 9), rgb=(BLUE,) * 4)).title == "light blue shirt"
 

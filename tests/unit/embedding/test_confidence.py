@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from prodseek.embedding.confidence import (
     HUB_VIEWS,
     PRIOR_CALIBRATION,
+    RIVALS,
     Calibration,
     InScenes,
     fit_confidence,
@@ -16,36 +20,91 @@ from prodseek.embedding.confidence import (
 )
 from prodseek.embedding.facets import unit
 
+Vectors = NDArray[np.float64]
 
-@pytest.mark.parametrize("n_objects", [0, 1, 15], ids=["none", "one", "fifteen"])
+
+@pytest.mark.parametrize("n_objects", [0, 1, HUB_VIEWS], ids=["none", "one", "ten"])
 def test_too_few_views_give_what_is_shipped(n_objects: int) -> None:
-    assert fit_confidence(np.zeros((n_objects, n_objects)), np.eye(n_objects, dtype=bool)) == PRIOR_CALIBRATION
+    some = unit(np.random.default_rng(0).normal(size=(n_objects, 8)))
+    assert fit_confidence(some, some, np.arange(n_objects)) == PRIOR_CALIBRATION
+
+
+def catalogue(n_products: int, n_views: int, noise: float, seed: int = 3) -> tuple[Vectors, Vectors]:
+    """Views of the first products, and the products."""
+    rng = np.random.default_rng(seed)
+    gallery = unit(rng.normal(size=(n_products, 32)))
+    return unit(gallery[:n_views] + noise * rng.normal(size=(n_views, 32))), gallery
+
+
+def first_hits(calibration: Calibration, views: Vectors, gallery: Vectors) -> tuple[Vectors, NDArray[np.intp]]:
+    """The chance of the first hit of each view, and which product it is."""
+    score = likeness_score(views @ gallery.T, 0.0)
+    order = np.argsort(-score, axis=1)
+    best = np.take_along_axis(score, order, axis=1)
+    return np.array([calibration.chances(row)[0] for row in best]), order[:, 0]
 
 
 def test_confidence_is_the_share_of_hits_that_are_right() -> None:
-    rng = np.random.default_rng(3)
-    gallery = unit(rng.normal(size=(1000, 32)))
-    cosine = unit(gallery + 0.2 * rng.normal(size=gallery.shape)) @ gallery.T
-    calibration = fit_confidence(cosine[:500], np.eye(500, 1000, dtype=bool))
+    views, gallery = catalogue(1000, 1000, 0.2)
+    calibration = fit_confidence(views[:500], gallery, np.arange(1000))
 
-    # Asked of the others: half of the time their object is there.
-    asked = cosine[500:].copy()
-    asked[::2, 500:] = np.where(np.eye(500, dtype=bool)[::2], -1, asked[::2, 500:])
-    score = likeness_score(asked, hubness(cosine[:500].T))
-    best = score.argmax(axis=1)
-    confidence = np.array([calibration.confidence(value) for value in score.max(axis=1).tolist()])
-    right = best == np.arange(500, 1000)
+    # The others ask: half of the time their product is there.
+    there, found = first_hits(calibration, views[500::2], gallery)
+    missing, _ = first_hits(calibration, views[501::2], np.delete(gallery, np.arange(501, 1000, 2), axis=0))
+    right = found == np.arange(500, 1000, 2)
 
-    assert abs(confidence.mean() - right.mean()) < 0.1
-    assert confidence[right].mean() > 0.6 and confidence[~right].mean() < 0.3
+    assert abs(there.mean() + missing.mean() - right.mean()) < 0.1
+    assert there[right].mean() > 0.7 > 0.2 > missing.mean()
 
 
-def test_confidence_rises_with_the_cosine_and_stays_a_share() -> None:
-    calibration = Calibration(12.0, -7.0)
+def test_a_product_under_several_ids_makes_no_hit_less_sure() -> None:
+    views, gallery = catalogue(400, 200, 0.2)
+    copies = np.concatenate([gallery, gallery[:200]])
 
-    values = [calibration.confidence(cosine) for cosine in (-1.0, 0.0, 0.5, 0.9, 1.0)]
+    alone, copied = fit_confidence(views, gallery, np.arange(400)), fit_confidence(views, copies, np.arange(600))
+    with patch("prodseek.embedding.confidence._COPY_COSINE", 2.0):
+        taken_for_others = fit_confidence(views, copies, np.arange(600))
 
-    assert values == sorted(values) and 0 <= values[0] < 0.01 and 0.9 < values[-1] <= 1
+    sure, still_sure, unsure = (
+        first_hits(fitted, views, gallery)[0].mean() for fitted in (alone, copied, taken_for_others)
+    )
+    assert still_sure > sure - 0.02 > unsure + 0.1
+
+
+def test_what_stands_out_is_surer_than_one_of_many_alike() -> None:
+    calibration = Calibration(25.0, 7.0)
+    crowd = np.full(20, 0.3)
+
+    among_alike = calibration.chances(np.concatenate([[0.5], [0.49, 0.48], crowd]))
+    standing_out = calibration.chances(np.concatenate([[0.5], np.full(20, 0.05)]))
+    all_alike = calibration.chances(np.full(20, 0.5))
+
+    assert standing_out[0] > 0.9 > 0.5 > among_alike[0] > among_alike[1] > among_alike[2] > among_alike[3]
+    assert all_alike.max() < 0.01, "nothing tells them apart"
+    for chances in (among_alike, standing_out, all_alike):
+        assert chances[:RIVALS].sum() < 1 and chances.min() > 0
+
+
+def test_few_products_are_told_by_what_they_score_alone() -> None:
+    calibration = Calibration(25.0, 7.0)
+    assert calibration.chances(np.array([0.6]))[0] > 0.9 > 0.1 > calibration.chances(np.array([0.1]))[0]
+    assert len(calibration.chances(np.zeros(0))) == 0
+
+
+def test_what_was_cut_off_is_no_proof() -> None:
+    calibration, scores = Calibration(25.0, 7.0), np.array([0.5, 0.4, 0.38, 0.37])
+    assert calibration.chances(scores, rest=0.36)[0] < 0.1 < 0.8 < calibration.chances(scores)[0]
+
+
+def test_scores_out_of_all_reason_stay_chances() -> None:
+    chances = Calibration(900.0, 7.0).chances(np.array([1.0, 0.9, -1.0]))
+    assert np.isfinite(chances).all() and chances.max() <= 1
+
+
+def test_what_another_version_fitted_is_no_calibration() -> None:
+    assert Calibration.of_facts({}) is None
+    assert Calibration.of_facts({"slope": 12.0, "intercept": -5.0}) is None
+    assert Calibration.of_facts({"slope": 12.0, "none": 5.0}) == Calibration(12.0, 5.0)
 
 
 def test_objects_in_scenes_travel_as_bytes() -> None:
@@ -75,28 +134,35 @@ def test_hubs_are_what_many_views_are_near_to() -> None:
 
 def test_another_photo_of_the_product_is_a_right_answer() -> None:
     rng = np.random.default_rng(5)
-    gallery = unit(rng.normal(size=(400, 32)))
-    twice = np.concatenate([gallery, unit(gallery + 0.05 * rng.normal(size=gallery.shape))])
-    cosine = unit(gallery[:100] + 0.2 * rng.normal(size=(100, 32))) @ twice.T
-    products = np.tile(np.arange(400), 2)
+    _, gallery = catalogue(400, 0, 0.0)
+    twice = np.concatenate([gallery, unit(gallery + 0.12 * rng.normal(size=gallery.shape))])
+    views = unit(gallery[:100] + 0.2 * rng.normal(size=(100, 32)))
 
-    told = fit_confidence(cosine, products[:100, None] == products)
-    untold = fit_confidence(cosine, np.eye(100, 800, dtype=bool))
+    told = fit_confidence(views, twice, np.tile(np.arange(400), 2))
+    untold = fit_confidence(views, twice, np.arange(800))
 
-    assert told.confidence(0.4) > 1.3 * untold.confidence(0.4)
-
-
-@pytest.mark.parametrize("confidence", [0.0, 0.01, 0.2, 0.5, 0.97, 1.0])
-def test_the_score_of_a_confidence_has_that_confidence(confidence: float) -> None:
-    calibration = Calibration(13.2, -5.1)
-    assert calibration.confidence(calibration.score_of(confidence)) == pytest.approx(confidence)
+    assert first_hits(told, views, gallery)[0].mean() > first_hits(untold, views, gallery)[0].mean() + 0.05
 
 
-def test_views_that_are_nearer_to_others_than_to_themselves_calibrate_nothing() -> None:
-    n = 64
-    cosine = np.random.default_rng(0).uniform(0.5, 0.9, (n, 4 * n))
-    cosine[np.arange(n), np.arange(n)] = 0.05
-    is_own = np.zeros((n, 4 * n), bool)
-    is_own[np.arange(n), np.arange(n)] = True
-    is_own[:, -1] = np.argsort(cosine[:, -1]) < n // 4
-    assert fit_confidence(cosine, is_own).slope > 0
+@pytest.mark.parametrize("chance", [0.001, 0.01, 0.2, 0.5, 0.97])
+def test_the_least_score_of_a_chance_has_it(chance: float) -> None:
+    calibration, scores = Calibration(25.0, 7.0), np.linspace(0.6, 0.0, 30)
+
+    least = calibration.least_score(scores, chance)
+
+    assert np.array_equal(scores >= least, calibration.chances_alone(scores) >= chance)
+    assert calibration.least_score(scores, 0.0) == -np.inf and calibration.least_score(scores, 1.0) == np.inf
+
+
+def test_a_sure_hit_takes_chances_but_hides_nothing() -> None:
+    calibration, others = Calibration(25.0, 7.0), np.linspace(0.4, 0.2, 9)
+    beside, without = np.concatenate([[0.9], others]), np.concatenate([[0.41], others])
+    assert calibration.chances(beside)[1] < 0.01 < calibration.chances(without)[1]
+    assert calibration.chances_alone(beside)[1] == pytest.approx(calibration.chances_alone(without)[1])
+
+
+def test_views_that_are_nearer_to_others_than_to_themselves_make_nothing_sure() -> None:
+    rng = np.random.default_rng(0)
+    views, gallery = unit(rng.normal(size=(64, 32))), unit(rng.normal(size=(256, 32)))
+    calibration = fit_confidence(views, gallery, np.arange(256))
+    assert first_hits(calibration, views, gallery)[0].max() < 0.5

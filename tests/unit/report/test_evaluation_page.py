@@ -48,6 +48,7 @@ def test_an_evaluation_without_pairs_places_or_index_is_shown():
 def test_columns_and_photos_in_another_categorys_group_are_shown():
     column = {"photos": 9, "values": 2, "purity": {"fine": 0.75, "coarse": 0.5}, "by_chance": 0.25}
     odd = {"uri": "<i>a.jpg", "product_id": "p1", "group": "red sofa", "odd_category": "sofa", "membership": 0.5}
+    odd |= {"filed_category": "<u>lamp", "odd_neighbours": 7, "asked_neighbours": 8}
     evaluation = {
         **EVALUATION,
         "columns": {"<b>colour": column},
@@ -56,4 +57,5 @@ def test_columns_and_photos_in_another_categorys_group_are_shown():
     page = render_evaluation(evaluation, None, None).decode()
     assert "&lt;b&gt;colour" in page and "0.750" in page and "21 photos" in page
     assert page.count("&lt;i&gt;a.jpg") == 20 and "column odd_category" in page
+    assert page.count("&lt;u&gt;lamp") == 20 and page.count("7 of 8") == 20
     assert "Like another category" not in render_evaluation(EVALUATION, None, None).decode()

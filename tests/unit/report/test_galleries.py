@@ -61,7 +61,13 @@ def numbered() -> pa.Table:
     names = ["detection_id", "group_id", "coarse_group_id", "is_exemplar", "membership", "outlier_score"]
     table = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in reversed(MEMBERS)])
     odd = ["lamp" if row[0] in (20, 21) else None for row in reversed(MEMBERS)]
-    table = table.append_column("odd_category", pa.array(odd, pa.string()))
+    for name, value in (
+        ("odd_category", "lamp"),
+        ("filed_category", "sofa"),
+        ("odd_neighbours", 7),
+        ("asked_neighbours", 8),
+    ):
+        table = table.append_column(name, pa.array([None if one is None else value for one in odd]))
     fine = places(table["group_id"], largest_first(SUMMARY, FINE))
     coarse = places(table["coarse_group_id"], largest_first(SUMMARY, COARSE))
     order = gallery_order(table, coarse, fine)
@@ -76,7 +82,8 @@ def test_groups_know_their_members_parents_and_what_happened() -> None:
     titles = {name: f"old {name}" for name in ("f-large", "f-old", "f-other", "f-gone")}
     found = facet_groups("visual", SUMMARY, numbered(), GroupHistory(LINEAGE, titles), RegionCounts(10, 3))
 
-    assert found["odd_category"] == [(2, 0, "lamp"), (1, 0, "lamp")], "the firmest first, each with its group"
+    lamp = {"filed_as": "sofa", "like": "lamp", "n_like": 7, "n_asked": 8}
+    assert found["odd_category"] == [(2, 0, lamp), (1, 0, lamp)], "the firmest first, each with its group"
     fine = {group["group_id"]: group for group in found["fine"]}
     assert [group["group_id"] for group in found["fine"]] == ["f-large", "f-other", "f-small"]
     assert fine["f-large"]["members"] == [0, 1, 2] and fine["f-large"]["n_exemplars"] == 2

@@ -60,7 +60,7 @@ KNOWN = {
     "neighbours": (1, "593f5e420a91"),
     "near_duplicates": (3, "759eb367b0b0"),
     "duplicate_groups": (2, "266895126114"),
-    "curation_groups": (2, "d0046a347709"),
+    "curation_groups": (3, "a49a71b1ed22"),
     "curation_summary": (2, "87620ad25f73"),
     "group_lineage": (1, "7269d5cf363d"),
     "region_map": (1, "1c73cbc5a162"),

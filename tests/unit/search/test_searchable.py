@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from synthetic_run import write_listing, write_run
 
 from prodseek.config import load_config
+from prodseek.embedding.confidence import Calibration
 from prodseek.errors import PromptError, StoreError, WeightsError
 from prodseek.index.ivf import assign_cells, centroid_index
 from prodseek.index.probe import flat_cells, nearest_in_cells
@@ -267,9 +267,9 @@ def test_things_that_only_stand_in_a_photo_are_no_products(run: Run, truth: Trut
     assert {hit.detection_id for hit in hits} <= set(truth.ids[is_primary].tolist())
 
 
-def calibrated(run: Run, slope: float = 10.0, intercept: float = -5.0) -> SearchableRun:
+def calibrated(run: Run, slope: float = 25.0, none: float = 7.0) -> SearchableRun:
     manifest = run.manifest()
-    fitted = {"project": {"likeness_calibration": {"slope": slope, "intercept": intercept}}}
+    fitted = {"project": {"likeness_calibration": {"slope": slope, "none": none}}}
     Store(run.root).publish(run, replace(manifest, stages=manifest.stages | fitted))
     return SearchableRun.open(run.root)
 
@@ -278,13 +278,21 @@ def test_confidence_is_told_where_likeness_was_asked_for(run: Run, truth: Truth)
     searchable = calibrated(run)
     region = int(truth.ids[0])
 
-    hits = searchable.search_region(region, 5)
+    hits = searchable.search_region(region, 20, min_confidence=0.0)
 
-    assert [hit.confidence for hit in hits] == pytest.approx(
-        [1 / (1 + math.exp(5 - 10 * hit.cosine_similarity)) for hit in hits]
-    )
+    chances = Calibration(25.0, 7.0).chances(np.array([hit.cosine_similarity for hit in hits]))
+    assert [hit.confidence for hit in hits] == pytest.approx(chances.tolist())
     for facet in ("visual", "mix=likeness:1,colour:1"):
         assert {hit.confidence for hit in searchable.search_region(region, 5, facet)} == {None}
+
+
+def test_confidence_does_not_depend_on_how_many_hits_are_asked_for(run: Run, truth: Truth) -> None:
+    searchable = calibrated(run)
+    for row in range(0, N, 50):
+        region = int(truth.ids[row])
+        many = searchable.search_region(region, 30, min_confidence=0.0)
+        for k in (1, 3, 12):
+            assert searchable.search_region(region, k, min_confidence=0.0) == many[:k]
 
 
 def test_what_is_near_to_everything_ranks_lower(run: Run, truth: Truth) -> None:
@@ -308,8 +316,10 @@ def test_what_is_not_sure_enough_is_no_hit_and_all_that_is_stays(run: Run, truth
     for row in range(0, N, 50):
         region = int(truth.ids[row])
         every = searchable.search_region(region, 1000, min_confidence=0.0)
-        sure = searchable.search_region(region, 1000, min_confidence=0.3)
-        assert sure == [hit for hit in every if hit.confidence >= 0.3] and len(sure) < len(every)
+        sure = searchable.search_region(region, 1000, min_confidence=0.001)
+        alone = Calibration(25.0, 7.0).chances_alone(np.array([hit.cosine_similarity for hit in every]))
+        assert sure == [hit for hit, chance in zip(every, alone, strict=True) if chance >= 0.001]
+        assert len(sure) < len(every)
     for facet in ("visual", "mix=likeness:1,colour:1"):
         assert searchable.search_region(region, 5, facet, min_confidence=1.0) == searchable.search_region(
             region, 5, facet
@@ -331,14 +341,16 @@ def test_a_hub_does_not_hide_what_is_surer_behind_it(run: Run, truth: Truth) -> 
     """The nearest by cosine is a hub and below the floor; what follows is none."""
     first = SearchableRun.open(run.root).search_region(int(truth.ids[0]), 3)
     set_column(run, "hubness", {first[1].detection_id: 2.0})
-    searchable = calibrated(run, slope=20.0, intercept=-20 * first[2].cosine_similarity + 1)
-    found = searchable.search_region(int(truth.ids[0]), 1000, min_confidence=0.5)
+    searchable = calibrated(run)
+    every = searchable.search_region(int(truth.ids[0]), 1000, min_confidence=0.0)
+    second = Calibration(25.0, 7.0).chances_alone(np.array([hit.cosine_similarity for hit in every]))[1]
+    found = searchable.search_region(int(truth.ids[0]), 1000, min_confidence=float(second) * 0.99)
     assert [hit.detection_id for hit in found][:2] == [first[0].detection_id, first[2].detection_id]
     assert first[1].detection_id not in {hit.detection_id for hit in found}
 
 
 def test_an_index_that_gave_what_is_unsure_is_not_searched_further(run: Run, truth: Truth) -> None:
-    searchable = calibrated(run, slope=20.0, intercept=-15.0)
+    searchable = calibrated(run)
     cells = Cells(truth, 32)
     searchable._products._searchers["likeness"] = (cells, 4, 32)
     assert 1 <= len(searchable.search_region(int(truth.ids[5]), 20, min_confidence=0.5)) < 20
@@ -346,7 +358,7 @@ def test_an_index_that_gave_what_is_unsure_is_not_searched_further(run: Run, tru
 
 
 def test_that_nothing_is_like_it_is_only_said_when_all_was_looked_at(run: Run, truth: Truth) -> None:
-    searchable = calibrated(run, slope=20.0, intercept=-60.0)
+    searchable = calibrated(run, none=60.0)
     cells = Cells(truth, 32)
     searchable._products._searchers["likeness"] = (cells, 1, 32)
     assert searchable.search_region(int(truth.ids[5]), 20, min_confidence=0.5) == []
@@ -373,9 +385,43 @@ def test_rooms_answer_rooms_alone(run: Run, truth: Truth) -> None:
     assert of_a_room[0].detection_id == int(truth.ids[0]) and len(rooms & {hit.detection_id for hit in of_a_room}) > 1
 
 
-def set_column(run: Run, name: str, values: dict[int, float]) -> None:
-    """Alter a column of `embeddings` for some regions."""
-    for part in sorted(Path(run.table_uri("embeddings")).iterdir()):
+@pytest.mark.parametrize(
+    ("box_px", "answers"),
+    [
+        ((0, 0, 100, 80), True),
+        ((10, 5, 90, 80), True),
+        ((0, 0, 60, 60), False),
+        ((90, 70, 100, 80), False),
+        ((200, 200, 220, 220), False),
+    ],
+    ids=["the product", "about the product", "a part of it", "a thing in its corner", "a thing beside it"],
+)
+def test_a_photo_is_no_answer_for_what_only_stands_in_it(
+    run: Run, truth: Truth, box_px: tuple[float, float, float, float], answers: bool
+) -> None:
+    """Nor are the photo's copies; that the box is asked for in another photo changes nothing."""
+    image = next(image for image in truth.copies if (truth.images == image).any())
+    place = int(np.flatnonzero(truth.images == image)[0])
+    of_image = truth.ids[truth.images == image].tolist()
+    for name, edge in (("x2_px", 100.0), ("y2_px", 80.0)):
+        set_column(run, name, dict.fromkeys(of_image, edge), table="detections")
+    searchable = SearchableRun.open(run.root)
+    own = {
+        int(one)
+        for one, of in zip(truth.ids, truth.images, strict=True)
+        if truth.copies.get(int(of)) == truth.copies[image]
+    }
+
+    query = replace(searchable.query_of(int(truth.ids[place])), box_px=box_px)
+    found = {hit.detection_id for hit in searchable.nearest(query, 1000)}
+    elsewhere = {hit.detection_id for hit in searchable.nearest(replace(query, own_image=None), 1000)}
+
+    assert bool(own & found) == answers and own & elsewhere and len(found) > 20
+
+
+def set_column(run: Run, name: str, values: dict[int, float], table: str = "embeddings") -> None:
+    """Alter a column of a table for some regions."""
+    for part in sorted(Path(run.table_uri(table)).iterdir()):
         read = pq.read_table(part)
         old, ids = read[name].to_pylist(), read["detection_id"].to_pylist()
         new = pa.array([values.get(of, value) for of, value in zip(ids, old, strict=True)], read[name].type)

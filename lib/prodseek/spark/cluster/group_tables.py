@@ -38,7 +38,7 @@ class CurationGroup:
 
 @dataclass(frozen=True)
 class FacetGroups:
-    """A facet's groups. labelled: as `label_regions` gives it, with `odd_category`.
+    """A facet's groups. labelled: as `label_regions` gives it, with ODD_COLUMNS.
 
     lineage: level, and what became of a group.
     """

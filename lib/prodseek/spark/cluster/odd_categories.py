@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from prodseek.cluster.named_columns import NamedColumns
-from prodseek.runs.columns import FINE
+from prodseek.runs.columns import FINE, ODD_COLUMNS
 from prodseek.spark.checkpoints import checkpointed
 from prodseek.spark.cluster.fit import Fit
 from prodseek.spark.cluster.labelled_regions import voting_edges
@@ -23,17 +23,21 @@ _FEWEST_VOTERS = 5
 # A category whose members mostly have no neighbour of it is no kind of thing, such as `sale`: then they are not odd.
 _AT_HOME_SHARE = 0.5
 
+_TYPES = ("string", "string", "int", "int")  # of ODD_COLUMNS
+
 
 def with_odd_category(night: Night, labelled: DataFrame, fit: Fit, columns: NamedColumns) -> DataFrame:
-    """`odd_category`: the category of nearly all neighbours of a region where none of them has its own; null elsewhere.
+    """ODD_COLUMNS: the category of nearly all neighbours of a region where none of them has its own, and how many; else null.
 
     Neighbours of the same product do not vote, because they share a wrong category. A copy is asked as its original. labelled: as
     `label_regions` gives it. Source of the idea: Northcutt, Jiang and Chuang, "Confident Learning", 2021; a threshold for each
     category, as there, found less.
     """
-    category = attribute(columns.category)
     if columns.category is None:
-        return labelled.withColumn("odd_category", category)
+        return labelled.withColumns(
+            {name: F.lit(None).cast(of_type) for name, of_type in zip(ODD_COLUMNS, _TYPES, strict=True)}
+        )
+    category = attribute(columns.category)
     # It is read four times.
     labelled = checkpointed(labelled)
     edges = voting_edges(night, labelled, fit)
@@ -65,4 +69,8 @@ def with_odd_category(night: Night, labelled: DataFrame, fit: Fit, columns: Name
     kinds = at_home.where(F.col("share") >= _AT_HOME_SHARE).select("category")
     agree = (F.col("votes") > 0) & (F.col("votes") >= _AGREEING_SHARE * F.col("all_votes"))
     odd = counted.where(~F.col("own") & agree & (F.col("all_voters") >= _FEWEST_VOTERS)).join(kinds, "category")
-    return labelled.join(odd.select("detection_id", F.col("voted").alias("odd_category")), "detection_id", "left")
+    values = ("voted", "category", "voters", "all_voters")
+    named = [
+        F.col(value).cast(of_type).alias(name) for value, of_type, name in zip(values, _TYPES, ODD_COLUMNS, strict=True)
+    ]
+    return labelled.join(odd.select("detection_id", *named), "detection_id", "left")

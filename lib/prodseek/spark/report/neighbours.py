@@ -22,6 +22,7 @@ from prodseek.runs.facts import ProjectFacts
 from prodseek.spark.arrow import batch_of, flags_of, ids_of, vectors_of
 from prodseek.spark.night import Night
 from prodseek.spark.partitions import deal
+from prodseek.spark.photos import one_photo_an_image
 from prodseek.spark.report.objects import ShownObjects
 from prodseek.spark.report.shards import Row, ShardKind, write_shards
 
@@ -35,35 +36,40 @@ _ASKED_TOGETHER = 4096
 class _Originals:
     """The objects that may be neighbours, in the order of their numbers.
 
-    numbers, duplicates: (N,) int64. vectors: facet -> (N, d) float32. hubness, is_room: (N,). least_score: what answers of
-    likeness have at least.
+    numbers, duplicates: (N,) int64. products: (N,) int64, hashes of product ids. vectors: facet -> (N, d) float32. hubness,
+    is_room: (N,). calibration, min_confidence: what answers of likeness must be as sure as; None if nothing was fitted.
     """
 
     numbers: NDArray[np.int64]
     duplicates: NDArray[np.int64]
+    products: NDArray[np.int64]
     vectors: dict[str, NDArray[np.float32]]
     hubness: NDArray[np.float32]
     is_room: NDArray[np.bool_]
-    least_score: float
+    calibration: Calibration | None
+    min_confidence: float
 
 
 def write_neighbours(night: Night, objects: ShownObjects) -> None:
     """Write the shards of neighbours, copies of one photo once. The search is exact, because what is shown is bounded."""
     embeddings = night.table("embeddings").join(_with_originals(objects.rows), "detection_id")
-    vectors = embeddings.select("number", "duplicates", "is_original", "hubness", "is_scene", "is_room", *FACETS)
+    products = one_photo_an_image(night).select("image_id", F.xxhash64("product_id").alias("product"))
+    facts = ("number", "duplicates", "product", "is_original", "hubness", "is_scene", "is_room")
+    vectors = embeddings.join(products, "image_id").select(*facts, *FACETS)
     calibration = Calibration.of_facts(night.run.facts(ProjectFacts).likeness_calibration)
-    floor = night.config.search.min_confidence
     known = vectors.where("is_original").orderBy("number").toArrow()
     originals = _Originals(
         ids_of(known.column("number")),
         ids_of(known.column("duplicates")),
+        ids_of(known.column("product")),
         {facet: vectors_of(known.column(facet)) for facet in FACETS},
         known.column("hubness").to_numpy(),
         known.column("is_room").to_numpy(),
-        -np.inf if calibration is None else calibration.score_of(floor),
+        calibration,
+        night.config.search.min_confidence,
     )
     shared = night.spark.sparkContext.broadcast(originals)
-    neighbour = "array<struct<number:long,cosine:float>>"
+    neighbour = "array<struct<number:long,score:float>>"
     # Last bits of a product depend on what else is multiplied: the same rows go together wherever this runs.
     dealt = deal(vectors, "number", objects.n, _ASKED_TOGETHER)
     found = dealt.mapInArrow(
@@ -102,18 +108,24 @@ def _nearest_by(facet: str, asked: pa.RecordBatch, originals: _Originals) -> pa.
     for number, copies, scene, cosine, row in zip(own, group, is_scene, np.round(cosines, 4), rows, strict=True):
         numbers = originals.numbers[row]
         left = (numbers != number) & ((copies == NONE) | (originals.duplicates[row] != copies))
-        score = cosine
+        score = likeness_score(cosine, originals.hubness[row]) if facet == LIKENESS else cosine
         if facet == LIKENESS:
-            score = likeness_score(cosine, originals.hubness[row])
-            left &= (scene | ~originals.is_room[row]) & (score >= originals.least_score) & (cosine > 0)
-        order = np.lexsort((numbers[left], -score[left]))[:N_NEIGHBOURS]
-        found = zip(numbers[left][order].tolist(), cosine[left][order].tolist(), strict=True)
-        lists.append([{"number": of, "cosine": value} for of, value in found])
-    return pa.array(lists, pa.list_(pa.struct([("number", pa.int64()), ("cosine", pa.float32())])))
+            left &= (scene | ~originals.is_room[row]) & (cosine > 0)
+        order = np.lexsort((numbers[left], -score[left]))
+        if facet == LIKENESS and originals.calibration is not None:
+            best = score[left][order]
+            of_products = best[np.sort(np.unique(originals.products[row][left][order], return_index=True)[1])]
+            rest = float(best[-1]) if k < n and len(best) else 0.0
+            least = originals.calibration.least_score(of_products, originals.min_confidence, rest)
+            order = order[best >= least]
+        order = order[:N_NEIGHBOURS]
+        found = zip(numbers[left][order].tolist(), score[left][order].tolist(), strict=True)
+        lists.append([{"number": of, "score": value} for of, value in found])
+    return pa.array(lists, pa.list_(pa.struct([("number", pa.int64()), ("score", pa.float32())])))
 
 
 def _neighbours_record(row: Row) -> Neighbours:
-    return {facet: [(one["number"], round(one["cosine"], 4)) for one in row[facet]] for facet in FACETS}
+    return {facet: [(one["number"], round(one["score"], 4)) for one in row[facet]] for facet in FACETS}
 
 
 _NEIGHBOURS = ShardKind("neighbours", OBJECTS_PER_SHARD, _neighbours_record)

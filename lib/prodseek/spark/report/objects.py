@@ -10,10 +10,18 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from prodseek.report.galleries import NONE, SummaryRow, gallery_order, largest_first, places, rows_of_facet
+from prodseek.report.galleries import (
+    NONE,
+    SummaryRow,
+    gallery_order,
+    largest_first,
+    odd_category_of,
+    places,
+    rows_of_facet,
+)
 from prodseek.report.records import OBJECTS_PER_SHARD, CataloguePhoto, OtherRegion, ShownObject
 from prodseek.runs.class_words import class_words
-from prodseek.runs.columns import BOX_PX, GROUP_COLUMNS, LEVELS, VISUAL
+from prodseek.runs.columns import BOX_PX, GROUP_COLUMNS, LEVELS, ODD_COLUMNS, VISUAL
 from prodseek.spark.duplicates.pair_verdicts import SIDES
 from prodseek.spark.night import Night
 from prodseek.spark.report.copies import ChosenCopies
@@ -77,7 +85,7 @@ def number_objects(night: Night, chosen: DataFrame, summary: list[SummaryRow]) -
     """Number what `choose_objects` gave, group after group. summary: of the groups that are shown."""
     visual = rows_of_facet(summary, VISUAL)
     table = chosen.select(
-        "detection_id", "group_id", "coarse_group_id", "is_exemplar", "membership", "outlier_score", "odd_category"
+        "detection_id", "group_id", "coarse_group_id", "is_exemplar", "membership", "outlier_score", *ODD_COLUMNS
     ).toArrow()
     fine, coarse = (places(table[GROUP_COLUMNS[level]], largest_first(visual, level)) for level in LEVELS)
     order = gallery_order(table, coarse, fine)
@@ -132,7 +140,7 @@ def _object_record(row: Row) -> ShownObject:
         coarse=row["coarse"],
         membership=round(row["membership"], 4),
         outlier_score=round(row["outlier_score"], 4),
-        odd_category=row["odd_category"] or "",
+        odd_category=odd_category_of(row),
         duplicates=row["duplicates"],
         pairs=list(row["pairs"]),
     )

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from prodseek.embedding.confidence import Calibration, likeness_score
+from prodseek.embedding.confidence import RIVALS, Calibration, likeness_score
 from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import ProjectFacts
 from prodseek.runs.store import Run
@@ -33,7 +33,6 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int, min_confid
     than min_confidence; a room is similar to scenes alone.
     """
     calibration = Calibration.of_facts(run.facts(ProjectFacts).likeness_calibration)
-    least_score = -math.inf if calibration is None else calibration.score_of(min_confidence)
     images = read_table(spark, run, "images").select("image_id", "product_id", "uri")
     copies = read_table(spark, run, "duplicate_groups").select("image_id", "group_id").distinct()
     listed = images.join(copies, "image_id", "left").withColumn("original", F.coalesce("group_id", "image_id"))
@@ -56,14 +55,22 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int, min_confid
         .join(embedded, "detection_id")
         .where("asks_scene or not is_room")
         .withColumn("score", likeness_score(F.col("cosine_similarity"), F.col("hubness")))
-        .where((F.col("score") >= least_score) & (F.col("product_id") != F.col("query_id")))
+        .where((F.col("cosine_similarity") > 0) & (F.col("product_id") != F.col("query_id")))
         .join(own, ["query_id", "original"], "left_anti")
     )
     n_products = images.select("product_id").distinct().count()
     order = [F.col("query_id"), F.desc("score"), F.col("detection_id"), F.col("product_id"), F.col("uri")]
     n_partitions = max(1, -(-n_products // _PRODUCTS_PER_PARTITION))
     dealt = candidates.repartition(n_partitions, "query_id").sortWithinPartitions(*order)
-    hits = dealt.mapInArrow(partial(_fold_products, k=k, calibration=calibration), computed_schema("search_results"))
+    # Of few products each has all others among its edges, else edges end before its rivals do.
+    answer = partial(
+        _fold_products,
+        k=k,
+        calibration=calibration,
+        min_confidence=min_confidence,
+        are_cut_off=n_products > RIVALS,
+    )
+    hits = dealt.mapInArrow(answer, computed_schema("search_results"))
     rows = {"search_results": write_table_at(hits, files.join(out, "search_results"), "search_results")}
     written = spark.read.schema(spark_schema("search_results")).parquet(
         files.spark_uri(files.join(out, "search_results"))
@@ -85,20 +92,32 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int, min_confid
 
 
 def _fold_products(
-    batches: Iterator[pa.RecordBatch], k: int, calibration: Calibration | None
+    batches: Iterator[pa.RecordBatch],
+    k: int,
+    calibration: Calibration | None,
+    min_confidence: float,
+    are_cut_off: bool,
 ) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([field.with_nullable(True) for field in table_schema("search_results").arrow])
     candidates = (row for batch in batches for row in batch.to_pylist())
     for _, group in groupby(candidates, key=itemgetter("query_id")):
         rows = list(group)
-        kept = fold(((row["product_id"], row["original"]) for row in rows), k)
+        kept = fold(((row["product_id"], row["original"]) for row in rows), max(k, RIVALS))
+        chances: list[float | None] = [None] * len(kept)
+        is_sure = [True] * len(kept)
+        if calibration is not None:
+            scores, rest = np.array([rows[place]["score"] for place in kept]), rows[-1]["score"] if are_cut_off else 0.0
+            chances = calibration.chances(scores, rest).tolist()
+            is_sure = (scores >= calibration.least_score(scores, min_confidence, rest)).tolist()
         hits = [
             {
                 **rows[place],
                 "rank": rank,
                 "likeness_similarity": rows[place]["cosine_similarity"],
-                "confidence": None if calibration is None else calibration.confidence(rows[place]["score"]),
+                "confidence": chance,
             }
-            for rank, place in enumerate(kept, start=1)
+            for rank, (place, chance, sure) in enumerate(zip(kept[:k], chances, is_sure, strict=False), start=1)
+            if sure
         ]
-        yield pa.RecordBatch.from_pylist(hits, schema)
+        if hits:
+            yield pa.RecordBatch.from_pylist(hits, schema)

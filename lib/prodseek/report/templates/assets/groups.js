@@ -236,9 +236,9 @@ prodseek.start(async function (about) {
     byId("count").textContent = odd.length
       ? words.counted(odd.length, "object") + " like things of another category: the category is wrong, or the photo shows something else. The firmest members first."
       : "No object is like things of another category alone.";
-    const tiles = odd.slice((page - 1) * ODD_PER_PAGE, page * ODD_PER_PAGE).map(function ([number, at, category]) {
+    const tiles = odd.slice((page - 1) * ODD_PER_PAGE, page * ODD_PER_PAGE).map(function ([number, at, of]) {
       const group = groups.fine[at];
-      const note = make("p", { class: "small" }, "like ", make("strong", { class: "text", dir: "auto" }, category), ", in ",
+      const note = make("p", { class: "small" }, prodseek.oddCategory(of), ", in ",
         make("a", { class: "text", dir: "auto", href: prodseek.groupLink(facet, "fine", at) }, group.title));
       return prodseek.objectTile(number, { note });
     });

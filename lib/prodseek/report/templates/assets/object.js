@@ -4,6 +4,8 @@
   const { make, words } = prodseek;
   const FACETS = { likeness: "Most like it", visual: "Of its kind", colour: "By colour", texture: "By texture", shape: "By shape" };
 
+  const RANKED_BY = { likeness: "cosine similarity, less half of how near it is to anything" };
+
   // Everything about object `number`, as an element. Throws an Error for people where there is no such object.
   prodseek.describeObject = async function (number) {
     const about = prodseek.about;
@@ -63,8 +65,8 @@
     const neighbours = await prodseek.neighbours(number);
     return prodseek.about.facets.map(function (facet) {
       const found = neighbours[facet] || [];
-      const tiles = found.map(([other, cosine]) => prodseek.objectTile(other,
-        { note: make("p", { class: "small cosine", title: "cosine similarity, " + facet }, cosine.toFixed(3)) }));
+      const tiles = found.map(([other, score]) => prodseek.objectTile(other,
+        { note: make("p", { class: "small cosine", title: RANKED_BY[facet] || "cosine similarity, " + facet }, score.toFixed(3)) }));
       return section(FACETS[facet] || "By " + facet,
         tiles.length ? make("div", { class: "gallery row", "data-objects": true }, tiles) : make("p", { class: "note" }, "Nothing is like it."));
     });
@@ -82,11 +84,13 @@
       make("a", { class: "text", href: prodseek.groupLink("visual", level, at) }, all[at].title),
       make("span", { class: "note" }, " " + words.counted(all[at].n_regions, "object"))]);
     const odd = shown.odd_category && make("p", null, make("span", { class: "badge" }, "another category"),
-      " Nearly all that look like it have the category ", make("span", { class: "text", dir: "auto" }, shown.odd_category),
-      ": the category is wrong, or the photo shows something else.");
+      " ", prodseek.oddCategory(shown.odd_category), ": the category is wrong, or the photo shows something else.");
     return section("Its group", make("p", null, path), odd,
       make("div", { class: "gallery row", "data-objects": true }, members.slice(0, 12).map((one) => prodseek.objectTile(one))));
   }
+
+  prodseek.oddCategory = (of) => make("span", null, "filed as ", make("strong", { class: "text", dir: "auto" }, of.filed_as), "; like ",
+    make("strong", { class: "text", dir: "auto" }, of.like), " (" + of.n_like + " of " + of.n_asked + " nearest)");
 
   prodseek.groupLink = (facet, level, at) => "groups.html" + prodseek.stateLink({ facet, group: level + "-" + at });
 
