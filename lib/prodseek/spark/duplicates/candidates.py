@@ -28,8 +28,8 @@ PAIRS = "image_id_a string, image_id_b string"
 _PAIR = ["image_id_a", "image_id_b"]
 # A photo that is no copy of its stand-in is compared with so many of those that the stand-in was compared with.
 _MAX_INHERITED = 8
-# Objects of a scene that are compared with the product nearest to each.
-_MAX_OBJECTS = 4
+# Photos that the objects of a scene are compared with, and those nearest to one object: a product has several.
+_MAX_OBJECTS, _PHOTOS_AN_OBJECT = 8, 3
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _near_objects(night: Night, stars: Stars) -> DataFrame:
     )
     found = stars.stand_in_of(_photos_of(night.table("neighbours"), objects, products))
     nearest = Window.partitionBy("detection_id").orderBy(F.desc("cosine_similarity"), "right")
-    best = found.withColumn("place", F.row_number().over(nearest)).where("place = 1")
+    best = found.withColumn("place", F.row_number().over(nearest)).where(F.col("place") <= _PHOTOS_AN_OBJECT)
     return _nearest_photos(best, _MAX_OBJECTS)
 
 
