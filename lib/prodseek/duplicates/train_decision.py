@@ -39,9 +39,9 @@ SEED = 0
 # Of the pairs that are fitted, so many are altered in several ways at once: there are far more such ways than single ones.
 COMBINED_SHARE = 0.25
 N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 350, 0.05, 16, 25, 3.0
-# Of the pairs that are not copies, as many may be called copies, if they are proved too, by trees that have not seen their
-# catalogue: all of them small photos. None is called a copy below the least confidence.
-MOST_WRONG_SMALL, MOST_WRONG = 1 / 1000, 0.0
+# Of a thousand pairs that are not copies one may be called a copy, if it is proved too, by trees that have not seen its catalogue;
+# four of five of these are small photos. None is called a copy below the least confidence.
+MOST_WRONG_SMALL, MOST_WRONG = 0.8 / 1000, 0.2 / 1000
 LEAST_COPY_CONFIDENCE = 0.9
 # Below the least confidence at which this share of the copies is found, nobody needs to look.
 LOOK_RECALL = 0.97
@@ -168,8 +168,8 @@ def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues:
 
 
 def _bound(wrong: NDArray[np.float64], most_wrong: float) -> float:
-    """The least confidence that at most this share of the pairs that are not copies reaches. wrong: (N,) of these pairs."""
-    reached = float(np.sort(wrong)[::-1][int(most_wrong * len(wrong))])
+    """The least confidence that no more than this share of the pairs that are not copies reaches. wrong: (N,) of these pairs."""
+    reached = float(np.sort(wrong)[::-1][round(most_wrong * len(wrong))])
     return round(min(max(LEAST_COPY_CONFIDENCE, reached) + 1e-4, 1.0), 4)
 
 
