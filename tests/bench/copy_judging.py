@@ -13,7 +13,8 @@ from prodseek.duplicates.features import shrunk
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation
 from prodseek.duplicates.keeping import Facts, best
 from prodseek.duplicates.pair_facts import facts_of
-from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
+from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos
+from prodseek.duplicates.trimmed import prove_or_trim
 from prodseek.duplicates.verdicts import Evidence, Judgement, PhotoFacts
 from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import DecodedImage, content_id, decode_image, pixel_hash
@@ -52,7 +53,7 @@ def measure(data_a: bytes, data_b: bytes, which_is_kept: bool) -> Measurement:
     comparison = compare_views(view(a), view(b), orientation if hamming <= MAX_HAMMING else None)
     evidence = Evidence(hamming, comparison)
     if comparison is not None and has_hope(comparison):
-        proof = prove(a, b, comparison, lambda: decoded(DETAILED_SIDE_PX))
+        proof = prove_or_trim(a, b, comparison, lambda: decoded(DETAILED_SIDE_PX))
         evidence = replace(evidence, proof=proof)
         if proof is not None and which_is_kept:
             side = verdicts.margin_side(proof)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from prodseek.duplicates.better import Better, which_is_better
 from prodseek.duplicates.features import shrunk
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation
-from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
+from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos
+from prodseek.duplicates.trimmed import prove_or_trim
 from prodseek.duplicates.verdicts import Evidence, Judgement, PhotoFacts, judge, margin_side
 from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import DecodedImage, content_id, decode_image, pixel_hash
@@ -25,7 +26,7 @@ def judged_pair(data_a: bytes, data_b: bytes) -> tuple[Judgement | None, Better 
             return _decoded(data_a, DETAILED_SIDE_PX), _decoded(data_b, DETAILED_SIDE_PX)
 
         a, b = _decoded(data_a, COARSE_PHOTO_PX), _decoded(data_b, COARSE_PHOTO_PX)
-        proof = prove(a, b, comparison, detailed)
+        proof = prove_or_trim(a, b, comparison, detailed)
         if proof is not None:
             better = which_is_better(*detailed(), comparison, proof, margin_side(proof))
     facts = [_facts(data, photo) for data, photo in zip((data_a, data_b), whole, strict=True)]

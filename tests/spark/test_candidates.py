@@ -13,9 +13,10 @@ from planted_night import planted_night
 from pyspark.sql import DataFrame, SparkSession
 
 from prodseek.duplicates.candidates import MAX_PHOTOS_A_CODE
-from prodseek.spark.duplicates.candidates import PAIRS, Candidates, candidate_pairs
+from prodseek.spark.duplicates.candidates import PAIRS, Candidates, candidate_pairs, near_objects
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.local_features import kept_features
+from prodseek.spark.duplicates.stars import Stars
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame
 
@@ -172,3 +173,17 @@ def test_copies_of_a_variant_are_paired_once_it_is_no_copy_of_its_stand_in(
         # Spark compares each plan with all that are cached: on 700 shop photos plans that grew took all of the driver's memory.
         assert n_sources(more.pairs) == n_sources(more.stars.members) == 1
         rounds, left = rounds + 1, more
+
+
+def test_an_object_in_a_room_meets_the_three_photos_nearest_to_it(spark: SparkSession) -> None:
+    """The product may have been photographed from several sides, and another of these may be nearest."""
+    products = ("other side", "same side", "detail", "another product")
+    detections = spark.createDataFrame(
+        [("object", "room", False, "detection"), *((f"in {name}", name, True, "foreground") for name in products)],
+        "detection_id string, image_id string, is_primary boolean, kind string",
+    )
+    edges = [("object", f"in {name}", 0.6 - 0.1 * place) for place, name in enumerate(products)]
+    neighbours = spark.createDataFrame(edges, "detection_id string, neighbour_id string, cosine_similarity double")
+    stars = Stars(spark.createDataFrame([], "image_id string, stand_in_id string, is_equal boolean"))
+    pairs = near_objects(detections, neighbours, stars)
+    assert {(row["left"], row["right"]) for row in pairs.collect()} == {("room", name) for name in products[:3]}

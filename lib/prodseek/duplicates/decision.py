@@ -85,6 +85,7 @@ FEATURES = {
     "outer_seam": 0,
     "outer_spans": 0,
     "outer_repeats": 0,
+    "margin_hides": 0,
 }
 # What depends on which of the two photos comes first.
 _EITHER_SIGN = ("mark_one_sided", "sharper", "noisier")

@@ -43,6 +43,9 @@ Values = Mapping[str, float]
 
 def is_proved(values: Values) -> bool:
     """Whether one photo shows all that the other does, and what differs is explained and could not be another product."""
+    # What a margin hides may never have been there.
+    if values["margin_hides"] > 0:
+        return False
     if not values["n_cells"] * values["cells_matching"] >= _LEAST_CELLS:
         return False
     if not values["fine_side_px"] >= _LEAST_SIDE_PX:

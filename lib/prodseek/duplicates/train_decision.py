@@ -29,16 +29,19 @@ from prodseek.duplicates.features import shrunk
 from prodseek.duplicates.guards import is_proved
 from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation
 from prodseek.duplicates.planting.pairs import Photo, PlantedPair, altered_negatives, planted_pairs, real_negatives
-from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos, prove
+from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos
+from prodseek.duplicates.trimmed import prove_or_trim
 from prodseek.duplicates.verification import compare_views, has_hope, view
 from prodseek.photos.decode import decode_image
 from prodseek.photos.hashes import pdq_hashes
 
 SEED = 0
+# Of the pairs that are fitted, so many are altered in several ways at once: there are far more such ways than single ones.
+COMBINED_SHARE = 0.25
 N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 350, 0.05, 16, 25, 3.0
-# Of the pairs that are not copies, as many may be called copies, if they are proved too, by trees that have not seen their
-# catalogue: all of them small photos. None is called a copy below the least confidence.
-MOST_WRONG_SMALL, MOST_WRONG = 1 / 1000, 0.0
+# Of a thousand pairs that are not copies one may be called a copy, if it is proved too, by trees that have not seen its catalogue;
+# four of five of these are small photos. None is called a copy below the least confidence.
+MOST_WRONG_SMALL, MOST_WRONG = 0.8 / 1000, 0.2 / 1000
 LEAST_COPY_CONFIDENCE = 0.9
 # Below the least confidence at which this share of the copies is found, nobody needs to look.
 LOOK_RECALL = 0.97
@@ -48,7 +51,7 @@ _CHUNK = 50
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", action="append", default=[], dest="sets", metavar="NAME=MANIFEST:URI:LABEL")
-    parser.add_argument("--made", type=int, default=2300, help="planted pairs of each catalogue")
+    parser.add_argument("--made", type=int, default=3000, help="planted pairs of each catalogue")
     parser.add_argument("--real", type=int, default=450, help="most pairs of different photos of each catalogue")
     parser.add_argument("--measured", type=Path, help="file of measurements (npz), written if it is not there")
     parser.add_argument("--processes", type=int, default=1)
@@ -77,14 +80,14 @@ def measured_rows(
     catalogues: list[str] = []
     with ProcessPoolExecutor(n_processes) as pool:
         for name, photos in map(labelled_photos, sets):
-            chunks = [(photos, _CHUNK, SEED, first) for first in range(0, n_made, _CHUNK)]
+            chunks = [(photos, _CHUNK, SEED, first, COMBINED_SHARE) for first in range(0, n_made, _CHUNK)]
             for found in pool.map(_planted, chunks):
                 rows += [values for values, _ in found]
                 is_copy += [copy for _, copy in found]
             rng = np.random.default_rng(SEED)
             real = real_negatives(photos)
             chosen = [real[row] for row in rng.permutation(len(real))[:n_real].tolist()]
-            chosen += altered_negatives(chosen, photos, rng)
+            chosen += altered_negatives(chosen, photos, rng, COMBINED_SHARE)
             measured = [values for values in pool.map(measured_features, chosen, chunksize=8) if values is not None]
             rows += measured
             is_copy += [False] * len(measured)
@@ -119,7 +122,7 @@ def measured_features(pair: PlantedPair) -> list[float] | None:
     a, b = _decoded(pair, COARSE_PHOTO_PX)
     if comparison is None or not has_hope(comparison):
         return None
-    proof = prove(a, b, comparison, lambda: _decoded(pair, DETAILED_SIDE_PX))
+    proof = prove_or_trim(a, b, comparison, lambda: _decoded(pair, DETAILED_SIDE_PX))
     return None if proof is None else feature_values(comparison, proof, hamming)
 
 
@@ -165,8 +168,8 @@ def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues:
 
 
 def _bound(wrong: NDArray[np.float64], most_wrong: float) -> float:
-    """The least confidence that at most this share of the pairs that are not copies reaches. wrong: (N,) of these pairs."""
-    reached = float(np.sort(wrong)[::-1][int(most_wrong * len(wrong))])
+    """The least confidence that no more than this share of the pairs that are not copies reaches. wrong: (N,) of these pairs."""
+    reached = float(np.sort(wrong)[::-1][round(most_wrong * len(wrong))])
     return round(min(max(LEAST_COPY_CONFIDENCE, reached) + 1e-4, 1.0), 4)
 
 
@@ -188,7 +191,7 @@ def _decoded(pair: PlantedPair, side_px: int) -> Photos:
     return shrunk(a, side_px), shrunk(b, side_px)
 
 
-def _planted(chunk: tuple[Sequence[Photo], int, int, int]) -> list[tuple[list[float], bool]]:
+def _planted(chunk: tuple[Sequence[Photo], int, int, int, float]) -> list[tuple[list[float], bool]]:
     def each() -> Iterator[tuple[list[float], bool]]:
         for pair in planted_pairs(*chunk):
             values = measured_features(pair)

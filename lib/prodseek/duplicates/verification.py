@@ -35,7 +35,7 @@ from prodseek.duplicates.hashes import Orientation
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 # If the hashes differ, fewer verified matches never led to a verdict, because chance matches agree as often.
-LEAST_MATCHES = 8
+LEAST_MATCHES = 7
 # If photos share less than this part of one of the frames, nothing can be judged.
 _LEAST_SHARED = 0.02
 # From this similarity on, no other way to lay the photos over each other is tried.

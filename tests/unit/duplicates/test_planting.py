@@ -224,6 +224,15 @@ def test_planted_pairs_are_copies_and_negatives_by_turns_and_the_same_twice(pack
     assert pairs != list(planted_pairs(photos, 12, seed=5))
 
 
+def test_pairs_can_be_altered_in_several_ways_more_often(packshots, scenes):
+    photos = packshots + scenes
+    copies = [pair for pair in planted_pairs(photos, 12, seed=4, combined_share=1.0) if pair.is_copy]
+    assert len(copies) == 6 and {pair.kind for pair in copies} == {"combined"}
+    pairs = real_negatives(photos, n_nearest=1)
+    altered = altered_negatives(pairs, photos, np.random.default_rng(0), combined_share=1.0)
+    assert altered and all(pair.kind.endswith(", combined") for pair in altered)
+
+
 def test_two_photos_at_least_are_needed(packshots):
     with pytest.raises(ValueError, match="1 photos are too few"):
         next(planted_pairs(packshots[:1], 1, seed=0))

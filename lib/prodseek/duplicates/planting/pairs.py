@@ -76,18 +76,26 @@ class PlantedPair:
     ambiguous: bool = False
 
 
-def planted_pairs(photos: Sequence[Photo], n_pairs: int, seed: int, first: int = 0) -> Iterator[PlantedPair]:
+def planted_pairs(
+    photos: Sequence[Photo], n_pairs: int, seed: int, first: int = 0, combined_share: float = 0.0
+) -> Iterator[PlantedPair]:
     """Made pairs, copies and negatives by turns, each kind as often as the others; equal seeds give equal pairs.
 
     photos: of one catalogue. first: number of the pair to begin with, because no pair depends on those before it.
+    combined_share: of the copies, how many more are altered in two or three ways at once.
     """
     if len(photos) < 2:
         raise ValueError(f"{len(photos)} photos are too few to plant pairs: give two at least")
     for number in range(first, first + n_pairs):
         rng = np.random.default_rng([seed, number])
-        make = _copy if number % 2 == 0 else _negative
         for attempt in range(_TRIES):
-            pair = make(number // 2 + attempt // _TRIES_OF_A_KIND, photos, rng)
+            kind = number // 2 + attempt // _TRIES_OF_A_KIND
+            if number % 2 == 1:
+                pair = _negative(kind, photos, rng)
+            elif combined_share > 0 and rng.random() < combined_share:
+                pair = copy_of("combined", *_two(photos, rng), rng)
+            else:
+                pair = _copy(kind, photos, rng)
             if pair is not None:
                 yield _swapped(pair) if rng.random() < 0.5 else pair
                 break
@@ -186,11 +194,16 @@ def altered_negative(
 
 
 def altered_negatives(
-    pairs: Sequence[PlantedPair], photos: Sequence[Photo], rng: np.random.Generator
+    pairs: Sequence[PlantedPair], photos: Sequence[Photo], rng: np.random.Generator, combined_share: float = 0.0
 ) -> list[PlantedPair]:
-    """Each pair that suits once more, altered; `photos` are the scenes."""
-    altered = [altered_negative(pair, photos[int(rng.integers(len(photos)))], rng) for pair in pairs]
-    return [pair for pair in altered if pair is not None]
+    """Each pair that suits once more, altered; `photos` are the scenes. combined_share: how many of them in several ways."""
+    made = []
+    for pair in pairs:
+        scene = photos[int(rng.integers(len(photos)))]
+        single = tuple(one.family for one in ALTERATIONS.values() if one.family != "combined")
+        is_combined = combined_share > 0 and rng.random() < combined_share
+        made.append(altered_negative(pair, scene, rng, single if is_combined else ()))
+    return [pair for pair in made if pair is not None]
 
 
 def same_photo(id_a: str, id_b: str) -> bool:

@@ -28,8 +28,8 @@ PAIRS = "image_id_a string, image_id_b string"
 _PAIR = ["image_id_a", "image_id_b"]
 # A photo that is no copy of its stand-in is compared with so many of those that the stand-in was compared with.
 _MAX_INHERITED = 8
-# Objects of a scene that are compared with the product nearest to each.
-_MAX_OBJECTS = 4
+# Photos that the objects of a scene are compared with, and those nearest to one object: a product has several.
+_MAX_OBJECTS, _PHOTOS_AN_OBJECT = 8, 3
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def candidate_pairs(night: Night, photos: ComparedPhotos, kept: KeptFeatures) ->
         "hashes": _near_hashes(night, alone.rows, kept),
         "codes": pairs_sharing_codes(kept.codes(alone.rows), alone, night.config.duplicates.max_code_partners),
         "regions": _near_regions(night, stars),
-        "objects": _near_objects(night, stars),
+        "objects": near_objects(night.table("detections"), night.table("neighbours"), stars),
     }
     found, seconds = [], []
     for number, pairs in enumerate(sought.values()):
@@ -124,19 +124,18 @@ def _near_regions(night: Night, stars: Stars) -> DataFrame:
     return _nearest_photos(stars.stand_in_of(_photos_of(edges, regions, regions)), settings.max_neighbours)
 
 
-def _near_objects(night: Night, stars: Stars) -> DataFrame:
+def near_objects(regions: DataFrame, neighbours: DataFrame, stars: Stars) -> DataFrame:
     """left, right: scenes, and the photos whose product is nearest to an object in them, or their stand-ins.
 
     Smooth things that were pasted small share no codes with their photo. Light and ground differ: no cosine is asked for.
     """
-    regions = night.table("detections")
     objects, products = (
         regions.where("not is_primary and kind = 'detection'"),
         regions.where("is_primary and kind <> 'frame'"),
     )
-    found = stars.stand_in_of(_photos_of(night.table("neighbours"), objects, products))
+    found = stars.stand_in_of(_photos_of(neighbours, objects, products))
     nearest = Window.partitionBy("detection_id").orderBy(F.desc("cosine_similarity"), "right")
-    best = found.withColumn("place", F.row_number().over(nearest)).where("place = 1")
+    best = found.withColumn("place", F.row_number().over(nearest)).where(F.col("place") <= _PHOTOS_AN_OBJECT)
     return _nearest_photos(best, _MAX_OBJECTS)
 
 

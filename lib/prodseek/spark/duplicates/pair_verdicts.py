@@ -19,7 +19,8 @@ from prodseek.duplicates.better import which_is_better
 from prodseek.duplicates.features import WORKING_SIDE_PX, LocalFeatures, shrunk
 from prodseek.duplicates.geometry import align
 from prodseek.duplicates.hashes import ROTATIONS, Orientation, best_orientation, hashes_from_hex
-from prodseek.duplicates.proof import Photos, prove
+from prodseek.duplicates.proof import Photos
+from prodseek.duplicates.trimmed import prove_or_trim
 from prodseek.duplicates.verdicts import Decision, Evidence, PhotoFacts, judge, margin_side, verdicts_recipe
 from prodseek.duplicates.verification import View, has_hope, measure_aligned, worth_measuring
 from prodseek.runs.columns import BOX_EDGES, FACETS
@@ -205,7 +206,7 @@ def _judged(pair: dict[str, Any], photos: _Photos, max_pdq_hamming: int) -> dict
             comparison = measure_aligned(views[0], views[1], found, turned)
             evidence = replace(evidence, comparison=comparison)
             if comparison is not None and has_hope(comparison):
-                evidence = replace(evidence, proof=prove(*coarse, comparison, partial(photos.detailed, pair)))
+                evidence = replace(evidence, proof=prove_or_trim(*coarse, comparison, partial(photos.detailed, pair)))
     judgement = judge(evidence, facts_a, facts_b)
     kept = {name: pair[name] for name in _PAIR}
     if judgement is None:

@@ -1,0 +1,86 @@
+"""A photo that was cut and then given a margin: the margin hides what was cut off, and is no difference."""
+
+import pytest
+from made_photos import jpeg, packshot, pixels, scene
+from PIL import Image
+
+from prodseek.duplicates.guards import is_proved
+from prodseek.duplicates.hashes import Orientation
+from prodseek.duplicates.proof import prove
+from prodseek.duplicates.trimmed import prove_or_trim
+from prodseek.duplicates.verification import compare_views, view
+
+SIZE = (420, 315)
+WHITE = (255, 255, 255)
+
+
+def cut_and_padded(image, box=(60, 45, 350, 270), margin_px=40, ground=WHITE):
+    part = image.crop(box)
+    canvas = Image.new("RGB", (part.width + 2 * margin_px, part.height + 2 * margin_px), ground)
+    canvas.paste(part, (margin_px, margin_px))
+    return canvas
+
+
+def squared(image):
+    part = image.crop((100, 0, 320, image.height))
+    side = part.height + 30
+    canvas = Image.new("RGB", (side, side), WHITE)
+    canvas.paste(part, ((side - part.width) // 2, 15))
+    return canvas
+
+
+def one_more(image):
+    canvas = Image.new("RGB", (2 * image.width, image.height), image.getpixel((2, 2)))
+    canvas.paste(image, (0, 0))
+    canvas.paste(image, (image.width, 0))
+    return canvas
+
+
+def both_proofs(a, b):
+    a, b = pixels(a), pixels(b)
+    comparison = compare_views(view(a), view(b), Orientation.IDENTITY)
+    return prove(a, b, comparison, lambda: (a, b)), prove_or_trim(a, b, comparison, lambda: (a, b))
+
+
+@pytest.mark.parametrize("edit", [cut_and_padded, squared], ids=["on all sides", "to a square"])
+@pytest.mark.parametrize("swapped", [False, True], ids=["the cut one last", "the cut one first"])
+def test_what_a_margin_hides_is_no_difference(edit, swapped):
+    original = jpeg(scene(1, *SIZE), 95)
+    pair = (original, jpeg(edit(original), 90))
+    whole, trimmed = both_proofs(*(pair[::-1] if swapped else pair))
+    assert whole.mark > 0.02 and whole.margin_hides == 0
+    assert trimmed.mark == 0 and trimmed.cells_matching > 0.8
+    assert 0.1 < trimmed.margin_hides < 0.7
+
+
+def test_a_coloured_margin_hides_as_well():
+    original = jpeg(scene(1, *SIZE), 95)
+    _, trimmed = both_proofs(original, jpeg(cut_and_padded(original, ground=(30, 60, 160)), 90))
+    assert trimmed.mark == 0 and trimmed.margin_hides > 0.1
+
+
+def test_what_a_margin_hides_may_never_have_been_there_so_a_person_looks():
+    original = jpeg(scene(1, *SIZE), 95)
+    _, trimmed = both_proofs(original, jpeg(cut_and_padded(original), 92))
+    assert not is_proved(trimmed.values())
+
+
+@pytest.mark.parametrize("kind", [scene, packshot])
+def test_a_margin_that_hides_nothing_is_left_alone(kind):
+    original = jpeg(kind(1, *SIZE), 95)
+    whole, trimmed = both_proofs(original, jpeg(cut_and_padded(original, (0, 0, *SIZE)), 90))
+    assert repr(whole) == repr(trimmed) and trimmed.margin_hides == 0
+
+
+def test_another_part_is_still_a_difference():
+    original = jpeg(scene(1, *SIZE), 95)
+    other = original.copy()
+    other.paste(scene(9).crop((0, 0, 90, 70)), (170, 120))
+    _, trimmed = both_proofs(original, jpeg(cut_and_padded(other), 90))
+    assert trimmed.mark > 0.01
+
+
+def test_one_of_two_is_no_cut():
+    single = jpeg(packshot(3, *SIZE), 95)
+    _, proof = both_proofs(single, jpeg(one_more(single), 90))
+    assert proof is None or proof.margin_hides == 0
