@@ -39,8 +39,8 @@ SEED = 0
 # Of the pairs that are fitted, so many are altered in several ways at once: there are far more such ways than single ones.
 COMBINED_SHARE = 0.25
 N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 350, 0.05, 16, 25, 3.0
-# Of a thousand pairs that are not copies one may be called a copy, if it is proved too, by trees that have not seen its catalogue;
-# four of five of these are small photos. None is called a copy below the least confidence.
+# Of a thousand pairs that are not copies one may be called a copy, if it is proved too, by trees that have not seen its
+# catalogue; four of five of these are small photos. None is called a copy below the least confidence.
 MOST_WRONG_SMALL, MOST_WRONG = 0.8 / 1000, 0.2 / 1000
 LEAST_COPY_CONFIDENCE = 0.9
 # Below the least confidence at which this share of the copies is found, nobody needs to look.
