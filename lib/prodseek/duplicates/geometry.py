@@ -16,6 +16,8 @@ Matrix = NDArray[np.float64]
 _MAX_RATIO = 0.85
 _MAX_ERROR_PX = 3.0
 _MIN_MATCHES = 4
+# If the hashes differ, fewer verified matches never led to a verdict, because chance matches agree as often.
+LEAST_MATCHES = 7
 _MAX_SCALE = 6.0
 # Frames whose corners coincide within this share of a side count as the same frame.
 _SAME_FRAME = 0.02
@@ -37,11 +39,26 @@ class Alignment:
 def align(a: LocalFeatures, b: LocalFeatures) -> Alignment | None:
     """The similarity transform, with or without mirroring, that most matches of local features agree on; None if none.
 
+    Features of a are looked up in b, and where that finds too little, those of b in a.
+
     Sources: Lowe, "Distinctive Image Features from Scale-Invariant Keypoints", 2004, section 7; Fischler and Bolles, "Random
     Sample Consensus", 1981.
     """
     if min(len(a.points_px), len(b.points_px)) < _MIN_MATCHES:
         return None
+    forth = _looked_up(a, b)
+    if forth is not None and len(forth.matched_px) >= LEAST_MATCHES:
+        return forth
+    # Among the many features of a scene fewer matches stand out than among the few of a smooth thing.
+    back = _looked_up(b, a)
+    if back is None or (forth is not None and len(forth.matched_px) >= len(back.matched_px)):
+        return forth
+    matrix = inverse(back.matrix)
+    return Alignment(matrix, transformed(matrix, back.matched_px).astype(np.float32), back.n_tried)
+
+
+def _looked_up(a: LocalFeatures, b: LocalFeatures) -> Alignment | None:
+    """What the matches of a's features among b's agree on."""
     found = [
         _consensus(a.points_px * sign, b.points_px, descriptors @ b.descriptors.T, sign)
         for sign, descriptors in (

@@ -21,6 +21,7 @@ from prodseek.duplicates.difference import (
 from prodseek.duplicates.features import WORKING_SIDE_PX, LocalFeatures, extract_features, shrunk
 from prodseek.duplicates.frames import box_frame, filled, in_fractions, warped
 from prodseek.duplicates.geometry import (
+    LEAST_MATCHES,
     Alignment,
     Matrix,
     align,
@@ -34,8 +35,6 @@ from prodseek.duplicates.geometry import (
 from prodseek.duplicates.hashes import Orientation
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
-# If the hashes differ, fewer verified matches never led to a verdict, because chance matches agree as often.
-LEAST_MATCHES = 7
 # If photos share less than this part of one of the frames, nothing can be judged.
 _LEAST_SHARED = 0.02
 # From this similarity on, no other way to lay the photos over each other is tried.

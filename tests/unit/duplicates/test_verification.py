@@ -8,11 +8,11 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 import prodseek.duplicates.verdicts as verdicts_module
 from prodseek.duplicates.decision import FEATURES
 from prodseek.duplicates.features import LocalFeatures
-from prodseek.duplicates.geometry import Alignment
+from prodseek.duplicates.geometry import LEAST_MATCHES, Alignment
 from prodseek.duplicates.hashes import ORIENTATIONS, Orientation, turn
 from prodseek.duplicates.proof import prove
 from prodseek.duplicates.verdicts import MERGING, Decision, Evidence, PhotoFacts, Verdict, judge
-from prodseek.duplicates.verification import LEAST_MATCHES, WHOLE, compare_views, has_hope, view, worth_measuring
+from prodseek.duplicates.verification import WHOLE, compare_views, has_hope, view, worth_measuring
 
 SEEDS = (11, 12)
 
