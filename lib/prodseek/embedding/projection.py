@@ -184,7 +184,8 @@ class Projection:
             with np.load(io.BytesIO(data), allow_pickle=False) as stored:
                 if int(stored["format"]) != _FORMAT:
                     raise StoreError(
-                        f"the projection is of format {int(stored['format'])}, expected {_FORMAT}; fit it again"
+                        f"the projection has format {int(stored['format'])}, and this version of prodseek reads format "
+                        f"{_FORMAT}: run a night, which fits it again"
                     )
                 lengths = zip(stored["part_names"], stored["part_lengths"], strict=True)
                 found = cls(
