@@ -13,7 +13,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,6 @@ from prodseek.photos.decode import decode_image
 from prodseek.photos.hashes import pdq_hashes
 
 SEED = 0
-# Of the pairs that are fitted, so many are altered in several ways at once: there are far more such ways than single ones.
-COMBINED_SHARE = 0.25
 N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 350, 0.05, 16, 25, 3.0
 # Of a thousand pairs that are not copies one may be called a copy, if it is proved too, by trees that have not seen its
 # catalogue; four of five of these are small photos. None is called a copy below the least confidence.
@@ -48,11 +46,26 @@ LOOK_RECALL = 0.97
 _CHUNK = 50
 
 
+@dataclass(frozen=True)
+class Round:
+    """What is planted in each catalogue: so many made pairs, pairs of different photos, and as many of these altered besides.
+
+    combined_share: of the copies, and of the pairs that are altered besides, how many are altered in several ways at once.
+    """
+
+    seed: int
+    n_made: int
+    n_real: int
+    combined_share: float
+
+
+# There are far more ways to alter a photo in several ways than in one, but a fit of them alone is too sure of all others.
+ROUNDS = (Round(seed=0, n_made=3000, n_real=450, combined_share=0.25), Round(1, 1600, 250, 0.0))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--set", action="append", default=[], dest="sets", metavar="NAME=MANIFEST:URI:LABEL")
-    parser.add_argument("--made", type=int, default=3000, help="planted pairs of each catalogue")
-    parser.add_argument("--real", type=int, default=450, help="most pairs of different photos of each catalogue")
     parser.add_argument("--measured", type=Path, help="file of measurements (npz), written if it is not there")
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
@@ -60,7 +73,7 @@ def main() -> None:
         with np.load(arguments.measured, allow_pickle=False) as kept:
             rows, is_copy, catalogues = kept["rows"], kept["is_copy"], kept["catalogues"].tolist()
     else:
-        rows, is_copy, catalogues = measured_rows(arguments.sets, arguments.made, arguments.real, arguments.processes)
+        rows, is_copy, catalogues = measured_rows(arguments.sets, ROUNDS, arguments.processes)
         if arguments.measured is not None:
             np.savez_compressed(
                 arguments.measured, allow_pickle=False, rows=rows, is_copy=is_copy, catalogues=catalogues
@@ -72,7 +85,7 @@ def main() -> None:
 
 
 def measured_rows(
-    sets: Sequence[str], n_made: int, n_real: int, n_processes: int
+    sets: Sequence[str], rounds: Sequence[Round], n_processes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[str]]:
     """What `fit_model` takes, of planted pairs and real negatives of catalogues. sets: as `labelled_photos` takes them."""
     rows: list[list[float]] = []
@@ -80,17 +93,18 @@ def measured_rows(
     catalogues: list[str] = []
     with ProcessPoolExecutor(n_processes) as pool:
         for name, photos in map(labelled_photos, sets):
-            chunks = [(photos, _CHUNK, SEED, first, COMBINED_SHARE) for first in range(0, n_made, _CHUNK)]
-            for found in pool.map(_planted, chunks):
-                rows += [values for values, _ in found]
-                is_copy += [copy for _, copy in found]
-            rng = np.random.default_rng(SEED)
-            real = real_negatives(photos)
-            chosen = [real[row] for row in rng.permutation(len(real))[:n_real].tolist()]
-            chosen += altered_negatives(chosen, photos, rng, COMBINED_SHARE)
-            measured = [values for values in pool.map(measured_features, chosen, chunksize=8) if values is not None]
-            rows += measured
-            is_copy += [False] * len(measured)
+            different = real_negatives(photos)
+            for one in rounds:
+                chunks = [(photos, _CHUNK, one.seed, n, one.combined_share) for n in range(0, one.n_made, _CHUNK)]
+                for found in pool.map(_planted, chunks):
+                    rows += [values for values, _ in found]
+                    is_copy += [copy for _, copy in found]
+                rng = np.random.default_rng(one.seed)
+                chosen = [different[row] for row in rng.permutation(len(different))[: one.n_real].tolist()]
+                chosen += altered_negatives(chosen, photos, rng, one.combined_share)
+                measured = [values for values in pool.map(measured_features, chosen, chunksize=8) if values is not None]
+                rows += measured
+                is_copy += [False] * len(measured)
             catalogues += [name] * (len(rows) - len(catalogues))
             print(f"{name}: {catalogues.count(name)} pairs measured", flush=True)
     return np.array(rows), np.array(is_copy), catalogues
@@ -151,7 +165,7 @@ def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues:
         "pairs": {str(name): int((of == name).sum()) for name in sorted(set(catalogues))},
         "copies_share": round(float(is_copy.mean()), 4),
         "recall_of_copy_by_turns": round(float(found[is_copy].mean()), 4),
-        "planted_seeds": [SEED],
+        "planted_seeds": [one.seed for one in ROUNDS],
         "scikit_learn": sklearn.__version__,
     }
     return DecisionModel(
