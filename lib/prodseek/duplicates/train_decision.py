@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,8 @@ def measured_rows(
     rows: list[list[float]] = []
     is_copy: list[bool] = []
     catalogues: list[str] = []
-    with ProcessPoolExecutor(n_processes) as pool:
+    # A process that is forked while OpenCV has threads may wait for one of them for ever.
+    with ProcessPoolExecutor(n_processes, mp_context=get_context("spawn")) as pool:
         for name, photos in map(labelled_photos, sets):
             different = real_negatives(photos)
             for one in rounds:
