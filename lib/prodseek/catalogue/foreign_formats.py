@@ -110,20 +110,25 @@ def refuse_columns(rows: Sequence[Mapping[str, Any]], uri: str, compression: Seq
 
 def hint_for_one_object(rows: Sequence[Mapping[str, Any]], uri: str, compression: Sequence[Compression]) -> str:
     """What to type where the only object of a file holds the products in a list; empty where it does not."""
-    if len(rows) != 1:
+    name = list_of_products(rows)
+    if name is None:
         return ""
-    lists = [
-        key
-        for key, value in rows[0].items()
-        if isinstance(value, list) and value and all(isinstance(one, dict) for one in value)
-    ]
-    if len(lists) != 1:
-        return ""
-    rows_of_list = _ROWS_OF_ARRAY % f"[{json.dumps(lists[0])}]"
+    rows_of_list = _ROWS_OF_ARRAY % f"[{json.dumps(name)}]"
     return (
-        f" Its only object holds a list {lists[0]!r}; if these are the products, write one a line: "
+        f" Its only object holds a list {name!r}; if these are the products, write one a line: "
         f"{_command(rows_of_list, uri, '.jsonl', compression)}"
     )
+
+
+def list_of_products(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    """The only list of objects in the only object of a file; None where there is no such thing."""
+    lists = [
+        key
+        for row in rows
+        for key, value in row.items()
+        if isinstance(value, list) and value and all(isinstance(one, dict) for one in value)
+    ]
+    return lists[0] if len(rows) == len(lists) == 1 else None
 
 
 def hint_for_indented(text: str, uri: str, compression: Sequence[Compression]) -> str:
