@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Literal
 
 from prodseek.catalogue.delimited import split_lines
@@ -78,7 +78,8 @@ class Dialect:
                 "wrong, name it: --set catalog.encoding=cp1250 (Czech, Polish ...), cp1254 (Turkish), cp1251 (Cyrillic) ..."
             )
         if self.n_above:
-            found.append(f"{self.n_above} lines above the header are passed over")
+            lines = "line above the header is" if self.n_above == 1 else "lines above the header are"
+            found.append(f"{self.n_above} {lines} passed over")
         return found
 
 
@@ -175,7 +176,11 @@ def _quote_of(header: Sequence[str]) -> str:
 def _lines_above(
     lines: Sequence[str], delimiter: str | None, quote: str | None, n_known: Callable[[Sequence[str]], int]
 ) -> int:
-    """How many lines stand above the header: none, unless the first shows no known name and one further down shows some."""
+    """How many lines stand above the header: none, unless the first shows no known name and one further down shows some.
+
+    Names for people may stand above those for programs, as in Amazon's files: of lines of known names that follow each other
+    the last is the header.
+    """
 
     def known_in(line: str) -> int:
         return max(
@@ -183,9 +188,16 @@ def _lines_above(
             for one in ((delimiter,) if delimiter else _DELIMITERS)
         )
 
-    if not lines or known_in(lines[0]):
+    if not lines:
         return 0
-    return next((n for n, line in enumerate(lines[:_MOST_ABOVE]) if known_in(line) >= _LEAST_KNOWN), 0)
+    is_first = known_in(lines[0]) > 0
+    at = 0 if is_first else next((n for n, line in enumerate(lines[:_MOST_ABOVE]) if known_in(line) >= _LEAST_KNOWN), 0)
+    for line, below in pairwise(lines[at:_MOST_ABOVE]):
+        is_open = line.count(quote or '"') % 2 == 1  # a name with a line break in it
+        if is_open or known_in(below) < max(_LEAST_KNOWN, known_in(line)):
+            break
+        at += 1
+    return at
 
 
 def _delimiter_of(lines: Sequence[str], quote: str, n_known: Callable[[Sequence[str]], int]) -> str:
