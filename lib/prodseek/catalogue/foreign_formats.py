@@ -33,6 +33,7 @@ _PAGE = re.compile(r"<(!doctype\s+html|html)\b", re.IGNORECASE)
 _XML = re.compile(r"<\?xml\b|<(rss|feed|channel|products|items|yml_catalog)\b[^>\n]*>", re.IGNORECASE)
 _SQL = re.compile(r"(--|/\*)[^\n]*\b(dump|sql)\b|(insert\s+into|create\s+table|drop\s+table)\b", re.IGNORECASE)
 _UNPACK: Mapping[Compression, str] = {"gzip": "gzip -dc", "zstd": "zstd -dc", "bz2": "bzip2 -dc"}
+_JQ = "jq -c"
 _ROWS_OF_ARRAY = "import json, sys; [print(json.dumps(row)) for row in json.load(sys.stdin.buffer)%s]"
 _ROWS_OF_LINES = "import json, sys; [print(json.dumps(row)) for line in sys.stdin.buffer for row in json.loads(line)]"
 _ROWS_OF_COLUMNS = (
@@ -85,15 +86,16 @@ def refuse_arrays(text: str, uri: str, compression: Sequence[Compression]) -> No
     if isinstance(first, list) and first and not isinstance(first[0], dict):
         raise CatalogueError(
             f"each of its lines is a JSON array, not an object with names; make a CSV of it: "
-            f"{_command(_CSV_OF_LINES, uri, '.csv', compression)}"
+            f"{_command(_python(_CSV_OF_LINES), uri, '.csv', compression)}"
         )
     if isinstance(first, list) and len(lines) > 1:
         raise CatalogueError(
             f"each of its lines is a JSON array, not an object; convert it: "
-            f"{_command(_ROWS_OF_LINES, uri, '.jsonl', compression)}"
+            f"{_command(_python(_ROWS_OF_LINES), uri, '.jsonl', compression)}"
         )
     raise CatalogueError(
-        f"it is one JSON array, not an object a line; convert it: {_command(_ROWS_OF_ARRAY % '', uri, '.jsonl', compression)}"
+        f"it is one JSON array, not an object a line; convert it: "
+        f"{_command(_python(_ROWS_OF_ARRAY % ''), uri, '.jsonl', compression)}"
     )
 
 
@@ -104,7 +106,7 @@ def refuse_columns(rows: Sequence[Mapping[str, Any]], uri: str, compression: Seq
     if len(keys) > 1 and len(keys) == len(columns) and len(set(keys)) == 1 and keys[0][:1] == ("0",):
         raise CatalogueError(
             "it holds a table by its columns, as pandas' to_json writes it; write it with orient='records' and lines=True, or "
-            f"convert it: {_command(_ROWS_OF_COLUMNS, uri, '.jsonl', compression)}"
+            f"convert it: {_command(_python(_ROWS_OF_COLUMNS), uri, '.jsonl', compression)}"
         )
 
 
@@ -116,7 +118,7 @@ def hint_for_one_object(rows: Sequence[Mapping[str, Any]], uri: str, compression
     rows_of_list = _ROWS_OF_ARRAY % f"[{json.dumps(name)}]"
     return (
         f" Its only object holds a list {name!r}; if these are the products, write one a line: "
-        f"{_command(rows_of_list, uri, '.jsonl', compression)}"
+        f"{_command(_python(rows_of_list), uri, '.jsonl', compression)}"
     )
 
 
@@ -134,15 +136,23 @@ def list_of_products(rows: Sequence[Mapping[str, Any]]) -> str | None:
 def hint_for_indented(text: str, uri: str, compression: Sequence[Compression]) -> str:
     """What to type where objects go over many lines; empty where they do not."""
     return (
-        f"; if each object goes over many lines: {_command(None, uri, '.jsonl', compression)}"
+        f"; if each object goes over many lines: {_command(_JQ + ' .', uri, '.jsonl', compression)}"
         if text.lstrip("\ufeff \r\n").startswith("{")
         else ""
     )
 
 
-def _command(python: str | None, uri: str, ending: str, compression: Sequence[Compression]) -> str:
-    """A line for the shell that writes another file beside a file. python: its code, None for jq."""
-    run = "jq -c ." if python is None else f"python3 -c {shlex.quote(python)}"
+def hint_for_many_keys(uri: str, compression: Sequence[Compression]) -> str:
+    """What to type where objects have too many keys."""
+    return _command(_JQ + " '{product_id, uri, title}'", uri, ".jsonl", compression)
+
+
+def _python(code: str) -> str:
+    return f"python3 -c {shlex.quote(code)}"
+
+
+def _command(run: str, uri: str, ending: str, compression: Sequence[Compression]) -> str:
+    """A line for the shell that writes another file beside a file. run: what turns one into the other."""
     target = _beside(uri, ending)
     if not compression:
         return f"{run} < {_path(uri)} > {target}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from prodseek.catalogue.column_names import folded, match, photo_field
 from prodseek.catalogue.delimited import MAX_ROW_CHARS
@@ -14,6 +14,7 @@ from prodseek.catalogue.dialect import MAX_COLUMNS
 # Whole numbers below are the same as floats.
 _EXACT = 2**53
 _MONGO_TYPES = ("$oid", "$numberLong", "$numberInt", "$numberDouble", "$numberDecimal", "$date", "$uuid")
+TOO_MANY_KEYS: Final = f"has more than {MAX_COLUMNS:,} keys"
 # Lines that are no rows.
 _BETWEEN_OBJECTS = ("", "[", "]", ",", "];")
 
@@ -46,7 +47,7 @@ def json_rows(lines: Sequence[str]) -> tuple[list[dict[str, Any]], dict[int, str
             faults.setdefault(len(found), "is no object between braces")
             row = {}
         elif len(row) > MAX_COLUMNS:
-            faults[len(found)] = f"has more than {MAX_COLUMNS:,} keys"
+            faults[len(found)] = f"{TOO_MANY_KEYS}: {len(row):,}"
             row = {}
         found.append(row)
     return found, faults

@@ -125,8 +125,9 @@ class _Unpacked(io.RawIOBase):
         packed_bytes = self._raw.tell()
         if self._n_bytes > max(_BOMB_BYTES, _BOMB_RATIO * packed_bytes):
             raise CatalogueError(
-                f"the manifest {self._uri!r} holds more than {_BOMB_RATIO} times its size, {packed_bytes:,} bytes so far: "
-                "no table of photos does; unpack it if it is one"
+                f"the manifest {self._uri!r} unpacks to more than {_BOMB_RATIO} times its size: of its "
+                f"{self._raw.size():,} bytes the first {packed_bytes:,} hold {self._n_bytes:,} bytes, and no table of photos "
+                "is like that; unpack it if it is one"
             )
         return data
 
@@ -145,9 +146,10 @@ class _Unpacked(io.RawIOBase):
             pieces.append(piece)
             left -= len(piece)
         if self._damage is not None and not pieces:
+            told = f"{_in_words(self._damage)}, after {self._n_bytes:,} bytes of text in {self._n_lines:,} lines"
             raise CatalogueError(
-                f"the manifest {self._uri!r} cannot be read to its end: {_in_words(self._damage)}, after {self._n_bytes:,} bytes of text in "
-                f"{self._n_lines:,} lines. It is damaged, or was cut short when it was copied; {NOTHING_USED}. Write it anew"
+                f"the manifest {self._uri!r} cannot be read to its end: {told}. It is damaged, or was cut short when it was "
+                f"copied; {NOTHING_USED}. Write it anew"
             ) from self._damage
         return b"".join(pieces)
 

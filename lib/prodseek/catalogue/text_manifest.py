@@ -17,13 +17,14 @@ from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_di
 from prodseek.catalogue.encodings import find_encoding
 from prodseek.catalogue.foreign_formats import (
     hint_for_indented,
+    hint_for_many_keys,
     hint_for_one_object,
     refuse_arrays,
     refuse_columns,
     refuse_no_text,
     refuse_other_text,
 )
-from prodseek.catalogue.json_rows import is_in_list, is_object, photo_of, values_at
+from prodseek.catalogue.json_rows import TOO_MANY_KEYS, is_in_list, is_object, photo_of, values_at
 from prodseek.catalogue.manifests import CatalogueSource, text_kind
 from prodseek.catalogue.parquet_parts import is_hidden
 from prodseek.catalogue.text_file import read_head
@@ -191,12 +192,24 @@ def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str
                 for child in inner:
                     fields.setdefault(folded(f"{name}.{child}"), f"{name}.{child}")
         if len(names) > MAX_COLUMNS:
+            hint = hint_for_many_keys(table.uri, table.dialect.compression)
             raise CatalogueError(
-                f"its first objects have more than {MAX_COLUMNS:,} keys; leave out those that nobody needs"
+                f"its first objects have more than {MAX_COLUMNS:,} keys; keep those that you need, such as: {hint}"
             )
     refuse_columns(first, table.uri, table.dialect.compression)
     if not names:
         hint = hint_for_indented(text, table.uri, table.dialect.compression)
+        fault = next(
+            (
+                some.faults[0]
+                for some in read_block(table, TextBlock(table.dialect.start_bytes, None))
+                if 0 in some.faults
+            ),
+            "",
+        )
+        if fault.startswith(TOO_MANY_KEYS):
+            hint = hint_for_many_keys(table.uri, table.dialect.compression)
+            raise CatalogueError(f"its row 1 {fault}; keep those that you need, such as: {hint}")
         raise CatalogueError(f"its first lines are no JSON objects; it begins {quoted(text)}{hint}")
     return tuple(names), tuple(fields.values())
 

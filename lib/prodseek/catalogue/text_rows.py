@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -19,6 +20,10 @@ BLOCK_BYTES = 1 << 23
 _PIECE_BYTES = 1 << 22
 # Where a block is to begin, a line that is as long as the header is looked for in this much.
 _SEAM_BYTES = 1 << 16
+
+# So many blank lines are no part of a value, and would take hours one by one. Looked for at the first of them alone, because
+# each would be the first of many otherwise.
+_MANY_BLANKS = re.compile(r"(?<!\n)(?:\n{65536,}+|(?:\r\n){65536,}+)")
 
 # Stands for a line, and is none.
 _TOO_LONG: Sequence[str] = ()
@@ -176,7 +181,10 @@ def _whole_lines(table: TextTable, block: TextBlock) -> Iterator[Sequence[str]]:
     rest = ""  # a line without its end
     is_skipping = False
     for text, is_last in _texts(table, block):
-        lines = io.StringIO(rest + text, newline="").readlines()
+        if is_last or "\n" in text or "\r" in text:
+            lines = io.StringIO(rest + _MANY_BLANKS.sub("\n", text), newline="").readlines()
+        else:
+            lines = [rest + text]
         rest = "" if is_last or not lines or lines[-1].endswith("\n") else lines.pop()
         if is_skipping:
             is_skipping = not lines
