@@ -29,6 +29,8 @@ _DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars",
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 # Excel writes `sep=;` before the header, and reads it; between quotes where it was saved again.
 _SEP = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
+# What MySQL writes in text with tabs: no value, a tab or a line end in a value.
+_ESCAPED = re.compile(r"(^|\t)\\N(\t|[\r\n]*$)|\\[tn0\\]")
 # A title and the date of an export may stand above the header.
 _MOST_ABOVE = 10
 _LEAST_KNOWN = 2
@@ -42,7 +44,8 @@ class Dialect:
 
     compression: from the outside to the inside. quote: the character that values are put between, or "" if there is none.
     start_bytes: where the rows begin, behind byte order mark and header, in the bytes without compression.
-    is_encoding_assumed: nothing in the text says it. n_above: lines that stand above the header.
+    is_encoding_assumed: nothing in the text says it. n_above: lines that stand above the header. has_escapes: backslashes are
+    written before what would divide values or lines, as MySQL does.
     """
 
     compression: tuple[Compression, ...]
@@ -52,6 +55,7 @@ class Dialect:
     start_bytes: int
     is_encoding_assumed: bool = False
     n_above: int = 0
+    has_escapes: bool = False
 
     @property
     def is_cut_anywhere(self) -> bool:
@@ -134,7 +138,10 @@ def find_dialect(
             "that nobody needs, or name the delimiter with --set 'catalog.csv_delimiter=;'"
         )
     start_bytes = n_mark + _size_bytes(head[n_mark:], lines[: at + n_lines], found_encoding)
-    dialect = Dialect(compression, found_encoding, delimiter, found_quote, start_bytes, is_assumed, n_above)
+    has_escapes = delimiter == "\t" and any(map(_ESCAPED.search, lines[at + n_lines :]))
+    dialect = Dialect(
+        compression, found_encoding, delimiter, found_quote, start_bytes, is_assumed, n_above, has_escapes
+    )
     return dialect, list(header)
 
 

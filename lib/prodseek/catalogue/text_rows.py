@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
-from prodseek.catalogue.delimited import MAX_ROW_CHARS, split_lines
+from prodseek.catalogue.delimited import MAX_ROW_CHARS, split_lines, with_escaped_line_ends
 from prodseek.catalogue.dialect import Dialect
 from prodseek.catalogue.json_rows import json_rows
 from prodseek.catalogue.text_file import decoder, opened, reading
@@ -172,8 +172,12 @@ def _split(table: TextTable, lines: Sequence[str], first_row: int, is_last: bool
     if table.is_json:
         return TextRows(first_row, *json_rows(lines)), len(lines)
     dialect = table.dialect
+    ends: Sequence[int] = ()
+    if dialect.has_escapes:
+        lines, ends = with_escaped_line_ends(lines, dialect.delimiter, len(table.columns), is_last)
     split = split_lines(lines, dialect.delimiter, dialect.quote, len(table.columns), is_last)
-    return TextRows(first_row, split.rows, split.faults), split.n_lines
+    n_lines = ends[split.n_lines - 1] if ends and split.n_lines else split.n_lines
+    return TextRows(first_row, split.rows, split.faults), n_lines
 
 
 def _whole_lines(table: TextTable, block: TextBlock) -> Iterator[Sequence[str]]:

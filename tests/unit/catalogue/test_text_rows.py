@@ -115,6 +115,28 @@ def test_lines_may_end_as_on_old_machines(tmp_path: Path) -> None:
     assert [row for _, row, _ in rows_of(opened(tmp_path / "m.csv"))] == [["p", "a.jpg"], ["q", "b.jpg"]]
 
 
+@pytest.mark.parametrize("block_bytes", [1 << 23, 300, 64])
+@pytest.mark.parametrize("piece_bytes", [1 << 22, 10])
+def test_a_line_end_behind_a_backslash_is_part_of_a_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int, piece_bytes: int
+) -> None:
+    """As `mysql` writes tables with tabs; a path may end with a backslash, and two of them are one."""
+    monkeypatch.setattr(text_rows, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(text_rows, "_PIECE_BYTES", piece_bytes)
+    rows = {
+        "p\ta.jpg\tA\\tB": ["p", "a.jpg", "A\\tB"], "q\tb.jpg\t\\N": ["q", "b.jpg", "\\N"],
+        "r\tc.jpg\tline\\\nnext\\\nlast": ["r", "c.jpg", "line\\nnext\\nlast"],
+        "s\tone\\\ntwo.jpg\tx": ["s", "one\\ntwo.jpg", "x"], "t\td.jpg\tC:\\": ["t", "d.jpg", "C:\\"],
+        "u\te.jpg\tC:\\\\": ["u", "e.jpg", "C:\\\\"],
+    }  # fmt: skip
+    (tmp_path / "m.tsv").write_text("\n".join(["product_id\turi\ttitle", *(list(rows) * 20), "v\tf.jpg\tend\\"]))
+    found = rows_of(opened(tmp_path / "m.tsv"))
+    assert [row for _, row, _ in found] == [*(list(rows.values()) * 20), ["v", "f.jpg", "end\\"]]
+    assert [number for number, *_ in found] == list(range(1, 122)) and not any(fault for *_, fault in found)
+    (tmp_path / "plain.tsv").write_text("product_id\turi\ttitle\np\ta.jpg\tx\\\ny\n")
+    assert [row for _, row, _ in rows_of(opened(tmp_path / "plain.tsv"))] == [["p", "a.jpg", "x\\"], ["y"]]
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_a_line_without_end_is_one_reject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
     for module in (delimited, json_rows, text_file, text_rows):
