@@ -16,7 +16,6 @@ MAX_CELL_CHARS = 1 << 22
 MAX_ROW_CHARS = 1 << 23
 # Of a row that cannot be read anyway.
 _MOST_CELLS = 10_000
-_BROKEN = ("\\\n", "\\\r\n")
 
 
 @dataclass
@@ -70,44 +69,6 @@ def split_lines(
             found.rows.append(row)
             found.n_lines += 1
     return found
-
-
-def with_escaped_line_ends(
-    lines: Sequence[str], delimiter: str, n_columns: int, is_last: bool
-) -> tuple[list[str], list[int]]:
-    """Lines, those that MySQL has broken within a value joined again, and the number of lines up to the end of each.
-
-    Such a line ends with a backslash, and the row is not longer with the line behind it: a path may end with one too. The line
-    end is written as MySQL's client writes it, `\\n`. is_last: else a last line that may go on is left out.
-    """
-    if not any(map(_is_broken, lines)):
-        return list(lines), list(range(1, len(lines) + 1))
-    found: list[str] = []
-    ends: list[int] = []
-    at = 0
-    while at < len(lines):
-        row = lines[at]
-        n_delimiters = row.count(delimiter)
-        while _is_broken(lines[at]) and at + 1 < len(lines):
-            n_delimiters += lines[at + 1].count(delimiter)
-            if n_delimiters >= n_columns or n_columns < 2:
-                break
-            at += 1
-            row = row.rstrip("\r\n") + "n" + lines[at]
-        if not is_last and at + 1 == len(lines) and _is_broken(lines[at]):
-            break
-        found.append(row)
-        at += 1
-        ends.append(at)
-    return found, ends
-
-
-def _is_broken(line: str) -> bool:
-    """Whether a line ends with a backslash that is not the second of two."""
-    if not line.endswith(_BROKEN):
-        return False
-    bare = line.rstrip("\r\n")
-    return (len(bare) - len(bare.rstrip("\\"))) % 2 == 1
 
 
 def _split_well(lines: Sequence[str], delimiter: str, quote: str, n_columns: int) -> list[list[str]] | None:

@@ -22,7 +22,7 @@ HEAD_BYTES = 1 << 20
 MAX_COLUMNS = 4096
 _MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BZ2 = re.compile(rb"BZh[1-9]1AY&SY")
-_DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|")
 # Tried where none of the usual ones shows a column that is looked for.
 _RARE_DELIMITERS = ("^", "~", ":", "\x1f", "\x01", "\u00a6", "\u00a7")
 _DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
@@ -173,7 +173,7 @@ def _first_row(lines: Sequence[str], delimiter: str, quote: str) -> tuple[list[s
 def _quote_of(header: Sequence[str]) -> str:
     """A header whose every name stands between apostrophes says that values do too."""
     for line in header:
-        for delimiter in _DELIMITERS:
+        for delimiter in DELIMITERS:
             cells = [cell.strip() for cell in line.split(delimiter)]
             if len(cells) > 1 and all(len(cell) > 2 and cell[0] == cell[-1] == "'" for cell in cells):
                 return "'"
@@ -192,7 +192,7 @@ def _lines_above(
     def known_in(line: str) -> int:
         return max(
             n_known(_first_row([line], one, '"' if quote is None else quote)[0])
-            for one in ((delimiter,) if delimiter else _DELIMITERS)
+            for one in ((delimiter,) if delimiter else DELIMITERS)
         )
 
     if not lines:
@@ -211,14 +211,14 @@ def _delimiter_of(lines: Sequence[str], quote: str, n_known: Callable[[Sequence[
     """The delimiter that shows most of the names that are looked for, then the one by which most rows are as long as the
     header, then the first of the usual ones."""
     if not lines:
-        return _DELIMITERS[0]
+        return DELIMITERS[0]
 
     def judged(delimiter: str) -> tuple[int, float, int]:
         header, n_lines = _first_row(lines, delimiter, quote)
         share = _share_as_long(lines[n_lines : n_lines + _JUDGED_ROWS], delimiter, quote, len(header))
         return n_known(header), share if len(header) > 1 else 0.0, len(header)
 
-    best = max(_DELIMITERS, key=judged)
+    best = max(DELIMITERS, key=judged)
     n_found, _, n_columns = judged(best)
     if n_found or n_columns > 1:
         return best
@@ -227,7 +227,7 @@ def _delimiter_of(lines: Sequence[str], quote: str, n_known: Callable[[Sequence[
 
 def _delimiter_for(header: Sequence[str], lines: Sequence[str], quote: str) -> str:
     """The delimiter by which most rows are as long as the header that a person has given."""
-    every = (*_DELIMITERS, *_RARE_DELIMITERS)
+    every = (*DELIMITERS, *_RARE_DELIMITERS)
     return max(every, key=lambda one: _share_as_long(lines[:_JUDGED_ROWS], one, quote, len(header)))
 
 

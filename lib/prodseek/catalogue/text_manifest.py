@@ -21,6 +21,7 @@ from prodseek.catalogue.foreign_formats import (
     hint_for_one_object,
     refuse_arrays,
     refuse_columns,
+    refuse_header,
     refuse_no_text,
     refuse_other_text,
 )
@@ -106,6 +107,8 @@ def text_table(uri: str, is_json: bool, config: CatalogConfig) -> tuple[TextTabl
             known = partial(n_known, config=config)
             given = (config.encoding, config.csv_delimiter, config.csv_quote)
             dialect, header = find_dialect(head, compression, *given, known, config.csv_header)
+            if config.csv_header is None:
+                refuse_header(header, _text_of(head, dialect.encoding), uri, dialect, known)
             names, fields = distinct(header), ()
     except CatalogueError as error:
         raise CatalogueError(f"{said}: {error}") from error

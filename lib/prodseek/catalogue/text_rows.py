@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
-from prodseek.catalogue.delimited import MAX_ROW_CHARS, split_lines, with_escaped_line_ends
+from prodseek.catalogue.delimited import MAX_ROW_CHARS, split_lines
 from prodseek.catalogue.dialect import Dialect
+from prodseek.catalogue.escaped_lines import with_escaped_line_ends
 from prodseek.catalogue.json_rows import json_rows
 from prodseek.catalogue.text_file import decoder, opened, reading
 from prodseek.storage import files

@@ -107,6 +107,8 @@ def with_values(error: CatalogueError, source: CatalogueSource, config: Config, 
                 else []
             ),
         ]
+    if photo and len(names) == 1 and config.catalog.product_id_column is not None:
+        helps.append("catalog.product_id_column=null")
     options = [part for setting in helps for part in ("--set", setting)]
     again = f"\nthis may help: {shlex.join(['prodseek', 'check', source.uri, *given, *options])}" if options else ""
     return CatalogueError(f"{error}\nits columns, each with a value:{told}{again}")
