@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from prodseek.catalogue.folder import passed_over_in_words
+from prodseek.catalogue.near_names import found_otherwise_in_words
 from prodseek.catalogue.photo_rows import without_photo_in_words
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.photos.decode import decoder
@@ -76,10 +77,7 @@ def _lines(facts: IngestFacts, counts: dict[str, int], photos: PhotoSource, why_
     if photos.copies is not None:
         lines.append(f"{facts.copied_photos} photos copied out of the manifest to {photos.copies}")
     if facts.found_otherwise:
-        lines.append(
-            f"{sum(facts.found_otherwise.values())} photos found though their names are spelled otherwise: "
-            + ", ".join(f"{n} by {spelling}" for spelling, n in facts.found_otherwise.items())
-        )
+        lines.append(found_otherwise_in_words(facts.found_otherwise))
     if facts.passed_over:
         lines.append(f"passed over in the folder: {passed_over_in_words(facts.passed_over)}")
     if facts.rows_without_photo:

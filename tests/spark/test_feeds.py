@@ -143,6 +143,14 @@ COUNTED: dict[str, tuple[str, bytes]] = {
     "shopify with variants": ("m.csv",
         b"Handle,Title,Vendor,Variant SKU,Image Src,Variant Image\n"
         b"p,Chair,V,S,a.jpg,b.jpg\np,,,M,,b.jpg\np,,,L,b.jpg,a.jpg\nq,Table,,,,\nr,,,S,,a.jpg\nr,Lamp,,M,,a.jpg\np,,,,a.jpg,\n"),
+    "magento": ("m.csv",
+        b"sku,store_view_code,name,base_image,additional_images\n"
+        b'p,,Bag,a.jpg,"b.jpg,gone.jpg"\np,de,Tasche,,\nq,,Cup,no_selection,no_selection\nr,,Mug,no_selection,b.jpg\n,,,,\n'),
+    "ids and objects": ("m.jsonl",
+        b'{"product_id": [1, 2], "uri": "a.jpg"}\n{"product_id": [1, 3], "uri": "a.jpg"}\n'
+        b'{"product_id": "\\ud800", "uri": "a.jpg"}\n{"product_id": "\\ud801", "uri": "a.jpg"}\n'
+        b'{"product_id": 1, "uri": {"src": "a.jpg"}}\n{"product_id": 2, "uri": [{"src": "b.jpg", "alt": "x"}, "a.jpg"]}\n'),
+    "letters that are none": ("m.csv", b"product_id,uri\nA\x81,a.jpg\nA\x8d,a.jpg\nA\xe9,a.jpg\n"),
     "woocommerce": ("m.csv", b"ID,SKU,Name,Images\n1,,Cup,a.jpg\n2,s,Cup,b.jpg\n,,Cup,b.jpg\n"),
     "no product": ("m.csv", b"uri\na.jpg\na.jpg\n\nb.jpg\n"),
 }  # fmt: skip

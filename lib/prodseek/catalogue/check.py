@@ -13,10 +13,12 @@ import rich.console
 from rich.markup import escape
 from rich.table import Table
 
+from prodseek.catalogue.column_names import listed
 from prodseek.catalogue.feed_rows import FeedRow, rows_of_products
 from prodseek.catalogue.folder import list_photos, passed_over_in_words
 from prodseek.catalogue.manifest_reading import Manifest, read_manifest, refuse_without_rows
 from prodseek.catalogue.manifests import find_catalogue, product_of
+from prodseek.catalogue.near_names import found_otherwise_in_words
 from prodseek.catalogue.photo_rows import REPEATED, Role, RowRules, without_photo_in_words
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.rows_here import read_to_its_end, row_batches
@@ -39,13 +41,17 @@ GOOD = "image"
 
 @dataclass(frozen=True)
 class CheckedRow:
-    """A row of a catalogue, and what becomes of it: GOOD, or the reason for which a night would reject it."""
+    """A row of a catalogue, and what becomes of it: GOOD, or the reason for which a night would reject it.
+
+    spelling: in what its name differs from the file's.
+    """
 
     product_id: str | None
     uri: str | None
     attributes: Mapping[str, str]
     outcome: str
     detail: str = ""
+    spelling: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,17 @@ class Checked:
     def counts(self) -> dict[str, int]:
         """Rows of the sample by outcome, the most frequent first."""
         return dict(Counter(row.outcome for row in self.rows).most_common())
+
+    @property
+    def found_otherwise(self) -> dict[str, int]:
+        """Photos by how the catalogue's name of them differs from the file's; one that many rows name counts once."""
+        named = {row.uri: row.spelling for row in self.rows if row.spelling is not None}
+        return dict(sorted(Counter(named.values()).items()))
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of photos that are not there."""
+        return list(dict.fromkeys(row.uri for row in self.rows if row.outcome == RejectReason.MISSING and row.uri))
 
 
 def check_catalogue(config: Config, options: Sequence[str] = ()) -> Checked:
@@ -126,6 +143,10 @@ def show_check(checked: Checked, options: Sequence[str]) -> None:
     console.print(table)
     counted = ", ".join(f"{n:,} {outcome}" for outcome, n in checked.counts.items())
     console.print(f"of the first {len(checked.rows):,} rows: {escape(counted)}", soft_wrap=True)
+    if checked.found_otherwise:
+        console.print(found_otherwise_in_words(checked.found_otherwise), soft_wrap=True)
+    if len(checked.rows) > _SHOWN_ROWS and checked.missing:
+        console.print(f"missing: {escape(listed(checked.missing))}", soft_wrap=True)
     settings = [part for setting in checked.settings for part in ("--set", setting)]
     command = shlex.join(["prodseek", "run", "--catalog", checked.uri, *options, *settings])
     console.print(f"{'this would help' if settings else 'start it with'}: {escape(command)}", soft_wrap=True)
@@ -173,10 +194,13 @@ def _tried(rows: Sequence[CheckedRow], photos: PhotoSource, are_held: bool) -> l
             return CheckedRow(row.product_id, row.uri, row.attributes, "photo in the manifest")
         if time.monotonic() > ends or row.uri is None:
             return None
+        spelling = None
         try:
-            decode_image(photos.read(row.uri), photos.limits, _ENOUGH_SIDE_PX)
+            found = photos.read_near(row.uri)
+            spelling = found.spelling
+            decode_image(found.data, photos.limits, _ENOUGH_SIDE_PX)
         except ImageRejected as rejected:
-            return CheckedRow(row.product_id, row.uri, row.attributes, rejected.reason.value, rejected.detail)
-        return CheckedRow(row.product_id, row.uri, row.attributes, GOOD)
+            return CheckedRow(row.product_id, row.uri, row.attributes, rejected.reason.value, rejected.detail, spelling)
+        return CheckedRow(row.product_id, row.uri, row.attributes, GOOD, "", spelling)
 
     return [row for row in map_ahead(tried, rows, _READ_THREADS) if row is not None]

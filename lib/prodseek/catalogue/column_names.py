@@ -12,6 +12,8 @@ _ANY_ZERO_WIDTH = re.compile(f"[{ZERO_WIDTH}]")
 _BETWEEN_WORDS = re.compile(r"[\s_\-]+")
 _SHOWN_COLUMNS = 40
 _SHOWN_CHARS = 60
+# The field that names a photo, where an object does.
+_PHOTO_FIELDS = ("url", "src", "uri", "link", "href")
 # What a header that was taken for one and is a row says of itself.
 PHOTO_NAME = re.compile(r"(https?://\S+|[^,;|]+\.(jpe?g|png|webp|gif|tiff?|avif))", re.IGNORECASE)
 
@@ -48,6 +50,12 @@ def match(wanted: str, names: Sequence[str]) -> str | None:
 def folded(name: str) -> str:
     """A name without what people write differently: `Product ID` and `product_id` are one."""
     return _BETWEEN_WORDS.sub("_", _ANY_ZERO_WIDTH.sub("", name).strip().casefold())
+
+
+def photo_field(names: Sequence[str]) -> str | None:
+    """The only one of an object's names that a photo's address usually has."""
+    found = [name for name in names if folded(name) in _PHOTO_FIELDS]
+    return found[0] if len(found) == 1 else None
 
 
 def is_row(header: Sequence[str]) -> bool:

@@ -38,7 +38,7 @@ class Columns:
     are kept as they are. passed_over: columns that nobody needs, with the reason. more_uris: columns of further photos.
     lists: columns whose cells hold several photos, with commas between them. has_other_rows: a product has several rows, and
     those that name no photo are no rows of the catalogue. spare_id: the column that names the product where product_id is
-    empty. notes: what else a person is to know.
+    empty. no_photo: what names of photos say where there is none. notes: what else a person is to know.
     """
 
     product_id: str | None
@@ -51,6 +51,7 @@ class Columns:
     lists: frozenset[str] = frozenset()
     has_other_rows: bool = False
     spare_id: str | None = None
+    no_photo: str = ""
     notes: tuple[str, ...] = ()
 
     @property
@@ -82,7 +83,9 @@ class Columns:
                 f"passed over: {listed([f'{short(name)!r} ({why})' for name, why in self.passed_over.items()], str)}"
             )
         if self.has_other_rows:
-            lines.append("rows that name no photo are passed over: this kind of feed has some for sizes and colours")
+            lines.append(
+                "rows that name no photo are passed over: this kind of feed has some for sizes, colours or languages"
+            )
         if self.spare_id is not None:
             lines.append(
                 f"rows without {short(self.product_id or '')!r} are of the product in {short(self.spare_id)!r}"
@@ -146,6 +149,7 @@ def find_columns(
         more_uris=more,
         lists=frozenset(n for n in (found.get("uri"), *more) if n and feed and _is_called(n, feed.lists)),
         has_other_rows=feed is not None and feed.has_other_rows,
+        no_photo="" if feed is None else feed.no_photo,
         spare_id=_spare_id(feed, found.get("product_id"), names),
         notes=_twins(found, attributes),
     )

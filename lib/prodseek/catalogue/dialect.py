@@ -7,7 +7,7 @@ import io
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Literal
 
 from prodseek.catalogue.delimited import split_lines
@@ -22,13 +22,15 @@ HEAD_BYTES = 1 << 20
 MAX_COLUMNS = 4096
 _MAGIC: dict[bytes, Compression] = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _BZ2 = re.compile(rb"BZh[1-9]1AY&SY")
-_DELIMITERS = (",", ";", "\t", "|")
+DELIMITERS = (",", ";", "\t", "|")
 # Tried where none of the usual ones shows a column that is looked for.
 _RARE_DELIMITERS = ("^", "~", ":", "\x1f", "\x01", "\u00a6", "\u00a7")
 _DELIMITER_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 _LINE_END = re.compile(rb"\r\n|\n|\r")
 # Excel writes `sep=;` before the header, and reads it; between quotes where it was saved again.
 _SEP = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
+# What MySQL writes in text with tabs: no value, a tab or a line end in a value.
+_ESCAPED = re.compile(r"(^|\t)\\N(\t|[\r\n]*$)|\\[tn0\\]")
 # A title and the date of an export may stand above the header.
 _MOST_ABOVE = 10
 _LEAST_KNOWN = 2
@@ -42,7 +44,8 @@ class Dialect:
 
     compression: from the outside to the inside. quote: the character that values are put between, or "" if there is none.
     start_bytes: where the rows begin, behind byte order mark and header, in the bytes without compression.
-    is_encoding_assumed: nothing in the text says it. n_above: lines that stand above the header.
+    is_encoding_assumed: nothing in the text says it. n_above: lines that stand above the header. has_escapes: backslashes are
+    written before what would divide values or lines, as MySQL does.
     """
 
     compression: tuple[Compression, ...]
@@ -52,6 +55,7 @@ class Dialect:
     start_bytes: int
     is_encoding_assumed: bool = False
     n_above: int = 0
+    has_escapes: bool = False
 
     @property
     def is_cut_anywhere(self) -> bool:
@@ -78,7 +82,8 @@ class Dialect:
                 "wrong, name it: --set catalog.encoding=cp1250 (Czech, Polish ...), cp1254 (Turkish), cp1251 (Cyrillic) ..."
             )
         if self.n_above:
-            found.append(f"{self.n_above} lines above the header are passed over")
+            lines = "line above the header is" if self.n_above == 1 else "lines above the header are"
+            found.append(f"{self.n_above} {lines} passed over")
         return found
 
 
@@ -133,7 +138,10 @@ def find_dialect(
             "that nobody needs, or name the delimiter with --set 'catalog.csv_delimiter=;'"
         )
     start_bytes = n_mark + _size_bytes(head[n_mark:], lines[: at + n_lines], found_encoding)
-    dialect = Dialect(compression, found_encoding, delimiter, found_quote, start_bytes, is_assumed, n_above)
+    has_escapes = delimiter == "\t" and any(map(_ESCAPED.search, lines[at + n_lines :]))
+    dialect = Dialect(
+        compression, found_encoding, delimiter, found_quote, start_bytes, is_assumed, n_above, has_escapes
+    )
     return dialect, list(header)
 
 
@@ -165,7 +173,7 @@ def _first_row(lines: Sequence[str], delimiter: str, quote: str) -> tuple[list[s
 def _quote_of(header: Sequence[str]) -> str:
     """A header whose every name stands between apostrophes says that values do too."""
     for line in header:
-        for delimiter in _DELIMITERS:
+        for delimiter in DELIMITERS:
             cells = [cell.strip() for cell in line.split(delimiter)]
             if len(cells) > 1 and all(len(cell) > 2 and cell[0] == cell[-1] == "'" for cell in cells):
                 return "'"
@@ -175,31 +183,42 @@ def _quote_of(header: Sequence[str]) -> str:
 def _lines_above(
     lines: Sequence[str], delimiter: str | None, quote: str | None, n_known: Callable[[Sequence[str]], int]
 ) -> int:
-    """How many lines stand above the header: none, unless the first shows no known name and one further down shows some."""
+    """How many lines stand above the header: none, unless the first shows no known name and one further down shows some.
+
+    Names for people may stand above those for programs, as in Amazon's files: of lines of known names that follow each other
+    the last is the header.
+    """
 
     def known_in(line: str) -> int:
         return max(
             n_known(_first_row([line], one, '"' if quote is None else quote)[0])
-            for one in ((delimiter,) if delimiter else _DELIMITERS)
+            for one in ((delimiter,) if delimiter else DELIMITERS)
         )
 
-    if not lines or known_in(lines[0]):
+    if not lines:
         return 0
-    return next((n for n, line in enumerate(lines[:_MOST_ABOVE]) if known_in(line) >= _LEAST_KNOWN), 0)
+    is_first = known_in(lines[0]) > 0
+    at = 0 if is_first else next((n for n, line in enumerate(lines[:_MOST_ABOVE]) if known_in(line) >= _LEAST_KNOWN), 0)
+    for line, below in pairwise(lines[at:_MOST_ABOVE]):
+        is_open = line.count(quote or '"') % 2 == 1  # a name with a line break in it
+        if is_open or known_in(below) < max(_LEAST_KNOWN, known_in(line)):
+            break
+        at += 1
+    return at
 
 
 def _delimiter_of(lines: Sequence[str], quote: str, n_known: Callable[[Sequence[str]], int]) -> str:
     """The delimiter that shows most of the names that are looked for, then the one by which most rows are as long as the
     header, then the first of the usual ones."""
     if not lines:
-        return _DELIMITERS[0]
+        return DELIMITERS[0]
 
     def judged(delimiter: str) -> tuple[int, float, int]:
         header, n_lines = _first_row(lines, delimiter, quote)
         share = _share_as_long(lines[n_lines : n_lines + _JUDGED_ROWS], delimiter, quote, len(header))
         return n_known(header), share if len(header) > 1 else 0.0, len(header)
 
-    best = max(_DELIMITERS, key=judged)
+    best = max(DELIMITERS, key=judged)
     n_found, _, n_columns = judged(best)
     if n_found or n_columns > 1:
         return best
@@ -208,7 +227,7 @@ def _delimiter_of(lines: Sequence[str], quote: str, n_known: Callable[[Sequence[
 
 def _delimiter_for(header: Sequence[str], lines: Sequence[str], quote: str) -> str:
     """The delimiter by which most rows are as long as the header that a person has given."""
-    every = (*_DELIMITERS, *_RARE_DELIMITERS)
+    every = (*DELIMITERS, *_RARE_DELIMITERS)
     return max(every, key=lambda one: _share_as_long(lines[:_JUDGED_ROWS], one, quote, len(header)))
 
 

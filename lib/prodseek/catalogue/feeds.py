@@ -13,9 +13,9 @@ from prodseek.config import KnownColumn
 class Feed:
     """What a usual kind of feed calls things. product_ids: the first that is there. more: columns of further photos.
 
-    lists: which columns hold several photos, with commas between them. has_other_rows: a product has several rows, of photos
-    and of sizes; those behind its first leave out what is said of the product. is_id_optional: rows without the first
-    of product_ids have the second.
+    lists: which columns hold several photos, with commas between them. has_other_rows: a product has several rows, of photos,
+    sizes and languages; those behind its first leave out what is said of the product. is_id_optional: rows without the first
+    of product_ids have the second. no_photo: what stands in place of a photo's name where there is none.
     """
 
     uri: str
@@ -24,6 +24,7 @@ class Feed:
     lists: str = ""
     has_other_rows: bool = False
     is_id_optional: bool = False
+    no_photo: str = ""
     facts: Mapping[KnownColumn, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -47,7 +48,7 @@ FEEDS: Final = (
     Feed("Images", ("SKU", "ID"), lists="images", is_id_optional=True, facts={"title": ("Name",), "category": ("Categories",)}),
     # of Magento
     Feed(
-        "base_image", ("sku",), "additional_images", "additional_images",
+        "base_image", ("sku",), "additional_images", "additional_images", has_other_rows=True, no_photo="no_selection",
         facts={"title": ("name",), "category": ("categories",)},
     ),
     # of Amazon

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
-from prodseek.catalogue.column_names import folded, match
+from prodseek.catalogue.column_names import folded, match, photo_field
 from prodseek.catalogue.delimited import MAX_ROW_CHARS
 from prodseek.catalogue.dialect import MAX_COLUMNS
 
 # Whole numbers below are the same as floats.
 _EXACT = 2**53
 _MONGO_TYPES = ("$oid", "$numberLong", "$numberInt", "$numberDouble", "$numberDecimal", "$date", "$uuid")
+TOO_MANY_KEYS: Final = f"has more than {MAX_COLUMNS:,} keys"
 # Lines that are no rows.
 _BETWEEN_OBJECTS = ("", "[", "]", ",", "];")
 
@@ -46,7 +47,7 @@ def json_rows(lines: Sequence[str]) -> tuple[list[dict[str, Any]], dict[int, str
             faults.setdefault(len(found), "is no object between braces")
             row = {}
         elif len(row) > MAX_COLUMNS:
-            faults[len(found)] = f"has more than {MAX_COLUMNS:,} keys"
+            faults[len(found)] = f"{TOO_MANY_KEYS}: {len(row):,}"
             row = {}
         found.append(row)
     return found, faults
@@ -100,15 +101,41 @@ def values_at(row: Mapping[str, Any], name: str) -> list[Any]:
     return _flat(found)
 
 
+def is_in_list(row: Mapping[str, Any], name: str) -> bool:
+    """Whether what an object holds under a name, `products.id`, lies in a list, where there may be more of it."""
+    value: Any = row
+    for part in name.split(".")[:-1]:
+        key = match(part, tuple(value)) if isinstance(value, Mapping) else None
+        value = None if key is None else value[key]
+        if isinstance(value, list):
+            return True
+    return False
+
+
+def photo_of(value: Any) -> Any:
+    """What names a photo: a value, or of an object the only field that does; the object itself where that is not clear."""
+    field = photo_field(tuple(value)) if is_object(value) else None
+    return value if field is None else value[field]
+
+
+def is_object(value: Any) -> bool:
+    """Whether a value has names in it that a person could mean."""
+    return isinstance(value, dict) and not _is_of_mongo(value)
+
+
+def _is_of_mongo(value: Mapping[str, Any]) -> bool:
+    """Whether an object is what MongoDB exports where JSON has no type for it."""
+    return len(value) == 1 and next(iter(value)) in _MONGO_TYPES
+
+
 def _flat(values: list[Any]) -> list[Any]:
     return [one for value in values for one in (value if isinstance(value, list) else [value])]
 
 
 def as_text(value: Any) -> str | None:
     """A value of a JSON object as it stands there; None for null."""
-    if isinstance(value, dict) and len(value) == 1:  # as MongoDB exports what JSON has no type for
-        kind, inner = next(iter(value.items()))
-        value = inner if kind in _MONGO_TYPES else value
+    if isinstance(value, dict) and _is_of_mongo(value):
+        (value,) = value.values()
     if value is None or isinstance(value, str):
         return value
     return json.dumps(_plain(value), ensure_ascii=False)

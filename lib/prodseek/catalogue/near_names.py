@@ -10,7 +10,7 @@ import difflib
 import unicodedata
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -109,6 +109,13 @@ def spelled(name: str, spelling: Spelling) -> str:
         name = name.translate(_NO_WIDTH)
         name = "/".join(part.strip() for part in name.split("/"))
     return name
+
+
+def found_otherwise_in_words(counts: Mapping[str, int]) -> str:
+    """What is said of photos that have other names than the catalogue gives them, for a person. counts: by spelling."""
+    n_photos = sum(counts.values())
+    what = "photo found though its name is" if n_photos == 1 else "photos found though their names are"
+    return f"{n_photos} {what} spelled otherwise: " + ", ".join(f"{n} by {how}" for how, n in counts.items())
 
 
 def plain_spellings(wanted: str) -> list[tuple[str, Spelling]]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from prodseek.catalogue import parquet_table
+from prodseek.catalogue.column_names import listed, photo_field
 from prodseek.catalogue.columns import BYTES, Columns, find_columns
 from prodseek.catalogue.dialect import MAX_COLUMNS
 from prodseek.catalogue.manifests import CatalogueSource
@@ -32,11 +33,22 @@ def parquet_columns(
     if len(schema) > MAX_COLUMNS:
         raise CatalogueError(f"the manifest {source.uri!r} has {len(schema):,} columns, more than {MAX_COLUMNS:,}")
     fields = [f"{field.name}.{child}" for field in schema for child in _children(field.type)]
-    more = [name for name in _dotted(config) if name not in fields and field_type(schema, name) is not None]
+    known = (*schema.names, *fields)
+    more = [name for name in _dotted(config) if name not in known and field_type(schema, name) is not None]
     unneeded = _unneeded(schema)
     columns = find_columns(schema.names, config, f"the manifest {source.uri!r}", (*fields, *more), unneeded)
     twice = [f"{name!r} stands there more than once; the first is read" for name in parquet_table.repeated(parts[0])]
     columns = replace(columns, notes=(*columns.notes, *twice))
+    if columns.photo is None:
+        columns = _with_fields(columns, schema, source.uri)
+    name = columns.product_id
+    id_type = None if name is None or name in schema.names else field_type(schema, name)
+    if id_type is not None and pa.types.is_list(id_type):
+        raise CatalogueError(
+            f"the manifest {source.uri!r}: product_id_column names a list: {name!r} holds several values in a "
+            "row. Write a row for each product, or name a column of single values: --set catalog.product_id_column=... (null: "
+            "every photo is its own product)"
+        )
     held = columns.photo and field_type(schema, columns.photo)
     if held and not is_bytes(held):
         raise CatalogueError(
@@ -44,6 +56,22 @@ def parquet_columns(
             "another with catalog.bytes_column, or the names of photos with catalog.uri_column"
         )
     return columns, _schema_to_read(schema, columns, source.uri, parts)
+
+
+def _with_fields(columns: Columns, schema: pa.Schema, uri: str) -> Columns:
+    """The columns, for one of structs the field of it that names the photos. Raises CatalogueError where that is not clear."""
+    found: list[str] = []
+    for name in columns.uris:
+        children = _children(field_type(schema, name) or pa.null())
+        field = photo_field(children)
+        if children and field is None:
+            raise CatalogueError(
+                f"the manifest {uri!r}: its photos in {name!r} are structs; name the field that holds their names, one of "
+                f"{listed([f'{name}.{child}' for child in children])}: --set catalog.uri_column=..."
+            )
+        found.append(name if field is None else f"{name}.{field}")
+    main = found[0] if found else None
+    return replace(columns, uri=main, more_uris=tuple(found[1:]), lists=columns.lists & frozenset(found))
 
 
 def _schema_to_read(schema: pa.Schema, columns: Columns, uri: str, parts: Sequence[ParquetPart]) -> pa.Schema:

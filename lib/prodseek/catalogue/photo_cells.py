@@ -27,7 +27,7 @@ def photos_named(
         none = _one_each(pa.nulls(n_rows, pa.string()))
         return none, none
     lists = [
-        _divided(_as_lists(column), _separators(name, columns, separators), photos)
+        _without(_divided(_as_lists(column), _separators(name, columns, separators), photos), columns.no_photo)
         for name, column in zip(columns.uris, cells, strict=True)
     ]
     if len(lists) == 1 or not any(len(more.flatten().drop_null()) for more in lists[1:]):
@@ -89,6 +89,13 @@ def _divided(lists: pa.Array, separators: Sequence[str], photos: PhotoSource) ->
     if not any(pc.any(pc.match_substring(names, mark)).as_py() for mark in separators):
         return lists
     return pa.array([_split_names(names, separators, photos) for names in lists.to_pylist()], _LISTS)
+
+
+def _without(lists: pa.Array, no_photo: str) -> pa.Array:
+    """Lists without what says that there is no photo."""
+    if not no_photo or not pc.any(pc.equal(lists.flatten(), no_photo)).as_py():
+        return lists
+    return pa.array([[name for name in names or () if name != no_photo] for names in lists.to_pylist()], _LISTS)
 
 
 def _split_names(names: Sequence[str | None] | None, separators: Sequence[str], photos: PhotoSource) -> list[str]:

@@ -119,7 +119,7 @@ def photo_rows(
 
 
 def without_photo_in_words(n_rows: int) -> str:
-    """What is said of rows of sizes and colours, for a person."""
+    """What is said of rows of sizes, colours and languages, for a person."""
     return f"{n_rows:,} {'row has' if n_rows == 1 else 'rows have'} no photo: passed over"
 
 

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prodseek.catalogue.columns import ABSENT, ID_FACTS
-from prodseek.catalogue.json_rows import as_text, named, values_at
+from prodseek.catalogue.encodings import encoding_in_words
+from prodseek.catalogue.json_rows import as_text, is_object, named, photo_of, values_at
 from prodseek.catalogue.photo_cells import sound
 from prodseek.catalogue.photo_rows import RowRules, photo_rows
 from prodseek.catalogue.text_rows import TextRows, TextTable
@@ -30,6 +31,8 @@ PLACE_TYPE = pa.struct(
     [("file_path", pa.string()), ("row_index", pa.int64()), ("file_size", pa.int64()), ("mtime_ns", pa.int64())]
 )
 _BATCH_ROWS = 4096
+# Stands where bytes are no text, whichever they were.
+_UNREADABLE = "\ufffd"
 _NOTHING = pa.scalar(None, pa.string())
 
 
@@ -97,6 +100,9 @@ def _cells(found: TextRows, some: slice, table: TextTable, rules: RowRules) -> p
     product_ids = pa.nulls(len(rows), pa.string()) if columns.product_id is None else cleaned(columns.product_id)
     if columns.spare_id is not None:
         product_ids = pc.coalesce(product_ids, cleaned(columns.spare_id))
+    is_unreadable = pc.fill_null(pc.match_substring(product_ids, _UNREADABLE), False)
+    for place in np.flatnonzero(np.asarray(is_unreadable)).tolist():
+        faults[place] = faults[place] or f"{table.row_name(found.first_row + some.start + place)} {_unreadable(table)}"
     shape, _ = _shape(
         product_ids,
         [cleaned(name) for name in columns.uris],
@@ -139,10 +145,16 @@ def _objects(found: TextRows, some: slice, table: TextTable, rules: RowRules) ->
     for place, row in enumerate(found.rows[some], start=some.start):
         values = named(row, table.columns) if isinstance(row, dict) else {}
         fault = found.faults.get(place)
-        product_id = _first(values, columns.product_id)
-        products.append(_first(values, columns.spare_id) if product_id is None else product_id)
+        product_id, fault_of_id = _id(values, columns.product_id, table)
+        if product_id is None and fault_of_id is None:
+            product_id, fault_of_id = _id(values, columns.spare_id, table)
+        products.append(product_id)
+        fault = fault or fault_of_id
         for names, column in zip(uris, columns.uris, strict=True):
-            written = (sound(as_text(one)) for one in values_at(values, column))
+            photos = [photo_of(one) for one in values_at(values, column)]
+            if any(map(is_object, photos)):
+                fault = fault or f"names a photo in {column!r} by an object; name its field with catalog.uri_column"
+            written = (sound(as_text(one)) for one in photos)
             names.append([uri for uri in written if uri is not None])
         kept = {name: sound(as_text(value)) for name, value in values.items() if name not in own}
         kept |= {known: _first(values, name) for known, name in columns.facts.items()}
@@ -157,6 +169,28 @@ def _objects(found: TextRows, some: slice, table: TextTable, rules: RowRules) ->
     )
     maps = pa.array(attributes, SHAPE.field("attributes").type).take(pa.array(rows.places))
     return pa.RecordBatch.from_arrays([rows.product_ids, rows.uris, maps, rows.faults, rows.roles], schema=SHAPE)
+
+
+def _id(values: Mapping[str, Any], name: str | None, table: TextTable) -> tuple[str | None, str | None]:
+    """A product's id as it is written, and what is wrong with it: ids that are not the same must not become so."""
+    found = [] if name is None else values_at(values, name)
+    if len(found) > 1:
+        return None, f"has a list of {len(found):,} values as its product_id, and one is wanted"
+    text = as_text(found[0]) if found else None
+    if text is None or text.isascii():
+        return sound(text), None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return None, f"has half a character in its product_id: {text!r}"
+    return sound(text), _unreadable(table) if _UNREADABLE in text else None
+
+
+def _unreadable(table: TextTable) -> str:
+    return (
+        f"has bytes in its product_id that are no text in {encoding_in_words(table.dialect.encoding)}; name the encoding, "
+        "such as --set catalog.encoding=cp1250"
+    )
 
 
 def _first(values: Mapping[str, Any], name: str | None) -> str | None:

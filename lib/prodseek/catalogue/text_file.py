@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import gzip
 import io
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO, cast
@@ -95,21 +97,23 @@ def opened(uri: str, compression: Sequence[Compression], offset_bytes: int) -> I
     file_system, path = files.locate(uri)
     with ExitStack() as stack:
         raw = stack.enter_context(file_system.open_input_file(path))
-        outer, *inner = compression
-        stream = _Unpacked(uri, raw, stack.enter_context(pa.CompressedInputStream(raw, outer)))
-        for kind in inner:
+        packed = raw
+        for kind in compression:
+            # Arrow's own takes zeros behind gzip's end for damage, and does not say how far it came.
+            unpack = gzip.GzipFile(fileobj=packed) if kind == "gzip" else pa.CompressedInputStream(packed, kind)
+            stream = _Unpacked(uri, raw, stack.enter_context(unpack))
             packed = pa.PythonFile(stream, mode="r")
-            stream = _Unpacked(uri, raw, stack.enter_context(pa.CompressedInputStream(packed, kind)))
         yield cast(BinaryIO, stream)
 
 
 class _Unpacked(io.RawIOBase):
     """A compressed file's content, until it turns out to be a bomb or to be damaged. raw: the file itself."""
 
-    def __init__(self, uri: str, raw: pa.NativeFile, stream: pa.NativeFile) -> None:
-        self._uri, self._raw, self._stream = uri, raw, stream
+    def __init__(self, uri: str, raw: pa.NativeFile, stream: pa.NativeFile | gzip.GzipFile) -> None:
+        self._uri, self._raw = uri, raw
+        self._read_some = stream.read1 if isinstance(stream, gzip.GzipFile) else stream.read
         self._n_bytes = self._n_lines = 0
-        self._damage: OSError | None = None
+        self._damage: Exception | None = None
 
     def readable(self) -> bool:
         return True
@@ -121,8 +125,9 @@ class _Unpacked(io.RawIOBase):
         packed_bytes = self._raw.tell()
         if self._n_bytes > max(_BOMB_BYTES, _BOMB_RATIO * packed_bytes):
             raise CatalogueError(
-                f"the manifest {self._uri!r} holds more than {_BOMB_RATIO} times its size, {packed_bytes:,} bytes so far: "
-                "no table of photos does; unpack it if it is one"
+                f"the manifest {self._uri!r} unpacks to more than {_BOMB_RATIO} times its size: of its "
+                f"{self._raw.size():,} bytes the first {packed_bytes:,} hold {self._n_bytes:,} bytes, and no table of photos "
+                "is like that; unpack it if it is one"
             )
         return data
 
@@ -132,8 +137,8 @@ class _Unpacked(io.RawIOBase):
         left = n_bytes if n_bytes >= 0 else _BOMB_BYTES
         while left and self._damage is None:
             try:
-                piece = bytes(self._stream.read(min(left, _STEP_BYTES)))
-            except OSError as error:
+                piece = bytes(self._read_some(min(left, _STEP_BYTES)))
+            except (OSError, EOFError, zlib.error) as error:
                 self._damage = error
                 break
             if not piece:
@@ -141,8 +146,17 @@ class _Unpacked(io.RawIOBase):
             pieces.append(piece)
             left -= len(piece)
         if self._damage is not None and not pieces:
+            told = f"{_in_words(self._damage)}, after {self._n_bytes:,} bytes of text in {self._n_lines:,} lines"
             raise CatalogueError(
-                f"the manifest {self._uri!r} cannot be read to its end: {self._damage}, after {self._n_bytes:,} bytes of text in "
-                f"{self._n_lines:,} lines. It is damaged, or was cut short when it was copied; {NOTHING_USED}. Write it anew"
+                f"the manifest {self._uri!r} cannot be read to its end: {told}. It is damaged, or was cut short when it was "
+                f"copied; {NOTHING_USED}. Write it anew"
             ) from self._damage
         return b"".join(pieces)
+
+
+def _in_words(damage: Exception) -> str:
+    if isinstance(damage, EOFError):
+        return "Truncated compressed stream"
+    if isinstance(damage, gzip.BadGzipFile) and "Not a gzipped file" in str(damage):
+        return "behind the end of its compressed text there is something else"
+    return str(damage)

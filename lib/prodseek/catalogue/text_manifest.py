@@ -17,12 +17,15 @@ from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_di
 from prodseek.catalogue.encodings import find_encoding
 from prodseek.catalogue.foreign_formats import (
     hint_for_indented,
+    hint_for_many_keys,
     hint_for_one_object,
     refuse_arrays,
     refuse_columns,
+    refuse_header,
     refuse_no_text,
     refuse_other_text,
 )
+from prodseek.catalogue.json_rows import TOO_MANY_KEYS, is_in_list, is_object, photo_of, values_at
 from prodseek.catalogue.manifests import CatalogueSource, text_kind
 from prodseek.catalogue.parquet_parts import is_hidden
 from prodseek.catalogue.text_file import read_head
@@ -36,6 +39,7 @@ _HEAD_THREADS = 8
 # So far rows that can be understood are looked for, and how many are enough then.
 _SOUGHT_BYTES = 1 << 28
 _JUDGED_LATE_ROWS = 10
+_JUDGED_ROWS = 100
 
 
 def text_tables(source: CatalogueSource, config: CatalogConfig) -> tuple[tuple[TextTable, ...], tuple[str, ...]]:
@@ -103,6 +107,8 @@ def text_table(uri: str, is_json: bool, config: CatalogConfig) -> tuple[TextTabl
             known = partial(n_known, config=config)
             given = (config.encoding, config.csv_delimiter, config.csv_quote)
             dialect, header = find_dialect(head, compression, *given, known, config.csv_header)
+            if config.csv_header is None:
+                refuse_header(header, _text_of(head, dialect.encoding), uri, dialect, known)
             names, fields = distinct(header), ()
     except CatalogueError as error:
         raise CatalogueError(f"{said}: {error}") from error
@@ -123,7 +129,9 @@ def text_columns(source: CatalogueSource, config: CatalogConfig) -> tuple[tuple[
     except CatalogueError as error:
         rows = [row for row in islice(first_rows(table, 2), 2) if isinstance(row, dict)] if table.is_json else []
         raise CatalogueError(f"{error}{hint_for_one_object(rows, table.uri, table.dialect.compression)}") from error
-    if not table.is_json:
+    if table.is_json:
+        columns = _with_objects(table, columns, fields)
+    else:
         _refuse_other_parts(tables, columns)
     return tables, columns
 
@@ -140,6 +148,29 @@ def _refuse_other_parts(tables: Sequence[TextTable], columns: Columns) -> None:
                 "has one, say what the columns are called with --set 'catalog.csv_header=[product_id, uri]'; take away what is "
                 "no part"
             )
+
+
+def _with_objects(table: TextTable, columns: Columns, fields: Sequence[str]) -> Columns:
+    """The columns; what objects name is one photo. Raises CatalogueError where products' ids lie in lists, or photos are
+    objects of which no field is known to name them."""
+    rows = [row for row in first_rows(table, _JUDGED_ROWS) if isinstance(row, dict)]
+    name = columns.product_id
+    if name is not None and any(is_in_list(row, name) for row in rows):
+        raise CatalogueError(
+            f"the manifest {table.uri!r}: product_id_column names a list: {name!r} holds several values in a row. Write a row "
+            "for each product, or name a column of single values: --set catalog.product_id_column=... (null: every photo is "
+            f"its own product).{hint_for_one_object(rows, table.uri, table.dialect.compression)}"
+        )
+    for name in columns.uris:
+        photos = [photo_of(one) for row in rows for one in values_at(row, name)]
+        if photos and all(map(is_object, photos)):
+            own = [field for field in fields if field.startswith(f"{name}.")]
+            raise CatalogueError(
+                f"the manifest {table.uri!r}: its photos in {name!r} are objects; name the field that holds their names, one "
+                f"of {listed(own)}: --set catalog.uri_column=..."
+            )
+    parents = {field.rpartition(".")[0] for field in fields}
+    return replace(columns, lists=columns.lists - parents)
 
 
 def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -164,12 +195,24 @@ def _names_in(table: TextTable, head: bytes) -> tuple[tuple[str, ...], tuple[str
                 for child in inner:
                     fields.setdefault(folded(f"{name}.{child}"), f"{name}.{child}")
         if len(names) > MAX_COLUMNS:
+            hint = hint_for_many_keys(table.uri, table.dialect.compression)
             raise CatalogueError(
-                f"its first objects have more than {MAX_COLUMNS:,} keys; leave out those that nobody needs"
+                f"its first objects have more than {MAX_COLUMNS:,} keys; keep those that you need, such as: {hint}"
             )
     refuse_columns(first, table.uri, table.dialect.compression)
     if not names:
         hint = hint_for_indented(text, table.uri, table.dialect.compression)
+        fault = next(
+            (
+                some.faults[0]
+                for some in read_block(table, TextBlock(table.dialect.start_bytes, None))
+                if 0 in some.faults
+            ),
+            "",
+        )
+        if fault.startswith(TOO_MANY_KEYS):
+            hint = hint_for_many_keys(table.uri, table.dialect.compression)
+            raise CatalogueError(f"its row 1 {fault}; keep those that you need, such as: {hint}")
         raise CatalogueError(f"its first lines are no JSON objects; it begins {quoted(text)}{hint}")
     return tuple(names), tuple(fields.values())
 

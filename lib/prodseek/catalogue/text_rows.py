@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
@@ -10,6 +11,7 @@ from typing import Any
 
 from prodseek.catalogue.delimited import MAX_ROW_CHARS, split_lines
 from prodseek.catalogue.dialect import Dialect
+from prodseek.catalogue.escaped_lines import with_escaped_line_ends
 from prodseek.catalogue.json_rows import json_rows
 from prodseek.catalogue.text_file import decoder, opened, reading
 from prodseek.storage import files
@@ -19,6 +21,10 @@ BLOCK_BYTES = 1 << 23
 _PIECE_BYTES = 1 << 22
 # Where a block is to begin, a line that is as long as the header is looked for in this much.
 _SEAM_BYTES = 1 << 16
+
+# So many blank lines are no part of a value, and would take hours one by one. Looked for at the first of them alone, because
+# each would be the first of many otherwise.
+_MANY_BLANKS = re.compile(r"(?<!\n)(?:\n{65536,}+|(?:\r\n){65536,}+)")
 
 # Stands for a line, and is none.
 _TOO_LONG: Sequence[str] = ()
@@ -167,8 +173,12 @@ def _split(table: TextTable, lines: Sequence[str], first_row: int, is_last: bool
     if table.is_json:
         return TextRows(first_row, *json_rows(lines)), len(lines)
     dialect = table.dialect
+    ends: Sequence[int] = ()
+    if dialect.has_escapes:
+        lines, ends = with_escaped_line_ends(lines, dialect.delimiter, len(table.columns), is_last)
     split = split_lines(lines, dialect.delimiter, dialect.quote, len(table.columns), is_last)
-    return TextRows(first_row, split.rows, split.faults), split.n_lines
+    n_lines = ends[split.n_lines - 1] if ends and split.n_lines else split.n_lines
+    return TextRows(first_row, split.rows, split.faults), n_lines
 
 
 def _whole_lines(table: TextTable, block: TextBlock) -> Iterator[Sequence[str]]:
@@ -176,7 +186,10 @@ def _whole_lines(table: TextTable, block: TextBlock) -> Iterator[Sequence[str]]:
     rest = ""  # a line without its end
     is_skipping = False
     for text, is_last in _texts(table, block):
-        lines = io.StringIO(rest + text, newline="").readlines()
+        if is_last or "\n" in text or "\r" in text:
+            lines = io.StringIO(rest + _MANY_BLANKS.sub("\n", text), newline="").readlines()
+        else:
+            lines = [rest + text]
         rest = "" if is_last or not lines or lines[-1].endswith("\n") else lines.pop()
         if is_skipping:
             is_skipping = not lines

@@ -16,7 +16,8 @@ import pyarrow as pa
 import yaml
 
 from prodseek.catalogue.column_names import is_row
-from prodseek.catalogue.json_rows import as_text, named, values_at
+from prodseek.catalogue.foreign_formats import list_of_products
+from prodseek.catalogue.json_rows import as_text, is_in_list, is_object, named, values_at
 from prodseek.catalogue.manifests import IMAGE_SUFFIXES, CatalogueSource
 from prodseek.catalogue.parquet_parts import parts_of
 from prodseek.catalogue.parquet_table import ParquetShare, read_share, schema_of
@@ -88,11 +89,13 @@ def with_values(error: CatalogueError, source: CatalogueSource, config: Config, 
         for name in names
         if _share(rows, name, lambda value: _is_photo(value) or web_address(value) is not None) > 0.5
     ]
-    own = [name for name in names if name not in photo]
+    own = [name for name in names if name not in photo and not any(_is_nested(row, name) for row in rows)]
     ids = [name for name in own if _ID_NAME.search(name) and any(row.get(name) for row in rows)]
     ids += [name for name in own if len({str(row.get(name)) for row in rows}) > 0.5 * len(rows)]
     told = "".join(f"\n  {name}: {shortened(example)!r}" for name, example in list(examples.items())[:40])
-    if is_row(names):
+    if list_of_products(rows) is not None and not any(map(_ID_NAME.search, own)):
+        helps: list[str] = []  # the error says how to write them one a line
+    elif is_row(names):
         called = {**dict.fromkeys(ids[:1], "product_id"), **dict.fromkeys(photo[:1], "uri")}
         helps = [f"catalog.csv_header={_as_yaml([called.get(name, f'c{n}') for n, name in enumerate(names, 1)])}"]
     else:
@@ -104,6 +107,8 @@ def with_values(error: CatalogueError, source: CatalogueSource, config: Config, 
                 else []
             ),
         ]
+    if photo and len(names) == 1 and config.catalog.product_id_column is not None:
+        helps.append("catalog.product_id_column=null")
     options = [part for setting in helps for part in ("--set", setting)]
     again = f"\nthis may help: {shlex.join(['prodseek', 'check', source.uri, *given, *options])}" if options else ""
     return CatalogueError(f"{error}\nits columns, each with a value:{told}{again}")
@@ -112,6 +117,11 @@ def with_values(error: CatalogueError, source: CatalogueSource, config: Config, 
 def _share(rows: Sequence[Mapping[str, Any]], name: str, is_so: Callable[[str], bool]) -> float:
     values = [str(row[name]) for row in rows if row.get(name)]
     return sum(map(is_so, values)) / len(values) if values else 0.0
+
+
+def _is_nested(row: Mapping[str, Any], name: str) -> bool:
+    """Whether what a row holds under a name is no single value."""
+    return isinstance(row.get(name), list) or is_object(row.get(name)) or is_in_list(row, name)
 
 
 def _plain_rows(source: CatalogueSource, config: Config) -> Iterator[Mapping[str, Any]]:

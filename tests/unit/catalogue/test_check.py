@@ -98,6 +98,26 @@ def test_the_command_prints_it(tmp_path: Path, make_jpeg: Callable[..., bytes]) 
     assert prodseek("--version").stdout.startswith("prodseek ")
 
 
+def test_all_that_is_missing_is_named_and_what_is_found_by_another_name_counted(
+    tmp_path: Path, make_jpeg: Callable[..., bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.jpg").write_bytes(make_jpeg())
+    (tmp_path / "b c.jpg").write_bytes(make_jpeg())
+    names = ["a.jpg"] * 10 + ["A.jpg", "A.jpg", "b%20c.jpg", "gone-1.jpg", "gone-2.jpg"]
+    lines = [f"p{n},{name}" for n, name in enumerate(names)]
+    (tmp_path / "m.csv").write_text("\n".join(["product_id,uri", *lines]))
+    found = checked(tmp_path / "m.csv")
+    assert found.counts == {"image": 13, "missing": 2} and found.missing == ["gone-1.jpg", "gone-2.jpg"]
+    assert found.found_otherwise == {"capitals or slashes": 1, "percent-encoding": 1}
+    check.show_check(found, ())
+    said = capsys.readouterr().out.splitlines()
+    assert said[-4:-1] == [
+        "of the first 15 rows: 13 image, 2 missing",
+        "2 photos found though their names are spelled otherwise: 1 by capitals or slashes, 1 by percent-encoding",
+        "missing: 'gone-1.jpg', 'gone-2.jpg'",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "told"), [("m.csv.gz", "only the first 1 MB of the text"), ("m.parquet", "only the first 8,192 rows")]
 )

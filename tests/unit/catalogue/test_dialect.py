@@ -81,3 +81,20 @@ def test_a_text_without_a_header_is_told_what_its_columns_are_called() -> None:
     assert header == ["product_id", "uri", "title"] and dialect.delimiter == ";" and dialect.start_bytes == 0
     dialect, _ = find_dialect(b"\xef\xbb\xbfsep=^\n" + data, (), None, None, None, n_known, ["a"])
     assert dialect.delimiter == "^" and dialect.start_bytes == 9
+
+
+@pytest.mark.parametrize(
+    ("lines", "n_above"),
+    [
+        ([b"Template\t1\t", b"Product ID\tURI\tTitle", b"product_id\turi\ttitle"], 2),
+        ([b"Uri\tProduct_ID", b"product_id\turi"], 1),
+        ([b"product_id\turi", b"product_id\t1.jpg"], 0),
+        ([b'uri\t"product_id\tin', b'the shop"\tproduct_id\turi'], 0),
+    ],
+    ids=["behind a title", "first", "a product of that name", "a name with a line break"],
+)
+def test_names_for_programs_stand_below_those_for_people(lines: list[bytes], n_above: int) -> None:
+    dialect, header = found(b"\n".join([*lines, b"p\ta.jpg\tx\n"]))
+    assert dialect.n_above == n_above
+    if n_above:
+        assert header[:2] == ["product_id", "uri"]

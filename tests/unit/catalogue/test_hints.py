@@ -36,6 +36,37 @@ def refusal(path: Path) -> str:
     return str(refused.value)
 
 
+CURLY = "\u201cproduct_id\u201d,\u201euri\u201d,\u201cnote\u201d\n" + "".join(
+    f"\u201cp{n}\u201d,\u201c{n}.jpg\u201d,\u201ca, b\u00e9\u201d\n" for n in range(3)
+)
+WHOLE = '"product_id;uri;note"\n' + "".join(f'"p{n};{n}.jpg;""a; b\u00e9"""\n' for n in range(3))
+FIXED = "product_id  uri    note\n" + "".join(f"p{n}          {n}.jpg  {'x'[:n]} b\u00e9\n" for n in range(3))
+
+
+@pytest.mark.parametrize("text", [CURLY, WHOLE, FIXED], ids=["curly quotes", "rows in quotes", "columns of a width"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "cp1252"])
+def test_text_of_another_form_is_converted_by_what_is_said(tmp_path: Path, text: str, encoding: str) -> None:
+    path = tmp_path / "my feed.csv.gz"
+    path.write_bytes(gzip.compress(text.encode(encoding)))
+    told = refusal(path)
+    assert "this may help" not in told
+    run, _, target = told[told.index("gzip -dc") :].rpartition(" > ")
+    subprocess.run(f"{run} > {target}", shell=True, check=True)
+    (converted,) = (one for one in tmp_path.iterdir() if one != path)
+    rows = checked(converted).rows
+    assert [(row.product_id, row.uri) for row in rows] == [(f"p{n}", f"{n}.jpg") for n in range(3)]
+    assert all(row.attributes["note"].endswith("b\u00e9") for row in rows)
+
+
+@pytest.mark.parametrize("text", ["uri\na.jpg\nb.jpg\n", "a.jpg\nb.jpg\n"], ids=["a header", "none"])
+def test_a_single_column_of_photos_is_read_by_what_is_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "m.csv").write_text(text)
+    command = shlex.split(refusal(tmp_path / "m.csv").splitlines()[-1].removeprefix("this may help: "))
+    assert command[:2] == ["prodseek", "check"]
+    settings = [value for option, value in pairwise(command) if option == "--set"]
+    assert [row.product_id for row in checked(tmp_path / "m.csv", *settings).rows] == ["a", "b"]
+
+
 def workbook() -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
@@ -59,10 +90,13 @@ def workbook() -> bytes:
         ("m.json", json.dumps({"products": SHOP, "page": 1}).encode(), ["0", "1", "2"]),
         ("m.json", json.dumps({key: {str(n): row[key] for n, row in enumerate(ROWS)} for key in ROWS[0]}).encode(),
          ["p0", "p1", "p2"]),
+        ("m.json", json.dumps({"columns": [*ROWS[0]], "index": [0, 1, 2], "data": [[*row.values()] for row in ROWS]}).encode(),
+         ["p0", "p1", "p2"]),
     ],
     ids=[
         "an array", "an array in a line", "an array in gzip", "an array packed twice", "an array called lines",
         "an array without ending", "lines of arrays of objects", "lines of arrays", "an object around it", "columns of pandas",
+        "pandas in parts",
     ],
 )  # fmt: skip
 def test_json_of_another_form_is_converted_by_what_is_said(

@@ -111,6 +111,19 @@ def test_feeds_with_rows_for_sizes_have_no_rejects_of_them(tmp_path: Path) -> No
     ]  # fmt: skip
 
 
+def test_magentos_rows_without_photo_are_none(tmp_path: Path) -> None:
+    magento = rules(tmp_path, ("sku", "base_image", "additional_images"))
+    main = ["a.jpg", None, "no_selection", "no_selection", "no_selection"]
+    more = ["b.jpg,no_selection", None, "no_selection", "c.jpg", None]
+    assert rows(magento, ["p", "p", "q", "r", "s"], main, more, faults=[None] * 4 + ["row 4 is bad"]) == [
+        (0, "p", "a.jpg", None), (0, "p", "b.jpg", None), (1, "p", None, None), (2, "q", None, None), (3, "r", "c.jpg", None),
+        (4, "s", None, "row 4 is bad"),
+    ]  # fmt: skip
+    assert rows(rules(tmp_path, PLAIN), ["p", "q"], ["no_selection", None]) == [
+        (0, "p", "no_selection", None), (1, "q", None, NO_URI(1)),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("ending", ["csv", "parquet"])
 def test_the_photos_to_plan_with_are_those_that_a_night_reads(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"m.{ending}"

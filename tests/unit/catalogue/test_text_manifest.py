@@ -12,6 +12,7 @@ import pytest
 
 from prodseek.catalogue import text_manifest
 from prodseek.catalogue.check import CheckedRow, check_catalogue
+from prodseek.catalogue.dialect import MAX_COLUMNS
 from prodseek.catalogue.manifest_reading import read_manifest
 from prodseek.catalogue.manifests import find_catalogue
 from prodseek.config import load_config
@@ -118,3 +119,17 @@ def test_a_long_line_of_json_is_one_row_wherever_it_stands(
     if n_bytes > 1 << 23:
         with pytest.raises(CatalogueError, match="its first lines are no JSON objects; it begins"):
             checked(tmp_path / "m.jsonl")
+
+
+def test_objects_of_too_many_keys_are_told_the_limit(tmp_path: Path) -> None:
+    row = {"product_id": "p", "uri": "a.jpg"}
+    (tmp_path / "m.jsonl").write_text(json.dumps(row | {f"k{n}": n for n in range(MAX_COLUMNS - 2)}))
+    assert [one.product_id for one in checked(tmp_path / "m.jsonl")] == ["p"]
+    wide = json.dumps(row | {f"k{n}": n for n in range(MAX_COLUMNS)})
+    (tmp_path / "m.jsonl").write_text(wide)
+    with pytest.raises(
+        CatalogueError, match="its row 1 has more than 4,096 keys: 4,098; keep those that you need, such as: jq"
+    ):
+        checked(tmp_path / "m.jsonl")
+    (tmp_path / "m.jsonl").write_text("\n".join([json.dumps(row), wide]))
+    assert [one.detail for one in checked(tmp_path / "m.jsonl")][1] == "row 2 has more than 4,096 keys: 4,098"

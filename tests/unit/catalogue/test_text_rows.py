@@ -7,6 +7,7 @@ import gzip
 import json
 import random
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,28 @@ def test_lines_may_end_as_on_old_machines(tmp_path: Path) -> None:
     assert [row for _, row, _ in rows_of(opened(tmp_path / "m.csv"))] == [["p", "a.jpg"], ["q", "b.jpg"]]
 
 
+@pytest.mark.parametrize("block_bytes", [1 << 23, 300, 64])
+@pytest.mark.parametrize("piece_bytes", [1 << 22, 10])
+def test_a_line_end_behind_a_backslash_is_part_of_a_value(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int, piece_bytes: int
+) -> None:
+    """As `mysql` writes tables with tabs; a path may end with a backslash, and two of them are one."""
+    monkeypatch.setattr(text_rows, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(text_rows, "_PIECE_BYTES", piece_bytes)
+    rows = {
+        "p\ta.jpg\tA\\tB": ["p", "a.jpg", "A\\tB"], "q\tb.jpg\t\\N": ["q", "b.jpg", "\\N"],
+        "r\tc.jpg\tline\\\nnext\\\nlast": ["r", "c.jpg", "line\\nnext\\nlast"],
+        "s\tone\\\ntwo.jpg\tx": ["s", "one\\ntwo.jpg", "x"], "t\td.jpg\tC:\\": ["t", "d.jpg", "C:\\"],
+        "u\te.jpg\tC:\\\\": ["u", "e.jpg", "C:\\\\"],
+    }  # fmt: skip
+    (tmp_path / "m.tsv").write_text("\n".join(["product_id\turi\ttitle", *(list(rows) * 20), "v\tf.jpg\tend\\"]))
+    found = rows_of(opened(tmp_path / "m.tsv"))
+    assert [row for _, row, _ in found] == [*(list(rows.values()) * 20), ["v", "f.jpg", "end\\"]]
+    assert [number for number, *_ in found] == list(range(1, 122)) and not any(fault for *_, fault in found)
+    (tmp_path / "plain.tsv").write_text("product_id\turi\ttitle\np\ta.jpg\tx\\\ny\n")
+    assert [row for _, row, _ in rows_of(opened(tmp_path / "plain.tsv"))] == [["p", "a.jpg", "x\\"], ["y"]]
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_a_line_without_end_is_one_reject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
     for module in (delimited, json_rows, text_file, text_rows):
@@ -134,8 +157,57 @@ def test_a_bomb_is_refused_before_it_is_unzipped(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(text_file, "_BOMB_BYTES", 1 << 22)
     (tmp_path / "m.csv.gz").write_bytes(gzip.compress(b"product_id,uri\n" + b"p,a.jpg\n" * (1 << 20), 9))
     table = opened(tmp_path / "m.csv.gz")
-    with pytest.raises(CatalogueError, match="holds more than 400 times its size"):
+    size_bytes = (tmp_path / "m.csv.gz").stat().st_size
+    with pytest.raises(CatalogueError, match="unpacks to more than 400 times its size") as refused:
         rows_of(table)
+    figures = re.search(r"of its ([\d,]+) bytes the first ([\d,]+) hold ([\d,]+) bytes", str(refused.value))
+    assert figures is not None
+    in_all, read, held = (int(figure.replace(",", "")) for figure in figures.groups())
+    assert in_all == size_bytes and 0 < read <= size_bytes and held > 400 * read
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["unix", "windows"])
+def test_blank_lines_without_number_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
+    monkeypatch.setattr(text_rows, "_PIECE_BYTES", 200_001)
+    blank = end * 200_000
+    text = end.join(
+        [b"product_id,uri,title", b"p,a.jpg,1" + blank + b'q,b.jpg,"two', b"", b'lines"' + blank, b"r,c.jpg,3"]
+    )
+    (tmp_path / "m.csv").write_bytes(text)
+    expected = [["p", "a.jpg", "1"], ["q", "b.jpg", f"two{2 * end.decode()}lines"], ["r", "c.jpg", "3"]]
+    assert [row for _, row, _ in rows_of(opened(tmp_path / "m.csv"))] == expected
+
+
+TWO = gzip.compress(b"product_id,uri\np,a.jpg\n") + gzip.compress(b"q,b.jpg\n")
+CRC = zlib.crc32(b"q,b.jpg\n")
+
+
+@pytest.mark.parametrize("padding", [b"", b"\0", b"\0" * 100_000], ids=["none", "a byte", "a block"])
+def test_zeros_behind_the_end_of_gzip_are_nothing(tmp_path: Path, padding: bytes) -> None:
+    (tmp_path / "m.csv.gz").write_bytes(TWO + padding)
+    assert [row for _, row, _ in rows_of(opened(tmp_path / "m.csv.gz"))] == [["p", "a.jpg"], ["q", "b.jpg"]]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (
+            TWO + b"JUNK",
+            "behind the end of its compressed text there is something else, after 31 bytes of text in 3 lines",
+        ),
+        (TWO[:-9], "Truncated compressed stream, after 31 bytes of text in 3 lines"),
+        (
+            TWO[:-8] + b"\0" * 8,
+            f"CRC check failed 0x0 != {CRC:#x}, after 31 bytes of text in 3 lines",
+        ),
+    ],
+    ids=["something else behind it", "cut", "changed"],
+)
+def test_how_far_a_damaged_file_was_read_is_said(tmp_path: Path, data: bytes, told: str) -> None:
+    (tmp_path / "m.csv.gz").write_bytes(data)
+    with pytest.raises(CatalogueError) as refused:
+        opened(tmp_path / "m.csv.gz")
+    assert f"cannot be read to its end: {told}" in str(refused.value)
 
 
 def test_a_file_that_is_cut_short_is_named(tmp_path: Path) -> None:
