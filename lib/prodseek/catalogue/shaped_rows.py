@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodseek.catalogue.columns import ABSENT, ID_FACTS
+from prodseek.catalogue.columns import ID_FACTS
 from prodseek.catalogue.json_rows import as_text, named, values_at
 from prodseek.catalogue.photo_cells import sound
 from prodseek.catalogue.photo_rows import RowRules, photo_rows
 from prodseek.catalogue.text_rows import TextRows, TextTable
 from prodseek.catalogue.value_texts import texts
+from prodseek.runs.absent import ABSENT
 
 SHAPE = pa.schema(
     [
