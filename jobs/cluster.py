@@ -101,7 +101,11 @@ def _group(night: Night, regions: DataFrame, words: CatalogueWords, facet: str, 
 def _facts(groups: FacetGroups, fit: Fit, origin: Origin, columns: NamedColumns) -> GroupedFacet:
     counted = only_row(
         groups.labelled.select(
-            F.count("*").alias("all"), F.count_if(is_noise(FINE)).alias("in_none"), F.count("odd_category").alias("odd")
+            F.count("*").alias("all"),
+            F.count_if(is_noise(FINE)).alias("in_none"),
+            F.count("odd_category").alias("odd"),
+            F.count_distinct("product_id").alias("products"),
+            F.count_distinct(F.when(F.col("asked_neighbours").isNotNull(), F.col("product_id"))).alias("asked"),
         )
     )
     return GroupedFacet(
@@ -111,6 +115,8 @@ def _facts(groups: FacetGroups, fit: Fit, origin: Origin, columns: NamedColumns)
         grouped_regions=int(counted["all"]),
         in_no_group=int(counted["in_none"]),
         in_other_category=None if columns.category is None else int(counted["odd"]),
+        products_asked=None if columns.category is None else int(counted["asked"]),
+        products=int(counted["products"]),
         fitted_regions=fit.regions.n_rows,
         groups=groups.n_groups(FINE),
         coarse_groups=groups.n_groups(COARSE),
@@ -120,7 +126,12 @@ def _facts(groups: FacetGroups, fit: Fit, origin: Origin, columns: NamedColumns)
 
 
 def _in_other_category(one: GroupedFacet) -> str:
-    return f", {one.in_other_category} that look like another category" if one.in_other_category else ""
+    if one.in_other_category is None:
+        return ""
+    return (
+        f", {one.in_other_category} that look like another category ({one.products_asked} of {one.products} products "
+        "could be asked)"
+    )
 
 
 if __name__ == "__main__":

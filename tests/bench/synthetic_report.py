@@ -379,6 +379,7 @@ def _facet_groups(facet: str, objects: list[ShownObject], n_coarse: int, n_fine:
             for number, shown in enumerate(objects)
             if shown["odd_category"]
         ],
+        "asked": "asked of 12 of 178 products: the others are <i>in no group</i>",
         "retired": [{"group_id": "old-1", "title": "Gone </p><b>lamps</b>", "level": "fine"}],
     }
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlencode
 
 from playwright.sync_api import Page, expect
-from synthetic_report import Report
+from synthetic_report import Report, make_report, write_report
 
 from prodseek.report.records import ShownGroup
 
@@ -123,6 +124,25 @@ def test_a_coarse_group_unfolds_to_its_finer_ones(open_page: Open, report: Repor
     expect(page.locator("#cards h3")).to_have_count(len(finer))
 
 
+def test_a_coarse_group_that_is_one_fine_group_is_counted_and_shown_once(open_page: Open, tmp_path: Path) -> None:
+    twins = make_report(60, 3, 3, 0, 0)
+    write_report(twins, tmp_path)
+    page = open_page("groups.html", folder=tmp_path)
+    expect(page.locator("#tabs a").first).to_have_text("Groups 3")
+    expect(page.locator("#cards > article")).to_have_count(3)
+    expect(page.locator("#cards details")).to_have_count(0)
+    first = twins.groups["visual"]["fine"][1]
+    n_shown = min(len(first["members"]), first["n_exemplars"] + 14)
+    expect(page.locator('[data-group="coarse-1"] [data-object]')).to_have_count(n_shown)
+
+
+def test_groups_of_both_levels_are_counted(open_page: Open, report: Report) -> None:
+    groups = report.groups["visual"]
+    expect(open_page("groups.html").locator("#tabs a").first).to_have_text(
+        f"Groups {len(groups['coarse']) + len(groups['fine'])}"
+    )
+
+
 def test_more_members_come_on_demand(open_page: Open, report: Report) -> None:
     number, group = max(enumerate(report.groups["visual"]["fine"]), key=lambda one: len(one[1]["members"]))
     card = open_page("groups.html", f"group=fine-{number}").locator("#cards > article")
@@ -165,6 +185,7 @@ def test_what_sits_in_another_categorys_group(open_page: Open, report: Report) -
     page.get_by_role("link", name="Like another category").click()
     odd = report.groups["visual"]["odd_category"]
     expect(page.locator("#count")).to_contain_text(f"{len(odd)} objects like things of another category")
+    expect(page.locator("#count")).to_contain_text(report.groups["visual"]["asked"])
     numbers = page.locator("#cards [data-object]").evaluate_all("(all) => all.map((one) => Number(one.dataset.object))")
     assert numbers == [number for number, *_ in odd[:120]]
     group = report.groups["visual"]["fine"][odd[0][1]]

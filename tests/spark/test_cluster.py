@@ -271,10 +271,14 @@ def test_categories_titles_and_what_sits_in_another_categorys_group(spark: Spark
             assert row["filed_category"] == categories[place]
             assert 0.6 * row["asked_neighbours"] <= row["odd_neighbours"] <= row["asked_neighbours"] >= 5
     assert groups_of(run)[int(ids[0])]["filed_category"] is None
+    was_asked = {products[place] for place, number in enumerate(ids) if groups_of(run)[int(number)]["asked_neighbours"]}
+    assert facts.products == len(set(products)) and facts.products_asked == len(was_asked) > 100
+    assert not was_asked & {str(place) for place in sale}, "a category that is no kind of thing is not asked"
 
     titled, facts = night_of(1, ids, vectors, root="titled", attributes=[{"Name": one["TITLE"]} for one in attributes])
     assert {row["title_from"] for row in contents(titled, "curation_summary") if row["level"] == "fine"} == {"title"}
     assert min(bearing_out(titled, ids, truth)) >= 0.75 and facts.in_other_category is None
+    assert facts.products_asked is None
     assert not any("Nordlys" in row["title"] for row in contents(titled, "curation_summary"))
 
 

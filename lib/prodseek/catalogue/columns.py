@@ -19,8 +19,6 @@ FACTS: Final[tuple[KnownColumn, ...]] = ("title", "category", "supplier", "creat
 PRODUCT_FACTS: Final[tuple[KnownColumn, ...]] = ("title", "category", "supplier")
 # Ids that are digits; pandas makes numbers with a fraction of them where one is missing.
 ID_FACTS: Final = ("ean",)
-# What programs write where there is no value. Not NA, which is a country and a size.
-ABSENT: Final = ("", "NaN", "nan", "NULL", "null", "None", "<NA>", "\\N", "#N/A")
 # The index that pandas wrote beside the columns.
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__|Unnamed: \d+(_level_\d+)?")
 # What a setting says until somebody says otherwise: only then is a column of another usual name taken.

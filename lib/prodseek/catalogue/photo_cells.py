@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodseek.catalogue.columns import ABSENT, Columns
+from prodseek.catalogue.columns import Columns
 from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.web import web_address
+from prodseek.runs.absent import ABSENT
 
 _LISTS = pa.list_(pa.string())
 _COMMA = ","

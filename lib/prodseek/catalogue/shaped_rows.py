@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodseek.catalogue.columns import ABSENT, ID_FACTS
+from prodseek.catalogue.columns import ID_FACTS
 from prodseek.catalogue.encodings import encoding_in_words
 from prodseek.catalogue.json_rows import as_text, is_object, named, photo_of, values_at
 from prodseek.catalogue.photo_cells import sound
 from prodseek.catalogue.photo_rows import RowRules, photo_rows
 from prodseek.catalogue.text_rows import TextRows, TextTable
 from prodseek.catalogue.value_texts import texts
+from prodseek.runs.absent import ABSENT
 
 SHAPE = pa.schema(
     [

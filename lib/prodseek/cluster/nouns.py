@@ -16,7 +16,7 @@ _NEARLY_ALL = 0.9
 _MOST_WORDS = 3
 # A wider level names a group alone where at most this share of all others is there too; else narrower ones are listed.
 _NARROW = 0.25
-# What more of all others are says nothing of a group, were it the narrowest level of its category.
+# What more of all others are says nothing of a group, were it the narrowest level of its category or a word of its titles.
 _EVERYWHERE = 0.5
 # Of the values that a list names, each has at least this share of the members.
 _LISTED = 0.1
@@ -75,6 +75,7 @@ def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
     leaves = {CATEGORY: said.get(CATEGORY, []), FOLDER: telling.get(FOLDER, [])}
     narrow = {said_in: _of_levels(found, telling.get(said_in, []), n_members) for said_in, found in leaves.items()}
     words = {said_in: _of_words(telling.get(said_in, []), n_members) for said_in in (TITLE, NAME)}
+    wide_words = _of_words(telling.get(TITLE, []), n_members, is_wide=True)
     wide = {said_in: _of_wide_levels(found, telling.get(said_in, []), n_members) for said_in, found in leaves.items()}
     for said_in, text in (
         (CATEGORY, narrow[CATEGORY]),
@@ -83,6 +84,7 @@ def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
         (CATEGORY, wide[CATEGORY]),
         (FOLDER, wide[FOLDER]),
         (NAME, words[NAME]),
+        (TITLE, wide_words),
     ):
         if text:
             more, levels = (_more(text, telling, places, n_members) for places in ((TITLE, NAME), (CATEGORY, FOLDER)))
@@ -172,12 +174,12 @@ def _deepest(levels: Iterable[Phrase]) -> str | None:
     return None if found is None else found.text
 
 
-def _of_words(phrases: Sequence[Phrase], n_members: int) -> str | None:
+def _of_words(phrases: Sequence[Phrase], n_members: int, is_wide: bool = False) -> str | None:
     """The two words that tell most of what a thing is, and the rarest that nearly all share, in the order of the texts.
 
-    Words of colour are no kinds of things; what is seen says them better.
+    Words of colour are no kinds of things; what is seen says them better. is_wide: also those that much of the catalogue has.
     """
-    words = [one for one in phrases if not is_colour_word(one.text)]
+    words = [one for one in phrases if not is_colour_word(one.text) and (is_wide or not _is_everywhere(one))]
     shared = [one for one in words if one.n_members >= MOST * n_members]
     if not shared:
         of_best = {one.text: one.n_leaf for one in words}
@@ -196,7 +198,7 @@ def _more(text: str, telling: Mapping[str, Sequence[Phrase]], places: Iterable[s
         one
         for said_in in places
         for one in telling.get(said_in, [])
-        if one.n_members >= MOST * n_members and one.text.casefold() not in words
+        if one.n_members >= MOST * n_members and one.text.casefold() not in words and not _is_everywhere(one)
     ]
     shared.sort(key=lambda one: (one.others_share, -one.n_members, one.text))
     return tuple(dict.fromkeys(one.text for one in shared))[:_MOST_WORDS]

@@ -16,6 +16,8 @@ from prodseek.runs.class_words import class_words
 # What a title is made from: what the catalogue says, as in SAID_IN, what is detected, or what is seen.
 CLASS, LOOK = "class", "look"
 TITLE_FROM = (*SAID_IN, CLASS, LOOK)
+# A class that names no group, because people wear what is sold.
+_WEARER = "person"
 
 # Of the members that were looked at, who have a colour that tells groups of one name apart.
 _HALF, _QUARTER = 0.5, 0.25
@@ -94,8 +96,9 @@ def group_titles(
         if key in still:
             title, title_from = still[key].title, still[key].title_from
         else:
-            title_from = noun.said_in if noun else CLASS if dominant_class else LOOK
-            names = _names(noun, dominant_class, look)
+            named_class = _naming_class(facts)
+            title_from = noun.said_in if noun else CLASS if named_class else LOOK
+            names = _names(noun, named_class, look)
             if levels_of.get(_members_of(facts), set()) - {_level_of(key)}:
                 names.append(f"{names[0]}, undivided")
             title = _first_free(names, used, numbers)
@@ -135,7 +138,7 @@ def _first_free(names: Sequence[str], used: Set[str], numbers: Counter[str]) -> 
 
 def _is_still_true(kept: KeptTitle, facts: GroupFacts, noun: Noun | None) -> bool:
     """What a photo shows does not change, so of a look only a better name makes the title untrue, or a colour that nobody has."""
-    dominant = _most(facts.classes, facts.n_members)
+    dominant = _naming_class(facts)
     called = noun.text if noun else class_words(dominant) if dominant and kept.title_from == CLASS else ""
     if _is_colour_of_nobody(kept.title.split(",")[0].removesuffix(called).strip(), facts.looks):
         return False
@@ -144,6 +147,11 @@ def _is_still_true(kept: KeptTitle, facts: GroupFacts, noun: Noun | None) -> boo
     if kept.title_from == CLASS:
         return noun is None and dominant is not None and class_words(dominant) in kept.title
     return is_borne_out(kept.title, kept.title_from, facts.phrases, facts.n_members)
+
+
+def _naming_class(facts: GroupFacts) -> str | None:
+    dominant = _most(facts.classes, facts.n_members)
+    return None if dominant == _WEARER else dominant
 
 
 def _is_colour_of_nobody(name: str, looks: Sequence[Look]) -> bool:

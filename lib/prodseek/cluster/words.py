@@ -5,9 +5,14 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
+from itertools import zip_longest
 from typing import Final, NamedTuple
 from urllib.parse import unquote
+
+from prodseek.cluster.empty_words import ADJECTIVES, GRAMMAR, NEW_NAMES, NO_CATEGORY, SELLING, SENDERS, STORAGE, set_of
+from prodseek.runs.absent import ABSENT
 
 # Where the catalogue says something of a photo, the most trusted first.
 SAID_IN = CATEGORY, TITLE, FOLDER, NAME = ("category", "title", "folder", "name")
@@ -19,45 +24,17 @@ _READ_CHARACTERS = 500
 _LONGEST_WORD = 30
 
 _MARKUP = re.compile(r"<[^<>]{0,200}>")
-_LEVELS = re.compile(r"\s*(?:>|»|/|\\|\|)\s*")
+_LEVELS = re.compile(r"[>»\\|]")
+# Our own word for a group, which tells nothing of what is in it.
+_LOOK_ALIKES = re.compile(r"look[\W_]{0,3}alikes?", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}", re.IGNORECASE)
 _CONSONANTS = re.compile(r"[b-df-hj-np-tv-xz-]+", re.IGNORECASE)
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _TAR_MEMBER = re.compile(r"\.tar#", re.IGNORECASE)
-
-# Values that stand where a category is missing.
-_NO_CATEGORY = "n/a na none null nan unknown other others misc miscellaneous uncategorized default - ?"
-# Words that a title needs for its grammar, in the languages that catalogues of Europe are mostly written in.
-_GRAMMAR = """
-a an and are as at by for from in into is it its new no not of off on only or our per set size the this to up us we with
-without you your pack piece pieces pcs used
-am auf aus bei bis das dem den der des die ein eine einem einen einer fur für im in ist mit nicht neu oder ohne und vom von
-zu zum zur stück gebraucht
-a au aux avec ce ces dans de des du en et la le les ou par pour sans sur un une
-al con de del e el en es la las lo los no o para por sin su un una y
-alla che da dei del della di e il in la lo per senza
-das dos em na no os para por sem um uma
-de een en het in met op te van voor zonder
-i med och og til uden utan av af den det
-"""
-# Words of folders and file names that say where a photo lies, how it was made, or when; not what it shows.
-_STORAGE = """
-archive archiv article articles articulo artikel asset assets back backup batch bild bilder cache catalog catalogo
-catalogue cdn color colour content copy crop cropped cutout data dataset default detail dir done downloads dsc dscn export
-feed file files final folder foto fotos front full galerie gallery gross groß hires home http https id image images imagen
-imagenes img imgs import incoming item items jpeg jpg klein large left lg library local low main master md media medium
-misc mnt new old orig original originals other out packshot packshots photo photos pic pics picture pictures png prod
-product products produkt produkte produit produits public raw resized retouched right root s3 scan scans shop shot shots
-side size sku skus small sm source src static storage store temp test thumb thumbnail thumbnails thumbs tiff tmp todo
-train unsorted upload uploads user users val var version view web webp www xl xs zoom
-jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september october
-november december januar februar märz mai juni juli oktober dezember
-"""
-# A folder with such a word is named after who sent its photos.
-_SENDERS = """
-agency brand brands client customer fournisseur fornitore hersteller lieferant lieferanten manufacturer marke merchant
-partner photographer proveedor seller studio supplier suppliers vendor vendors
-"""
+_HOST = re.compile(r"^https?://[^/?#]*", re.IGNORECASE)
+_QUERY = re.compile(r"[?#].*", re.DOTALL)
+# With what an address asks for, because downloads are saved under such names too.
+_EXTENSION = re.compile(r"\.\w{1,5}(?:\?.*)?$", re.DOTALL)
 
 
 class Said(NamedTuple):
@@ -87,14 +64,20 @@ def said_of(category: str | None, title: str | None, uri: str, product_id: str) 
 def category_levels(category: str) -> list[str]:
     """The levels of a category such as `Home > Kitchen > Mugs`, the widest first."""
     plain = _plain(category)
-    levels = [] if _is_missing(plain) else [phrase(level) for level in _LEVELS.split(plain)]
-    return [level for level in levels if level and not _is_missing(level)]
+    if _is_no_category(plain):
+        return []
+    levels = [phrase(level) for part in _LEVELS.split(plain) for level in _split_at_slashes(part)]
+    return [level for level in levels if not _is_no_category(level)]
 
 
 def title_words(title: str) -> list[str]:
     """The words of a product's title that may say what it is, in their order."""
-    words = _tokens(_plain(title))
-    return [word for word in words if not _has_digit(word) and word.casefold() not in _set(_GRAMMAR)]
+    words = _tokens(SELLING.sub(" ", _plain(title)))
+    return [
+        word
+        for word, following in zip_longest(words, words[1:], fillvalue="")
+        if not _has_digit(word) and (word.casefold() not in set_of(GRAMMAR) or _is_name(word, following))
+    ]
 
 
 def folder_levels(uri: str) -> list[str]:
@@ -105,9 +88,8 @@ def folder_levels(uri: str) -> list[str]:
 def name_words(product_id: str, uri: str) -> list[str]:
     """The words of a product's id and of a photo's file name that may say what it is."""
     names = [path[-1] for path in (_path(product_id), _path(uri)) if path]
-    return [
-        word for name in names for word in _telling(_UUID.sub(" ", re.sub(r"\.\w{1,5}$", "", name)).replace("-", " "))
-    ]
+    bare = [_UUID.sub(" ", _EXTENSION.sub("", name)).replace("-", " ") for name in names]
+    return [word for name in bare for word in _with_adjectives(_words_of_name(name))]
 
 
 def phrase(text: str) -> str:
@@ -119,13 +101,52 @@ def phrase(text: str) -> str:
     return (whole_words or shown[: MOST_CHARACTERS - 1]) + "…"
 
 
-def _is_missing(category: str) -> bool:
-    return category.strip().casefold() in _set(_NO_CATEGORY)
+def _is_no_category(level: str) -> bool:
+    """Whether a level says nothing: a placeholder, what only sells, a number, one letter."""
+    if SELLING.fullmatch(level.strip()):
+        return True
+    folded = _folded(level)
+    if folded in set_of(NO_CATEGORY) or folded in _absent() or not any(c.isalpha() for c in folded):
+        return True
+    return len(folded) == 1 and unicodedata.category(folded) != "Lo"
+
+
+def _folded(text: str) -> str:
+    """Letters and digits alone, without case and accents; marks of scripts other than these stay."""
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(c for c in letters if c.isalnum())
 
 
 @cache
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
+def _absent() -> frozenset[str]:
+    return frozenset(map(_folded, ABSENT))
+
+
+def _split_at_slashes(text: str) -> list[str]:
+    """Levels between slashes. Those of `and/or`, `3/4` and `w/o` stay: words are not levels there."""
+    first, *others = text.split("/")
+    levels, before = [first], first
+    for after in others:
+        if _is_one_word(before, after):
+            levels[-1] += f"/{after}"
+        else:
+            levels.append(after)
+        before = after
+    return levels
+
+
+def _is_one_word(before: str, after: str) -> bool:
+    sides = [(before.split() or [""])[-1].casefold(), (after.split() or [""])[0].casefold()]
+    return (
+        (before[-1:].isdigit() and after[:1].isdigit())
+        or all(len(side) == 1 and side.isascii() for side in sides)
+        or all(side in set_of(GRAMMAR) for side in sides)
+        or sides[0] == "w"
+    )
+
+
+def _is_name(word: str, following: str) -> bool:
+    return word.casefold() == "new" and following.casefold() in set_of(NEW_NAMES)
 
 
 def _levels(said_in: str, levels: list[str]) -> list[Said]:
@@ -145,8 +166,9 @@ def _words(said_in: str, words: list[str]) -> list[Said]:
 
 
 def _plain(text: str) -> str:
-    """The beginning of a text, without markup, in Unicode's composed form."""
-    return unicodedata.normalize("NFC", html.unescape(_MARKUP.sub(" ", text[:_READ_CHARACTERS])))
+    """The beginning of a text, without markup and `look-alikes`, in Unicode's composed form."""
+    composed = unicodedata.normalize("NFC", html.unescape(_MARKUP.sub(" ", text[:_READ_CHARACTERS])))
+    return _LOOK_ALIKES.sub(" ", composed)
 
 
 def _tokens(text: str) -> list[str]:
@@ -164,20 +186,35 @@ def _says_something(word: str) -> bool:
 
 def _folder_phrase(folder: str) -> str:
     plain = _plain(_UUID.sub(" ", folder).replace("_", " ").replace("+", " "))
-    if {part for word in _tokens(plain) for part in word.casefold().split("-")} & _set(_SENDERS):
+    if {part for word in _tokens(plain) for part in word.casefold().split("-")} & set_of(SENDERS):
         return ""
-    kept = [part for part in plain.split() if part == "&" or _telling(part)]
-    return phrase(" ".join(kept).strip("& "))
+    called = phrase(" ".join(_with_adjectives(plain.split())).strip("& "))
+    return "" if _is_no_category(called) else called
 
 
-def _telling(name: str) -> list[str]:
-    """Words of a folder's or a file's name without numbers, codes and what only says where or when."""
-    words = _tokens(_plain(name.replace("_", " ").replace("+", " ").replace(".", " ")))
-    return [word for word in words if not _is_code(word) and not _is_about_storage(word)]
+def _words_of_name(name: str) -> list[str]:
+    return _tokens(_plain(name.replace("_", " ").replace("+", " ").replace(".", " ")))
+
+
+def _with_adjectives(words: Sequence[str]) -> list[str]:
+    """Words of a folder's or a file's name that say what it shows, `&`, and the adjectives before them."""
+    kept: list[str] = []
+    is_before_kept = False
+    for word in reversed(words):
+        is_kept = _is_telling(word) or (is_before_kept and word.casefold() in set_of(ADJECTIVES))
+        if is_kept or word == "&":
+            kept.append(word)
+        is_before_kept = is_kept
+    return kept[::-1]
+
+
+def _is_telling(name: str) -> bool:
+    """Whether a name has a word that is no number, no code, and says more than where or when."""
+    return any(not _is_code(word) and not _is_about_storage(word) for word in _words_of_name(name))
 
 
 def _is_about_storage(word: str) -> bool:
-    known = _set(_STORAGE) | _set(_GRAMMAR)
+    known = set_of(STORAGE) | set_of(GRAMMAR)
     return all(part in known or (len(part) < 2 and part.isascii()) for part in word.casefold().split("-"))
 
 
@@ -191,5 +228,8 @@ def _has_digit(word: str) -> bool:
 
 
 def _path(uri: str) -> list[str]:
-    parts = _SCHEME.sub("", _TAR_MEMBER.sub("/", uri)).split("/")
+    """Folders and the name at the end, without the address of a server and what it is asked."""
+    in_tar = _TAR_MEMBER.sub("/", uri)
+    plain = _QUERY.sub("", _HOST.sub("", in_tar)) if _HOST.match(in_tar) else _SCHEME.sub("", in_tar)
+    parts = plain.split("/")
     return [unquote(part, errors="replace") for part in parts if part not in ("", ".", "..")]

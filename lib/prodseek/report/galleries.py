@@ -64,10 +64,14 @@ class GroupHistory:
 
 @dataclass(frozen=True)
 class RegionCounts:
-    """Numbers of regions of a facet. n_regions: all regions. n_ungrouped: those in no fine group."""
+    """Numbers of regions of a facet. n_regions: all regions. n_ungrouped: those in no fine group.
+
+    asked: of how many products the category could be asked, in words; empty where that is not known.
+    """
 
     n_regions: int
     n_ungrouped: int
+    asked: str = ""
 
 
 def rows_of_facet(summary: Iterable[SummaryRow], facet: str) -> list[SummaryRow]:
@@ -174,6 +178,7 @@ def facet_groups(
                 strict=True,
             )
         ),
+        asked=counts.asked,
         retired=sorted(retired, key=lambda one: (one["level"], one["title"], one["group_id"])),
     )
 

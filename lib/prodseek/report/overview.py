@@ -131,6 +131,7 @@ def render_overview(overview: Overview) -> bytes:
             capped=_capped(overview.about),
             line_size=LINE_SIZE,
             columns_size=COLUMNS_SIZE,
+            asked=_asked(overview),
             at_first=EXAMPLES_AT_FIRST,
         )
     )
@@ -240,6 +241,12 @@ def _set_aside(overview: Overview) -> list[_SetAside]:
         examples += [(example, False) for example in rejected.examples if example not in found.examples]
         rows.append(_SetAside(rejected.reason, rejected.n_rows, found.n_rows, tuple(examples)))
     return rows
+
+
+def _asked(overview: Overview) -> str:
+    """Of how many products it was asked whether they look like another category; empty where that is not known."""
+    n_asked, n_products = (overview.figures.figures.get(name) for name in ("products_asked", "products"))
+    return "" if n_asked is None or n_products is None else wording.products_asked(n_asked, n_products)
 
 
 def _stages(overview: Overview) -> list[_Stage]:

@@ -228,7 +228,7 @@ class FacetGroups(TypedDict):
 
     n_regions: all regions that were grouped. odd: objects in no fine group, the oddest first. n_ungrouped: number of all regions
     in no fine group, shown or not. odd_category: objects that look like another category, the firmest first, each with
-    the number of its group in `fine`, and what it is like.
+    the number of its group in `fine`, and what it is like. asked: of how many products that could be asked, in words.
     """
 
     facet: str
@@ -238,6 +238,7 @@ class FacetGroups(TypedDict):
     fine: list[ShownGroup]
     odd: list[int]
     odd_category: list[tuple[int, int, OddCategory]]
+    asked: str
     retired: list[RetiredGroup]
 
 

@@ -112,6 +112,16 @@ def _new_photos(n: int) -> str:
     return f"{figure(n)} {_was(n, 'is', 'are')} new" if n else "none is new"
 
 
+def products_asked(n_asked: float, n_products: float) -> str:
+    """How far a number of odd categories reaches: of how many products it could be asked, and why not of the others."""
+    if n_asked >= n_products:
+        return "asked of all products"
+    return (
+        f"asked of {figure(n_asked)} of {counted(int(n_products), 'product')}: the others are in no group, or have too few "
+        "neighbours with a category"
+    )
+
+
 def cap_sentence(n_shown: int, n_all: int, noun: str, table: str, order: str = "largest", nouns: str = "") -> str:
     """A sentence that says what the page leaves out, and where all of it is; empty if nothing is left out.
 

@@ -42,6 +42,17 @@ def test_what_every_group_has_tells_nothing_unless_it_is_the_category() -> None:
     assert called(said("category", "chair", 10, **everywhere)) == "chair"
 
 
+def test_a_word_that_much_of_the_catalogue_has_in_its_titles_gives_way_to_any_other() -> None:
+    """`voucher` is in the titles of 60 % of all others, all of some kinds of things; in a shop of chairs that is `chair`."""
+    voucher, mug = said("title", "voucher", 10, others=0.6), said("title", "mug", 10, place=1)
+    assert called(voucher, mug) == "mug"
+    assert called(voucher, said("folder", "mugs", 10)) == "mugs"
+    noun = noun_of([said("category", "mugs", 10), voucher, said("title", "enamel", 10)], 10)
+    assert noun is not None and noun.more == ("enamel",)
+    assert called(said("title", "chair", 10, others=0.6)) == "chair"
+    assert called(said("title", "mug", 10, others=0.4)) == "mug"
+
+
 def test_a_supplier_whose_photos_lie_in_all_groups_names_none() -> None:
     assert called(said("folder", "acme", 9, others=0.4, consistency=0.05)) is None
 

@@ -51,6 +51,15 @@ def test_a_class_names_only_where_most_were_surely_detected_and_in_plain_english
     assert (divided.title, divided.dominant_class) == ("white", None)
 
 
+def test_a_person_names_no_group_because_people_wear_what_is_sold() -> None:
+    worn = group(10, classes={"person": 10}, rgb=(BLUE,) * 6)
+    assert title_of(worn) == GroupTitle("blue", "look", "person", "blue")
+    kept = group_titles({0: worn}, {0: KeptTitle("blue person", "class")})[0]
+    assert (kept.title, kept.title_from) == ("blue", "look")
+    assert title_of(group(10, said("title", "hoodie", 10), classes={"person": 10})).title == "hoodie"
+    assert title_of(group(10, said("category", "person", 10))).title == "person"
+
+
 @pytest.mark.parametrize(
     ("looks", "title"),
     [

@@ -28,10 +28,46 @@ from prodseek.cluster.words import (
         ("  ", []),
         ("N/A", []),
         ("Home > Other", ["Home"]),
+        ("Home / Kitchen", ["Home", "Kitchen"]),
+        ("Home//Kitchen/", ["Home", "Kitchen"]),
+        ("TV/Audio", ["TV", "Audio"]),
+        ("棚/椅子", ["棚", "椅子"]),
+        ("Default Category/Gear/2023/Bags", ["Gear", "Bags"]),
+        ("1/Mugs", ["Mugs"]),
+        ("Books > A > Austen", ["Books", "Austen"]),
+        ("Men > #N/A", ["Men"]),
+        ("Women > Sale", ["Women"]),
     ],
 )
 def test_levels_of_a_category(category: str, levels: list[str]) -> None:
     assert category_levels(category) == levels
+
+
+@pytest.mark.parametrize(
+    "category",
+    [
+        *("#N/A", "N.A.", "n/a", "<NA>", "\\N", "NULL", "NaN", "k.A.", "TBD", "-", "?", "0", "4711", "12.5", "A"),
+        *("Sonstiges", "Übrige", "DIVERS", "Autres", "Otros", "Varios", "Altro", "Overig", "Övrigt", "Miscellaneous"),
+        *("Uncategorized", "Unkategorisiert", "Root Catalog", "All products", "Default Category", "Sale", "Neuheiten"),
+        *("look-alikes", "Look alikes 3", "LOOKALIKES"),
+    ],
+)
+def test_categories_that_say_nothing(category: str) -> None:
+    assert category_levels(category) == [] == category_levels(f" {category} > {category}")
+    assert folder_levels(f"{category.replace('/', '-')}/1.jpg") == []
+
+
+@pytest.mark.parametrize(
+    "category",
+    [
+        *("Tables and/or desks", "Trousers 3/4", "4/4 violins", "1/2-zip tops", "Tea w/o sugar", "Mugs w/ lid"),
+        *("A/C units", "S/M/L", "On/Off switches", "Deckel mit/ohne Griff", "A4", "Final Fantasy figures"),
+        *("New Balance", "Other Stories", "Root vegetables", "All-purpose glue", "General Electric", "Wholesale soap"),
+        *("Sales counters", "Diversey", "Look books", "None-stick pans"),
+    ],
+)
+def test_a_category_that_a_person_would_keep_is_one_level(category: str) -> None:
+    assert category_levels(category) == [category]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +83,15 @@ def test_levels_of_a_category(category: str, levels: list[str]) -> None:
         ("T-Shirts/1.jpg", ["T-Shirts"]),
         ("Hoodies & Sweatshirts/1.jpg", ["Hoodies & Sweatshirts"]),
         ("chairs 2023-05/1.jpg", ["chairs"]),
+        ("chairs final/1.jpg", ["chairs"]),
+        ("img chairs/1.jpg", ["chairs"]),
+        ("Final Fantasy figures/1.jpg", ["Final Fantasy figures"]),
+        ("New Balance/1.jpg", ["New Balance"]),
+        ("Other Stories/1.jpg", ["Other Stories"]),
+        ("Photo Frames/1.jpg", ["Photo Frames"]),
+        ("side_tables/1.jpg", ["side tables"]),
+        ("https://images.acme.com/lamps/1.jpg?v=12&folder=x/y", ["lamps"]),
+        ("https://acme.com/photos.tar#sofas/1.jpg", ["sofas"]),
     ],
 )
 def test_folders_that_say_what_they_hold(uri: str, levels: list[str]) -> None:
@@ -70,6 +115,11 @@ def test_folders_that_say_what_they_hold(uri: str, levels: list[str]) -> None:
         "a",
         "..",
         "batch 7 (final)",
+        "New folder",
+        "WhatsApp Images",
+        "look-alikes",
+        "lookalikes_3",
+        "Kunde Müller",
         "x" * 200,
     ],
 )
@@ -88,6 +138,12 @@ def test_folders_that_say_nothing(folder: str) -> None:
         ("हिन्दी कुर्सी", ["हिन्दी", "कुर्सी"]),
         ("<b>Chair</b><img src=x onerror=alert(1)>", ["Chair"]),
         ("SKU-00123 12 34", []),
+        ("Kaffeebecher versandkostenfrei SALE", ["Kaffeebecher"]),
+        ("NEW Mug - FREE SHIPPING, best price!", ["Mug"]),
+        ("New Balance 574 sneaker", ["New", "Balance", "sneaker"]),
+        ("Wholesale soap, sugar free", ["Wholesale", "soap", "sugar", "free"]),
+        ("Final Fantasy figure", ["Final", "Fantasy", "figure"]),
+        ("Look-alikes mug", ["mug"]),
         ("Chair\x00\x1b\u202e lamp", ["Chair", "lamp"]),
         ("", []),
     ],
@@ -101,6 +157,23 @@ def test_words_of_names() -> None:
     assert name_words("SKU-00123", "images/oak chair 01.jpg") == ["oak", "chair"]
     assert name_words("LMN-00123", "a/DSC00017.JPG") == []
     assert name_words("3f0b9a52-1c77-4e0e-9d3c-6a8f1e0c1b2d", "x/d41d8cd98f00b204e9800998ecf8427e.jpg") == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("https://cdn.shop.com/s/7919.jpg?v=121&width=800", "7919.jpg?v=121&width=800", "x/photo-15197-unsplash.jpg"),
+        *("IMG-20240301-WA0007.jpg", "WhatsApp Image 2024-03-01.jpg", "Screenshot 2024-01-01.png", "DSC_1 copy.jpg"),
+        *("download (3).jpg", "static/media/product-12-final.jpg", "look-alikes-3.jpg"),
+    ],
+)
+def test_names_that_say_nothing(name: str) -> None:
+    assert name_words("", name) == []
+
+
+def test_names_of_products_that_contain_words_of_storage() -> None:
+    assert name_words("new-balance-574", "final-fantasy-cloud.jpg") == ["new", "balance", "final", "fantasy", "cloud"]
+    assert name_words("", "https://shop.com/files/brass-lamp_800x.jpg?v=1&crop=center") == ["brass", "lamp"]
 
 
 def test_composed_and_decomposed_accents_are_one_word() -> None:

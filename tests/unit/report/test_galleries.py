@@ -96,6 +96,12 @@ def test_groups_know_their_members_parents_and_what_happened() -> None:
     assert found["retired"] == [{"group_id": "f-gone", "title": "old f-gone", "level": FINE}]
 
 
+def test_it_is_said_of_how_many_products_the_category_could_be_asked() -> None:
+    found = facet_groups("visual", SUMMARY, numbered(), None, RegionCounts(10, 3, asked="asked of all products"))
+    assert found["asked"] == "asked of all products"
+    assert facet_groups("visual", SUMMARY, numbered(), None, RegionCounts(10, 3))["asked"] == ""
+
+
 def test_in_a_first_run_nothing_has_happened() -> None:
     found = facet_groups("visual", SUMMARY, numbered(), None, RegionCounts(10, 3))
     assert {group["event"] for group in found["fine"]} == {""} and found["retired"] == []

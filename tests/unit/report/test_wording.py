@@ -89,6 +89,14 @@ def test_small_amounts_are_never_nothing():
     assert [wording.rate(rate) for rate in (0.44, 26.2, 1204)] == ["0.4", "26", "1,204"]
 
 
+def test_how_far_a_number_of_odd_categories_reaches() -> None:
+    assert wording.products_asked(1780, 1780) == "asked of all products"
+    assert wording.products_asked(12, 1780) == (
+        "asked of 12 of 1,780 products: the others are in no group, or have too few neighbours with a category"
+    )
+    assert wording.products_asked(0, 1).startswith("asked of 0 of 1 product: ")
+
+
 def test_cap_sentence_says_what_is_left_out_and_where_it_is():
     assert wording.cap_sentence(200, 431, "group", "curation_groups") == (
         "The 200 largest of 431 groups are shown; all are in the table curation_groups."

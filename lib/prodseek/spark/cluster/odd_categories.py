@@ -29,6 +29,7 @@ _TYPES = ("string", "string", "int", "int")  # of ODD_COLUMNS
 def with_odd_category(night: Night, labelled: DataFrame, fit: Fit, columns: NamedColumns) -> DataFrame:
     """ODD_COLUMNS: the category of nearly all neighbours of a region where none of them has its own, and how many; else null.
 
+    asked_neighbours: wherever enough of them could be asked, so that none odd is not taken for none wrong.
     Neighbours of the same product do not vote, because they share a wrong category. A copy is asked as its original. labelled: as
     `label_regions` gives it. Source of the idea: Northcutt, Jiang and Chuang, "Confident Learning", 2021; a threshold for each
     category, as there, found less.
@@ -68,9 +69,10 @@ def with_odd_category(night: Night, labelled: DataFrame, fit: Fit, columns: Name
     at_home = counted.groupBy("category").agg(F.avg(F.col("own").cast("int")).alias("share"))
     kinds = at_home.where(F.col("share") >= _AT_HOME_SHARE).select("category")
     agree = (F.col("votes") > 0) & (F.col("votes") >= _AGREEING_SHARE * F.col("all_votes"))
-    odd = counted.where(~F.col("own") & agree & (F.col("all_voters") >= _FEWEST_VOTERS)).join(kinds, "category")
-    values = ("voted", "category", "voters", "all_voters")
+    could_be_asked = counted.where(F.col("all_voters") >= _FEWEST_VOTERS).join(kinds, "category")
+    is_odd = ~F.col("own") & agree
+    values = (*(F.when(is_odd, F.col(name)) for name in ("voted", "category", "voters")), F.col("all_voters"))
     named = [
-        F.col(value).cast(of_type).alias(name) for value, of_type, name in zip(values, _TYPES, ODD_COLUMNS, strict=True)
+        F.max(value).cast(of_type).alias(name) for value, of_type, name in zip(values, _TYPES, ODD_COLUMNS, strict=True)
     ]
-    return labelled.join(odd.select("detection_id", *named), "detection_id", "left")
+    return labelled.join(could_be_asked.groupBy("detection_id").agg(*named), "detection_id", "left")

@@ -15,7 +15,9 @@ from prodseek.report.galleries import (
     facet_groups,
     rows_of_facet,
 )
+from prodseek.report.wording import products_asked
 from prodseek.runs.columns import FACETS, VISUAL
+from prodseek.runs.facts import ClusterFacts
 from prodseek.spark.night import Night
 from prodseek.spark.report.objects import ShownObjects
 from prodseek.spark.report.shards import write_data
@@ -52,9 +54,17 @@ def write_galleries(night: Night, summary: list[SummaryRow], objects: ShownObjec
             rows_of_facet(summary, facet),
             members,
             None if history is None else history.of_facet(facet),
-            RegionCounts(counts["n"], counts["odd"]),
+            RegionCounts(counts["n"], counts["odd"], _asked(night, facet)),
         )
         write_data(night.run, f"groups-{facet}", data)
+
+
+def _asked(night: Night, facet: str) -> str:
+    cluster = night.run.facts_if_done(ClusterFacts)
+    found = None if cluster is None else cluster.facets.get(facet)
+    if found is None or found.products_asked is None or found.products is None:
+        return ""
+    return products_asked(found.products_asked, found.products)
 
 
 def _group_history(night: Night, summary: list[SummaryRow], max_retired: int) -> GroupHistory | None:

@@ -36,6 +36,18 @@ prodseek.start(async function (about) {
     return groups.finer;
   }
 
+  // The fine group that has all members of a coarse one; undefined where there is none.
+  function twinOf(groups, number) {
+    const finer = finerOf(groups)[number];
+    const only = finer.length === 1 ? groups.fine[finer[0]] : undefined;
+    return only && only.n_regions === groups.coarse[number].n_regions ? only : undefined;
+  }
+
+  // Groups of both levels, a group that is the same in both counted once.
+  function countOf(groups) {
+    return groups.fine.length + groups.coarse.filter((_, number) => !twinOf(groups, number)).length;
+  }
+
   function textOf(group) {
     group.text = group.text || words.fold([group.title, group.category, group.class_name, group.colour, group.group_id].join(" "));
     return group.text;
@@ -158,6 +170,11 @@ prodseek.start(async function (about) {
       article.append(...fineGallery(group));
       return article;
     }
+    const twin = twinOf(groups, number);
+    if (twin) {
+      article.append(...fineGallery(twin));
+      return article;
+    }
     article.append(make("div", { class: "gallery exemplars", "data-objects": true },
       firstLook(groups, number).map((one) => prodseek.objectTile(one))));
     const folded = finer(groups, facet, number);
@@ -181,7 +198,7 @@ prodseek.start(async function (about) {
       if ((state.tab || "") === tab.dataset.tab) tab.setAttribute("aria-current", "page");
       else tab.removeAttribute("aria-current");
       tab.href = prodseek.stateLink({ facet: facet === about.group_facets[0] ? "" : facet, tab: tab.dataset.tab });
-      tab.lastElementChild.textContent = words.figure({ "": groups.fine.length + groups.coarse.length, odd: groups.n_ungrouped,
+      tab.lastElementChild.textContent = words.figure({ "": countOf(groups), odd: groups.n_ungrouped,
         category: groups.odd_category.length, gone: groups.retired.length }[tab.dataset.tab]);
       tab.hidden = tab.dataset.tab === "category" && !groups.odd_category.length && state.tab !== "category";
     }
@@ -232,10 +249,11 @@ prodseek.start(async function (about) {
   }
 
   function drawOddCategory(groups, facet, page) {
-    const { odd_category: odd } = groups;
+    const { odd_category: odd, asked } = groups;
     byId("count").textContent = odd.length
       ? words.counted(odd.length, "object") + " like things of another category: the category is wrong, or the photo shows something else. The firmest members first."
       : "No object is like things of another category alone.";
+    if (asked) byId("count").append(" This was " + asked + ".");
     const tiles = odd.slice((page - 1) * ODD_PER_PAGE, page * ODD_PER_PAGE).map(function ([number, at, of]) {
       const group = groups.fine[at];
       const note = make("p", { class: "small" }, prodseek.oddCategory(of), ", in ",

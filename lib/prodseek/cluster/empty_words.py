@@ -1,0 +1,73 @@
+"""Words of catalogues that say nothing of what a photo shows, in European languages."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+# Values beside ABSENT that stand where a category is missing, without accents, blanks and signs.
+NO_CATEGORY = """
+unknown unbekannt inconnu desconocido sconosciuto onbekend tbd tba todo undefined notset notavailable notapplicable
+keineangabe ka empty leer test dummy sample other others misc miscellaneous various diverse divers diverses sonstige
+sonstiges andere anderes verschiedenes autre autres otro otros otra otras varios varias altro altri altre varie vario
+outro outros ubrige ubriges neu neuheiten new nouveau nouveautes novedades novita nieuw overig overige diversen ovrigt
+ovrige øvrigt øvrige andet default defaultcategory uncategorized uncategorised unkategorisiert nichtkategorisiert
+noncategorise noncategorizzato sincategoria senzacategoria unassigned unsorted general allgemein category categories
+kategorie categorie categoria root rootcatalog rootcatalogue rootcategory all allproducts alleprodukte touslesproduits
+todoslosproductos tuttiiprodotti products produkte produits productos prodotti producten
+"""
+# What a shop says to sell, whatever it sells.
+SELLING = re.compile(
+    r"\b(?:free (?:shipping|delivery|returns)|(?:best|top|low|lowest|special) (?:price|offer|deal)s?|on sale|gratis[ -]?versand|"
+    r"livraison (?:gratuite|offerte)|env[ií]o gratis|spedizione gratuita|best[ -]?sellers?|top[ -]?sellers?|new arrivals?|"
+    r"sale|clearance|discount(?:ed)?|versandkostenfrei\w*|kostenloser versand|bestpreis|sonderangebot|angebot|rabatt|"
+    r"aktionspreis|ausverkauf|soldes?|promo(?:tion)?|oferta|offerta|sconto|saldi|rebajas|uitverkoop)\b",
+    re.IGNORECASE,
+)
+# Names that begin with `New`, which otherwise only sells.
+NEW_NAMES = "balance era look york zealand"
+# Words that a title needs for its grammar, in the languages that catalogues of Europe are mostly written in.
+GRAMMAR = """
+a an and are as at by for from in into is it its new no not of off on only or our per set size the this to up us we with
+without you your pack piece pieces pcs used
+am auf aus bei bis das dem den der des die ein eine einem einen einer fur für im in ist mit nicht neu oder ohne und vom von
+zu zum zur stück gebraucht
+a au aux avec ce ces dans de des du en et la le les ou par pour sans sur un une
+al con de del e el en es la las lo los no o para por sin su un una y
+alla che da dei del della di e il in la lo per senza
+das dos em na no os para por sem um uma
+de een en het in met op te van voor zonder
+i med och og til uden utan av af den det
+"""
+# Words of folders and file names that say where a photo lies, how it was made, or when; not what it shows.
+STORAGE = """
+adobestock alamy archiv archive article articles articulo artikel asset assets back backup batch bild bilder
+bildschirmfoto cache catalog catalogo catalogue cdn color colour content copia copie copy crop cropped cutout data
+dataset dcim default depositphotos detail dir done download downloads dreamstime dropbox dsc dscn edit edited export
+facebook feed file files final folder foto fotos freepik front full galerie gallery getty gettyimages gross groß hires
+home http https id image imagen imagenes images img imgs import incoming instagram istock istockphoto item items jpeg
+jpg klein kopie large left lg library local low main master md media medium misc mnt new old onedrive orig original
+originals other out packshot packshots pexels photo photos pic pics picture pictures pinterest pixabay png prod product
+products produit produits produkt produkte public raw resized retouched right root s3 scan scans screenshot screenshots
+shop shopify shot shots shutterstock side size sku skus sm small source src static stock stocksy storage store telegram
+temp test thumb thumbnail thumbnails thumbs tiff tmp todo train unbenannt unnamed unsorted unsplash untitled upload
+uploads user users val var version view web webp whatsapp www xl xs zoom
+jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september october
+november december januar februar märz mai juni juli oktober dezember
+"""
+# Those of them that belong to the word that they stand before, as in `side tables` and `Final Fantasy`.
+ADJECTIVES = """
+color colour content final front full home klein large master medium new old original other photo picture right root
+shop side small stock store test zoom
+"""
+# A folder with such a word is named after who sent its photos.
+SENDERS = """
+agency brand brands client cliente clientes clienti customer fornitore fournisseur hersteller kunde kunden lieferant
+lieferanten manufacturer marke merchant partner photographer proveedor seller studio supplier suppliers vendor vendors
+"""
+
+
+@cache
+def set_of(words: str) -> frozenset[str]:
+    """The words of one of the lists above."""
+    return frozenset(words.split())
