@@ -217,8 +217,8 @@ def test_what_a_server_says_of_a_photo_fits_into_a_table(length: str, changed: s
         ("parquet", b"PAR1", "manifest.parquet is damaged or gone; write it again"),
         ("parquet", b"", "manifest.parquet is damaged or gone; write it again"),
         ("csv", b"", "manifest.csv' is empty"),
-        ("csv", b"PK\x03\x04", "manifest.csv' is a workbook or a ZIP archive; save it as `CSV UTF-8`"),
-        ("json", b"[]", "it is one JSON array, not an object a line; convert it: jq -c '.[]'"),
+        ("csv", b"PK\x03\x04", "manifest.csv' is a ZIP archive; unpack it: unzip "),
+        ("json", b"[]", "it is one JSON array, not an object a line"),
     ],
 )
 def test_manifests_that_cannot_be_read_are_named(
