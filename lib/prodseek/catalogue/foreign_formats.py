@@ -132,7 +132,7 @@ def refuse_header(
     def command(code: str, ending: str = ".csv") -> str:
         return _command(_python(code.replace("{encoding}", encoding)), uri, ending, dialect.compression)
 
-    if n_known(header):
+    if not header or n_known(header):
         return
     names = [name.strip() for name in header]
     if all(len(name) > 2 and name[0] in _CURLY and name[-1] in _CURLY for name in names):
