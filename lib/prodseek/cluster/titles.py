@@ -165,9 +165,8 @@ def _is_colour_of_nobody(name: str, looks: Sequence[Look]) -> bool:
 class _SharedLook:
     """What most members look like; None where they do not agree.
 
-    colours: such as `grey, some blue`. parts: colours of some, such as `mostly grey`, `some
-    blue`. is_seen: the colours of most members that were looked at are
-    known.
+    colours: such as `grey, some blue`. parts: colours of some, such as `mostly grey`, `some blue`. is_seen: the colours of
+    most members that were looked at are known.
     """
 
     colour: str | None

@@ -197,10 +197,11 @@ def altered_negatives(
     pairs: Sequence[PlantedPair], photos: Sequence[Photo], rng: np.random.Generator, combined_share: float = 0.0
 ) -> list[PlantedPair]:
     """Each pair that suits once more, altered; `photos` are the scenes. combined_share: how many of them in several ways."""
+    single = tuple(one.family for one in ALTERATIONS.values() if one.family != "combined")
     made = []
     for pair in pairs:
         scene = photos[int(rng.integers(len(photos)))]
-        single = tuple(one.family for one in ALTERATIONS.values() if one.family != "combined")
+        # Where no share is asked for nothing is drawn, so that a seed gives what it gave before.
         is_combined = combined_share > 0 and rng.random() < combined_share
         made.append(altered_negative(pair, scene, rng, single if is_combined else ()))
     return [pair for pair in made if pair is not None]
