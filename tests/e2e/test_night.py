@@ -182,6 +182,16 @@ def test_planted_copies_are_found_with_their_verdict(  # type: ignore[no-untyped
     assert together(night, tables, planted[kind]) == (planted[kind] - hidden if kind in MERGED_KINDS else set())
 
 
+def test_things_that_were_cut_out_and_put_into_rooms_are_found(night: Run, tables, planted) -> None:  # type: ignore[no-untyped-def]
+    found = {
+        tuple(sorted((row["uri_a"], row["uri_b"]))): (row["verdict"], row["decision"])
+        for row in rows(tables(night, "near_duplicates"))
+    }
+    missed = {pair for pair in planted["embedded"] if found.get(pair) != ("embedded", "variant")}
+    # It is smooth, and the network sees nothing where it stands.
+    assert len(planted["embedded"]) == 4 and all("images/lamp-dome-1.jpg" in pair for pair in missed)
+
+
 def test_a_change_of_tone_is_for_a_person(night: Run, tables, truth) -> None:  # type: ignore[no-untyped-def]
     decisions = {
         tuple(sorted((row["uri_a"], row["uri_b"]))): (row["verdict"], row["decision"])

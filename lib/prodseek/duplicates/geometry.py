@@ -16,8 +16,8 @@ Matrix = NDArray[np.float64]
 _MAX_RATIO = 0.85
 _MAX_ERROR_PX = 3.0
 _MIN_MATCHES = 4
-# If the hashes differ, fewer verified matches never led to a verdict, because chance matches agree as often.
-LEAST_MATCHES = 7
+# If the hashes differ, fewer verified matches say nothing, because chance matches agree as often.
+LEAST_MATCHES = 6
 _MAX_SCALE = 6.0
 # Frames whose corners coincide within this share of a side count as the same frame.
 _SAME_FRAME = 0.02

@@ -14,6 +14,7 @@ from prodseek.duplicates.better import Better
 from prodseek.duplicates.decision import feature_values, model_json, shipped_model
 from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.features import features_recipe
+from prodseek.duplicates.geometry import LEAST_MATCHES
 from prodseek.duplicates.guards import is_greyed, is_proved, moves_product_alone
 from prodseek.duplicates.hashes import ROTATIONS, Orientation
 from prodseek.duplicates.overlap import Outside
@@ -53,7 +54,7 @@ MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.PART_DIFFERS, Verdic
 
 # Raise it when two photos may get another verdict than before, because of a change here or in the modules that measure them.
 # Cached verdicts of earlier nights are then computed again. The model is recognised by its content.
-VERDICTS_VERSION = 11
+VERDICTS_VERSION = 12
 
 # The bounds below only name what the model has decided. They were chosen on the sample catalogue.
 # From this share on, both show the same.
@@ -85,7 +86,6 @@ _SAME_SHOT = 0.6
 # Photos that share only an object: minimum similarity where the verified matches are.
 _OBJECT_SIMILARITY = 0.65
 _OBJECT_MATCH_AREA = 0.015
-_LEAST_OBJECT_MATCHES = 7
 _OBJECT_MATCH_SHARE = 0.3
 _MOSTLY_SHARED = 0.8
 # An object in a scene: its whole photo fills less than this share of the scene.
@@ -293,7 +293,7 @@ def _shared_object(comparison: Comparison) -> Verdict | None:
     """The verdict if the frames differ but something in them is the same; else None."""
     difference = comparison.difference
     if (
-        comparison.n_matches < _LEAST_OBJECT_MATCHES
+        comparison.n_matches < LEAST_MATCHES
         or difference.matched_similarity < _OBJECT_SIMILARITY
         or comparison.match_area < _OBJECT_MATCH_AREA
     ):
