@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from unittest.mock import patch
 
 from prodseek.duplicates import verdicts
-from prodseek.duplicates.better import which_is_better
 from prodseek.duplicates.decision import DecisionModel, feature_values
-from prodseek.duplicates.features import shrunk
-from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation
 from prodseek.duplicates.keeping import Facts, best
+from prodseek.duplicates.measuring import evidence_of_files, facts_of_file, photos_of_files, with_better
 from prodseek.duplicates.pair_facts import facts_of
-from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos
-from prodseek.duplicates.trimmed import prove_or_trim
+from prodseek.duplicates.proof import DETAILED_SIDE_PX
 from prodseek.duplicates.verdicts import Evidence, Judgement, PhotoFacts
-from prodseek.duplicates.verification import compare_views, has_hope, view
-from prodseek.photos.decode import DecodedImage, content_id, decode_image, pixel_hash
-from prodseek.photos.hashes import pdq_hashes
 from prodseek.runs.columns import BOX_EDGES
 
 
@@ -41,29 +35,10 @@ class Measurement:
 
 def measure(data_a: bytes, data_b: bytes, which_is_kept: bool) -> Measurement:
     """As a night does, but that every pair is a candidate. which_is_kept: also measure which of the two is the better."""
-    whole = [decode_image(data) for data in (data_a, data_b)]
-    facts_a, facts_b = (_facts(data, photo) for data, photo in zip((data_a, data_b), whole, strict=True))
-    orientation, hamming = best_orientation(*pdq_hashes([photo.pixels for photo in whole])[0])
-
-    def decoded(side_px: int) -> Photos:
-        a, b = (decode_image(data, enough_side_px=side_px).pixels for data in (data_a, data_b))
-        return shrunk(a, side_px), shrunk(b, side_px)
-
-    a, b = decoded(COARSE_PHOTO_PX)
-    comparison = compare_views(view(a), view(b), orientation if hamming <= MAX_HAMMING else None)
-    evidence = Evidence(hamming, comparison)
-    if comparison is not None and has_hope(comparison):
-        proof = prove_or_trim(a, b, comparison, lambda: decoded(DETAILED_SIDE_PX))
-        evidence = replace(evidence, proof=proof)
-        if proof is not None and which_is_kept:
-            side = verdicts.margin_side(proof)
-            better = which_is_better(*decoded(DETAILED_SIDE_PX), comparison, proof, side)
-            evidence = replace(evidence, better=better)
-    return Measurement(evidence, facts_a, facts_b)
-
-
-def _facts(data: bytes, photo: DecodedImage) -> PhotoFacts:
-    return PhotoFacts(content_id(data), pixel_hash(photo.pixels), photo.width_px, photo.height_px, len(data))
+    evidence = evidence_of_files(data_a, data_b)
+    if which_is_kept:
+        evidence = with_better(evidence, photos_of_files(data_a, data_b, DETAILED_SIDE_PX))
+    return Measurement(evidence, facts_of_file(data_a), facts_of_file(data_b))
 
 
 def judged(measurement: Measurement, model: DecisionModel) -> Judgement | None:

@@ -26,15 +26,9 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from prodseek.duplicates.decision import FEATURES, MODEL_FILE, SMALL_SIDE_PX, DecisionModel, Tree, feature_values
-from prodseek.duplicates.features import shrunk
 from prodseek.duplicates.guards import is_proved
-from prodseek.duplicates.hashes import MAX_HAMMING, best_orientation
+from prodseek.duplicates.measuring import evidence_of_files
 from prodseek.duplicates.planting.pairs import Photo, PlantedPair, altered_negatives, planted_pairs, real_negatives
-from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos
-from prodseek.duplicates.trimmed import prove_or_trim
-from prodseek.duplicates.verification import compare_views, has_hope, view
-from prodseek.photos.decode import decode_image
-from prodseek.photos.hashes import pdq_hashes
 
 SEED = 0
 N_TREES, LEARNING_RATE, MAX_LEAVES, MIN_LEAF_PAIRS, L2 = 350, 0.05, 16, 25, 3.0
@@ -132,14 +126,10 @@ def labelled_photos(argument: str) -> tuple[str, list[Photo]]:
 def measured_features(pair: PlantedPair) -> list[float] | None:
     """What a night would measure on a candidate pair; None if it finds nothing in common."""
     cv2.setNumThreads(1)
-    whole = [decode_image(data).pixels for data in (pair.data_a, pair.data_b)]
-    orientation, hamming = best_orientation(*pdq_hashes(whole)[0])
-    comparison = compare_views(view(whole[0]), view(whole[1]), orientation if hamming <= MAX_HAMMING else None)
-    a, b = _decoded(pair, COARSE_PHOTO_PX)
-    if comparison is None or not has_hope(comparison):
+    evidence = evidence_of_files(pair.data_a, pair.data_b)
+    if evidence.comparison is None or evidence.proof is None:
         return None
-    proof = prove_or_trim(a, b, comparison, lambda: _decoded(pair, DETAILED_SIDE_PX))
-    return None if proof is None else feature_values(comparison, proof, hamming)
+    return feature_values(evidence.comparison, evidence.proof, evidence.pdq_hamming)
 
 
 def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues: Sequence[str]) -> DecisionModel:
@@ -200,11 +190,6 @@ def expected_calibration_error(confidence: NDArray[np.float64], is_true: NDArray
         abs(float(is_true[bins == b].mean() - confidence[bins == b].mean())) * (bins == b).mean() for b in set(bins)
     ]
     return float(sum(gaps))
-
-
-def _decoded(pair: PlantedPair, side_px: int) -> Photos:
-    a, b = (decode_image(data, enough_side_px=side_px).pixels for data in (pair.data_a, pair.data_b))
-    return shrunk(a, side_px), shrunk(b, side_px)
 
 
 def _planted(chunk: tuple[Sequence[Photo], int, int, int, float]) -> list[tuple[list[float], bool]]:

@@ -15,14 +15,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from prodseek.duplicates.better import which_is_better
-from prodseek.duplicates.features import WORKING_SIDE_PX, LocalFeatures, shrunk
-from prodseek.duplicates.geometry import align
+from prodseek.duplicates.features import LocalFeatures
 from prodseek.duplicates.hashes import ROTATIONS, Orientation, best_orientation, hashes_from_hex
+from prodseek.duplicates.measuring import evidence_of, with_better
 from prodseek.duplicates.proof import Photos
-from prodseek.duplicates.trimmed import prove_or_trim
-from prodseek.duplicates.verdicts import Decision, Evidence, PhotoFacts, judge, margin_side, verdicts_recipe
-from prodseek.duplicates.verification import View, has_hope, measure_aligned, worth_measuring
+from prodseek.duplicates.verdicts import Decision, Evidence, PhotoFacts, judge, verdicts_recipe
 from prodseek.runs.columns import BOX_EDGES, FACETS
 from prodseek.runs.facts import CacheFolder
 from prodseek.runs.tables import schema_versions, table_schema
@@ -188,35 +185,24 @@ def _judge_rows(
 def _judged(pair: dict[str, Any], photos: _Photos, max_pdq_hamming: int) -> dict[str, Any] | None:
     """What is kept of a pair; None where one of the two can no longer be read."""
     facts_a, facts_b = (_photo_facts(pair, side) for side in SIDES)
-    orientation, hamming = best_orientation(*hashes_from_hex([pair["pdq_hash_a"], pair["pdq_hash_b"]]))
-    evidence = Evidence(hamming)
+    started = time.process_time()
+    nearest = best_orientation(*hashes_from_hex([pair["pdq_hash_a"], pair["pdq_hash_b"]]))
+    evidence: Evidence | None = Evidence(nearest[1])
     if facts_a.pixel_hash != facts_b.pixel_hash:
-        started = time.process_time()
-        # The best of eight unlike hashes says nothing about how a photo was turned.
-        turned = orientation if hamming <= max_pdq_hamming else None
         a, b = (LocalFeatures.from_bytes(*(pair[f"{name}_{side}"] for name in _FEATURES)) for side in SIDES)
-        found = align(a, b)
-        if worth_measuring(a, b, found, turned):
-            coarse = photos.coarse(pair)
-            if coarse is None:
-                return None
-            views = [
-                View(shrunk(pixels, WORKING_SIDE_PX), features) for pixels, features in zip(coarse, (a, b), strict=True)
-            ]
-            comparison = measure_aligned(views[0], views[1], found, turned)
-            evidence = replace(evidence, comparison=comparison)
-            if comparison is not None and has_hope(comparison):
-                evidence = replace(evidence, proof=prove_or_trim(*coarse, comparison, partial(photos.detailed, pair)))
+        read = partial(photos.coarse, pair), partial(photos.detailed, pair)
+        evidence = evidence_of(a, b, nearest, max_pdq_hamming, *read)
+    if evidence is None:
+        return None
     judgement = judge(evidence, facts_a, facts_b)
     kept = {name: pair[name] for name in _PAIR}
     if judgement is None:
         return kept
     if judgement.decision != Decision.VARIANT and evidence.comparison is not None and evidence.proof is not None:
-        detailed = photos.detailed(pair)
-        if detailed is None:
+        both = photos.detailed(pair)
+        if both is None:
             return None
-        better = which_is_better(*detailed, evidence.comparison, evidence.proof, margin_side(evidence.proof))
-        evidence = replace(evidence, better=better)
+        evidence = with_better(evidence, both)
     if evidence.comparison is not None:
         evidence = replace(evidence, verification_ms=1000 * (time.process_time() - started))
     values = evidence.to_dict()
