@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
+from prodseek.duplicates.train_decision import expected_calibration_error
 from prodseek.embedding.confidence import HUB_VIEWS, hubness, likeness_score
 from prodseek.embedding.departments import N_DEPARTMENTS
 from prodseek.embedding.facets import LIKENESS_WEIGHTS
@@ -379,7 +380,7 @@ def by_confidence(catalogues: Sequence[Catalogue], fitted: Mapping[str, Projecti
             ways = [answers(one, projection, task, without_asked) for without_asked in (False, True)]
             say, missing = (np.array([each.chances[0] for each in found]) for found in ways)
             right = np.array([each.right == 0 for each in ways[0]])
-            off = calibration_error(np.concatenate([say, missing]), np.concatenate([right, np.zeros(len(missing))]))
+            off = expected_calibration_error(np.r_[say, missing], np.r_[right, np.zeros(len(missing), bool)])
             foreign = [
                 np.mean([each.chances[0] for each in answers(one, projection, of_another(task, of))])
                 for other in catalogues
@@ -401,13 +402,6 @@ def of_another(task: Questions, other: Questions) -> Questions:
         asked=np.full(n, ""),
         allowed=np.ones((n, len(task.answers)), bool),
     )
-
-
-def calibration_error(said: NDArray[np.float64], was: NDArray[np.float64]) -> float:
-    """Source: Guo et al., "On Calibration of Modern Neural Networks", 2017, with ten bins."""
-    bins = np.minimum((said * 10).astype(int), 9)
-    inside = [bins == number for number in np.unique(bins)]
-    return float(sum(abs(said[at].mean() - was[at].mean()) * at.mean() for at in inside))
 
 
 def shares(values: Sequence[float]) -> str:
