@@ -38,7 +38,7 @@ class Difference:
 
     structural_similarity: mean SSIM (contrast and structure) over pixels with structure, after the tone fit.
     matching_fraction: share of those pixels that match. matched_similarity: mean SSIM within the hull of the matched local
-    features, and on the product, if its ground is plain; 0 if there are none.
+    features, and on the product, if its ground is plain; without such features on both products; 0 if there is neither.
 
     mean_abs_difference: of luminance after the tone fit, 0 to 255. differing_fraction: share of pixels whose luminance has no
     match within a pixel's distance. gain, offset: of the tone fit, luminance of b = gain * a + offset. ciede2000: mean colour

@@ -14,10 +14,12 @@ from prodseek.duplicates.detail import detail_and_noise
 from prodseek.duplicates.difference import LUMA
 from prodseek.duplicates.explained import Explanation, Faint, LeftOver, Mask, Plane, left_over
 from prodseek.duplicates.frames import in_fractions, in_pixels
+from prodseek.duplicates.grounds import OTHER_GROUND, Grounds, colour_difference, grounds_of
 from prodseek.duplicates.guards import may_be_other_tone
 from prodseek.duplicates.overlap import Overlap, overlap_of
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
-from prodseek.duplicates.tone import Grounds, colour_difference, grounds_of, tone_of
+from prodseek.duplicates.replaced_ground import ground_and_edge, thin_part_px, without_ground
+from prodseek.duplicates.tone import curve_of, tone_of
 from prodseek.duplicates.unexplained import marks_of, shape_of, structure_of
 from prodseek.duplicates.verification import Comparison
 
@@ -33,7 +35,8 @@ _COARSE_LEVELS, _FINE_LEVELS = (0, 1, 2, 3), (0, 1)
 _FAINT = (Faint(7.5, 0.65), Faint(2.5, 0.65), Faint(1.5, 0.65), Faint(1.0, 0.65))
 _FAINT_FINE, _FAINT_HUE = (Faint(10.5, 0.65), Faint(3.5, 0.45)), (Faint(9.0, 0.65),)
 _LEAST_PIXELS = 400
-_OTHER_GROUND = 2.0
+# CIEDE2000, 99th percentile of the product.
+_HARDLY_MOVED = 1.5
 # Where fewer cells agree at the coarse size, the fine one cannot make it a copy.
 _LEAST_MATCHING = 0.3
 _ALL_COMPARED = 0.99
@@ -141,9 +144,16 @@ class Proof:
 
 @dataclass(frozen=True)
 class _Way:
-    """One photo explained by the other. a_explains_b: which way. where, product: (H, W) bool, what is compared and fitted."""
+    """One photo explained by the other. a_explains_b: which way. where, product: (H, W) bool, what is compared and fitted.
+
+    ground: colours of the plain ground, expected and found; None if there is none. is_replaced: whether it was replaced, so that
+    it is not compared.
+    """
 
     a_explains_b: bool
+    grounds: Grounds
+    ground: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    is_replaced: bool
     explanation: Explanation
     predicted: Plane
     left: dict[int, LeftOver]
@@ -183,8 +193,13 @@ def prove(
     shape = shape_of(mark, way.predicted, target, grounds, int(where.sum()))
     if not way.a_explains_b:
         shape["mark_one_sided"] = -shape["mark_one_sided"]
-    ground = _expected_ground(way.explanation, grounds, way.a_explains_b)
-    tone = tone_of(source, way.predicted, target, product, way.explanation.toned, ground)
+    outline_part_px = grounds.outline_part_px(laid.a, laid.b, inside)
+    if way.is_replaced:
+        outline_part_px = max(outline_part_px, thin_part_px(way.predicted, target, inside, where, grounds))
+    # At its edge a product mixes with a ground that was replaced.
+    core = product & where
+    toned = core if core.sum() >= _LEAST_PIXELS else product
+    tone = tone_of(source, way.predicted, target, toned, way.explanation.toned, way.ground)
     tone |= {"plain": float(grounds.plain), "ground_change": grounds.change}
     fine = _nothing_fine()
     # Neither what is left nor another tone can be taken back by a closer look.
@@ -197,7 +212,7 @@ def prove(
         followed_error_px=error_px,
         ground_share=float(grounds.ground.mean()),
         outline_change=grounds.outline_change(inside),
-        outline_part_px=grounds.outline_part_px(laid.a, laid.b, inside),
+        outline_part_px=outline_part_px,
         flat_noise=way.left[0].flat_noise if 0 in way.left else math.nan,
         edge_noise=way.left[0].edge_noise if 0 in way.left else math.nan,
         faint=_faint(way.left),
@@ -210,35 +225,28 @@ def prove(
     )
 
 
-def _without_ground(inside: Mask, grounds: Grounds) -> Mask:
-    """Without a ground that was replaced, and the soft edge of large things on it; letters on it are compared whole."""
-    things = (inside & ~grounds.either).astype(np.uint8)
-    core = cv2.erode(things, np.ones((7, 7), np.uint8)) > 0
-    n_things, labels = cv2.connectedComponents(things, connectivity=8)
-    is_large = np.bincount(labels[core], minlength=n_things) > 0
-    kept = core | ((labels > 0) & ~is_large[labels])
-    return kept if kept.sum() >= _LEAST_PIXELS else inside
-
-
 def _expected_ground(
-    explanation: Explanation, grounds: Grounds, a_explains_b: bool
+    explanation: Explanation, source: Plane, product: Mask, grounds: Grounds, a_explains_b: bool
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
     """The colour that the product's change of tone makes of the ground, and the colour that the ground has."""
     if not grounds.plain:
         return None
     before, after = (grounds.colour_a, grounds.colour_b)[:: 1 if a_explains_b else -1]
-    return explanation.toned(before), after
+    # What a tone that hardly moves the product would make of other colours is a guess.
+    hardly_moves = float(np.percentile(curve_of(source, product, explanation.toned), 99)) < _HARDLY_MOVED
+    return before if hardly_moves else explanation.toned(before), after
 
 
 def _way(laid: Laid, inside: Mask, product: Mask, grounds: Grounds, a_explains_b: bool) -> _Way:
     source, target = (laid.a, laid.b) if a_explains_b else (laid.b, laid.a)
     explanation = Explanation(source, target, product)
     predicted = explanation.predicted()
-    ground = _expected_ground(explanation, grounds, a_explains_b)
-    is_replaced = grounds.change > _OTHER_GROUND and ground is not None and colour_difference(*ground) > _OTHER_GROUND
-    where = _without_ground(inside, grounds) if is_replaced else inside
+    ground = _expected_ground(explanation, source, product, grounds, a_explains_b)
+    is_replaced = grounds.change > OTHER_GROUND and ground is not None and colour_difference(*ground) > OTHER_GROUND
+    things = without_ground(inside, grounds) if is_replaced else inside
+    where = things if things.sum() >= _LEAST_PIXELS else inside
     left = left_over(predicted, target, where, _COARSE_LEVELS, _FAINT)
-    return _Way(a_explains_b, explanation, predicted, left, where, product)
+    return _Way(a_explains_b, grounds, ground, is_replaced, explanation, predicted, left, where, product)
 
 
 def _levels(left: dict[int, LeftOver], prefix: str, levels: tuple[int, ...]) -> dict[str, float]:
@@ -299,6 +307,8 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
     lights = (predicted, laid.b @ LUMA) if way.a_explains_b else (laid.a @ LUMA, predicted)
     laid, _, _ = refined(a, laid, *lights)
     compared &= compared_part(a, b, laid)
+    if way.is_replaced:
+        compared &= ~ground_and_edge(laid.a, laid.b, way.grounds)
     if (product & compared).sum() < _LEAST_PIXELS:
         return {}
     source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)

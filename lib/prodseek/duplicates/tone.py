@@ -4,71 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import Mask, Plane, blurred
+from prodseek.duplicates.explained import Mask, Plane
+from prodseek.duplicates.grounds import colour_difference
 from prodseek.photos.colour import ciede2000, rgb_to_lab
 
-# A ground is plain if this share of the border has its colour, within so many levels of each channel.
-_PLAIN_BORDER, _GROUND_WITHIN = 0.7, 12
-# What is as pale as the ground differs from it by this much, in any channel; an encoder leaves less.
-_PALE_LEVELS = 5.0
 _COLOUR_CELL_PX = 8
 _LEAST_CHROMA = 8.0
-
-
-@dataclass(frozen=True)
-class Grounds:
-    """The grounds of two photos.
-
-    plain: whether both are plain. ground, either: (H, W) bool, where both show theirs, and where one of them does; empty unless
-    both are plain. colour_a, colour_b: (3,) float32 RGB.
-    """
-
-    plain: bool
-    ground: Mask
-    either: Mask
-    colour_a: NDArray[np.float32]
-    colour_b: NDArray[np.float32]
-
-    @property
-    def change(self) -> float:
-        """CIEDE2000 between the two grounds; NaN if one is not plain."""
-        return colour_difference(self.colour_a, self.colour_b) if self.plain else math.nan
-
-    def outline_change(self, inside: Mask) -> float:
-        """Share of the products that lies where only one of the photos shows its ground, but for thin edges; NaN if not plain."""
-        if not self.plain:
-            return math.nan
-        apart = cv2.erode((self.either & ~self.ground).astype(np.uint8), np.ones((7, 7), np.uint8)) > 0
-        return float(apart.sum() / max(1, (inside & ~self.ground).sum()))
-
-    def outline_part_px(self, a: Plane, b: Plane, inside: Mask) -> float:
-        """Pixels of the largest part that only one of the photos shows on its ground, but for thin edges; NaN if not plain.
-
-        A pale part is taken for ground, but differs from it: a, b: (H, W, 3) float32 RGB.
-        """
-        if not self.plain:
-            return math.nan
-        from_ground = (blurred(a, 0.8) - self.colour_a) - (blurred(b, 0.8) - self.colour_b)
-        is_pale = self.ground & (np.abs(from_ground).max(axis=2) > _PALE_LEVELS)
-        apart = (self.either & ~self.ground & inside) | is_pale
-        apart = cv2.erode(apart.astype(np.uint8), np.ones((3, 3), np.uint8))
-        _, _, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=8)
-        return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
-
-
-def grounds_of(a: Plane, b: Plane, inside: Mask) -> Grounds:
-    """The plain grounds of two photos that are laid over each other. a, b: (H, W, 3) float32 RGB."""
-    (ground_a, plain_a, colour_a), (ground_b, plain_b, colour_b) = (_ground(plane, inside) for plane in (a, b))
-    plain = min(plain_a, plain_b) > _PLAIN_BORDER
-    both = ground_a & ground_b & inside & plain
-    return Grounds(plain, both, (ground_a | ground_b) & inside & plain, colour_a, colour_b)
 
 
 def tone_of(
@@ -87,8 +34,7 @@ def tone_of(
     """
     inside = _averaged_mask(product)
     before, after, explained = (rgb_to_lab(_averaged(plane))[inside] for plane in (source, target, expected))
-    # Blur moves the colours of small things too, but is no change of tone.
-    curve = ciede2000(before, rgb_to_lab(toned(_averaged(source)))[inside])
+    curve = curve_of(source, product, toned)
     moved, left = ciede2000(before, after), ciede2000(explained, after)
     chroma_before, chroma_after = (np.hypot(lab[:, 1], lab[:, 2]) for lab in (before, after))
     weight = np.where(chroma_before > _LEAST_CHROMA, chroma_before, 0)
@@ -113,6 +59,17 @@ def tone_of(
     }
 
 
+def curve_of(
+    source: Plane, product: Mask, toned: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+) -> NDArray[np.float64]:
+    """How far the tone alone moves the product's colours, CIEDE2000 of cells; as `tone_of`.
+
+    Blur moves the colours of small things too, but is no change of tone.
+    """
+    inside, averaged = _averaged_mask(product), _averaged(source)
+    return np.asarray(ciede2000(rgb_to_lab(averaged)[inside], rgb_to_lab(toned(averaged))[inside]), np.float64)
+
+
 def _light_change(
     source: Plane, target: Plane, inside: Mask, before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> float:
@@ -130,25 +87,6 @@ def _hue_change(before: NDArray[np.float64], after: NDArray[np.float64]) -> floa
         return 0.0
     hues = [np.degrees(np.arctan2(lab[coloured, 2], lab[coloured, 1])) for lab in (before, after)]
     return float(np.median(np.abs((hues[1] - hues[0] + 180) % 360 - 180)))
-
-
-def colour_difference(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """CIEDE2000 between two colours, (3,) float32 RGB."""
-    return float(ciede2000(rgb_to_lab(a), rgb_to_lab(b)))
-
-
-def _ground(pixels: Plane, inside: Mask) -> tuple[Mask, float, NDArray[np.float32]]:
-    """What hangs together with the border and has its colour, the share of the border that has it, and the colour."""
-    soft = blurred(pixels, 1.0)
-    inner = cv2.erode(inside.astype(np.uint8), np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    border = inside & (inner == 0)
-    colour = np.median(soft[border], axis=0)
-    like = inside & (np.abs(soft - colour).max(axis=2) <= _GROUND_WITHIN)
-    n_parts, labels = cv2.connectedComponents(like.astype(np.uint8), connectivity=4)
-    at_border = np.bincount(labels[border], minlength=n_parts) > 0
-    at_border[0] = False
-    share = float((np.abs(soft[border] - colour).max(axis=1) <= _GROUND_WITHIN).mean())
-    return at_border[labels], share, np.asarray(colour, np.float32)
 
 
 def _averaged(plane: Plane) -> NDArray[np.float32]:

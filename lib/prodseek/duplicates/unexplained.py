@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from prodseek.duplicates.difference import LUMA
 from prodseek.duplicates.explained import LeftOver, Mask, Plane, blurred, gradient
-from prodseek.duplicates.tone import Grounds
+from prodseek.duplicates.grounds import Grounds
 
 _SHAPE = (
     "one_sided", "correlation", "on_ground", "box", "thick", "parts", "largest", "at_border", "crosses", "ink", "ink_beneath",

@@ -147,8 +147,10 @@ def measure_aligned(a: View, b: View, found: Alignment | None, orientation: Orie
 def has_hope(comparison: Comparison) -> bool:
     """Whether the two photos may be copies, so that proving it is worth decoding them at full detail."""
     difference = comparison.difference
+    # Too few matches say nothing, but without any it is the hashes or the margins that laid the products over each other.
+    is_laid_over = comparison.n_matches >= LEAST_MATCHES or comparison.n_matches == 0
     return difference.matching_fraction >= _HOPEFUL_MATCHING or (
-        comparison.n_matches >= LEAST_MATCHES and difference.matched_similarity >= _HOPEFUL_SIMILARITY
+        is_laid_over and difference.matched_similarity >= _HOPEFUL_SIMILARITY
     )
 
 
@@ -189,7 +191,12 @@ def _measure(a: View, b: View, matrix: Matrix, found: Alignment | None) -> Compa
         inside = cv2.erode(inside.astype(np.uint8), around, borderType=cv2.BORDER_CONSTANT, borderValue=0) > 0
     hull = np.zeros_like(inside)
     match_area = 0.0
-    if found is not None:
+    if found is None:
+        # Nothing matches at the outline of a product whose ground was replaced, so only what lies within it tells.
+        products = _product(a.pixels, a_onto, size), _product(b.pixels, onto, size)
+        if products[0] is not None and products[1] is not None:
+            hull = inside & products[0] & products[1]
+    else:
         hull_px = cv2.convexHull(found.matched_px)
         match_area = cv2.contourArea(hull_px) / max(cv2.contourArea(polygon), 1e-6)
         hull = filled(transformed(onto, np.asarray(hull_px, np.float32).reshape(-1, 2)), size)

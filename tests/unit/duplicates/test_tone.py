@@ -7,7 +7,8 @@ from PIL import ImageDraw
 
 from prodseek.duplicates.difference import LUMA
 from prodseek.duplicates.explained import Explanation
-from prodseek.duplicates.tone import colour_difference, grounds_of, tone_of
+from prodseek.duplicates.grounds import colour_difference, grounds_of
+from prodseek.duplicates.tone import tone_of
 from prodseek.photos.colour import ciede2000, rgb_to_lab
 
 WIDER = ((0.1, 0.15), (0.9, 0.2), (0.85, 0.88), (0.15, 0.8))

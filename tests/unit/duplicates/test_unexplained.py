@@ -6,7 +6,7 @@ from made_photos import jpeg, packshot, pixels, scene
 from PIL import Image, ImageDraw, ImageFont
 
 from prodseek.duplicates.explained import Explanation, Faint, left_over
-from prodseek.duplicates.tone import grounds_of
+from prodseek.duplicates.grounds import grounds_of
 from prodseek.duplicates.unexplained import marks_of, shape_of, structure_of
 
 LEVELS = (0, 1, 2, 3)
