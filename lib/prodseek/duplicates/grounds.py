@@ -23,7 +23,8 @@ _CHANGED_ALIKE = 0.5
 _PALE_LEVELS = 5.0
 # A shadow is darker than the ground, all channels in proportion, and has no edge: its light changes by no more than this from
 # pixel to pixel. Where it is as pale as the ground it changes by less, because the edge of a pale thing is as faint.
-_SHADE_LIGHT, _SHADE_HUE, _SHADE_SLOPE, _PALE_SHADE_SLOPE = 0.35, 0.08, 5.0, 3.0
+_SHADE_LIGHT, _SHADE_HUE, _SHADE_SLOPE, _PALE_SHADE_SLOPE = 0.35, 0.08, 5.0, 4.0
+_CONTACT_PX = 3
 # Levels by which the ground itself differs from its colour.
 _EVEN_LEVELS = 2.5
 
@@ -66,10 +67,16 @@ class Grounds:
             return math.nan
         from_ground = (blurred(a, 0.8) - self.colour_a) - (blurred(b, 0.8) - self.colour_b)
         is_pale = self.ground & ~self.shade & (np.abs(from_ground).max(axis=2) > _PALE_LEVELS)
-        apart = (self.either & ~self.ground & inside) | is_pale
+        apart = ((self.either & ~self.ground & inside) | is_pale) & ~self._contact(inside)
         apart = cv2.erode(apart.astype(np.uint8), np.ones((3, 3), np.uint8))
         _, _, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=8)
         return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
+
+    def _contact(self, inside: Mask) -> Mask:
+        """Where a thing that both show meets a shadow, which has an edge there too."""
+        things = (inside & ~self.either).astype(np.uint8)
+        around = np.ones((2 * _CONTACT_PX + 1,) * 2, np.uint8)
+        return np.asarray(cv2.dilate(things, around) & cv2.dilate(self.shade.astype(np.uint8), around), np.bool_)
 
 
 def grounds_of(a: Plane, b: Plane, inside: Mask) -> Grounds:

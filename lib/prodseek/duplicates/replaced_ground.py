@@ -13,8 +13,8 @@ from prodseek.duplicates.grounds import Grounds, replaced_ground
 _EDGE_PX, _FINE_EDGE_PX = 3, 8
 # Of the frame: what is smaller may be a letter.
 _LARGE = 0.01
-# Levels of a channel by which a thin part differs, and how much of a change of the ground around it reaches its middle.
-_THIN_DIFFERS, _BLEEDING = 20.0, 0.2
+# Levels of a channel by which a thin part differs, beside all of the change of the ground: of two pixels none is without it.
+_THIN_DIFFERS = 20.0
 
 
 def without_ground(inside: Mask, grounds: Grounds) -> Mask:
@@ -45,8 +45,8 @@ def thin_part_px(predicted: Plane, target: Plane, inside: Mask, compared: Mask, 
     middle = cv2.erode(things, np.ones((3, 3), np.uint8)) > 0
     around = np.ones((2 * _EDGE_PX + 3,) * 2, np.uint8)
     thin = middle & (cv2.dilate(compared.astype(np.uint8), around) == 0)
-    bleeding = _BLEEDING * float(np.abs(grounds.colour_a - grounds.colour_b).max())
-    differs = thin & (np.abs(target - predicted).max(axis=2) > _THIN_DIFFERS + bleeding)
+    change = float(np.abs(grounds.colour_a - grounds.colour_b).max())
+    differs = thin & (np.abs(target - predicted).max(axis=2) > _THIN_DIFFERS + change)
     _, _, stats, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8), connectivity=8)
     return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
 
