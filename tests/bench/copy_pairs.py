@@ -31,6 +31,7 @@ from prodseek.duplicates.verification import Comparison
 
 _CHUNK = 50  # pairs of a task
 _FAMILY_TURNS = 5
+_DRAWS = 50
 
 
 @dataclass(frozen=True)
@@ -106,17 +107,21 @@ class Turn:
         asked = [judgement for one, judgement in zip(self.pairs, self.judgements, strict=True) if chosen(one.pair)]
         return sum(one is not None and one.decision in decisions for one in asked), len(asked)
 
-    def calibration_error(self) -> float:
-        """Of the pairs that the model judged."""
+    def calibration_error(self) -> tuple[float, float]:
+        """Of the pairs that the model judged, and what it would be if each were a copy with just its confidence: chance alone."""
         rows = [
             (judgement.confidence, one.pair.is_copy)
             for one, judgement in zip(self.pairs, self.judgements, strict=True)
             if judgement is not None and one.measurement.features is not None
         ]
         if not rows:
-            return 0.0
+            return 0.0, 0.0
         confidence, is_copy = (np.array(column) for column in zip(*rows, strict=True))
-        return expected_calibration_error(confidence, is_copy.astype(bool))
+        rng = np.random.default_rng(0)
+        by_chance = [
+            expected_calibration_error(confidence, rng.random(len(confidence)) < confidence) for _ in range(_DRAWS)
+        ]
+        return expected_calibration_error(confidence, is_copy.astype(bool)), float(np.mean(by_chance))
 
 
 def turns(pairs: Sequence[MeasuredPair]) -> Iterator[Turn]:
@@ -179,7 +184,7 @@ def table_of_turns(judged_turns: Sequence[Turn]) -> Table:
     table = Table("left out", title="each judged by a model that was fitted without it")
     for name in ("real negatives: copy", "made negatives: copy", "right of copy", "recall, copy", "copy or look"):
         table.add_column(name, justify="right")
-    for name in ("calibration error", "ms a pair"):
+    for name in ("calibration error (by chance)", "ms a pair"):
         table.add_column(name, justify="right")
     copy, look = Decision.COPY, Decision.LOOK
     for turn in judged_turns:
@@ -194,7 +199,7 @@ def table_of_turns(judged_turns: Sequence[Turn]) -> Table:
             f"{right / max(1, right + real[0] + made[0]):.4f}",
             f"{right / max(1, n_copies):.3f} of {n_copies}",
             f"{found / max(1, n_copies):.3f}",
-            f"{turn.calibration_error():.4f}",
+            "{:.4f} ({:.4f})".format(*turn.calibration_error()),
             f"{1000 * float(np.median([one.seconds for one in turn.pairs])):.0f}",
         )
     return table

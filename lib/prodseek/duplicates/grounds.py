@@ -74,9 +74,11 @@ class Grounds:
 
     def _contact(self, inside: Mask) -> Mask:
         """Where a thing that both show meets a shadow, which has an edge there too."""
-        things = (inside & ~self.either).astype(np.uint8)
         around = np.ones((2 * _CONTACT_PX + 1,) * 2, np.uint8)
-        return np.asarray(cv2.dilate(things, around) & cv2.dilate(self.shade.astype(np.uint8), around), np.bool_)
+        near_thing, near_shade = (
+            cv2.dilate(mask.astype(np.uint8), around) > 0 for mask in (inside & ~self.either, self.shade)
+        )
+        return np.asarray(near_thing & near_shade, np.bool_)
 
 
 def grounds_of(a: Plane, b: Plane, inside: Mask) -> Grounds:
