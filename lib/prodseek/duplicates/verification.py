@@ -41,6 +41,8 @@ _LEAST_SHARED = 0.02
 _SURE_SIMILARITY = 0.9
 # Photos of which less than this share agrees, and that are less alike where features match, are not proved.
 _HOPEFUL_MATCHING, _HOPEFUL_SIMILARITY = 0.3, 0.5
+# Margins lay products over each other less exactly than features do, where one of them has a shadow or a soft edge.
+_HOPEFUL_PRODUCT = 0.25
 # Content on content is tried where proportions differ by less than this, in natural logarithms.
 _SAME_PROPORTIONS = 0.12
 # A seam is searched this near to the edge of the shared part, and compared with steps up to this far from it.
@@ -147,11 +149,11 @@ def measure_aligned(a: View, b: View, found: Alignment | None, orientation: Orie
 def has_hope(comparison: Comparison) -> bool:
     """Whether the two photos may be copies, so that proving it is worth decoding them at full detail."""
     difference = comparison.difference
-    # Too few matches say nothing, but without any it is the hashes or the margins that laid the products over each other.
-    is_laid_over = comparison.n_matches >= LEAST_MATCHES or comparison.n_matches == 0
-    return difference.matching_fraction >= _HOPEFUL_MATCHING or (
-        is_laid_over and difference.matched_similarity >= _HOPEFUL_SIMILARITY
-    )
+    if difference.matching_fraction >= _HOPEFUL_MATCHING:
+        return True
+    if comparison.n_matches:
+        return comparison.n_matches >= LEAST_MATCHES and difference.matched_similarity >= _HOPEFUL_SIMILARITY
+    return difference.matched_similarity >= _HOPEFUL_PRODUCT
 
 
 def _similarity(comparison: Comparison) -> float:

@@ -357,7 +357,7 @@ def test_only_photos_that_may_be_copies_are_proved():
     assert has_hope(compared(n_matches=0)) and has_hope(compared(matching_fraction=0.1))
     # Without a match, what was laid over each other by hashes or margins may still agree on the product alone.
     assert has_hope(compared(n_matches=0, matching_fraction=0.1, matched_similarity=0.6))
-    assert not has_hope(compared(n_matches=0, matching_fraction=0.1, matched_similarity=0.4))
+    assert not has_hope(compared(n_matches=0, matching_fraction=0.1, matched_similarity=0.2))
     assert not has_hope(compared(n_matches=3, matching_fraction=0.1))
 
 
