@@ -37,6 +37,8 @@ _SAME_AGAIN = 0.8
 # CIELAB: chroma of a grey photo, because grey things in a photo in colour have more; of the other photo; and the light that
 # differs between them.
 _GREY_CHROMA, _COLOURED_CHROMA, _GREY_LIGHT_CHANGE, _GREY_HUES = 1.5, 5.0, 2.5, 0.1
+# The same of a photo without any colour: the light of no other product agrees as well.
+_NO_CHROMA, _SAME_LIGHT = 0.5, 0.5
 
 Values = Mapping[str, float]
 
@@ -116,6 +118,15 @@ def is_greyed(values: Values) -> bool:
         and values["chroma_high"] - values["chroma_low"] > _COLOURED_CHROMA
         and values["light_change"] < _GREY_LIGHT_CHANGE
         and values["hue_spread"] > _GREY_HUES
+    )
+
+
+def may_be_greyed(values: Values) -> bool:
+    """Whether one photo has no colour at all and the light of the other: greyed, or its one colour was taken from the product."""
+    return (
+        values["chroma_low"] < _NO_CHROMA
+        and values["chroma_high"] - values["chroma_low"] > _COLOURED_CHROMA
+        and values["light_change"] < _SAME_LIGHT
     )
 
 

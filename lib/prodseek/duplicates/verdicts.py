@@ -15,7 +15,7 @@ from prodseek.duplicates.decision import feature_values, model_json, shipped_mod
 from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.features import features_recipe
 from prodseek.duplicates.geometry import LEAST_MATCHES
-from prodseek.duplicates.guards import is_greyed, is_proved, moves_product_alone
+from prodseek.duplicates.guards import is_greyed, is_proved, may_be_greyed, moves_product_alone
 from prodseek.duplicates.hashes import ROTATIONS, Orientation
 from prodseek.duplicates.overlap import Outside
 from prodseek.duplicates.proof import Proof
@@ -277,9 +277,8 @@ def _is_toned(comparison: Comparison, proof: Proof) -> bool:
 def _has_other_hue(proof: Proof, values: Mapping[str, float]) -> bool:
     """Whether a change of tone explains what differs, but of the product alone or of a part of it, and of its hue."""
     changes_hue = proof.hue_change > _OTHER_HUE or proof.chroma_low < _HALF * proof.chroma_high
-    return (
-        not is_greyed(values) and moves_product_alone(values) and values["curve_most"] > _OTHER_COLOUR and changes_hue
-    )
+    is_coloured = not (is_greyed(values) or may_be_greyed(values))
+    return is_coloured and moves_product_alone(values) and values["curve_most"] > _OTHER_COLOUR and changes_hue
 
 
 def _is_recoloured(proof: Proof, values: Mapping[str, float], difference: Difference) -> bool:

@@ -93,6 +93,7 @@ BADGE = {
 # A change of tone explains it, of a product whose ground stays as it was.
 TONED = {"tone_change": 15.0, "curve_most": 20.0, "curve_least": 10.0, "ground_change": 0.0}
 GREYED = TONED | {"chroma_low": 0.5, "hue_spread": 0.5, "light_change": 0.5}
+GREYED_OF_ONE_HUE = GREYED | {"hue_spread": 0.01, "chroma_low": 0.0, "light_change": 0.05}
 RECOLOURED = TONED | {"hue_change": 60.0}
 
 
@@ -184,6 +185,8 @@ KINDS = {
     ),
     "grey": (GREYED, Verdict.TONED),
     "one hue": (GREYED | {"hue_spread": 0.01}, Verdict.RECOLOURED),
+    "one hue, and no colour at all": (GREYED_OF_ONE_HUE, Verdict.TONED),
+    "no colour at all in another light": (GREYED_OF_ONE_HUE | {"light_change": 1.5}, Verdict.RECOLOURED),
     "another colour": (RECOLOURED, Verdict.RECOLOURED),
     "another colour of a part": (RECOLOURED | {"curve_least": 0.5, "ground_change": 9.0}, Verdict.RECOLOURED),
     "less colour": (TONED | {"chroma_low": 10.0}, Verdict.RECOLOURED),
@@ -220,6 +223,7 @@ def test_what_the_model_calls_no_copy_is_none(judged):
 
 
 GUARDED = {
+    "a product of one hue without its colour": GREYED_OF_ONE_HUE,
     "too few cells": {"n_cells": 2.0},
     "left at a coarse level": {"strength_3": 4.0},
     "left at the fine size": {"fine_strength_0": 4.0},
