@@ -33,6 +33,14 @@ class Graph:
         place = np.nonzero((indices >= 0) & (indices != np.arange(n_rows)[:, None]))
         return cls(place[0], indices[place].astype(np.int64), 1 - distances[place], n_rows)
 
+    def nearest(self, n: int) -> Graph:
+        """The edges from each row to its n nearest neighbours; among equally near ones, to those that come first."""
+        order = np.lexsort((-self.cosine, self.rows))
+        rows = self.rows[order]
+        place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+        kept = order[place < n]
+        return Graph(self.rows[kept], self.neighbours[kept], self.cosine[kept], self.n_rows)
+
 
 @dataclass(frozen=True)
 class LevelLabels:
@@ -114,13 +122,14 @@ def labels_of_night(graph: Graph, fitted: Groups, last: LevelLabels | None, min_
     """A night's labels: those of tonight's fit, or last night's groups as `carry_over` carries them over.
 
     graph, fitted: of N rows. last: last night's labels of these rows, (N,); None if last night's groups are not carried over.
-    min_size: minimum rows of a new group.
+    min_size: minimum rows of a fine group, and of a new one at either level. A row in no fine group asks as many neighbours as
+    such a group can outvote, because among more of them only large groups could win.
     """
     fine, coarse = fitted.fine, fitted.coarse
     if last is not None:
         fine = carry_over(last.fine, fine, min_size)
         coarse = carry_over(last.coarse, coarse, min_size)
-    fine = join_majority(graph, fine)
+    fine = join_majority(graph.nearest(2 * min_size - 1), fine)
     return LevelLabels(fine, join_majority(graph, nested(fine, coarse)))
 
 

@@ -76,6 +76,29 @@ def test_a_graph_leaves_out_rows_themselves_and_places_without_a_neighbour() -> 
     assert found.cosine.tolist() == [0.75, 0.5, 0.75] and found.n_rows == 3
 
 
+def test_the_nearest_of_each_row_are_kept_and_the_first_of_equals() -> None:
+    near = graph({(1, 0): 0.1, (0, 1): 0.2, (0, 2): 0.9, (0, 3): 0.2, (1, 2): 0.5, (1, 3): 0.4}, 4)
+    kept = near.nearest(2)
+    assert list(zip(kept.rows.tolist(), kept.neighbours.tolist(), strict=True)) == [(0, 2), (0, 1), (1, 2), (1, 3)]
+    np.testing.assert_allclose(kept.cosine, [0.9, 0.2, 0.5, 0.4])
+    assert kept.n_rows == 4 and len(graph({}, 2).nearest(3).rows) == 0
+
+
+def test_a_smallest_group_can_win_a_row_whose_other_neighbours_are_many_and_further_away() -> None:
+    near_by = {(3, row): 0.9 for row in range(3)}
+    further = {(3, row): 0.5 for row in range(4, 12)}
+    fine = labels(0, 0, 0, NOISE, *[NOISE] * 8)
+    fitted = Groups(fine, fine, np.zeros(12, np.float32))
+    assert labels_of_night(graph(near_by | further, 12), fitted, None, 3).fine.tolist() == [0] * 4 + [NOISE] * 8
+
+
+def test_a_row_whose_nearest_are_mostly_in_no_group_stays_in_none() -> None:
+    near = graph({(3, 4): 0.9, (3, 5): 0.9, (3, 6): 0.9, (3, 0): 0.8, (3, 1): 0.8, (3, 2): 0.8}, 7)
+    fine = labels(0, 0, 0, NOISE, NOISE, NOISE, NOISE)
+    fitted = Groups(fine, fine, np.zeros(7, np.float32))
+    assert labels_of_night(near, fitted, None, 3).fine.tolist() == fine.tolist()
+
+
 def test_membership_is_the_share_of_the_own_group_and_whole_without_neighbours() -> None:
     near = graph({(0, 1): 0.6, (0, 2): 0.2, (3, 0): 0.5}, 5)
     found = belonging(near, labels(0, 0, 1, NOISE, 1))
