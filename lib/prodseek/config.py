@@ -283,6 +283,7 @@ class DuplicatesConfig(_Section):
 class ClusterConfig(_Section):
     facets: tuple[FacetName, ...]
     fit_rows: Count
+    n_layouts: Count
     n_components: Annotated[int, Field(ge=2)]
     n_neighbors: Annotated[int, Field(ge=2)]
     min_dist: Fraction

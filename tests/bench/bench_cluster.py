@@ -36,7 +36,8 @@ from sklearn.metrics import adjusted_mutual_info_score, homogeneity_score, v_mea
 from synthetic_run import PeakMemory, write_run
 from threadpoolctl import threadpool_limits
 
-from prodseek.cluster.groups import NOISE, coarse_size, hdbscan_groups, search_knn, umap_coordinates
+from prodseek.cluster.fitting import groups_of, groups_of_department
+from prodseek.cluster.groups import NOISE, search_knn
 from prodseek.cluster.labels import Graph, LevelLabels, labels_of_night
 from prodseek.cluster.stable_ids import Content, match_groups
 from prodseek.config import Config, load_config
@@ -61,21 +62,19 @@ class MixedSet:
     alone: Vectors
 
 
-def levels(vectors: Vectors, config: Config, last: Levels | None = None, seed: int = 0, **changed: int) -> Levels:
+def levels(
+    vectors: Vectors,
+    config: Config,
+    last: Levels | None = None,
+    seed: int = 0,
+    by_department: bool = True,
+    **changed: int,
+) -> Levels:
     """Fine and coarse labels as the stage gives them, from settings with some changed."""
     settings = config.cluster.model_copy(update=changed)
-    k = config.neighbours.k + 1
-    nearest = search_knn(vectors, k, seed)
-    coordinates = umap_coordinates(
-        *nearest,
-        vectors,
-        settings.n_components,
-        min(k, settings.n_neighbors),
-        settings.min_dist,
-        seed,
-    )
-    coarse = coarse_size(len(vectors), settings.min_cluster_size, settings.coarse_min_cluster_size)
-    groups = hdbscan_groups(coordinates, settings.min_cluster_size, coarse, settings.min_samples)
+    nearest = search_knn(vectors, config.neighbours.k + 1, seed)
+    group = groups_of if by_department else groups_of_department
+    groups = group(nearest, vectors, settings, seed)
     known = None if last is None else LevelLabels(*last)
     labels = labels_of_night(Graph.of_nearest(nearest), groups, known, settings.min_cluster_size)
     return labels.fine, labels.coarse
@@ -96,6 +95,9 @@ def ways(config: Config) -> dict[str, Callable[[Vectors], Levels]]:
         "first try: 4 regions, min_samples 2": lambda vectors: levels(
             vectors, config, min_cluster_size=4, min_samples=2
         ),
+        "one layout of each department": lambda vectors: levels(vectors, config, n_layouts=1),
+        "three layouts of everything": lambda vectors: levels(vectors, config, by_department=False),
+        "one layout of everything": lambda vectors: levels(vectors, config, by_department=False, n_layouts=1),
         "UMAP with 16 neighbours": lambda vectors: levels(vectors, config, n_neighbors=17),
         "UMAP in 4 dimensions": lambda vectors: levels(vectors, config, n_components=4),
         "Ward's linkage, as many groups": lambda vectors: ward(vectors, config),

@@ -13,14 +13,8 @@ from pyspark import Broadcast
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from prodseek.cluster.groups import (
-    Groups,
-    Nearest,
-    coarse_size,
-    hdbscan_groups,
-    search_knn,
-    umap_coordinates,
-)
+from prodseek.cluster.fitting import groups_of
+from prodseek.cluster.groups import Groups, Nearest, search_knn
 from prodseek.cluster.labels import Graph
 from prodseek.index.ivf import assign_cells
 from prodseek.index.shards import quantizer_from_bytes
@@ -67,21 +61,11 @@ def fit_groups(night: Night, regions: DataFrame, facet: str) -> Fit:
     regions: as `primary_regions` gives them.
     """
     fitted = _fitted_regions(night, regions, facet)
-    settings, k, seed = night.config.cluster, night.config.neighbours.k + 1, night.config.seed
+    settings, seed = night.config.cluster, night.config.seed
     # Neighbours in the table are of `likeness`, and whether two things are of one kind is another question.
-    nearest = search_knn(fitted.vectors, k, seed)
-    graph = Graph.of_nearest(nearest)
-    coordinates = umap_coordinates(
-        *nearest,
-        fitted.vectors,
-        settings.n_components,
-        min(settings.n_neighbors, k),
-        settings.min_dist,
-        seed,
-    )
-    coarse = coarse_size(fitted.n_rows, settings.min_cluster_size, settings.coarse_min_cluster_size)
-    groups = hdbscan_groups(coordinates, settings.min_cluster_size, coarse, settings.min_samples)
-    return Fit(fitted, graph, nearest, groups)
+    nearest = search_knn(fitted.vectors, night.config.neighbours.k + 1, seed)
+    groups = groups_of(nearest, fitted.vectors, settings, seed)
+    return Fit(fitted, Graph.of_nearest(nearest), nearest, groups)
 
 
 def _fitted_regions(night: Night, regions: DataFrame, facet: str) -> FittedRegions:
