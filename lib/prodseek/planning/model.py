@@ -170,7 +170,14 @@ def costs_of(config: Config, measured: Measured, units: Mapping[str, float]) -> 
             "duplicates", "joining both photos' features, comparing pixels", "pair", 0.014, f"{_SAMPLE}, what is left"
         ),
         Cost("cluster", "compiling", "night", 5.0, "driver", f"{_SAMPLE}, against one photo's"),
-        Cost("cluster", "layout and groups", "photo", 0.0012, "driver", f"{_CLOTHES}, against the sample's"),
+        Cost(
+            "cluster",
+            "layouts and groups",
+            "photo",
+            0.0024,
+            "driver",
+            f"{_CLOTHES}, against the sample's, and two layouts more",
+        ),
         slots("report", "reading", "photo", reading, on, tasks(n_photos, 128)),
         slots("report", "pictures", "photo", measured.picture_seconds, on, tasks(n_photos, 128)),
         # That night had to share its cores, so its figure was scaled by how much longer its embed took than forecast here.
