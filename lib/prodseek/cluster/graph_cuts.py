@@ -14,7 +14,9 @@ from prodseek.cluster.groups import Nearest, in_order_of_appearance
 # departments have .006 to .0135, and all others .017 and more.
 MAX_TIES_ACROSS = 0.015
 # Of an eigenvalue. A cut needs the order of the rows, not their exact place.
-_TOLERANCE = 1e-4
+_TOLERANCE = 1e-3
+# Enough for every labelled set and their mixtures; a large graph without clear parts would take many thousands.
+_MAX_ITERATIONS = 50
 
 
 def departments(nearest: Nearest, min_rows: int) -> NDArray[np.int32]:
@@ -77,7 +79,12 @@ def _sparsest_cut(ties: csr_matrix, min_rows: int) -> NDArray[np.int64] | None:
     scale = diags(1 / np.sqrt(degree))
     try:
         values, vectors = eigsh(
-            scale @ ties @ scale, k=2, which="LA", v0=np.random.default_rng(0).normal(size=n_rows), tol=_TOLERANCE
+            scale @ ties @ scale,
+            k=2,
+            which="LA",
+            v0=np.random.default_rng(0).normal(size=n_rows),
+            tol=_TOLERANCE,
+            maxiter=_MAX_ITERATIONS,
         )
     except ArpackNoConvergence:  # a graph without a clear cut
         return None
