@@ -15,6 +15,7 @@ from prodseek.duplicates.decision import feature_values, model_json, shipped_mod
 from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.features import features_recipe
 from prodseek.duplicates.geometry import LEAST_MATCHES
+from prodseek.duplicates.grounds import OTHER_GROUND
 from prodseek.duplicates.guards import is_greyed, is_proved, may_be_greyed, moves_product_alone
 from prodseek.duplicates.hashes import ROTATIONS, Orientation
 from prodseek.duplicates.overlap import Outside
@@ -34,6 +35,7 @@ class Verdict(StrEnum):
     MIRRORED = "mirrored"
     ROTATED = "rotated"
     TONED = "toned"
+    OTHER_GROUND = "other_ground"
     OVERLAID = "overlaid"
     RECOLOURED = "recoloured"
     PART_DIFFERS = "part_differs"
@@ -228,6 +230,9 @@ def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: Ph
         return Verdict.EMBEDDED if _is_pasted(outside) else Verdict.CROPPED
     if proof.mark > _MARK:
         return Verdict.OVERLAID
+    # Of a ground that changes as the product does, the whole photo is toned.
+    if proof.ground_change > OTHER_GROUND and proof.ground_missed > OTHER_GROUND:
+        return Verdict.OTHER_GROUND
     if comparison.orientation in ROTATIONS:
         return Verdict.ROTATED
     if comparison.orientation != Orientation.IDENTITY:

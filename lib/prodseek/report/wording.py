@@ -43,6 +43,7 @@ VERDICTS = {
     "mirrored": VerdictWords("mirrored", "The picture flipped."),
     "rotated": VerdictWords("rotated", "The picture turned."),
     "toned": VerdictWords("toned", "Changed brightness, contrast or sharpness, or made grey."),
+    "other_ground": VerdictWords("other ground", "The product on another plain background."),
     "overlaid": VerdictWords("overlaid", "A watermark, text or badge put on it."),
     "recoloured": VerdictWords("recoloured", "The same product in another colour."),
     "part_differs": VerdictWords("a part differs", "The same shot, but a part of the product differs."),

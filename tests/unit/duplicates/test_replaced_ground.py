@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from prodseek.duplicates.grounds import grounds_of, replaced_ground
 from prodseek.duplicates.planting.files import jpeg as encoded
 from prodseek.duplicates.replaced_ground import ground_and_edge, thin_part_px, without_ground
-from prodseek.duplicates.verdicts import Decision
+from prodseek.duplicates.verdicts import Decision, Verdict
 
 SIDE_PX = 640
 BODY, HOLE = (140, 80, 500, 460), (260, 130, 380, 210)
@@ -59,8 +59,12 @@ def at(box, side_px=320):
     return y, x
 
 
+def judged(a, b):
+    return judged_pair(encoded(a, 92), encoded(b, 88))[0]
+
+
 def decided(a, b):
-    found, _ = judged_pair(encoded(a, 92), encoded(b, 88))
+    found = judged(a, b)
     return None if found is None else found.decision
 
 
@@ -115,7 +119,8 @@ def test_a_thin_part_in_another_colour_is_seen():
 
 @pytest.mark.parametrize("shadow", [0.0, 0.25], ids=["no shadow", "a shadow that was cut off"])
 def test_a_product_on_an_off_white_ground_is_a_copy(shadow):
-    assert decided(bag(WHITE, shadow=shadow), bag(OFF_WHITE)) == Decision.COPY
+    found = judged(bag(WHITE, shadow=shadow), bag(OFF_WHITE))
+    assert (found.decision, found.verdict) == (Decision.COPY, Verdict.OTHER_GROUND)
 
 
 @pytest.mark.parametrize("ground", [GREY, BLUE], ids=["grey", "blue"])

@@ -95,6 +95,7 @@ TONED = {"tone_change": 15.0, "curve_most": 20.0, "curve_least": 10.0, "ground_c
 GREYED = TONED | {"chroma_low": 0.5, "hue_spread": 0.5, "light_change": 0.5}
 GREYED_OF_ONE_HUE = GREYED | {"hue_spread": 0.01, "chroma_low": 0.0, "light_change": 0.05}
 RECOLOURED = TONED | {"hue_change": 60.0}
+NEW_GROUND = {"ground_change": 6.0, "ground_missed": 6.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +153,7 @@ def test_the_report_has_words_for_each_verdict():
 
 def test_variants_and_other_photos_never_merge():
     assert {Verdict.RECOLOURED, Verdict.PART_DIFFERS, Verdict.EMBEDDED, Verdict.SAME_OBJECT}.isdisjoint(MERGING)
-    assert len(MERGING) == 10
+    assert len(MERGING) == 11
 
 
 def test_equal_hashes_need_no_pixels():
@@ -191,6 +192,10 @@ KINDS = {
     "another colour of a part": (RECOLOURED | {"curve_least": 0.5, "ground_change": 9.0}, Verdict.RECOLOURED),
     "less colour": (TONED | {"chroma_low": 10.0}, Verdict.RECOLOURED),
     "another light": (TONED, Verdict.TONED),
+    "another ground": (NEW_GROUND, Verdict.OTHER_GROUND),
+    "another ground, and a badge": (NEW_GROUND | BADGE, Verdict.OVERLAID),
+    "another ground, and a margin": (NEW_GROUND | {"b": MARGIN}, Verdict.PADDED),
+    "another light on all of it": (TONED | {"ground_change": 8.0, "ground_missed": 0.5}, Verdict.TONED),
     "a badge of another hue": (RECOLOURED | BADGE, Verdict.OVERLAID),
     "another colour, and the ground too": (RECOLOURED | {"ground_change": 12.0}, Verdict.TONED),
     "another colour without a ground": (RECOLOURED | {"plain": 0.0, "ground_change": NAN}, Verdict.TONED),
@@ -266,6 +271,7 @@ PASSING = {
     "grey": GREYED,
     "a crop through things": {"b": MORE},
     "a margin": {"b": MARGIN},
+    "another ground": NEW_GROUND,
     "small photos": {"strength_2": NAN, "strength_3": NAN},
 }
 

@@ -108,7 +108,7 @@ ALTERATIONS = {
     "margin": Alteration(Verdict.PADDED, "margin", Worse.ADDED, shapes.margin),
     "margin on some sides": Alteration(Verdict.PADDED, "margin", Worse.ADDED, shapes.margin_on_some_sides),
     "squared": Alteration(Verdict.PADDED, "margin", Worse.ADDED, shapes.squared),
-    "another ground": Alteration(None, "another ground", None, shapes.another_ground),
+    "another ground": Alteration(Verdict.OTHER_GROUND, "another ground", None, shapes.another_ground),
     "text": Alteration(Verdict.OVERLAID, "text", Worse.ADDED, _marked("text")),
     "watermark": Alteration(Verdict.OVERLAID, "watermark", Worse.ADDED, _marked("watermark")),
     "tiled watermark": Alteration(Verdict.OVERLAID, "watermark", Worse.ADDED, _marked("tiled watermark")),

@@ -14,7 +14,7 @@ _OF_ONE_FRAME = [
     verdict.value
     for verdict in (
         *(Verdict.RECOLOURED, Verdict.PART_DIFFERS, Verdict.OVERLAID),
-        *(Verdict.TONED, Verdict.RE_ENCODED, Verdict.RESIZED),
+        *(Verdict.TONED, Verdict.OTHER_GROUND, Verdict.RE_ENCODED, Verdict.RESIZED),
     )
 ]
 
