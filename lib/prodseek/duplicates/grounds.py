@@ -72,6 +72,11 @@ class Grounds:
         _, _, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=8)
         return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
 
+    def shaded(self, inside: Mask) -> Mask:
+        """Shadows, and where things meet them, without gaps of a few pixels."""
+        dark = (self.shade | self._contact(inside)).astype(np.uint8)
+        return np.asarray(cv2.morphologyEx(dark, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8)) > 0, np.bool_)
+
     def _contact(self, inside: Mask) -> Mask:
         """Where a thing that both show meets a shadow, which has an edge there too."""
         around = np.ones((2 * _CONTACT_PX + 1,) * 2, np.uint8)

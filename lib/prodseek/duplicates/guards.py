@@ -25,7 +25,7 @@ _MOST_TEXTURE_NOISE, _MOST_SHARED_NOISE = 1.4, 2.5
 _SAME_GROUND, _OTHER_TONE = 2.0, 2.5
 _OTHER_TONE_ON_GROUND, _MOVED_ON_GROUND = 2.0, 0.6
 _CURVE_MOVES, _CURVE_STAYS, _PRODUCT_MOVED = 5.0, 2.0, 1.5
-_SAME_GROUND_UNDER_OUTLINE, _SAME_OUTLINE = 1.0, 0.01
+_SAME_GROUND_UNDER_OUTLINE, _OTHER_GROUND_UNDER_OUTLINE, _SAME_OUTLINE = 1.0, 12.0, 0.01
 # Pixels of the coarse frame.
 _LEAST_PART_PX = 4.0
 # A cut through a thing crosses some of its edges.
@@ -134,6 +134,9 @@ def may_be_other_outline(values: Values) -> bool:
     """Whether the ground was replaced, and the product covers another part of it than before: it has another cap, or no legs."""
     if not values["ground_missed"] > _SAME_GROUND_UNDER_OUTLINE:
         return False
+    # Beside a ground that is much darker, a thin part in another shade cannot be told from its edge.
+    if values["ground_missed"] > _OTHER_GROUND_UNDER_OUTLINE:
+        return True
     return values["outline_change"] > _SAME_OUTLINE or values["outline_part_px"] > _LEAST_PART_PX
 
 

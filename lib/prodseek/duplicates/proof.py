@@ -18,7 +18,7 @@ from prodseek.duplicates.grounds import OTHER_GROUND, Grounds, colour_difference
 from prodseek.duplicates.guards import may_be_other_tone
 from prodseek.duplicates.overlap import Overlap, overlap_of
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
-from prodseek.duplicates.replaced_ground import ground_and_edge, thin_part_px, without_ground
+from prodseek.duplicates.replaced_ground import ground_and_edge, left_at_outline_px, mixed_with_ground, without_ground
 from prodseek.duplicates.tone import curve_of, tone_of
 from prodseek.duplicates.unexplained import marks_of, shape_of, structure_of
 from prodseek.duplicates.verification import Comparison
@@ -194,8 +194,10 @@ def prove(
     if not way.a_explains_b:
         shape["mark_one_sided"] = -shape["mark_one_sided"]
     outline_part_px = grounds.outline_part_px(laid.a, laid.b, inside)
-    if way.is_replaced:
-        outline_part_px = max(outline_part_px, thin_part_px(way.predicted, target, inside, where, grounds))
+    if way.is_replaced and way.ground is not None:
+        mixed = mixed_with_ground(way.predicted, target, *way.ground)
+        outline = inside & ~grounds.shaded(inside)
+        outline_part_px = max(outline_part_px, left_at_outline_px(mixed, target, outline, _FAINT[:2], 1.0))
     # At its edge a product mixes with a ground that was replaced.
     core = product & where
     toned = core if core.sum() >= _LEAST_PIXELS else product
@@ -207,6 +209,7 @@ def prove(
         photos = detailed()
         if photos is not None:
             fine |= _fine(*photos, in_fractions(laid.matrix, a.shape[1::-1], b.shape[1::-1]), way)
+    outline_part_px = max(outline_part_px, fine.pop("outline_part_px", 0.0))
     return Proof(
         followed_share=followed_share,
         followed_error_px=error_px,
@@ -306,7 +309,8 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
     predicted = Explanation(source, (target @ LUMA)[..., None], product & laid.inside).predicted()[..., 0]
     lights = (predicted, laid.b @ LUMA) if way.a_explains_b else (laid.a @ LUMA, predicted)
     laid, _, _ = refined(a, laid, *lights)
-    compared &= compared_part(a, b, laid)
+    inside = compared_part(a, b, laid)
+    compared &= inside
     if way.is_replaced:
         compared &= ~ground_and_edge(laid.a, laid.b, way.grounds)
     if (product & compared).sum() < _LEAST_PIXELS:
@@ -323,7 +327,8 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
     explanation = Explanation(half_source, half_target, _with_some_ground(half_product, half))
     in_colour = left_over(explanation.predicted(), half_target, half, (0,), _FAINT_HUE)
     sharper, noisier = detail_and_noise(laid.a @ LUMA, laid.b @ LUMA, compared)
-    return {
+    outline = {} if way.ground is None or not way.is_replaced else _fine_outline(source, target, inside, product, way)
+    return outline | {
         **_levels(left, "fine_", _FINE_LEVELS),
         **_levels(in_colour, "hue_", (0,)),
         "fine_flat_noise": left[0].flat_noise if 0 in left else math.nan,
@@ -335,3 +340,15 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
         "noisier": noisier,
         "fine_side_px": float(max(size)),
     }
+
+
+def _fine_outline(source: Plane, target: Plane, inside: Mask, product: Mask, way: _Way) -> dict[str, float]:
+    """`outline_part_px` at the fine size, where faint differences count for nothing, because every edge of a JPEG has some."""
+    size = target.shape[1::-1]
+    shaded = way.grounds.shaded(np.ones_like(way.where)).astype(np.uint8)
+    where = inside & (cv2.resize(shaded, size, interpolation=cv2.INTER_NEAREST) == 0)
+    if way.ground is None or product.sum() < _LEAST_PIXELS:
+        return {}
+    mixed = mixed_with_ground(Explanation(source, target, product).predicted(), target, *way.ground)
+    scale = max(size) / max(way.where.shape)
+    return {"outline_part_px": left_at_outline_px(mixed, target, where, (), scale)}

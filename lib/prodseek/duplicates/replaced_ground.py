@@ -1,20 +1,24 @@
-"""What of two photos is compared where the ground of one was replaced: things without the edge at which they mix with it."""
+"""What of two photos is compared where the ground of one was replaced: things, and their edges as mixed with either ground."""
 
 from __future__ import annotations
+
+import math
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.explained import Mask, Plane
+from prodseek.duplicates.explained import Faint, Mask, Plane, left_over
 from prodseek.duplicates.grounds import Grounds, replaced_ground
 
 # How far the edge of a thing mixes with its ground, pixels of the coarse and of the fine frame.
 _EDGE_PX, _FINE_EDGE_PX = 3, 8
 # Of the frame: what is smaller may be a letter.
 _LARGE = 0.01
-# Levels of a channel by which a thin part differs, beside all of the change of the ground: of two pixels none is without it.
-_THIN_DIFFERS = 20.0
+# Levels of a channel by which a pixel that is nothing but ground differs from its colour.
+_EVEN_LEVELS = 4.0
+
+Colour = NDArray[np.float32]
 
 
 def without_ground(inside: Mask, grounds: Grounds) -> Mask:
@@ -35,20 +39,31 @@ def ground_and_edge(a: Plane, b: Plane, grounds: Grounds) -> Mask:
     return np.asarray(ground | _soft_edge(~ground, _FINE_EDGE_PX), np.bool_)
 
 
-def thin_part_px(predicted: Plane, target: Plane, inside: Mask, compared: Mask, grounds: Grounds) -> float:
-    """Pixels of the largest thin part, such as a leg, that has another colour: it is all edge, and so not compared otherwise.
+def mixed_with_ground(predicted: Plane, target: Plane, before: Colour, after: Colour) -> Plane:
+    """What a photo should look like if each pixel may be ground by any share, and the ground changed from before to after.
 
-    predicted, target: (H, W, 3) float32 RGB of the coarse frame. inside, compared: (H, W) bool, what both show, and
-    `without_ground`.
+    So thin parts and outlines can be compared, which are all edge. Where one photo shows nothing but ground, so must the other.
+    predicted, target: (H, W, 3) float32 RGB. before, after: (3,) float32 RGB.
     """
-    things = (inside & ~grounds.either).astype(np.uint8)
-    middle = cv2.erode(things, np.ones((3, 3), np.uint8)) > 0
-    around = np.ones((2 * _EDGE_PX + 3,) * 2, np.uint8)
-    thin = middle & (cv2.dilate(compared.astype(np.uint8), around) == 0)
-    change = float(np.abs(grounds.colour_a - grounds.colour_b).max())
-    differs = thin & (np.abs(target - predicted).max(axis=2) > _THIN_DIFFERS + change)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8), connectivity=8)
-    return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
+    change = after - before
+    share = np.clip((target - predicted) @ change / max(float(change @ change), 1e-6), 0, 1)
+    is_ground = _is_even(predicted, before) | _is_even(target, after)
+    return np.asarray(predicted + np.where(is_ground, 1, share)[..., None] * change, np.float32)
+
+
+def left_at_outline_px(mixed: Plane, target: Plane, where: Mask, faint: tuple[Faint, ...], scale: float) -> float:
+    """How much of a thin part or an outline differs: pixels of the coarse frame, each weighed by how much is tolerated of it.
+
+    mixed: as `mixed_with_ground` gives it. where: (H, W) bool. faint: what is faint at each level; none: nothing counts as that.
+    scale: how many pixels of this frame are one of the coarse frame, in each direction.
+    """
+    levels = left_over(mixed, target, where, (0, 1), faint or (Faint(math.inf, math.inf),) * 2)
+    mass = [(2 ** (left.faint if faint else left.strength) - 1) * 4**level for level, left in levels.items()]
+    return max(mass, default=0.0) / scale**2
+
+
+def _is_even(plane: Plane, colour: Colour) -> Mask:
+    return np.asarray(np.abs(plane - colour).max(axis=2) <= _EVEN_LEVELS, np.bool_)
 
 
 def _soft_edge(things: Mask, width_px: int) -> Mask:

@@ -6,9 +6,10 @@ from judged_pair import judged_pair
 from made_photos import pixels, scene
 from PIL import Image, ImageDraw, ImageFilter
 
+from prodseek.duplicates.explained import Faint
 from prodseek.duplicates.grounds import grounds_of, replaced_ground
 from prodseek.duplicates.planting.files import jpeg as encoded
-from prodseek.duplicates.replaced_ground import ground_and_edge, thin_part_px, without_ground
+from prodseek.duplicates.replaced_ground import ground_and_edge, left_at_outline_px, mixed_with_ground, without_ground
 from prodseek.duplicates.verdicts import Decision, Verdict
 
 SIDE_PX = 640
@@ -106,15 +107,32 @@ def test_letters_on_a_replaced_ground_are_compared_whole():
     assert not hidden[14:40, 16:110][np.array(bag(WHITE, note="500 g").convert("L"))[14:40, 16:110] < 100].any()
 
 
-def test_a_thin_part_in_another_colour_is_seen():
-    a, b, recoloured = (
-        plane(bag(ground, legs, at_legs=THIN_LEGS))
-        for ground, legs in ((WHITE, DARK), (OFF_WHITE, DARK), (OFF_WHITE, RED))
+THIN = {
+    "the same": ({}, False),
+    "another colour": ({"legs": RED}, True),
+    "none": ({"legs": OFF_WHITE}, True),
+    "thicker": ({"at_legs": LEGS}, True),
+}
+
+
+@pytest.mark.parametrize("name", THIN)
+def test_thin_legs_are_compared_as_mixed_with_either_ground(name):
+    changes, differs = THIN[name]
+    a, b = (
+        plane(bag(ground, **{"at_legs": THIN_LEGS} | change)) for ground, change in ((WHITE, {}), (OFF_WHITE, changes))
     )
-    for other, differs in ((b, False), (recoloured, True)):
-        grounds = grounds_of(a, other, everywhere(a))
-        compared = without_ground(everywhere(a), grounds)
-        assert (thin_part_px(a, other, everywhere(a), compared, grounds) > 4) == differs
+    mixed = mixed_with_ground(a, b, np.float32(WHITE), np.float32(OFF_WHITE))
+    left = left_at_outline_px(mixed, b, everywhere(a), (Faint(7.5, 0.65), Faint(2.5, 0.65)), 1.0)
+    assert (left > 4) == differs
+
+
+def test_what_is_ground_in_one_photo_must_be_ground_in_the_other():
+    before, after = np.float32([[WHITE]]), np.float32([[GREY]])
+    between = (before + after) / 2
+    colours = np.float32(WHITE), np.float32(GREY)
+    # A thing of a colour between both grounds is no mixture, where the other photo shows nothing but ground.
+    np.testing.assert_allclose(mixed_with_ground(before, between, *colours), after)
+    np.testing.assert_allclose(mixed_with_ground(between, between + 0.5 * (after - before) / 2, *colours)[0, 0], 176.25)
 
 
 @pytest.mark.parametrize("shadow", [0.0, 0.25], ids=["no shadow", "a shadow that was cut off"])
@@ -130,6 +148,8 @@ def test_a_product_on_a_ground_that_changes_its_edges_is_for_a_person_at_least(g
 
 OTHERS = {
     "other legs": {"legs": RED},
+    "other thin legs": {"legs": RED, "at_legs": THIN_LEGS},
+    "thinner legs": {"at_legs": THIN_LEGS},
     "no legs": {"legs": OFF_WHITE},
     "pale legs": {"legs": PALE},
     "other lettering": {"lettering": "150 cm"},
