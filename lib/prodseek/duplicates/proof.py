@@ -165,6 +165,11 @@ class _Way:
         # What is badly explained everywhere hides in the noise.
         return sum(level.fraction + level.flat_noise / _NOISE_OF_ALL for level in self.left.values())
 
+    def ground_colours(self, explanation: Explanation) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """What an explanation makes of one plain ground, whether or not that can be trusted, and the other ground."""
+        before, after = (self.grounds.colour_a, self.grounds.colour_b)[:: 1 if self.a_explains_b else -1]
+        return explanation.toned(before), after
+
 
 def prove(
     a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison, detailed: Callable[[], Photos | None]
@@ -194,8 +199,8 @@ def prove(
     if not way.a_explains_b:
         shape["mark_one_sided"] = -shape["mark_one_sided"]
     outline_part_px = grounds.outline_part_px(laid.a, laid.b, inside)
-    if way.is_replaced and way.ground is not None:
-        mixed = mixed_with_ground(way.predicted, target, *way.ground)
+    if way.is_replaced:
+        mixed = mixed_with_ground(way.predicted, target, *way.ground_colours(way.explanation))
         outline = inside & ~grounds.shaded(inside)
         outline_part_px = max(outline_part_px, left_at_outline_px(mixed, target, outline, _FAINT[:2], 1.0))
     # At its edge a product mixes with a ground that was replaced.
@@ -327,7 +332,7 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
     explanation = Explanation(half_source, half_target, _with_some_ground(half_product, half))
     in_colour = left_over(explanation.predicted(), half_target, half, (0,), _FAINT_HUE)
     sharper, noisier = detail_and_noise(laid.a @ LUMA, laid.b @ LUMA, compared)
-    outline = {} if way.ground is None or not way.is_replaced else _fine_outline(source, target, inside, product, way)
+    outline = _fine_outline(source, target, inside, product, way) if way.is_replaced else {}
     return outline | {
         **_levels(left, "fine_", _FINE_LEVELS),
         **_levels(in_colour, "hue_", (0,)),
@@ -347,8 +352,7 @@ def _fine_outline(source: Plane, target: Plane, inside: Mask, product: Mask, way
     size = target.shape[1::-1]
     shaded = way.grounds.shaded(np.ones_like(way.where)).astype(np.uint8)
     where = inside & (cv2.resize(shaded, size, interpolation=cv2.INTER_NEAREST) == 0)
-    if way.ground is None or product.sum() < _LEAST_PIXELS:
-        return {}
-    mixed = mixed_with_ground(Explanation(source, target, product).predicted(), target, *way.ground)
+    explanation = Explanation(source, target, product)
+    mixed = mixed_with_ground(explanation.predicted(), target, *way.ground_colours(explanation))
     scale = max(size) / max(way.where.shape)
     return {"outline_part_px": left_at_outline_px(mixed, target, where, (), scale)}
