@@ -37,8 +37,8 @@ _SAME_AGAIN = 0.8
 # CIELAB: chroma of a grey photo, because grey things in a photo in colour have more; of the other photo; and the light that
 # differs between them.
 _GREY_CHROMA, _COLOURED_CHROMA, _GREY_LIGHT_CHANGE, _GREY_HUES = 1.5, 5.0, 2.5, 0.1
-# The same of a photo without any colour: the light of no other product agrees as well.
-_NO_CHROMA, _SAME_LIGHT = 0.5, 0.5
+# Of a photo without any colour.
+_NO_CHROMA = 0.5
 
 Values = Mapping[str, float]
 
@@ -86,7 +86,8 @@ def may_be_other_tone(values: Values) -> bool:
     Nothing in two photos tells a cloth in another shade from a brighter photo of it.
     """
     if is_greyed(values):
-        return False
+        # A white ground is as grey as before, whether the photo was made grey or the product on it.
+        return _ground_stays(values)
     has_moved = _moved(values) > _MOVED_ON_GROUND
     # What makes a white ground grey moves the lightest parts of the product, and hardly the rest.
     is_ground_s = values["plain"] > 0 and values["ground_change"] >= _SAME_GROUND and not has_moved
@@ -126,7 +127,7 @@ def may_be_greyed(values: Values) -> bool:
     return (
         values["chroma_low"] < _NO_CHROMA
         and values["chroma_high"] - values["chroma_low"] > _COLOURED_CHROMA
-        and values["light_change"] < _SAME_LIGHT
+        and values["light_change"] < _GREY_LIGHT_CHANGE
     )
 
 

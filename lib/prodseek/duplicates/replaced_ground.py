@@ -15,7 +15,7 @@ from prodseek.duplicates.grounds import Grounds, replaced_ground
 _EDGE_PX, _FINE_EDGE_PX = 3, 8
 # Of the frame: what is smaller may be a letter.
 _LARGE = 0.01
-# Levels of a channel by which a pixel that is nothing but ground differs from its colour.
+# Levels of a channel by which what is equal differs.
 _EVEN_LEVELS = 4.0
 
 Colour = NDArray[np.float32]
@@ -42,12 +42,13 @@ def ground_and_edge(a: Plane, b: Plane, grounds: Grounds) -> Mask:
 def mixed_with_ground(predicted: Plane, target: Plane, before: Colour, after: Colour) -> Plane:
     """What a photo should look like if each pixel may be ground by any share, and the ground changed from before to after.
 
-    So thin parts and outlines can be compared, which are all edge. Where one photo shows nothing but ground, so must the other.
+    So thin parts and outlines can be compared, which are all edge. Where one photo shows nothing but ground, so must the other,
+    if it shows anything else than before: some gaps keep the old ground.
     predicted, target: (H, W, 3) float32 RGB. before, after: (3,) float32 RGB.
     """
     change = after - before
     share = np.clip((target - predicted) @ change / max(float(change @ change), 1e-6), 0, 1)
-    is_ground = _is_even(predicted, before) | _is_even(target, after)
+    is_ground = (_is_even(predicted, before) | _is_even(target, after)) & ~_is_even(target, predicted)
     return np.asarray(predicted + np.where(is_ground, 1, share)[..., None] * change, np.float32)
 
 
@@ -62,8 +63,8 @@ def left_at_outline_px(mixed: Plane, target: Plane, where: Mask, faint: tuple[Fa
     return max(mass, default=0.0) / scale**2
 
 
-def _is_even(plane: Plane, colour: Colour) -> Mask:
-    return np.asarray(np.abs(plane - colour).max(axis=2) <= _EVEN_LEVELS, np.bool_)
+def _is_even(plane: Plane, other: Plane | Colour) -> Mask:
+    return np.asarray(np.abs(plane - other).max(axis=2) <= _EVEN_LEVELS, np.bool_)
 
 
 def _soft_edge(things: Mask, width_px: int) -> Mask:

@@ -141,6 +141,10 @@ def test_a_product_on_an_off_white_ground_is_a_copy(shadow):
     assert (found.decision, found.verdict) == (Decision.COPY, Verdict.OTHER_GROUND)
 
 
+def test_a_gap_that_keeps_the_old_ground_is_no_difference():
+    assert decided(bag(WHITE), bag(OFF_WHITE, hole=WHITE)) == Decision.COPY
+
+
 @pytest.mark.parametrize("ground", [GREY, BLUE], ids=["grey", "blue"])
 def test_a_product_on_a_ground_that_changes_its_edges_is_for_a_person_at_least(ground):
     assert decided(bag(WHITE), bag(ground)) in (Decision.COPY, Decision.LOOK)

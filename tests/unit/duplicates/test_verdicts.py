@@ -187,7 +187,7 @@ KINDS = {
     "grey": (GREYED, Verdict.TONED),
     "one hue": (GREYED | {"hue_spread": 0.01}, Verdict.RECOLOURED),
     "one hue, and no colour at all": (GREYED_OF_ONE_HUE, Verdict.TONED),
-    "no colour at all in another light": (GREYED_OF_ONE_HUE | {"light_change": 1.5}, Verdict.RECOLOURED),
+    "no colour at all in another light": (GREYED_OF_ONE_HUE | {"light_change": 5.0}, Verdict.RECOLOURED),
     "another colour": (RECOLOURED, Verdict.RECOLOURED),
     "another colour of a part": (RECOLOURED | {"curve_least": 0.5, "ground_change": 9.0}, Verdict.RECOLOURED),
     "less colour": (TONED | {"chroma_low": 10.0}, Verdict.RECOLOURED),
@@ -229,6 +229,7 @@ def test_what_the_model_calls_no_copy_is_none(judged):
 
 GUARDED = {
     "a product of one hue without its colour": GREYED_OF_ONE_HUE,
+    "a grey product on a white ground": GREYED,
     "too few cells": {"n_cells": 2.0},
     "left at a coarse level": {"strength_3": 4.0},
     "left at the fine size": {"fine_strength_0": 4.0},
@@ -268,7 +269,7 @@ def test_what_is_not_proved_is_for_a_person_however_sure_the_model_is(judged, na
 
 PASSING = {
     "nothing": {},
-    "grey": GREYED,
+    "a grey scene": GREYED | {"plain": 0.0, "ground_change": NAN},
     "a crop through things": {"b": MORE},
     "a margin": {"b": MARGIN},
     "another ground": NEW_GROUND,
