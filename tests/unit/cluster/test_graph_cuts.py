@@ -71,7 +71,9 @@ def test_two_dense_lumps_joined_by_many_ties_are_one_department() -> None:
     assert (departments(nearest, 120) == 0).all()
 
 
-@pytest.mark.parametrize("rings", [(39,), (19, 20), (19, 60), (10, 10, 10)], ids=str)
+@pytest.mark.parametrize(
+    "rings", [(39,), (19, 20), (19, 60), (10, 10, 10)], ids=lambda rings: " and ".join(map(str, rings))
+)
 def test_nothing_smaller_than_a_department_is_cut_off(rings: tuple[int, ...]) -> None:
     assert sizes(nearest_of(*rings)) == [sum(rings)]
 
