@@ -56,7 +56,8 @@ class Proof:
     where faint differences count too, at the coarse and at the fine size. fine_texture, fine_shared: noise of texture, and of
     edges that both have, at half of the fine size. flat_noise, edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both
     have a plain ground. ground_change: CIEDE2000 between the two grounds; ground_missed: between the ground that the
-    product's change of tone leads to and the one that is there. outline_change, outline_part_px: see `Grounds`. tone_change,
+    product's change of tone leads to and the one that is there. outline_change: see `Grounds`; outline_part_px: likewise, or
+    `left_at_outline_px` if that is more. tone_change,
     tone_change_90: mean and 90th percentile of the CIEDE2000 between the products' colours; curve_least, curve_most: 10th and
     99th percentile of how far the fitted tone alone moves them; light_change: mean difference of L*. colour_left,
     colour_left_95, colour_left_most: the same after the tone is explained. chroma_low, chroma_high: 95th percentile of the
