@@ -86,8 +86,7 @@ def may_be_other_tone(values: Values) -> bool:
     Nothing in two photos tells a cloth in another shade from a brighter photo of it.
     """
     if is_greyed(values):
-        # A white ground is as grey as before, whether the photo was made grey or the product on it.
-        return _ground_stays(values)
+        return False
     has_moved = _moved(values) > _MOVED_ON_GROUND
     # What makes a white ground grey moves the lightest parts of the product, and hardly the rest.
     is_ground_s = values["plain"] > 0 and values["ground_change"] >= _SAME_GROUND and not has_moved
