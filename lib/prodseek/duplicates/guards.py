@@ -65,7 +65,7 @@ def is_explained(values: Values) -> bool:
     # Small photos have no coarse levels. A pair whose fine size was not compared is not proved.
     measured = [value for value in coarse if not math.isnan(value)]
     fine = [values[name] for name in ("fine_strength_0", "fine_strength_1", "hue_strength_0")]
-    # The edges of a product on a replaced ground are not compared, so within it nothing may differ even faintly.
+    # The edges of a product on a replaced ground are compared less closely, so within it nothing may differ even faintly.
     if values["ground_missed"] > _SAME_GROUND_UNDER_OUTLINE and values["faint"] > 0:
         return False
     return (

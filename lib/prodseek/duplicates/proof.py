@@ -18,7 +18,7 @@ from prodseek.duplicates.grounds import OTHER_GROUND, Grounds, colour_difference
 from prodseek.duplicates.guards import may_be_other_tone
 from prodseek.duplicates.overlap import Overlap, overlap_of
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
-from prodseek.duplicates.replaced_ground import ground_and_edge, left_at_outline_px, mixed_with_ground, without_ground
+from prodseek.duplicates.replaced_ground import ground_and_edge, mixed_with_ground, weighed_px, without_ground
 from prodseek.duplicates.tone import curve_of, tone_of
 from prodseek.duplicates.unexplained import marks_of, shape_of, structure_of
 from prodseek.duplicates.verification import Comparison
@@ -30,7 +30,7 @@ FINE_SIDE_PX = 1024
 COARSE_PHOTO_PX, DETAILED_SIDE_PX = 480, 2048
 Photos = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 _COARSE_SIDE_PX = 320
-_COARSE_LEVELS, _FINE_LEVELS = (0, 1, 2, 3), (0, 1)
+_COARSE_LEVELS, _FINE_LEVELS, _OUTLINE_LEVELS = (0, 1, 2, 3), (0, 1), (0, 1)
 # Nine in ten of the copies of four catalogues that were laid over each other exactly leave less than this at every size.
 _FAINT = (Faint(7.5, 0.65), Faint(2.5, 0.65), Faint(1.5, 0.65), Faint(1.0, 0.65))
 _FAINT_FINE, _FAINT_HUE = (Faint(10.5, 0.65), Faint(3.5, 0.45)), (Faint(9.0, 0.65),)
@@ -57,7 +57,7 @@ class Proof:
     edges that both have, at half of the fine size. flat_noise, edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both
     have a plain ground. ground_change: CIEDE2000 between the two grounds; ground_missed: between the ground that the
     product's change of tone leads to and the one that is there. outline_change: see `Grounds`; outline_part_px: likewise, or
-    `left_at_outline_px` if that is more. tone_change,
+    what is left at outlines, by `weighed_px`, if that is more. tone_change,
     tone_change_90: mean and 90th percentile of the CIEDE2000 between the products' colours; curve_least, curve_most: 10th and
     99th percentile of how far the fitted tone alone moves them; light_change: mean difference of L*. colour_left,
     colour_left_95, colour_left_most: the same after the tone is explained. chroma_low, chroma_high: 95th percentile of the
@@ -199,11 +199,6 @@ def prove(
     shape = shape_of(mark, way.predicted, target, grounds, int(where.sum()))
     if not way.a_explains_b:
         shape["mark_one_sided"] = -shape["mark_one_sided"]
-    outline_part_px = grounds.outline_part_px(laid.a, laid.b, inside)
-    if way.is_replaced:
-        mixed = mixed_with_ground(way.predicted, target, *way.ground_colours(way.explanation))
-        outline = inside & ~grounds.shaded(inside)
-        outline_part_px = max(outline_part_px, left_at_outline_px(mixed, target, outline, _FAINT[:2], 1.0))
     # At its edge a product mixes with a ground that was replaced.
     core = product & where
     toned = core if core.sum() >= _LEAST_PIXELS else product
@@ -215,7 +210,12 @@ def prove(
         photos = detailed()
         if photos is not None:
             fine |= _fine(*photos, in_fractions(laid.matrix, a.shape[1::-1], b.shape[1::-1]), way)
-    outline_part_px = max(outline_part_px, fine.pop("outline_part_px", 0.0))
+    outline_part_px = grounds.outline_part_px(laid.a, laid.b, inside)
+    if way.is_replaced:
+        mixed = mixed_with_ground(way.predicted, target, *way.ground_colours(way.explanation))
+        left = left_over(mixed, target, inside & ~grounds.shaded(inside), _OUTLINE_LEVELS, _FAINT)
+        at_outline = weighed_px({level: one.faint for level, one in left.items()}, 1.0)
+        outline_part_px = max(outline_part_px, at_outline, fine.pop("outline_part_px", 0.0))
     return Proof(
         followed_share=followed_share,
         followed_error_px=error_px,
@@ -356,4 +356,5 @@ def _fine_outline(source: Plane, target: Plane, inside: Mask, product: Mask, way
     explanation = Explanation(source, target, product)
     mixed = mixed_with_ground(explanation.predicted(), target, *way.ground_colours(explanation))
     scale = max(size) / max(way.where.shape)
-    return {"outline_part_px": left_at_outline_px(mixed, target, where, (), scale)}
+    left = left_over(mixed, target, where, _OUTLINE_LEVELS, _FAINT_FINE)
+    return {"outline_part_px": weighed_px({level: one.strength for level, one in left.items()}, scale)}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.explained import Faint, Mask, Plane, left_over
+from prodseek.duplicates.explained import Mask, Plane
 from prodseek.duplicates.grounds import Grounds, replaced_ground
 
 # How far the edge of a thing mixes with its ground, pixels of the coarse and of the fine frame.
@@ -52,15 +52,12 @@ def mixed_with_ground(predicted: Plane, target: Plane, before: Colour, after: Co
     return np.asarray(predicted + np.where(is_ground, 1, share)[..., None] * change, np.float32)
 
 
-def left_at_outline_px(mixed: Plane, target: Plane, where: Mask, faint: tuple[Faint, ...], scale: float) -> float:
-    """How much of a thin part or an outline differs: pixels of the coarse frame, each weighed by how much is tolerated of it.
+def weighed_px(strengths: Mapping[int, float], scale: float) -> float:
+    """How much the strongest area differs: pixels of the coarse frame, each weighed by how much is tolerated of it.
 
-    mixed: as `mixed_with_ground` gives it. where: (H, W) bool. faint: what is faint at each level; none: nothing counts as that.
-    scale: how many pixels of this frame are one of the coarse frame, in each direction.
+    strengths: by level, of a `LeftOver`. scale: how many pixels of this frame are one of the coarse frame, in each direction.
     """
-    levels = left_over(mixed, target, where, (0, 1), faint or (Faint(math.inf, math.inf),) * 2)
-    mass = [(2 ** (left.faint if faint else left.strength) - 1) * 4**level for level, left in levels.items()]
-    return max(mass, default=0.0) / scale**2
+    return max((float(2**strength - 1) * 4**level for level, strength in strengths.items()), default=0.0) / scale**2
 
 
 def _is_even(plane: Plane, other: Plane | Colour) -> Mask:

@@ -230,13 +230,13 @@ def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: Ph
         return Verdict.EMBEDDED if _is_pasted(outside) else Verdict.CROPPED
     if proof.mark > _MARK:
         return Verdict.OVERLAID
-    # Of a ground that changes as the product does, the whole photo is toned.
-    if proof.ground_change > OTHER_GROUND and proof.ground_missed > OTHER_GROUND:
-        return Verdict.OTHER_GROUND
     if comparison.orientation in ROTATIONS:
         return Verdict.ROTATED
     if comparison.orientation != Orientation.IDENTITY:
         return Verdict.MIRRORED
+    # Of a ground that changes as the product does, the whole photo is toned.
+    if proof.ground_change > OTHER_GROUND and proof.ground_missed > OTHER_GROUND:
+        return Verdict.OTHER_GROUND
     if _is_toned(comparison, proof):
         return Verdict.TONED
     width_ratio = facts_a.width_px / facts_b.width_px

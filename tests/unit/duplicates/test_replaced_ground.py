@@ -6,10 +6,10 @@ from judged_pair import judged_pair
 from made_photos import pixels, scene
 from PIL import Image, ImageDraw, ImageFilter
 
-from prodseek.duplicates.explained import Faint
+from prodseek.duplicates.explained import Faint, left_over
 from prodseek.duplicates.grounds import grounds_of, replaced_ground
 from prodseek.duplicates.planting.files import jpeg as encoded
-from prodseek.duplicates.replaced_ground import ground_and_edge, left_at_outline_px, mixed_with_ground, without_ground
+from prodseek.duplicates.replaced_ground import ground_and_edge, mixed_with_ground, weighed_px, without_ground
 from prodseek.duplicates.verdicts import Decision, Verdict
 
 SIDE_PX = 640
@@ -122,8 +122,8 @@ def test_thin_legs_are_compared_as_mixed_with_either_ground(name):
         plane(bag(ground, **{"at_legs": THIN_LEGS} | change)) for ground, change in ((WHITE, {}), (OFF_WHITE, changes))
     )
     mixed = mixed_with_ground(a, b, np.float32(WHITE), np.float32(OFF_WHITE))
-    left = left_at_outline_px(mixed, b, everywhere(a), (Faint(7.5, 0.65), Faint(2.5, 0.65)), 1.0)
-    assert (left > 4) == differs
+    left = left_over(mixed, b, everywhere(a), (0, 1), (Faint(7.5, 0.65), Faint(2.5, 0.65)))
+    assert (weighed_px({level: one.faint for level, one in left.items()}, 1.0) > 4) == differs
 
 
 def test_what_is_ground_in_one_photo_must_be_ground_in_the_other():

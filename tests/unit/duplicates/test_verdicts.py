@@ -193,6 +193,7 @@ KINDS = {
     "less colour": (TONED | {"chroma_low": 10.0}, Verdict.RECOLOURED),
     "another light": (TONED, Verdict.TONED),
     "another ground": (NEW_GROUND, Verdict.OTHER_GROUND),
+    "another ground, and mirrored": (NEW_GROUND | {"orientation": Orientation.MIRROR}, Verdict.MIRRORED),
     "another ground, and a badge": (NEW_GROUND | BADGE, Verdict.OVERLAID),
     "another ground, and a margin": (NEW_GROUND | {"b": MARGIN}, Verdict.PADDED),
     "another light on all of it": (TONED | {"ground_change": 8.0, "ground_missed": 0.5}, Verdict.TONED),
