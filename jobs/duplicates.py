@@ -22,6 +22,7 @@ from prodseek.spark.duplicates.groups import Copies
 from prodseek.spark.duplicates.identical import identical_bytes
 from prodseek.spark.duplicates.local_features import kept_features
 from prodseek.spark.duplicates.pair_verdicts import PairJudge, is_copy, is_published
+from prodseek.spark.duplicates.rivals import beside_rivals
 from prodseek.spark.night import Night
 
 # How often pairs that were no candidates are judged, to complete groups of what was found.
@@ -102,9 +103,10 @@ def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, i
 
 
 def _settled(night: Night, judged: DataFrame, photos: ComparedPhotos) -> DataFrame:
-    """The pairs that are published. What nobody is shown may still contradict a copy."""
-    settled = without_contradictions(judged, photos.rows)
-    return checkpointed(settled.where(is_published(night.config.duplicates.min_confidence)))
+    """The pairs that are published. What nobody is shown may still contradict a copy, or be a rival."""
+    settings = night.config.duplicates
+    settled = without_contradictions(beside_rivals(judged, settings.merge_confidence), photos.rows)
+    return checkpointed(settled.where(is_published(settings.min_confidence)))
 
 
 def _together(judged: DataFrame, more: DataFrame) -> DataFrame:

@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import Mask, Plane, gradient
+from prodseek.duplicates.planes import Mask, Plane, gradient, luma
 
 _LEAST_MARK_PX = 24
 _INK_STEP, _COLOUR_STEP = 24, 32
@@ -28,7 +27,7 @@ def mark_odds(a: Plane, b: Plane, mark: Mask) -> float:
     whole = mark.astype(np.uint8)
     outline = (cv2.dilate(whole, np.ones((3, 3))) > 0) & ~(cv2.erode(whole, np.ones((3, 3))) > 0)
     around = (cv2.dilate(whole, np.ones((15, 15))) > 0) & ~(cv2.dilate(whole, np.ones((5, 5))) > 0)
-    edges_a, edges_b = gradient(a @ LUMA), gradient(b @ LUMA)
+    edges_a, edges_b = gradient(luma(a)), gradient(luma(b))
     more = (edges_b - edges_a)[outline]
     found = {
         "outline": float(more.mean() / (np.abs(more).mean() + 0.3)),

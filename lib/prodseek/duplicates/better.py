@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from prodseek.duplicates.added import mark_odds
 from prodseek.duplicates.detail import finer_by_size
-from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import Mask, Plane, blurred
 from prodseek.duplicates.frames import in_pixels
 from prodseek.duplicates.geometry import Matrix, inverse, shared_polygon
 from prodseek.duplicates.greyed import grey_side_of
 from prodseek.duplicates.origin import Signs, shipped_model, signs_of
+from prodseek.duplicates.planes import Mask, Plane, blurred, luma
 from prodseek.duplicates.proof import Proof
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
 from prodseek.duplicates.traces import Traces, blocking, traces_of
@@ -114,7 +113,7 @@ def seen_together(a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Compar
     laid = laid_over(a, b, in_pixels(comparison.matrix, a.shape[1::-1], b.shape[1::-1]), _COARSE_SIDE_PX)
     if laid is None:
         return None
-    laid, _, _ = refined(a, laid, laid.a @ LUMA, laid.b @ LUMA)
+    laid, _, _ = refined(a, laid, luma(laid.a), luma(laid.b))
     where = compared_part(a, b, laid)
     if where.sum() < _LEAST_PIXELS:
         return None

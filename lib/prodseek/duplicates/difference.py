@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.duplicates.planes import luma
 from prodseek.photos.colour import ciede2000, rgb_to_lab
 
 Box = tuple[float, float, float, float]
@@ -29,7 +30,6 @@ _BACKGROUND_DIFFERS_BY = 12.0
 # On a plain ground at least this share of the border has the background's colour.
 _PLAIN_BORDER = 0.7
 _AROUND = np.ones((3, 3), np.uint8)
-LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def measure_difference(
     both photos are. matched: (H, W) bool, True within the hull of the matched local features.
     """
     a, b = _equally_blurred(_blurred(pixels_a, _SMOOTHING_PX), _blurred(pixels_b, _SMOOTHING_PX))
-    light_a, light_b = a @ LUMA, b @ LUMA
+    light_a, light_b = luma(a), luma(b)
     gain, offset = _tone_fit(light_a, light_b, shared)
     fitted = np.clip(gain * light_a + offset, 0, 255)
     ssim, deviation_a, deviation_b = _ssim(fitted, light_b)
@@ -125,7 +125,7 @@ def _blurred(pixels: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32
 
 def _equally_blurred(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Blur the sharper photo until its edges, relative to its contrast, are as strong as those of the other."""
-    light_a, light_b = a @ LUMA, b @ LUMA
+    light_a, light_b = luma(a), luma(b)
     sharp_a, sharp_b = sharpness(light_a), sharpness(light_b)
     sharper, target = (light_a, sharp_b) if sharp_a >= sharp_b else (light_b, sharp_a)
     misses = [abs(sharpness(_blurred(sharper, blur)) - target) for blur in _EXTRA_BLURS_PX]

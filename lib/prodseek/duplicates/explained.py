@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.difference import LUMA
-
-Plane = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+from prodseek.duplicates.planes import LUMA, Mask, Plane, blurred, gradient, luma, size_of_channels
 
 # A photo may be sharper or softer than the other by any mix of these Gaussian blurs.
 _BLURS_PX = (0.8, 1.6, 3.2, 6.4)
@@ -69,17 +65,6 @@ class LeftOver:
     mask: Mask
 
 
-def blurred(plane: Plane, sigma_px: float) -> Plane:
-    """A Gaussian blur that keeps the frame's edge. plane: (H, W) or (H, W, 3) float32."""
-    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32)
-
-
-def gradient(light: Plane) -> Plane:
-    """The size of the gradient, grey levels a pixel. light: (H, W) float32."""
-    across = cv2.Sobel(light, cv2.CV_32F, 1, 0, scale=0.25)
-    return np.asarray(np.hypot(across, cv2.Sobel(light, cv2.CV_32F, 0, 1, scale=0.25)), np.float32)
-
-
 class Explanation:
     """How the planes of one photo follow from another: a curve of tone, a mix of colours, and a mix of blurs.
 
@@ -91,10 +76,9 @@ class Explanation:
         """source: (H, W, 3) float32 RGB, 0 to 255. target: (H, W, C) float32. where: (H, W) bool, the pixels that are fitted."""
         self._light_only = target.shape[2] == 1
         self._source = source / np.float32(255)
-        base = (source @ LUMA)[..., None] if self._light_only else source
-        layers = [base, *(blurred(base, sigma).reshape(base.shape) for sigma in _BLURS_PX)]
-        self._base = base / np.float32(255)
-        self._bands = [(soft - sharp) / np.float32(255) for sharp, soft in pairwise(layers)]
+        self._base = luma(self._source)[..., None] if self._light_only else self._source
+        layers = [self._base, *(blurred(self._base, sigma).reshape(self._base.shape) for sigma in _BLURS_PX)]
+        self._bands = [soft - sharp for sharp, soft in pairwise(layers)]
         rows = np.flatnonzero(where)
         if len(rows) > _FITTED_PIXELS:
             rows = rows[np.linspace(0, len(rows) - 1, _FITTED_PIXELS).astype(np.int64)]
@@ -137,7 +121,7 @@ class Explanation:
 
     def _mixed(self, channel: int, weights: NDArray[np.float64]) -> Plane:
         w, base = weights.astype(np.float32), self._base[..., channel]
-        mixed = ((w[5] * base + w[4]) * base) * base + w[0] + self._source @ w[1:4]
+        mixed = ((w[5] * base + w[4]) * base) * base + w[0] + cv2.transform(self._source, w[None, 1:4])
         for weight, band in zip(w[6:], self._bands, strict=True):
             mixed += weight * band[..., channel]
         return np.asarray(mixed, np.float32)
@@ -154,10 +138,11 @@ def left_over(
     """
     difference = target - predicted
     if difference.shape[2] == 3:
-        light = difference @ LUMA
+        light = luma(difference)
         # The scale of Cb and Cr (ITU-R BT.601).
-        difference = np.dstack([light, 0.564 * (difference[..., 2] - light), 0.713 * (difference[..., 0] - light)])
-        lights = [predicted @ LUMA, target @ LUMA]
+        chroma = 0.564 * (difference[..., 2] - light), 0.713 * (difference[..., 0] - light)
+        difference = np.asarray(cv2.merge([light, *chroma]), np.float32)
+        lights = [luma(predicted), luma(target)]
     else:
         lights = [predicted[..., 0], target[..., 0]]
     found: dict[int, LeftOver] = {}
@@ -169,8 +154,7 @@ def left_over(
             )
         inside = share > 0.99
         if level in levels and min(share.shape) >= 8 and inside.sum() >= 64:
-            size = np.abs(difference).reshape(*share.shape, -1)
-            residual = np.sqrt((size**2).sum(axis=2))
+            residual = size_of_channels(difference)
             first = next(iter(found.values()), None)
             shared_noise = None if first is None else first.shared_noise
             found[level] = _left_over(
@@ -218,6 +202,8 @@ def _areas(residual: Plane, tolerated: Plane, floor: float, inside: Mask) -> tup
     """The connected areas that are not explained: share of the compared pixels, strength of the strongest, and where they are."""
     excess = residual / (tolerated + np.float32(floor))
     differs = inside & (excess > 1)
+    if not differs.any():
+        return 0.0, 0.0, differs
     n_areas, labels, stats, _ = cv2.connectedComponentsWithStats(differs.astype(np.uint8), connectivity=8)
     strong = np.bincount(labels[differs & (excess > _STRONG)], minlength=n_areas)
     kept = (stats[:, cv2.CC_STAT_AREA] >= _LEAST_AREA_PX) & (strong >= _LEAST_STRONG_PX)
@@ -232,10 +218,13 @@ def _typical(values: Plane, where: Mask, otherwise: float) -> float:
     """The median over cells of the frame of the median of a cell's values, so that one place does not decide."""
     cell = max(4, min(where.shape) // _CELLS_A_SIDE)
     rows, columns = (side // cell for side in where.shape)
-    chosen = np.where(where, values, np.nan)[: rows * cell, : columns * cell]
-    cells: NDArray[Any] = chosen.reshape(rows, cell, columns, cell).swapaxes(1, 2).reshape(rows * columns, cell * cell)
-    if cell > 16:
-        cells = cells[:, :: (cell // 8)]
+    # Of a large cell some pixels tell as much.
+    y, x = np.divmod(np.arange(0, cell * cell, max(1, cell // 8) if cell > 16 else 1), cell)
+    chosen, used = (
+        plane[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell)[:, y, :, x].reshape(len(y), -1).T
+        for plane in (values, where)
+    )
+    cells = np.where(used, chosen, np.nan)
     n_chosen = np.isfinite(cells).sum(axis=1)
     is_used = n_chosen > _LEAST_IN_CELL
     if not is_used.any():

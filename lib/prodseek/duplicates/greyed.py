@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from prodseek.duplicates.explained import Mask, Plane
+from prodseek.duplicates.planes import Mask, Plane
 from prodseek.duplicates.registration import Laid
 
 _LEAST_PIXELS = 400

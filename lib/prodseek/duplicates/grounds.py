@@ -9,8 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import Mask, Plane, blurred
+from prodseek.duplicates.planes import Mask, Plane, blurred, luma, most_of_channels
 from prodseek.photos.colour import ciede2000, rgb_to_lab
 
 # A ground is plain if this share of the border has its colour, within so many levels of each channel.
@@ -66,10 +65,10 @@ class Grounds:
         if not self.plain:
             return math.nan
         from_ground = (blurred(a, 0.8) - self.colour_a) - (blurred(b, 0.8) - self.colour_b)
-        is_pale = self.ground & ~self.shade & (np.abs(from_ground).max(axis=2) > _PALE_LEVELS)
+        is_pale = self.ground & ~self.shade & (most_of_channels(np.abs(from_ground)) > _PALE_LEVELS)
         apart = ((self.either & ~self.ground & inside) | is_pale) & ~self._contact(inside)
-        apart = cv2.erode(apart.astype(np.uint8), np.ones((3, 3), np.uint8))
-        _, _, stats, _ = cv2.connectedComponentsWithStats(apart, connectivity=8)
+        thick = cv2.erode(apart.astype(np.uint8), np.ones((3, 3), np.uint8))
+        _, _, stats, _ = cv2.connectedComponentsWithStats(thick, connectivity=8)
         return float(stats[1:, cv2.CC_STAT_AREA].max(initial=0))
 
     def shaded(self, inside: Mask) -> Mask:
@@ -114,12 +113,12 @@ def replaced_ground(a: Plane, b: Plane, colour_a: NDArray[np.float32], colour_b:
     """
     soft_a, soft_b = blurred(a, 1.0), blurred(b, 1.0)
     change = colour_b - colour_a
-    has_changed = np.abs(soft_b - soft_a - change).max(axis=2) < _CHANGED_ALIKE * float(np.abs(change).max())
+    has_changed = most_of_channels(np.abs(soft_b - soft_a - change)) < _CHANGED_ALIKE * float(np.abs(change).max())
     return np.asarray(has_changed & _alike(soft_a, colour_a) & _alike(soft_b, colour_b), np.bool_)
 
 
 def _alike(soft: Plane, colour: NDArray[np.float32]) -> Mask:
-    return np.asarray(np.abs(soft - colour).max(axis=2) <= _GROUND_WITHIN, np.bool_)
+    return np.asarray(most_of_channels(np.abs(soft - colour)) <= _GROUND_WITHIN, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -150,12 +149,12 @@ def _shade(pixels: Plane, ground: _Ground) -> Mask:
     """Shadows that hang together with the ground, faint ones too; what has an edge towards it is a thing."""
     soft = blurred(pixels, 1.0)
     share = soft / np.maximum(ground.colour, 1)
-    light = soft @ LUMA
+    light = luma(soft)
     slope = cv2.morphologyEx(light, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
     is_shade = (share.min(axis=2) > _SHADE_LIGHT) & (share.max(axis=2) < 1) & (np.ptp(share, axis=2) < _SHADE_HUE)
     # A faint thing is as pale as a faint shadow, but its edge is sharper.
     is_soft = slope < np.where(ground.alike, _PALE_SHADE_SLOPE, _SHADE_SLOPE)
-    even = ground.outer & (np.abs(soft - ground.colour).max(axis=2) < _EVEN_LEVELS)
+    even = ground.outer & (most_of_channels(np.abs(soft - ground.colour)) < _EVEN_LEVELS)
     n_parts, labels = cv2.connectedComponents(((is_shade & is_soft) | even).astype(np.uint8), connectivity=4)
     reached = np.bincount(labels[even], minlength=n_parts) > 0
     reached[0] = False

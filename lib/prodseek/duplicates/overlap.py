@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import Plane, blurred, gradient
 from prodseek.duplicates.frames import filled, in_fractions, in_pixels
 from prodseek.duplicates.geometry import Matrix, inverse, shared_polygon
+from prodseek.duplicates.planes import Plane, blurred, gradient, luma
 
 _SIDE_PX = 256
 _STRUCTURE = 5.0
@@ -100,7 +99,7 @@ def _outside(pixels: NDArray[np.uint8], polygon: NDArray[np.float32]) -> Outside
     height, width = pixels.shape[:2]
     soft = blurred(pixels.astype(np.float32), 0.8)
     inside = filled(polygon.astype(np.float64), (width, height))
-    structure = np.where((edges := gradient(soft @ LUMA)) > _STRUCTURE, edges, 0)
+    structure = np.where((edges := gradient(luma(soft))) > _STRUCTURE, edges, 0)
     rest = cv2.erode((~inside).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     area = float(cv2.contourArea(polygon)) / (width * height) if len(polygon) else 0.0
     span = (np.ptp(polygon, axis=0) / (width, height)).max() if len(polygon) else 0.0
@@ -136,7 +135,7 @@ def _repeats(soft: Plane, polygon: NDArray[np.float32]) -> float:
     ):
         # A part of half the size may lie anywhere in it.
         part = _middle(rest, inner.shape[0] // 2, inner.shape[1] // 2)
-        if min(part.shape[:2]) >= _LEAST_REPEATED_PX and float((part @ LUMA).std()) ** 2 > _LEAST_SPREAD:
+        if min(part.shape[:2]) >= _LEAST_REPEATED_PX and float(luma(part).std()) ** 2 > _LEAST_SPREAD:
             found = max(found, float(cv2.matchTemplate(inner, part, cv2.TM_CCOEFF_NORMED).max()))
     return found
 

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prodseek.duplicates.detail import detail_and_noise
-from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import Explanation, Faint, LeftOver, Mask, Plane, left_over
+from prodseek.duplicates.explained import Explanation, Faint, LeftOver, left_over
 from prodseek.duplicates.frames import in_fractions, in_pixels
 from prodseek.duplicates.grounds import OTHER_GROUND, Grounds, colour_difference, grounds_of
 from prodseek.duplicates.guards import may_be_other_tone
 from prodseek.duplicates.overlap import Overlap, overlap_of
+from prodseek.duplicates.planes import Mask, Plane, luma
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
 from prodseek.duplicates.replaced_ground import ground_and_edge, mixed_with_ground, weighed_px, without_ground
 from prodseek.duplicates.tone import curve_of, tone_of
@@ -183,7 +183,7 @@ def prove(
     laid = laid_over(a, b, in_pixels(comparison.matrix, a.shape[1::-1], b.shape[1::-1]), _COARSE_SIDE_PX)
     if laid is None:
         return None
-    laid, followed_share, error_px = refined(a, laid, laid.a @ LUMA, laid.b @ LUMA)
+    laid, followed_share, error_px = refined(a, laid, luma(laid.a), luma(laid.b))
     inside = compared_part(a, b, laid)
     if inside.sum() < _LEAST_PIXELS:
         return None
@@ -312,8 +312,8 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
         cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
         for mask in (way.where, way.product)
     )
-    predicted = Explanation(source, (target @ LUMA)[..., None], product & laid.inside).predicted()[..., 0]
-    lights = (predicted, laid.b @ LUMA) if way.a_explains_b else (laid.a @ LUMA, predicted)
+    predicted = Explanation(source, luma(target)[..., None], product & laid.inside).predicted()[..., 0]
+    lights = (predicted, luma(laid.b)) if way.a_explains_b else (luma(laid.a), predicted)
     laid, _, _ = refined(a, laid, *lights)
     inside = compared_part(a, b, laid)
     compared &= inside
@@ -322,7 +322,7 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
     if (product & compared).sum() < _LEAST_PIXELS:
         return {}
     source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)
-    light = (target @ LUMA)[..., None]
+    light = luma(target)[..., None]
     product &= compared
     explanation = Explanation(source, light, _with_some_ground(product, compared))
     left = left_over(explanation.predicted(), light, compared, _FINE_LEVELS, _FAINT_FINE)
@@ -332,7 +332,7 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
     )
     explanation = Explanation(half_source, half_target, _with_some_ground(half_product, half))
     in_colour = left_over(explanation.predicted(), half_target, half, (0,), _FAINT_HUE)
-    sharper, noisier = detail_and_noise(laid.a @ LUMA, laid.b @ LUMA, compared)
+    sharper, noisier = detail_and_noise(luma(laid.a), luma(laid.b), compared)
     outline = _fine_outline(source, target, inside, product, way) if way.is_replaced else {}
     return outline | {
         **_levels(left, "fine_", _FINE_LEVELS),

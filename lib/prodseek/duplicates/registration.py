@@ -9,10 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import Mask, Plane
 from prodseek.duplicates.frames import filled, onto_frame, warped
 from prodseek.duplicates.geometry import Matrix, corners, transformed
+from prodseek.duplicates.planes import Mask, Plane, luma
 
 _LEAST_CONTRAST = 2.0
 _LEAST_SIDE_PX = 16
@@ -53,7 +52,7 @@ def laid_over(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix, side_p
     if frame is None or min(frame.size) < _LEAST_SIDE_PX:
         return None
     planes = warped(a, frame.a_onto, frame.size), warped(b, frame.b_onto, frame.size)
-    if min(float((plane @ LUMA)[frame.inside].std()) for plane in planes) < _LEAST_CONTRAST:
+    if min(float(luma(plane)[frame.inside].std()) for plane in planes) < _LEAST_CONTRAST:
         return None
     return Laid(*planes, frame.inside, frame.a_onto, frame.b_onto)
 

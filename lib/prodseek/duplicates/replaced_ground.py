@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.explained import Mask, Plane
 from prodseek.duplicates.grounds import Grounds, replaced_ground
+from prodseek.duplicates.planes import Mask, Plane, most_of_channels
 
 # How far the edge of a thing mixes with its ground, pixels of the coarse and of the fine frame.
 _EDGE_PX, _FINE_EDGE_PX = 3, 8
@@ -61,7 +61,7 @@ def weighed_px(strengths: Mapping[int, float], scale: float) -> float:
 
 
 def _is_even(plane: Plane, other: Plane | Colour) -> Mask:
-    return np.asarray(np.abs(plane - other).max(axis=2) <= _EVEN_LEVELS, np.bool_)
+    return np.asarray(most_of_channels(np.abs(plane - other)) <= _EVEN_LEVELS, np.bool_)
 
 
 def _soft_edge(things: Mask, width_px: int) -> Mask:

@@ -9,9 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import Mask, Plane
 from prodseek.duplicates.grounds import colour_difference
+from prodseek.duplicates.planes import Mask, Plane, luma
 from prodseek.photos.colour import ciede2000, rgb_to_lab
 
 _COLOUR_CELL_PX = 8
@@ -74,8 +73,8 @@ def _light_change(
     source: Plane, target: Plane, inside: Mask, before: NDArray[np.float64], after: NDArray[np.float64]
 ) -> float:
     """The mean change of light, 0 to 100: of L* or of luma, whichever is less, because either may be kept without colours."""
-    luma = [(_averaged(plane) @ LUMA)[inside] for plane in (source, target)]
-    of_luma = float(np.abs(luma[1] - luma[0]).mean()) * 100 / 255
+    lights = [luma(_averaged(plane))[inside] for plane in (source, target)]
+    of_luma = float(np.abs(lights[1] - lights[0]).mean()) * 100 / 255
     return min(of_luma, float(np.abs(before[:, 0] - after[:, 0]).mean()))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from prodseek.duplicates.explained import Mask, Plane, blurred
+from prodseek.duplicates.planes import Mask, Plane, blurred
 from prodseek.duplicates.windows import BLOCK_PX, Corner, Window
 
 _LEAST_PIXELS = 300

@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import LeftOver, Mask, Plane, blurred, gradient
+from prodseek.duplicates.explained import LeftOver
 from prodseek.duplicates.grounds import Grounds
+from prodseek.duplicates.planes import Mask, Plane, blurred, gradient, luma
 
 _SHAPE = (
     "one_sided", "correlation", "on_ground", "box", "thick", "parts", "largest", "at_border", "crosses", "ink", "ink_beneath",
@@ -45,7 +45,7 @@ def structure_of(expected: Plane, target: Plane, where: Mask, mark: Mask) -> dic
 
     By SSIM without its term of luminance (Wang et al., "Image quality assessment", 2004, equation 10).
     """
-    light_e, light = expected @ LUMA, target @ LUMA
+    light_e, light = luma(expected), luma(target)
     mean_e, mean_l = blurred(light_e, _WINDOW_PX), blurred(light, _WINDOW_PX)
     variance_e = np.maximum(blurred(light_e * light_e, _WINDOW_PX) - mean_e**2, 0)
     variance_l = np.maximum(blurred(light * light, _WINDOW_PX) - mean_l**2, 0)
@@ -79,7 +79,7 @@ def shape_of(mark: Mask, expected: Plane, target: Plane, grounds: Grounds, n_com
     if not mark.any():
         return {"mark": area, **{f"mark_{name}": math.nan for name in _SHAPE}}
     around = cv2.dilate(mark.astype(np.uint8), np.ones((5, 5), np.uint8))
-    lights = (expected @ LUMA, target @ LUMA)
+    lights = (luma(expected), luma(target))
     edges_source, edges_target = (float(gradient(plane)[around > 0].mean()) for plane in lights)
     one_sided = (edges_target - edges_source) / (edges_target + edges_source + 0.1)
     details = [(plane - blurred(plane, _DETAIL_BLUR_PX))[around > 0] for plane in lights]

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from prodseek.duplicates.difference import (
     COMPARED_SIDE_PX,
-    LUMA,
     Box,
     Difference,
     measure_difference,
@@ -33,6 +32,7 @@ from prodseek.duplicates.geometry import (
     whole_frame,
 )
 from prodseek.duplicates.hashes import Orientation
+from prodseek.duplicates.planes import luma
 
 WHOLE: Box = (0.0, 0.0, 1.0, 1.0)
 # If photos share less than this part of one of the frames, nothing can be judged.
@@ -244,7 +244,7 @@ def _sharper(a: View, b: View, a_onto: Matrix, onto: Matrix, size: tuple[int, in
     for photo, matrix in ((a, a_onto), (b, onto)):
         wide = matrix * zoom
         wide[:, 2] += (zoom - 1) / 2
-        values.append(max(sharpness(warped(photo.pixels, wide, larger) @ LUMA), 1e-6))
+        values.append(max(sharpness(luma(warped(photo.pixels, wide, larger))), 1e-6))
     return math.log(values[1] / values[0])
 
 
@@ -263,7 +263,7 @@ def _surrounding(photo: View, box: Box) -> tuple[float, float]:
     width, height = photo.size
     x1, x2 = round(box[0] * width), round(box[2] * width)
     y1, y2 = round(box[1] * height), round(box[3] * height)
-    light = photo.pixels @ LUMA
+    light = luma(photo.pixels.astype(np.float32))
     around = np.ones(light.shape, dtype=bool)
     around[max(0, y1 - _BLEED_PX) : y2 + _BLEED_PX, max(0, x1 - _BLEED_PX) : x2 + _BLEED_PX] = False
     if not around.any():

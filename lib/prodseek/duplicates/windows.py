@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.explained import Mask, Plane
 from prodseek.duplicates.geometry import Matrix, corners, inverse, transformed
+from prodseek.duplicates.planes import Mask, Plane
 
 # The side of JPEG's blocks.
 BLOCK_PX = 8

@@ -6,7 +6,7 @@ from made_photos import jpeg, pixels, scene
 from PIL import Image, ImageFilter
 
 from prodseek.duplicates.detail import detail_and_noise, finer_by_size
-from prodseek.duplicates.difference import LUMA
+from prodseek.duplicates.planes import LUMA
 
 LARGE = (900, 680)
 

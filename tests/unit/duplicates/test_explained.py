@@ -6,8 +6,8 @@ import pytest
 from made_photos import jpeg, packshot, pixels, scene
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from prodseek.duplicates.difference import LUMA
-from prodseek.duplicates.explained import Explanation, Faint, blurred, gradient, left_over
+from prodseek.duplicates.explained import Explanation, Faint, left_over
+from prodseek.duplicates.planes import LUMA, blurred, gradient
 
 LEVELS = (0, 1, 2, 3)
 FAINT = tuple(Faint(floor, 0.65) for floor in (7.5, 2.5, 1.5, 1.0))

@@ -4,8 +4,8 @@ import pytest
 from made_photos import jpeg, pixels, scene
 from PIL import Image
 
-from prodseek.duplicates.difference import LUMA
 from prodseek.duplicates.geometry import corners, transformed
+from prodseek.duplicates.planes import LUMA
 from prodseek.duplicates.registration import compared_part, laid_over, refined
 
 SIZE = (360, 270)

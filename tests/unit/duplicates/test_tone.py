@@ -5,9 +5,9 @@ import pytest
 from made_photos import packshot, pixels, scene
 from PIL import ImageDraw
 
-from prodseek.duplicates.difference import LUMA
 from prodseek.duplicates.explained import Explanation
 from prodseek.duplicates.grounds import colour_difference, grounds_of
+from prodseek.duplicates.planes import LUMA
 from prodseek.duplicates.tone import tone_of
 from prodseek.photos.colour import ciede2000, rgb_to_lab
 
