@@ -5,7 +5,7 @@ Source: Douze et al., "The 2021 Image Similarity Dataset and Challenge", 2021, s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,13 +44,9 @@ def likenesses(run: Run, folder: Path, planted: Planted, pairs: Sequence[JudgedP
     """(queries, originals) by contender; -inf where a pair was not reported."""
     images = read(run, "images").set_index("uri")
     uris = [query.uri for query in planted.queries]
-    ours = np.full((len(uris), len(planted.originals)), -np.inf)
-    row_of, column_of = ({uri: place for place, uri in enumerate(names)} for names in (uris, planted.originals))
-    for pair in pairs:
-        a, b = sorted(pair.uris)
-        if a in column_of and b in row_of:
-            ours[row_of[b], column_of[a]] = pair.confidence
     both = (uris, list(planted.originals))
+    groups = groups_of(run)
+    ours = _confidences(both, pairs, dict(zip(groups["uri"], groups["group_id"], strict=True)))
     hashes, known = [hashes_from_hex(images.loc[names, "pdq_hash"].tolist()) for names in both], both
     turned = dihedral_hashes(hashes[0])
     pdq = np.stack([hamming(turned[:, slot, None], hashes[1][None]) for slot in range(turned.shape[1])]).min(axis=0)
@@ -61,6 +57,20 @@ def likenesses(run: Run, folder: Path, planted: Planted, pairs: Sequence[JudgedP
     scores = (ours, -pdq, -(phash[0][:, None] != phash[1][None]).sum(axis=2), visual[0] @ visual[1].T)
     names = ("prodseek", *CONTENDERS)
     return {name: np.asarray(score, np.float64) for name, score in zip(names, scores, strict=True)}
+
+
+def _confidences(
+    both: tuple[list[str], list[str]], pairs: Sequence[JudgedPair], group_of: Mapping[str, str]
+) -> NDArray[np.float64]:
+    """(queries, originals). The photos of a group count as one: its stand-in alone is compared with others."""
+    places: dict[str, int] = {}
+    place_of = {uri: places.setdefault(group_of.get(uri, uri), len(places)) for names in both for uri in names}
+    found = np.full((len(places), len(places)), -np.inf)
+    for pair in pairs:
+        a, b = (place_of[uri] for uri in pair.uris)
+        found[a, b] = found[b, a] = max(found[a, b], pair.confidence)
+    rows, columns = ([place_of[uri] for uri in names] for names in both)
+    return found[np.ix_(rows, columns)]
 
 
 def phash_bits(path: Path) -> NDArray[np.bool_]:

@@ -1,4 +1,4 @@
-"""What a photo is more like takes confidence from what it is less like, where these two are no copies of each other."""
+"""What a photo is more like takes confidence from what it is less like, where these two are kept apart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PAIR = "image_id_a string, image_id_b string, verdict string, decision string, c
     f"{edge}_{side}_px float" for side in "ab" for edge in ("x1", "y1", "x2", "y2")
 )
 WHOLE, LEFT, RIGHT = (0.0, 0.0, 100.0, 100.0), (0.0, 0.0, 40.0, 100.0), (60.0, 0.0, 100.0, 100.0)
-MERGE_CONFIDENCE = 0.9
+MERGE_CONFIDENCE, LOOK_CONFIDENCE = 0.9, 0.15
 
 
 def share(weaker: float, rival: float, between: float) -> float:
@@ -41,6 +41,10 @@ CASES = {
         [("left", "scene", 0.98, WHOLE, LEFT), ("right", "scene", 0.9, WHOLE, RIGHT), ("left", "right", 0.1, WHOLE, WHOLE)],
         {},
     ),
+    "three versions of one photo, two of which a person has to compare": (
+        [("a", "b", 0.99, WHOLE, WHOLE), ("a", "c", 0.97, WHOLE, WHOLE), ("b", "c", 0.3, WHOLE, WHOLE)],
+        {},
+    ),
     "a rival that was not compared with the other": (
         [("blue", "query", 0.98, WHOLE, WHOLE), ("grey", "query", 0.9, WHOLE, WHOLE)],
         {},
@@ -60,12 +64,16 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_a_rival_takes_confidence_from_the_weaker_pair(spark: SparkSession, name: str) -> None:
     made, changed = CASES[name]
-    rows = [(*sorted((a, b)), "toned", "look", confidence, *of_a, *of_b) for a, b, confidence, of_a, of_b in made]
+    rows = [
+        (*sorted((a, b)), "toned", "variant" if confidence < LOOK_CONFIDENCE else "look", confidence, *of_a, *of_b)
+        for a, b, confidence, of_a, of_b in made
+    ]
     found = _settled(spark, rows)
-    expected = {(a, b): confidence for a, b, _, _, confidence, *_ in rows} | changed
+    expected = {(a, b): (decision, confidence) for a, b, _, decision, confidence, *_ in rows}
+    expected |= {pair: ("look", confidence) for pair, confidence in changed.items()}
     assert found.keys() == expected.keys()
-    for pair, confidence in expected.items():
-        assert found[pair] == ("look", pytest.approx(confidence, abs=1e-5)), pair
+    for pair, (decision, confidence) in expected.items():
+        assert found[pair] == (decision, pytest.approx(confidence, abs=1e-5)), pair
 
 
 def test_a_copy_with_a_rival_is_for_a_person(spark: SparkSession) -> None:
@@ -86,7 +94,7 @@ def test_thousands_of_copies_of_one_photo_keep_their_confidence(spark: SparkSess
 def test_the_order_of_the_rows_and_how_they_are_spread_change_nothing(spark: SparkSession) -> None:
     names = "abcdef"
     rows = [
-        (one, other, "toned", "look", 0.2 + 0.03 * place, *WHOLE, *WHOLE)
+        (one, other, "toned", "variant" if place % 3 else "look", 0.2 + 0.03 * place, *WHOLE, *WHOLE)
         for place, (one, other) in enumerate(combinations(names, 2))
     ]
     assert _settled(spark, rows, n_partitions=1) == _settled(spark, rows[::-1], n_partitions=8)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from prodseek.duplicates.planes import Mask, Plane, blurred, luma, most_of_channels
 from prodseek.photos.colour import ciede2000, rgb_to_lab
 
-# A ground is plain if this share of the border has its colour, within so many levels of each channel.
-_PLAIN_BORDER, _GROUND_WITHIN = 0.7, 12
+# A ground is plain if this share of the border has its colour, within so many levels of each channel; below a banner less has.
+_PLAIN_BORDER, _PLAIN_BESIDE_BANNER, _GROUND_WITHIN = 0.7, 0.5, 12
 # CIEDE2000 from which on a ground was replaced.
 OTHER_GROUND = 2.0
 # What was replaced with the ground has changed as the ground has, but for this share of the change.
@@ -88,9 +88,11 @@ class Grounds:
 def grounds_of(a: Plane, b: Plane, inside: Mask) -> Grounds:
     """The plain grounds of two photos that are laid over each other. a, b: (H, W, 3) float32 RGB."""
     one, other = _ground(a, inside), _ground(b, inside)
-    plain = min(one.border_share, other.border_share) > _PLAIN_BORDER
+    change = colour_difference(one.colour, other.colour)
+    least, most = sorted((one.border_share, other.border_share))
+    plain = least > _PLAIN_BORDER or (most > _PLAIN_BORDER and least > _PLAIN_BESIDE_BANNER and change <= OTHER_GROUND)
     ground_a, ground_b, shade = one.outer.copy(), other.outer.copy(), np.zeros_like(inside)
-    if plain and colour_difference(one.colour, other.colour) > OTHER_GROUND:
+    if plain and change > OTHER_GROUND:
         # Where only one shows a shadow, and the other neither a shadow nor ground, both are compared as things.
         shade_a, shade_b = _shade(a, one), _shade(b, other)
         shade = shade_a | shade_b

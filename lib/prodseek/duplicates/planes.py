@@ -1,4 +1,7 @@
-"""What is computed on a photo's planes again and again: luminance, blur, gradient."""
+"""What is computed on a photo's planes again and again: luminance, blur, gradient.
+
+Nothing here depends on where an array lies in memory, as OpenCV's `magnitude` does in the last digit.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,8 @@ def size_of_channels(pixels: Plane) -> Plane:
     """The root of the sum of the channels' squares, (H, W) float32. pixels: (H, W), (H, W, 1) or (H, W, 3) float32."""
     if pixels.ndim == 2 or pixels.shape[2] == 1:
         return np.abs(pixels).reshape(pixels.shape[:2])
-    first, second, third = cv2.split(pixels)
-    return np.asarray(cv2.magnitude(cv2.magnitude(first, second), third), np.float32)
+    first, second, third = cv2.split(pixels * pixels)
+    return np.asarray(np.sqrt(first + second + third), np.float32)
 
 
 def blurred(plane: Plane, sigma_px: float) -> Plane:
@@ -37,6 +40,6 @@ def blurred(plane: Plane, sigma_px: float) -> Plane:
 
 
 def gradient(light: Plane) -> Plane:
-    """The size of the gradient, grey levels a pixel. light: (H, W) float32."""
+    """The size of the gradient, grey levels over two pixels. light: (H, W) float32."""
     across, down = (cv2.Sobel(light, cv2.CV_32F, 1 - axis, axis, scale=0.25) for axis in (0, 1))
-    return np.asarray(cv2.magnitude(across, down), np.float32)
+    return np.asarray(np.sqrt(across * across + down * down), np.float32)

@@ -188,9 +188,7 @@ def prove(
     if inside.sum() < _LEAST_PIXELS:
         return None
     grounds = grounds_of(laid.a, laid.b, inside)
-    product = inside & ~grounds.ground
-    if product.sum() < _LEAST_PIXELS:
-        product = inside
+    product = _product(inside, grounds)
     way = min((_way(laid, inside, product, grounds, forth) for forth in (True, False)), key=lambda way: way.amount)
     where = way.where
     source, target = (laid.a, laid.b) if way.a_explains_b else (laid.b, laid.a)
@@ -232,6 +230,16 @@ def prove(
         **fine,
         overlap=overlap_of(a, b, laid.matrix),
     )
+
+
+def _product(inside: Mask, grounds: Grounds) -> Mask:
+    """What a tone is fitted to: no tone makes a ground of a ribbon, so what only one of two photos on one ground shows is not."""
+    has_one_ground = grounds.change <= OTHER_GROUND
+    for ground in (grounds.either, grounds.ground) if has_one_ground else (grounds.ground,):
+        product = inside & ~ground
+        if product.sum() >= _LEAST_PIXELS:
+            return product
+    return inside
 
 
 def _expected_ground(

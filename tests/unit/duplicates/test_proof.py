@@ -231,3 +231,24 @@ def test_every_number_has_a_name_and_every_feature_is_among_them():
     own = {field.name for field in dataclasses.fields(Proof)} - {"overlap"}
     assert own <= set(values) and all(isinstance(value, float) for value in values.values())
     assert set(FEATURES) - set(values) == {"log_matches", "match_share", "hash_likeness"}
+
+
+RIBBONS = {"dark blue": (20, 20, 160), "green": (110, 215, 25), "as pale as the ground": (236, 240, 243)}
+
+
+@pytest.mark.parametrize("name", RIBBONS)
+@pytest.mark.parametrize("swapped", [False, True], ids=["the ribbon last", "the ribbon first"])
+def test_no_tone_explains_a_ribbon_on_the_ground(name, swapped):
+    original = photo(packshot)
+    ribbon = drawn(original, lambda d: d.polygon([(0, 0), (90, 0), (0, 90)], fill=RIBBONS[name]))
+    pair = (original, jpeg(ribbon, 90))
+    _, proof = proved(*(pair[::-1] if swapped else pair))
+    assert proof.curve_most < 2 and proof.colour_left < 1
+    assert 0.02 < proof.mark < 0.06 and proof.mark_on_ground > 0.95 and proof.mark_parts == 1
+
+
+def test_below_a_banner_the_ground_is_still_plain():
+    original = photo(packshot)
+    banner = drawn(original, lambda d: d.rectangle((0, 240, *SIZE), fill=(240, 225, 190)))
+    _, proof = proved(original, jpeg(banner, 90))
+    assert proof.plain == 1 and proof.mark > 0.15 and proof.curve_most < 2

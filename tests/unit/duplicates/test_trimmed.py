@@ -2,7 +2,7 @@
 
 import pytest
 from made_photos import jpeg, packshot, pixels, scene
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from prodseek.duplicates.guards import is_proved
 from prodseek.duplicates.hashes import Orientation
@@ -84,3 +84,13 @@ def test_one_of_two_is_no_cut():
     single = jpeg(packshot(3, *SIZE), 95)
     _, proof = both_proofs(single, jpeg(one_more(single), 90))
     assert proof is None or proof.margin_hides == 0
+
+
+def test_a_ribbon_on_the_others_margin_was_not_cut_off():
+    """Its corner lies on the margin of the photo without it, but it reaches into the content."""
+    original = Image.new("RGB", SIZE, WHITE)
+    original.paste(packshot(1, 300, 315), (60, 0))
+    ribbon = original.copy()
+    ImageDraw.Draw(ribbon).polygon([(300, 0), (SIZE[0], 0), (SIZE[0], 120)], fill=(30, 200, 90))
+    whole, trimmed = both_proofs(jpeg(original, 95), jpeg(ribbon, 90))
+    assert whole.mark > 0.02 and repr(whole) == repr(trimmed)

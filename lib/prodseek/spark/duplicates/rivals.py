@@ -1,8 +1,6 @@
-"""Rivals: two photos that are no copies of each other are hardly both what a third one was made from."""
+"""Rivals: two photos that are kept apart are hardly both what a third one was made from."""
 
 from __future__ import annotations
-
-from functools import reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -14,21 +12,21 @@ from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
 _PAIR = ["image_id_a", "image_id_b"]
 # Two photos that were pasted into one scene lie in different places of it: rivals show the same part of the third.
 _SAME_PART_IOU = 0.5
-# An odds ratio has no bound, but no model is surer than this.
+# No model is surer than this of anything.
 _LEAST_CHANCE = 1e-4
 
 
 def beside_rivals(judged: DataFrame, merge_confidence: float) -> DataFrame:
     """The pairs, with the confidence that is left where one of the two photos is more like a third.
 
-    A photo of a blue shirt is nearly as much like the grey one, but for the blue one in the catalogue. The confidences of three
-    pairs are taken for independent evidence; being copies is transitive, so that exactly two of the three cannot hold. What a
-    pair keeps beside its strongest rival is its share of the states that can. No confidence rises, and that of a photo's
-    likeliest source stays. A copy that keeps less than merge_confidence is for a person to look at.
+    A photo of a blue shirt is nearly as much like the grey one, but for the blue one in the catalogue. The confidences of the
+    three pairs are taken for independent evidence; being copies is transitive, so that no two of the three can hold without the
+    third. What a pair keeps beside its strongest rival is its share of the states that can. No confidence rises, and that of a
+    photo's likeliest source stays. A copy that keeps less than merge_confidence is for a person to look at.
     judged: rows of `near_duplicates`.
     """
-    shares = _corners(_triangles(judged)).select(*_PAIR, _share().alias("share"))
-    least = shares.groupBy(*_PAIR).agg(F.min("share").cast("float").alias("share"))
+    shares = _rivalries(judged).select(*_PAIR, _share().cast("float").alias("share"))
+    least = shares.groupBy(*_PAIR).agg(F.min("share").alias("share"))
     left = F.least("confidence", "share")
     decision = F.when(is_copy() & (left < merge_confidence), F.lit(Decision.LOOK.value)).otherwise(F.col("decision"))
     settled = judged.join(least, _PAIR, "left").withColumns({"confidence": left, "decision": decision})
@@ -36,12 +34,10 @@ def beside_rivals(judged: DataFrame, merge_confidence: float) -> DataFrame:
 
 
 def _share() -> Column:
-    """The chance that a photo was made from the weaker of two, given what is thought of all three pairs."""
-    weaker, rival, between = (
-        _odds(F.col(name)) for name in ("weaker_confidence", "rival_confidence", "between_confidence")
-    )
-    all_three = weaker * rival * between
-    return (all_three + weaker) / (all_three + weaker + rival + between + 1)
+    """The chance that a photo was made from the weaker of two that are kept apart, given what is thought of all three pairs."""
+    weaker, rival, apart = (_odds(F.col(f"{name}_confidence")) for name in ("weaker", "rival", "apart"))
+    all_three = weaker * rival * apart
+    return (all_three + weaker) / (all_three + weaker + rival + apart + 1)
 
 
 def _odds(chance: Column) -> Column:
@@ -49,65 +45,56 @@ def _odds(chance: Column) -> Column:
     return bounded / (1 - bounded)
 
 
-def _triangles(judged: DataFrame) -> DataFrame:
-    """Three photos of which each two were judged: x, y, z, and for each two the confidence and the part of each that is shared.
-
-    Found from the photo with the fewest pairs, so that thousands of copies of one photo do not all meet (Schank and Wagner,
-    "Finding, Counting and Listing all Triangles in Large Graphs", 2005).
+def _rivalries(judged: DataFrame) -> DataFrame:
+    """Each photo that was compared with two that are kept apart, and shares the same part of it with both: the weaker of its two
+    pairs, and the confidence of this, of the stronger, and of the two that are kept apart.
     """
+    seen = _from_both_ends(judged)
+    n_pairs = seen.groupBy("photo").agg(F.count("*").alias("n_pairs"))
+    # From the one with fewer pairs, because a photo may have thousands of copies.
+    apart = (
+        seen.where(F.col("decision") == Decision.VARIANT.value)
+        .join(n_pairs, "photo")
+        .join(n_pairs.toDF("other", "n_other_pairs"), "other")
+        .where(F.struct("n_pairs", "photo") < F.struct("n_other_pairs", "other"))
+        .select(F.col("photo").alias("one"), "other", F.col("confidence").alias("apart_confidence"))
+    )
+    of_one, of_other = (
+        seen.select(
+            F.col("photo").alias(end),
+            F.col("other").alias("third"),
+            F.col("confidence").alias(f"{end}_confidence"),
+            F.col("other_box").alias(f"{end}_box"),
+        )
+        for end in ("one", "other")
+    )
+    both = apart.join(of_one, "one").join(of_other, ["other", "third"])
+    weaker = F.when(F.col("one_confidence") < F.col("other_confidence"), F.col("one")).otherwise(F.col("other"))
+    is_rival = (_iou(F.col("one_box"), F.col("other_box")) > _SAME_PART_IOU) & (
+        F.col("one_confidence") != F.col("other_confidence")
+    )
+    return both.where(is_rival).select(
+        F.least("third", weaker).alias("image_id_a"),
+        F.greatest("third", weaker).alias("image_id_b"),
+        F.least("one_confidence", "other_confidence").alias("weaker_confidence"),
+        F.greatest("one_confidence", "other_confidence").alias("rival_confidence"),
+        "apart_confidence",
+    )
+
+
+def _from_both_ends(judged: DataFrame) -> DataFrame:
+    """Each pair twice: photo, other, decision, confidence, and the part of the other that the photo shows too."""
     ends = [
         judged.select(
             F.col(f"image_id_{side}").alias("photo"),
             F.col(f"image_id_{other}").alias("other"),
+            "decision",
             "confidence",
-            _box(side).alias("box"),
-            _box(other).alias("other_box"),
+            F.struct(*(F.col(f"{edge}_{other}_px").alias(edge) for edge in BOX_EDGES)).alias("other_box"),
         )
         for side, other in (SIDES, SIDES[::-1])
     ]
-    both_ways = ends[0].union(ends[1])
-    counts = both_ways.groupBy("photo").agg(F.count("*").alias("n_pairs"))
-    ranked = both_ways.join(counts, "photo").join(
-        counts.select(F.col("photo").alias("other"), F.col("n_pairs").alias("n_other_pairs")), "other"
-    )
-    upward = ranked.where(F.struct("n_pairs", "photo") < F.struct(F.col("n_other_pairs"), F.col("other")))
-
-    def side(one: str, other: str, frame: DataFrame) -> DataFrame:
-        return frame.select(
-            F.col("photo").alias(one),
-            F.col("other").alias(other),
-            F.col("confidence").alias(f"{one}{other}"),
-            F.col("box").alias(f"{one}_in_{one}{other}"),
-            F.col("other_box").alias(f"{other}_in_{one}{other}"),
-        )
-
-    wedges = side("x", "y", upward).join(side("x", "z", upward), "x").where("y < z")
-    return wedges.join(side("y", "z", both_ways), ["y", "z"])
-
-
-def _corners(triangles: DataFrame) -> DataFrame:
-    """Each photo of a triangle whose pairs with both others show the same part of it: the weaker pair, and what is thought of it,
-    of its rival, and of the two others.
-    """
-    found = []
-    for corner, one, other in (("x", "y", "z"), ("y", "x", "z"), ("z", "x", "y")):
-        names = ["".join(sorted(pair)) for pair in ((corner, one), (corner, other), (one, other))]
-        first, second, between = (F.col(name) for name in names)
-        is_first = first < second
-        partner = F.when(is_first, F.col(one)).otherwise(F.col(other))
-        rows = triangles.where(_iou(*(F.col(f"{corner}_in_{name}") for name in names[:2])) > _SAME_PART_IOU).select(
-            F.least(F.col(corner), partner).alias("image_id_a"),
-            F.greatest(F.col(corner), partner).alias("image_id_b"),
-            F.least(first, second).alias("weaker_confidence"),
-            F.greatest(first, second).alias("rival_confidence"),
-            between.alias("between_confidence"),
-        )
-        found.append(rows.where("weaker_confidence < rival_confidence"))
-    return reduce(DataFrame.union, found)
-
-
-def _box(side: str) -> Column:
-    return F.struct(*(F.col(f"{edge}_{side}_px").alias(edge) for edge in BOX_EDGES))
+    return ends[0].union(ends[1])
 
 
 def _iou(one: Column, other: Column) -> Column:
