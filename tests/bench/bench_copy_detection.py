@@ -89,7 +89,7 @@ def placeholder(photos: Sequence[Photo], folder: Path, root: Path, seed: int) ->
     for n_copies in N_PLACEHOLDERS:
         here = folder / str(n_copies)
         here.mkdir()
-        source_of = planted.plant_placeholder(here, photos[: N_AMONG + 1], n_copies, seed)
+        source_of = planted.plant_placeholder(here, photos[:N_AMONG], n_copies, seed)
         done = planted.computed(spark, here, root / str(n_copies))
         groups = planted.groups_of(done.run)
         share = planted.largest_share(groups, source_of, [0])[0]

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from bench_embedding import LabelledSet
 from catalogue import rows_of
+from PIL import Image, ImageDraw, ImageFont
 from pyspark.sql import SparkSession
 
 from prodseek.config import load_config
@@ -31,6 +32,7 @@ from prodseek.spark.night import Night
 EXACT = "exact"
 _ORIGINALS_SHARE = 0.7
 _TRIES = 20
+_PLACEHOLDER_PX = 600
 _VERSION_KINDS = (
     "cropped to 16:9", "cropped to 3:4", "cropped to 1:1", "margin", "margin on some sides", "squared", "another ground",
     "jpeg", "webp", "palette", "downscaled", "upscaled",
@@ -120,11 +122,11 @@ def _sources(photos: Sequence[Photo]) -> list[int]:
 
 
 def plant_placeholder(folder: Path, photos: Sequence[Photo], n_copies: int, seed: int) -> dict[str, int]:
-    """Photos and n_copies of the first, each encoded and scaled in its own way: uri -> the photo that it shows."""
+    """Photos and n_copies of a placeholder, each encoded and scaled in its own way: uri -> the photo that it shows, or 0."""
     rng = np.random.default_rng([seed, n_copies])
     source_of = {}
-    placeholder = opened(photos[0].data)
-    for row, photo in enumerate(photos[1:], start=1):
+    placeholder = _placeholder()
+    for row, photo in enumerate(photos, start=1):
         (folder / f"photo-{row:05d}.jpg").write_bytes(photo.data)
         source_of[f"photo-{row:05d}.jpg"] = row
     for number in range(n_copies):
@@ -132,6 +134,16 @@ def plant_placeholder(folder: Path, photos: Sequence[Photo], n_copies: int, seed
         (folder / f"placeholder-{number:05d}.jpg").write_bytes(encoded(resized(placeholder, scale, scale, rng), rng))
         source_of[f"placeholder-{number:05d}.jpg"] = 0
     return source_of
+
+
+def _placeholder() -> Image.Image:
+    """What shops show where a photo is missing: a frame, a lens and a line of text."""
+    image = Image.new("RGB", (_PLACEHOLDER_PX, _PLACEHOLDER_PX), (238, 238, 238))
+    draw, ink = ImageDraw.Draw(image), (160, 160, 160)
+    draw.rounded_rectangle((180, 180, 420, 350), radius=20, outline=ink, width=8)
+    draw.ellipse((250, 215, 350, 315), outline=ink, width=8)
+    draw.text((300, 420), "No image available", fill=ink, anchor="mm", font=ImageFont.load_default(size=40))
+    return image
 
 
 def plant_versions(folder: Path, photos: Sequence[Photo], n_photos: int, n_versions: int, seed: int) -> dict[str, int]:
