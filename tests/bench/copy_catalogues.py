@@ -81,14 +81,15 @@ def photos_of(labelled: LabelledSet) -> list[Photo]:
 def plant(folder: Path, photos: Sequence[Photo], seed: int, most: int, n_each: int) -> Planted:
     """Write most of the photos, and queries: of each alteration n_each whose original is among them, and as many others.
 
-    Which photos are in the catalogue, their bytes decide.
+    Which photos are in the catalogue, their bytes decide. Of those that show the very same, the first alone is used.
     """
-    digests = [hashlib.sha256(photo.data).digest() for photo in photos]
-    inside = [row for row, digest in enumerate(digests) if digest[0] < 256 * _ORIGINALS_SHARE][:most]
-    outside = [row for row, digest in enumerate(digests) if digest[0] >= 256 * _ORIGINALS_SHARE]
+    shown = _sources(photos)
+    used = [row for row, first in enumerate(shown) if row == first]
+    is_inside = {row: hashlib.sha256(photos[row].data).digest()[0] < 256 * _ORIGINALS_SHARE for row in used}
+    inside = [row for row in used if is_inside[row]][:most]
+    outside = [row for row in used if not is_inside[row]]
     source_of: dict[str, int] = {}
     originals: list[str] = []
-    shown = _sources(photos)
     for row in inside:
         uri = f"original-{row:05d}.jpg"
         (folder / uri).write_bytes(photos[row].data)
