@@ -216,18 +216,16 @@ def _decision(verdict: Verdict, confidence: float, values: Mapping[str, float]) 
 def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:
     wider = _wider_side(proof)
     outside: Outside | None = None if wider is None else getattr(proof.overlap, wider)
+    # Round a thing that was cut out another scene lies, in its box too.
+    is_cut_out = outside is not None and outside.area < _SCENE_SHARE and proof.cells_matching < _CUT_OUT_MATCHING
     if proof.overlap.tilt > _TILTED:
         # The corners of a photo that was turned a little are as if it had been pasted, but they are small.
-        is_in_scene = (
-            outside is not None
-            and outside.area < _SCENE_SHARE
-            and (_is_pasted(outside) or proof.cells_matching < _CUT_OUT_MATCHING)
-        )
-        return Verdict.EMBEDDED if is_in_scene else Verdict.ROTATED
+        is_pasted = outside is not None and outside.area < _SCENE_SHARE and _is_pasted(outside)
+        return Verdict.EMBEDDED if is_cut_out or is_pasted else Verdict.ROTATED
     if outside is not None:
         if _is_margin(outside):
             return Verdict.PADDED
-        return Verdict.EMBEDDED if _is_pasted(outside) else Verdict.CROPPED
+        return Verdict.EMBEDDED if is_cut_out or _is_pasted(outside) else Verdict.CROPPED
     if proof.mark > _MARK:
         return Verdict.OVERLAID
     if comparison.orientation in ROTATIONS:
