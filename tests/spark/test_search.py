@@ -191,7 +191,7 @@ def calibrated(run: Run, tmp_path: Path) -> Run:
     """The run with a fitted confidence, in which every third product is a room."""
     shutil.copytree(run.root, tmp_path / "root")
     copied = Store.at(str(tmp_path / "root")).run(run.run_id)
-    fitted = {"slope": 12.0, "none": 2.0}
+    fitted = {"slope": 12.0, "none": 2.0, "standing_out": 9.0, "alike": 3.0}
     copied.write_summary(Summary(ProjectFacts(projection_id="synthetic", likeness_calibration=fitted)))
     manifest = copied.manifest()
     facts = {"project": {"likeness_calibration": fitted}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from prodseek.search.searchable import SearchableRun
 from prodseek.search.vectors import Embeddings
 
 N = 400
+USUAL = Calibration(slope=25.0, none=6.0, standing_out=14.0, alike=6.0)
 N_IMAGES = 200
 N_PRODUCTS = 80
 DIMS = {"likeness": 8, "visual": 7, "colour": 4, "texture": 6, "shape": 5}
@@ -267,9 +268,9 @@ def test_things_that_only_stand_in_a_photo_are_no_products(run: Run, truth: Trut
     assert {hit.detection_id for hit in hits} <= set(truth.ids[is_primary].tolist())
 
 
-def calibrated(run: Run, slope: float = 25.0, none: float = 7.0) -> SearchableRun:
+def calibrated(run: Run, calibration: Calibration = USUAL) -> SearchableRun:
     manifest = run.manifest()
-    fitted = {"project": {"likeness_calibration": {"slope": slope, "none": none}}}
+    fitted = {"project": {"likeness_calibration": asdict(calibration)}}
     Store(run.root).publish(run, replace(manifest, stages=manifest.stages | fitted))
     return SearchableRun.open(run.root)
 
@@ -280,7 +281,7 @@ def test_confidence_is_told_where_likeness_was_asked_for(run: Run, truth: Truth)
 
     hits = searchable.search_region(region, 20, min_confidence=0.0)
 
-    chances = Calibration(25.0, 7.0).chances(np.array([hit.cosine_similarity for hit in hits]))
+    chances = USUAL.chances(np.array([hit.cosine_similarity for hit in hits]))
     assert [hit.confidence for hit in hits] == pytest.approx(chances.tolist())
     for facet in ("visual", "mix=likeness:1,colour:1"):
         assert {hit.confidence for hit in searchable.search_region(region, 5, facet)} == {None}
@@ -317,7 +318,7 @@ def test_what_is_not_sure_enough_is_no_hit_and_all_that_is_stays(run: Run, truth
         region = int(truth.ids[row])
         every = searchable.search_region(region, 1000, min_confidence=0.0)
         sure = searchable.search_region(region, 1000, min_confidence=0.001)
-        alone = Calibration(25.0, 7.0).chances_alone(np.array([hit.cosine_similarity for hit in every]))
+        alone = USUAL.chances_alone(np.array([hit.cosine_similarity for hit in every]))
         assert sure == [hit for hit, chance in zip(every, alone, strict=True) if chance >= 0.001]
         assert len(sure) < len(every)
     for facet in ("visual", "mix=likeness:1,colour:1"):
@@ -343,7 +344,7 @@ def test_a_hub_does_not_hide_what_is_surer_behind_it(run: Run, truth: Truth) -> 
     set_column(run, "hubness", {first[1].detection_id: 2.0})
     searchable = calibrated(run)
     every = searchable.search_region(int(truth.ids[0]), 1000, min_confidence=0.0)
-    second = Calibration(25.0, 7.0).chances_alone(np.array([hit.cosine_similarity for hit in every]))[1]
+    second = USUAL.chances_alone(np.array([hit.cosine_similarity for hit in every]))[1]
     found = searchable.search_region(int(truth.ids[0]), 1000, min_confidence=float(second) * 0.99)
     assert [hit.detection_id for hit in found][:2] == [first[0].detection_id, first[2].detection_id]
     assert first[1].detection_id not in {hit.detection_id for hit in found}
@@ -358,7 +359,7 @@ def test_an_index_that_gave_what_is_unsure_is_not_searched_further(run: Run, tru
 
 
 def test_that_nothing_is_like_it_is_only_said_when_all_was_looked_at(run: Run, truth: Truth) -> None:
-    searchable = calibrated(run, none=60.0)
+    searchable = calibrated(run, replace(USUAL, none=60.0))
     cells = Cells(truth, 32)
     searchable._products._searchers["likeness"] = (cells, 1, 32)
     assert searchable.search_region(int(truth.ids[5]), 20, min_confidence=0.5) == []
