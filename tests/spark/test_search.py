@@ -22,6 +22,7 @@ from prodseek.runs.facts import ProjectFacts
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store, Summary
 from prodseek.runs.tables import schema_versions, table_schema
+from prodseek.search.hits import Floor
 from prodseek.search.searchable import SearchableRun
 from prodseek.spark.search import answers as search
 from prodseek.spark.search.answers import BatchQuestion
@@ -154,7 +155,7 @@ def test_similar_products_are_those_of_the_graph(spark: SparkSession, run: Run, 
     found = {}
     for name, partitions in (("1", 1), ("8", 8), ("again", 8)):
         spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
-        similar_products(spark, run, str(tmp_path / name), 5, 0.0)
+        similar_products(spark, run, str(tmp_path / name), 5, Floor(0.0))
         found[name] = table_of(tmp_path / name, "search_results")
     assert found["1"] == found["8"] == found["again"]
     assert {row["query_id"] for row in found["1"]} == {f"p{number:03d}" for number in range(N_PRODUCTS)}
@@ -214,8 +215,8 @@ def room_ids(run: Run) -> set[int]:
 def test_similar_products_are_sure_enough_and_rooms_are_like_rooms(
     spark: SparkSession, calibrated: Run, tmp_path: Path
 ) -> None:
-    similar_products(spark, calibrated, str(tmp_path / "all"), 16, 0.0)
-    summary = similar_products(spark, calibrated, str(tmp_path / "sure"), 16, 0.05)
+    similar_products(spark, calibrated, str(tmp_path / "all"), 16, Floor(0.0))
+    summary = similar_products(spark, calibrated, str(tmp_path / "sure"), 16, Floor(0.05))
     every, sure = (table_of(tmp_path / name, "search_results") for name in ("all", "sure"))
     assert 0 < len(sure) < len(every) and summary.facts["min_confidence"] == 0.05
     # What is left are the first of each, as sure as they were.

@@ -13,6 +13,7 @@ from prodseek.runner.progress import Console
 from prodseek.runner.stopping import StopCause, say_last, stoppable
 from prodseek.runs.columns import LIKENESS
 from prodseek.runs.store import Store
+from prodseek.search.hits import Floor
 from prodseek.search.prompts import PromptFault
 from prodseek.search.searchable import check_question
 from prodseek.spark.search.answers import BatchQuestion, answer_prompts
@@ -34,6 +35,7 @@ def search_batch(config: Config, prompts: str | None, all_products: bool, out: s
             f"--all-products reads the neighbour graph, which is of {LIKENESS}; leave out --facet {question.facet}, or give a "
             "table of prompts",
         )
+    floor = Floor.of(question.min_confidence, config.search.min_confidence)
     console = Console()
     out = files.absolute(out)
     latest = Store.at(config.store.root).latest()
@@ -49,7 +51,7 @@ def search_batch(config: Config, prompts: str | None, all_products: bool, out: s
         started = time.monotonic()
         with console.stage(spark, "search"):
             if prompts is None:
-                summary = similar_products(spark, latest, out, question.k, question.min_confidence)
+                summary = similar_products(spark, latest, out, question.k, floor)
             else:
                 summary = answer_prompts(spark, latest, prompts, out, question, config.catalog.allowed_roots)
         console.done("search", time.monotonic() - started, (summary.line,))

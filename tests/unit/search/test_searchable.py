@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from synthetic_run import write_listing, write_run
 
 from prodseek.config import load_config
-from prodseek.embedding.confidence import Calibration
+from prodseek.embedding.confidence import RIVALS, Calibration
 from prodseek.errors import PromptError, StoreError, WeightsError
 from prodseek.index.ivf import assign_cells, centroid_index
 from prodseek.index.probe import flat_cells, nearest_in_cells
@@ -22,7 +22,7 @@ from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import schema_versions
 from prodseek.search import nearest
-from prodseek.search.hits import Hit, nothing_found
+from prodseek.search.hits import Hit, left_out, nothing_found, nothing_likely
 from prodseek.search.searchable import SearchableRun
 from prodseek.search.vectors import Embeddings
 
@@ -334,8 +334,27 @@ def test_without_a_fitted_confidence_there_is_no_floor(searchable: SearchableRun
 def test_the_floor_is_that_of_the_run_unless_another_is_given(run: Run, truth: Truth) -> None:
     searchable = calibrated(run)
     region, floor = int(truth.ids[0]), searchable.config.search.min_confidence
-    assert searchable.search_region(region, 1000) == searchable.search_region(region, 1000, min_confidence=floor)
-    assert 0 < floor < searchable.search_region(region, 1)[0].confidence
+    every = searchable.search_region(region, 1000, min_confidence=0.0)
+    sure = searchable.search_region(region, 1000, min_confidence=floor)
+    assert floor > 0 and RIVALS < len(sure) < len(every)
+    assert searchable.search_region(region, 1000) == sure
+
+
+def test_the_first_ten_are_hits_however_unsure_unless_a_floor_is_asked_for(run: Run, truth: Truth) -> None:
+    searchable = calibrated(run, replace(USUAL, none=60.0))
+    region = int(truth.ids[0])
+    assert searchable.search_region(region, 20) == searchable.search_region(region, RIVALS, min_confidence=0.0)
+    assert len(searchable.search_region(region, 3)) == 3
+    assert searchable.search_region(region, 20, min_confidence=0.01) == []
+
+
+def test_that_nothing_is_likely_is_said_with_the_hits(run: Run, truth: Truth) -> None:
+    region = int(truth.ids[0])
+    for none, says in ((60.0, "nothing in the catalogue is likely to be it: the best is under 1 % sure"), (-60.0, "")):
+        hits = calibrated(run, replace(USUAL, none=none)).search_region(region, 5)
+        assert nothing_likely(hits).startswith(says) and bool(nothing_likely(hits)) == bool(says)
+    assert nothing_likely([]) == nothing_likely(SearchableRun.open(run.root).search_region(region, 5, "visual")) == ""
+    assert left_out(0, 0.01) == "" and left_out(1, 0.01) == "1 product more, each less than 1 % sure, left out"
 
 
 def test_a_hub_does_not_hide_what_is_surer_behind_it(run: Run, truth: Truth) -> None:

@@ -62,7 +62,7 @@ class BatchQuestion:
     k: int = DEFAULT_K
     facet: str = LIKENESS
     exclude_same_product: bool = False
-    min_confidence: float = 0.0
+    min_confidence: float | None = None
 
 
 def answer_prompts(

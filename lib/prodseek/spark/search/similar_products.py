@@ -18,6 +18,7 @@ from prodseek.runs.facts import ProjectFacts
 from prodseek.runs.store import Run
 from prodseek.runs.tables import table_schema
 from prodseek.search.folding import fold
+from prodseek.search.hits import Floor
 from prodseek.spark.search.summary import BatchSummary
 from prodseek.spark.tables import computed_schema, read_table, spark_schema, write_table_at
 from prodseek.storage import files
@@ -25,12 +26,12 @@ from prodseek.storage import files
 _PRODUCTS_PER_PARTITION = 4096
 
 
-def similar_products(spark: SparkSession, run: Run, out: str, k: int, min_confidence: float) -> BatchSummary:
+def similar_products(spark: SparkSession, run: Run, out: str, k: int, floor: Floor) -> BatchSummary:
     """For every product the k other products most like it: `search_results` whose query_id is the product.
 
     From `neighbours` alone, edges between primary regions: a product has as many as they lead to, at most
-    `neighbours.k` for each of its photos. What shows a copy of one of its own photos is left out, and so is what is less sure
-    than min_confidence; a room is similar to scenes alone.
+    `neighbours.k` for each of its photos. What shows a copy of one of its own photos is left out, and so is what is
+    below the floor; a room is similar to scenes alone.
     """
     calibration = Calibration.of_facts(run.facts(ProjectFacts).likeness_calibration)
     images = read_table(spark, run, "images").select("image_id", "product_id", "uri")
@@ -67,7 +68,7 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int, min_confid
         _fold_products,
         k=k,
         calibration=calibration,
-        min_confidence=min_confidence,
+        floor=floor,
         are_cut_off=n_products > RIVALS,
     )
     hits = dealt.mapInArrow(answer, computed_schema("search_results"))
@@ -81,7 +82,7 @@ def similar_products(spark: SparkSession, run: Run, out: str, k: int, min_confid
         "products": n_products,
         "with_similar": n_with,
         "k": k,
-        "min_confidence": min_confidence,
+        "min_confidence": floor.min_confidence,
     }
     line = (
         f"{n_products} products, {n_products - n_with} of them unlike all others; {rows['search_results']} rows; {out}"
@@ -95,7 +96,7 @@ def _fold_products(
     batches: Iterator[pa.RecordBatch],
     k: int,
     calibration: Calibration | None,
-    min_confidence: float,
+    floor: Floor,
     are_cut_off: bool,
 ) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([field.with_nullable(True) for field in table_schema("search_results").arrow])
@@ -108,7 +109,10 @@ def _fold_products(
         if calibration is not None:
             scores, rest = np.array([rows[place]["score"] for place in kept]), rows[-1]["score"] if are_cut_off else 0.0
             chances = calibration.chances(scores, rest).tolist()
-            is_sure = (scores >= calibration.least_score(scores, min_confidence, rest)).tolist()
+            is_sure = (
+                (scores >= calibration.least_score(scores, floor.min_confidence, rest))
+                | (np.arange(len(scores)) < floor.n_unsure)
+            ).tolist()
         hits = [
             {
                 **rows[place],
