@@ -123,7 +123,7 @@ class SearchableRun:
         min_confidence: 0..1, how sure a hit of `likeness` must be, had it no rivals; if None, hits after the first ten must be as
         sure as `search.min_confidence` was set for the run.
         A product is what the primary regions of its photos show, and a room is none, unless the box holds a whole scene. A
-        thing that only stands in this photo is not answered by the photo. Each product is at most one hit, and so are all
+        thing that only stands in this photo is not answered by it. Each product is at most one hit, and so are all
         copies of a photo together.
 
         Raises PromptError for a question that cannot be answered, WeightsError if the run's network is not available, and

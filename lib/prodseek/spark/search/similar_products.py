@@ -142,7 +142,8 @@ def _search_products(
         ]
         found.sort(key=lambda hit: (-hit.cosine_similarity, hit.detection_id, hit.product_id))
         shown = searchable.regions
-        kept = fold(((hit.product_id, shown.originals[shown.image_number(hit.image_id)]) for hit in found), question.k)
+        originals = [int(shown.originals[shown.images[searchable.place(hit.detection_id)]]) for hit in found]
+        kept = fold(((hit.product_id, original) for hit, original in zip(found, originals, strict=True)), question.k)
         hits = [hit_row(product, replace(found[place], rank=rank)) for rank, place in enumerate(kept, start=1)]
         if hits:
             yield pa.RecordBatch.from_pylist(hits, schema)
