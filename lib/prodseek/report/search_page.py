@@ -57,6 +57,11 @@ class SearchResult:
     notes: str = ""
 
     @property
+    def ranked_by(self) -> str:
+        """See `wording.ranked_by`."""
+        return wording.ranked_by(self.facet)
+
+    @property
     def headline(self) -> str:
         """The answer in one sentence."""
         found = wording.counted(len(self.matches), "product") if self.matches else "No product"

@@ -176,6 +176,7 @@ def print_hits(found: Answer) -> None:
             str(hit.detection_id),
         )
     _print(table)
+    print(f"ranked by {wording.ranked_by(found.facet)}")
 
 
 def as_json(values: Answer | Sequence[FoundObject]) -> str:

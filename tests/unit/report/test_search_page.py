@@ -52,6 +52,12 @@ def test_what_is_not_among_the_matches_is_said() -> None:
     assert render_sheet(noted) != render_sheet(result(2))
 
 
+def test_the_page_says_why_cosines_are_not_in_their_order() -> None:
+    by_likeness = render_search(replace(result(2), facet="likeness")).decode()
+    assert "likeness, less for what is near to everything" in by_likeness
+    assert "near to everything" not in render_search(result(2)).decode()
+
+
 def test_the_figure_of_a_match_follows_their_order() -> None:
     match = result(1).matches[0]
     assert match.figure == "99 %" and replace(match, confidence=None).figure == "0.912"
