@@ -24,6 +24,7 @@ from prodseek.runs.tables import schema_versions
 from prodseek.search import nearest
 from prodseek.search.hits import Hit, left_out, nothing_found, nothing_likely
 from prodseek.search.searchable import SearchableRun
+from prodseek.search.show import Question, answer
 from prodseek.search.vectors import Embeddings
 
 N = 400
@@ -446,3 +447,14 @@ def set_column(run: Run, name: str, values: dict[int, float], table: str = "embe
         old, ids = read[name].to_pylist(), read["detection_id"].to_pylist()
         new = pa.array([values.get(of, value) for of, value in zip(ids, old, strict=True)], read[name].type)
         pq.write_table(read.set_column(read.schema.get_field_index(name), name, new), part)
+
+
+def test_an_answer_says_how_many_are_left_out(run: Run, truth: Truth) -> None:
+    searchable = calibrated(run)
+    region = int(truth.ids[0])
+    n_all = len(searchable.search_region(region, 40, min_confidence=0.0))
+    for asked, percent in ((None, "1"), (0.3, "30")):
+        found = answer(searchable, Question(region=region, k=40, min_confidence=asked))
+        assert found.notes == (f"{n_all - len(found.hits)} products more, each less than {percent} % sure, left out",)
+    assert answer(searchable, Question(region=region, k=3, min_confidence=0.0)).notes == ()
+    assert answer(searchable, Question(region=region, k=40, facet="visual")).notes == ()
