@@ -50,7 +50,12 @@ def render_sheet(result: SearchResult) -> bytes:
         left = _GAP_PX + column * (TILE_PX + _GAP_PX)
         top = rows_at_px + row * (TILE_PX + _CAPTION_PX + _GAP_PX)
         _paste(sheet, _opened(match.thumbnail, TILE_PX), (left, top, left + TILE_PX, top + TILE_PX), normal)
-        name = _cut(draw, f"{match.rank}  {match.product_id}", normal, TILE_PX - 56)
+        name = _cut(
+            draw,
+            f"{match.rank}  {match.product_id}",
+            normal,
+            TILE_PX - round(draw.textlength(match.figure, font=normal)) - 8,
+        )
         draw.text((left, top + TILE_PX + 5), name, _INK, normal)
         draw.text((left + TILE_PX, top + TILE_PX + 5), match.figure, _INK, normal, anchor="ra")
         draw.text((left, top + TILE_PX + 5 + _LINE_PX), _cut(draw, match.uri, normal, TILE_PX), _MUTED, normal)
