@@ -176,7 +176,8 @@ def print_hits(found: Answer) -> None:
             str(hit.detection_id),
         )
     _print(table)
-    print(f"ranked by {wording.ranked_by(found.facet)}")
+    if found.facet == LIKENESS:
+        print(f"ranked by {wording.ranked_by(LIKENESS)}")
 
 
 def as_json(values: Answer | Sequence[FoundObject]) -> str:
