@@ -24,6 +24,7 @@ from prodseek.runs.store import Run, Store, Summary
 from prodseek.runs.tables import schema_versions, table_schema
 from prodseek.search.searchable import SearchableRun
 from prodseek.spark.search import answers as search
+from prodseek.spark.search import similar_products as similar
 from prodseek.spark.search.answers import BatchQuestion
 from prodseek.spark.search.similar_products import similar_products
 
@@ -154,7 +155,7 @@ def test_similar_products_are_those_of_the_graph(spark: SparkSession, run: Run, 
     found = {}
     for name, partitions in (("1", 1), ("8", 8), ("again", 8)):
         spark.conf.set("spark.sql.shuffle.partitions", str(partitions))
-        similar_products(spark, run, str(tmp_path / name), 5, 0.0)
+        similar_products(spark, run, str(tmp_path / name), BatchQuestion(5, min_confidence=0.0), 0.01)
         found[name] = table_of(tmp_path / name, "search_results")
     assert found["1"] == found["8"] == found["again"]
     assert {row["query_id"] for row in found["1"]} == {f"p{number:03d}" for number in range(N_PRODUCTS)}
@@ -191,7 +192,7 @@ def calibrated(run: Run, tmp_path: Path) -> Run:
     """The run with a fitted confidence, in which every third product is a room."""
     shutil.copytree(run.root, tmp_path / "root")
     copied = Store.at(str(tmp_path / "root")).run(run.run_id)
-    fitted = {"slope": 12.0, "none": 2.0}
+    fitted = {"slope": 12.0, "none": 6.0, "standing_out": 9.0, "alike": 3.0}
     copied.write_summary(Summary(ProjectFacts(projection_id="synthetic", likeness_calibration=fitted)))
     manifest = copied.manifest()
     facts = {"project": {"likeness_calibration": fitted}}
@@ -214,8 +215,8 @@ def room_ids(run: Run) -> set[int]:
 def test_similar_products_are_sure_enough_and_rooms_are_like_rooms(
     spark: SparkSession, calibrated: Run, tmp_path: Path
 ) -> None:
-    similar_products(spark, calibrated, str(tmp_path / "all"), 16, 0.0)
-    summary = similar_products(spark, calibrated, str(tmp_path / "sure"), 16, 0.05)
+    similar_products(spark, calibrated, str(tmp_path / "all"), BatchQuestion(16, min_confidence=0.0), 0.01)
+    summary = similar_products(spark, calibrated, str(tmp_path / "sure"), BatchQuestion(16, min_confidence=0.05), 0.01)
     every, sure = (table_of(tmp_path / name, "search_results") for name in ("all", "sure"))
     assert 0 < len(sure) < len(every) and summary.facts["min_confidence"] == 0.05
     # What is left are the first of each, as sure as they were.
@@ -226,6 +227,44 @@ def test_similar_products_are_sure_enough_and_rooms_are_like_rooms(
     for row in every:
         assert row["detection_id"] not in rooms or int(row["query_id"][1:]) % 3 == 0
     assert any(row["detection_id"] in rooms for row in every)
+
+
+def test_the_first_ten_products_are_similar_however_unsure(
+    spark: SparkSession, calibrated: Run, tmp_path: Path
+) -> None:
+    for name, question, floor in (
+        ("all", BatchQuestion(16, min_confidence=0.0), 0.01),
+        ("usual", BatchQuestion(16), 1.0),
+    ):
+        similar_products(spark, calibrated, str(tmp_path / name), question, floor)
+    every, usual = (table_of(tmp_path / name, "search_results") for name in ("all", "usual"))
+    assert sorted(map(str, usual)) == sorted(str(row) for row in every if row["rank"] <= 10)
+
+
+@pytest.mark.parametrize("facet", ["visual", "mix=visual:1,shape:1"], ids=["one facet", "a mix"])
+def test_similar_products_by_a_facet_are_the_best_that_any_photo_finds(
+    spark: SparkSession, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, facet: str
+) -> None:
+    found = {}
+    for name, products_per_partition in (("1", N_PRODUCTS), ("8", N_PRODUCTS // 8)):
+        monkeypatch.setattr(similar, "_SEARCHED_PER_PARTITION", products_per_partition)
+        summary = similar_products(spark, run, str(tmp_path / name), BatchQuestion(5, facet), 0.01)
+        found[name] = table_of(tmp_path / name, "search_results")
+    assert found["1"] == found["8"] and summary.facts["with_similar"] == summary.facts["products"] == N_PRODUCTS
+    searchable = SearchableRun.open(run.root)
+    photos = pq.read_table(run.table_uri("detections"), columns=["detection_id", "image_id", "is_primary"]).to_pylist()
+    for product in (0, 123):
+        own = [row for row in found["1"] if row["query_id"] == f"p{product:03d}"]
+        assert sorted(row["rank"] for row in own) == [1, 2, 3, 4, 5]
+        hits = {
+            hit.product_id: hit.cosine_similarity
+            for photo in photos
+            if photo["is_primary"] and int(photo["image_id"], 16) % N_PRODUCTS == product
+            for hit in searchable.search_region(photo["detection_id"], 5, facet, exclude_same_product=True)
+        }
+        first = min(own, key=lambda row: row["rank"])
+        assert first["cosine_similarity"] == pytest.approx(max(hits.values())) and first["confidence"] is None
+        assert {row["product_id"] for row in own} <= hits.keys() - {f"p{product:03d}"}
 
 
 def test_a_prompt_that_nothing_is_like_says_what_is_nearest(
@@ -265,10 +304,6 @@ def test_a_batch_asks_for_one_thing(run: Run, tmp_path: Path) -> None:
             "name a CSV or Parquet file of prompts, or --all-products: one of the two",
         ),
         (("prompts.csv", True, out, BatchQuestion()), "one of the two"),
-        (
-            (None, True, out, BatchQuestion(5, "colour")),
-            "reads the neighbour graph, which is of likeness; leave out --facet colour",
-        ),
         (("prompts.csv", False, out, BatchQuestion(0)), "k is 0; ask for 1 result or more"),
     ):
         with pytest.raises(PromptError, match=says):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,11 @@ HUB_VIEWS = 10
 RIVALS = 10  # products, the best ones, that share the chance to be what was asked for
 LEVEL = 7  # of them, the last ones, that say what a question scores anyway
 _COPY_COSINE = 0.9  # of two packshots in `likeness`: one thing under two ids, as far as a view in a scene can tell
-_PRIOR_VIEWS = 64  # that PRIOR_CALIBRATION counts as
+# How far another photo of an object stands out, of how far the object's own photo does, pasted into a scene.
+_OF_OTHER_PHOTOS = 0.85
+# A number that is twice what PRIOR_CALIBRATION says costs as much as this many views that surprise by one unit.
+_PRIOR_STRENGTH = 100
+_LEAST_SLOPE = 0.1
 _LARGEST_EXPONENT = 300.0  # so that sums stay finite
 
 
@@ -65,47 +69,57 @@ class InScenes:
 class Calibration:
     """The chance that a hit shows the product that was asked for, beside its rivals and beside none of them.
 
-    A hit counts exp(slope * (score - level)), the first RIVALS and exp(none) share 1. The level is the mean score of the last
-    LEVEL of the rivals: what this question is like anyway. Source: McFadden, "Conditional Logit Analysis", 1974.
+    A hit counts exp(slope * (score - best)), where best is the first score. None of them counts
+    exp(none - standing_out * (best - level) - alike * best): the less, the more the best stands out from the level, the mean
+    score of the last LEVEL of the rivals, and the more alike it is in absolute terms. The first RIVALS and none share 1.
+    Source: McFadden, "Conditional Logit Analysis", 1974.
     """
 
     slope: float
     none: float
+    standing_out: float
+    alike: float
 
     @classmethod
     def of_facts(cls, fitted: Mapping[str, float]) -> Calibration | None:
         """What the stage `project` left of it; None for a run that fitted none, or another one, as older versions did."""
-        return cls(fitted["slope"], fitted["none"]) if fitted.keys() == {"slope", "none"} else None
+        names = [field.name for field in fields(cls)]
+        return cls(**fitted) if sorted(fitted) == sorted(names) else None
 
     def chances(self, scores: NDArray[np.floating], rest: float = 0.0) -> NDArray[np.float64]:
         """The chance of each hit, 0 to 1. scores: (H,) `likeness_score` of products, the best first. rest: see `level_of`."""
-        counts = self._counts(scores, rest)
-        shared = math.exp(self.none) + float(counts[:RIVALS].sum())
-        return counts / shared
+        if not len(scores):
+            return np.zeros(0)
+        counts = _exp(self.slope * (np.asarray(scores, np.float64) - scores[0]))
+        shared = counts[:RIVALS].sum() + self._none_beside(scores[:1], _level(scores, rest))
+        return np.asarray(counts / shared)
 
     def chances_alone(self, scores: NDArray[np.floating], rest: float = 0.0) -> NDArray[np.float64]:
-        """The chance that each hit would have without its rivals, so that a sure one hides none. Arguments as for `chances`."""
-        counts = self._counts(scores, rest)
-        return counts / (math.exp(self.none) + counts)
+        """The chance that each hit would have without better ones, so that a sure one hides none. Arguments as for `chances`."""
+        return np.asarray(1 / (1 + self._none_beside(scores, _level(scores, rest))))
 
     def least_score(self, scores: NDArray[np.floating], chance_alone: float, rest: float = 0.0) -> float:
         """The score from which on a hit beside these has this `chances_alone`. Arguments as for `chances`."""
         if chance_alone in (0.0, 1.0):
             return -math.inf if chance_alone == 0.0 else math.inf
         odds = math.log(chance_alone / (1 - chance_alone))
-        return _level(scores, rest) + (odds + self.none) / self.slope
+        return (odds + self.none + self.standing_out * _level(scores, rest)) / (self.standing_out + self.alike)
 
-    def _counts(self, scores: NDArray[np.floating], rest: float) -> NDArray[np.float64]:
-        above = np.asarray(scores, np.float64) - _level(scores, rest)
-        return np.exp(np.minimum(self.slope * above, _LARGEST_EXPONENT))
+    def _none_beside(self, best: NDArray[np.floating], level: float) -> NDArray[np.float64]:
+        best = np.asarray(best, np.float64)
+        return _exp(self.none - self.standing_out * (best - level) - self.alike * best)
+
+
+def _exp(exponents: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.exp(np.clip(exponents, -_LARGEST_EXPONENT, _LARGEST_EXPONENT))
 
 
 def _level(scores: NDArray[np.floating], rest: float) -> float:
     return float(level_of(np.asarray(scores, np.float64)[None], rest)[0])
 
 
-# What the sample, groceries, clothing and magento give together, each with as many objects.
-PRIOR_CALIBRATION = Calibration(27.9, 6.2)
+# What the sample, groceries, clothing and magento give together, each with as many questions.
+PRIOR_CALIBRATION = Calibration(26.4, 5.8, 13.8, 6.1)
 
 
 def level_of(scores: NDArray[np.float64], rest: float = 0.0) -> NDArray[np.float64]:
@@ -142,9 +156,10 @@ def fit_confidence(
 ) -> Calibration:
     """How sure a likeness makes, by maximum likelihood from views that are asked for with and without their products.
 
-    views: (M, d) of objects in scenes, unit length. gallery: (N, d), the views' objects first. products: (N,). With few views
-    the fit is drawn towards PRIOR_CALIBRATION. A view says nothing about the hubness of its own object. What is as near to its
-    object as a copy is the product too, whatever its id.
+    views: (M, d) of objects in scenes, unit length. gallery: (N, d), the views' objects first. products: (N,). The fewer views,
+    the more the fit is drawn towards PRIOR_CALIBRATION. A view shows the very photo of its object, so it stands out more than
+    what people ask with does; _OF_OTHER_PHOTOS allows for that. It says nothing about the hubness of its own object. What is
+    as near to its object as a copy is the product too, whatever its id.
     """
     # Imported here, because it takes seconds.
     from scipy.optimize import minimize
@@ -168,20 +183,40 @@ def fit_confidence(
         right[place] = is_right[0] if len(is_right) else RIVALS
         left = _best_of_each(np.where(is_own, -np.inf, score[place]), products)
         asked[n + place, : len(left)] = score[place][left]
-    above = np.where(np.isnan(asked), -np.inf, asked - level_of(asked)[:, None])
-    questions = np.arange(2 * n)
+    level = level_of(asked)
+    asked, right = _as_of_other_photos(asked, right, level)
+    best = np.nan_to_num(asked[:, 0])
+    beside = np.where(np.isnan(asked), -np.inf, asked - best[:, None])
+    prior, questions = np.array(astuple(PRIOR_CALIBRATION)), np.arange(2 * n)
 
     def surprise(fitted: NDArray[np.float64]) -> float:
-        """The mean of -log of what the right answer was given. fitted: slope and none."""
-        counts = np.column_stack([fitted[0] * above, np.full(2 * n, fitted[1])])
+        """The mean of -log of what the right answer was given, and what departing from the prior costs."""
+        slope, none, standing_out, alike = fitted
+        counts = np.column_stack([slope * beside, none - standing_out * (best - level) - alike * best])
         largest = counts.max(axis=1)
         total = largest + np.log(np.exp(counts - largest[:, None]).sum(axis=1))
-        return float((total - counts[questions, right]).mean())
+        of_answers = (total - counts[questions, right]).mean()
+        return float(of_answers + _PRIOR_STRENGTH / n * ((fitted / prior - 1) ** 2).sum())
 
-    prior = np.array([PRIOR_CALIBRATION.slope, PRIOR_CALIBRATION.none])
-    fitted = minimize(surprise, prior, method="L-BFGS-B", bounds=[(0.0, None), (None, None)]).x
-    slope, none = prior + n / (n + _PRIOR_VIEWS) * (fitted - prior)
-    return Calibration(round(float(slope), 2), round(float(none), 2))
+    bounds = [(_LEAST_SLOPE, None), (None, None), (_LEAST_SLOPE, None), (_LEAST_SLOPE, None)]
+    return Calibration(
+        *(round(float(value), 2) for value in minimize(surprise, prior, method="L-BFGS-B", bounds=bounds).x)
+    )
+
+
+def _as_of_other_photos(
+    asked: NDArray[np.float64], right: NDArray[np.intp], level: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.intp]]:
+    """Scores and places of the right answers, had another photo of their object been asked with.
+
+    asked: (Q, RIVALS), the best first. right: (Q,), RIVALS where no answer is right.
+    """
+    is_right = np.arange(RIVALS) == right[:, None]
+    out = np.maximum(asked - level[:, None], 0.0)
+    scores = np.where(is_right, asked - (1 - _OF_OTHER_PHOTOS) * out, asked)
+    order = np.argsort(-scores, axis=1, kind="stable")  # NaN come last
+    places = np.where(right < RIVALS, np.take_along_axis(is_right, order, axis=1).argmax(axis=1), RIVALS)
+    return np.take_along_axis(scores, order, axis=1), places
 
 
 def _best_of_each(score: NDArray[np.float64], products: NDArray[np.int64]) -> NDArray[np.intp]:

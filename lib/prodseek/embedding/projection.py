@@ -9,7 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,7 @@ from prodseek.runs.columns import FACETS, LIKENESS, VISUAL
 from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict
 
 PROJECTION = "projection.npz"  # the file in a run's folder
-_FORMAT = 5
+_FORMAT = 6
 # So the inner product of joined vectors is the weighted sum of their cosines.
 LIKENESS_LENGTHS = {name: math.sqrt(weight) for name, weight in LIKENESS_WEIGHTS.items()}
 _MIN_NORM = 1e-9  # a vector shorter than this is rounding, not a direction
@@ -172,7 +172,7 @@ class Projection:
             likeness_rotation=self.likeness_rotation,
             palette=self.palette,
             scene_views=self.scene_views,
-            calibration=np.array([self.calibration.slope, self.calibration.none]),
+            calibration=np.array(astuple(self.calibration)),
             **arrays,
         )
         return buffer.getvalue()

@@ -37,16 +37,29 @@ class Match:
     facets: Mapping[str, float]
     thumbnail: bytes | None
 
+    @property
+    def figure(self) -> str:
+        """What the order of matches follows: how sure it is, or the cosine that was asked for."""
+        return f"{self.cosine_similarity:.3f}" if self.confidence is None else wording.chance(self.confidence)
+
 
 @dataclass(frozen=True)
 class SearchResult:
-    """Everything on the page. facet: the likeness that was asked for, such as `visual`. nothing: why there are no matches."""
+    """Everything on the page. facet: the likeness that was asked for, such as `visual`.
+
+    notes: what is not among the matches, in sentences.
+    """
 
     run_id: str
     facet: str
     target: Target
     matches: tuple[Match, ...]
-    nothing: str = ""
+    notes: str = ""
+
+    @property
+    def ranked_by(self) -> str:
+        """See `wording.ranked_by`."""
+        return wording.ranked_by(self.facet)
 
     @property
     def headline(self) -> str:
@@ -59,7 +72,6 @@ def render_search(result: SearchResult) -> bytes:
     """The page as self-contained HTML in UTF-8; all strings are escaped."""
     made = environment()
     made.filters |= {"box": lambda box: ", ".join(f"{edge:.0f}" for edge in box), "share": _share}
-    made.filters["chance"] = wording.chance
     page = made.get_template("search.html").render(
         result=result, style=Markup(source("page.css")), search_style=Markup(source("search.css"))
     )

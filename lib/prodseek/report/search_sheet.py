@@ -41,7 +41,7 @@ def render_sheet(result: SearchResult) -> bytes:
     for number, line in enumerate(lines):
         draw.text((text_at_px, _GAP_PX + 8 + 34 * number), line, _INK, large)
     asked = (f"likeness: {result.facet}", f"photo: {result.target.name}", f"run: {result.run_id}")
-    facts = asked if result.matches else (result.nothing, *asked)
+    facts = (result.notes, *asked) if result.notes else asked
     for number, fact in enumerate(facts):
         at = (text_at_px, _GAP_PX + 24 + 34 * len(lines) + 24 * number)
         draw.text(at, _cut(draw, fact, normal, text_width_px), _MUTED, normal)
@@ -50,10 +50,14 @@ def render_sheet(result: SearchResult) -> bytes:
         left = _GAP_PX + column * (TILE_PX + _GAP_PX)
         top = rows_at_px + row * (TILE_PX + _CAPTION_PX + _GAP_PX)
         _paste(sheet, _opened(match.thumbnail, TILE_PX), (left, top, left + TILE_PX, top + TILE_PX), normal)
-        score = f"{match.cosine_similarity:.3f}"
-        name = _cut(draw, f"{match.rank}  {match.product_id}", normal, TILE_PX - 56)
+        name = _cut(
+            draw,
+            f"{match.rank}  {match.product_id}",
+            normal,
+            TILE_PX - round(draw.textlength(match.figure, font=normal)) - 8,
+        )
         draw.text((left, top + TILE_PX + 5), name, _INK, normal)
-        draw.text((left + TILE_PX, top + TILE_PX + 5), score, _INK, normal, anchor="ra")
+        draw.text((left + TILE_PX, top + TILE_PX + 5), match.figure, _INK, normal, anchor="ra")
         draw.text((left, top + TILE_PX + 5 + _LINE_PX), _cut(draw, match.uri, normal, TILE_PX), _MUTED, normal)
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)

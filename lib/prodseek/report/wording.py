@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from prodseek.photos.decode import RejectReason
 from prodseek.report.overview_model import Overview
+from prodseek.runs.columns import LIKENESS
 
 _MONTHS = [
     "January",
@@ -233,6 +234,11 @@ def printable(text: str) -> str:
 
 def _was(n: int, one: str = "was", more: str = "were") -> str:
     return one if n == 1 else more
+
+
+def ranked_by(facet: str) -> str:
+    """What the order of hits follows, because of hubs it is not the cosine alone. facet: as it was asked for."""
+    return "likeness, less for what is near to everything" if facet == LIKENESS else facet
 
 
 def chance(confidence: float) -> str:

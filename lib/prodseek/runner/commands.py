@@ -42,7 +42,7 @@ MinConfidence = Annotated[
     float | None,
     typer.Option(
         "--min-confidence",
-        help="How sure hits of likeness must be, had they no rivals, 0 to 1, instead of search.min_confidence.",
+        help="How sure every hit of likeness must be, had it no rivals, 0 to 1; without it the first ten are shown in any case.",
     ),
 ]
 
@@ -96,5 +96,4 @@ def search_batch(
     from prodseek.spark.search.answers import BatchQuestion
 
     config = configured(environment, config_files, settings, root=root)
-    floor = config.search.min_confidence if min_confidence is None else min_confidence
-    answer_all(config, prompts, all_products, out, BatchQuestion(k, facet, exclude_same_product, floor))
+    answer_all(config, prompts, all_products, out, BatchQuestion(k, facet, exclude_same_product, min_confidence))

@@ -11,7 +11,6 @@ from prodseek.config import Config
 from prodseek.errors import PromptError, StoppedError
 from prodseek.runner.progress import Console
 from prodseek.runner.stopping import StopCause, say_last, stoppable
-from prodseek.runs.columns import LIKENESS
 from prodseek.runs.store import Store
 from prodseek.search.prompts import PromptFault
 from prodseek.search.searchable import check_question
@@ -28,12 +27,6 @@ def search_batch(config: Config, prompts: str | None, all_products: bool, out: s
             PromptFault.INVALID_PROMPT, "name a CSV or Parquet file of prompts, or --all-products: one of the two"
         )
     check_question(question.k, question.facet, question.min_confidence)
-    if all_products and question.facet != LIKENESS:
-        raise PromptError(
-            PromptFault.INVALID_PROMPT,
-            f"--all-products reads the neighbour graph, which is of {LIKENESS}; leave out --facet {question.facet}, or give a "
-            "table of prompts",
-        )
     console = Console()
     out = files.absolute(out)
     latest = Store.at(config.store.root).latest()
@@ -49,7 +42,7 @@ def search_batch(config: Config, prompts: str | None, all_products: bool, out: s
         started = time.monotonic()
         with console.stage(spark, "search"):
             if prompts is None:
-                summary = similar_products(spark, latest, out, question.k, question.min_confidence)
+                summary = similar_products(spark, latest, out, question, config.search.min_confidence)
             else:
                 summary = answer_prompts(spark, latest, prompts, out, question, config.catalog.allowed_roots)
         console.done("search", time.monotonic() - started, (summary.line,))

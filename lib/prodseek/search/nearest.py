@@ -15,7 +15,7 @@ from prodseek.index.stored import index_folder, open_index
 from prodseek.runs.columns import FACETS, LIKENESS
 from prodseek.runs.store import MANIFEST, Run
 from prodseek.search.folding import fold
-from prodseek.search.hits import Hit, Query, Vectors
+from prodseek.search.hits import Floor, Hit, Query, Vectors
 from prodseek.search.likeness import Likeness, cosines_of
 from prodseek.search.prompts import PromptFault
 from prodseek.search.regions import Regions
@@ -54,14 +54,11 @@ class NearestProducts:
         self._calibration = calibration
         self._searchers: dict[str, tuple[_Searcher, int, int]] = {}
 
-    def find(
-        self, query: Query, k: int, likeness: Likeness, exclude_same_product: bool, min_confidence: float
-    ) -> list[Hit]:
+    def find(self, query: Query, k: int, likeness: Likeness, exclude_same_product: bool, floor: Floor) -> list[Hit]:
         """The k products most like a region, the most similar first; fewer if no more are like it.
 
-        min_confidence: 0..1, of hits by `likeness`; what is less sure to be the same product, had it no rivals, is no hit. Rooms
-        answer only whole scenes; a photo answers for what it is of, not for what else stands in it. Raises PromptError for a
-        facet that cannot be searched.
+        floor: of hits by `likeness`. Rooms answer only whole scenes; a photo answers for what it is of, not for what else stands
+        in it. Raises PromptError for a facet that cannot be searched.
         """
         regions, by_likeness = self._regions, likeness.facet == LIKENESS
         searched = likeness.facet or LIKENESS
@@ -90,8 +87,11 @@ class NearestProducts:
             order = order[cosine[order] > _LEAST_LIKENESS]
             kept = self._folded(places[order], n_products, excluded_image)
             of_hits = order[[candidate for candidate, _ in kept]]
-            least_score = -np.inf if calibration is None else calibration.least_score(score[of_hits], min_confidence)
-            n_hits = min(k, int((score[of_hits] >= least_score).sum()))
+            least_score = (
+                -np.inf if calibration is None else calibration.least_score(score[of_hits], floor.min_confidence)
+            )
+            n_sure = int((score[of_hits] >= least_score).sum())
+            n_hits = min(k, len(of_hits), max(n_sure, floor.n_unsure))
             # What the index gives next is no surer, however little it is a hub. Without rivals that is not known; and that
             # nothing is there is looked up.
             is_down_to_unsure = len(kept) >= RIVALS and likeness_score(best_left, regions.least_hubness) < least_score

@@ -27,7 +27,7 @@ from prodseek.runs.facts import IngestFacts, ProjectFacts
 from prodseek.runs.ids import detection_id
 from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
-from prodseek.search.hits import Hit, Query
+from prodseek.search.hits import Floor, Hit, Query
 from prodseek.search.likeness import Likeness
 from prodseek.search.nearest import NearestProducts
 from prodseek.search.prompts import Box, PromptFault, check_box
@@ -120,10 +120,10 @@ class SearchableRun:
         same thing), visual (the same kind of thing), colour, texture or shape; or a mix such as `mix=visual:0.5,colour:0.5`,
         which takes candidates from the index of `likeness` and ranks them by the weighted mean of the facets' cosines.
         exclude_same_product: leave out the products of this photo and all its copies, if the catalogue has the photo.
-        min_confidence: 0..1, how sure a hit of `likeness` must be, had it no rivals; if None, as `search.min_confidence` was set
-        for the run.
+        min_confidence: 0..1, how sure a hit of `likeness` must be, had it no rivals; if None, hits after the first ten must be as
+        sure as `search.min_confidence` was set for the run.
         A product is what the primary regions of its photos show, and a room is none, unless the box holds a whole scene. A
-        thing that only stands in this photo is not answered by the photo. Each product is at most one hit, and so are all
+        thing that only stands in this photo is not answered by it. Each product is at most one hit, and so are all
         copies of a photo together.
 
         Raises PromptError for a question that cannot be answered, WeightsError if the run's network is not available, and
@@ -161,7 +161,7 @@ class SearchableRun:
     ) -> list[Hit]:
         """`search` with a given question."""
         likeness = check_question(k, facet, min_confidence)
-        floor = self.config.search.min_confidence if min_confidence is None else min_confidence
+        floor = Floor.of(min_confidence, self.config.search.min_confidence)
         return self._products.find(query, k, likeness, exclude_same_product, floor)
 
     def objects(self, image: Image) -> list[FoundObject]:

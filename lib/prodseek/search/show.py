@@ -26,7 +26,7 @@ from prodseek.report.search_sheet import TILE_PX, render_sheet
 from prodseek.report.thumbnails import thumbnail
 from prodseek.runs.class_words import class_words
 from prodseek.runs.columns import FACETS, LIKENESS
-from prodseek.search.hits import Hit, nothing_found
+from prodseek.search.hits import Hit, left_out, nothing_found, nothing_likely
 from prodseek.search.likeness import Likeness
 from prodseek.search.prompts import Box, PromptFault, check_box, parse_box
 from prodseek.search.searchable import FoundObject, SearchableRun, check_question
@@ -75,7 +75,7 @@ class Question:
 class Answer:
     """The answer to a question. photo: the target's photo, as it was named. photo_uri: its location. box_px: the target's box.
 
-    nothing: where there are no hits, that, and what is nearest.
+    notes: sentences on what is not among the hits: anything at all, anything likely, those that are too unsure.
     """
 
     run_id: str
@@ -84,7 +84,7 @@ class Answer:
     box_px: Box
     facet: str
     hits: list[Hit]
-    nothing: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def answer(searchable: SearchableRun, question: Question) -> Answer:
@@ -104,9 +104,12 @@ def answer(searchable: SearchableRun, question: Question) -> Answer:
         (query,) = searchable.embed(decoded, [box])
     options = question.facet, question.exclude_same_product
     hits = searchable.nearest(query, question.k, *options, question.min_confidence)
-    nothing = None if hits else nothing_found(searchable.nearest(query, 1, *options, min_confidence=0.0))
+    every = searchable.nearest(query, question.k, *options, min_confidence=0.0)
+    asked, usual = question.min_confidence, searchable.config.search.min_confidence
+    below = left_out(len(every) - len(hits), usual if asked is None else asked)
+    notes = tuple(filter(None, (nothing_likely(hits), below))) if hits else (nothing_found(every),)
     run_id, facet = searchable.run.run_id, str(Likeness.parse(question.facet))
-    return Answer(run_id, photo, photo_uri, box, facet, hits, nothing)
+    return Answer(run_id, photo, photo_uri, box, facet, hits, notes)
 
 
 def _object(searchable: SearchableRun, image: str, number: int | None) -> FoundObject:
@@ -145,15 +148,16 @@ def _program() -> str:
 
 
 def print_hits(found: Answer) -> None:
-    """Print the hits, or that there are none; in a narrow terminal, names continue on the next line."""
-    if found.nothing:
-        print(found.nothing)
+    """Print the hits, and what is not among them; in a narrow terminal, names continue on the next line."""
+    for note in found.notes:
+        print(note)
+    if not found.hits:
         return
     table = Table(
         "",
         Column("product", overflow="fold"),
-        "cosine",
         "sure",
+        "cosine",
         *FACETS,
         Column("photo", overflow="fold"),
         Column("region", no_wrap=True),
@@ -165,13 +169,15 @@ def print_hits(found: Answer) -> None:
         table.add_row(
             str(hit.rank),
             escape(hit.product_id),
-            f"{hit.cosine_similarity:.3f}",
             "" if hit.confidence is None else wording.chance(hit.confidence),
+            f"{hit.cosine_similarity:.3f}",
             *(f"{hit.facets[facet]:.2f}" for facet in FACETS),
             escape(hit.uri),
             str(hit.detection_id),
         )
     _print(table)
+    if found.facet == LIKENESS:
+        print(f"ranked by {wording.ranked_by(LIKENESS)}")
 
 
 def as_json(values: Answer | Sequence[FoundObject]) -> str:
@@ -210,7 +216,7 @@ def write_pictures(searchable: SearchableRun, found: Answer, html: str | None, p
             )
             for hit, picture in zip(found.hits, others, strict=True)
         ),
-        _sentence(found.nothing or ""),
+        " ".join(map(_sentence, found.notes)),
     )
     if html:
         files.write_bytes(files.absolute(html), render_search(result))
@@ -236,7 +242,7 @@ def _print(table: Table) -> None:
 
 
 def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}." if text else ""
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _written(box: Box) -> str:

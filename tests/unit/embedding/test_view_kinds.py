@@ -32,18 +32,35 @@ def test_the_kind_of_a_region(on_plain_ground: bool, area_fraction: float, kind:
 
 
 @pytest.mark.parametrize(
-    ("kind", "n_sure_classes", "is_room"),
+    ("kind", "n_sure_classes", "is_furnished", "is_primary", "is_room"),
     [
-        (ViewKind.SCENE, 2, True),
-        (ViewKind.SCENE, 1, False),
-        (ViewKind.SCENE, 0, False),
-        (ViewKind.OBJECT_IN_SCENE, 5, False),
-        (ViewKind.PACKSHOT, 2, False),
+        (ViewKind.SCENE, 2, False, True, True),
+        (ViewKind.SCENE, 1, False, True, False),
+        (ViewKind.SCENE, 0, False, True, False),
+        (ViewKind.SCENE, 1, True, True, True),
+        (ViewKind.OBJECT_IN_SCENE, 1, True, True, True),
+        (ViewKind.OBJECT_IN_SCENE, 5, True, False, False),
+        (ViewKind.OBJECT_IN_SCENE, 5, False, True, False),
+        (ViewKind.PACKSHOT, 2, True, True, False),
     ],
-    ids=["a room", "a photo full of apples", "a fabric", "a sofa in a room", "a set on white"],
+    ids=[
+        "a room of several things",
+        "a photo full of apples",
+        "a fabric",
+        "a room with one small chair",
+        "a room that its small chair stands for",
+        "a chair that only stands in a room",
+        "a sofa that fills its photo",
+        "a set on white",
+    ],
 )
-def test_a_whole_scene_of_several_things_is_a_room(kind: ViewKind, n_sure_classes: int, is_room: bool) -> None:
-    assert are_rooms(np.array([kind], np.int8), np.array([n_sure_classes])).tolist() == [is_room]
+def test_a_scene_of_several_things_or_with_small_furniture_is_a_room(
+    kind: ViewKind, n_sure_classes: int, is_furnished: bool, is_primary: bool, is_room: bool
+) -> None:
+    told = are_rooms(
+        np.array([kind], np.int8), np.array([n_sure_classes]), np.array([is_furnished]), np.array([is_primary])
+    )
+    assert told.tolist() == [is_room]
 
 
 def test_each_kind_has_its_own_mean() -> None:

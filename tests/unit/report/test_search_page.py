@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 from PIL import Image
@@ -42,7 +43,24 @@ def test_every_picture_has_a_text_and_every_figure_a_name() -> None:
     alts = re.findall(r'alt="([^"]+)"', page)
     assert len(alts) == 3 and all("marked" in alt for alt in alts)
     assert "2 products like what is marked in chair" in page
-    assert "0.912" in page and "-0.20" in page and "width: 0%" in page
+    assert ">99 %<" in page and "-0.20" in page and "width: 0%" in page
+
+
+def test_what_is_not_among_the_matches_is_said() -> None:
+    noted = replace(result(2), notes="Nothing in the catalogue is likely to be it.")
+    assert "Nothing in the catalogue is likely to be it." in render_search(noted).decode()
+    assert render_sheet(noted) != render_sheet(result(2))
+
+
+def test_the_page_says_why_cosines_are_not_in_their_order() -> None:
+    by_likeness = render_search(replace(result(2), facet="likeness")).decode()
+    assert "likeness, less for what is near to everything" in by_likeness
+    assert "near to everything" not in render_search(result(2)).decode()
+
+
+def test_the_figure_of_a_match_follows_their_order() -> None:
+    match = result(1).matches[0]
+    assert match.figure == "99 %" and replace(match, confidence=None).figure == "0.912"
 
 
 def test_photos_that_are_gone_and_nothing_found() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from synthetic_run import write_listing, write_run
 
 from prodseek.config import load_config
-from prodseek.embedding.confidence import Calibration
+from prodseek.embedding.confidence import RIVALS, Calibration
 from prodseek.errors import PromptError, StoreError, WeightsError
 from prodseek.index.ivf import assign_cells, centroid_index
 from prodseek.index.probe import flat_cells, nearest_in_cells
@@ -22,11 +22,13 @@ from prodseek.runs.manifest import Manifest
 from prodseek.runs.store import Run, Store
 from prodseek.runs.tables import schema_versions
 from prodseek.search import nearest
-from prodseek.search.hits import Hit, nothing_found
+from prodseek.search.hits import Hit, left_out, nothing_found, nothing_likely
 from prodseek.search.searchable import SearchableRun
+from prodseek.search.show import Question, answer
 from prodseek.search.vectors import Embeddings
 
 N = 400
+USUAL = Calibration(slope=25.0, none=6.0, standing_out=14.0, alike=6.0)
 N_IMAGES = 200
 N_PRODUCTS = 80
 DIMS = {"likeness": 8, "visual": 7, "colour": 4, "texture": 6, "shape": 5}
@@ -267,9 +269,9 @@ def test_things_that_only_stand_in_a_photo_are_no_products(run: Run, truth: Trut
     assert {hit.detection_id for hit in hits} <= set(truth.ids[is_primary].tolist())
 
 
-def calibrated(run: Run, slope: float = 25.0, none: float = 7.0) -> SearchableRun:
+def calibrated(run: Run, calibration: Calibration = USUAL) -> SearchableRun:
     manifest = run.manifest()
-    fitted = {"project": {"likeness_calibration": {"slope": slope, "none": none}}}
+    fitted = {"project": {"likeness_calibration": asdict(calibration)}}
     Store(run.root).publish(run, replace(manifest, stages=manifest.stages | fitted))
     return SearchableRun.open(run.root)
 
@@ -280,7 +282,7 @@ def test_confidence_is_told_where_likeness_was_asked_for(run: Run, truth: Truth)
 
     hits = searchable.search_region(region, 20, min_confidence=0.0)
 
-    chances = Calibration(25.0, 7.0).chances(np.array([hit.cosine_similarity for hit in hits]))
+    chances = USUAL.chances(np.array([hit.cosine_similarity for hit in hits]))
     assert [hit.confidence for hit in hits] == pytest.approx(chances.tolist())
     for facet in ("visual", "mix=likeness:1,colour:1"):
         assert {hit.confidence for hit in searchable.search_region(region, 5, facet)} == {None}
@@ -317,7 +319,7 @@ def test_what_is_not_sure_enough_is_no_hit_and_all_that_is_stays(run: Run, truth
         region = int(truth.ids[row])
         every = searchable.search_region(region, 1000, min_confidence=0.0)
         sure = searchable.search_region(region, 1000, min_confidence=0.001)
-        alone = Calibration(25.0, 7.0).chances_alone(np.array([hit.cosine_similarity for hit in every]))
+        alone = USUAL.chances_alone(np.array([hit.cosine_similarity for hit in every]))
         assert sure == [hit for hit, chance in zip(every, alone, strict=True) if chance >= 0.001]
         assert len(sure) < len(every)
     for facet in ("visual", "mix=likeness:1,colour:1"):
@@ -333,8 +335,27 @@ def test_without_a_fitted_confidence_there_is_no_floor(searchable: SearchableRun
 def test_the_floor_is_that_of_the_run_unless_another_is_given(run: Run, truth: Truth) -> None:
     searchable = calibrated(run)
     region, floor = int(truth.ids[0]), searchable.config.search.min_confidence
-    assert searchable.search_region(region, 1000) == searchable.search_region(region, 1000, min_confidence=floor)
-    assert 0 < floor < searchable.search_region(region, 1)[0].confidence
+    every = searchable.search_region(region, 1000, min_confidence=0.0)
+    sure = searchable.search_region(region, 1000, min_confidence=floor)
+    assert floor > 0 and RIVALS < len(sure) < len(every)
+    assert searchable.search_region(region, 1000) == sure
+
+
+def test_the_first_ten_are_hits_however_unsure_unless_a_floor_is_asked_for(run: Run, truth: Truth) -> None:
+    searchable = calibrated(run, replace(USUAL, none=60.0))
+    region = int(truth.ids[0])
+    assert searchable.search_region(region, 20) == searchable.search_region(region, RIVALS, min_confidence=0.0)
+    assert len(searchable.search_region(region, 3)) == 3
+    assert searchable.search_region(region, 20, min_confidence=0.01) == []
+
+
+def test_that_nothing_is_likely_is_said_with_the_hits(run: Run, truth: Truth) -> None:
+    region = int(truth.ids[0])
+    for none, says in ((60.0, "nothing in the catalogue is likely to be it: the best is under 1 % sure"), (-60.0, "")):
+        hits = calibrated(run, replace(USUAL, none=none)).search_region(region, 5)
+        assert nothing_likely(hits).startswith(says) and bool(nothing_likely(hits)) == bool(says)
+    assert nothing_likely([]) == nothing_likely(SearchableRun.open(run.root).search_region(region, 5, "visual")) == ""
+    assert left_out(0, 0.01) == "" and left_out(1, 0.01) == "1 product more, each less than 1 % sure, left out"
 
 
 def test_a_hub_does_not_hide_what_is_surer_behind_it(run: Run, truth: Truth) -> None:
@@ -343,7 +364,7 @@ def test_a_hub_does_not_hide_what_is_surer_behind_it(run: Run, truth: Truth) -> 
     set_column(run, "hubness", {first[1].detection_id: 2.0})
     searchable = calibrated(run)
     every = searchable.search_region(int(truth.ids[0]), 1000, min_confidence=0.0)
-    second = Calibration(25.0, 7.0).chances_alone(np.array([hit.cosine_similarity for hit in every]))[1]
+    second = USUAL.chances_alone(np.array([hit.cosine_similarity for hit in every]))[1]
     found = searchable.search_region(int(truth.ids[0]), 1000, min_confidence=float(second) * 0.99)
     assert [hit.detection_id for hit in found][:2] == [first[0].detection_id, first[2].detection_id]
     assert first[1].detection_id not in {hit.detection_id for hit in found}
@@ -358,7 +379,7 @@ def test_an_index_that_gave_what_is_unsure_is_not_searched_further(run: Run, tru
 
 
 def test_that_nothing_is_like_it_is_only_said_when_all_was_looked_at(run: Run, truth: Truth) -> None:
-    searchable = calibrated(run, none=60.0)
+    searchable = calibrated(run, replace(USUAL, none=60.0))
     cells = Cells(truth, 32)
     searchable._products._searchers["likeness"] = (cells, 1, 32)
     assert searchable.search_region(int(truth.ids[5]), 20, min_confidence=0.5) == []
@@ -426,3 +447,14 @@ def set_column(run: Run, name: str, values: dict[int, float], table: str = "embe
         old, ids = read[name].to_pylist(), read["detection_id"].to_pylist()
         new = pa.array([values.get(of, value) for of, value in zip(ids, old, strict=True)], read[name].type)
         pq.write_table(read.set_column(read.schema.get_field_index(name), name, new), part)
+
+
+def test_an_answer_says_how_many_are_left_out(run: Run, truth: Truth) -> None:
+    searchable = calibrated(run)
+    region = int(truth.ids[0])
+    n_all = len(searchable.search_region(region, 40, min_confidence=0.0))
+    for asked, percent in ((None, "1"), (0.3, "30")):
+        found = answer(searchable, Question(region=region, k=40, min_confidence=asked))
+        assert found.notes == (f"{n_all - len(found.hits)} products more, each less than {percent} % sure, left out",)
+    assert answer(searchable, Question(region=region, k=3, min_confidence=0.0)).notes == ()
+    assert answer(searchable, Question(region=region, k=40, facet="visual")).notes == ()

@@ -41,7 +41,7 @@ def fit_on(night: Night, n_primary: int) -> Projection:
     settings = night.config.project
     layout = night.run.facts(EmbedFacts).slice_layout
     detections = night.table("detections")
-    columns = ("detection_id", "image_id", "is_primary", "slice", *SHOWN)
+    columns = ("detection_id", "image_id", "slice", *SHOWN)
     regions = with_surroundings(detections, detections).select(*columns)
     primary = regions.where("is_primary")
     # The ids are hashes: the lowest of them are a random sample, and the same one every time.

@@ -62,7 +62,7 @@ class BatchQuestion:
     k: int = DEFAULT_K
     facet: str = LIKENESS
     exclude_same_product: bool = False
-    min_confidence: float = 0.0
+    min_confidence: float | None = None
 
 
 def answer_prompts(
@@ -199,7 +199,7 @@ def _answer(
     allowed_roots: tuple[str, ...],
 ) -> Iterator[pa.RecordBatch]:
     """Answer the prompts of one partition, those of a photo one after another."""
-    searchable = _opened(root, run_id, None if settings is None else arrived(settings))
+    searchable = opened(root, run_id, None if settings is None else arrived(settings))
     asked_for = (question.k, question.facet, question.exclude_same_product)
     floor = question.min_confidence
     prompts = (row for batch in batches for row in batch.to_pylist())
@@ -218,7 +218,7 @@ def _answer(
                 if not hits:
                     nearest = searchable.nearest(query, 1, *asked_for[1:], 0.0)
                     raise PromptError(PromptFault.NOTHING_FOUND, nothing_found(nearest))
-                answers += [_hit_row(row["query_id"], hit) for hit in hits]
+                answers += [hit_row(row["query_id"], hit) for hit in hits]
             except PromptError as error:
                 answers.append(_rejected_row(row, error))
         yield pa.RecordBatch.from_pylist(answers, _ANSWERS_ARROW)
@@ -260,7 +260,7 @@ def _checked(row: Row, photo: Photo | PromptError | None) -> Box | int | PromptE
         )
 
 
-def _hit_row(query_id: str, hit: Hit) -> Row:
+def hit_row(query_id: str, hit: Hit) -> Row:
     return {
         "query_id": query_id,
         "rank": hit.rank,
@@ -287,7 +287,7 @@ def _rejected_row(row: Row, error: PromptError) -> Row:
 
 
 @lru_cache(maxsize=1)
-def _opened(root: str, run_id: str, settings: DetectorSettings | None) -> SearchableRun:
+def opened(root: str, run_id: str, settings: DetectorSettings | None) -> SearchableRun:
     """The run, opened once a process, with its network where photos are asked about."""
     searchable = SearchableRun(Store.at(root).run(run_id), settings)
     if settings is not None:
