@@ -302,10 +302,10 @@ def _words_of_rivals(
 ) -> dict[str, list[tuple[Key, Set[str]]]]:
     """Name -> every group that is called so, with the words that may be added to it, and those that some of its members have."""
     found: dict[str, list[tuple[Key, Set[str]]]] = defaultdict(list)
-    for key, (name, more) in called.items():
-        facts = groups[key]
+    for key, facts in groups.items():
+        name, more = called[key]
         some = [one.text for one in facts.phrases if one.n_members >= _QUARTER * facts.n_members]
-        found[name].append((key, {word.casefold() for word in [*more, *some]}))
+        found[name].append((key, set(map(str.casefold, more + some))))
     return found
 
 
