@@ -204,8 +204,8 @@ def _is_colour_of_nobody(name: str, looks: Sequence[Look]) -> bool:
 class _SharedLook:
     """What most members look like; None where they do not agree.
 
-    colours: such as `grey, some blue`. parts: colours of some, such as `mostly grey`, `some blue`. is_seen: the colours of
-    most members that were looked at are known.
+    colours: such as `grey, some blue`. parts: colours of some, such as `mostly grey`, `some blue`; word_parts: the same of
+    outlines, patterns and sizes. is_seen: the colours of most members that were looked at are known.
     """
 
     colour: str | None
@@ -215,6 +215,7 @@ class _SharedLook:
     pattern: str | None
     size: str | None
     parts: tuple[str, ...]
+    word_parts: tuple[str, ...]
     is_seen: bool
 
     @classmethod
@@ -224,15 +225,18 @@ class _SharedLook:
         coloured = [look.rgb for look in facts.looks if look.rgb]
         names = Counter(map(colour_name, coloured))
         families = Counter(colour_name(rgb).split()[-1] for rgb in coloured)
+        shapes, sizes = _without(common, facts.shapes), _without(common, facts.sizes)
+        patterns = _without(common, Counter(look.texture for look in facts.looks if look.texture))
         tones = Counter(tone for rgb in coloured if (tone := tone_name(rgb)))
         return cls(
             _most(names, n) or _most(families, n),
             listed(families, 2, n) or (listed(names, 2, n) if _most(families, n) else listed(families, 3, n)),
             _most(tones, n),
-            _most(_without(common, facts.shapes), facts.n_members),
-            _most(_without(common, Counter(look.texture for look in facts.looks if look.texture)), n),
-            _most(_without(common, facts.sizes), facts.n_members),
+            _most(shapes, facts.n_members),
+            _most(patterns, n),
+            _most(sizes, facts.n_members),
             _parts(families, n),
+            (*_parts(shapes, facts.n_members), *_parts(patterns, n), *_parts(sizes, facts.n_members)),
             n > 0 and len(coloured) >= MOST * n,
         )
 
@@ -328,10 +332,14 @@ def _coloured(called: str, look: _SharedLook) -> tuple[str, list[str]]:
 
 
 def _seen(look: _SharedLook) -> tuple[str, list[str]]:
-    """A look in words: colour, outline, pattern, size; and colours that may be added."""
+    """A look in words: colour, outline, pattern, size, else what half of the members are; and what may be added."""
     colour = look.colour or (None if look.tone else look.colours)
     words = [*([colour] if colour else []), *look.words]
+    parts = sorted([*look.colours_of_parts, *look.word_parts], key=lambda part: not part.startswith("mostly"))
     if not words:
-        return "many colours" if look.is_seen else "various", []
+        mostly = [part for part in parts if part.startswith("mostly")]
+        name = mostly[0] if mostly else "many colours" if look.is_seen else "various"
+        return name, [part for part in parts if part != name]
     more = None if look.colours is None else look.colours.removeprefix(f"{colour}, ")
-    return ", ".join(words), [more] if more and more != colour and not look.says_colour(more) else []
+    added = [more] if more and more != colour and not look.says_colour(more) else []
+    return ", ".join(words), [*added, *(part for part in parts if not look.says_colour(part.split()[-1]))]

@@ -75,6 +75,15 @@ def test_what_is_seen(looks: tuple[tuple[int, int, int], ...], title: str) -> No
     assert title_of(group(12, rgb=looks)).title == title
 
 
+def test_what_half_of_a_look_are_is_said_where_most_agree_on_nothing() -> None:
+    half = group(12, rgb=(RED, BLUE, BLACK, WHITE), shapes={"tall": 6, "wide": 4})
+    assert title_of(half).title == "mostly tall"
+    groups = {0: half, 1: group(10, shapes={"tall": 5, "wide": 1}), 2: group(8, shapes={"tall": 2, "wide": 2})}
+    assert [one.title for one in group_titles(groups).values()] == ["mostly tall", "mostly tall 2", "various"]
+    groups[3] = group(6, shapes={"wide": 2})
+    assert group_titles(groups)[3].title == "various 2", "the other has as many wide ones"
+
+
 def test_a_look_that_most_do_not_share_is_not_said() -> None:
     facts = group(12, said("folder", "lamps", 12), rgb=(RED, BLUE, BLACK, WHITE), shapes={"tall": 5, "wide": 5})
     assert title_of(facts) == GroupTitle("lamps", "folder", None, None)
