@@ -314,10 +314,15 @@ def _words_of_rivals(
 
 
 def _names(name: str, more: Sequence[str], rivals: Sequence[Set[str]]) -> list[str]:
-    """Names for a group, the best first: alone, and with one or two things more that none of its rivals has together."""
+    """Names for a group, the best first: alone, and with one or two things more that its rivals do not have together.
+
+    What none of them has comes first, then what at most half of them have: `jackets, men` among three of men and four of women.
+    """
     beside = [words for n_words in (1, 2) for words in combinations(more, n_words)]
-    telling = [words for words in beside if not any({one.casefold() for one in words} <= rival for rival in rivals)]
-    return [name, *(", ".join([name, *words]) for words in telling)]
+    n_having = [sum({one.casefold() for one in words} <= rival for rival in rivals) for words in beside]
+    told_by = [words for words, n in zip(beside, n_having, strict=True) if n == 0]
+    told_by += [words for words, n in zip(beside, n_having, strict=True) if 0 < 2 * n <= len(rivals)]
+    return [name, *(", ".join([name, *words]) for words in told_by)]
 
 
 def _coloured(called: str, look: _SharedLook) -> tuple[str, list[str]]:
