@@ -282,6 +282,19 @@ def test_categories_titles_and_what_sits_in_another_categorys_group(spark: Spark
     assert not any("Nordlys" in row["title"] for row in contents(titled, "curation_summary"))
 
 
+def test_a_department_called_storage_and_words_as_most_spell_them(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
+    """All photos lie in `home`, one kind of thing in `storage` there; a sixth of each kind's folders are in capitals."""
+    ids, vectors, truth = catalogue()
+    named = ["Storage", *KINDS[1:]]
+    folders = [named[kind].upper() if place % 6 == 0 else named[kind] for place, kind in enumerate(truth)]
+    run, _ = night_of(1, ids, vectors, uris=[f"home/{folder}/{n}.jpg" for n, folder in enumerate(folders)])
+    fine = [row for row in contents(run, "curation_summary") if row["level"] == "fine"]
+    titles = [str(row["title"]) for row in fine]
+    assert {row["title_from"] for row in fine} == {"folder"}
+    assert any("Storage" in title for title in titles) and not any("home" in title for title in titles)
+    assert not any(folder.upper() in title for title in titles for folder in named if folder.upper() != folder)
+
+
 @pytest.mark.parametrize("is_nested", [pytest.param(True, id="nested"), pytest.param(False, id="flat")])
 def test_a_wrong_category_is_found_where_its_neighbours_are_of_many(  # type: ignore[no-untyped-def]
     spark: SparkSession, night_of, is_nested: bool
