@@ -314,15 +314,14 @@ def _words_of_rivals(
 
 
 def _names(name: str, more: Sequence[str], rivals: Sequence[Set[str]]) -> list[str]:
-    """Names for a group, the best first: alone, and with one or two things more that its rivals do not have together.
+    """Names for a group, the best first: alone, and with one or two things more that not all of its rivals have together.
 
-    What none of them has comes first, then what at most half of them have: `jackets, men` among three of men and four of women.
+    What the fewest of them have comes first.
     """
     beside = [words for n_words in (1, 2) for words in combinations(more, n_words)]
-    n_having = [sum({one.casefold() for one in words} <= rival for rival in rivals) for words in beside]
-    told_by = [words for words, n in zip(beside, n_having, strict=True) if n == 0]
-    told_by += [words for words, n in zip(beside, n_having, strict=True) if 0 < 2 * n <= len(rivals)]
-    return [name, *(", ".join([name, *words]) for words in told_by)]
+    n_having = {words: sum(set(map(str.casefold, words)) <= rival for rival in rivals) for words in beside}
+    telling = [words for words in beside if not rivals or n_having[words] < len(rivals)]
+    return [name, *(", ".join([name, *words]) for words in sorted(telling, key=n_having.__getitem__))]
 
 
 def _coloured(called: str, look: _SharedLook) -> tuple[str, list[str]]:

@@ -115,7 +115,7 @@ def test_equal_names_are_told_apart() -> None:
 
 
 def test_what_a_group_of_the_same_name_has_too_tells_it_from_none() -> None:
-    """All are tall; a quarter of the first are of oak; what half of the others have comes after what none has."""
+    """All are tall; a quarter of the first are of oak; what some of the others have comes after what none has."""
     chair, oak, soft = (said("category", "chair", 8), said("title", "oak", 8), said("title", "soft", 8))
     groups = {
         0: group(9, said("category", "chair", 9), said("title", "oak", 3), shapes={"tall": 9}),
@@ -125,7 +125,7 @@ def test_what_a_group_of_the_same_name_has_too_tells_it_from_none() -> None:
         4: group(8, said("category", "table", 8), oak, soft),
     }
     titles = [title.title for title in group_titles(groups).values()]
-    assert titles == ["chair", "chair 2", "chair, soft", "chair, oak, soft", "table"]
+    assert titles == ["chair", "chair, oak", "chair, soft", "chair, oak, soft", "table"]
     assert [one.title for one in group_titles({0: groups[0], 1: groups[1]}).values()] == ["chair", "chair 2"]
 
 
