@@ -89,7 +89,7 @@ def group_titles(
 
     groups: key -> facts; the largest group chooses first. kept: titles that groups already have; they stay where they are
     still true and nothing better is known. taken: titles that no group may get. Groups with equal names are told apart by further
-    words that their members share and those of the others do not, by outline, pattern and size, by wider levels, by what half
+    words that their members share and not all of the others, by outline, pattern and size, by wider levels, by what half
     of them are, by being all of a group of the other level, or, if all this is equal, by a number.
     """
     nouns = {key: noun_of(facts.phrases, facts.n_members) for key, facts in groups.items()}
