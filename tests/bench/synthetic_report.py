@@ -237,7 +237,7 @@ def _object(number: int, fine: int, coarse: int, hostile: bool, random: np.rando
         "membership": round(float(random.uniform(0.3, 1)), 3),
         "outlier_score": round(float(random.uniform()), 3),
         "odd_category": {"filed_as": "<i>lamps</i>", "like": "<b>chairs</b>", "n_like": 7, "n_asked": 8}
-        if number % 97 == 5 and fine >= 0
+        if number % 97 == 5
         else None,
         "duplicates": -1,
         "pairs": [],
@@ -374,11 +374,14 @@ def _facet_groups(facet: str, objects: list[ShownObject], n_coarse: int, n_fine:
         "coarse": coarse,
         "fine": fine,
         "odd": odd,
-        "odd_category": [
-            (number, shown["group"], shown["odd_category"])
-            for number, shown in enumerate(objects)
-            if shown["odd_category"]
-        ],
+        "odd_category": sorted(
+            (
+                (number, shown["group"], shown["odd_category"])
+                for number, shown in enumerate(objects)
+                if shown["odd_category"]
+            ),
+            key=lambda one: one[1] < 0,
+        ),
         "asked": "asked of 12 of 178 products: the others are <i>in no group</i>",
         "retired": [{"group_id": "old-1", "title": "Gone </p><b>lamps</b>", "level": "fine"}],
     }

@@ -192,6 +192,8 @@ def test_what_sits_in_another_categorys_group(open_page: Open, report: Report) -
     expect(page.locator("#cards figure").first).to_contain_text(
         f"filed as <i>lamps</i>; like <b>chairs</b> (7 of 8 nearest), in {group['title']}"
     )
+    assert odd[-1][1] < 0
+    expect(page.locator("#cards figure").last).to_contain_text("(7 of 8 nearest), in no group")
 
 
 def test_a_group_says_what_it_is_named_by(open_page: Open, report: Report) -> None:

@@ -282,6 +282,55 @@ def test_categories_titles_and_what_sits_in_another_categorys_group(spark: Spark
     assert not any("Nordlys" in row["title"] for row in contents(titled, "curation_summary"))
 
 
+def test_a_department_called_storage_and_words_as_most_spell_them(spark: SparkSession, night_of) -> None:  # type: ignore[no-untyped-def]
+    """All photos lie in `home`, one kind of thing in `storage` there; a sixth of each kind's folders are in capitals."""
+    ids, vectors, truth = catalogue()
+    named = ["Storage", *KINDS[1:]]
+    folders = [named[kind].upper() if place % 6 == 0 else named[kind] for place, kind in enumerate(truth)]
+    run, _ = night_of(1, ids, vectors, uris=[f"home/{folder}/{n}.jpg" for n, folder in enumerate(folders)])
+    fine = [row for row in contents(run, "curation_summary") if row["level"] == "fine"]
+    titles = [str(row["title"]) for row in fine]
+    assert {row["title_from"] for row in fine} == {"folder"}
+    assert any("Storage" in title for title in titles) and not any("home" in title for title in titles)
+    assert not any(folder.upper() in title for title in titles for folder in named if folder.upper() != folder)
+
+
+@pytest.mark.parametrize("is_nested", [pytest.param(True, id="nested"), pytest.param(False, id="flat")])
+def test_a_wrong_category_is_found_where_its_neighbours_are_of_many(  # type: ignore[no-untyped-def]
+    spark: SparkSession, night_of, is_nested: bool
+) -> None:
+    """Fruit of three categories that look alike, beside things that are one category a kind; written in many ways."""
+    ids, vectors, truth = catalogue()
+    rng = np.random.default_rng(1)
+    fruit, wrong = ("Äpfel", "Birnen", "Pflaumen"), [3, 30, 60]
+    leaves = [str(rng.choice(fruit)) if kind < 3 else KINDS[kind] for kind in truth]
+    paths = [f"{'Food' if kind < 3 else 'Home'} > {leaf}" for kind, leaf in zip(truth, leaves, strict=True)]
+    categories = paths if is_nested else leaves
+    for place in wrong:
+        categories[place] = categories[100 + place]
+    for place in range(5, len(ids), 7):
+        if place not in wrong:
+            plain = categories[place].replace("Ä", "A").upper()
+            categories[place] = (plain, plain.replace(" > ", "/"), plain.split(" > ")[-1], "k.A.", "")[place % 5]
+    attributes = [{"Kategorie": one} for one in categories]
+
+    run, facts = night_of(1, ids, vectors, attributes=attributes)
+    found = groups_of(run)
+    odd = {number: row for number, row in found.items() if row["odd_category"] is not None}
+    assert odd.keys() == {int(ids[place]) for place in wrong}
+    assert all(row["odd_category"] in (("Food",) if is_nested else fruit) for row in odd.values())
+    assert all(5 <= row["asked_neighbours"] >= row["odd_neighbours"] >= 1 for row in odd.values())
+    for place, category in enumerate(categories):
+        if category in ("", "k.A."):
+            assert found[int(ids[place])]["asked_neighbours"] is None
+    assert facts.in_other_category == len(wrong)
+
+    spark.conf.set("spark.sql.shuffle.partitions", 1)
+    again, _ = night_of(1, ids, vectors, root="cut otherwise", attributes=attributes, n_files=7)
+    spark.conf.set("spark.sql.shuffle.partitions", 8)
+    assert all(contents(run, name) == contents(again, name) for name in TABLES)
+
+
 @pytest.mark.parametrize("n_rows", [1, 5])
 def test_a_handful_of_regions(spark: SparkSession, night_of, n_rows: int) -> None:  # type: ignore[no-untyped-def]
     ids, vectors, _ = catalogue()

@@ -12,6 +12,7 @@ from prodseek.catalogue.column_names import PHOTO_NAME, folded, is_row, listed, 
 from prodseek.catalogue.feeds import FEEDS, Feed
 from prodseek.config import CatalogConfig, KnownColumn
 from prodseek.errors import CatalogueError
+from prodseek.runs.usual_columns import usual_column
 
 # What a column is kept as beside its own name, so that stages find it: groups are named after category and title.
 FACTS: Final[tuple[KnownColumn, ...]] = ("title", "category", "supplier", "created", "ean")
@@ -186,7 +187,8 @@ def _fact(known: KnownColumn, config: CatalogConfig, feed: Feed | None, names: S
     given = config.columns.get(known)
     usual = (known, *(feed.facts.get(known, ()) if feed is not None else ()))
     tried = (given,) if given is not None else usual
-    return next((name for called in tried if (name := match(called, names)) is not None), None)
+    found = next((name for called in tried if (name := match(called, names)) is not None), None)
+    return usual_column(known, names) if found is None and given is None else found
 
 
 def _more_uris(

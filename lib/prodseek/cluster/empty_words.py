@@ -41,24 +41,28 @@ i med och og til uden utan av af den det
 """
 # Words of folders and file names that say where a photo lies, how it was made, or when; not what it shows.
 STORAGE = """
-adobestock alamy archiv archive article articles articulo artikel asset assets back backup batch bild bilder
-bildschirmfoto cache catalog catalogo catalogue cdn color colour content copia copie copy crop cropped cutout data
-dataset dcim default depositphotos detail dir done download downloads dreamstime dropbox dsc dscn edit edited export
-facebook feed file files final folder foto fotos freepik front full galerie gallery getty gettyimages gross groß hires
-home http https id image imagen imagenes images img imgs import incoming instagram istock istockphoto item items jpeg
-jpg klein kopie large left lg library local low main master md media medium misc mnt new old onedrive orig original
-originals other out packshot packshots pexels photo photos pic pics picture pictures pinterest pixabay png prod product
-products produit produits produkt produkte public raw resized retouched right root s3 scan scans screenshot screenshots
-shop shopify shot shots shutterstock side size sku skus sm small source src static stock stocksy storage store telegram
-temp test thumb thumbnail thumbnails thumbs tiff tmp todo train unbenannt unnamed unsorted unsplash untitled upload
-uploads user users val var version view web webp whatsapp www xl xs zoom
+adobestock alamy archiv archive articulo artikel asset assets back backup batch bildschirmfoto cache catalog catalogo
+catalogue cdn content copia copie copy cropped cutout data dataset dcim default depositphotos detail dir done download
+downloads dreamstime dropbox dsc dscn edit edited export facebook file files final folder fotos freepik front full
+getty gettyimages hires http https id image imagen imagenes images img imgs import incoming instagram istock
+istockphoto jpeg jpg kopie left lg library local low main master md misc mnt new old onedrive orig original originals
+other out packshot packshots pexels photos pic pics pinterest pixabay png prod product products produit produits
+produkt produkte public raw resized retouched right root s3 scan scans screenshot screenshots shopify shutterstock
+size sku skus sm source src static stocksy telegram temp test thumb thumbnail thumbnails thumbs tiff tmp todo
+unbenannt unnamed unsorted unsplash untitled upload uploads user users val var version view web webp whatsapp www xl
+xs zoom
 jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september october
 november december januar februar märz mai juni juli oktober dezember
 """
-# Those of them that belong to the word that they stand before, as in `side tables` and `Final Fantasy`.
+# Words that say so of a file, and of a folder only where nearly all photos lie in it: it may be a department, `Home`, `Storage`.
+ALSO_GOODS = """
+article articles bild bilder color colour crop feed foto galerie gallery gross groß home item items klein large media
+medium photo picture pictures shop shot shots side small stock storage store train
+"""
+# Those of all of these that belong to the word that they stand before, as in `side tables` and `Final Fantasy`.
 ADJECTIVES = """
-color colour content final front full home klein large master medium new old original other photo picture right root
-shop side small stock store test zoom
+color colour content crop final front full gallery home klein large master medium new old original other photo picture raw
+right root shop side small stock storage store test zoom
 """
 # A folder with such a word is named after who sent its photos.
 SENDERS = """

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-# Names as catalogues have them, the best first; case, blanks and signs do not count.
-_CATEGORY = ("category", "productcategory", "categories", "producttype", "kategorie", "categoria", "categorie")
-_TITLE = ("title", "producttitle", "productname", "name", "titel", "produktname", "bezeichnung", "titulo", "titre")
+from prodseek.runs.usual_columns import usual_column
 
 
 @dataclass(frozen=True)
@@ -26,13 +24,5 @@ class NamedColumns:
 
 def named_columns(names: Iterable[str]) -> NamedColumns:
     """Find the columns among all names of a catalogue."""
-    by_name = {_folded(name): name for name in sorted(names, reverse=True)}
-
-    def first(known: tuple[str, ...]) -> str | None:
-        return next((by_name[name] for name in known if name in by_name), None)
-
-    return NamedColumns(first(_CATEGORY), first(_TITLE))
-
-
-def _folded(name: str) -> str:
-    return "".join(c for c in name.casefold() if c.isalnum())
+    known = list(names)
+    return NamedColumns(usual_column("category", known), usual_column("title", known))

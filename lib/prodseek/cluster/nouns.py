@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
 from prodseek.cluster.colours import is_colour_word
-from prodseek.cluster.words import CATEGORY, FOLDER, NAME, TITLE
+from prodseek.cluster.words import CATEGORY, FOLDER, NAME, SAID_IN, TITLE
 
 # What is said of a group is true of at least this share of its members.
 MOST: Final = 0.75
@@ -29,10 +30,10 @@ _CONSISTENT = 0.1
 class Phrase:
     """A phrase that the catalogue says of a group's members.
 
-    n_members: of whom it is said. n_leaf: of whom it is the narrowest level, or the word that most others of the group share;
-    n_root: the widest level. place: mean place in their texts, or depth of the level, from 0. n_everywhere: members of
-    all groups of whom it is said; others_share: share of those of other groups, 0..1. consistency: how much more often than by
-    chance two members of one group share it, in all groups: 0 by chance, 1 always.
+    n_members: of whom it is said. n_saying: of whom anything is said there. n_leaf: of whom it is the narrowest level, or the
+    word that most others of the group share; n_root: the widest level. place: mean place in their texts, or depth of the
+    level, from 0. n_everywhere: members of all groups of whom it is said; others_share: share of those of other groups, 0..1.
+    consistency: how much more often than by chance two members of one group share it, in all groups: 0 by chance, 1 always.
     """
 
     said_in: str
@@ -44,6 +45,7 @@ class Phrase:
     n_everywhere: int
     others_share: float
     consistency: float
+    n_saying: int
 
     @property
     def weight(self) -> float:
@@ -66,17 +68,21 @@ def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
 
     The narrowest level, or the word that tells most of what a thing is; several where categories or folders disagree: `toys, some
     lamps`. What is said of all groups alike tells nothing, except for a category. What most of the catalogue is, such as
-    the first level of a shop's categories, names a group only where nothing narrower is found anywhere.
+    the first level of a shop's categories, names a group only where nothing narrower is found anywhere. Members of whom a
+    column says nothing do not disagree, as long as they are at most half.
     """
     said: dict[str, list[Phrase]] = {}
     for phrase in sorted(phrases, key=lambda one: (-one.n_members, one.text)):
         said.setdefault(phrase.said_in, []).append(phrase)
     telling = {said_in: [one for one in found if one.consistency >= _CONSISTENT] for said_in, found in said.items()}
     leaves = {CATEGORY: said.get(CATEGORY, []), FOLDER: telling.get(FOLDER, [])}
-    narrow = {said_in: _of_levels(found, telling.get(said_in, []), n_members) for said_in, found in leaves.items()}
-    words = {said_in: _of_words(telling.get(said_in, []), n_members) for said_in in (TITLE, NAME)}
-    wide_words = _of_words(telling.get(TITLE, []), n_members, is_wide=True)
-    wide = {said_in: _of_wide_levels(found, telling.get(said_in, []), n_members) for said_in, found in leaves.items()}
+    n_of = {said_in: _n_asked(said.get(said_in, []), n_members) for said_in in SAID_IN}
+    narrow = {said_in: _of_levels(found, telling.get(said_in, []), n_of[said_in]) for said_in, found in leaves.items()}
+    words = {said_in: _of_words(telling.get(said_in, []), n_of[said_in]) for said_in in (TITLE, NAME)}
+    wide_words = _of_words(telling.get(TITLE, []), n_of[TITLE], is_wide=True)
+    wide = {
+        said_in: _of_wide_levels(found, telling.get(said_in, []), n_of[said_in]) for said_in, found in leaves.items()
+    }
     for said_in, text in (
         (CATEGORY, narrow[CATEGORY]),
         (TITLE, words[TITLE]),
@@ -95,6 +101,12 @@ def noun_of(phrases: Iterable[Phrase], n_members: int) -> Noun | None:
     return None
 
 
+def _n_asked(found: Sequence[Phrase], n_members: int) -> int:
+    """Of how many members something must be said: of those that say anything, where these are more than half."""
+    n_saying = max((one.n_saying for one in found), default=0)
+    return n_saying if n_members < 2 * n_saying < 2 * n_members else n_members
+
+
 def listed(counts: Mapping[str, int], n_named: int, n_members: int) -> str | None:
     """The most frequent values of members that have one each: `toys, some lamps`, `toys and lamps` where they are about as many.
 
@@ -111,12 +123,22 @@ def listed(counts: Mapping[str, int], n_named: int, n_members: int) -> str | Non
     return f"{first} and {last}" if 3 * n_last >= 2 * n_before else f"{first}, some {last}"
 
 
-def is_borne_out(title: str, said_in: str, phrases: Iterable[Phrase], n_members: int) -> bool:
-    """Whether at least half of a group's members still bear out a phrase of an earlier title."""
+def is_borne_out(title: str, said_in: str, phrases: Iterable[Phrase], n_members: int, own_words: Set[str]) -> bool:
+    """Whether the members still bear out an earlier title: half of them a phrase of it, and some of them each of its words.
+
+    own_words: what titles say beside what the catalogue says, such as colours; and numbers.
+    """
+    said = list(phrases)
     shown = title.casefold()
-    return any(
-        one.said_in == said_in and 2 * one.n_members >= n_members and one.text.casefold() in shown for one in phrases
+    is_named = any(
+        one.said_in == said_in and 2 * one.n_members >= n_members and one.text.casefold() in shown for one in said
     )
+    known = {word for one in said for word in _single_words(one.text)}
+    return is_named and all(word in known or word in own_words or word.isdigit() for word in _single_words(title))
+
+
+def _single_words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 def _of_levels(leaves: Sequence[Phrase], inner: Sequence[Phrase], n_members: int) -> str | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
+from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from prodseek.cluster.colours import COLOUR_NAMES, colour_name, is_colour_word, tone_name
 from prodseek.cluster.nouns import MOST, Noun, Phrase, is_borne_out, listed, noun_of
@@ -21,6 +22,17 @@ _WEARER = "person"
 
 # Of the members that were looked at, who have a colour that tells groups of one name apart.
 _HALF, _QUARTER = 0.5, 0.25
+
+# What titles say beside what the catalogue says.
+_OWN_WORDS: Final = frozenset(
+    word
+    for words in (
+        "and some mostly undivided in the photo",
+        "tall wide small filling plain patterned striped dark light",
+        *COLOUR_NAMES,
+    )
+    for word in words.split()
+)
 
 Key = TypeVar("Key", int, tuple[str, int])
 
@@ -76,29 +88,41 @@ def group_titles(
     """Name each group: its colour and what the catalogue says of it, else what is detected, else how it looks.
 
     groups: key -> facts; the largest group chooses first. kept: titles that groups already have; they stay where they are
-    still true. taken: titles that no group may get. Groups with equal names are told apart by further words that their members
-    share, by outline, pattern and size, by wider levels, by what half of them are, by being all of a group of the other level,
-    or, if all this is equal, by a number.
+    still true and nothing better is known. taken: titles that no group may get. Groups with equal names are told apart by further
+    words that their members share and not all of the others, by outline, pattern and size, by wider levels, by what half
+    of them are, by being all of a group of the other level, or, if all this is equal, by a number.
     """
     nouns = {key: noun_of(facts.phrases, facts.n_members) for key, facts in groups.items()}
     still: dict[Key, KeptTitle] = {
         key: one for key, one in (kept or {}).items() if _is_still_true(one, groups[key], nouns[key])
     }
     used = {*taken, *(one.title for one in still.values())}
+    for key, one in still.items():
+        spelled = _spelled_as_today(one, groups[key].phrases)
+        if spelled not in used:
+            still[key] = KeptTitle(spelled, one.title_from)
+            used.add(spelled)
     made: dict[Key, GroupTitle] = {}
     numbers: Counter[str] = Counter()
     common = _common_words(groups.values())
+    looks = {key: _SharedLook.of(facts, common) for key, facts in groups.items()}
+    called = {key: _called(nouns[key], _naming_class(facts), looks[key]) for key, facts in groups.items()}
+    rivals = _words_of_rivals(groups, called)
     levels_of: dict[Hashable, set[object]] = {}
     for key in sorted(groups, key=lambda key: (-groups[key].n_members, key)):
-        facts, noun = groups[key], nouns[key]
-        look = _SharedLook.of(facts, common)
+        facts, look = groups[key], looks[key]
         dominant_class = _most(facts.classes, facts.n_members)
         if key in still:
             title, title_from = still[key].title, still[key].title_from
         else:
-            named_class = _naming_class(facts)
-            title_from = noun.said_in if noun else CLASS if named_class else LOOK
-            names = _names(noun, named_class, look)
+            title_from = _basis(nouns[key], _naming_class(facts))
+            others = [
+                words
+                for other, words in rivals[called[key][0]]
+                # One that is undivided has the same members.
+                if other != key and _members_of(groups[other]) != _members_of(facts)
+            ]
+            names = _names(*called[key], others)
             if levels_of.get(_members_of(facts), set()) - {_level_of(key)}:
                 names.append(f"{names[0]}, undivided")
             title = _first_free(names, used, numbers)
@@ -136,17 +160,32 @@ def _first_free(names: Sequence[str], used: Set[str], numbers: Counter[str]) -> 
             return numbered
 
 
+def _basis(noun: Noun | None, named_class: str | None) -> str:
+    return noun.said_in if noun else CLASS if named_class else LOOK
+
+
 def _is_still_true(kept: KeptTitle, facts: GroupFacts, noun: Noun | None) -> bool:
     """What a photo shows does not change, so of a look only a better name makes the title untrue, or a colour that nobody has."""
     dominant = _naming_class(facts)
     called = noun.text if noun else class_words(dominant) if dominant and kept.title_from == CLASS else ""
     if _is_colour_of_nobody(kept.title.split(",")[0].removesuffix(called).strip(), facts.looks):
         return False
+    if TITLE_FROM.index(_basis(noun, dominant)) < TITLE_FROM.index(kept.title_from):
+        return False
     if kept.title_from == LOOK:
-        return noun is None
+        return True
     if kept.title_from == CLASS:
-        return noun is None and dominant is not None and class_words(dominant) in kept.title
-    return is_borne_out(kept.title, kept.title_from, facts.phrases, facts.n_members)
+        return dominant is not None and class_words(dominant) in kept.title
+    return is_borne_out(kept.title, kept.title_from, facts.phrases, facts.n_members, _OWN_WORDS)
+
+
+def _spelled_as_today(kept: KeptTitle, phrases: Iterable[Phrase]) -> str:
+    spelled = {one.text.casefold(): one.text for one in phrases if one.said_in == kept.title_from}
+    if not spelled:
+        return kept.title
+    longest_first = "|".join(re.escape(text) for text in sorted(spelled.values(), key=len, reverse=True))
+    found = re.compile(rf"(?<!\w)(?:{longest_first})(?!\w)", re.IGNORECASE)
+    return found.sub(lambda match: spelled.get(match[0].casefold(), match[0]), kept.title)
 
 
 def _naming_class(facts: GroupFacts) -> str | None:
@@ -165,8 +204,8 @@ def _is_colour_of_nobody(name: str, looks: Sequence[Look]) -> bool:
 class _SharedLook:
     """What most members look like; None where they do not agree.
 
-    colours: such as `grey, some blue`. parts: colours of some, such as `mostly grey`, `some blue`. is_seen: the colours of
-    most members that were looked at are known.
+    colours: such as `grey, some blue`. parts: colours of some, such as `mostly grey`, `some blue`; word_parts: the same of
+    outlines, patterns and sizes. is_seen: the colours of most members that were looked at are known.
     """
 
     colour: str | None
@@ -176,6 +215,7 @@ class _SharedLook:
     pattern: str | None
     size: str | None
     parts: tuple[str, ...]
+    word_parts: tuple[str, ...]
     is_seen: bool
 
     @classmethod
@@ -185,15 +225,18 @@ class _SharedLook:
         coloured = [look.rgb for look in facts.looks if look.rgb]
         names = Counter(map(colour_name, coloured))
         families = Counter(colour_name(rgb).split()[-1] for rgb in coloured)
+        shapes, sizes = _without(common, facts.shapes), _without(common, facts.sizes)
+        patterns = _without(common, Counter(look.texture for look in facts.looks if look.texture))
         tones = Counter(tone for rgb in coloured if (tone := tone_name(rgb)))
         return cls(
             _most(names, n) or _most(families, n),
             listed(families, 2, n) or (listed(names, 2, n) if _most(families, n) else listed(families, 3, n)),
             _most(tones, n),
-            _most(_without(common, facts.shapes), facts.n_members),
-            _most(_without(common, Counter(look.texture for look in facts.looks if look.texture)), n),
-            _most(_without(common, facts.sizes), facts.n_members),
+            _most(shapes, facts.n_members),
+            _most(patterns, n),
+            _most(sizes, facts.n_members),
             _parts(families, n),
+            (*_parts(shapes, facts.n_members), *_parts(patterns, n), *_parts(sizes, facts.n_members)),
             n > 0 and len(coloured) >= MOST * n,
         )
 
@@ -246,19 +289,39 @@ def _most(counts: Mapping[str, int], n: int) -> str | None:
     return found if found is not None and counts[found] >= MOST * n else None
 
 
-def _names(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> list[str]:
-    """Names for a group, the best first: what it is called, alone and with one or two things more that most members share."""
+def _called(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> tuple[str, list[str]]:
+    """What a group is called, and what may be added that most members share, the best first."""
     if noun is not None:
         name, more = _coloured(noun.text, look)
         said = [word for word in noun.more if not look.says_colour(word.casefold())]
-        more = [*said, *look.words, *more, *noun.levels, *look.colours_of_parts]
-    elif dominant_class is not None:
+        return name, [*said, *look.words, *more, *noun.levels, *look.colours_of_parts]
+    if dominant_class is not None:
         name, more = _coloured(class_words(dominant_class), look)
-        more = [*look.words, *more, *look.colours_of_parts]
-    else:
-        name, more = _seen(look)
+        return name, [*look.words, *more, *look.colours_of_parts]
+    return _seen(look)
+
+
+def _words_of_rivals(
+    groups: Mapping[Key, GroupFacts], called: Mapping[Key, tuple[str, list[str]]]
+) -> dict[str, list[tuple[Key, Set[str]]]]:
+    """Name -> every group that is called so, with the words that may be added to it, and those that some of its members have."""
+    found: dict[str, list[tuple[Key, Set[str]]]] = defaultdict(list)
+    for key, facts in groups.items():
+        name, more = called[key]
+        some = [one.text for one in facts.phrases if one.n_members >= _QUARTER * facts.n_members]
+        found[name].append((key, set(map(str.casefold, more + some))))
+    return found
+
+
+def _names(name: str, more: Sequence[str], rivals: Sequence[Set[str]]) -> list[str]:
+    """Names for a group, the best first: alone, and with one or two things more that not all of its rivals have together.
+
+    What the fewest of them have comes first.
+    """
     beside = [words for n_words in (1, 2) for words in combinations(more, n_words)]
-    return [name, *(", ".join([name, *words]) for words in beside)]
+    n_having = {words: sum(set(map(str.casefold, words)) <= rival for rival in rivals) for words in beside}
+    telling = [words for words in beside if not rivals or n_having[words] < len(rivals)]
+    return [name, *(", ".join([name, *words]) for words in sorted(telling, key=n_having.__getitem__))]
 
 
 def _coloured(called: str, look: _SharedLook) -> tuple[str, list[str]]:
@@ -273,10 +336,14 @@ def _coloured(called: str, look: _SharedLook) -> tuple[str, list[str]]:
 
 
 def _seen(look: _SharedLook) -> tuple[str, list[str]]:
-    """A look in words: colour, outline, pattern, size; and colours that may be added."""
+    """A look in words: colour, outline, pattern, size, else what half of the members are; and what may be added."""
     colour = look.colour or (None if look.tone else look.colours)
     words = [*([colour] if colour else []), *look.words]
+    parts = sorted([*look.colours_of_parts, *look.word_parts], key=lambda part: not part.startswith("mostly"))
     if not words:
-        return "many colours" if look.is_seen else "various", []
+        mostly = [part for part in parts if part.startswith("mostly")]
+        name = mostly[0] if mostly else "many colours" if look.is_seen else "various"
+        return name, [part for part in parts if part != name]
     more = None if look.colours is None else look.colours.removeprefix(f"{colour}, ")
-    return ", ".join(words), [more] if more and more != colour and not look.says_colour(more) else []
+    added = [more] if more and more != colour and not look.says_colour(more) else []
+    return ", ".join(words), [*added, *(part for part in parts if not look.says_colour(part.split()[-1]))]

@@ -5,13 +5,23 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from functools import cache
 from itertools import zip_longest
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from prodseek.cluster.empty_words import ADJECTIVES, GRAMMAR, NEW_NAMES, NO_CATEGORY, SELLING, SENDERS, STORAGE, set_of
+from prodseek.cluster.empty_words import (
+    ADJECTIVES,
+    ALSO_GOODS,
+    GRAMMAR,
+    NEW_NAMES,
+    NO_CATEGORY,
+    SELLING,
+    SENDERS,
+    STORAGE,
+    set_of,
+)
 from prodseek.runs.absent import ABSENT
 
 # Where the catalogue says something of a photo, the most trusted first.
@@ -51,12 +61,17 @@ class Said(NamedTuple):
     place: int
 
 
-def said_of(category: str | None, title: str | None, uri: str, product_id: str) -> list[Said]:
-    """Everything that the catalogue says of a photo, each phrase once for each of SAID_IN."""
+def said_of(
+    category: str | None, title: str | None, uri: str, product_id: str, shared_folders: Set[str] = frozenset()
+) -> list[Said]:
+    """Everything that the catalogue says of a photo, each phrase once for each of SAID_IN.
+
+    shared_folders: of `storage_folders`, those that nearly all photos of the catalogue lie in.
+    """
     return [
         *_levels(CATEGORY, category_levels(category or "")),
         *_words(TITLE, title_words(title or "")),
-        *_levels(FOLDER, folder_levels(uri)),
+        *_levels(FOLDER, folder_levels(uri, shared_folders)),
         *_words(NAME, name_words(product_id, uri)),
     ]
 
@@ -80,16 +95,25 @@ def title_words(title: str) -> list[str]:
     ]
 
 
-def folder_levels(uri: str) -> list[str]:
-    """The folders of a photo that may say what it shows, the widest first; a tar counts as a folder."""
-    return [level for level in (_folder_phrase(folder) for folder in _path(uri)[:-1]) if level]
+def folder_levels(uri: str, shared_folders: Set[str] = frozenset()) -> list[str]:
+    """The folders of a photo that may say what it shows, the widest first; a tar counts as a folder.
+
+    shared_folders: as for `said_of`.
+    """
+    levels = (_folder_phrase(folder) for folder in _path(uri)[:-1])
+    return [level for level in levels if level and level.casefold() not in shared_folders]
+
+
+def storage_folders(uri: str) -> set[str]:
+    """The folders of a photo that are a department if only some photos lie in them, and say nothing if nearly all do."""
+    return {level.casefold() for level in folder_levels(uri)} & set_of(ALSO_GOODS)
 
 
 def name_words(product_id: str, uri: str) -> list[str]:
     """The words of a product's id and of a photo's file name that may say what it is."""
     names = [path[-1] for path in (_path(product_id), _path(uri)) if path]
     bare = [_UUID.sub(" ", _EXTENSION.sub("", name)).replace("-", " ") for name in names]
-    return [word for name in bare for word in _with_adjectives(_words_of_name(name))]
+    return [word for name in bare for word in _with_adjectives(_words_of_name(name), _is_telling)]
 
 
 def phrase(text: str) -> str:
@@ -105,13 +129,13 @@ def _is_no_category(level: str) -> bool:
     """Whether a level says nothing: a placeholder, what only sells, a number, one letter."""
     if SELLING.fullmatch(level.strip()):
         return True
-    folded = _folded(level)
-    if folded in set_of(NO_CATEGORY) or folded in _absent() or not any(c.isalpha() for c in folded):
+    plain = folded(level)
+    if plain in set_of(NO_CATEGORY) or plain in _absent() or not any(c.isalpha() for c in plain):
         return True
-    return len(folded) == 1 and unicodedata.category(folded) != "Lo"
+    return len(plain) == 1 and unicodedata.category(plain) != "Lo"
 
 
-def _folded(text: str) -> str:
+def folded(text: str) -> str:
     """Letters and digits alone, without case and accents; marks of scripts other than these stay."""
     letters = unicodedata.normalize("NFKD", text.casefold())
     return "".join(c for c in letters if c.isalnum())
@@ -119,7 +143,7 @@ def _folded(text: str) -> str:
 
 @cache
 def _absent() -> frozenset[str]:
-    return frozenset(map(_folded, ABSENT))
+    return frozenset(map(folded, ABSENT))
 
 
 def _split_at_slashes(text: str) -> list[str]:
@@ -188,33 +212,46 @@ def _folder_phrase(folder: str) -> str:
     plain = _plain(_UUID.sub(" ", folder).replace("_", " ").replace("+", " "))
     if {part for word in _tokens(plain) for part in word.casefold().split("-")} & set_of(SENDERS):
         return ""
-    called = phrase(" ".join(_with_adjectives(plain.split())).strip("& "))
-    return "" if _is_no_category(called) else called
+    called = phrase(" ".join(_with_adjectives(plain.split(), _is_telling_folder)).strip("& "))
+    return "" if _is_no_category(called) or not _is_department(plain, called) else called
+
+
+def _is_department(folder: str, called: str) -> bool:
+    """Whether a folder's words say more than where a photo lies: `Large`, `Home & Storage`, but not `old photo` and `shots 3`."""
+    return _is_telling(called) or all(word in set_of(ALSO_GOODS) or word == "&" for word in folder.casefold().split())
 
 
 def _words_of_name(name: str) -> list[str]:
     return _tokens(_plain(name.replace("_", " ").replace("+", " ").replace(".", " ")))
 
 
-def _with_adjectives(words: Sequence[str]) -> list[str]:
+def _with_adjectives(words: Sequence[str], is_telling: Callable[[str], bool]) -> list[str]:
     """Words of a folder's or a file's name that say what it shows, `&`, and the adjectives before them."""
     kept: list[str] = []
     is_before_kept = False
     for word in reversed(words):
-        is_kept = _is_telling(word) or (is_before_kept and word.casefold() in set_of(ADJECTIVES))
+        is_kept = is_telling(word) or (is_before_kept and word.casefold() in set_of(ADJECTIVES))
         if is_kept or word == "&":
             kept.append(word)
-        is_before_kept = is_kept
+        # What `&` joins to a word that is kept belongs to it.
+        is_before_kept = is_kept or (is_before_kept and word == "&")
     return kept[::-1]
 
 
 def _is_telling(name: str) -> bool:
     """Whether a name has a word that is no number, no code, and says more than where or when."""
-    return any(not _is_code(word) and not _is_about_storage(word) for word in _words_of_name(name))
+    return _has_word_beside(name, set_of(STORAGE) | set_of(ALSO_GOODS))
 
 
-def _is_about_storage(word: str) -> bool:
-    known = set_of(STORAGE) | set_of(GRAMMAR)
+def _is_telling_folder(name: str) -> bool:
+    return _has_word_beside(name, set_of(STORAGE))
+
+
+def _has_word_beside(name: str, empty: Set[str]) -> bool:
+    return any(not _is_code(word) and not _is_one_of(empty | set_of(GRAMMAR), word) for word in _words_of_name(name))
+
+
+def _is_one_of(known: Set[str], word: str) -> bool:
     return all(part in known or (len(part) < 2 and part.isascii()) for part in word.casefold().split("-"))
 
 

@@ -38,7 +38,10 @@ class ColumnPurity:
 
 @dataclass(frozen=True)
 class OddPhoto:
-    """A photo that looks like another category. group: its title. odd_category: of odd_neighbours of its asked_neighbours."""
+    """A photo that looks like another category. group: its title, empty where it is in none.
+
+    odd_category: of odd_neighbours of its asked_neighbours.
+    """
 
     uri: str
     product_id: str
@@ -121,7 +124,7 @@ def odd_photos(run: Run) -> OddPhotos:
             OddPhoto(
                 photo["uri"],
                 photo["product_id"],
-                titles[row["group_id"]],
+                titles.get(row["group_id"], ""),
                 row["odd_category"],
                 row["filed_category"],
                 row["odd_neighbours"],

@@ -161,7 +161,7 @@ def facet_groups(
 
     odd = np.flatnonzero(fine == NONE)
     odd = odd[np.lexsort((numbers[odd], -members["outlier_score"].to_numpy()[odd]))]
-    misplaced = np.flatnonzero(members["odd_category"].is_valid().to_numpy() & (fine != NONE))
+    misplaced = np.flatnonzero(members["odd_category"].is_valid().to_numpy())
     misplaced = misplaced[np.lexsort((numbers[misplaced], -members["membership"].to_numpy()[misplaced]))]
     return FacetGroups(
         facet=facet,

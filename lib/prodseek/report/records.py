@@ -98,7 +98,7 @@ class ShownObject(TypedDict):
 
     photos: rows of `images` with the same bytes, 1 to 50. others: the surest other detections in the photo, up to 20. kind:
     detection, foreground or frame. group, coarse: numbers in `fine` and `coarse` of the visual FacetGroups. membership,
-    outlier_score: 0..1. odd_category: of nearly all that look like it, where none has its own; else null. duplicates: number of
+    outlier_score: 0..1. odd_category: of most that look like it, where none has its own; else null. duplicates: number of
     its duplicate group. pairs: numbers of its pairs that are in no group together.
     """
 
@@ -228,7 +228,7 @@ class FacetGroups(TypedDict):
 
     n_regions: all regions that were grouped. odd: objects in no fine group, the oddest first. n_ungrouped: number of all regions
     in no fine group, shown or not. odd_category: objects that look like another category, the firmest first, each with
-    the number of its group in `fine`, and what it is like. asked: of how many products that could be asked, in words.
+    the number of its group in `fine`, -1 for none, and what it is like. asked: of how many products that could be asked.
     """
 
     facet: str

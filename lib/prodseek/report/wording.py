@@ -119,8 +119,8 @@ def products_asked(n_asked: float, n_products: float) -> str:
     if n_asked >= n_products:
         return "asked of all products"
     return (
-        f"asked of {figure(n_asked)} of {counted(int(n_products), 'product')}: the others are in no group, or have too few "
-        "neighbours with a category"
+        f"asked of {figure(n_asked)} of {counted(int(n_products), 'product')}: the others have no "
+        "category that is a kind of thing, or too few neighbours with one"
     )
 
 

@@ -43,6 +43,19 @@ def test_the_very_name_is_meant_before_one_like_it() -> None:
     assert match("product-id", ("PRODUCT_ID",)) == "PRODUCT_ID"
 
 
+@pytest.mark.parametrize(
+    ("category", "title"),
+    [("Catégorie", "Titre"), ("Categoría", "Título"), ("Warengruppe", "Artikelbezeichnung"), ("Category Name", "Name")],
+)
+def test_usual_names_in_other_languages_are_found_as_titles_of_groups_find_them(category: str, title: str) -> None:
+    columns = found("product_id", "uri", title, category)
+    assert columns.facts == {"title": title, "category": category}
+    assert found("product_id", "uri", title, "Title").facts == {"title": "Title"}, (
+        "the very name is meant before others"
+    )
+    assert found(title, "uri", settings=(f"catalog.product_id_column={title}",)).facts == {}, "an id is no title"
+
+
 def test_a_person_says_what_a_column_is() -> None:
     settings = ("catalog.columns={title: Artikelname, uri: Bild}", "catalog.product_id_column=Nr")
     columns = found("Nr", "Bild", "artikelname", "title", settings=settings)

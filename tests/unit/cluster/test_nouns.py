@@ -9,13 +9,15 @@ import pytest
 from prodseek.cluster.nouns import Noun, Phrase, is_borne_out, noun_of
 
 
-def said(said_in: str, text: str, n: int, others: float = 0.02, consistency: float = 0.9, place: float = 0) -> Phrase:
+def said(
+    said_in: str, text: str, n: int, others: float = 0.02, consistency: float = 0.9, place: float = 0, saying: int = 99
+) -> Phrase:
     """A phrase without levels above or below it."""
-    return Phrase(said_in, text, n, n, n, place, n + round(100 * others), others, consistency)
+    return Phrase(said_in, text, n, n, n, place, n + round(100 * others), others, consistency, saying)
 
 
 def level(text: str, n: int, n_leaf: int = 0, n_root: int = 0, others: float = 0.02, depth: float = 1) -> Phrase:
-    return Phrase("folder", text, n, n_leaf, n_root, 0 if n_root else depth, n + round(100 * others), others, 0.9)
+    return Phrase("folder", text, n, n_leaf, n_root, 0 if n_root else depth, n + round(100 * others), others, 0.9, 99)
 
 
 def called(*phrases: Phrase, n: int = 10) -> str | None:
@@ -171,7 +173,16 @@ def test_further_words_and_levels_tell_groups_of_one_category_apart() -> None:
 
 def test_an_earlier_title_stays_true_while_half_of_the_members_bear_it_out() -> None:
     phrases = [said("folder", "Toys", 5), said("folder", "lamps", 5)]
-    assert is_borne_out("red toys, some dolls", "folder", phrases, 10)
-    assert not is_borne_out("red toys", "title", phrases, 10)
-    assert not is_borne_out("red chairs", "folder", phrases, 10)
-    assert not is_borne_out("red toys", "folder", phrases, 11)
+    own = {"red", "some"}
+    assert is_borne_out("red toys, some LAMPS 2", "folder", phrases, 10, own)
+    assert not is_borne_out("red toys", "title", phrases, 10, own)
+    assert not is_borne_out("red chairs", "folder", phrases, 10, own)
+    assert not is_borne_out("red toys", "folder", phrases, 11, own)
+    assert not is_borne_out("red toys, some dolls", "folder", phrases, 10, own), "nobody calls one a doll any more"
+
+
+def test_members_of_whom_nothing_is_said_do_not_disagree() -> None:
+    for said_in in ("category", "title", "folder", "name"):
+        assert called(said(said_in, "chairs", 6, saying=7)) == "chairs"
+        assert called(said(said_in, "chairs", 6, saying=10)) is None, "others are called otherwise"
+        assert called(said(said_in, "chairs", 4, saying=4)) is None, "of most nothing is said"

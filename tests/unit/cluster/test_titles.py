@@ -13,7 +13,7 @@ RED, BLUE, BLACK, WHITE = (220, 20, 30), (40, 80, 200), (0, 0, 0), (245, 245, 24
 
 
 def said(said_in: str, text: str, n: int) -> Phrase:
-    return Phrase(said_in, text, n, n, n, 0, n_everywhere=2 * n, others_share=0.1, consistency=0.9)
+    return Phrase(said_in, text, n, n, n, 0, n_everywhere=2 * n, others_share=0.1, consistency=0.9, n_saying=99)
 
 
 def group(
@@ -75,20 +75,29 @@ def test_what_is_seen(looks: tuple[tuple[int, int, int], ...], title: str) -> No
     assert title_of(group(12, rgb=looks)).title == title
 
 
+def test_what_half_of_a_look_are_is_said_where_most_agree_on_nothing() -> None:
+    half = group(12, rgb=(RED, BLUE, BLACK, WHITE), shapes={"tall": 6, "wide": 4})
+    assert title_of(half).title == "mostly tall"
+    groups = {0: half, 1: group(10, shapes={"tall": 5, "wide": 1}), 2: group(8, shapes={"tall": 2, "wide": 2})}
+    assert [one.title for one in group_titles(groups).values()] == ["mostly tall", "mostly tall 2", "various"]
+    groups[3] = group(6, shapes={"wide": 2})
+    assert group_titles(groups)[3].title == "various 2", "the other has as many wide ones"
+
+
 def test_a_look_that_most_do_not_share_is_not_said() -> None:
     facts = group(12, said("folder", "lamps", 12), rgb=(RED, BLUE, BLACK, WHITE), shapes={"tall": 5, "wide": 5})
     assert title_of(facts) == GroupTitle("lamps", "folder", None, None)
 
 
 def test_a_look_that_all_groups_share_is_not_said() -> None:
-    groups = {n: group(5, rgb=(rgb,) * 4, sizes={"large": 5}) for n, rgb in enumerate((RED, BLUE, WHITE))}
-    groups[3] = group(5, rgb=(BLACK,) * 4, sizes={"small": 5})
-    assert [one.title for one in group_titles(groups).values()] == ["red", "blue", "white", "black, small"]
+    groups = {n: group(5, rgb=(rgb,) * 4, sizes={"filling the photo": 5}) for n, rgb in enumerate((RED, BLUE, WHITE))}
+    groups[3] = group(5, rgb=(BLACK,) * 4, sizes={"small in the photo": 5})
+    assert [one.title for one in group_titles(groups).values()] == ["red", "blue", "white", "black, small in the photo"]
 
 
 def test_shades_tell_groups_of_one_colour_apart() -> None:
-    dark, light = (70, 70, 70), (190, 190, 190)
-    groups = {n: group(9 - n, rgb=looks) for n, looks in enumerate([(dark,) * 2 + (light,) * 2] * 2)}
+    dark, grey, light = (70, 70, 70), (128, 128, 128), (190, 190, 190)
+    groups = {0: group(9, rgb=(grey, grey, light, dark)), 1: group(8, rgb=(dark, dark, light, light))}
     assert [one.title for one in group_titles(groups).values()] == ["grey", "grey, dark grey and light grey"]
 
 
@@ -98,11 +107,26 @@ def test_equal_names_are_told_apart() -> None:
         0: group(9, said("category", "chair", 9), rgb=(RED,) * 4),
         1: group(8, said("category", "chair", 8), said("title", "pine", 8), rgb=(RED,) * 4),
         2: group(7, said("category", "chair", 7), rgb=(RED,) * 4, texture="striped", shapes={"tall": 7}),
-        3: group(6, said("category", "chair", 6), rgb=(RED,) * 4, texture="striped", shapes={"tall": 6}),
+        3: group(6, said("category", "chair", 6), rgb=(RED,) * 4, texture="striped", shapes={"wide": 6}),
         4: group(5, chair, rgb=(RED,) * 4),
     }
     titles = [title.title for title in group_titles(groups).values()]
-    assert titles == ["red chair", "red chair, pine", "red chair, tall", "red chair, striped", "red chair 2"]
+    assert titles == ["red chair", "red chair, pine", "red chair, tall", "red chair, wide", "red chair 2"]
+
+
+def test_what_a_group_of_the_same_name_has_too_tells_it_from_none() -> None:
+    """All are tall; a quarter of the first are of oak; what some of the others have comes after what none has."""
+    chair, oak, soft = (said("category", "chair", 8), said("title", "oak", 8), said("title", "soft", 8))
+    groups = {
+        0: group(9, said("category", "chair", 9), said("title", "oak", 3), shapes={"tall": 9}),
+        1: group(8, chair, oak, shapes={"tall": 8}),
+        2: group(8, chair, soft, shapes={"tall": 8}),
+        3: group(8, chair, oak, soft, shapes={"tall": 8}),
+        4: group(8, said("category", "table", 8), oak, soft),
+    }
+    titles = [title.title for title in group_titles(groups).values()]
+    assert titles == ["chair", "chair, oak", "chair, soft", "chair, oak, soft", "table"]
+    assert [one.title for one in group_titles({0: groups[0], 1: groups[1]}).values()] == ["chair", "chair 2"]
 
 
 def test_a_number_is_the_last_resort() -> None:
@@ -153,11 +177,33 @@ def test_kept_titles_stay_while_they_are_true_and_are_given_to_no_other() -> Non
         (KeptTitle("red, tall", "look"), group(5, said("folder", "lamp", 5))),
         (KeptTitle("chair", "class"), group(5, said("title", "lamp", 5), classes={"chair": 5})),
         (KeptTitle("lamp", "category"), group(5, said("folder", "lamp", 5))),
+        (KeptTitle("lamp, some shirt", "folder"), group(5, said("folder", "lamp", 5))),
+        (KeptTitle("lamp, shirt and vase", "title"), group(5, said("title", "lamp", 4), said("title", "vase", 1))),
+        (KeptTitle("chair", "folder"), group(5, said("title", "lamp", 5), said("folder", "chair", 5))),
     ],
 )
 def test_a_kept_title_that_is_no_longer_true_or_not_the_best_is_replaced(kept: KeptTitle, facts: GroupFacts) -> None:
     made = group_titles({0: facts}, {0: kept})[0]
     assert "lamp" in made.title and made.title_from in ("folder", "title")
+
+
+def test_a_kept_title_stays_with_the_words_of_looks_in_it_and_is_spelled_as_today() -> None:
+    facts = group(9, said("category", "Kleider", 7), said("category", "Röcke", 2), rgb=(RED,) * 4)
+    for title in (
+        "KLEIDER, some röcke",
+        "red KLEIDER, mostly grey, small in the photo",
+        "kleider, undivided",
+        "Kleider 2",
+    ):
+        made = group_titles({0: facts}, {0: KeptTitle(title, "category")})[0]
+        assert made.title == title.replace("KLEIDER", "Kleider").replace("kleider", "Kleider").replace("röcke", "Röcke")
+    two = {n: KeptTitle(title, "category") for n, title in enumerate(("KLEIDER", "Kleider"))}
+    assert {one.title for one in group_titles({0: facts, 1: facts}, two).values()} == {"KLEIDER", "Kleider"}
+
+
+def test_a_kept_look_gives_way_to_a_class() -> None:
+    made = group_titles({0: group(5, classes={"tvmonitor": 5})}, {0: KeptTitle("white", "look")})[0]
+    assert (made.title, made.title_from) == ("TV", "class")
 
 
 def test_a_kept_look_stays() -> None:

@@ -13,6 +13,7 @@ from prodseek.cluster.words import (
     name_words,
     phrase,
     said_of,
+    storage_folders,
     title_words,
 )
 
@@ -76,7 +77,7 @@ def test_a_category_that_a_person_would_keep_is_one_level(category: str) -> None
         ("chairs/0001.jpg", ["chairs"]),
         ("office_chairs/0001.jpg", ["office chairs"]),
         ("Furniture/Golden-Oak/1.jpg", ["Furniture", "Golden-Oak"]),
-        ("http://cdn/media/b%C3%BCro%20lampen/1.jpg", ["büro lampen"]),
+        ("http://cdn/static/b%C3%BCro%20lampen/1.jpg", ["büro lampen"]),
         ("photos.tar#sofas/1.jpg", ["sofas"]),
         ("椅子/1.jpg", ["椅子"]),
         ("棚/1.jpg", ["棚"]),
@@ -100,6 +101,23 @@ def test_folders_that_say_what_they_hold(uri: str, levels: list[str]) -> None:
 
 @pytest.mark.parametrize(
     "folder",
+    ["Home & Living", "Crop Tops", "Gallery Walls", "Storage & Organisation", "TV & Media", "Full Zip", "Home Storage"],
+)
+def test_words_of_storage_belong_to_the_words_beside_them(folder: str) -> None:
+    assert folder_levels(f"{folder}/1.jpg", {"home", "storage", "media"}) == [folder]
+
+
+@pytest.mark.parametrize("folder", ["Home", "Storage", "Large", "shots", "pictures", "Bilder", "small", "media"])
+def test_a_word_of_storage_is_a_department_unless_nearly_all_photos_lie_in_it(folder: str) -> None:
+    uri = f"{folder}/chairs/1.jpg"
+    assert storage_folders(uri) == {folder.casefold()}
+    assert folder_levels(uri) == [folder, "chairs"]
+    assert folder_levels(uri, {folder.casefold()}) == ["chairs"]
+    assert name_words("", f"{folder}.jpg") == [], "a file's name is not a department"
+
+
+@pytest.mark.parametrize(
+    "folder",
     [
         "vendor_a",
         "Vendor Acme",
@@ -107,8 +125,11 @@ def test_folders_that_say_what_they_hold(uri: str, levels: list[str]) -> None:
         "img",
         "2023-05",
         "may_2023",
-        "small",
         "product_images",
+        "images_large",
+        "shots 3",
+        "test shots",
+        "old photo",
         "3f0b9a52-1c77-4e0e-9d3c-6a8f1e0c1b2d",
         "d41d8cd98f00b204e9800998ecf8427e",
         "SKU-00123",

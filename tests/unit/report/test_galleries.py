@@ -60,7 +60,7 @@ LINEAGE = [
 def numbered() -> pa.Table:
     names = ["detection_id", "group_id", "coarse_group_id", "is_exemplar", "membership", "outlier_score"]
     table = pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in reversed(MEMBERS)])
-    odd = ["lamp" if row[0] in (20, 21) else None for row in reversed(MEMBERS)]
+    odd = ["lamp" if row[0] in (20, 21, 91) else None for row in reversed(MEMBERS)]
     for name, value in (
         ("odd_category", "lamp"),
         ("filed_category", "sofa"),
@@ -83,7 +83,9 @@ def test_groups_know_their_members_parents_and_what_happened() -> None:
     found = facet_groups("visual", SUMMARY, numbered(), GroupHistory(LINEAGE, titles), RegionCounts(10, 3))
 
     lamp = {"filed_as": "sofa", "like": "lamp", "n_like": 7, "n_asked": 8}
-    assert found["odd_category"] == [(2, 0, lamp), (1, 0, lamp)], "the firmest first, each with its group"
+    assert found["odd_category"] == [(2, 0, lamp), (1, 0, lamp), (8, -1, lamp)], (
+        "the firmest first, each with its group, if any"
+    )
     fine = {group["group_id"]: group for group in found["fine"]}
     assert [group["group_id"] for group in found["fine"]] == ["f-large", "f-other", "f-small"]
     assert fine["f-large"]["members"] == [0, 1, 2] and fine["f-large"]["n_exemplars"] == 2

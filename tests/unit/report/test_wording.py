@@ -92,7 +92,7 @@ def test_small_amounts_are_never_nothing():
 def test_how_far_a_number_of_odd_categories_reaches() -> None:
     assert wording.products_asked(1780, 1780) == "asked of all products"
     assert wording.products_asked(12, 1780) == (
-        "asked of 12 of 1,780 products: the others are in no group, or have too few neighbours with a category"
+        "asked of 12 of 1,780 products: the others have no category that is a kind of thing, or too few neighbours with one"
     )
     assert wording.products_asked(0, 1).startswith("asked of 0 of 1 product: ")
 

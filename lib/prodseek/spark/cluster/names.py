@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
@@ -14,12 +15,14 @@ from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.named_columns import NamedColumns, named_columns
 from prodseek.cluster.nouns import Phrase
 from prodseek.cluster.titles import GroupFacts, Look
-from prodseek.cluster.words import NAME, TITLE, said_of
+from prodseek.cluster.words import NAME, TITLE, said_of, storage_folders
 from prodseek.spark.night import Night
 
 # A phrase is weighed if it is said of at least this share of a group; of each kind so many at most.
 _WEIGHED_SHARE = 0.1
 _WEIGHED_PHRASES = 8
+# A folder such as `Home` that this share of the catalogue lies in says where its photos are stored.
+_NEARLY_ALL = 0.9
 # A detection counts from this score on, and if it fills at least this share of the region that stands for the photo: a chair
 # in a corner of a room is not what the photo is of.
 _SURE_SCORE = 0.5
@@ -28,6 +31,8 @@ _SURE_SHARE = 0.5
 _ELONGATED = 1.5
 # It is small or large if it fills less or more than these shares of its photo.
 _SMALL_AREA, _LARGE_AREA = 0.15, 0.7
+# Of a thing itself `large` would be understood.
+_SIZES = {"small": "small in the photo", "large": "filling the photo"}
 
 _SAID = "detection_id long, said_in string, key string, text string, is_leaf boolean, is_root boolean, place int"
 _GROUP = ("level", "label")
@@ -56,7 +61,24 @@ def catalogue_words(regions: DataFrame) -> CatalogueWords:
         "uri",
         "product_id",
     )
-    return CatalogueWords(asked.mapInArrow(_said, _SAID), columns)
+    said = partial(_said, shared_folders=_shared_folders(regions))
+    return CatalogueWords(asked.mapInArrow(said, _SAID), columns)
+
+
+def _shared_folders(regions: DataFrame) -> frozenset[str]:
+    counts = regions.select("uri").mapInArrow(_storage_folders, "folder string, n long")
+    rows = counts.groupBy("folder").agg(F.sum("n").alias("n")).collect()
+    n_all = regions.count() if rows else 0
+    return frozenset(row["folder"] for row in rows if row["n"] >= _NEARLY_ALL * n_all)
+
+
+def _storage_folders(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    counts: Counter[str] = Counter()
+    for batch in batches:
+        for uri in batch.column("uri").to_pylist():
+            counts.update(storage_folders(uri))
+    columns = {"folder": pa.array(list(counts), pa.string()), "n": pa.array(list(counts.values()), pa.int64())}
+    yield pa.RecordBatch.from_pydict(columns)
 
 
 def attribute(column: str | None) -> Column:
@@ -64,7 +86,7 @@ def attribute(column: str | None) -> Column:
     return F.lit(None).cast("string") if column is None else F.col("attributes")[column]
 
 
-def _said(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _said(batches: Iterator[pa.RecordBatch], shared_folders: Set[str]) -> Iterator[pa.RecordBatch]:
     schema = pa.schema(
         [
             ("detection_id", pa.int64()),
@@ -77,7 +99,7 @@ def _said(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = [
             {"detection_id": row["detection_id"], **said._asdict()}
             for row in batch.to_pylist()
-            for said in said_of(row["category"], row["title"], row["uri"], row["product_id"])
+            for said in said_of(row["category"], row["title"], row["uri"], row["product_id"], shared_folders)
         ]
         yield pa.RecordBatch.from_pylist(rows, schema)
 
@@ -104,7 +126,7 @@ def group_facts(
             phrases=tuple(phrases[key]),
             classes=classes[key],
             shapes={name: row[name] for name in ("tall", "wide") if row[name]},
-            sizes={name: row[name] for name in ("small", "large") if row[name]},
+            sizes={said: row[name] for name, said in _SIZES.items() if row[name]},
             looks=tuple(looks.get(key, ())),
         )
     return facts
@@ -112,9 +134,13 @@ def group_facts(
 
 def _phrases(in_groups: DataFrame, said: DataFrame) -> dict[GroupKey, list[Phrase]]:
     """The phrases that are said of many members of a group."""
+    of_key = said.groupBy("said_in", "key", "text").count()
+    # Of several ways to write it, what most of the catalogue has, else the one with the fewest capitals.
+    texts = of_key.groupBy("said_in", "key").agg(F.max_by("text", F.struct("count", "text")).alias("text"))
     sizes = in_groups.groupBy(*_GROUP).agg(F.count("*").alias("size"))
     sizes = sizes.withColumn("size_of_level", F.sum("size").over(Window.partitionBy("level")))
     of_members = in_groups.select(*_GROUP, "detection_id").join(said, "detection_id")
+    saying = of_members.groupBy(*_GROUP, "said_in").agg(F.count_distinct("detection_id").alias("n_saying"))
     counts = (
         of_members.groupBy(*_PHRASE)
         .agg(
@@ -122,9 +148,8 @@ def _phrases(in_groups: DataFrame, said: DataFrame) -> dict[GroupKey, list[Phras
             F.count_if("is_leaf").alias("n_leaf"),
             F.count_if("is_root").alias("n_root"),
             F.avg("place").alias("place"),
-            # Of several ways to write it, the one with the fewest capitals.
-            F.max("text").alias("text"),
         )
+        .join(saying, [*_GROUP, "said_in"])
         .join(F.broadcast(sizes), list(_GROUP))
     )
     of_phrase = Window.partitionBy("level", "said_in", "key")
@@ -151,7 +176,8 @@ def _phrases(in_groups: DataFrame, said: DataFrame) -> dict[GroupKey, list[Phras
         .groupBy(*_PHRASE)
         .agg(F.count("*").alias("n_best"))
     )
-    rows = weighed.join(as_best, list(_PHRASE), "left").orderBy(*_GROUP, "said_in", "rank").collect()
+    named = weighed.join(as_best, list(_PHRASE), "left").join(texts, ["said_in", "key"])
+    rows = named.orderBy(*_GROUP, "said_in", "rank").collect()
     weighed.unpersist()
     found: dict[GroupKey, list[Phrase]] = defaultdict(list)
     for row in rows:
@@ -167,6 +193,7 @@ def _phrases(in_groups: DataFrame, said: DataFrame) -> dict[GroupKey, list[Phras
                 n_everywhere=row["n_all"],
                 others_share=(row["n_all"] - row["n"]) / others if others else 0.0,
                 consistency=row["consistency"],
+                n_saying=row["n_saying"],
             )
         )
     return found

@@ -43,10 +43,8 @@ prodseek.start(async function (about) {
     return only && only.n_regions === groups.coarse[number].n_regions ? only : undefined;
   }
 
-  // Groups of both levels, a group that is the same in both counted once.
-  function countOf(groups) {
-    return groups.fine.length + groups.coarse.filter((_, number) => !twinOf(groups, number)).length;
-  }
+  // As the log counts them.
+  const countOf = (groups) => groups.fine.length || groups.coarse.length;
 
   function textOf(group) {
     group.text = group.text || words.fold([group.title, group.category, group.class_name, group.colour, group.group_id].join(" "));
@@ -256,8 +254,9 @@ prodseek.start(async function (about) {
     if (asked) byId("count").append(" This was " + asked + ".");
     const tiles = odd.slice((page - 1) * ODD_PER_PAGE, page * ODD_PER_PAGE).map(function ([number, at, of]) {
       const group = groups.fine[at];
-      const note = make("p", { class: "small" }, prodseek.oddCategory(of), ", in ",
-        make("a", { class: "text", dir: "auto", href: prodseek.groupLink(facet, "fine", at) }, group.title));
+      const place = !group ? ", in no group"
+        : [", in ", make("a", { class: "text", dir: "auto", href: prodseek.groupLink(facet, "fine", at) }, group.title)];
+      const note = make("p", { class: "small" }, prodseek.oddCategory(of), place);
       return prodseek.objectTile(number, { note });
     });
     return [[make("div", { class: "gallery", "data-objects": true }, tiles)], Math.ceil(odd.length / ODD_PER_PAGE)];
