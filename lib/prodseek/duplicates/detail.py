@@ -61,7 +61,7 @@ def finer_by_size(a: NDArray[np.uint8], b: NDArray[np.uint8], scale: float) -> f
 
 def _beyond(pixels: NDArray[np.uint8], factor: float) -> float:
     """The strongest detail that a photo loses when it is shrunk by a factor, divided by the finest that is left."""
-    light = np.asarray(luma(pixels.astype(np.float32)), np.float32)
+    light = luma(pixels.astype(np.float32))
     size = tuple(max(8, round(side / factor)) for side in light.shape[::-1])
     small = np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_AREA), np.float32)
     back = cv2.resize(small, light.shape[::-1], interpolation=cv2.INTER_CUBIC)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.planes import luma
+from prodseek.duplicates.planes import blurred, luma
 from prodseek.photos.colour import ciede2000, rgb_to_lab
 
 Box = tuple[float, float, float, float]
@@ -67,7 +67,7 @@ def measure_difference(
     pixels_a, pixels_b: (H, W, 3) float32 RGB, 0 to 255, at most COMPARED_SIDE_PX on each side. shared: (H, W) bool, True where
     both photos are. matched: (H, W) bool, True within the hull of the matched local features.
     """
-    a, b = _equally_blurred(_blurred(pixels_a, _SMOOTHING_PX), _blurred(pixels_b, _SMOOTHING_PX))
+    a, b = _equally_blurred(blurred(pixels_a, _SMOOTHING_PX), blurred(pixels_b, _SMOOTHING_PX))
     light_a, light_b = luma(a), luma(b)
     gain, offset = _tone_fit(light_a, light_b, shared)
     fitted = np.clip(gain * light_a + offset, 0, 255)
@@ -117,22 +117,20 @@ def _mean(values: NDArray[Any], where: NDArray[np.bool_], otherwise: float) -> f
     return float(values[where].mean()) if where.any() else otherwise
 
 
-def _blurred(pixels: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
-    if not sigma_px:
-        return pixels
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32)
-
-
 def _equally_blurred(a: NDArray[np.float32], b: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Blur the sharper photo until its edges, relative to its contrast, are as strong as those of the other."""
     light_a, light_b = luma(a), luma(b)
     sharp_a, sharp_b = sharpness(light_a), sharpness(light_b)
     sharper, target = (light_a, sharp_b) if sharp_a >= sharp_b else (light_b, sharp_a)
-    misses = [abs(sharpness(_blurred(sharper, blur)) - target) for blur in _EXTRA_BLURS_PX]
+    misses = [abs(sharpness(_softer(sharper, blur)) - target) for blur in _EXTRA_BLURS_PX]
     blur_px = _EXTRA_BLURS_PX[int(np.argmin(misses))]
     if sharp_a >= sharp_b:
-        return _blurred(a, blur_px), b
-    return a, _blurred(b, blur_px)
+        return _softer(a, blur_px), b
+    return a, _softer(b, blur_px)
+
+
+def _softer(plane: NDArray[np.float32], sigma_px: float) -> NDArray[np.float32]:
+    return blurred(plane, sigma_px) if sigma_px else plane
 
 
 def sharpness(light: NDArray[np.float32]) -> float:
@@ -164,10 +162,10 @@ def _ssim(
     a: NDArray[np.float32], b: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """SSIM without its luminance term, in Gaussian windows, and the standard deviations of both photos in these windows."""
-    mean_a, mean_b = _blurred(a, _WINDOW_PX), _blurred(b, _WINDOW_PX)
-    variance_a = np.maximum(_blurred(a * a, _WINDOW_PX) - mean_a**2, 0)
-    variance_b = np.maximum(_blurred(b * b, _WINDOW_PX) - mean_b**2, 0)
-    covariance = _blurred(a * b, _WINDOW_PX) - mean_a * mean_b
+    mean_a, mean_b = blurred(a, _WINDOW_PX), blurred(b, _WINDOW_PX)
+    variance_a = np.maximum(blurred(a * a, _WINDOW_PX) - mean_a**2, 0)
+    variance_b = np.maximum(blurred(b * b, _WINDOW_PX) - mean_b**2, 0)
+    covariance = blurred(a * b, _WINDOW_PX) - mean_a * mean_b
     ssim = (2 * covariance + _SSIM_C2) / (variance_a + variance_b + _SSIM_C2)
     return ssim, np.sqrt(variance_a), np.sqrt(variance_b)
 

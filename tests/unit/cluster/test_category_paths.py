@@ -6,35 +6,27 @@ import pytest
 
 from prodseek.cluster.category_paths import category_paths
 
+ONE = {
+    "case": ("Kleider", "KLEIDER"),
+    "accents": ("Décoration", "decoration"),
+    "blanks": ("Home>Living Room", " Home  >  Livingroom "),
+    "signs between levels": ("Men/Tops", "Men > Tops"),
+    "the tail of one path": ("Home > Chairs", "Chairs"),
+    "a tail of two levels": ("Home > Living > Chairs", "Living > Chairs"),
+}
+TWO = {
+    "other words": ("Chairs", "Tables"),
+    "one level under two": ("Home > Chairs", "Garden > Chairs"),
+    "the beginning of a path": ("Home", "Home > Chairs"),
+    "letters without case": ("椅子", "棚"),
+}
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        pytest.param("Kleider", "KLEIDER", id="case"),
-        pytest.param("Décoration", "decoration", id="accents"),
-        pytest.param("Home>Living Room", " Home  >  Livingroom ", id="blanks"),
-        pytest.param("Men/Tops", "Men > Tops", id="signs between levels"),
-        pytest.param("Home > Chairs", "Chairs", id="the tail of one path"),
-        pytest.param("Home > Living > Chairs", "Living > Chairs", id="a tail of two levels"),
-    ],
-)
-def test_categories_that_are_one(one: str, other: str) -> None:
+
+@pytest.mark.parametrize("name", [*ONE, *TWO])
+def test_which_categories_are_one(name: str) -> None:
+    one, other = (ONE | TWO)[name]
     paths = category_paths({one: 5, other: 2}).paths
-    assert paths[one] == paths[other]
-
-
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        pytest.param("Chairs", "Tables", id="other words"),
-        pytest.param("Home > Chairs", "Garden > Chairs", id="one level under two"),
-        pytest.param("Home", "Home > Chairs", id="the beginning of a path"),
-        pytest.param("椅子", "棚", id="letters without case"),
-    ],
-)
-def test_categories_that_are_two(one: str, other: str) -> None:
-    paths = category_paths({one: 5, other: 2}).paths
-    assert paths[one] != paths[other]
+    assert (paths[one] == paths[other]) == (name in ONE)
 
 
 def test_a_path_has_its_wider_levels() -> None:
