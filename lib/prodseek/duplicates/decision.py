@@ -85,6 +85,9 @@ FEATURES = {
     "outer_seam": 0,
     "outer_spans": 0,
     "outer_repeats": 0,
+    "inner_thing_px": -1,
+    "outer_thing_px": -1,
+    "outer_alone_px": -1,
     "margin_hides": 0,
 }
 # What depends on which of the two photos comes first.

@@ -30,6 +30,10 @@ _SAME_GROUND_UNDER_OUTLINE, _OTHER_GROUND_UNDER_OUTLINE, _SAME_OUTLINE = 1.0, 12
 _LEAST_PART_PX = 4.0
 # A cut through a thing crosses some of its edges.
 _ALL_CONTENT, _LEAST_CROSSING, _MANY_CROSSING = 0.97, 0.02, 0.1
+# Pixels of an outline, at 480 px: the letters of a caption and a pale cup have hundreds, a margin none.
+_MOST_OF_MARGIN_PX = 12.0
+# Share of what lies beyond the cut that has one colour, as a margin has.
+_PLAIN = 0.9
 # log2 of the step at the edge of the cut, divided by the steps beside it.
 _GOES_ON, _MAY_GO_ON = 0.58, 1.0
 # Correlation from which on what lies beyond the cut is what lies within it, once more.
@@ -54,7 +58,7 @@ def is_proved(values: Values) -> bool:
         return False
     if not is_explained(values):
         return False
-    if not values["inner_content"] >= _ALL_CONTENT:
+    if not values["inner_content"] >= _ALL_CONTENT or values["inner_thing_px"] > _MOST_OF_MARGIN_PX:
         return False
     return not (may_be_other_tone(values) or may_be_other_outline(values) or may_be_one_of_a_set(values))
 
@@ -142,9 +146,11 @@ def may_be_other_outline(values: Values) -> bool:
 
 def may_be_one_of_a_set(values: Values) -> bool:
     """Whether one photo shows more than the other, and not as a picture goes on beyond a cut: other things, or bars."""
-    if values["outer_content"] >= _ALL_CONTENT or math.isnan(values["outer_crossing"]):
+    is_margin = values["outer_content"] >= _ALL_CONTENT and values["outer_thing_px"] <= _MOST_OF_MARGIN_PX
+    if is_margin or math.isnan(values["outer_crossing"]):
         return False
-    if values["outer_repeats"] > _SAME_AGAIN:
+    has_thing_in_margin = values["outer_plain"] >= _PLAIN and values["outer_alone_px"] > _MOST_OF_MARGIN_PX
+    if has_thing_in_margin or values["outer_repeats"] > _SAME_AGAIN:
         return True
     seam, crossing = values["outer_seam"], values["outer_crossing"]
     return not ((crossing >= _LEAST_CROSSING and seam < _GOES_ON) or (crossing >= _MANY_CROSSING and seam < _MAY_GO_ON))

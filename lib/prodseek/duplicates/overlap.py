@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from prodseek.duplicates.frames import filled, in_fractions, in_pixels
 from prodseek.duplicates.geometry import Matrix, inverse, shared_polygon
-from prodseek.duplicates.planes import Plane, blurred, gradient, luma
+from prodseek.duplicates.planes import Mask, Plane, blurred, gradient, luma
 
 _SIDE_PX = 256
 _STRUCTURE = 5.0
@@ -23,6 +23,12 @@ _FRAME_PX = 3.0
 # Variance, grey levels squared, below which both sides of an edge are too plain to be compared.
 _LEAST_SPREAD = 25.0
 _LEAST_REPEATED_PX, _DETAIL_BLUR_PX = 12, 4.0
+# Grey levels over two pixels from which on an edge belongs to a thing, and how many times the margin's own noise besides.
+_PALE_EDGE, _OVER_NOISE = 1.5, 4.0
+# So much of the photo's side beside the shared part is not looked at, because both may be laid over each other a little wrong.
+_BESIDE = 0.015
+# What reaches so near to it goes on from it.
+_NEXT = 0.03
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,8 @@ class Outside:
     across that edge divided by the steps beside it. continues: correlation of what lies on both sides of it, -1 to 1.
     inner_edge: share of the shared part's outline that is not the photo's own frame. spans: share of the photo's width or
     height, whichever is more, that the shared part takes. repeats: how well the rest is found again within the shared part,
-    a correlation, -1 to 1; 0 where the rest is too plain or too narrow to tell.
+    a correlation, -1 to 1; 0 where the rest is too plain or too narrow to tell. thing_px: pixels of the longest outline in the
+    rest, however pale, in a photo of 480 px; alone_px: of the longest that does not reach the shared part.
     """
 
     area: float
@@ -46,6 +53,8 @@ class Outside:
     inner_edge: float
     spans: float
     repeats: float
+    thing_px: float
+    alone_px: float
 
 
 @dataclass(frozen=True)
@@ -77,14 +86,49 @@ def overlap_of(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix) -> Ov
     small_a, small_b = _small(a), _small(b)
     fractions = in_fractions(matrix, a.shape[1::-1], b.shape[1::-1])
     small = in_pixels(fractions, small_a.shape[1::-1], small_b.shape[1::-1])
+    seen_b_in_a, seen_a_in_b = (
+        shared_polygon(way, other.shape[1::-1], one.shape[1::-1])
+        for way, one, other in ((inverse(matrix), a, b), (matrix, b, a))
+    )
     return Overlap(
         stretch=math.log2(width / height),
         tilt=min(angle, 90 - angle),
         mirrored=float(np.linalg.det(matrix[:, :2]) < 0),
         scale=0.5 * math.log2(abs(np.linalg.det(matrix[:, :2]))),
-        a=_outside(small_a, shared_polygon(inverse(small), small_b.shape[1::-1], small_a.shape[1::-1])),
-        b=_outside(small_b, shared_polygon(small, small_a.shape[1::-1], small_b.shape[1::-1])),
+        a=_outside(
+            small_a,
+            shared_polygon(inverse(small), small_b.shape[1::-1], small_a.shape[1::-1]),
+            _things_px(a, seen_b_in_a),
+        ),
+        b=_outside(
+            small_b, shared_polygon(small, small_a.shape[1::-1], small_b.shape[1::-1]), _things_px(b, seen_a_in_b)
+        ),
     )
+
+
+def _things_px(pixels: NDArray[np.uint8], polygon: NDArray[np.float32]) -> tuple[float, float]:
+    """`Outside.thing_px` and `alone_px`: a white cup on white has a pale outline, and a plain margin has none."""
+    inside = filled(polygon.astype(np.float64), pixels.shape[1::-1])
+    near, beside = (_grown(inside, share) for share in (_NEXT, _BESIDE))
+    rest = ~beside
+    if not rest.any():
+        return 0.0, 0.0
+    soft = blurred(pixels.astype(np.float32), 0.8)
+    edges = np.max([gradient(np.ascontiguousarray(soft[..., channel])) for channel in range(3)], axis=0)
+    outlines = rest & (edges > _PALE_EDGE + _OVER_NOISE * float(np.median(edges[rest])))
+    n_things, things, stats, _ = cv2.connectedComponentsWithStats(outlines.astype(np.uint8), connectivity=8)
+    if n_things == 1:
+        return 0.0, 0.0
+    areas = stats[:, cv2.CC_STAT_AREA]
+    areas[0] = 0
+    is_alone = ~np.isin(np.arange(n_things), things[near])
+    return float(areas.max()), float(areas[is_alone].max(initial=0))
+
+
+def _grown(mask: Mask, share: float) -> Mask:
+    """The mask, and this share of the longer side round it."""
+    side = 1 + 2 * round(max(mask.shape) * share)
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), np.ones((side, side), np.uint8)) > 0, np.bool_)
 
 
 def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -95,7 +139,7 @@ def _small(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def _outside(pixels: NDArray[np.uint8], polygon: NDArray[np.float32]) -> Outside:
+def _outside(pixels: NDArray[np.uint8], polygon: NDArray[np.float32], things_px: tuple[float, float]) -> Outside:
     height, width = pixels.shape[:2]
     soft = blurred(pixels.astype(np.float32), 0.8)
     inside = filled(polygon.astype(np.float64), (width, height))
@@ -112,7 +156,7 @@ def _outside(pixels: NDArray[np.uint8], polygon: NDArray[np.float32]) -> Outside
     within = structure[inside].sum()
     content = float(within / max(within + beyond, 1e-6))
     repeats = _repeats(soft, polygon) if len(polygon) else math.nan
-    return Outside(min(area, 1.0), content, plain, *_along_edge(soft, polygon), float(span), repeats)
+    return Outside(min(area, 1.0), content, plain, *_along_edge(soft, polygon), float(span), repeats, *things_px)
 
 
 def _repeats(soft: Plane, polygon: NDArray[np.float32]) -> float:

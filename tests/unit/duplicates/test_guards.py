@@ -210,6 +210,22 @@ def test_a_crop_or_a_margin_is_not_one_of_a_set(changes):
     assert not may_be_one_of_a_set(values) and is_proved(values)
 
 
+def test_a_pale_thing_or_a_caption_in_a_margin_is_no_part_of_it():
+    margin = with_(ONE_OF_A_SET, outer_content=0.99)
+    assert is_proved(margin) and is_proved(margin | {"outer_thing_px": 8.0})
+    assert not is_proved(margin | {"outer_thing_px": 400.0})
+
+
+def test_beside_a_cut_that_goes_through_things_a_margin_may_hold_another():
+    cut = with_(ONE_OF_A_SET, outer_crossing=0.3, outer_thing_px=900.0)
+    assert is_proved(cut) and is_proved(cut | {"outer_alone_px": 400.0, "outer_plain": 0.4})
+    assert not is_proved(cut | {"outer_alone_px": 400.0, "outer_plain": 0.95})
+
+
+def test_what_the_smaller_part_shows_alone_is_not_proved():
+    assert not is_proved(with_(inner_thing_px=100.0)) and is_proved(with_(inner_thing_px=5.0))
+
+
 @pytest.mark.parametrize("name", ["n_cells", "cells_matching", "flat_noise", "fine_flat_noise", "colour_left_most"])
 def test_what_was_not_measured_proves_nothing(name):
     assert not is_proved(with_(**{name: NAN}))

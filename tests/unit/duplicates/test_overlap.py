@@ -1,4 +1,5 @@
 import math
+from io import BytesIO
 
 import cv2
 import numpy as np
@@ -87,6 +88,44 @@ def test_more_of_the_same_ground_is_a_margin_without_a_seam():
     wide = pasted(photo, Image.new("RGB", (500, 400), (255, 255, 255)), (50, 80))
     overlap, _ = both_ways(photo, wide, moved(50, 80))
     assert overlap.b.plain == 1 and overlap.b.seam == pytest.approx(0, abs=0.05) and overlap.b.crossing == 0
+
+
+def captioned(canvas: Image.Image) -> Image.Image:
+    ImageDraw.Draw(canvas).text((200, 320), "Set of 6", fill=(40, 40, 40), font=ImageFont.load_default(size=10))
+    return canvas
+
+
+def with_cup(canvas: Image.Image) -> Image.Image:
+    ImageDraw.Draw(canvas).ellipse((390, 250, 460, 330), fill=(244, 244, 244))
+    return canvas
+
+
+def saved(image: Image.Image, quality: int) -> Image.Image:
+    buffer = BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer)
+
+
+@pytest.mark.parametrize("thing", [captioned, with_cup], ids=["a caption", "a white cup"])
+@pytest.mark.parametrize("quality", [95, 40])
+def test_what_lies_in_a_margin_has_an_outline_however_pale(thing, quality):
+    photo = packshot(4)
+    wide = pasted(photo, Image.new("RGB", (500, 400), (255, 255, 255)), (20, 20))
+    empty, _ = both_ways(photo, saved(wide, quality), moved(20, 20))
+    assert empty.b.thing_px == empty.b.alone_px == empty.a.thing_px == 0
+    overlap, other = both_ways(photo, saved(thing(wide), quality), moved(20, 20))
+    assert overlap.b.thing_px > 60 and overlap.b.content > 0.97
+    assert_swapped(overlap, other)
+
+
+def test_what_goes_on_beyond_a_cut_does_not_lie_alone():
+    ball = Image.new("RGB", (400, 300), (255, 255, 255))
+    ImageDraw.Draw(ball).ellipse((100, 50, 300, 250), fill=(90, 120, 60))
+    cut, _ = both_ways(ball, ball.crop((0, 0, 400, 150)), WHOLE)
+    assert cut.a.thing_px > 100 and cut.a.alone_px == 0
+    ImageDraw.Draw(ball).ellipse((340, 220, 380, 260), fill=(240, 240, 240))
+    beside, _ = both_ways(ball, ball.crop((0, 0, 400, 150)), WHOLE)
+    assert beside.a.alone_px > 60
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.5])

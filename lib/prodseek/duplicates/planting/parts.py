@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 
 from prodseek.duplicates.planting.grounds import Mask, Pixels, blended, changed, differs, product_mask
-from prodseek.duplicates.planting.marks import plain_colour, random_colour
+from prodseek.duplicates.planting.marks import fitting_font, plain_colour, random_colour, words
 from prodseek.duplicates.planting.recolouring import TRIES, Pair, segment
+
+# Of the photo's longer side: a thing beside the product, and letters of a caption. Grey levels by which a pale thing differs.
+_BESIDE, _CAPTION, _PALE = (0.08, 0.5), (0.02, 0.05), (9.0, 30.0)
 
 
 def _product_box(photo: Pixels) -> tuple[Mask, tuple[int, int, int, int]]:
@@ -124,3 +129,74 @@ def counted(photo: Pixels, _: Pixels, rng: np.random.Generator) -> Pair | None:
     if kept is None or changed(kept, whole).mean() < 0.003:
         return None
     return kept, whole
+
+
+def thing_beside(photo: Pixels, other: Pixels, rng: np.random.Generator) -> Pair | None:
+    """A product on a plain ground, and with something in a wider margin: another product, a pale thing, or a caption."""
+    if product_mask(photo) is None:
+        return None
+    longer = max(photo.shape[:2])
+    ground = np.median(np.concatenate([photo[0], photo[-1], photo[:, 0], photo[:, -1]]), axis=0)
+    kind = str(rng.choice(["product", "pale thing", "caption"]))
+    size = max(16, round(longer * float(np.exp(rng.uniform(*np.log(_BESIDE))))))
+    tile: NDArray[np.float64] | None
+    if kind == "caption":
+        tile = _caption(photo.shape[1], longer * float(rng.uniform(*_CAPTION)), ground, rng)
+    else:
+        tile = _pale_thing(size, ground, rng) if kind == "pale thing" else _product_on(other, size, ground)
+    if tile is None:
+        return None
+    height, width = tile.shape[:2]
+    edge = max(4, round(0.15 * max(height, width)))
+    is_below = kind == "caption" or rng.random() < 0.5
+    more = (height + 2 * edge, 0) if is_below else (0, width + 2 * edge)
+    whole = np.tile(ground, (photo.shape[0] + more[0], photo.shape[1] + more[1], 1))
+    whole[: photo.shape[0], : photo.shape[1]] = photo
+    rows, columns = (whole.shape[side] - tile.shape[side] - edge for side in (0, 1))
+    top = rows if is_below else int(rng.integers(max(1, rows + 1)))
+    left = columns if not is_below else int(rng.integers(max(1, columns + 1)))
+    if top < 0 or left < 0:
+        return None
+    whole[top : top + height, left : left + width] = tile
+    return photo, np.rint(np.clip(whole, 0, 255)).astype(np.uint8)
+
+
+def _product_on(photo: Pixels, size_px: int, ground: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    mask = product_mask(photo, without_shadows=True)
+    if mask is None:
+        return None
+    x, y, width, height = cv2.boundingRect(mask.astype(np.uint8))
+    scale = size_px / max(width, height)
+    small = max(4, round(width * scale)), max(4, round(height * scale))
+    box = slice(y, y + height), slice(x, x + width)
+    weight = cv2.resize(mask[box].astype(np.float64), small, interpolation=cv2.INTER_AREA)[..., None]
+    made = cv2.resize(photo[box].astype(np.float64), small, interpolation=cv2.INTER_AREA) * weight + ground * (
+        1 - weight
+    )
+    is_seen = np.abs(made - ground).max(axis=2) > _PALE[0]
+    return made if is_seen.mean() > 0.1 else None
+
+
+def _pale_thing(size_px: int, ground: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    height, width = (max(12, round(size_px * float(rng.uniform(0.5, 1.0)))) for _ in range(2))
+    shape = np.zeros((height, width), np.uint8)
+    if rng.random() < 0.5:
+        cv2.ellipse(shape, (width // 2, height // 2), (width // 2 - 1, height // 2 - 1), 0, 0, 360, 1, -1)
+    else:
+        shape[1:-1, 1:-1] = 1
+    level = float(rng.uniform(*_PALE)) * (-1 if ground.mean() > 128 else 1)
+    weight = cv2.GaussianBlur(shape.astype(np.float64), (0, 0), 0.7)[..., None]
+    return np.asarray(ground + level * weight, np.float64)
+
+
+def _caption(
+    width_px: int, size_px: float, ground: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    text = f"{words(rng)} {int(rng.integers(2, 12))}"
+    chosen = fitting_font(text, 0.8 * width_px, max(10.0, size_px))
+    box = ImageDraw.Draw(Image.new("L", (1, 1))).textbbox((0, 0), text, font=chosen)
+    red, green, blue = (int(value) for value in ground)
+    tile = Image.new("RGB", (int(box[2]) + 4, int(box[3]) + 4), (red, green, blue))
+    ink = 40 if ground.mean() > 128 else 230
+    ImageDraw.Draw(tile).text((2, 2), text, font=chosen, fill=(ink, ink, ink))
+    return np.asarray(tile, np.float64)

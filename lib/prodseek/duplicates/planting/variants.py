@@ -27,7 +27,7 @@ from prodseek.duplicates.planting.marks import (
     random_colour,
     words,
 )
-from prodseek.duplicates.planting.parts import counted, knob, part_moved, part_removed
+from prodseek.duplicates.planting.parts import counted, knob, part_moved, part_removed, thing_beside
 from prodseek.duplicates.planting.recolouring import (
     TRIES,
     Pair,
@@ -187,6 +187,7 @@ VARIANTS = {
     "knob or hole added": Variant("part", knob),
     "part removed": Variant("part", part_removed),
     "one more": Variant("count", counted),
+    "thing beside": Variant("count", thing_beside),
     "another pattern": Variant("pattern", another_pattern),
     "faint pattern": Variant("faint pattern", faint_pattern, fine=True, faint=True),
     "part in the next shade": Variant("part recoloured", faint_shade, fine=True, faint=True, of_tone=True),
