@@ -85,11 +85,10 @@ FEATURES = {
     "outer_seam": 0,
     "outer_spans": 0,
     "outer_repeats": 0,
-    "inner_thing_px": -1,
-    "outer_thing_px": -1,
-    "outer_alone_px": -1,
     "margin_hides": 0,
 }
+# No tree asks for these, but guards do.
+MEASURED = (*FEATURES, "inner_thing_px", "outer_thing_px", "outer_alone_px")
 # What depends on which of the two photos comes first.
 _EITHER_SIGN = ("mark_one_sided", "sharper", "noisier")
 _HASH_BITS = 256
@@ -143,7 +142,7 @@ class DecisionModel:
     recipe: dict[str, Any]
 
     def confidence(self, values: Sequence[float]) -> float:
-        """The confidence of one pair, 0 to 1. values: in the order of FEATURES."""
+        """The confidence of one pair, 0 to 1. values: in the order of MEASURED."""
         logit = self.bias + sum(tree.logit(values) for tree in self.trees)
         return 0.5 * (1 + math.tanh((self.slope * logit + self.intercept) / 2))
 
@@ -153,7 +152,7 @@ class DecisionModel:
 
 
 def feature_values(comparison: Comparison, proof: Proof, pdq_hamming: int | None) -> list[float]:
-    """The measurements in the order of FEATURES; the same whichever photo comes first. pdq_hamming: bits of 256."""
+    """The measurements in the order of MEASURED; the same whichever photo comes first. pdq_hamming: bits of 256."""
     values = proof.values() | {
         "log_matches": math.log1p(comparison.n_matches),
         "match_share": comparison.match_share,
@@ -161,7 +160,7 @@ def feature_values(comparison: Comparison, proof: Proof, pdq_hamming: int | None
     }
     for name in _EITHER_SIGN:
         values[name] = abs(values[name])
-    return [float(values[name]) for name in FEATURES]
+    return [float(values[name]) for name in MEASURED]
 
 
 def model_from_json(text: str) -> DecisionModel:

@@ -1,7 +1,7 @@
 """What must be proved before two photos are called copies, whatever a model thinks of them.
 
 A model learns what pairs it was shown have in common. These rules hold for pairs that nobody thought of: where the evidence
-allows another product too, a person looks. Values are those of `Proof`, by name, all of them `decision.FEATURES`; one that is
+allows another product too, a person looks. Values are those of `Proof`, by name, all of them in `decision.MEASURED`; one that is
 NaN proves nothing.
 """
 
@@ -23,7 +23,7 @@ _COLOUR_LEFT, _COLOUR_LEFT_BY_NOISE = 3.5, 1.5
 _MOST_TEXTURE_NOISE, _MOST_SHARED_NOISE = 1.4, 2.5
 # CIEDE2000
 _SAME_GROUND, _OTHER_TONE = 2.0, 2.5
-_OTHER_TONE_ON_GROUND, _MOVED_ON_GROUND = 2.0, 0.6
+_OTHER_TONE_ON_GROUND, _MOVED = 2.0, 0.6
 _CURVE_MOVES, _CURVE_STAYS, _PRODUCT_MOVED = 5.0, 2.0, 1.5
 _SAME_GROUND_UNDER_OUTLINE, _OTHER_GROUND_UNDER_OUTLINE, _SAME_OUTLINE = 1.0, 12.0, 0.01
 # Pixels of the coarse frame.
@@ -31,7 +31,7 @@ _LEAST_PART_PX = 4.0
 # A cut through a thing crosses some of its edges.
 _ALL_CONTENT, _LEAST_CROSSING, _MANY_CROSSING = 0.97, 0.02, 0.1
 # Pixels of an outline, at 480 px: the letters of a caption and a pale cup have hundreds, a margin none.
-_MOST_OF_MARGIN_PX = 12.0
+_MOST_OF_MARGIN_PX = 40.0
 # Share of what lies beyond the cut that has one colour, as a margin has.
 _PLAIN = 0.9
 # log2 of the step at the edge of the cut, divided by the steps beside it.
@@ -60,7 +60,9 @@ def is_proved(values: Values) -> bool:
         return False
     if not values["inner_content"] >= _ALL_CONTENT or values["inner_thing_px"] > _MOST_OF_MARGIN_PX:
         return False
-    return not (may_be_other_tone(values) or may_be_other_outline(values) or may_be_one_of_a_set(values))
+    if may_be_other_tone(values) or may_be_next_shade(values):
+        return False
+    return not (may_be_other_outline(values) or may_be_one_of_a_set(values))
 
 
 def is_explained(values: Values) -> bool:
@@ -91,12 +93,20 @@ def may_be_other_tone(values: Values) -> bool:
     """
     if is_greyed(values):
         return False
-    has_moved = _moved(values) > _MOVED_ON_GROUND
+    has_moved = _moved(values) > _MOVED
     # What makes a white ground grey moves the lightest parts of the product, and hardly the rest.
     is_ground_s = values["plain"] > 0 and values["ground_change"] >= _SAME_GROUND and not has_moved
     if not values["curve_most"] <= (_CURVE_MOVES if is_ground_s else _OTHER_TONE):
         return True
     return _ground_stays(values) and (values["curve_most"] > _OTHER_TONE_ON_GROUND or has_moved)
+
+
+def may_be_next_shade(values: Values) -> bool:
+    """Whether a tone has moved all colours by a step in which tiles, cloths and paints are sold. No encoder does that.
+
+    Not asked before the fine size is compared: what that says is worth knowing of a brighter photo too.
+    """
+    return _moved(values) > _MOVED and not is_greyed(values)
 
 
 def moves_product_alone(values: Values) -> bool:
@@ -146,7 +156,9 @@ def may_be_other_outline(values: Values) -> bool:
 
 def may_be_one_of_a_set(values: Values) -> bool:
     """Whether one photo shows more than the other, and not as a picture goes on beyond a cut: other things, or bars."""
-    is_margin = values["outer_content"] >= _ALL_CONTENT and values["outer_thing_px"] <= _MOST_OF_MARGIN_PX
+    # A photo that fills its frame has an edge of its own beside a margin.
+    thing_px = values["outer_thing_px" if values["plain"] > 0 else "outer_alone_px"]
+    is_margin = values["outer_content"] >= _ALL_CONTENT and thing_px <= _MOST_OF_MARGIN_PX
     if is_margin or math.isnan(values["outer_crossing"]):
         return False
     has_thing_in_margin = values["outer_plain"] >= _PLAIN and values["outer_alone_px"] > _MOST_OF_MARGIN_PX

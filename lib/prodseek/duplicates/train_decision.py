@@ -25,7 +25,15 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from prodseek.duplicates.decision import FEATURES, MODEL_FILE, SMALL_SIDE_PX, DecisionModel, Tree, feature_values
+from prodseek.duplicates.decision import (
+    FEATURES,
+    MEASURED,
+    MODEL_FILE,
+    SMALL_SIDE_PX,
+    DecisionModel,
+    Tree,
+    feature_values,
+)
 from prodseek.duplicates.guards import is_proved
 from prodseek.duplicates.measuring import evidence_of_files
 from prodseek.duplicates.planting.pairs import Photo, PlantedPair, altered_negatives, planted_pairs, real_negatives
@@ -135,9 +143,11 @@ def measured_features(pair: PlantedPair) -> list[float] | None:
 def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues: Sequence[str]) -> DecisionModel:
     """Fit trees on all pairs; calibrate, and choose the bounds, on pairs of catalogues that the trees had not seen.
 
-    rows: (N, F) float64, in the order of FEATURES. is_copy: (N,) bool. catalogues: N names, at least two different ones.
+    rows: (N, M) float64, in the order of MEASURED. is_copy: (N,) bool. catalogues: N names, at least two different ones.
     """
     of = np.array(catalogues)
+    proved = np.array([is_proved(dict(zip(MEASURED, row, strict=True))) for row in rows.tolist()])
+    rows = rows[:, : len(FEATURES)]
     logits = np.zeros(len(rows))
     for name in sorted(set(catalogues)):
         left_out = of == name
@@ -145,7 +155,6 @@ def fit_model(rows: NDArray[np.float64], is_copy: NDArray[np.bool_], catalogues:
     platt = LogisticRegression(C=1e6).fit(logits[:, None], is_copy)
     slope, intercept = float(platt.coef_[0, 0]), float(platt.intercept_[0])
     confidence = 0.5 * (1 + np.tanh((slope * logits + intercept) / 2))
-    proved = np.array([is_proved(dict(zip(FEATURES, row, strict=True))) for row in rows.tolist()])
     is_small = ~(rows[:, list(FEATURES).index("fine_side_px")] >= SMALL_SIDE_PX)
     small_bound = _bound(np.where(proved & is_small, confidence, 0.0)[~is_copy], MOST_WRONG_SMALL)
     bound = _bound(np.where(proved & ~is_small, confidence, 0.0)[~is_copy], MOST_WRONG)

@@ -327,14 +327,3 @@ def test_texture_that_one_photo_has_is_no_encoder_s_noise():
     light, *others = ((one @ LUMA)[..., None] for one in (photo, ribbed, encoded))
     pattern, noise = (left_over(light, other, everywhere(photo), (0, 1), FAINT)[1] for other in others)
     assert pattern.texture_noise > 2.5 > 2 * noise.texture_noise
-
-
-@pytest.mark.parametrize("quality", [60, 80])
-def test_a_pattern_in_one_half_does_not_explain_itself(quality):
-    photo = plane(scene(45, 800, 600))
-    ribbed = photo.copy()
-    ribbed[:300] = with_pattern(photo, 9, 12)[:300]
-    encoded = (plane(jpeg(Image.fromarray(one.astype(np.uint8)), quality)) for one in (photo, ribbed))
-    light, other = ((one @ LUMA)[..., None] for one in encoded)
-    left = left_over(light, other, everywhere(light), (0, 1), FAINT)
-    assert max(level.faint for level in left.values()) > 0

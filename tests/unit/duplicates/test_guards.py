@@ -2,11 +2,12 @@ import math
 
 import pytest
 
-from prodseek.duplicates.decision import FEATURES
+from prodseek.duplicates.decision import MEASURED
 from prodseek.duplicates.guards import (
     is_explained,
     is_greyed,
     is_proved,
+    may_be_next_shade,
     may_be_one_of_a_set,
     may_be_other_outline,
     may_be_other_tone,
@@ -14,7 +15,7 @@ from prodseek.duplicates.guards import (
 
 NAN = math.nan
 # Two photos of which nothing differs, on a plain ground.
-EQUAL = dict.fromkeys(FEATURES, 0.0) | {
+EQUAL = dict.fromkeys(MEASURED, 0.0) | {
     "n_cells": 200.0,
     "cells_matching": 1.0,
     "fine_side_px": 500.0,
@@ -27,7 +28,7 @@ EQUAL = dict.fromkeys(FEATURES, 0.0) | {
     "outer_content": 1.0,
     "outer_crossing": NAN,
     "outer_seam": NAN,
-    **{name: NAN for name in FEATURES if name.startswith("mark_")},
+    **{name: NAN for name in MEASURED if name.startswith("mark_")},
 }
 # Something beside the product: a badge, or one thing more.
 MARKED = {
@@ -48,7 +49,7 @@ ONE_OF_A_SET = {"outer_content": 0.5, "outer_crossing": 0.0, "outer_seam": 0.0}
 def with_(*changes, **more):
     values = dict(EQUAL)
     for change in (*changes, more):
-        assert set(change) <= set(FEATURES)
+        assert set(change) <= set(MEASURED)
         values |= change
     return values
 
@@ -57,7 +58,7 @@ def test_equal_photos_are_proved():
     assert is_proved(EQUAL) and is_explained(EQUAL)
 
 
-LEFT = [name for name in FEATURES if "strength" in name]
+LEFT = [name for name in MEASURED if "strength" in name]
 
 
 @pytest.mark.parametrize("name", LEFT)
@@ -145,6 +146,15 @@ def test_a_tone_that_moves_all_may_be_a_cloth_in_another_shade(ground):
     assert may_be_other_tone(moved) and not is_proved(moved)
 
 
+@pytest.mark.parametrize("ground", [SCENE, {}], ids=["no plain ground", "a plain ground"])
+def test_a_step_to_the_next_shade_is_no_encoder_s(ground):
+    tile = with_(ground, curve_most=1.2, curve_least=1.1, tone_change=1.2)
+    assert may_be_next_shade(tile) and not is_proved(tile)
+    # Strong compression changes the colours of small areas, which no tone explains.
+    for encoded in (tile | {"colour_left": 1.0}, tile | {"curve_most": 0.4, "tone_change": 0.4}):
+        assert not may_be_next_shade(encoded) and is_proved(encoded)
+
+
 def test_another_ground_moves_the_lightest_parts_of_the_product_too():
     other = with_(curve_most=3.5, ground_change=4.0, ground_missed=0.5, tone_change=0.4)
     assert not may_be_other_tone(other) and is_proved(other)
@@ -214,6 +224,11 @@ def test_a_pale_thing_or_a_caption_in_a_margin_is_no_part_of_it():
     margin = with_(ONE_OF_A_SET, outer_content=0.99)
     assert is_proved(margin) and is_proved(margin | {"outer_thing_px": 8.0})
     assert not is_proved(margin | {"outer_thing_px": 400.0})
+
+
+def test_the_edge_of_a_photo_that_fills_its_frame_is_no_thing_in_its_margin():
+    margin = with_(ONE_OF_A_SET, plain=0.0, outer_content=0.99, outer_thing_px=400.0)
+    assert is_proved(margin) and not is_proved(margin | {"outer_alone_px": 400.0})
 
 
 def test_beside_a_cut_that_goes_through_things_a_margin_may_hold_another():

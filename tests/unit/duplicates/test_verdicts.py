@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import prodseek.duplicates.verdicts as verdicts_module
 from prodseek.duplicates.better import Better
-from prodseek.duplicates.decision import FEATURES
+from prodseek.duplicates.decision import MEASURED
 from prodseek.duplicates.difference import Difference
 from prodseek.duplicates.hashes import Orientation
 from prodseek.duplicates.overlap import Outside, Overlap
@@ -57,19 +58,20 @@ COPY = Comparison(
     sharper=0.0,
     difference=SAME,
 )
-ALL = Outside(
+outside_of = partial(Outside, thing_px=0.0, alone_px=0.0)
+ALL = outside_of(
     area=1.0, content=1.0, plain=NAN, crossing=NAN, seam=NAN, continues=NAN, inner_edge=0.0, spans=1.0, repeats=0.0
 )
-MARGIN = Outside(
+MARGIN = outside_of(
     area=0.6, content=1.0, plain=1.0, crossing=0.0, seam=0.0, continues=NAN, inner_edge=1.0, spans=0.8, repeats=0.0
 )
-BARS = Outside(
+BARS = outside_of(
     area=0.7, content=0.9, plain=0.3, crossing=0.1, seam=1.5, continues=0.5, inner_edge=0.6, spans=1.0, repeats=0.0
 )
-MORE = Outside(
+MORE = outside_of(
     area=0.5, content=0.5, plain=0.2, crossing=0.4, seam=0.1, continues=0.9, inner_edge=1.0, spans=0.7, repeats=0.0
 )
-SCENE = Outside(
+SCENE = outside_of(
     area=0.2, content=0.3, plain=0.2, crossing=0.1, seam=1.5, continues=0.1, inner_edge=1.0, spans=0.4, repeats=0.0
 )
 WHOLE_OVERLAP = Overlap(stretch=0.0, tilt=0.0, mirrored=0.0, scale=0.0, a=ALL, b=ALL)
@@ -109,7 +111,7 @@ class FakeModel:
         return confidence >= 0.9
 
     def confidence(self, values):
-        assert len(values) == len(FEATURES)
+        assert len(values) == len(MEASURED)
         return self.sure
 
 
