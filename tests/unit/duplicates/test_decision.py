@@ -74,10 +74,10 @@ def test_the_trees_compute_what_scikit_learn_fitted(fitted_model):
     rows, is_copy = random_rows(0)
     oracle = _fitted(rows[:, : len(FEATURES)], is_copy)
     unseen, _ = random_rows(1)
-    probability = oracle.predict_proba(unseen)[:, 1]
+    probability = oracle.predict_proba(unseen[:, : len(FEATURES)])[:, 1]
     uncalibrated = dataclasses.replace(fitted_model, slope=1.0, intercept=0.0)
     np.testing.assert_allclose(confidences(uncalibrated, unseen), probability, atol=VALUES_ROUNDED)
-    logits = oracle.decision_function(unseen)
+    logits = oracle.decision_function(unseen[:, : len(FEATURES)])
     calibrated = 1 / (1 + np.exp(-(fitted_model.slope * logits + fitted_model.intercept)))
     np.testing.assert_allclose(confidences(fitted_model, unseen), calibrated, atol=VALUES_ROUNDED)
     assert np.ptp(probability) > 0.7
