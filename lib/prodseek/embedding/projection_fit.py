@@ -75,7 +75,7 @@ def fit_projection(measured: Measured) -> Projection:
     }
     check_slices(measured.sample, layout)
     mapped = map_components(measured.sample, measured.sample_kinds, layout, maps)
-    departments = fit_departments(mapped)
+    departments = fit_departments(mapped, measured.sample_products)
     likeness_rotation = leading_axes(joined(mapped, LIKENESS_LENGTHS), LIKENESS_DIM)
 
     def likeness(slices: NDArray[np.float16], of_kinds: Kinds) -> NDArray[np.float64]:
@@ -92,7 +92,7 @@ def fit_projection(measured: Measured) -> Projection:
         moments.count,
         measured.nuisances.count,
         maps,
-        agreed_weights(mapped),
+        agreed_weights(mapped, measured.sample_products),
         departments,
         leading_axes(joined(mapped, departments.weights_of(mapped)), VISUAL_DIM),
         likeness_rotation,
