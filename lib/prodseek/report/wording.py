@@ -122,7 +122,11 @@ def products_asked(n_asked: float | None, n_narrowly: float | None, n_products: 
     if n_asked is None or n_narrowly is None or n_products is None:
         return ""
     n_wide = int(n_asked - n_narrowly)
-    wide = f" ({figure(n_wide)} of them only at a wider level of {_was(n_wide, 'its', 'their')} category)" if n_wide else ""
+    wide = (
+        f" ({figure(n_wide)} of them only at a wider level of {_was(n_wide, 'its', 'their')} category)"
+        if n_wide
+        else ""
+    )
     if n_asked >= n_products:
         return f"asked of all products{wide}"
     return (

@@ -58,7 +58,9 @@ def with_odd_category(night: Night, labelled: DataFrame, fit: Fit, columns: Name
         agreed.join(absent, "detection_id", "left")
         .withColumns({"key": odd["key"], "odd_neighbours": odd["voters"].cast("int")})
         .join(names, "key", "left")
-        .select("detection_id", F.col("name").alias("odd_category"), "odd_neighbours", "asked_neighbours", "asked_narrowly")
+        .select(
+            "detection_id", F.col("name").alias("odd_category"), "odd_neighbours", "asked_neighbours", "asked_narrowly"
+        )
     )
     filed = F.when(F.col("odd_category").isNotNull(), F.col("filed"))
     return (
