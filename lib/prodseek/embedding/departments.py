@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.embedding.agreement import MIN_PRODUCTS, agreement
+from prodseek.embedding.agreement import agreement
 from prodseek.embedding.facets import COMPONENTS, VISUAL_COMPONENTS, unit
 
 AGREEMENT_POWER = 4  # exponent of a component's agreement with the others in its weight
@@ -21,7 +21,7 @@ AGREEMENT_POWER = 4  # exponent of a component's agreement with the others in it
 # same 8, group them as well within the noise of a layout. Sharpness is of the softmax over cosines with the departments' middles.
 N_DEPARTMENTS, SHARPNESS = 8, 10.0
 _TOLD_BY = {"texture": 0.5, "grid": 1.0}
-_MIN_ROWS = 64  # of a department; a smaller one, or one of too few products, is weighed as the whole catalogue
+_MIN_ROWS = 64  # of a department; a smaller one is weighed as the whole catalogue
 _ITERATIONS = 30
 
 
@@ -50,16 +50,16 @@ class Departments:
         return cls(np.zeros((1, length)), np.array([[weights[name] for name in VISUAL_COMPONENTS]]))
 
 
-def fit_departments(mapped: Mapping[str, NDArray[np.float64]], products: NDArray[np.int64]) -> Departments:
+def fit_departments(mapped: Mapping[str, NDArray[np.float64]], things: NDArray[np.int64]) -> Departments:
     """Departments by k-means, and the components' agreement in each.
 
-    mapped: component -> (N, dim), unit length, of a sample. products: (N,) int64, equal for photos of the same product.
+    mapped: component -> (N, dim), unit length, of a sample. things: (N,) int64, equal for photos of the same thing (`things_of`).
     """
     # Imported here, because it takes a moment, and applying needs none of it.
     from scipy.cluster.vq import kmeans2
 
     rows = _without_colour(mapped)
-    everywhere = agreed_weights(mapped, products)
+    everywhere = agreed_weights(mapped, things)
     if len(np.unique(np.round(rows, 4), axis=0)) < 2 * _MIN_ROWS:
         return Departments.only_one(everywhere)
     with warnings.catch_warnings(category=UserWarning, action="ignore"):  # a department may come out empty
@@ -68,8 +68,8 @@ def fit_departments(mapped: Mapping[str, NDArray[np.float64]], products: NDArray
     for place in range(N_DEPARTMENTS):
         own = of_row == place
         among = (
-            agreed_weights({name: mapped[name][own] for name in VISUAL_COMPONENTS}, products[own])
-            if own.sum() >= _MIN_ROWS and len(np.unique(products[own])) >= MIN_PRODUCTS
+            agreed_weights({name: mapped[name][own] for name in VISUAL_COMPONENTS}, things[own])
+            if own.sum() >= _MIN_ROWS
             else everywhere
         )
         weights.append([among[name] for name in VISUAL_COMPONENTS])
@@ -77,12 +77,12 @@ def fit_departments(mapped: Mapping[str, NDArray[np.float64]], products: NDArray
     return Departments(np.round(unit(found), 4), np.array(weights))
 
 
-def agreed_weights(mapped: Mapping[str, NDArray[np.float64]], products: NDArray[np.int64]) -> dict[str, float]:
+def agreed_weights(mapped: Mapping[str, NDArray[np.float64]], things: NDArray[np.int64]) -> dict[str, float]:
     """What each of VISUAL_COMPONENTS counts: its `visual_weight` times its agreement to the power of AGREEMENT_POWER.
 
     Arguments as for `fit_departments`.
     """
-    agreed = agreement({name: mapped[name] for name in VISUAL_COMPONENTS}, products)
+    agreed = agreement({name: mapped[name] for name in VISUAL_COMPONENTS}, things)
     return {
         name: round(COMPONENTS[name].visual_weight * agreed[name] ** AGREEMENT_POWER, 3) for name in VISUAL_COMPONENTS
     }

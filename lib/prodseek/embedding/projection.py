@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.embedding.agreement import N_NEAREST
+from prodseek.embedding.agreement import MOST_SHOTS, N_NEAREST
 from prodseek.embedding.confidence import HUB_VIEWS, LEVEL, PRIOR_CALIBRATION, RIVALS, Calibration, hubness
 from prodseek.embedding.departments import AGREEMENT_POWER, N_DEPARTMENTS, SHARPNESS, Departments
 from prodseek.embedding.facets import (
@@ -222,7 +222,7 @@ class Projection:
 
 def fit_recipe() -> str:
     """Text that changes whenever this code would fit another projection to what was measured."""
-    visual = (SHAPE_WEIGHTS, COLOUR_FLOOR, VISUAL_DIM, AGREEMENT_POWER, N_NEAREST, N_DEPARTMENTS, SHARPNESS)
+    visual = (SHAPE_WEIGHTS, COLOUR_FLOOR, VISUAL_DIM, AGREEMENT_POWER, MOST_SHOTS, N_NEAREST, N_DEPARTMENTS, SHARPNESS)
     likeness = (
         LIKENESS_DIM,
         LIKENESS_WEIGHTS,
