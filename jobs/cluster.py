@@ -106,6 +106,7 @@ def _facts(groups: FacetGroups, fit: Fit, origin: Origin, columns: NamedColumns)
             F.count("odd_category").alias("odd"),
             F.count_distinct("product_id").alias("products"),
             F.count_distinct(F.when(F.col("asked_neighbours").isNotNull(), F.col("product_id"))).alias("asked"),
+            F.count_distinct(F.when(F.col("asked_narrowly"), F.col("product_id"))).alias("asked_narrowly"),
         )
     )
     return GroupedFacet(
@@ -116,6 +117,7 @@ def _facts(groups: FacetGroups, fit: Fit, origin: Origin, columns: NamedColumns)
         in_no_group=int(counted["in_none"]),
         in_other_category=None if columns.category is None else int(counted["odd"]),
         products_asked=None if columns.category is None else int(counted["asked"]),
+        products_asked_narrowly=None if columns.category is None else int(counted["asked_narrowly"]),
         products=int(counted["products"]),
         fitted_regions=fit.regions.n_rows,
         groups=groups.n_groups(FINE),
@@ -130,7 +132,7 @@ def _in_other_category(one: GroupedFacet) -> str:
         return ""
     return (
         f", {one.in_other_category} that look like another category ({one.products_asked} of {one.products} products "
-        "could be asked)"
+        f"could be asked, {one.products_asked_narrowly} of them at the narrowest level)"
     )
 
 

@@ -261,6 +261,7 @@ def by_departments(catalogues: Sequence[Catalogue]) -> Found:
         np.concatenate([one.primary for one in catalogues]),
         np.concatenate([one.kinds for one in catalogues]),
     )
+    products = np.concatenate([one.products for one in catalogues])
     together = catalogues[0].measured
     for one in catalogues[1:]:
         together = Measured(
@@ -270,7 +271,7 @@ def by_departments(catalogues: Sequence[Catalogue]) -> Found:
             together.in_scenes.merge(one.measured.in_scenes),
             slices,
             kinds,
-            np.arange(len(slices)),
+            products,
         )
     found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
     for n in DEPARTMENTS:

@@ -274,6 +274,12 @@ def test_categories_titles_and_what_sits_in_another_categorys_group(spark: Spark
     was_asked = {products[place] for place, number in enumerate(ids) if groups_of(run)[int(number)]["asked_neighbours"]}
     assert facts.products == len(set(products)) and facts.products_asked == len(was_asked) > 100
     assert not was_asked & {str(place) for place in sale}, "a category that is no kind of thing is not asked"
+    assert facts.products_asked_narrowly == facts.products_asked, "a category of one level is its narrowest"
+
+    series = [f"{KINDS[kind]} > {chr(97 + n // 26)}{chr(97 + n % 26)}xo" for n, kind in enumerate(truth)]
+    _, facts = night_of(1, ids, vectors, root="series", attributes=[{"category": one} for one in series])
+    assert facts.products_asked is not None and facts.products_asked > 100, "at the wider level"
+    assert facts.products_asked_narrowly == 0, "nobody else is of the series"
 
     titled, facts = night_of(1, ids, vectors, root="titled", attributes=[{"Name": one["TITLE"]} for one in attributes])
     assert {row["title_from"] for row in contents(titled, "curation_summary") if row["level"] == "fine"} == {"title"}

@@ -50,13 +50,16 @@ class Departments:
         return cls(np.zeros((1, length)), np.array([[weights[name] for name in VISUAL_COMPONENTS]]))
 
 
-def fit_departments(mapped: Mapping[str, NDArray[np.float64]]) -> Departments:
-    """Departments by k-means, and the components' agreement in each. mapped: component -> (N, dim), unit length, of a sample."""
+def fit_departments(mapped: Mapping[str, NDArray[np.float64]], things: NDArray[np.int64]) -> Departments:
+    """Departments by k-means, and the components' agreement in each.
+
+    mapped: component -> (N, dim), unit length, of a sample. things: (N,) int64, equal for photos of the same thing (`things_of`).
+    """
     # Imported here, because it takes a moment, and applying needs none of it.
     from scipy.cluster.vq import kmeans2
 
     rows = _without_colour(mapped)
-    everywhere = agreed_weights(mapped)
+    everywhere = agreed_weights(mapped, things)
     if len(np.unique(np.round(rows, 4), axis=0)) < 2 * _MIN_ROWS:
         return Departments.only_one(everywhere)
     with warnings.catch_warnings(category=UserWarning, action="ignore"):  # a department may come out empty
@@ -65,7 +68,7 @@ def fit_departments(mapped: Mapping[str, NDArray[np.float64]]) -> Departments:
     for place in range(N_DEPARTMENTS):
         own = of_row == place
         among = (
-            agreed_weights({name: mapped[name][own] for name in VISUAL_COMPONENTS})
+            agreed_weights({name: mapped[name][own] for name in VISUAL_COMPONENTS}, things[own])
             if own.sum() >= _MIN_ROWS
             else everywhere
         )
@@ -74,9 +77,12 @@ def fit_departments(mapped: Mapping[str, NDArray[np.float64]]) -> Departments:
     return Departments(np.round(unit(found), 4), np.array(weights))
 
 
-def agreed_weights(mapped: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
-    """What each of VISUAL_COMPONENTS counts: its `visual_weight` times its agreement to the power of AGREEMENT_POWER."""
-    agreed = agreement({name: mapped[name] for name in VISUAL_COMPONENTS})
+def agreed_weights(mapped: Mapping[str, NDArray[np.float64]], things: NDArray[np.int64]) -> dict[str, float]:
+    """What each of VISUAL_COMPONENTS counts: its `visual_weight` times its agreement to the power of AGREEMENT_POWER.
+
+    Arguments as for `fit_departments`.
+    """
+    agreed = agreement({name: mapped[name] for name in VISUAL_COMPONENTS}, things)
     return {
         name: round(COMPONENTS[name].visual_weight * agreed[name] ** AGREEMENT_POWER, 3) for name in VISUAL_COMPONENTS
     }

@@ -14,6 +14,7 @@ from dataclasses import astuple, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.embedding.agreement import MOST_SHOTS, N_NEAREST
 from prodseek.embedding.confidence import HUB_VIEWS, LEVEL, PRIOR_CALIBRATION, RIVALS, Calibration, hubness
 from prodseek.embedding.departments import AGREEMENT_POWER, N_DEPARTMENTS, SHARPNESS, Departments
 from prodseek.embedding.facets import (
@@ -36,7 +37,7 @@ from prodseek.runs.columns import FACETS, LIKENESS, VISUAL
 from prodseek.runs.slice_layout import SlicePart, lay_out, layout_to_dict
 
 PROJECTION = "projection.npz"  # the file in a run's folder
-_FORMAT = 6
+_FORMAT = 7
 # So the inner product of joined vectors is the weighted sum of their cosines.
 LIKENESS_LENGTHS = {name: math.sqrt(weight) for name, weight in LIKENESS_WEIGHTS.items()}
 _MIN_NORM = 1e-9  # a vector shorter than this is rounding, not a direction
@@ -221,7 +222,7 @@ class Projection:
 
 def fit_recipe() -> str:
     """Text that changes whenever this code would fit another projection to what was measured."""
-    visual = (SHAPE_WEIGHTS, COLOUR_FLOOR, VISUAL_DIM, AGREEMENT_POWER, N_DEPARTMENTS, SHARPNESS)
+    visual = (SHAPE_WEIGHTS, COLOUR_FLOOR, VISUAL_DIM, AGREEMENT_POWER, MOST_SHOTS, N_NEAREST, N_DEPARTMENTS, SHARPNESS)
     likeness = (
         LIKENESS_DIM,
         LIKENESS_WEIGHTS,

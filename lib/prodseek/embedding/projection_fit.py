@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.embedding.agreement import things_of
 from prodseek.embedding.confidence import InScenes, fit_confidence
 from prodseek.embedding.departments import agreed_weights, fit_departments
 from prodseek.embedding.facets import (
@@ -75,7 +76,8 @@ def fit_projection(measured: Measured) -> Projection:
     }
     check_slices(measured.sample, layout)
     mapped = map_components(measured.sample, measured.sample_kinds, layout, maps)
-    departments = fit_departments(mapped)
+    things = things_of(measured.sample_products)
+    departments = fit_departments(mapped, things)
     likeness_rotation = leading_axes(joined(mapped, LIKENESS_LENGTHS), LIKENESS_DIM)
 
     def likeness(slices: NDArray[np.float16], of_kinds: Kinds) -> NDArray[np.float64]:
@@ -92,7 +94,7 @@ def fit_projection(measured: Measured) -> Projection:
         moments.count,
         measured.nuisances.count,
         maps,
-        agreed_weights(mapped),
+        agreed_weights(mapped, things),
         departments,
         leading_axes(joined(mapped, departments.weights_of(mapped)), VISUAL_DIM),
         likeness_rotation,

@@ -245,8 +245,8 @@ def _set_aside(overview: Overview) -> list[_SetAside]:
 
 def _asked(overview: Overview) -> str:
     """Of how many products it was asked whether they look like another category; empty where that is not known."""
-    n_asked, n_products = (overview.figures.figures.get(name) for name in ("products_asked", "products"))
-    return "" if n_asked is None or n_products is None else wording.products_asked(n_asked, n_products)
+    known = overview.figures.figures
+    return wording.products_asked(*map(known.get, ("products_asked", "products_asked_narrowly", "products")))
 
 
 def _stages(overview: Overview) -> list[_Stage]:

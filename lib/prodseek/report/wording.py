@@ -114,12 +114,23 @@ def _new_photos(n: int) -> str:
     return f"{figure(n)} {_was(n, 'is', 'are')} new" if n else "none is new"
 
 
-def products_asked(n_asked: float, n_products: float) -> str:
-    """How far a number of odd categories reaches: of how many products it could be asked, and why not of the others."""
+def products_asked(n_asked: float | None, n_narrowly: float | None, n_products: float | None) -> str:
+    """How far a number of odd categories reaches: of how many products it could be asked, and why not of the others.
+
+    n_narrowly: of how many at the narrowest level of their category. Empty where one of them is not known.
+    """
+    if n_asked is None or n_narrowly is None or n_products is None:
+        return ""
+    n_wide = int(n_asked - n_narrowly)
+    wide = (
+        f" ({figure(n_wide)} of them only at a wider level of {_was(n_wide, 'its', 'their')} category)"
+        if n_wide
+        else ""
+    )
     if n_asked >= n_products:
-        return "asked of all products"
+        return f"asked of all products{wide}"
     return (
-        f"asked of {figure(n_asked)} of {counted(int(n_products), 'product')}: the others have no "
+        f"asked of {figure(n_asked)} of {counted(int(n_products), 'product')}{wide}: the others have no "
         "category that is a kind of thing, or too few neighbours with one"
     )
 

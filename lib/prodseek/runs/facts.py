@@ -235,8 +235,8 @@ class DuplicatesFacts(StageFacts):
 class GroupedFacet:
     """The groups of one facet. recipe: settings of the fit. fitted_for: regions of the fit that these groups go back to;
     changed_since: regions that came or went since. in_other_category: regions that look like another category;
-    products_asked: of all products, those with enough neighbours to say so; None where the catalogue has no categories. how: for
-    a person."""
+    products_asked: of all products, those with enough neighbours to say so; products_asked_narrowly: those of them that could be
+    asked at the narrowest level of their category; None where the catalogue has no categories. how: for a person."""
 
     recipe: dict[str, Any] = field(default_factory=dict)
     fitted_for: int = 0
@@ -245,6 +245,7 @@ class GroupedFacet:
     in_no_group: int | None = None
     in_other_category: int | None = None
     products_asked: int | None = None
+    products_asked_narrowly: int | None = None
     products: int | None = None
     fitted_regions: int | None = None
     groups: int | None = None

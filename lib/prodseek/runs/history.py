@@ -145,6 +145,7 @@ def _figures(manifest: Manifest, finished: datetime) -> RunFigures:
         "coarse_groups": groups.coarse_groups,
         "in_other_category": groups.in_other_category,
         "products_asked": groups.products_asked,
+        "products_asked_narrowly": groups.products_asked_narrowly,
         "products": groups.products,
         "index_recall": None if index is None else index.likeness.recall,
         "graph_recall": None if neighbours is None else neighbours.recall,

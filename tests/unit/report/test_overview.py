@@ -445,8 +445,10 @@ def test_a_time_without_zone_and_too_many_pictures_are_refused(full: Overview) -
 
 def test_no_odd_category_is_not_shown_as_all_well_where_few_products_could_be_asked(full: Overview) -> None:
     figures = full.figures.figures | {"in_other_category": 0, "products_asked": 12, "products": 178}
+    figures["products_asked_narrowly"] = 10
     few = dataclasses.replace(full, figures=dataclasses.replace(full.figures, figures=figures))
-    told = "or another thing in the photo; asked of 12 of 178 products: the others have no category"
+    wide = "(2 of them only at a wider level of their category)"
+    told = f"or another thing in the photo; asked of 12 of 178 products {wide}: the others have no category"
     assert told in render_overview(few).decode()
     unknown = dataclasses.replace(full, figures=dataclasses.replace(full.figures, figures={"in_other_category": 0}))
     assert "or another thing in the photo</dd>" in render_overview(unknown).decode()

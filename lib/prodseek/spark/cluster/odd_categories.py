@@ -34,6 +34,8 @@ _TYPES = ("string", "string", "int", "int")  # of ODD_COLUMNS
 def with_odd_category(night: Night, labelled: DataFrame, fit: Fit, columns: NamedColumns) -> DataFrame:
     """ODD_COLUMNS: what most neighbours of a region are where none of them has its category, and how many; else null.
 
+    And asked_narrowly: whether it could be asked at the narrowest level of its category, not at a wider one alone.
+
     At any level of the categories nearly all neighbours agree on another; or, because kinds may be split over many categories,
     the neighbours' neighbours do not have its own either. asked_neighbours: wherever enough of them could be asked, so that
     none odd is not taken for none wrong. Neighbours of the same product do not vote, because they share a wrong category. A
@@ -43,7 +45,7 @@ def with_odd_category(night: Night, labelled: DataFrame, fit: Fit, columns: Name
     if columns.category is None:
         return labelled.withColumns(
             {name: F.lit(None).cast(of_type) for name, of_type in zip(ODD_COLUMNS, _TYPES, strict=True)}
-        )
+        ).withColumn("asked_narrowly", F.lit(None).cast("boolean"))
     labelled = checkpointed(labelled.withColumn("filed", attribute(columns.category)))
     counts = labelled.where("filed is not null").groupBy("filed").count().collect()
     known = category_paths({row["filed"]: row["count"] for row in counts})
@@ -56,13 +58,15 @@ def with_odd_category(night: Night, labelled: DataFrame, fit: Fit, columns: Name
         agreed.join(absent, "detection_id", "left")
         .withColumns({"key": odd["key"], "odd_neighbours": odd["voters"].cast("int")})
         .join(names, "key", "left")
-        .select("detection_id", F.col("name").alias("odd_category"), "odd_neighbours", "asked_neighbours")
+        .select(
+            "detection_id", F.col("name").alias("odd_category"), "odd_neighbours", "asked_neighbours", "asked_narrowly"
+        )
     )
     filed = F.when(F.col("odd_category").isNotNull(), F.col("filed"))
     return (
         labelled.join(found, "detection_id", "left")
         .withColumn("filed_category", filed)
-        .select(*(name for name in labelled.columns if name != "filed"), *ODD_COLUMNS)
+        .select(*(name for name in labelled.columns if name != "filed"), *ODD_COLUMNS, "asked_narrowly")
     )
 
 
@@ -99,7 +103,7 @@ def _is_same(path: str, other: str) -> Column:
 
 
 def _agreed(ballots: DataFrame) -> DataFrame:
-    """Every region that could be asked: detection_id, asked_neighbours, agreed: key and voters, null where it is not odd.
+    """Every region that could be asked: detection_id, asked_neighbours, asked_narrowly, agreed: key and voters, or null.
 
     agreed: of the narrowest level at which it is odd.
     """
@@ -107,8 +111,9 @@ def _agreed(ballots: DataFrame) -> DataFrame:
     cast = (
         ballots.select("detection_id", "product_id", "path", "votes", F.posexplode("voted").alias("level", "key"))
         .withColumn("own_key", F.get("path", "level"))
+        .withColumn("is_narrowest", F.col("own_key") == F.element_at("path", -1))
         .where("own_key is not null")
-        .groupBy("detection_id", "product_id", "level", "own_key", "key")
+        .groupBy("detection_id", "product_id", "level", "own_key", "is_narrowest", "key")
         .agg(F.sum("votes").alias("votes"), F.count("*").alias("voters"))
         .withColumns(
             {
@@ -125,7 +130,10 @@ def _agreed(ballots: DataFrame) -> DataFrame:
     n_voters = ballots.groupBy("detection_id").agg(F.count("*").cast("int").alias("asked_neighbours"))
     return (
         could_be_asked.groupBy("detection_id")
-        .agg(F.max(F.when(is_odd, F.struct("level", "key", "voters"))).alias("agreed"))
+        .agg(
+            F.max(F.when(is_odd, F.struct("level", "key", "voters"))).alias("agreed"),
+            F.max("is_narrowest").alias("asked_narrowly"),
+        )
         .withColumn("agreed", F.when(F.col("agreed").isNotNull(), F.struct("agreed.key", "agreed.voters")))
         .join(n_voters, "detection_id")
     )

@@ -62,9 +62,9 @@ def write_galleries(night: Night, summary: list[SummaryRow], objects: ShownObjec
 def _asked(night: Night, facet: str) -> str:
     cluster = night.run.facts_if_done(ClusterFacts)
     found = None if cluster is None else cluster.facets.get(facet)
-    if found is None or found.products_asked is None or found.products is None:
+    if found is None:
         return ""
-    return products_asked(found.products_asked, found.products)
+    return products_asked(found.products_asked, found.products_asked_narrowly, found.products)
 
 
 def _group_history(night: Night, summary: list[SummaryRow], max_retired: int) -> GroupHistory | None:
