@@ -15,6 +15,10 @@ ovrige øvrigt øvrige andet default defaultcategory uncategorized uncategorised
 noncategorise noncategorizzato sincategoria senzacategoria unassigned unsorted general allgemein category categories
 kategorie categorie categoria root rootcatalog rootcatalogue rootcategory all allproducts alleprodukte touslesproduits
 todoslosproductos tuttiiprodotti products produkte produits productos prodotti producten
+newin newproducts newcollection justin featured featuredproducts trending bestselling popular topsellers outlet lastchance
+specials specialoffers offers deals blackfriday angebote aktion aktionen neueingetroffen restposten schnappchen empfehlungen
+promotions promos ventesflash bonnesaffaires meilleuresventes coupsdecoeur destockage ofertas destacados liquidacion
+novidades promocoes offerte inofferta promozioni novitainarrivo aanbiedingen nieuwbinnen
 """
 # What a shop says to sell, whatever it sells.
 SELLING = re.compile(

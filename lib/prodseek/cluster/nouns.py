@@ -21,7 +21,7 @@ _NARROW = 0.25
 _EVERYWHERE = 0.5
 # Of the values that a list names, each has at least this share of the members.
 _LISTED = 0.1
-# Two members of a group share what names it this much more often than two of the catalogue: 0 by chance, 1 always. Folders
+# Two products of a group share what names it this much more often than two of the catalogue: 0 by chance, 1 always. Folders
 # by supplier or by date are spread over all groups. Chosen on the sample and magento, see `bench_titles.py`.
 _CONSISTENT = 0.1
 
@@ -32,8 +32,8 @@ class Phrase:
 
     n_members: of whom it is said. n_saying: of whom anything is said there. n_leaf: of whom it is the narrowest level, or the
     word that most others of the group share; n_root: the widest level. place: mean place in their texts, or depth of the
-    level, from 0. n_everywhere: members of all groups of whom it is said; others_share: share of those of other groups, 0..1.
-    consistency: how much more often than by chance two members of one group share it, in all groups: 0 by chance, 1 always.
+    level, from 0. n_everywhere: products of all groups of which it is said; others_share: share of the members of other groups,
+    0..1. consistency: how much more often than by chance two products of a group share it, in all groups: 0 by chance, 1 always.
     """
 
     said_in: str

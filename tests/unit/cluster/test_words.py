@@ -6,69 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodseek.cluster.plain_texts import MOST_CHARACTERS, phrase
 from prodseek.cluster.words import (
-    MOST_CHARACTERS,
-    category_levels,
     folder_levels,
     name_words,
-    phrase,
     said_of,
     storage_folders,
     title_words,
 )
-
-
-@pytest.mark.parametrize(
-    ("category", "levels"),
-    [
-        ("chair", ["chair"]),
-        ("Home > Kitchen > Mugs", ["Home", "Kitchen", "Mugs"]),
-        ("Women/Tops/Hoodies &amp; Sweatshirts", ["Women", "Tops", "Hoodies & Sweatshirts"]),
-        ("Möbel|Stühle", ["Möbel", "Stühle"]),
-        ("家具 » 椅子", ["家具", "椅子"]),
-        ("  ", []),
-        ("N/A", []),
-        ("Home > Other", ["Home"]),
-        ("Home / Kitchen", ["Home", "Kitchen"]),
-        ("Home//Kitchen/", ["Home", "Kitchen"]),
-        ("TV/Audio", ["TV", "Audio"]),
-        ("棚/椅子", ["棚", "椅子"]),
-        ("Default Category/Gear/2023/Bags", ["Gear", "Bags"]),
-        ("1/Mugs", ["Mugs"]),
-        ("Books > A > Austen", ["Books", "Austen"]),
-        ("Men > #N/A", ["Men"]),
-        ("Women > Sale", ["Women"]),
-    ],
-)
-def test_levels_of_a_category(category: str, levels: list[str]) -> None:
-    assert category_levels(category) == levels
-
-
-@pytest.mark.parametrize(
-    "category",
-    [
-        *("#N/A", "N.A.", "n/a", "<NA>", "\\N", "NULL", "NaN", "k.A.", "TBD", "-", "?", "0", "4711", "12.5", "A"),
-        *("Sonstiges", "Übrige", "DIVERS", "Autres", "Otros", "Varios", "Altro", "Overig", "Övrigt", "Miscellaneous"),
-        *("Uncategorized", "Unkategorisiert", "Root Catalog", "All products", "Default Category", "Sale", "Neuheiten"),
-        *("look-alikes", "Look alikes 3", "LOOKALIKES"),
-    ],
-)
-def test_categories_that_say_nothing(category: str) -> None:
-    assert category_levels(category) == [] == category_levels(f" {category} > {category}")
-    assert folder_levels(f"{category.replace('/', '-')}/1.jpg") == []
-
-
-@pytest.mark.parametrize(
-    "category",
-    [
-        *("Tables and/or desks", "Trousers 3/4", "4/4 violins", "1/2-zip tops", "Tea w/o sugar", "Mugs w/ lid"),
-        *("A/C units", "S/M/L", "On/Off switches", "Deckel mit/ohne Griff", "A4", "Final Fantasy figures"),
-        *("New Balance", "Other Stories", "Root vegetables", "All-purpose glue", "General Electric", "Wholesale soap"),
-        *("Sales counters", "Diversey", "Look books", "None-stick pans"),
-    ],
-)
-def test_a_category_that_a_person_would_keep_is_one_level(category: str) -> None:
-    assert category_levels(category) == [category]
 
 
 @pytest.mark.parametrize(
