@@ -17,6 +17,7 @@ from prodseek.cluster.empty_words import (
     NEW_NAMES,
     SELLING,
     SENDERS,
+    STATES,
     STORAGE,
     set_of,
 )
@@ -94,8 +95,8 @@ def storage_folders(uri: str) -> set[str]:
 def name_words(product_id: str, uri: str) -> list[str]:
     """The words of a product's id and of a photo's file name that may say what it is."""
     names = [path[-1] for path in (_path(product_id), _path(uri)) if path]
-    bare = [_UUID.sub(" ", _EXTENSION.sub("", name)).replace("-", " ") for name in names]
-    return [word for name in bare for word in _with_adjectives(_words_of_name(name), _is_telling)]
+    bare = [_words_of_name(_UUID.sub(" ", _EXTENSION.sub("", name)).replace("-", " ")) for name in names]
+    return [words[at] for words in bare for at in _with_adjectives(words, _is_telling)]
 
 
 def _is_name(word: str, following: str) -> bool:
@@ -135,8 +136,25 @@ def _folder_phrase(folder: str) -> str:
     plain = plain_text(_UUID.sub(" ", folder).replace("_", " ").replace("+", " "))
     if {part for word in _tokens(plain) for part in word.casefold().split("-")} & set_of(SENDERS):
         return ""
-    called = phrase(" ".join(_with_adjectives(plain.split(), _is_telling_folder)).strip("& "))
+    words = plain.split()
+    if _is_state(words):
+        return ""
+    called = phrase(" ".join(_with_small_words(words)))
     return "" if is_no_category(called) or not _is_department(plain, called) else called
+
+
+def _is_state(words: Sequence[str]) -> bool:
+    """Whether a folder's words say what is to be done with its photos, or what was: `A trier`, `En ligne`."""
+    telling = [at for at, word in enumerate(words) if _is_telling_folder(word)]
+    return len(telling) == 1 and telling[0] > 0 and words[telling[0] - 1].casefold() in set_of(STATES)
+
+
+def _with_small_words(words: Sequence[str]) -> list[str]:
+    """Words of a folder's name that say what it shows, and those of grammar between them, as in `Salle à manger`."""
+    kept = _with_adjectives(words, _is_telling_folder)
+    ends = [at for at in kept if words[at] != "&"]
+    between = range(ends[0], ends[-1] + 1) if ends else ()
+    return [words[at] for at in between if at in kept or words[at].casefold() in set_of(GRAMMAR)]
 
 
 def _is_department(folder: str, called: str) -> bool:
@@ -148,16 +166,16 @@ def _words_of_name(name: str) -> list[str]:
     return _tokens(plain_text(name.replace("_", " ").replace("+", " ").replace(".", " ")))
 
 
-def _with_adjectives(words: Sequence[str], is_telling: Callable[[str], bool]) -> list[str]:
-    """Words of a folder's or a file's name that say what it shows, `&`, and the adjectives before them."""
-    kept: list[str] = []
+def _with_adjectives(words: Sequence[str], is_telling: Callable[[str], bool]) -> list[int]:
+    """Where the words of a folder's or a file's name stand that say what it shows, `&`, and the adjectives before them."""
+    kept: list[int] = []
     is_before_kept = False
-    for word in reversed(words):
-        is_kept = is_telling(word) or (is_before_kept and word.casefold() in set_of(ADJECTIVES))
-        if is_kept or word == "&":
-            kept.append(word)
+    for at in reversed(range(len(words))):
+        is_kept = is_telling(words[at]) or (is_before_kept and words[at].casefold() in set_of(ADJECTIVES))
+        if is_kept or words[at] == "&":
+            kept.append(at)
         # What `&` joins to a word that is kept belongs to it.
-        is_before_kept = is_kept or (is_before_kept and word == "&")
+        is_before_kept = is_kept or (is_before_kept and words[at] == "&")
     return kept[::-1]
 
 
