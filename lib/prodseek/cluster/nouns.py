@@ -110,7 +110,8 @@ def _n_asked(found: Sequence[Phrase], n_members: int) -> int:
 def listed(counts: Mapping[str, int], n_named: int, n_members: int) -> str | None:
     """The most frequent values of members that have one each: `toys, some lamps`, `toys and lamps` where they are about as many.
 
-    None where they are not most of the members, the last of them is rare, or others are as many as the last.
+    Those of which one is a list itself have strokes between: `coats & jackets / shirts`. None where they are not most of the
+    members, the last of them is rare, or others are as many as the last.
     """
     in_order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     found = in_order[:n_named]
@@ -119,8 +120,13 @@ def listed(counts: Mapping[str, int], n_named: int, n_members: int) -> str | Non
     if len(found) < n_named or sum(n for _, n in found) < MOST * n_members or found[-1][1] < _LISTED * n_members:
         return None
     (_, n_before), (last, n_last) = found[-2:]
-    first = ", ".join(text for text, _ in found[:-1])
-    return f"{first} and {last}" if 3 * n_last >= 2 * n_before else f"{first}, some {last}"
+    comma, last_comma = (" / ", " / ") if any(map(_is_list, dict(found))) else (", ", " and ")
+    first = comma.join(text for text, _ in found[:-1])
+    return f"{first}{last_comma}{last}" if 3 * n_last >= 2 * n_before else f"{first}, some {last}"
+
+
+def _is_list(text: str) -> bool:
+    return any(sign in text for sign in ("&", "+", ",", " and ", " und ", " et ", " e ", " y ", " en "))
 
 
 def is_borne_out(title: str, said_in: str, phrases: Iterable[Phrase], n_members: int, own_words: Set[str]) -> bool:

@@ -331,7 +331,7 @@ def _coloured(called: str, look: _SharedLook) -> tuple[str, list[str]]:
     beside = [] if look.colours is None or "," in look.colours or look.says_colour(look.colours) else [look.colours]
     if look.colour is None:
         return called, beside
-    is_list = "," in called or " and " in called
+    is_list = any(between in called for between in (",", " and ", " / "))
     return (called, [look.colour]) if is_list else (f"{look.colour} {called}", beside)
 
 
