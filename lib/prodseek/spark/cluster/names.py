@@ -11,10 +11,10 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from prodseek.cluster.group_facts import GroupFacts, Look
 from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.named_columns import NamedColumns, named_columns
 from prodseek.cluster.nouns import Phrase
-from prodseek.cluster.titles import GroupFacts, Look
 from prodseek.cluster.words import NAME, TITLE, said_of, storage_folders
 from prodseek.spark.night import Night
 
