@@ -165,7 +165,7 @@ def test_the_legend_says_and_lights_up(open_page: Open, report: Report) -> None:
     expect(page.get_by_label("Colour by")).to_have_value("coarse")
 
 
-def test_names_do_not_overlap_and_fine_ones_come_with_nearness(open_page: Open) -> None:
+def test_names_do_not_overlap_stay_within_the_map_and_fine_ones_come_with_nearness(open_page: Open) -> None:
     page = open_page("map.html")
     placed: list[dict[str, Any]] = page.evaluate(
         """() => {
@@ -174,12 +174,14 @@ def test_names_do_not_overlap_and_fine_ones_come_with_nearness(open_page: Open) 
           const labels = [...prodseek.mapLabels(names.slice(0, 40), found, "coarse", 13, 24),
             ...prodseek.mapLabels(names, found, "fine", 11, 15)];
           const width = (label) => 7 * Math.max(...label.lines.map((line) => line.length));
-          return [300, 1000, 20000].map((scale) => prodseek.placeLabels(labels, scale, width).map((box) => ({ ...box })));
+          const edges = { left: 0, top: 0, right: 1, bottom: 1 };
+          return [300, 1000, 20000].map((scale) => prodseek.placeLabels(labels, scale, width, edges).map((box) => ({ ...box })));
         }"""
     )
     counts = []
-    for boxes in placed:
+    for scale, boxes in zip((300, 1000, 20000), placed, strict=True):
         edges = np.array([[box["left"], box["top"], box["right"], box["bottom"]] for box in boxes])
+        assert edges.min() >= -1e-9 and edges.max() <= scale + 1e-9, "names are not cut off"
         across = (edges[:, None, 0] < edges[None, :, 2]) & (edges[None, :, 0] < edges[:, None, 2])
         down = (edges[:, None, 1] < edges[None, :, 3]) & (edges[None, :, 1] < edges[:, None, 3])
         assert np.array_equal(across & down, np.eye(len(edges), dtype=bool))

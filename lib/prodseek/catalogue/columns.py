@@ -37,7 +37,7 @@ class Columns:
     are kept as they are. passed_over: columns that nobody needs, with the reason. more_uris: columns of further photos.
     lists: columns whose cells hold several photos, with commas between them. has_other_rows: a product has several rows, and
     those that name no photo are no rows of the catalogue. spare_id: the column that names the product where product_id is
-    empty. no_photo: what names of photos say where there is none. notes: what else a person is to know.
+    empty. no_photo: what names of photos say where there is none. category_marks: see `Feed`. notes: what else to know.
     """
 
     product_id: str | None
@@ -51,6 +51,7 @@ class Columns:
     has_other_rows: bool = False
     spare_id: str | None = None
     no_photo: str = ""
+    category_marks: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -149,6 +150,7 @@ def find_columns(
         lists=frozenset(n for n in (found.get("uri"), *more) if n and feed and _is_called(n, feed.lists)),
         has_other_rows=feed is not None and feed.has_other_rows,
         no_photo="" if feed is None else feed.no_photo,
+        category_marks=() if feed is None else feed.marks_of(facts["category"]),
         spare_id=_spare_id(feed, found.get("product_id"), names),
         notes=_twins(found, attributes),
     )

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from prodseek.catalogue.columns import ID_FACTS
+from prodseek.catalogue.columns import ID_FACTS, Columns
 from prodseek.catalogue.encodings import encoding_in_words
 from prodseek.catalogue.json_rows import as_text, is_object, named, photo_of, values_at
 from prodseek.catalogue.photo_cells import sound
@@ -59,7 +59,9 @@ def shaped_parquet(
     if columns.spare_id is not None:
         product_ids = pc.coalesce(product_ids, _present(texts(_column(batch, columns.spare_id), is_id=True)))
     cells = [_names(_column(batch, name), columns.photo is None) for name in columns.uris]
-    kept = [(key, _present(texts(_column(batch, name), key in ID_FACTS))) for key, name in columns.kept]
+    kept = [
+        (key, _fact(_present(texts(_column(batch, name), key in ID_FACTS)), key, columns)) for key, name in columns.kept
+    ]
     return _shape(product_ids, cells, kept, nothing, rules, lambda place: f"row {first_row + place + 1} of {file}")
 
 
@@ -107,7 +109,7 @@ def _cells(found: TextRows, some: slice, table: TextTable, rules: RowRules) -> p
     shape, _ = _shape(
         product_ids,
         [cleaned(name) for name in columns.uris],
-        [(key, cleaned(name)) for key, name in columns.kept],
+        [(key, _fact(cleaned(name), key, columns)) for key, name in columns.kept],
         pa.array(faults, pa.string()),
         rules,
         lambda place: table.row_name(found.first_row + some.start + place),
@@ -118,6 +120,13 @@ def _cells(found: TextRows, some: slice, table: TextTable, rules: RowRules) -> p
 def _present(text: pa.Array) -> pa.Array:
     """Null for what says that there is no value."""
     return pc.if_else(pc.is_in(text, pa.array(ABSENT)), _NOTHING, text)
+
+
+def _fact(text: pa.Array, key: str, columns: Columns) -> pa.Array:
+    """What a column says, (N,) texts; of a category of several with semicolons between them."""
+    for pattern, by in columns.category_marks if key == "category" else ():
+        text = pc.replace_substring_regex(text, pattern, by)
+    return text
 
 
 def _maps(columns: Sequence[tuple[str, pa.Array]], n_rows: int) -> pa.Array:
@@ -159,6 +168,8 @@ def _objects(found: TextRows, some: slice, table: TextTable, rules: RowRules) ->
             names.append([uri for uri in written if uri is not None])
         kept = {name: sound(as_text(value)) for name, value in values.items() if name not in own}
         kept |= {known: _first(values, name) for known, name in columns.facts.items()}
+        if columns.category_marks and "category" in kept:
+            kept["category"] = _fact(pa.array([kept["category"]], pa.string()), "category", columns)[0].as_py()
         attributes.append([(sound(key) or key, value) for key, value in kept.items() if key and value is not None])
         faults.append(None if fault is None else f"{table.row_name(found.first_row + place)} {fault}")
     rows = photo_rows(

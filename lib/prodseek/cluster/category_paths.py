@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from prodseek.cluster.words import category_levels, folded
+from prodseek.cluster.categories import category_levels, category_path
+from prodseek.cluster.plain_texts import folded
 
 Path = tuple[str, ...]
 _BETWEEN = " > "
@@ -42,7 +43,7 @@ def category_paths(counts: Mapping[str, int]) -> CategoryPaths:
         paths[category] = keys
         if whole[fold] == fold:
             for depth, key in enumerate(keys, 1):
-                text = category if depth == len(keys) else _BETWEEN.join(levels[category][:depth])
+                text = category_path(category) if depth == len(keys) else _BETWEEN.join(levels[category][:depth])
                 spelled[key][text] += counts[category]
     return CategoryPaths(paths, {key: min(texts, key=lambda one: (-texts[one], one)) for key, texts in spelled.items()})
 

@@ -15,6 +15,11 @@ ovrige øvrigt øvrige andet default defaultcategory uncategorized uncategorised
 noncategorise noncategorizzato sincategoria senzacategoria unassigned unsorted general allgemein category categories
 kategorie categorie categoria root rootcatalog rootcatalogue rootcategory all allproducts alleprodukte touslesproduits
 todoslosproductos tuttiiprodotti products produkte produits productos prodotti producten
+newin newproducts newcollection justin featured featuredproducts trending bestselling popular topsellers outlet lastchance
+specials specialoffers offers deals blackfriday angebote aktion aktionen neueingetroffen restposten schnappchen empfehlungen
+promotions promos ventesflash bonnesaffaires meilleuresventes coupsdecoeur destockage ofertas destacados liquidacion
+inarbeit inbearbeitung inprogress encours inlavorazione dafare porhacer tedoen
+novidades promocoes offerte inofferta promozioni novitainarrivo aanbiedingen nieuwbinnen
 """
 # What a shop says to sell, whatever it sells.
 SELLING = re.compile(
@@ -32,13 +37,15 @@ a an and are as at by for from in into is it its new no not of off on only or ou
 without you your pack piece pieces pcs used
 am auf aus bei bis das dem den der des die ein eine einem einen einer fur für im in ist mit nicht neu oder ohne und vom von
 zu zum zur stück gebraucht
-a au aux avec ce ces dans de des du en et la le les ou par pour sans sur un une
+a à au aux avec ce ces dans de des du en et la le les ou par pour sans sur un une
 al con de del e el en es la las lo los no o para por sin su un una y
 alla che da dei del della di e il in la lo per senza
 das dos em na no os para por sem um uma
 de een en het in met op te van voor zonder
 i med och og til uden utan av af den det
 """
+# A folder that begins with one of them and has one word more says what became of photos, or is to: `to do`, `ohne Hintergrund`.
+STATES = "to zu a à ohne without sans sin senza zonder sem utan uden no not non nicht en"
 # Words of folders and file names that say where a photo lies, how it was made, or when; not what it shows.
 STORAGE = """
 adobestock alamy archiv archive articulo artikel asset assets back backup batch bildschirmfoto cache catalog catalogo

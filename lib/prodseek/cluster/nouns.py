@@ -21,7 +21,7 @@ _NARROW = 0.25
 _EVERYWHERE = 0.5
 # Of the values that a list names, each has at least this share of the members.
 _LISTED = 0.1
-# Two members of a group share what names it this much more often than two of the catalogue: 0 by chance, 1 always. Folders
+# Two products of a group share what names it this much more often than two of the catalogue: 0 by chance, 1 always. Folders
 # by supplier or by date are spread over all groups. Chosen on the sample and magento, see `bench_titles.py`.
 _CONSISTENT = 0.1
 
@@ -32,8 +32,8 @@ class Phrase:
 
     n_members: of whom it is said. n_saying: of whom anything is said there. n_leaf: of whom it is the narrowest level, or the
     word that most others of the group share; n_root: the widest level. place: mean place in their texts, or depth of the
-    level, from 0. n_everywhere: members of all groups of whom it is said; others_share: share of those of other groups, 0..1.
-    consistency: how much more often than by chance two members of one group share it, in all groups: 0 by chance, 1 always.
+    level, from 0. n_everywhere: products of all groups of which it is said; others_share: share of the members of other groups,
+    0..1. consistency: how much more often than by chance two products of a group share it, in all groups: 0 by chance, 1 always.
     """
 
     said_in: str
@@ -110,7 +110,8 @@ def _n_asked(found: Sequence[Phrase], n_members: int) -> int:
 def listed(counts: Mapping[str, int], n_named: int, n_members: int) -> str | None:
     """The most frequent values of members that have one each: `toys, some lamps`, `toys and lamps` where they are about as many.
 
-    None where they are not most of the members, the last of them is rare, or others are as many as the last.
+    Those of which one is a list itself have strokes between: `coats & jackets / shirts`. None where they are not most of the
+    members, the last of them is rare, or others are as many as the last.
     """
     in_order = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     found = in_order[:n_named]
@@ -119,8 +120,13 @@ def listed(counts: Mapping[str, int], n_named: int, n_members: int) -> str | Non
     if len(found) < n_named or sum(n for _, n in found) < MOST * n_members or found[-1][1] < _LISTED * n_members:
         return None
     (_, n_before), (last, n_last) = found[-2:]
-    first = ", ".join(text for text, _ in found[:-1])
-    return f"{first} and {last}" if 3 * n_last >= 2 * n_before else f"{first}, some {last}"
+    comma, last_comma = (" / ", " / ") if any(map(_is_list, dict(found))) else (", ", " and ")
+    first = comma.join(text for text, _ in found[:-1])
+    return f"{first}{last_comma}{last}" if 3 * n_last >= 2 * n_before else f"{first}, some {last}"
+
+
+def _is_list(text: str) -> bool:
+    return any(sign in text for sign in ("&", "+", ",", " and ", " und ", " et ", " e ", " y ", " en "))
 
 
 def is_borne_out(title: str, said_in: str, phrases: Iterable[Phrase], n_members: int, own_words: Set[str]) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, TypeVar
 
-from prodseek.cluster.colours import COLOUR_NAMES, colour_name, is_colour_word, tone_name
-from prodseek.cluster.nouns import MOST, Noun, Phrase, is_borne_out, listed, noun_of
+from prodseek.cluster.colours import COLOUR_NAMES, colour_name, is_colour_word
+from prodseek.cluster.group_facts import QUARTER, GroupFacts, Look, SharedLook, common_words, most_frequent
+from prodseek.cluster.nouns import Noun, Phrase, is_borne_out, noun_of
 from prodseek.cluster.words import SAID_IN
 from prodseek.runs.class_words import class_words
 
@@ -19,9 +20,6 @@ CLASS, LOOK = "class", "look"
 TITLE_FROM = (*SAID_IN, CLASS, LOOK)
 # A class that names no group, because people wear what is sold.
 _WEARER = "person"
-
-# Of the members that were looked at, who have a colour that tells groups of one name apart.
-_HALF, _QUARTER = 0.5, 0.25
 
 # What titles say beside what the catalogue says.
 _OWN_WORDS: Final = frozenset(
@@ -35,30 +33,6 @@ _OWN_WORDS: Final = frozenset(
 )
 
 Key = TypeVar("Key", int, tuple[str, int])
-
-
-@dataclass(frozen=True)
-class Look:
-    """What a member looks like. rgb: its colour, 0..255 each. texture: a word from `textures`. None where none is clear."""
-
-    rgb: tuple[int, int, int] | None
-    texture: str | None = None
-
-
-@dataclass(frozen=True)
-class GroupFacts:
-    """What is known about a group.
-
-    phrases: what the catalogue says of its members. classes: detected with confidence -> members. shapes, sizes: such as
-    `tall` and `small` -> members. looks: of a few members.
-    """
-
-    n_members: int
-    phrases: tuple[Phrase, ...] = ()
-    classes: Mapping[str, int] = field(default_factory=dict)
-    shapes: Mapping[str, int] = field(default_factory=dict)
-    sizes: Mapping[str, int] = field(default_factory=dict)
-    looks: tuple[Look, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,14 +78,14 @@ def group_titles(
             used.add(spelled)
     made: dict[Key, GroupTitle] = {}
     numbers: Counter[str] = Counter()
-    common = _common_words(groups.values())
-    looks = {key: _SharedLook.of(facts, common) for key, facts in groups.items()}
-    called = {key: _called(nouns[key], _naming_class(facts), looks[key]) for key, facts in groups.items()}
+    common = common_words(groups.values())
+    looks = {key: SharedLook.of(facts, common) for key, facts in groups.items()}
+    called = {key: _called(nouns[key], facts, looks[key]) for key, facts in groups.items()}
     rivals = _words_of_rivals(groups, called)
     levels_of: dict[Hashable, set[object]] = {}
     for key in sorted(groups, key=lambda key: (-groups[key].n_members, key)):
         facts, look = groups[key], looks[key]
-        dominant_class = _most(facts.classes, facts.n_members)
+        dominant_class = most_frequent(facts.classes, facts.n_members)
         if key in still:
             title, title_from = still[key].title, still[key].title_from
         else:
@@ -168,7 +142,8 @@ def _is_still_true(kept: KeptTitle, facts: GroupFacts, noun: Noun | None) -> boo
     """What a photo shows does not change, so of a look only a better name makes the title untrue, or a colour that nobody has."""
     dominant = _naming_class(facts)
     called = noun.text if noun else class_words(dominant) if dominant and kept.title_from == CLASS else ""
-    if _is_colour_of_nobody(kept.title.split(",")[0].removesuffix(called).strip(), facts.looks):
+    colour = kept.title.split(",")[0].removesuffix(called).strip()
+    if colour != facts.said_colour and _is_colour_of_nobody(colour, facts.looks):
         return False
     if TITLE_FROM.index(_basis(noun, dominant)) < TITLE_FROM.index(kept.title_from):
         return False
@@ -189,7 +164,7 @@ def _spelled_as_today(kept: KeptTitle, phrases: Iterable[Phrase]) -> str:
 
 
 def _naming_class(facts: GroupFacts) -> str | None:
-    dominant = _most(facts.classes, facts.n_members)
+    dominant = most_frequent(facts.classes, facts.n_members)
     return None if dominant == _WEARER else dominant
 
 
@@ -200,98 +175,11 @@ def _is_colour_of_nobody(name: str, looks: Sequence[Look]) -> bool:
     return bool(looks) and name in COLOUR_NAMES and name not in seen
 
 
-@dataclass(frozen=True)
-class _SharedLook:
-    """What most members look like; None where they do not agree.
-
-    colours: such as `grey, some blue`. parts: colours of some, such as `mostly grey`, `some blue`; word_parts: the same of
-    outlines, patterns and sizes. is_seen: the colours of most members that were looked at are known.
-    """
-
-    colour: str | None
-    colours: str | None
-    tone: str | None
-    shape: str | None
-    pattern: str | None
-    size: str | None
-    parts: tuple[str, ...]
-    word_parts: tuple[str, ...]
-    is_seen: bool
-
-    @classmethod
-    def of(cls, facts: GroupFacts, common: Set[str]) -> _SharedLook:
-        """common: words that tell nothing."""
-        n = len(facts.looks)
-        coloured = [look.rgb for look in facts.looks if look.rgb]
-        names = Counter(map(colour_name, coloured))
-        families = Counter(colour_name(rgb).split()[-1] for rgb in coloured)
-        shapes, sizes = _without(common, facts.shapes), _without(common, facts.sizes)
-        patterns = _without(common, Counter(look.texture for look in facts.looks if look.texture))
-        tones = Counter(tone for rgb in coloured if (tone := tone_name(rgb)))
-        return cls(
-            _most(names, n) or _most(families, n),
-            listed(families, 2, n) or (listed(names, 2, n) if _most(families, n) else listed(families, 3, n)),
-            _most(tones, n),
-            _most(shapes, facts.n_members),
-            _most(patterns, n),
-            _most(sizes, facts.n_members),
-            _parts(families, n),
-            (*_parts(shapes, facts.n_members), *_parts(patterns, n), *_parts(sizes, facts.n_members)),
-            n > 0 and len(coloured) >= MOST * n,
-        )
-
-    def says_colour(self, name: str) -> bool:
-        """Whether the colour of most says this already, as `dark red` says red."""
-        return self.colour is not None and name in (self.colour, self.colour.split()[-1])
-
-    @property
-    def words(self) -> list[str]:
-        """Words beside the colour, the most telling first."""
-        return [word for word in (None if self.colour else self.tone, self.shape, self.pattern, self.size) if word]
-
-    @property
-    def colours_of_parts(self) -> list[str]:
-        """Colours of some members, where no list of colours says them."""
-        return [] if self.colours else list(self.parts)
-
-
-def _common_words(groups: Collection[GroupFacts]) -> Set[str]:
-    """Words of outline, pattern and size that are true of more than half of all members: they tell no group from another."""
-    if len(groups) < 2:
-        return set()
-    outlines: Counter[str] = Counter()
-    patterns: Counter[str] = Counter()
-    for facts in groups:
-        outlines.update(facts.shapes)
-        outlines.update(facts.sizes)
-        patterns.update(look.texture for look in facts.looks if look.texture)
-    n_members, n_looks = sum(facts.n_members for facts in groups), sum(len(facts.looks) for facts in groups)
-    common = {word for word, n in outlines.items() if 2 * n > n_members}
-    return common | {word for word, n in patterns.items() if 2 * n > n_looks}
-
-
-def _without(common: Set[str], counts: Mapping[str, int]) -> dict[str, int]:
-    return {word: n for word, n in counts.items() if word not in common}
-
-
-def _parts(families: Mapping[str, int], n: int) -> tuple[str, ...]:
-    """Colours that not most have, but half or a quarter of n."""
-    in_order = sorted(families, key=lambda name: (-families[name], name))
-    shares = {name: families[name] / n for name in in_order}
-    return tuple(
-        f"{'mostly' if share >= _HALF else 'some'} {name}" for name, share in shares.items() if _QUARTER <= share < MOST
-    )
-
-
-def _most(counts: Mapping[str, int], n: int) -> str | None:
-    """The most frequent, where it is true of MOST of n."""
-    found = min(counts, key=lambda name: (-counts[name], name), default=None)
-    return found if found is not None and counts[found] >= MOST * n else None
-
-
-def _called(noun: Noun | None, dominant_class: str | None, look: _SharedLook) -> tuple[str, list[str]]:
+def _called(noun: Noun | None, facts: GroupFacts, look: SharedLook) -> tuple[str, list[str]]:
     """What a group is called, and what may be added that most members share, the best first."""
+    dominant_class = _naming_class(facts)
     if noun is not None:
+        look = look.as_said(facts.said_colour)
         name, more = _coloured(noun.text, look)
         said = [word for word in noun.more if not look.says_colour(word.casefold())]
         return name, [*said, *look.words, *more, *noun.levels, *look.colours_of_parts]
@@ -308,7 +196,7 @@ def _words_of_rivals(
     found: dict[str, list[tuple[Key, Set[str]]]] = defaultdict(list)
     for key, facts in groups.items():
         name, more = called[key]
-        some = [one.text for one in facts.phrases if one.n_members >= _QUARTER * facts.n_members]
+        some = [one.text for one in facts.phrases if one.n_members >= QUARTER * facts.n_members]
         found[name].append((key, set(map(str.casefold, more + some))))
     return found
 
@@ -324,18 +212,18 @@ def _names(name: str, more: Sequence[str], rivals: Sequence[Set[str]]) -> list[s
     return [name, *(", ".join([name, *words]) for words in sorted(telling, key=n_having.__getitem__))]
 
 
-def _coloured(called: str, look: _SharedLook) -> tuple[str, list[str]]:
+def _coloured(called: str, look: SharedLook) -> tuple[str, list[str]]:
     """`red chair`, and colours that may be added. A list has none before it, because it would seem to be of its first."""
     if any(is_colour_word(word) for word in called.split()):
         return called, []
     beside = [] if look.colours is None or "," in look.colours or look.says_colour(look.colours) else [look.colours]
     if look.colour is None:
         return called, beside
-    is_list = "," in called or " and " in called
+    is_list = any(between in called for between in (",", " and ", " / "))
     return (called, [look.colour]) if is_list else (f"{look.colour} {called}", beside)
 
 
-def _seen(look: _SharedLook) -> tuple[str, list[str]]:
+def _seen(look: SharedLook) -> tuple[str, list[str]]:
     """A look in words: colour, outline, pattern, size, else what half of the members are; and what may be added."""
     colour = look.colour or (None if look.tone else look.colours)
     words = [*([colour] if colour else []), *look.words]
@@ -345,5 +233,8 @@ def _seen(look: _SharedLook) -> tuple[str, list[str]]:
         name = mostly[0] if mostly else "many colours" if look.is_seen else "various"
         return name, [part for part in parts if part != name]
     more = None if look.colours is None else look.colours.removeprefix(f"{colour}, ")
-    added = [more] if more and more != colour and not look.says_colour(more) else []
+    shades = re.split(", some |, | and ", more or "")
+    if colour in shades:
+        more = next((f"some {shade}" for shade in shades if shade != colour), None)
+    added = [more] if more and not look.says_colour(more) else []
     return ", ".join(words), [*added, *(part for part in parts if not look.says_colour(part.split()[-1]))]

@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import html
 import re
 import unicodedata
 from collections.abc import Callable, Sequence, Set
-from functools import cache
 from itertools import zip_longest
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote
 
+from prodseek.cluster.categories import category_levels, is_no_category
 from prodseek.cluster.empty_words import (
     ADJECTIVES,
     ALSO_GOODS,
     GRAMMAR,
     NEW_NAMES,
-    NO_CATEGORY,
     SELLING,
     SENDERS,
+    STATES,
     STORAGE,
     set_of,
 )
-from prodseek.runs.absent import ABSENT
+from prodseek.cluster.plain_texts import phrase, plain_text
 
 # Where the catalogue says something of a photo, the most trusted first.
 SAID_IN = CATEGORY, TITLE, FOLDER, NAME = ("category", "title", "folder", "name")
 
-# A phrase longer than this is cut; of longer texts only the beginning is read.
-MOST_CHARACTERS: Final = 40
-_READ_CHARACTERS = 500
 # Longer words are ids, addresses or mishaps.
 _LONGEST_WORD = 30
 
-_MARKUP = re.compile(r"<[^<>]{0,200}>")
-_LEVELS = re.compile(r"[>»\\|]")
-# Our own word for a group, which tells nothing of what is in it.
-_LOOK_ALIKES = re.compile(r"look[\W_]{0,3}alikes?", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}", re.IGNORECASE)
 _CONSONANTS = re.compile(r"[b-df-hj-np-tv-xz-]+", re.IGNORECASE)
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
@@ -76,18 +68,9 @@ def said_of(
     ]
 
 
-def category_levels(category: str) -> list[str]:
-    """The levels of a category such as `Home > Kitchen > Mugs`, the widest first."""
-    plain = _plain(category)
-    if _is_no_category(plain):
-        return []
-    levels = [phrase(level) for part in _LEVELS.split(plain) for level in _split_at_slashes(part)]
-    return [level for level in levels if not _is_no_category(level)]
-
-
 def title_words(title: str) -> list[str]:
     """The words of a product's title that may say what it is, in their order."""
-    words = _tokens(SELLING.sub(" ", _plain(title)))
+    words = _tokens(SELLING.sub(" ", plain_text(title)))
     return [
         word
         for word, following in zip_longest(words, words[1:], fillvalue="")
@@ -112,61 +95,8 @@ def storage_folders(uri: str) -> set[str]:
 def name_words(product_id: str, uri: str) -> list[str]:
     """The words of a product's id and of a photo's file name that may say what it is."""
     names = [path[-1] for path in (_path(product_id), _path(uri)) if path]
-    bare = [_UUID.sub(" ", _EXTENSION.sub("", name)).replace("-", " ") for name in names]
-    return [word for name in bare for word in _with_adjectives(_words_of_name(name), _is_telling)]
-
-
-def phrase(text: str) -> str:
-    """A text on one line, without control characters, at most MOST_CHARACTERS long."""
-    shown = " ".join("".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text).split())
-    if len(shown) <= MOST_CHARACTERS:
-        return shown
-    whole_words = shown[: MOST_CHARACTERS - 1].rpartition(" ")[0]
-    return (whole_words or shown[: MOST_CHARACTERS - 1]) + "…"
-
-
-def _is_no_category(level: str) -> bool:
-    """Whether a level says nothing: a placeholder, what only sells, a number, one letter."""
-    if SELLING.fullmatch(level.strip()):
-        return True
-    plain = folded(level)
-    if plain in set_of(NO_CATEGORY) or plain in _absent() or not any(c.isalpha() for c in plain):
-        return True
-    return len(plain) == 1 and unicodedata.category(plain) != "Lo"
-
-
-def folded(text: str) -> str:
-    """Letters and digits alone, without case and accents; marks of scripts other than these stay."""
-    letters = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in letters if c.isalnum())
-
-
-@cache
-def _absent() -> frozenset[str]:
-    return frozenset(map(folded, ABSENT))
-
-
-def _split_at_slashes(text: str) -> list[str]:
-    """Levels between slashes. Those of `and/or`, `3/4` and `w/o` stay: words are not levels there."""
-    first, *others = text.split("/")
-    levels, before = [first], first
-    for after in others:
-        if _is_one_word(before, after):
-            levels[-1] += f"/{after}"
-        else:
-            levels.append(after)
-        before = after
-    return levels
-
-
-def _is_one_word(before: str, after: str) -> bool:
-    sides = [(before.split() or [""])[-1].casefold(), (after.split() or [""])[0].casefold()]
-    return (
-        (before[-1:].isdigit() and after[:1].isdigit())
-        or all(len(side) == 1 and side.isascii() for side in sides)
-        or all(side in set_of(GRAMMAR) for side in sides)
-        or sides[0] == "w"
-    )
+    bare = [_words_of_name(_UUID.sub(" ", _EXTENSION.sub("", name)).replace("-", " ")) for name in names]
+    return [words[at] for words in bare for at in _with_adjectives(words, _is_telling)]
 
 
 def _is_name(word: str, following: str) -> bool:
@@ -189,12 +119,6 @@ def _words(said_in: str, words: list[str]) -> list[Said]:
     return list(found.values())
 
 
-def _plain(text: str) -> str:
-    """The beginning of a text, without markup and `look-alikes`, in Unicode's composed form."""
-    composed = unicodedata.normalize("NFC", html.unescape(_MARKUP.sub(" ", text[:_READ_CHARACTERS])))
-    return _LOOK_ALIKES.sub(" ", composed)
-
-
 def _tokens(text: str) -> list[str]:
     """Words of letters in any script, with marks, digits, and hyphens and apostrophes inside; at least one letter each."""
     kept = "".join(c if unicodedata.category(c)[0] in "LMN" or c in "-'’" else " " for c in text)
@@ -209,11 +133,28 @@ def _says_something(word: str) -> bool:
 
 
 def _folder_phrase(folder: str) -> str:
-    plain = _plain(_UUID.sub(" ", folder).replace("_", " ").replace("+", " "))
+    plain = plain_text(_UUID.sub(" ", folder).replace("_", " ").replace("+", " "))
     if {part for word in _tokens(plain) for part in word.casefold().split("-")} & set_of(SENDERS):
         return ""
-    called = phrase(" ".join(_with_adjectives(plain.split(), _is_telling_folder)).strip("& "))
-    return "" if _is_no_category(called) or not _is_department(plain, called) else called
+    words = plain.split()
+    if _is_state(words):
+        return ""
+    called = phrase(" ".join(_with_small_words(words)))
+    return "" if is_no_category(called) or not _is_department(plain, called) else called
+
+
+def _is_state(words: Sequence[str]) -> bool:
+    """Whether a folder's words say what is to be done with its photos, or what was: `A trier`, `En ligne`."""
+    telling = [at for at, word in enumerate(words) if _is_telling_folder(word)]
+    return len(telling) == 1 and telling[0] > 0 and words[telling[0] - 1].casefold() in set_of(STATES)
+
+
+def _with_small_words(words: Sequence[str]) -> list[str]:
+    """Words of a folder's name that say what it shows, and those of grammar between them, as in `Salle à manger`."""
+    kept = _with_adjectives(words, _is_telling_folder)
+    ends = [at for at in kept if words[at] != "&"]
+    between = range(ends[0], ends[-1] + 1) if ends else ()
+    return [words[at] for at in between if at in kept or words[at].casefold() in set_of(GRAMMAR)]
 
 
 def _is_department(folder: str, called: str) -> bool:
@@ -222,19 +163,19 @@ def _is_department(folder: str, called: str) -> bool:
 
 
 def _words_of_name(name: str) -> list[str]:
-    return _tokens(_plain(name.replace("_", " ").replace("+", " ").replace(".", " ")))
+    return _tokens(plain_text(name.replace("_", " ").replace("+", " ").replace(".", " ")))
 
 
-def _with_adjectives(words: Sequence[str], is_telling: Callable[[str], bool]) -> list[str]:
-    """Words of a folder's or a file's name that say what it shows, `&`, and the adjectives before them."""
-    kept: list[str] = []
+def _with_adjectives(words: Sequence[str], is_telling: Callable[[str], bool]) -> list[int]:
+    """Where the words of a folder's or a file's name stand that say what it shows, `&`, and the adjectives before them."""
+    kept: list[int] = []
     is_before_kept = False
-    for word in reversed(words):
-        is_kept = is_telling(word) or (is_before_kept and word.casefold() in set_of(ADJECTIVES))
-        if is_kept or word == "&":
-            kept.append(word)
+    for at in reversed(range(len(words))):
+        is_kept = is_telling(words[at]) or (is_before_kept and words[at].casefold() in set_of(ADJECTIVES))
+        if is_kept or words[at] == "&":
+            kept.append(at)
         # What `&` joins to a word that is kept belongs to it.
-        is_before_kept = is_kept or (is_before_kept and word == "&")
+        is_before_kept = is_kept or (is_before_kept and words[at] == "&")
     return kept[::-1]
 
 

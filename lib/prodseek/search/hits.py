@@ -78,11 +78,14 @@ def nothing_likely(hits: Sequence[Hit]) -> str:
     return f"nothing in the catalogue is likely to be it: the best is {wording.chance(best)} sure; what follows is only alike"
 
 
-def left_out(n: int, min_confidence: float) -> str:
-    """How many hits were left out, in a sentence; empty for none."""
+def left_out(n: int, min_confidence: float, spared: Sequence[Hit] = ()) -> str:
+    """How many hits were left out, in a sentence; empty for none. spared: those that are shown however unsure they are."""
     if not n:
         return ""
-    return f"{wording.counted(n, 'product')} more, each less than {100 * min_confidence:g} % sure, left out"
+    last = spared[-1].confidence if spared else None
+    is_as_unsure = last is not None and last < min_confidence
+    why = "none surer than the last of these" if is_as_unsure else f"each less than {100 * min_confidence:g} % sure"
+    return f"{wording.counted(n, 'product')} more, {why}, left out"
 
 
 def nothing_found(nearest: Sequence[Hit]) -> str:

@@ -18,6 +18,7 @@ from rich.table import Column, Table
 
 from prodseek.catalogue.photo_source import read_photo
 from prodseek.catalogue.web import is_web
+from prodseek.embedding.confidence import RIVALS
 from prodseek.errors import PromptError
 from prodseek.photos.decode import DecodedImage, ImageLimits, ImageRejected, decode_image
 from prodseek.report import wording
@@ -106,7 +107,8 @@ def answer(searchable: SearchableRun, question: Question) -> Answer:
     hits = searchable.nearest(query, question.k, *options, question.min_confidence)
     every = searchable.nearest(query, question.k, *options, min_confidence=0.0)
     asked, usual = question.min_confidence, searchable.config.search.min_confidence
-    below = left_out(len(every) - len(hits), usual if asked is None else asked)
+    spared = hits if asked is None and len(hits) <= RIVALS else []
+    below = left_out(len(every) - len(hits), usual if asked is None else asked, spared)
     notes = tuple(filter(None, (nothing_likely(hits), below))) if hits else (nothing_found(every),)
     run_id, facet = searchable.run.run_id, str(Likeness.parse(question.facet))
     return Answer(run_id, photo, photo_uri, box, facet, hits, notes)

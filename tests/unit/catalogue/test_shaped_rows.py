@@ -138,3 +138,43 @@ def test_a_photo_by_an_object_among_names_is_that_rows_fault(tmp_path: Path) -> 
         ("q", '{"alt": "x"}', "row 2 names a photo in 'uri' by an object; name its field with catalog.uri_column"),
         ("r", "c", ""),
     ]  # fmt: skip
+
+
+WOO = ["Furniture > Chairs, Sale > Chairs", r"Home > Cups\, Mugs & Saucers, Sale", "Vases", "Living Room,Vases"]
+MAGENTO = ["Default Category/Gear,Default Category/Gear/Bags", "Default Category/Cups, Mugs,Default Category/New"]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    ("names", "written", "read"),
+    [
+        pytest.param(
+            ("SKU", "Images", "Categories"), WOO,
+            ["Furniture > Chairs; Sale > Chairs", "Home > Cups, Mugs & Saucers; Sale", "Vases", "Living Room; Vases"],
+            id="WooCommerce",
+        ),
+        pytest.param(
+            ("sku", "base_image", "categories"), MAGENTO,
+            ["Default Category/Gear; Default Category/Gear/Bags", "Default Category/Cups, Mugs; Default Category/New"],
+            id="Magento",
+        ),
+        pytest.param(("id", "image_link", "product_type"), WOO, WOO, id="another feed"),
+        pytest.param(("SKU", "Images", "category"), WOO, WOO, id="a column of another name"),
+    ],
+)  # fmt: skip
+def test_several_categories_have_semicolons_between_them(
+    tmp_path: Path, ending: str, names: tuple[str, ...], written: list[str], read: list[str]
+) -> None:
+    rows = [dict(zip(names, (f"s{n}", f"{n}.jpg", one), strict=True)) for n, one in enumerate(written)]
+    path = tmp_path / f"m.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif ending == "jsonl":
+        lines_of(path, *rows)
+    else:
+        path.write_text("\n".join([",".join(names), *(f'{a},{b},"{c}"' for a, b, c in (row.values() for row in rows))]))
+    found = [row.attributes for row in checked(path).rows]
+    assert [one["category"] for one in found] == read
+    assert [one[names[2]] for one in found] == (read if names[2] == "category" else written), (
+        "as the feed writes it too"
+    )

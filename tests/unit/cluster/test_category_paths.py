@@ -13,12 +13,15 @@ ONE = {
     "signs between levels": ("Men/Tops", "Men > Tops"),
     "the tail of one path": ("Home > Chairs", "Chairs"),
     "a tail of two levels": ("Home > Living > Chairs", "Living > Chairs"),
+    "beside what only sells": ("Home > Chairs", "Sale, Home > Chairs"),
+    "beside another shelf": ("Home > Chairs", "Living Room; Home > Chairs; Home"),
 }
 TWO = {
     "other words": ("Chairs", "Tables"),
     "one level under two": ("Home > Chairs", "Garden > Chairs"),
     "the beginning of a path": ("Home", "Home > Chairs"),
     "letters without case": ("椅子", "棚"),
+    "a comma in a name": ("Home > Cups, Mugs & Saucers", "Home > Cups"),
 }
 
 
@@ -53,3 +56,8 @@ def test_what_says_nothing_has_no_path(nothing: str) -> None:
 def test_people_call_it_as_most_of_the_catalogue_writes_it() -> None:
     known = category_paths({"home > CHAIRS": 2, "Home > Chairs": 7, "HOME > Tables": 4, "Chairs": 90})
     assert [known.names[key] for key in known.paths["Chairs"]] == ["Home", "Home > Chairs"]
+
+
+def test_one_of_several_categories_is_called_by_itself() -> None:
+    known = category_paths({"Sale, Home > Chairs": 4, "Tables; Home > Tables": 2})
+    assert set(known.names.values()) == {"Home", "Home > Chairs", "Home > Tables"}

@@ -75,6 +75,14 @@ def test_categories_that_disagree_are_said_by_share(toys: int, lamps: int, chair
     assert called(*(said("category", name, n) for name, n in counts.items())) == title
 
 
+@pytest.mark.parametrize(
+    ("shirts", "title"),
+    [(5, "Jacken & Mäntel / Shirts"), (3, "Jacken & Mäntel, some Shirts"), (0, "Jacken & Mäntel")],
+)
+def test_where_a_category_is_a_list_itself_one_sees_where_it_ends(shirts: int, title: str) -> None:
+    assert called(said("category", "Jacken & Mäntel", 10 - shirts), said("category", "Shirts", shirts)) == title
+
+
 def test_many_categories_are_not_listed() -> None:
     assert called(*(said("category", name, 2) for name in "abcde")) is None
 

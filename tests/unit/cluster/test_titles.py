@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prodseek.cluster.group_facts import GroupFacts, Look
 from prodseek.cluster.nouns import Phrase
-from prodseek.cluster.titles import TITLE_FROM, GroupFacts, GroupTitle, KeptTitle, Look, group_titles
+from prodseek.cluster.titles import TITLE_FROM, GroupTitle, KeptTitle, group_titles
 
 RED, BLUE, BLACK, WHITE = (220, 20, 30), (40, 80, 200), (0, 0, 0), (245, 245, 245)
 

@@ -6,69 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodseek.cluster.plain_texts import MOST_CHARACTERS, phrase
 from prodseek.cluster.words import (
-    MOST_CHARACTERS,
-    category_levels,
     folder_levels,
     name_words,
-    phrase,
     said_of,
     storage_folders,
     title_words,
 )
-
-
-@pytest.mark.parametrize(
-    ("category", "levels"),
-    [
-        ("chair", ["chair"]),
-        ("Home > Kitchen > Mugs", ["Home", "Kitchen", "Mugs"]),
-        ("Women/Tops/Hoodies &amp; Sweatshirts", ["Women", "Tops", "Hoodies & Sweatshirts"]),
-        ("Möbel|Stühle", ["Möbel", "Stühle"]),
-        ("家具 » 椅子", ["家具", "椅子"]),
-        ("  ", []),
-        ("N/A", []),
-        ("Home > Other", ["Home"]),
-        ("Home / Kitchen", ["Home", "Kitchen"]),
-        ("Home//Kitchen/", ["Home", "Kitchen"]),
-        ("TV/Audio", ["TV", "Audio"]),
-        ("棚/椅子", ["棚", "椅子"]),
-        ("Default Category/Gear/2023/Bags", ["Gear", "Bags"]),
-        ("1/Mugs", ["Mugs"]),
-        ("Books > A > Austen", ["Books", "Austen"]),
-        ("Men > #N/A", ["Men"]),
-        ("Women > Sale", ["Women"]),
-    ],
-)
-def test_levels_of_a_category(category: str, levels: list[str]) -> None:
-    assert category_levels(category) == levels
-
-
-@pytest.mark.parametrize(
-    "category",
-    [
-        *("#N/A", "N.A.", "n/a", "<NA>", "\\N", "NULL", "NaN", "k.A.", "TBD", "-", "?", "0", "4711", "12.5", "A"),
-        *("Sonstiges", "Übrige", "DIVERS", "Autres", "Otros", "Varios", "Altro", "Overig", "Övrigt", "Miscellaneous"),
-        *("Uncategorized", "Unkategorisiert", "Root Catalog", "All products", "Default Category", "Sale", "Neuheiten"),
-        *("look-alikes", "Look alikes 3", "LOOKALIKES"),
-    ],
-)
-def test_categories_that_say_nothing(category: str) -> None:
-    assert category_levels(category) == [] == category_levels(f" {category} > {category}")
-    assert folder_levels(f"{category.replace('/', '-')}/1.jpg") == []
-
-
-@pytest.mark.parametrize(
-    "category",
-    [
-        *("Tables and/or desks", "Trousers 3/4", "4/4 violins", "1/2-zip tops", "Tea w/o sugar", "Mugs w/ lid"),
-        *("A/C units", "S/M/L", "On/Off switches", "Deckel mit/ohne Griff", "A4", "Final Fantasy figures"),
-        *("New Balance", "Other Stories", "Root vegetables", "All-purpose glue", "General Electric", "Wholesale soap"),
-        *("Sales counters", "Diversey", "Look books", "None-stick pans"),
-    ],
-)
-def test_a_category_that_a_person_would_keep_is_one_level(category: str) -> None:
-    assert category_levels(category) == [category]
 
 
 @pytest.mark.parametrize(
@@ -93,6 +38,16 @@ def test_a_category_that_a_person_would_keep_is_one_level(category: str) -> None
         ("side_tables/1.jpg", ["side tables"]),
         ("https://images.acme.com/lamps/1.jpg?v=12&folder=x/y", ["lamps"]),
         ("https://acme.com/photos.tar#sofas/1.jpg", ["sofas"]),
+        ("Salle à manger/1.jpg", ["Salle à manger"]),
+        ("03_Arts de la table/1.jpg", ["Arts de la table"]),
+        ("Alles für das Bad/1.jpg", ["Alles für das Bad"]),
+        ("photos of chairs/1.jpg", ["chairs"]),
+        ("The chairs for us/1.jpg", ["chairs"]),
+        ("Pour homme/1.jpg", ["homme"]),
+        ("Chaises à bascule/1.jpg", ["Chaises à bascule"]),
+        ("Robes sans manches/1.jpg", ["Robes sans manches"]),
+        ("No-iron shirts/1.jpg", ["No-iron shirts"]),
+        ("A - Chairs/1.jpg", ["Chairs"]),
     ],
 )
 def test_folders_that_say_what_they_hold(uri: str, levels: list[str]) -> None:
@@ -141,6 +96,16 @@ def test_a_word_of_storage_is_a_department_unless_nearly_all_photos_lie_in_it(fo
         "look-alikes",
         "lookalikes_3",
         "Kunde Müller",
+        "A trier",
+        "01_à_retoucher (2)",
+        "Photos à trier",
+        "to_do",
+        "zu bearbeiten",
+        "ohne Hintergrund",
+        "sans fond",
+        "En ligne",
+        "en cours",
+        "nicht online",
         "x" * 200,
     ],
 )

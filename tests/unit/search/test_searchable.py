@@ -456,5 +456,8 @@ def test_an_answer_says_how_many_are_left_out(run: Run, truth: Truth) -> None:
     for asked, percent in ((None, "1"), (0.3, "30")):
         found = answer(searchable, Question(region=region, k=40, min_confidence=asked))
         assert found.notes == (f"{n_all - len(found.hits)} products more, each less than {percent} % sure, left out",)
+    alike = answer(calibrated(run, replace(USUAL, none=60.0)), Question(region=region, k=40))
+    assert len(alike.hits) == RIVALS and (alike.hits[-1].confidence or 0.0) < 0.01
+    assert alike.notes[-1] == f"{n_all - RIVALS} products more, none surer than the last of these, left out"
     assert answer(searchable, Question(region=region, k=3, min_confidence=0.0)).notes == ()
     assert answer(searchable, Question(region=region, k=40, facet="visual")).notes == ()

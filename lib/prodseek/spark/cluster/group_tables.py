@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
-from pyspark.sql import DataFrame
+import pyarrow as pa
+from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
+from prodseek.cluster.categories import category_path
 from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.labels import LevelLabels
 from prodseek.cluster.named_columns import NamedColumns
@@ -20,7 +22,7 @@ from prodseek.runs.columns import COARSE, FINE, LEVELS
 from prodseek.runs.tables import table_schema
 from prodseek.spark.cluster.fit import FittedRegions
 from prodseek.spark.cluster.labelled_regions import in_groups_by_level
-from prodseek.spark.cluster.names import largest_categories
+from prodseek.spark.cluster.names import attribute
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame, spark_schema
 
@@ -118,7 +120,7 @@ def write_summary(night: Night, facets: Sequence[FacetGroups], columns: NamedCol
 def _summary_rows(one: FacetGroups, columns: NamedColumns) -> list[dict[str, Any]]:
     counted = in_groups_by_level(one.labelled).groupBy("level", "label")
     sizes = counted.agg(F.count("*").alias("regions"), F.count_distinct("product_id").alias("products")).collect()
-    categories = largest_categories(in_groups_by_level(one.labelled), columns)
+    categories = _largest_categories(in_groups_by_level(one.labelled), columns)
     rows = []
     for row in sorted(sizes):
         key = (row["level"], row["label"])
@@ -144,6 +146,33 @@ def _summary_rows(one: FacetGroups, columns: NamedColumns) -> list[dict[str, Any
             }
         )
     return rows
+
+
+def _largest_categories(in_groups: DataFrame, columns: NamedColumns) -> dict[GroupKey, tuple[str, float]]:
+    """The most frequent category of each group that has one, and its share of the members that have one."""
+    of_group = ("level", "label")
+    cells = (
+        in_groups.select(*of_group, attribute(columns.category).alias("category"))
+        .where("category <> ''")
+        .groupBy(*of_group, "category")
+        .count()
+    )
+    counts = cells.mapInArrow(_as_paths, cells.schema).groupBy(*of_group, "category").agg(F.sum("count").alias("count"))
+    members = Window.partitionBy(*of_group)
+    ranked = counts.withColumn("n", F.sum("count").over(members)).withColumn(
+        "place", F.row_number().over(members.orderBy(F.desc("count"), "category"))
+    )
+    return {
+        (row["level"], row["label"]): (row["category"], row["count"] / row["n"])
+        for row in ranked.where("place = 1").collect()
+    }
+
+
+def _as_paths(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Counts with one category for each cell."""
+    for batch in batches:
+        paths = [category_path(cell) for cell in batch.column("category").to_pylist()]
+        yield batch.set_column(batch.schema.get_field_index("category"), "category", pa.array(paths, pa.string()))
 
 
 def write_lineage(night: Night, facets: Sequence[FacetGroups]) -> int:

@@ -15,9 +15,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, IntegerType, StructType
 
 from prodseek.catalogue.photo_source import PhotoSource
+from prodseek.cluster.group_facts import Look
 from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.textures import texture_word
-from prodseek.cluster.titles import Look
 from prodseek.photos.decode import PIXELS_VERSION, DecodedImage
 from prodseek.runs.columns import BOX_PX
 from prodseek.runs.facts import CacheFolder

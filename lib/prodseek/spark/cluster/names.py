@@ -11,16 +11,18 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from prodseek.cluster.group_facts import GroupFacts, Look
 from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.named_columns import NamedColumns, named_columns
 from prodseek.cluster.nouns import Phrase
-from prodseek.cluster.titles import GroupFacts, Look
 from prodseek.cluster.words import NAME, TITLE, said_of, storage_folders
 from prodseek.spark.night import Night
 
 # A phrase is weighed if it is said of at least this share of a group; of each kind so many at most.
 _WEIGHED_SHARE = 0.1
 _WEIGHED_PHRASES = 8
+# What products of a group share may be chance up to so many standard deviations of what chance gives.
+_SURE_DEVIATIONS = 2.0
 # A folder such as `Home` that this share of the catalogue lies in says where its photos are stored.
 _NEARLY_ALL = 0.9
 # A detection counts from this score on, and if it fills at least this share of the region that stands for the photo: a chair
@@ -133,18 +135,22 @@ def group_facts(
 
 
 def _phrases(in_groups: DataFrame, said: DataFrame) -> dict[GroupKey, list[Phrase]]:
-    """The phrases that are said of many members of a group."""
+    """The phrases that are said of many members of a group.
+
+    Of members photos are counted, of what members share products: two photos of one share all that is said of it.
+    """
     of_key = said.groupBy("said_in", "key", "text").count()
     # Of several ways to write it, what most of the catalogue has, else the one with the fewest capitals.
     texts = of_key.groupBy("said_in", "key").agg(F.max_by("text", F.struct("count", "text")).alias("text"))
-    sizes = in_groups.groupBy(*_GROUP).agg(F.count("*").alias("size"))
+    sizes = in_groups.groupBy(*_GROUP).agg(F.count("*").alias("size"), F.count_distinct("product_id").alias("products"))
     sizes = sizes.withColumn("size_of_level", F.sum("size").over(Window.partitionBy("level")))
-    of_members = in_groups.select(*_GROUP, "detection_id").join(said, "detection_id")
+    of_members = in_groups.select(*_GROUP, "detection_id", "product_id").join(said, "detection_id")
     saying = of_members.groupBy(*_GROUP, "said_in").agg(F.count_distinct("detection_id").alias("n_saying"))
     counts = (
         of_members.groupBy(*_PHRASE)
         .agg(
             F.count("*").alias("n"),
+            F.count_distinct("product_id").alias("n_products"),
             F.count_if("is_leaf").alias("n_leaf"),
             F.count_if("is_root").alias("n_root"),
             F.avg("place").alias("place"),
@@ -154,21 +160,16 @@ def _phrases(in_groups: DataFrame, said: DataFrame) -> dict[GroupKey, list[Phras
     )
     of_phrase = Window.partitionBy("level", "said_in", "key")
     of_kind = Window.partitionBy(*_GROUP, "said_in").orderBy(F.desc("n"), "key")
-    pairs = F.col("n") * (F.col("n") - 1) / F.greatest(F.col("size") - 1, F.lit(1))
-    by_chance = F.col("n_all") / F.col("size_of_level")
-    # Rounded, because the order in which a sum is made shows in its last digit.
-    above_chance = (F.col("together") - by_chance) / (1 - by_chance)
     weighed = (
-        counts.withColumn("n_all", F.sum("n").over(of_phrase))
-        .withColumn("together", F.sum(pairs).over(of_phrase) / F.col("n_all"))
-        .withColumn("consistency", F.when(by_chance < 1, F.round(above_chance, 6)).otherwise(0.0))
+        _with_consistency(counts, sizes)
+        .withColumns({"n_all": F.sum("n").over(of_phrase), "products_all": F.sum("n_products").over(of_phrase)})
         .where(F.col("n") >= _WEIGHED_SHARE * F.col("size"))
         .withColumn("rank", F.row_number().over(of_kind))
         .where(F.col("rank") <= _WEIGHED_PHRASES)
         .cache()
     )
-    best = F.max_by("key", F.struct(F.col("n_all") * F.col("consistency"), "key"))
-    of_words = weighed.where(F.col("said_in").isin(TITLE, NAME)).select(*_PHRASE, "n_all", "consistency")
+    best = F.max_by("key", F.struct(F.col("products_all") * F.col("consistency"), "key"))
+    of_words = weighed.where(F.col("said_in").isin(TITLE, NAME)).select(*_PHRASE, "products_all", "consistency")
     as_best = (
         of_members.join(of_words, list(_PHRASE))
         .groupBy(*_GROUP, "said_in", "detection_id")
@@ -190,13 +191,38 @@ def _phrases(in_groups: DataFrame, said: DataFrame) -> dict[GroupKey, list[Phras
                 n_leaf=row["n_best"] or row["n_leaf"],
                 n_root=row["n_root"],
                 place=row["place"],
-                n_everywhere=row["n_all"],
+                n_everywhere=row["products_all"],
                 others_share=(row["n_all"] - row["n"]) / others if others else 0.0,
                 consistency=row["consistency"],
                 n_saying=row["n_saying"],
             )
         )
     return found
+
+
+def _with_consistency(counts: DataFrame, sizes: DataFrame) -> DataFrame:
+    """Add the consistency of each phrase at its level; of the other level where it may be chance at its own, else 0.
+
+    counts: level, said_in, key, n_products and products, a row for each phrase of a group. sizes: products of each group.
+    """
+    size = F.col("products")
+    several = size > 1  # products share nothing in a group of one
+    spread = F.sqrt(F.sum(2 * size / (size - 1))) / F.sum(size)
+    # What chance alone gives, if products are dealt to the groups: pairs of them are all but independent then.
+    dealt = sizes.where(several).groupBy("level").agg(F.sum(size).alias("dealt"), spread.alias("deviation"))
+    of_phrase, of_levels = Window.partitionBy("level", "said_in", "key"), Window.partitionBy("said_in", "key")
+    saying = F.sum(F.when(several, F.col("n_products"))).over(of_phrase)
+    pairs = F.col("n_products") * (F.col("n_products") - 1) / (size - 1)
+    by_chance = saying / F.col("dealt")
+    above_chance = (F.sum(F.when(several, pairs)).over(of_phrase) / saying - by_chance) / (1 - by_chance)
+    # Rounded, because the order in which a sum is made shows in its last digit.
+    found = F.when(by_chance < 1, F.round(above_chance, 6))
+    return (
+        counts.join(F.broadcast(dealt), "level", "left")
+        .withColumn("consistency", F.when(found >= _SURE_DEVIATIONS * F.col("deviation"), found))
+        .withColumn("consistency", F.coalesce("consistency", F.max("consistency").over(of_levels), F.lit(0.0)))
+        .drop("dealt", "deviation")
+    )
 
 
 def _classes(night: Night, in_groups: DataFrame) -> dict[GroupKey, dict[str, int]]:
@@ -215,21 +241,3 @@ def _classes(night: Night, in_groups: DataFrame) -> dict[GroupKey, dict[str, int
     for row in sure.groupBy(*_GROUP, F.col("detected.class_name").alias("class_name")).count().collect():
         found[row["level"], row["label"]][row["class_name"]] = row["count"]
     return found
-
-
-def largest_categories(in_groups: DataFrame, columns: NamedColumns) -> dict[GroupKey, tuple[str, float]]:
-    """The most frequent category of each group that has one, and its share of the members that have one."""
-    counts = (
-        in_groups.select(*_GROUP, attribute(columns.category).alias("category"))
-        .where("category <> ''")
-        .groupBy(*_GROUP, "category")
-        .count()
-    )
-    of_group = Window.partitionBy(*_GROUP)
-    ranked = counts.withColumn("n", F.sum("count").over(of_group)).withColumn(
-        "place", F.row_number().over(of_group.orderBy(F.desc("count"), "category"))
-    )
-    return {
-        (row["level"], row["label"]): (row["category"], row["count"] / row["n"])
-        for row in ranked.where("place = 1").collect()
-    }

@@ -29,8 +29,9 @@
   };
 
   // Which labels are shown at a scale (pixels a map unit) and where: boxes in pixels from the map's origin. `measure(label)` gives
-  // a label's width in pixels. Does not depend on what part of the map is seen, so that labels keep still while it is moved.
-  prodseek.placeLabels = function (labels, scale, measure) {
+  // a label's width in pixels. edges: of the whole map, in its units; names stay within them. Does not depend on what part of
+  // the map is seen, so that labels keep still while it is moved.
+  prodseek.placeLabels = function (labels, scale, measure, edges) {
     const cells = new Map();
     const placed = [];
     const key = (column, row) => column * 100003 + row;
@@ -42,6 +43,8 @@
       }
       return keys;
     }
+
+    const within = (at, least, most, size) => Math.max(least * scale + size / 2, Math.min(most * scale - size / 2, at));
 
     const free = (box) => cellsOf(box).every((at) => (cells.get(at) || []).every((other) =>
       box.right <= other.left || box.left >= other.right || box.bottom <= other.top || box.top >= other.bottom));
@@ -55,8 +58,8 @@
       const beside = (label.spread * scale + height) / 2;
       const ways = beside < 1.8 * height ? [[0, -beside], [0, beside], [0, 0]] : [[0, 0], [0, -0.7 * height], [0, 0.7 * height]];
       for (const [right, down] of [...ways, [0.45 * width, 0], [-0.45 * width, 0]]) {
-        const x = label.x * scale + right;
-        const y = label.y * scale + down;
+        const x = within(label.x * scale + right, edges.left, edges.right, width);
+        const y = within(label.y * scale + down, edges.top, edges.bottom, height);
         const box = { left: x - width / 2, right: x + width / 2, top: y - height / 2, bottom: y + height / 2, x, y, label };
         if (!free(box)) continue;
         for (const at of cellsOf(box)) {

@@ -97,7 +97,11 @@ prodseek.start(async function (about) {
   }
 
   function drawLabels() {
-    if (placed.scale !== view.scale) placed = { scale: view.scale, boxes: prodseek.placeLabels(labels, view.scale, measure) };
+    if (placed.scale !== view.scale || placed.whole !== whole) {
+      const [reach_x, reach_y] = [width / 2 / whole.scale, height / 2 / whole.scale];
+      const edges = { left: whole.x - reach_x, right: whole.x + reach_x, top: whole.y - reach_y, bottom: whole.y + reach_y };
+      placed = { scale: view.scale, whole, boxes: prodseek.placeLabels(labels, view.scale, measure, edges) };
+    }
     const style = getComputedStyle(document.documentElement);
     context.textAlign = "center";
     context.textBaseline = "middle";

@@ -1,0 +1,45 @@
+"""The colour that the catalogue names comes before the one that is seen, and none is said twice."""
+
+from __future__ import annotations
+
+import pytest
+
+from prodseek.cluster.group_facts import GroupFacts, Look
+from prodseek.cluster.nouns import Phrase
+from prodseek.cluster.titles import KeptTitle, group_titles
+
+TAN, GREY, DARK_GREY = (205, 170, 125), (128, 128, 128), (64, 64, 64)
+
+
+def said(said_in: str, text: str, n: int) -> Phrase:
+    return Phrase(said_in, text, n, n, n, 0, n_everywhere=2 * n, others_share=0.1, consistency=0.9, n_saying=99)
+
+
+def group(colours: dict[str, int], said_in: str = "title") -> GroupFacts:
+    """Ten desks that look tan. colours: named in how many of their titles."""
+    named = (said(said_in, name, n) for name, n in colours.items())
+    return GroupFacts(10, (said("category", "Desks", 10), *named), looks=(Look(TAN),) * 10)
+
+
+@pytest.mark.parametrize(
+    ("facts", "title"),
+    [
+        pytest.param(group({"white": 10}), "white Desks", id="all say so"),
+        pytest.param(group({"White": 8, "black": 2}), "white Desks", id="most say so"),
+        pytest.param(group({"white": 5, "black": 5}), "tan Desks", id="they disagree"),
+        pytest.param(group({"white": 10, "blue": 10}), "tan Desks", id="of two colours"),
+        pytest.param(group({"light": 10}), "tan Desks", id="no colour"),
+        pytest.param(group({"white": 10}, "name"), "tan Desks", id="a file's name"),
+    ],
+)
+def test_the_colour_that_titles_name_comes_first(facts: GroupFacts, title: str) -> None:
+    assert group_titles({0: facts})[0].title == title
+    assert group_titles({0: facts}, {0: KeptTitle(title, "category")})[0].title == title, "and stays"
+    assert group_titles({0: facts})[0].dominant_colour == "tan", "what is seen"
+
+
+def test_a_shade_is_not_said_twice() -> None:
+    grey = GroupFacts(10, looks=(*(Look(DARK_GREY, "striped"),) * 4, *(Look(GREY, "striped"),) * 6))
+    plain = GroupFacts(12, looks=(Look(GREY, "striped"),) * 12)
+    titles = group_titles({0: grey, 1: plain, 2: GroupFacts(80, looks=(Look(TAN, "plain"),) * 80)})
+    assert [titles[key].title for key in (0, 1)] == ["grey, striped, some dark grey", "grey, striped"]
