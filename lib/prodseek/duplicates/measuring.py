@@ -84,5 +84,9 @@ def facts_of_file(data: bytes) -> PhotoFacts:
     """What `images` says of a file. Raises ImageRejected."""
     photo = decode_image(data)
     return PhotoFacts(
-        content_id(data), pixel_hash(photo.pixels, photo.alpha, photo.moving_id), photo.width_px, photo.height_px, len(data)
+        content_id(data),
+        pixel_hash(photo.pixels, photo.alpha, photo.moving_id),
+        photo.width_px,
+        photo.height_px,
+        len(data),
     )

@@ -108,10 +108,10 @@ class DecodedImage:
     """An upright photo.
 
     pixels: (H, W, 3) uint8 sRGB, EXIF orientation applied, transparency on white, or on grey or black where white would hide a
-    part of what is drawn; smaller than the photo if `max_side_px` or `enough_side_px` was given. width_px, height_px: the upright photo at full
-    size. format: as Pillow names it. alpha: (H, W) uint8 opacity; None for an opaque photo. taken_at: when it was taken, by its
-    EXIF, as `2026-05-31 14:03:59`; None if not known. colour_profile: what the pixels were converted from. moving_id: the
-    content id of a photo that moves, whose first frame this is.
+    part of what is drawn; smaller than the photo if `max_side_px` or `enough_side_px` was given. width_px, height_px: the
+    upright photo at full size. format: as Pillow names it. alpha: (H, W) uint8 opacity; None for an opaque photo. taken_at: when
+    it was taken, by its EXIF, as `2026-05-31 14:03:59`; None if not known. colour_profile: what the pixels were converted from.
+    moving_id: the content id of a photo that moves, whose first frame this is.
     """
 
     pixels: NDArray[np.uint8]

@@ -13,12 +13,12 @@ Colour = tuple[int, int, int]
 # Grounds of transparent photos, the better one first: shops show them on white.
 _WHITE, _GREY, _BLACK = (255, 255, 255), (128, 128, 128), (0, 0, 0)
 _GROUNDS: tuple[Colour, ...] = (_WHITE, _GREY, _BLACK)
-# What share of the outline a ground may hide, more than another ground does, where only what differs from it by more than so many
-# levels shows. White may take a highlight at the edge of a product (6 levels hide more of 3 of 811 rendered pieces of furniture),
-# not a line of white text; and nobody finds the copies of a photo that is pale all round.
+# Levels by which what is drawn must differ from its ground to show, and what share of the outline a ground may hide that another
+# one shows. A highlight at the edge of a product may go (by 6 levels white hides more of 3 of 811 rendered pieces of furniture),
+# a line of white text may not; and the copies of a photo that is pale all round are not found on white.
 _HIDDEN_SHARES = ((6, 0.02), (15, 0.5))
 # Outlines are looked at in this size. An edge shows by what is drawn so near to it: cut-outs have a fringe of their old ground.
-_OUTLINE_SIDE_PX, _FRINGE_PX = 512, 2
+_OUTLINE_SIDE_PX, _FRINGE_PX = 512, 3
 # Less of the greatest opacity has no colour to speak of.
 _FAINT = 16
 
@@ -72,7 +72,10 @@ def _outline(alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _hidden(drawn: NDArray[np.uint8], outline: NDArray[np.float32], ground: Colour, levels: int) -> float:
-    """How much of the outline a ground hides, if what differs from it by more than so many levels shows. drawn: (H, W, 4) uint8 RGBA. outline: (H, W)."""
+    """How much of the outline a ground hides, if what differs from it by more than so many levels shows.
+
+    drawn: (H, W, 4) uint8 RGBA. outline: (H, W) float32.
+    """
     alpha = drawn[..., 3]
     differs = np.abs(drawn[..., :3].astype(np.int16) - np.array(ground, np.int16)).max(axis=2) > levels
     differs &= alpha > alpha.max() // _FAINT

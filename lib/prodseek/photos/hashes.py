@@ -26,9 +26,7 @@ _LEAST_SIDE_PX = 5
 _STRIP_ROWS = 64
 
 
-def pixel_hash(
-    pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None, moving_id: str | None = None
-) -> str:
+def pixel_hash(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None, moving_id: str | None = None) -> str:
     """SHA-256 of an upright photo's size, pixels and opacity: equal for photos that differ only in container or metadata.
 
     pixels: (H, W, 3) uint8 RGB at full size. alpha: (H, W) uint8; None for an opaque photo. moving_id: as in `DecodedImage`; a

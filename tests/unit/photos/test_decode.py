@@ -179,12 +179,9 @@ def test_transparent_photos_stand_on_white_unless_it_hides_a_part(drawn: Image.I
 
 
 def test_white_and_grey_drawings_stand_on_black() -> None:
-    drawn = print_of("XL", (255, 255, 255, 255))
-    ImageDraw.Draw(drawn).rectangle([60, 60, 120, 120], fill=(128, 128, 128, 255))
-    assert (decode_image(encoded(drawn, "PNG")).pixels[0, 0] == 128).all()
-    bare = on_nothing("cross", (255, 255, 255))
-    ImageDraw.Draw(bare).rectangle([20, 20, 60, 60], fill=(128, 128, 128))
-    assert (decode_image(encoded(bare, "PNG")).pixels[0, 0] == 0).all()
+    drawn = on_nothing("cross", (255, 255, 255))
+    ImageDraw.Draw(drawn).rectangle([20, 20, 60, 60], fill=(128, 128, 128))
+    assert (decode_image(encoded(drawn, "PNG")).pixels[0, 0] == 0).all()
 
 
 def test_a_cut_out_with_a_white_fringe_stands_on_white() -> None:
@@ -223,9 +220,7 @@ def test_photos_that_go_on_otherwise_after_an_equal_frame_have_other_hashes(name
 
 def test_what_a_file_holds_besides_its_photo_does_not_count() -> None:
     first, other = Image.fromarray(HALVES), Image.new("RGB", (60, 40), "red")
-    for name in ("MPO", "TIFF"):
-        image = decode_image(encoded(first, name, save_all=True, append_images=[other]))
-        assert image.moving_id is None
+    assert decode_image(encoded(first, "MPO", save_all=True, append_images=[other])).moving_id is None
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])
