@@ -106,7 +106,7 @@ def saved_as(image, kind, **options):
         lambda i: jpeg(i, 90),
         lambda i: jpeg(i.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 80),
         lambda i: i.filter(ImageFilter.UnsharpMask(2, 150, 0)),
-        lambda i: jpeg(i.transpose(Image.Transpose.ROTATE_90), 92),
+        lambda i: jpeg(i.crop((0, 0, i.width - 5, i.height)).transpose(Image.Transpose.ROTATE_90), 92),
         lambda i: i.crop((0, 0, i.width - 5, i.height - 3)).transpose(Image.Transpose.ROTATE_180),
         lambda i: jpeg(i.crop((5, 3, i.width, i.height)), 92),
     ],
