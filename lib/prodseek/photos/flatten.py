@@ -68,7 +68,8 @@ def _ground_of(rgba: Image.Image) -> Colour:
 def _outline(alpha: NDArray[np.uint8]) -> NDArray[np.float32]:
     """How much opacity changes towards the pixels to the right and below: (H, W), of (H, W)."""
     levels = np.pad(alpha, ((0, 1), (0, 1)), mode="edge").astype(np.float32)
-    return np.abs(levels[:-1, 1:] - levels[:-1, :-1]) + np.abs(levels[1:, :-1] - levels[:-1, :-1])
+    here = levels[:-1, :-1]
+    return np.asarray(np.abs(levels[:-1, 1:] - here) + np.abs(levels[1:, :-1] - here), np.float32)
 
 
 def _hidden(drawn: NDArray[np.uint8], outline: NDArray[np.float32], ground: Colour, levels: int) -> float:
