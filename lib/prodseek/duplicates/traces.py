@@ -22,8 +22,6 @@ _STEPS = np.arange(2, 129)
 _BIN, _N_BINS = 0.25, 2048
 # Mean cosine from which on coefficients lie on the steps of an encoder, and how many values and frequencies it takes.
 _ON_STEPS, _LEAST_VALUES, _LEAST_FREQUENCIES = 0.36, 25, 2
-# Standard deviations of such a mean that chance does not reach in any of the steps and frequencies that are tried (one in 100).
-_SURE = 4.3
 _BLURS_PX = (0.7, 1.4, 2.8)
 _FIT_EVERY, _FIT_TIMES, _FIT_SHARE, _STIFFNESS = 23, 3, 0.8, 1e-9
 # What rounding alone leaves, grey levels.
@@ -74,8 +72,8 @@ class Traces:
     """What tells which of two photos was made from the other. octaves: the finest first. evenness: of the finest differences.
 
     evenness: how evenly the finest differences are spread, 0 to 1: added noise is everywhere, an encoder's is at detail.
-    blocks: log2 of the steps at the borders of a's blocks that b has not there, divided by those of b's that a has not; 0 where a
-    photo lies on an encoder's steps, which say more, because WebP and others smooth blocks away, and unless pixel on pixel.
+    blocks: log2 of the steps at the borders of a's blocks that b has not there, divided by those of b's that a has not; 0
+    unless pixel on pixel.
     """
 
     a: Trace
@@ -106,9 +104,7 @@ def traces_of(window: Window, hidden: Mask | None = None) -> Traces:
         # A photo that was resized to be laid over the other has lost noise.
         return Traces(Trace(*steps_a, 0.0), Trace(*steps_b, 0.0), tuple(octaves), 0.0)
     a, b = Trace(*steps_a, _noise(window.a, clear)), Trace(*steps_b, _noise(window.b, clear))
-    blocks = 0.0
-    if math.isnan(a.missed) and math.isnan(b.missed):
-        blocks = _more_blocks(window.a, window.b, window.grid_a) - _more_blocks(window.b, window.a, window.grid_b)
+    blocks = _more_blocks(window.a, window.b, window.grid_a) - _more_blocks(window.b, window.a, window.grid_b)
     return Traces(a, b, tuple(octaves), _evenness(bands_b[_N_TONES] - bands_a[_N_TONES], clear), blocks)
 
 
@@ -185,8 +181,7 @@ def _steps_of(coefficients: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDA
         values = values[(values > 1) & (values < _N_BINS * _BIN)]
         counts[row] = np.bincount((values / _BIN).astype(np.int64), minlength=_N_BINS)[:_N_BINS]
     n_counted = counts @ _COUNTED
-    means = counts @ _WAVES / np.maximum(n_counted, 1)
-    means = np.where((n_counted >= _LEAST_VALUES) & (means * np.sqrt(2 * n_counted) > _SURE), means, 0)
+    means = np.where(n_counted >= _LEAST_VALUES, counts @ _WAVES / np.maximum(n_counted, 1), 0)
     best = means.argmax(axis=1)
     return _STEPS[best], np.asarray(means[np.arange(len(best)), best], np.float32)
 
