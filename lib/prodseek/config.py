@@ -258,6 +258,7 @@ class DuplicatesConfig(_Section):
     min_confidence: Fraction
     merge_confidence: Fraction
     mirrored: Literal["copy", "look"]
+    turned: Literal["copy", "look"]
     representative: tuple[
         Literal["detail", "nothing_added", "in_colour", "whole", "not_turned", "least_compressed", "oldest"], ...
     ]

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from icc_profiles import cmyk_profile, grey_profile, rgb_profile
 from PIL import ExifTags, Image
 
-from prodseek.photos.decode import FORMATS, ImageLimits, ImageRejected, decode_image, pixel_hash
-from prodseek.photos.hashes import pdq_hash
+from prodseek.photos.decode import FORMATS, ImageLimits, ImageRejected, decode_image
+from prodseek.photos.hashes import pdq_hash, pixel_hash
 
 LIMITS = ImageLimits(max_bytes=1 << 20, max_pixels=1 << 18, min_side_px=8)
 SAMPLE = Path(__file__).parents[1] / "data" / "sample" / "images"

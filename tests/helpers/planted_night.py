@@ -6,8 +6,8 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from prodseek.photos.decode import content_id, decode_image, pixel_hash
-from prodseek.photos.hashes import pdq_hash
+from prodseek.photos.decode import content_id, decode_image
+from prodseek.photos.hashes import pdq_hash, pixel_hash
 from prodseek.runs.columns import FACETS
 from prodseek.runs.facts import IngestFacts
 from prodseek.runs.store import Run, Store, Summary

@@ -16,6 +16,13 @@ from prodseek.jobs import duplicates
 from prodseek.spark.tables import read_table
 
 N_LINKS = 4
+# What each photo's copy is, and how it was made.
+ALTERED = (
+    ("resized", lambda photo: photo.resize((270, 202))),
+    ("mirrored", ImageOps.mirror),
+    ("resized", lambda photo: photo.resize((270, 202))),
+    ("rotated", lambda photo: photo.rotate(90, expand=True)),
+)
 
 
 def texture(seed: int, width: int, height: int) -> Image.Image:
@@ -32,7 +39,7 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(4):
         photo = texture(number, 320, 240)
         photo.save(folder / f"photo-{number}.jpg", quality=90)
-        copy = ImageOps.mirror(photo) if number % 2 else photo.resize((270, 202))
+        copy = ALTERED[number][1](photo)
         copy.save(folder / f"copy-{number}.jpg", quality=90)
     scene = texture(50, 320, 240)
     scene.paste(texture(0, 320, 240).resize((160, 120)), (130, 90))
@@ -69,16 +76,16 @@ def judged(spark: SparkSession, tmp_path: Path, catalogue: Path, make_config):  
 
 
 def test_tables_are_the_same_at_any_number_of_partitions_and_chains_are_broken(judged) -> None:  # type: ignore[no-untyped-def]
-    mirrored_too = "duplicates.mirrored=copy"
-    pairs, groups = judged("one", 1, mirrored_too)
+    turned_too = ("duplicates.mirrored=copy", "duplicates.turned=copy")
+    pairs, groups = judged("one", 1, *turned_too)
     small = ("duplicates.pairs_per_partition=3", "duplicates.photos_per_partition=2")
-    assert judged("eight", 8, mirrored_too, *small) == (pairs, groups)
+    assert judged("eight", 8, *turned_too, *small) == (pairs, groups)
 
     verdicts = {frozenset((pair["uri_a"], pair["uri_b"])): pair["verdict"] for pair in pairs}
     decisions = {frozenset((pair["uri_a"], pair["uri_b"])): pair["decision"] for pair in pairs}
     for number in range(4):
         copy = frozenset((f"photo-{number}.jpg", f"copy-{number}.jpg"))
-        assert verdicts[copy] == ("mirrored" if number % 2 else "resized")
+        assert verdicts[copy] == ALTERED[number][0]
     assert verdicts[frozenset(("photo-0.jpg", "scene.jpg"))] == "embedded"
     assert all(
         verdicts[frozenset((f"chain-{link}.jpg", f"chain-{link + 1}.jpg"))] == "cropped" for link in range(N_LINKS - 1)
@@ -99,6 +106,17 @@ def test_tables_are_the_same_at_any_number_of_partitions_and_chains_are_broken(j
     for group in groups:
         pair = frozenset((group["uri"], heads[group["group_id"]]))
         assert len(pair) == 1 or decisions[pair] == "copy", "no member hangs on another that is not kept"
+
+
+@pytest.mark.parametrize("setting", ["mirrored", "turned"])
+def test_a_mirrored_or_turned_photo_is_a_copy_only_where_the_settings_say_so(judged, setting: str) -> None:  # type: ignore[no-untyped-def]
+    pairs, groups = judged("some", 2, f"duplicates.{setting}=copy")
+    decisions = {frozenset((pair["uri_a"], pair["uri_b"])): pair["decision"] for pair in pairs}
+    found = [decisions[frozenset((f"photo-{number}.jpg", f"copy-{number}.jpg"))] for number in range(4)]
+    expected = {"mirrored": ["copy", "copy", "copy", "look"], "turned": ["copy", "look", "copy", "copy"]}[setting]
+    assert found == expected
+    grouped = {group["uri"] for group in groups}
+    assert [f"copy-{number}.jpg" in grouped for number in range(4)] == [one == "copy" for one in expected]
 
 
 def test_what_nobody_is_shown_still_contradicts_a_copy(judged) -> None:  # type: ignore[no-untyped-def]

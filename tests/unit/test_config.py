@@ -56,6 +56,7 @@ def test_what_changes_a_result_makes_another_run() -> None:
         "embed.score_threshold=0.3",
         "duplicates.max_pdq_hamming=31",
         "duplicates.mirrored=copy",
+        "duplicates.turned=copy",
         "catalog.identity_columns=[ean]",
         "cluster.min_cluster_size=9",
         "index.recall_target=0.9",

@@ -18,7 +18,7 @@ from prodseek.duplicates.origin import Signs, shipped_model, signs_of
 from prodseek.duplicates.planes import Mask, Plane, blurred, luma
 from prodseek.duplicates.proof import Proof
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
-from prodseek.duplicates.traces import Traces, blocking, traces_of
+from prodseek.duplicates.traces import Traces, traces_of
 from prodseek.duplicates.verification import Comparison
 from prodseek.duplicates.windows import shared_window
 
@@ -26,8 +26,7 @@ _COARSE_SIDE_PX = 320
 _LEAST_PIXELS = 400
 # log2: photos whose scales differ by more are compared by size; by less, by sharpness too.
 _SAME_SCALE = 0.3
-_LEAST_BLOCKING = 0.15
-# The part of a photo whose blocks are looked at, and the rows and columns whose colours are counted.
+# The part of a photo whose colours are counted, and in how many of its rows and columns.
 _PART_PX, _COUNTED_PX = 512, 128
 # What a tone does not explain, grey levels. The worst pixels are set aside before the tone is fitted again.
 _LEAST_UNEXPLAINED = 16.0
@@ -162,18 +161,17 @@ def _signs(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix, traces: T
         _middle(a, shared_polygon(inverse(matrix), b.shape[1::-1], a.shape[1::-1])),
         _middle(b, shared_polygon(matrix, a.shape[1::-1], b.shape[1::-1])),
     )
-    blocks_a, blocks_b = (math.log2(blocking(*part) + _LEAST_BLOCKING) for part in parts)
-    colours_a, colours_b = (math.log2(_share_of_colours(part)) for part, _ in parts)
-    return signs_of(traces, blocks_a - blocks_b, colours_b - colours_a)
+    colours_a, colours_b = (math.log2(_share_of_colours(part)) for part in parts)
+    return signs_of(traces, colours_b - colours_a)
 
 
-def _middle(photo: NDArray[np.uint8], part: NDArray[np.float32]) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """The middle of a part of a photo, and its first column and row. part: (N, 2) float32, its corners."""
+def _middle(photo: NDArray[np.uint8], part: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The middle of a part of a photo. part: (N, 2) float32, its corners."""
     low = np.maximum(part.min(axis=0), 0).astype(int)
     size = np.minimum(part.max(axis=0).astype(int) + 1, photo.shape[1::-1]) - low
     x, y = low + np.maximum(size - _PART_PX, 0) // 2
     width, height = np.minimum(size, _PART_PX)
-    return photo[y : y + height, x : x + width], (int(x), int(y))
+    return photo[y : y + height, x : x + width]
 
 
 def _share_of_colours(photo: NDArray[np.uint8]) -> float:

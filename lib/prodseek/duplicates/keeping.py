@@ -29,7 +29,7 @@ RULE = tuple(Criterion)
 _LARGER = 1.1
 _ROTATIONS = (Orientation.ROTATE_90, Orientation.ROTATE_180, Orientation.ROTATE_270)
 _INVERSE = {Orientation.ROTATE_90: Orientation.ROTATE_270, Orientation.ROTATE_270: Orientation.ROTATE_90}
-_ADDED_WORDS = {Verdict.PADDED: "no added margin", Verdict.OVERLAID: "no text or badge on it"}
+_ADDED_WORDS = {Verdict.PADDED: "less margin round it", Verdict.OVERLAID: "no text or badge on it"}
 _WORDS = {
     Criterion.IN_COLOUR: "in colour",
     Criterion.WHOLE: "shows more of the picture",

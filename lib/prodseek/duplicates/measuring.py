@@ -15,8 +15,8 @@ from prodseek.duplicates.proof import COARSE_PHOTO_PX, DETAILED_SIDE_PX, Photos
 from prodseek.duplicates.trimmed import prove_or_trim
 from prodseek.duplicates.verdicts import Evidence, PhotoFacts, margin_side
 from prodseek.duplicates.verification import View, has_hope, measure_aligned, worth_measuring
-from prodseek.photos.decode import content_id, decode_image, pixel_hash
-from prodseek.photos.hashes import pdq_hashes
+from prodseek.photos.decode import content_id, decode_image
+from prodseek.photos.hashes import pdq_hashes, pixel_hash
 
 
 def evidence_of(
@@ -84,5 +84,9 @@ def facts_of_file(data: bytes) -> PhotoFacts:
     """What `images` says of a file. Raises ImageRejected."""
     photo = decode_image(data)
     return PhotoFacts(
-        content_id(data), pixel_hash(photo.pixels, photo.alpha), photo.width_px, photo.height_px, len(data)
+        content_id(data),
+        pixel_hash(photo.pixels, photo.alpha, photo.moving_id),
+        photo.width_px,
+        photo.height_px,
+        len(data),
     )

@@ -41,7 +41,7 @@ class Signs:
     encoder's steps. kept_steps: b lies on such steps and a does not, and encoding alone does not explain it. exactness: how much
     more exactly b lies on them, if both do and neither is closer. noise_added: log2 of a's noise divided by b's, if the quieter
     lies on steps that do not explain it. smoothed: -log2, if it lies on none; even: log2, if so, where the difference is even.
-    blocks: log2 of a's steps at the borders of blocks, divided by b's. colours: log2 of how many more colours b has. sharpened:
+    blocks: as in Traces. colours: log2 of how many more colours b has. sharpened:
     how much a was.
     """
 
@@ -88,8 +88,8 @@ class OriginModel:
         return self.bias + sum(self.blurred[name] * term for name, term in zip(LOSS_TERMS, terms, strict=True)) > 0
 
 
-def signs_of(traces: Traces, blocks: float, colours: float) -> Signs:
-    """What speaks for b as the original of a. blocks, colours: as in Signs."""
+def signs_of(traces: Traces, colours: float) -> Signs:
+    """What speaks for b as the original of a. colours: as in Signs."""
     a, b = traces.a, traces.b
     on_a, on_b = (not math.isnan(trace.missed) for trace in (a, b))
     at_detail = 1 - _rising(traces.evenness, _EVEN, _EVEN_WIDTH)
@@ -114,7 +114,7 @@ def signs_of(traces: Traces, blocks: float, colours: float) -> Signs:
         noise_added=edited * noise if quieter_on_steps else 0.0,
         smoothed=0.0 if quieter_on_steps else -edited * noise,
         even=0.0 if quieter_on_steps else edited * noise * traces.evenness,
-        blocks=max(-_MOST, min(blocks, _MOST)),
+        blocks=max(-_MOST, min(traces.blocks, _MOST)),
         colours=math.copysign(min(max(abs(colours) - _FEW_COLOURS, 0), _MOST), colours),
         sharpened=_sharpened(traces.octaves),
     )

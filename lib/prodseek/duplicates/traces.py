@@ -31,6 +31,8 @@ _N_TONES = 3
 _QUIET_SHARE, _DETAILED_SHARE = 0.3, 0.8
 _SECOND_DIFFERENCE = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
 _MOST_STEP = 16
+# Fainter steps at the borders of blocks come and go with every encoder, grey levels.
+_LEAST_BLOCKING = 0.5
 
 _ANGLES = (2 * np.arange(BLOCK_PX)[None] + 1) * np.arange(BLOCK_PX)[:, None] * np.pi / 16
 _COSINES = (0.5 * np.cos(_ANGLES) * np.where(np.arange(BLOCK_PX) == 0, math.sqrt(0.5), 1)[:, None]).astype(np.float32)
@@ -70,12 +72,15 @@ class Traces:
     """What tells which of two photos was made from the other. octaves: the finest first. evenness: of the finest differences.
 
     evenness: how evenly the finest differences are spread, 0 to 1: added noise is everywhere, an encoder's is at detail.
+    blocks: log2 of the steps at the borders of a's blocks that b has not there, divided by those of b's that a has not; 0
+    unless pixel on pixel.
     """
 
     a: Trace
     b: Trace
     octaves: tuple[Octave, ...]
     evenness: float
+    blocks: float = 0.0
 
 
 def traces_of(window: Window, hidden: Mask | None = None) -> Traces:
@@ -99,19 +104,25 @@ def traces_of(window: Window, hidden: Mask | None = None) -> Traces:
         # A photo that was resized to be laid over the other has lost noise.
         return Traces(Trace(*steps_a, 0.0), Trace(*steps_b, 0.0), tuple(octaves), 0.0)
     a, b = Trace(*steps_a, _noise(window.a, clear)), Trace(*steps_b, _noise(window.b, clear))
-    return Traces(a, b, tuple(octaves), _evenness(bands_b[_N_TONES] - bands_a[_N_TONES], clear))
+    blocks = _more_blocks(window.a, window.b, window.grid_a) - _more_blocks(window.b, window.a, window.grid_b)
+    return Traces(a, b, tuple(octaves), _evenness(bands_b[_N_TONES] - bands_a[_N_TONES], clear), blocks)
 
 
-def blocking(photo: NDArray[np.uint8], at: Corner = (0, 0)) -> float:
+def _more_blocks(photo: Plane, other: Plane, grid: Corner) -> float:
+    """log2 of a photo's steps at the borders of its blocks, divided by those of the other there, which it may have them from."""
+    of_photo, of_other = (blocking(plane, grid) + _LEAST_BLOCKING for plane in (photo, other))
+    return max(0.0, math.log2(of_photo / of_other))
+
+
+def blocking(light: Plane, grid: Corner) -> float:
     """How much larger the steps across the borders of JPEG's blocks are than other steps, grey levels; 0 or more.
 
-    photo: (H, W, 3) uint8 RGB, a part of a file. at: column and row of its first pixel in the file.
+    light: (H, W) float32, luminance. grid: column and row of the first corner of a block.
     """
-    light = np.asarray(cv2.cvtColor(photo.astype(np.float32), cv2.COLOR_RGB2GRAY), np.float32)
     steps = []
-    for plane, start in ((light, at[0]), (light.T, at[1])):
+    for plane, start in ((light, grid[0]), (light.T, grid[1])):
         step = np.minimum(np.abs(np.diff(plane, axis=1)), _MOST_STEP).mean(axis=0)
-        at_border = (start + np.arange(1, len(step) + 1)) % BLOCK_PX == 0
+        at_border = (np.arange(1, len(step) + 1) - start) % BLOCK_PX == 0
         if at_border.sum() > 2:
             steps.append(float(step[at_border].mean() - step[~at_border].mean()))
     return max(0.0, float(np.mean(steps))) if steps else 0.0

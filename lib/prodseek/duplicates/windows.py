@@ -16,7 +16,7 @@ from prodseek.duplicates.planes import Mask, Plane
 BLOCK_PX = 8
 # A part of this size tells as much of how a photo was made as all of it.
 _WINDOW_PX, _LEAST_WINDOW_PX = 384, 48
-# Photos of one scale, turned by nothing, lie pixel on pixel.
+# Photos of one scale, turned by right angles or not at all, lie pixel on pixel.
 _SAME_SCALE, _UPRIGHT, _SAME_PLACE_PX = 0.006, 0.004, 2.5
 _DARKEST, _BRIGHTEST = 4.0, 251.0
 
@@ -58,16 +58,19 @@ def shared_window(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix) ->
     low = low + (high - low - size) // 2
     light_a = _light(_cut(a, low, size))
     grid_a, corner = _first_corner(low), (int(low[0]), int(low[1]))
-    turn = matrix[:, :2]
+    # A quarter turn is a transposed photo that is flipped.
+    is_transposed = abs(matrix[0, 0]) < abs(matrix[0, 1])
+    upright, onto = (b.swapaxes(0, 1), matrix[::-1]) if is_transposed else (b, matrix)
+    turn = onto[:, :2]
     if max(abs(turn[0, 1]), abs(turn[1, 0])) < _UPRIGHT and np.abs(np.abs(np.diag(turn)) - 1).max() < _SAME_SCALE:
-        flips = np.diag(turn) < 0
-        lying = b[:: -1 if flips[1] else 1, :: -1 if flips[0] else 1]
+        flips, size_upright = np.diag(turn) < 0, np.array(upright.shape[1::-1])
+        lying = upright[:: -1 if flips[1] else 1, :: -1 if flips[0] else 1]
         middle = low + size / 2
-        there = turn @ middle + matrix[:, 2]
-        offset = np.where(flips, size_b - 1 - there, there) - middle
-        at = _pixel_on_pixel(light_a, lying, low, offset, a.shape == b.shape)
+        there = turn @ middle + onto[:, 2]
+        offset = np.where(flips, size_upright - 1 - there, there) - middle
+        at = _pixel_on_pixel(light_a, lying, low, offset, a.shape == upright.shape)
         if at is not None:
-            grid_b = _first_corner(np.where(flips, at - size_b, at))
+            grid_b = _first_corner(np.where(flips, at - size_upright, at))
             return Window(light_a, _light(_cut(lying, at, size)), grid_a, grid_b, corner)
     moved = np.asarray(back, np.float64).copy()
     moved[:, 2] -= low

@@ -7,7 +7,7 @@ import io
 import re
 import struct
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from importlib.metadata import version
@@ -21,14 +21,16 @@ from prodseek.photos.profiles import ColourProfile, in_srgb
 from prodseek.photos.repair import Repaired, with_end, without_metadata
 
 # Raise it when `decode_image`, `pixel_hash` or the PDQ hash changes its result for the same bytes.
-DECODER_VERSION = 3
+DECODER_VERSION = 4
 # Raise it when `decode_image` gives other pixels for the same bytes: all that is kept for ever of a photo's pixels (regions,
 # local features, verdicts, looks, pictures) is then made again.
-PIXELS_VERSION = 2
+PIXELS_VERSION = 3
 _DECODER_PACKAGES = ("pillow", "pillow-heif")
 # The same version of Pillow may be built with other versions of these.
 _DECODER_LIBRARIES = ("libjpeg_turbo", "jpg", "webp", "avif", "libtiff", "littlecms2")
 FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+# Those that browsers play. What else files hold besides a photo, such as previews and gain maps, nobody sees.
+_MOVING_FORMATS = ("PNG", "WEBP", "GIF", "AVIF")
 
 # ISO/IEC 23008-12 and the AVIF specification: kinds of containers that hold a still picture or a burst.
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
@@ -105,10 +107,11 @@ class ImageLimits:
 class DecodedImage:
     """An upright photo.
 
-    pixels: (H, W, 3) uint8 sRGB, EXIF orientation applied, transparency on white, or on grey where white would hide all that is
-    drawn; smaller than the photo if `max_side_px` or `enough_side_px` was given. width_px, height_px: the upright photo at full
-    size. format: as Pillow names it. alpha: (H, W) uint8 opacity; None for an opaque photo. taken_at: when it was taken, by its
-    EXIF, as `2026-05-31 14:03:59`; None if not known. colour_profile: what the pixels were converted from.
+    pixels: (H, W, 3) uint8 sRGB, EXIF orientation applied, transparency on white, or on grey or black where white would hide a
+    part of what is drawn; smaller than the photo if `max_side_px` or `enough_side_px` was given. width_px, height_px: the
+    upright photo at full size. format: as Pillow names it. alpha: (H, W) uint8 opacity; None for an opaque photo. taken_at: when
+    it was taken, by its EXIF, as `2026-05-31 14:03:59`; None if not known. colour_profile: what the pixels were converted from.
+    moving_id: the content id of a photo that moves, whose first frame this is.
     """
 
     pixels: NDArray[np.uint8]
@@ -118,6 +121,7 @@ class DecodedImage:
     alpha: NDArray[np.uint8] | None = None
     taken_at: str | None = None
     colour_profile: ColourProfile = ColourProfile.NONE
+    moving_id: str | None = None
 
 
 def decoder() -> dict[str, str]:
@@ -136,18 +140,6 @@ def decoder() -> dict[str, str]:
 def content_id(data: bytes) -> str:
     """The `image_id`: SHA-256 of a photo's bytes, 64 hex digits."""
     return hashlib.sha256(data).hexdigest()
-
-
-def pixel_hash(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None) -> str:
-    """SHA-256 of an upright photo's size, pixels and opacity: equal for photos that differ only in container or metadata.
-
-    pixels: (H, W, 3) uint8 RGB at full size. alpha: (H, W) uint8; None for an opaque photo. Returns 64 hex digits.
-    """
-    digest = hashlib.sha256(f"{pixels.shape[1]}x{pixels.shape[0]}:".encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    if alpha is not None:
-        digest.update(np.ascontiguousarray(alpha).data)
-    return digest.hexdigest()
 
 
 def check_size(n_bytes: int, limits: ImageLimits) -> None:
@@ -194,10 +186,10 @@ def _decoded(data: bytes, limits: ImageLimits, max_side_px: int | None, enough_s
     """The photo as it is; where that fails without its metadata, and where it lacks its end with one."""
 
     def decoded(photo: Repaired) -> DecodedImage:
-        image = _open(photo.data)
-        _check_header(image, limits)
+        _check_header(image := _open(photo.data), limits)
         icc_profile = photo.icc_profile or image.info.get("icc_profile")
-        return _load_upright(image, icc_profile, max_side_px, enough_side_px)
+        upright = _load_upright(image, icc_profile, max_side_px, enough_side_px)
+        return replace(upright, moving_id=content_id(photo.data)) if _moves(image) else upright
 
     try:
         return decoded(Repaired(data))
@@ -335,6 +327,14 @@ def _upright_by(image: Image.Image) -> Image.Transpose | None:
         return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except _DAMAGED:
         return None
+
+
+def _moves(image: Image.Image) -> bool:
+    """Whether frames follow the first. Those that cannot be read are none."""
+    try:
+        return image.format in _MOVING_FORMATS and bool(getattr(image, "is_animated", False))
+    except _DAMAGED:
+        return False
 
 
 def _taken_at(image: Image.Image) -> str | None:

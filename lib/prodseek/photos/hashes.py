@@ -1,4 +1,4 @@
-"""The PDQ hash of photos. Without faiss, because every process that decodes photos computes it.
+"""The PDQ hash of photos, and the hash of their pixels. Without faiss, because every process that decodes photos computes it.
 
 PDQ: "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook, 2019. Our own, because its reference
 implementation has to be compiled. Bits and quality are the reference's. Only where a picture lacks a frequency, because it is
@@ -7,6 +7,7 @@ symmetric or changes in one direction alone, its bit is a rounding error, which 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -23,6 +24,21 @@ _COSINES = (np.float32(np.sqrt(2 / _BLOCKS)) * np.cos(_ANGLES)).astype(np.float3
 _LEAST_SIDE_PX = 5
 # So many rows at once are converted to float64, which takes 24 bytes a pixel.
 _STRIP_ROWS = 64
+
+
+def pixel_hash(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None = None, moving_id: str | None = None) -> str:
+    """SHA-256 of an upright photo's size, pixels and opacity: equal for photos that differ only in container or metadata.
+
+    pixels: (H, W, 3) uint8 RGB at full size. alpha: (H, W) uint8; None for an opaque photo. moving_id: as in `DecodedImage`; a
+    photo that moves equals its own bytes alone, because its other frames are not decoded. Returns 64 hex digits.
+    """
+    digest = hashlib.sha256(f"{pixels.shape[1]}x{pixels.shape[0]}:".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    if alpha is not None:
+        digest.update(np.ascontiguousarray(alpha).data)
+    if moving_id is not None:
+        digest.update(moving_id.encode())
+    return digest.hexdigest()
 
 
 def pdq_hash(pixels: NDArray[np.uint8]) -> tuple[str, int]:

@@ -33,7 +33,7 @@ from prodseek.catalogue.photo_source import PhotoSource
 from prodseek.catalogue.rows_here import photo_names
 from prodseek.config import Config
 from prodseek.errors import CatalogueError, ConfigError
-from prodseek.photos.decode import ImageRejected, content_id, decode_image, pixel_hash
+from prodseek.photos.decode import ImageRejected, content_id, decode_image
 from prodseek.runs.slice_layout import slice_length
 from prodseek.vision.configured import detector_settings
 from prodseek.vision.settings import DetectorSettings
@@ -190,7 +190,7 @@ def measure_photos(
     from prodseek.duplicates.features import FEATURES_SIDE_PX, code_bits, feature_codes, photo_features
     from prodseek.duplicates.geometry import align
     from prodseek.duplicates.prints import photo_prints
-    from prodseek.photos.hashes import pdq_hash
+    from prodseek.photos.hashes import pdq_hash, pixel_hash
     from prodseek.report.thumbnails import thumbnail
     from prodseek.vision.inference import load_detector
     from prodseek.vision.nuisance import slice_places, slice_views
@@ -217,7 +217,7 @@ def measure_photos(
                     image = decode_image(data, photos.limits)
                     content_id(data)
                     pdq_hash(image.pixels)
-                    pixel_hash(image.pixels, image.alpha)
+                    pixel_hash(image.pixels, image.alpha, image.moving_id)
             except ImageRejected:
                 counts["unreadable"] += 1
                 continue

@@ -106,8 +106,14 @@ def saved_as(image, kind, **options):
         lambda i: jpeg(i, 90),
         lambda i: jpeg(i.transpose(Image.Transpose.FLIP_LEFT_RIGHT), 80),
         lambda i: i.filter(ImageFilter.UnsharpMask(2, 150, 0)),
+        lambda i: jpeg(i.crop((0, 0, i.width - 5, i.height)).transpose(Image.Transpose.ROTATE_90), 92),
+        lambda i: i.crop((0, 0, i.width - 5, i.height - 3)).transpose(Image.Transpose.ROTATE_180),
+        lambda i: jpeg(i.crop((5, 3, i.width, i.height)), 92),
     ],
-    ids=["noise", "noise and JPEG 97", "palette", "WebP", "JPEG 90", "mirrored", "sharpened"],
+    ids=[
+        *("noise", "noise and JPEG 97", "palette", "WebP", "JPEG 90", "mirrored", "sharpened"),
+        *("turned", "upside down", "blocks moved"),
+    ],
 )
 @pytest.mark.parametrize("seed", [11, 12])
 def test_what_was_made_from_a_compressed_photo_is_not_the_original(seed, edit):
@@ -115,6 +121,15 @@ def test_what_was_made_from_a_compressed_photo_is_not_the_original(seed, edit):
     forth, back = beside(original, edit(original))
     assert abs(forth.finer) < 0.15 and abs(back.finer) < 0.15
     assert forth.cleaner < -1 and back.cleaner > 1
+
+
+@pytest.mark.parametrize("seed", [11, 12])
+def test_nobody_says_that_a_tilted_photo_is_the_original(seed):
+    """Its blocks are gone, because every pixel was made anew."""
+    original = jpeg(scene(seed, *SIZE), 70)
+    tilted = original.rotate(2, Image.Resampling.BICUBIC, expand=True, fillcolor=(255, 255, 255))
+    forth, back = beside(original, jpeg(tilted, 95))
+    assert forth.cleaner < 1 and back.cleaner > -1
 
 
 @pytest.mark.parametrize("seed", [11, 12])

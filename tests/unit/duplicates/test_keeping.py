@@ -30,7 +30,7 @@ def grouped(facts, verdict=Verdict.RE_ENCODED, ages=(None, None), rule=RULE):
             "the most detail",
         ),
         (Facts(finer=0.3), Verdict.TONED, "finer detail: this one was enlarged or blurred", "the most detail"),
-        (Facts(added=-1), Verdict.PADDED, "no added margin", "nothing added"),
+        (Facts(added=-1), Verdict.PADDED, "less margin round it", "nothing added"),
         (Facts(added=-1), Verdict.OVERLAID, "no text or badge on it", "nothing added"),
         (Facts(added=-1), Verdict.CROPPED, "nothing added to it", "nothing added"),
         (Facts(grey=-1), Verdict.TONED, "in colour", "in colour"),

@@ -30,7 +30,7 @@ def steps(missed, noise=0.2):
 
 
 def signs(a, b, octaves=ALIKE, evenness=0.4):
-    return signs_of(Traces(a, b, octaves, evenness), 0.0, 0.0)
+    return signs_of(Traces(a, b, octaves, evenness), 0.0)
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,8 @@ def test_swapped_photos_have_opposite_signs():
     back = tuple(Octave(-octave.gain, octave.agreement) for octave in octaves)
     for a in (steps(0.1), steps(1.5, noise=3.0), NONE):
         for b in (steps(-0.6), NONE):
-            one, other = signs_of(Traces(a, b, octaves, 0.6), 0.7, -2.0), signs_of(Traces(b, a, back, 0.6), -0.7, 2.0)
+            one = signs_of(Traces(a, b, octaves, 0.6, 0.7), -2.0)
+            other = signs_of(Traces(b, a, back, 0.6, -0.7), 2.0)
             assert all(getattr(one, name) == pytest.approx(-getattr(other, name)) for name in SIGNS)
 
 

@@ -7,10 +7,14 @@ from made_photos import jpeg, pixels, scene
 from PIL import Image, ImageFilter
 
 from prodseek.duplicates.traces import blocking, traces_of
-from prodseek.duplicates.windows import shared_window
+from prodseek.duplicates.windows import Window, shared_window
 
 SIZE = (480, 360)
 SAME = np.array([[1.0, 0, 0], [0, 1, 0]])
+
+
+def light(photo):
+    return cv2.cvtColor(photo.astype(np.float32), cv2.COLOR_RGB2GRAY)
 
 
 def traces(a, b, matrix=SAME):
@@ -75,8 +79,41 @@ def test_what_is_hidden_is_not_looked_at():
 
 def test_blocks_are_found_on_the_grid_of_the_whole_file():
     compressed = pixels(jpeg(scene(10, *SIZE), 10))
-    part = compressed[51:251, 101:301]
-    assert blocking(part, (101, 51)) > 1
-    assert blocking(part, (104, 54)) < 0.3
-    assert blocking(pixels(scene(10, *SIZE))) < 0.3
-    assert blocking(compressed[:9, :9]) == 0
+    part = light(compressed[51:251, 101:301])
+    assert blocking(part, (-101 % 8, -51 % 8)) > 1
+    assert blocking(part, (0, 2)) < 0.3
+    assert blocking(light(pixels(scene(10, *SIZE))), (0, 0)) < 0.3
+    assert blocking(light(compressed[:9, :9]), (0, 0)) == 0
+
+
+def test_blocks_count_where_one_photo_alone_has_them():
+    smooth = light(pixels(scene(12, 384, 384).filter(ImageFilter.GaussianBlur(6))))
+    offsets = np.random.default_rng(0).uniform(-4, 4, (50, 50)).repeat(8, axis=0).repeat(8, axis=1)
+    blocks = (smooth + offsets[5 : 5 + 384, 3 : 3 + 384]).astype(np.float32)
+    found = traces_of(Window(smooth, blocks, (0, 0), (5, 3), (0, 0)))
+    assert found.blocks < -1
+    assert traces_of(Window(blocks, smooth, (5, 3), (0, 0), (0, 0))).blocks == -found.blocks
+    # Both have them there.
+    assert traces_of(Window(blocks, blocks, (5, 3), (0, 0), (0, 0))).blocks == 0
+
+
+SHIFTED = np.array([[1.0, 0, -5], [0, 1, -3]])
+# Five pixels of the lower edge, and of the right one, are cut off first.
+UPSIDE_DOWN = np.array([[-1.0, 0, SIZE[0] - 1], [0, -1, SIZE[1] - 6]])
+ANTICLOCKWISE = np.array([[0.0, 1, 0], [-1, 0, SIZE[0] - 6]])
+
+
+@pytest.mark.parametrize(
+    ("move", "matrix"),
+    [
+        (lambda i: i.crop((5, 3, i.width - 6, i.height - 2)), SHIFTED),
+        (lambda i: i.crop((0, 0, i.width, i.height - 5)).transpose(Image.Transpose.ROTATE_180), UPSIDE_DOWN),
+        (lambda i: i.crop((0, 0, i.width - 5, i.height)).transpose(Image.Transpose.ROTATE_90), ANTICLOCKWISE),
+    ],
+    ids=["cropped", "upside down", "turned"],
+)
+def test_blocks_of_an_original_that_was_moved_and_saved_again_do_not_count(move, matrix):
+    original = jpeg(scene(11, *SIZE), 30)
+    found = traces(original, jpeg(move(original), 95), matrix)
+    assert abs(found.blocks) < 0.5 and found.a.missed < -1
+    assert traces(original, move(original), matrix).blocks == 0

@@ -34,6 +34,27 @@ def test_a_mirrored_photo_is_turned_back():
     assert window.grid_b == ((WIDTH - window.low[0]) % 8, window.grid_a[1])
 
 
+@pytest.mark.parametrize(
+    ("turned", "matrix", "grid"),
+    [
+        (np.rot90(PHOTO), [[0, 1, 0], [-1, 0, WIDTH - 1]], lambda x, y: (WIDTH - x, -y)),
+        (np.rot90(PHOTO, 3), [[0, -1, HEIGHT - 1], [1, 0, 0]], lambda x, y: (-x, HEIGHT - y)),
+        (np.rot90(PHOTO, 2), [[-1, 0, WIDTH - 1], [0, -1, HEIGHT - 1]], lambda x, y: (WIDTH - x, HEIGHT - y)),
+        (PHOTO.swapaxes(0, 1), [[0, 1, 0], [1, 0, 0]], lambda x, y: (-x, -y)),
+    ],
+    ids=["anticlockwise", "clockwise", "upside down", "transposed"],
+)
+def test_a_turned_photo_is_turned_back_with_the_blocks_of_its_file(turned, matrix, grid):
+    window = shared_window(PHOTO, np.ascontiguousarray(turned), np.array(matrix, float))
+    assert (window.a == window.b).all()
+    assert window.grid_b == tuple(side % 8 for side in grid(*window.low))
+
+
+def test_a_tilted_photo_has_no_grid():
+    tilt = np.array([[0.999, 0.035, -7], [-0.035, 0.999, 9]])
+    assert shared_window(PHOTO, PHOTO, tilt).grid_b is None
+
+
 def test_a_resized_photo_has_no_grid():
     larger = pixels(scene(1, WIDTH, HEIGHT).resize((625, 525)))
     window = shared_window(PHOTO, larger, np.array([[1.25, 0, 0.125], [0, 1.25, 0.125]]))

@@ -8,9 +8,10 @@ import io
 import numpy as np
 import pillow_heif
 import pytest
-from PIL import ExifTags, Image, ImageDraw
+from PIL import ExifTags, Image, ImageDraw, ImageFilter
 
-from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason, content_id, decode_image, pixel_hash
+from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason, content_id, decode_image
+from prodseek.photos.hashes import pixel_hash
 
 # Left half red, right half blue: tells colour, orientation and mirroring apart.
 HALVES = np.zeros((40, 60, 3), np.uint8)
@@ -117,9 +118,79 @@ def test_white_drawings_on_nothing_do_not_become_one_white_photo(max_side_px: in
 def test_a_drawing_that_shows_on_white_stands_on_white() -> None:
     image = decode_image(encoded(on_nothing("circle", (250, 60, 60)), "PNG"))
     assert (image.pixels[0, 0] == 255).all()
-    label = on_nothing("circle", (255, 255, 255))
-    ImageDraw.Draw(label).rectangle([90, 90, 110, 110], fill=(0, 0, 0))
-    assert (decode_image(encoded(label, "PNG")).pixels[0, 0] == 255).all()
+
+
+def print_of(letter: str | None, ink: tuple[int, int, int, int]) -> Image.Image:
+    """A dark frame on nothing, and a letter in it."""
+    image = Image.new("RGBA", (400, 400), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle([20, 20, 380, 380], outline=(20, 20, 20, 255), width=10)
+    if letter is not None:
+        draw.text((200, 200), letter, fill=ink, anchor="mm", font_size=60)
+    return image
+
+
+def shoe(edge: int, share: float) -> Image.Image:
+    """A shaded thing that was cut out, with a soft shadow under it. edge: the grey of its upper edge, along a share of it."""
+    image = Image.new("RGBA", (900, 900), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse([150, 650, 750, 800], fill=(0, 0, 0, 90))
+    image = image.filter(ImageFilter.GaussianBlur(25))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle([200, 300, 700, 700], fill=(90, 120, 160, 255))
+    draw.rectangle([400, 300, 400 + round(500 * share), 330], fill=(edge, edge, edge, 255))
+    return image
+
+
+@pytest.mark.parametrize(
+    ("drawn", "ground"),
+    [
+        (print_of(None, (0, 0, 0, 0)), 255),
+        (print_of("XL", (200, 30, 30, 255)), 255),
+        (print_of("XL", (255, 255, 255, 255)), 128),
+        (print_of("XL", (252, 252, 252, 255)), 128),
+        (print_of("XL", (255, 255, 255, 120)), 128),
+        (on_nothing("circle", (244, 244, 244)), 128),
+        (shoe(90, 0), 255),
+        (shoe(255, 0.05), 255),
+        (shoe(245, 0.5), 255),
+        (shoe(255, 0.5), 128),
+    ],
+    ids=[
+        "a dark frame",
+        "red letters",
+        "white letters",
+        "near-white letters",
+        "faint white letters",
+        "pale all round",
+        "a soft shadow",
+        "a highlight at the edge",
+        "a bright edge",
+        "a white part",
+    ],
+)
+def test_transparent_photos_stand_on_white_unless_it_hides_a_part(drawn: Image.Image, ground: int) -> None:
+    image = decode_image(encoded(drawn, "PNG"))
+    assert (image.pixels[0, 0] == ground).all()
+    # The same at another size, and saved with losses.
+    half = drawn.resize((drawn.width * 2 // 3, drawn.height * 2 // 3), Image.Resampling.LANCZOS)
+    assert (decode_image(encoded(half, "PNG")).pixels[0, 0] == ground).all()
+    assert (decode_image(encoded(drawn, "WEBP", quality=80)).pixels[0, 0] == ground).all()
+
+
+def test_white_and_grey_drawings_stand_on_black() -> None:
+    drawn = on_nothing("cross", (255, 255, 255))
+    ImageDraw.Draw(drawn).rectangle([20, 20, 60, 60], fill=(128, 128, 128))
+    assert (decode_image(encoded(drawn, "PNG")).pixels[0, 0] == 0).all()
+
+
+def test_a_cut_out_with_a_white_fringe_stands_on_white() -> None:
+    """Whoever cuts a product out of a white ground leaves some of it."""
+    drawn = shoe(90, 0)
+    fringe = Image.new("RGBA", drawn.size, (255, 255, 255, 0))
+    ImageDraw.Draw(fringe).rectangle([198, 298, 702, 702], fill=(255, 255, 255, 255))
+    fringe.paste(drawn.crop((200, 300, 701, 701)), (200, 300))
+    assert (decode_image(encoded(fringe, "PNG")).pixels[0, 0] == 255).all()
 
 
 def test_opacity_tells_photos_apart_that_look_alike_on_white() -> None:
@@ -130,6 +201,26 @@ def test_opacity_tells_photos_apart_that_look_alike_on_white() -> None:
     whole, cut_out = decode_image(encoded(Image.fromarray(flat), "PNG")), decode_image(encoded(layered, "PNG"))
     assert (whole.pixels == cut_out.pixels).all() and whole.alpha is None and cut_out.alpha is not None
     assert pixel_hash(whole.pixels, whole.alpha) != pixel_hash(cut_out.pixels, cut_out.alpha)
+
+
+@pytest.mark.parametrize("name", ["GIF", "PNG", "WEBP", "AVIF"])
+def test_photos_that_go_on_otherwise_after_an_equal_frame_have_other_hashes(name: str) -> None:
+    first, red, blue = (Image.new("RGB", (60, 40), colour) for colour in ("white", "red", "blue"))
+
+    def hash_of(*later: Image.Image) -> str:
+        image = decode_image(encoded(first, name, save_all=True, append_images=later))
+        assert (image.pixels > 250).all()
+        return pixel_hash(image.pixels, image.alpha, image.moving_id)
+
+    assert len({hash_of(), hash_of(red), hash_of(blue)}) == 3
+    assert hash_of(red) == hash_of(red)
+    # What stands still has the hash of its pixels, whatever its format.
+    assert hash_of() == pixel_hash(decode_image(encoded(first, name)).pixels)
+
+
+def test_what_a_file_holds_besides_its_photo_does_not_count() -> None:
+    first, other = Image.fromarray(HALVES), Image.new("RGB", (60, 40), "red")
+    assert decode_image(encoded(first, "MPO", save_all=True, append_images=[other])).moving_id is None
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA"])

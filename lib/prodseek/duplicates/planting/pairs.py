@@ -20,7 +20,8 @@ from prodseek.duplicates.planting.files import encoded, opened
 from prodseek.duplicates.planting.grounds import product_mask, to_lab
 from prodseek.duplicates.planting.variants import VARIANTS, Variant
 from prodseek.duplicates.verdicts import Verdict
-from prodseek.photos.decode import content_id, pixel_hash
+from prodseek.photos.decode import content_id
+from prodseek.photos.hashes import pixel_hash
 
 VERSIONS = "two versions"  # family of copies that were both altered a little
 REAL = "real"  # family of negatives that nobody made

@@ -16,8 +16,8 @@ from pyspark.sql import functions as F
 from prodseek.catalogue.manifests import FAULT
 from prodseek.catalogue.photo_rows import REPEATED
 from prodseek.catalogue.photo_source import PhotoSource
-from prodseek.photos.decode import ImageRejected, RejectReason, content_id, decode_image, pixel_hash
-from prodseek.photos.hashes import pdq_hash
+from prodseek.photos.decode import ImageRejected, RejectReason, content_id, decode_image
+from prodseek.photos.hashes import pdq_hash, pixel_hash
 from prodseek.runs.tables import table_schema
 from prodseek.spark.catalogue.held_photos import copy_held_photos
 from prodseek.spark.catalogue.poison_photos import Decoding, surviving_poison
@@ -182,7 +182,7 @@ def _read_row(
         "height_px": image.height_px,
         "format": image.format,
         "pdq_hash": pdq_hex,
-        "pixel_hash": pixel_hash(image.pixels, image.alpha),
+        "pixel_hash": pixel_hash(image.pixels, image.alpha, image.moving_id),
         "taken_at": image.taken_at,
         "colour_profile": image.colour_profile.value,
     }

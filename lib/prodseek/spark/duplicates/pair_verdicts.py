@@ -33,6 +33,7 @@ from prodseek.spark.tables import computed_schema
 from prodseek.storage import files
 
 SIDES = ("a", "b")
+_TURNED = [way.value for way in ROTATIONS]
 _MIRRORED = [way.value for way in Orientation if way not in (Orientation.IDENTITY, *ROTATIONS)]
 _PAIR = ["image_id_a", "image_id_b"]
 # What depends on the night, not on the two photos.
@@ -90,8 +91,9 @@ class PairJudge:
         """The pairs with a verdict, and the settings' say in what to do about them."""
         settings = self.night.config.duplicates
         unsure = F.col("confidence") < settings.merge_confidence
-        if Decision(settings.mirrored) == Decision.LOOK:
-            unsure |= F.col("evidence.orientation").isin(*_MIRRORED)
+        for setting, ways in ((settings.mirrored, _MIRRORED), (settings.turned, _TURNED)):
+            if Decision(setting) == Decision.LOOK:
+                unsure |= F.col("evidence.orientation").isin(*ways)
         decision = F.when(is_copy() & unsure, F.lit(Decision.LOOK.value)).otherwise(F.col("decision"))
         return judged.withColumn("decision", decision).where("decision is not null")
 
