@@ -99,7 +99,8 @@ def test_the_projection_is_fitted_against_views_of_the_photos(night: Run) -> Non
     n_images = night.manifest().config["project"]["nuisance_images"]
     assert facts.fit_views == n_images * (3 + N_PLACES)  # the photo, two views, and where only the place changes
     assert set(facts.visual_weights) == {"texture", "grid", "colour"}
-    assert all(0.1 < weight <= 1 for weight in facts.visual_weights.values())
+    # Colour tells few of the kinds of things in the sample.
+    assert 0 < facts.visual_weights["colour"] < facts.visual_weights["texture"] < facts.visual_weights["grid"] <= 1
     assert all(0.5 < share <= 1 for share in facts.explained_variance.values())
 
 

@@ -71,7 +71,7 @@ def test_a_category_that_a_person_would_keep_is_one_level(category: str) -> None
         pytest.param("Sale; Living Room; Home > Rugs", "Home > Rugs", id="semicolons"),
         pytest.param("Home\nHome > Rugs", "Home > Rugs", id="lines"),
         pytest.param("Home > Rugs;Home", "Home > Rugs", id="semicolons without blanks"),
-        pytest.param("Men > Shoes, Outdoor > Shoes", "Men > Shoes", id="as deep: the first"),
+        pytest.param("Men > Shoes, Outdoor > Shoes", "Men > Shoes", id="as deep and the first"),
         pytest.param(
             "Home > Cups, Mugs & Saucers, Home > Sale", "Home > Cups, Mugs & Saucers", id="a comma in one of them"
         ),
