@@ -31,7 +31,7 @@ _LEAST_PART_PX = 4.0
 # A cut through a thing crosses some of its edges.
 _ALL_CONTENT, _LEAST_CROSSING, _MANY_CROSSING = 0.97, 0.02, 0.1
 # Pixels of an outline, at 480 px: the letters of a caption and a pale cup have hundreds, a margin none.
-_MOST_OF_MARGIN_PX = 40.0
+_MOST_IN_MARGIN_PX = 40.0
 # Share of what lies beyond the cut that has one colour, as a margin has.
 _PLAIN = 0.9
 # log2 of the step at the edge of the cut, divided by the steps beside it.
@@ -58,7 +58,7 @@ def is_proved(values: Values) -> bool:
         return False
     if not is_explained(values):
         return False
-    if not values["inner_content"] >= _ALL_CONTENT or values["inner_thing_px"] > _MOST_OF_MARGIN_PX:
+    if not values["inner_content"] >= _ALL_CONTENT or values["inner_thing_px"] > _MOST_IN_MARGIN_PX:
         return False
     if may_be_other_tone(values) or may_be_next_shade(values):
         return False
@@ -158,10 +158,10 @@ def may_be_one_of_a_set(values: Values) -> bool:
     """Whether one photo shows more than the other, and not as a picture goes on beyond a cut: other things, or bars."""
     # A photo that fills its frame has an edge of its own beside a margin.
     thing_px = values["outer_thing_px" if values["plain"] > 0 else "outer_alone_px"]
-    is_margin = values["outer_content"] >= _ALL_CONTENT and thing_px <= _MOST_OF_MARGIN_PX
+    is_margin = values["outer_content"] >= _ALL_CONTENT and thing_px <= _MOST_IN_MARGIN_PX
     if is_margin or math.isnan(values["outer_crossing"]):
         return False
-    has_thing_in_margin = values["outer_plain"] >= _PLAIN and values["outer_alone_px"] > _MOST_OF_MARGIN_PX
+    has_thing_in_margin = values["outer_plain"] >= _PLAIN and values["outer_alone_px"] > _MOST_IN_MARGIN_PX
     if has_thing_in_margin or values["outer_repeats"] > _SAME_AGAIN:
         return True
     seam, crossing = values["outer_seam"], values["outer_crossing"]

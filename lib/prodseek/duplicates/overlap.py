@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from prodseek.duplicates.frames import filled, in_fractions, in_pixels
 from prodseek.duplicates.geometry import Matrix, inverse, shared_polygon
-from prodseek.duplicates.planes import Mask, Plane, blurred, gradient, luma
+from prodseek.duplicates.planes import Mask, Plane, blurred, gradient, luma, most_of_channels
 
 _SIDE_PX = 256
 _STRUCTURE = 5.0
@@ -114,7 +114,7 @@ def _things_px(pixels: NDArray[np.uint8], polygon: NDArray[np.float32]) -> tuple
     if not rest.any():
         return 0.0, 0.0
     soft = blurred(pixels.astype(np.float32), 0.8)
-    edges = np.max([gradient(np.ascontiguousarray(soft[..., channel])) for channel in range(3)], axis=0)
+    edges = most_of_channels(np.dstack([gradient(np.ascontiguousarray(soft[..., channel])) for channel in range(3)]))
     outlines = rest & (edges > _PALE_EDGE + _OVER_NOISE * float(np.median(edges[rest])))
     n_things, things, stats, _ = cv2.connectedComponentsWithStats(outlines.astype(np.uint8), connectivity=8)
     if n_things == 1:
