@@ -23,6 +23,7 @@ from prodseek.spark.duplicates.identical import identical_bytes
 from prodseek.spark.duplicates.local_features import kept_features
 from prodseek.spark.duplicates.pair_verdicts import PairJudge, is_copy, is_published
 from prodseek.spark.duplicates.rivals import beside_rivals
+from prodseek.spark.duplicates.vouchers import with_vouchers
 from prodseek.spark.night import Night
 
 # How often pairs that were no candidates are judged, to complete groups of what was found.
@@ -46,7 +47,7 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
     copies = Copies.of(night, settled, same_bytes)
     asked: set[tuple[str, str]] = set()
     for _ in range(_PASSES):
-        missing = missing_pairs(copies.photos, copies.pairs, rule, asked)
+        missing = missing_pairs(copies.photos, copies.pairs, rule, asked, copies.looks)
         if not missing:
             break
         asked.update(missing)
@@ -105,8 +106,10 @@ def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, i
 def _settled(night: Night, judged: DataFrame, photos: ComparedPhotos) -> DataFrame:
     """The pairs that are published. What nobody is shown may still contradict a copy, or be a rival."""
     settings = night.config.duplicates
-    settled = without_contradictions(beside_rivals(judged, settings.merge_confidence), photos.rows)
-    return checkpointed(settled.where(is_published(settings.min_confidence)))
+    settled = checkpointed(without_contradictions(beside_rivals(judged, settings.merge_confidence), photos.rows))
+    # What is vouched for may contradict a copy too.
+    vouched = without_contradictions(with_vouchers(settled, judged, settings.merge_confidence), photos.rows)
+    return checkpointed(vouched.where(is_published(settings.min_confidence)))
 
 
 def _together(judged: DataFrame, more: DataFrame) -> DataFrame:

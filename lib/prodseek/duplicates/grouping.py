@@ -1,11 +1,12 @@
-"""Groups of copies that cannot form chains, because each member was verified against the photo that is kept."""
+"""Groups of copies that cannot form chains, because each member was compared with the photo that is kept, and is its copy."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from prodseek.duplicates.hashes import Orientation
 from prodseek.duplicates.keeping import BEST_WORDS, EQUAL, RULE, Criterion, advantages
@@ -15,6 +16,8 @@ from prodseek.duplicates.verdicts import Verdict
 _SAME_BYTES = Link(1.0, Verdict.IDENTICAL_BYTES, EQUAL)
 # Of more values that differ, the number is told.
 _MAX_VALUES = 5
+# Members of a group that a photo beside it is compared with, because one of them may vouch for it.
+_MAX_VOUCHERS = 6
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,8 @@ def group_duplicates(
 
     The photo with the most copies that are in no group yet forms a group with them; then follows the next. Of each group the
     best photo is kept, among those that were verified against every other member; the first photo is always one of these. So
-    two photos are never in one group only because of a third between them that is not kept.
+    two photos are never in one group only because of a third between them that is not kept; that may vouch for two that are
+    likely to be copies.
 
     pairs: copies alone. rule: the criteria for the best photo, see `keeping`; ties by key. Raises ValueError if a pair names a
     photo that is not given, or if keys repeat.
@@ -62,12 +66,13 @@ def missing_pairs(
     pairs: Iterable[VerifiedPair],
     rule: Sequence[str] = RULE,
     judged: Collection[tuple[str, str]] = (),
+    looks: Collection[tuple[str, str]] = (),
 ) -> list[tuple[str, str]]:
     """Pairs of keys that would complete groups, or let a better photo be kept, if they were copies.
 
     They are for another pass: judge them, add the copies among them to the pairs, and group again. judged: pairs of keys that
-    are not to be asked for again, whatever came of them, even if their photos are copies of none any more. Sorted; linear in
-    the number of pairs.
+    are not to be asked for again, whatever came of them, even if their photos are copies of none any more. looks: pairs that a
+    member of a group might vouch for, if it is a copy of both. Sorted; linear in the number of pairs.
     """
     graph = CopyGraph(photos, pairs, rule)
     image_of = {photo.key: photo.image_id for photo in photos}
@@ -92,7 +97,31 @@ def missing_pairs(
         if better is not None:
             for member in star.members:
                 want(better, member)
+    looked_at = {(image_of[a], image_of[b]) for a, b in looks if a in image_of and b in image_of}
+    for one, member in _possible_vouchers(graph, stars, looked_at):
+        want(one, member)
     return sorted(wanted)
+
+
+def _possible_vouchers(
+    graph: CopyGraph, stars: Sequence[Star], looks: Collection[tuple[str, str]]
+) -> Iterator[tuple[str, str]]:
+    """A photo, and a member of each group beside it that may be a copy of both: those that are least like its head.
+
+    They are likeliest to be like a photo that is not like the head. looks: of image_ids.
+    """
+    beside: dict[str, set[str]] = defaultdict(set)
+    for one, other in chain(looks, ((b, a) for a, b in looks)):
+        beside[one].add(other)
+    head_of = {member: star.head for star in stars for member in star.members}
+    least_like: dict[str, list[str]] = {}
+    for star in stars:
+        links = graph.links[star.head]
+        least_like[star.head] = [one for _, one in sorted((links[one].confidence, one) for one in star.members[1:])]
+    for one, others in beside.items():
+        for head in {head_of[other] for other in others} - {head_of[one]}:
+            unlike = (member for member in least_like[head] if member not in others)
+            yield from ((one, member) for member in islice(unlike, _MAX_VOUCHERS))
 
 
 def conflicts(identities: Iterable[Mapping[str, str]]) -> str | None:

@@ -200,6 +200,30 @@ def test_what_was_judged_is_not_asked_for_again():
     assert missing_pairs(photos, pairs, judged={("d", "b"), ("b", "no copy any more")}) == []
 
 
+def test_a_photo_beside_a_group_is_compared_with_those_that_are_least_like_its_head():
+    photos = photos_of("head", *(f"copy {number}" for number in range(9)), "beside", "alone")
+    pairs = [pair("head", f"copy {number}", confidence=0.99 - number / 1000) for number in range(9)]
+    least_like = [("beside", f"copy {number}") for number in range(3, 9)]
+    assert missing_pairs(photos, pairs, looks=[("beside", "head")]) == least_like
+    assert missing_pairs(photos, pairs, judged=least_like, looks=[("beside", "head")]) == []
+    # What a person is to look at was judged: it is not asked for again, and the next in line is.
+    looks = [("beside", "copy 8"), ("head", "beside")]
+    assert missing_pairs(photos, pairs, looks=looks) == [("beside", f"copy {number}") for number in range(2, 8)]
+
+
+def test_nobody_vouches_within_a_group_or_where_there_is_none():
+    photos = photos_of("a", "b", "c", "x", "y")
+    pairs = [pair("a", "b"), pair("a", "c")]
+    assert missing_pairs(photos, pairs, looks=[("b", "c"), ("x", "y"), ("x", "not there")]) == []
+
+
+def test_thousands_of_photos_beside_thousands_of_copies_ask_for_few_pairs_each():
+    copies, beside = ([f"{name} {number:04}" for number in range(2000)] for name in ("copy", "look"))
+    pairs = [pair("head", key) for key in copies]
+    asked = missing_pairs(photos_of("head", *copies, *beside), pairs, looks=[("head", key) for key in beside])
+    assert len(asked) == 6 * len(beside)
+
+
 def test_equal_bytes_are_a_group_without_a_pair():
     photos = [photo(f"p{i:04}", image_id="same") for i in range(1000)] + [photo("q")]
     rows = group_duplicates(photos, [])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from prodseek.duplicates.grouping import GroupRow
@@ -13,6 +13,7 @@ from prodseek.duplicates.stars import Photo, VerifiedPair
 from prodseek.duplicates.verdicts import Verdict
 from prodseek.spark.duplicates.candidates import PAIRS
 from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
+from prodseek.spark.duplicates.vouchers import asks_for_a_voucher
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame, spark_schema
 
@@ -21,22 +22,23 @@ _KEY_SEPARATOR = "\x1f"
 
 @dataclass(frozen=True)
 class Copies:
-    """The photos that have a copy, by key, and the pairs among them that were judged copies."""
+    """The photos that have a copy, by key, and the pairs among them that were judged copies.
+
+    looks: pairs of keys that another photo might vouch for, of which one at least has a copy; the other is among the photos too.
+    """
 
     photos: list[Photo]
     pairs: list[VerifiedPair]
+    looks: list[tuple[str, str]]
 
     @classmethod
     def of(cls, night: Night, judged: DataFrame, same_bytes: DataFrame) -> Copies:
         """judged: rows of `near_duplicates`. same_bytes: as `identical_bytes` gives them."""
         config = night.config
         copies = judged.where(is_copy() & (F.col("confidence") >= config.duplicates.merge_confidence))
-        image_ids = (
-            copies.select(F.col("image_id_a").alias("image_id"))
-            .union(copies.select("image_id_b"))
-            .union(same_bytes.select("image_id_a"))
-            .distinct()
-        )
+        image_ids = _ends(copies).union(same_bytes.select("image_id_a")).distinct()
+        looks = _beside(copies, judged.where(asks_for_a_voucher())).cache()
+        image_ids = image_ids.union(_ends(looks)).distinct()
         rows = night.table("images").join(image_ids, "image_id", "left_semi").collect()
         photos = []
         for row in rows:
@@ -53,11 +55,11 @@ class Copies:
         sizes = {row["image_id"]: (row["width_px"], row["height_px"]) for row in rows}
         pairs = []
         for row in copies.orderBy("image_id_a", "image_id_b").collect():
-            key_a, key_b = (_key(row[f"product_id_{side}"], row[f"uri_{side}"]) for side in SIDES)
+            key_a, key_b = _keys(row)
             size_a_px, size_b_px = (sizes[row[f"image_id_{side}"]] for side in SIDES)
             facts = facts_of(row.asDict(recursive=True), size_a_px, size_b_px)
             pairs.append(VerifiedPair(key_a, key_b, Verdict(row["verdict"]), row["confidence"], facts))
-        return cls(sorted(photos, key=lambda photo: photo.key), pairs)
+        return cls(sorted(photos, key=lambda photo: photo.key), pairs, sorted(map(_keys, looks.collect())))
 
     @property
     def image_ids(self) -> dict[str, str]:
@@ -90,6 +92,26 @@ class Copies:
             for group in groups
         ]
         return local_frame(night.spark, rows, spark_schema("duplicate_groups"))
+
+
+def _ends(pairs: DataFrame) -> DataFrame:
+    """image_id of both photos of each pair."""
+    return pairs.select(F.explode(F.array("image_id_a", "image_id_b")).alias("image_id"))
+
+
+def _beside(copies: DataFrame, pairs: DataFrame) -> DataFrame:
+    """The pairs of which one photo at least has a copy."""
+    with_copy = _ends(copies).distinct()
+    first, second = (
+        pairs.join(with_copy.select(F.col("image_id").alias(f"image_id_{side}")), f"image_id_{side}", "left_semi")
+        for side in SIDES
+    )
+    return first.union(second.select(*first.columns)).dropDuplicates(["image_id_a", "image_id_b"])
+
+
+def _keys(pair: Row) -> tuple[str, str]:
+    key_a, key_b = (_key(pair[f"product_id_{side}"], pair[f"uri_{side}"]) for side in SIDES)
+    return key_a, key_b
 
 
 def _key(product_id: str, uri: str) -> str:

@@ -35,12 +35,13 @@ def beside_rivals(judged: DataFrame, merge_confidence: float) -> DataFrame:
 
 def _share() -> Column:
     """The chance that a photo was made from the weaker of two that are kept apart, given what is thought of all three pairs."""
-    weaker, rival, apart = (_odds(F.col(f"{name}_confidence")) for name in ("weaker", "rival", "apart"))
+    weaker, rival, apart = (odds(F.col(f"{name}_confidence")) for name in ("weaker", "rival", "apart"))
     all_three = weaker * rival * apart
     return (all_three + weaker) / (all_three + weaker + rival + apart + 1)
 
 
-def _odds(chance: Column) -> Column:
+def odds(chance: Column) -> Column:
+    """chance / (1 - chance), of a chance that no model is surer of than `_LEAST_CHANCE`."""
     bounded = F.greatest(F.lit(_LEAST_CHANCE), F.least(F.lit(1 - _LEAST_CHANCE), chance.cast("double")))
     return bounded / (1 - bounded)
 
