@@ -22,6 +22,7 @@ from prodseek.duplicates.replaced_ground import ground_and_edge, mixed_with_grou
 from prodseek.duplicates.tone import curve_of, tone_of
 from prodseek.duplicates.unexplained import marks_of, shape_of, structure_of
 from prodseek.duplicates.verification import Comparison
+from prodseek.duplicates.waves import wave_left
 
 # Letters of 6 px in 1,000 are still seen at the fine size. Colours and shapes are compared at the coarse one.
 FINE_SIDE_PX = 1024
@@ -54,7 +55,7 @@ class Proof:
     distance. left_*: share that is not explained, and the strongest connected area of it, at a level of the pyramid; fine_*:
     the same in luminance at the fine size, hue_*: in colour at half of it. faint, fine_faint: the strongest area at any level
     where faint differences count too, at the coarse and at the fine size. fine_texture, fine_shared: noise of texture, and of
-    edges that both have, at half of the fine size. flat_noise, edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both
+    edges that both have, at half of the fine size; fine_wave: see `wave_left`, grey levels at the fine size. flat_noise, edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both
     have a plain ground. ground_change: CIEDE2000 between the two grounds; ground_missed: between the ground that the
     product's change of tone leads to and the one that is there. outline_change: see `Grounds`; outline_part_px: likewise, or
     what is left at outlines, by `weighed_px`, if that is more. tone_change,
@@ -134,6 +135,7 @@ class Proof:
     sharper: float
     noisier: float
     fine_side_px: float
+    fine_wave: float
     overlap: Overlap
     margin_hides: float = 0.0
 
@@ -294,6 +296,7 @@ def _nothing_fine() -> dict[str, float]:
             "sharper",
             "noisier",
             "fine_side_px",
+            "fine_wave",
         ),
         math.nan,
     )
@@ -333,7 +336,8 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
     light = luma(target)[..., None]
     product &= compared
     explanation = Explanation(source, light, _with_some_ground(product, compared))
-    left = left_over(explanation.predicted(), light, compared, _FINE_LEVELS, _FAINT_FINE)
+    predicted_light = explanation.predicted()
+    left = left_over(predicted_light, light, compared, _FINE_LEVELS, _FAINT_FINE)
     half_source, half_target = (np.asarray(cv2.pyrDown(plane), np.float32) for plane in (source, target))
     half, half_product = (
         np.asarray(cv2.pyrDown(mask.astype(np.float32)) > _ALL_COMPARED, np.bool_) for mask in (compared, product)
@@ -353,6 +357,7 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
         "sharper": sharper,
         "noisier": noisier,
         "fine_side_px": float(max(size)),
+        "fine_wave": wave_left((light - predicted_light)[..., 0], compared),
     }
 
 

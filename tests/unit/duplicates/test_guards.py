@@ -84,6 +84,11 @@ def test_differences_may_hide_in_much_noise(name):
     assert not is_explained(with_(**{name: 40.0}))
 
 
+def test_a_wave_that_one_has_alone_is_not_explained():
+    assert is_explained(with_(fine_wave=0.7))
+    assert not is_explained(with_(fine_wave=0.8)) and not is_explained(with_(fine_wave=NAN))
+
+
 def test_a_faint_print_is_not_explained():
     assert not is_explained(with_(fine_faint=2.0)) and not is_explained(with_(fine_faint=NAN))
 
