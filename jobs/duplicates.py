@@ -28,8 +28,9 @@ from prodseek.spark.night import Night
 
 # How often pairs that were no candidates are judged, to complete groups of what was found.
 _PASSES = 3
-# How often photos that are no copies of their stand-in are compared among themselves: as many variants of a photo are told apart.
-_ROUNDS = 3
+# How often photos that are no copies of their stand-in are compared among themselves: as many variants of a photo are told apart,
+# and one more, such as gift cards that differ in the amount.
+_ROUNDS = 16
 
 
 def run(night: Night) -> Summary[DuplicatesFacts]:

@@ -13,6 +13,7 @@ from planted_night import planted_night
 from pyspark.sql import DataFrame, SparkSession
 
 from prodseek.duplicates.candidates import MAX_PHOTOS_A_CODE
+from prodseek.jobs.duplicates import _ROUNDS
 from prodseek.spark.duplicates.candidates import PAIRS, Candidates, candidate_pairs, near_objects
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.local_features import kept_features
@@ -173,6 +174,25 @@ def test_copies_of_a_variant_are_paired_once_it_is_no_copy_of_its_stand_in(
         # Spark compares each plan with all that are cached: on 700 shop photos plans that grew took all of the driver's memory.
         assert n_sources(more.pairs) == n_sources(more.stars.members) == 1
         rounds, left = rounds + 1, more
+
+
+def test_every_copy_in_a_series_is_compared_with_its_photo(spark: SparkSession) -> None:
+    """Gift cards that differ in the amount look the same, and each has a copy."""
+    cards = [f"{10 * amount:03d}" for amount in range(1, 13)]
+    others = [(f"{card}-{copy}", "010-a", False) for card in cards for copy in "ab" if (card, copy) != ("010", "a")]
+    members = spark.createDataFrame(others, "image_id string, stand_in_id string, is_equal boolean")
+    nothing = local_frame(spark, [], "left string, right string")
+    candidates: Candidates | None = Candidates(local_frame(spark, [], PAIRS), Stars(members), nothing, ())
+    copies = local_frame(spark, [(f"{card}-a", f"{card}-b") for card in cards], PAIRS)
+    asked = [("010-a", "010-b")]
+    for _ in range(_ROUNDS):
+        candidates = candidates.among_no_copies(copies) if candidates else None
+        if candidates is None:
+            break
+        asked += [(row["image_id_a"], row["image_id_b"]) for row in candidates.pairs.collect()]
+    assert candidates is None
+    assert {(f"{card}-a", f"{card}-b") for card in cards} <= set(asked)
+    assert len(asked) < len(cards) * len(others)
 
 
 def test_an_object_in_a_room_meets_the_three_photos_nearest_to_it(spark: SparkSession) -> None:

@@ -69,3 +69,14 @@ def test_a_part_of_two_different_photos_is_a_copy_of_neither(spark: SparkSession
     assert found.keys() == expected.keys() and len(found) == len(rows)
     for pair, (decision, confidence) in expected.items():
         assert found[pair] == (decision, pytest.approx(confidence, abs=1e-6)), pair
+
+
+def test_two_encodings_that_are_only_not_proved_contradict_no_crop_of_them(spark: SparkSession) -> None:
+    photos = spark.createDataFrame([(one, 100, 100) for one in "abx"], PHOTO)
+    for confidence, decision in ((0.99, "copy"), (0.9, "look")):
+        rows = [
+            ("a", "b", "re_encoded", "look", confidence, *WHOLE, *WHOLE),
+            *((one, "x", "cropped", "copy", 0.95, *LEGS, *WHOLE) for one in "ab"),
+        ]
+        settled = without_contradictions(spark.createDataFrame(rows, PAIR), photos).collect()
+        assert {row["decision"] for row in settled if row["image_id_b"] == "x"} == {decision}

@@ -18,6 +18,7 @@ class Feed:
     sizes and languages; those behind its first leave out what is said of the product. is_id_optional: rows without the first
     of product_ids have the second. no_photo: what stands in place of a photo's name where there is none. category_marks: what a
     cell of several categories is rewritten by, (pattern, by), so that semicolons stand between them and commas in names alone.
+    facts: the shop's own words before those of a taxonomy, which may be numbers or in another language.
     """
 
     uri: str
@@ -40,16 +41,16 @@ FEEDS: Final = (
     # of Google Merchant Center, Meta and Pinterest
     Feed(
         "image_link", ("id",), "additional_image_link", "additional_image_link",
-        facts={"category": ("google_product_category", "product_type"), "supplier": ("brand",), "ean": ("gtin",)},
+        facts={"category": ("product_type", "google_product_category"), "supplier": ("brand",), "ean": ("gtin",)},
     ),
     # of Shopify, as a spreadsheet and as JSON
     Feed(
         "Image Src", ("Handle",), "variant_image", has_other_rows=True,
-        facts={"category": ("Product Category", "Type"), "supplier": ("Vendor",), "ean": ("Variant Barcode",)},
+        facts={"category": ("Type", "Product Category"), "supplier": ("Vendor",), "ean": ("Variant Barcode",)},
     ),
     Feed(
         "Product image URL", ("URL handle",), "variant_image_url", has_other_rows=True,
-        facts={"category": ("Product category", "Type"), "supplier": ("Vendor",), "ean": ("Barcode",)},
+        facts={"category": ("Type", "Product category"), "supplier": ("Vendor",), "ean": ("Barcode",)},
     ),
     Feed("images.src", ("id", "handle"), facts={"category": ("product_type",), "supplier": ("vendor",)}),
     # of WooCommerce, where a comma in the name of a category has a backslash before it

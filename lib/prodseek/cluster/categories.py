@@ -15,6 +15,8 @@ _LEVELS = re.compile(r"[>»\\|]")
 # Between several categories in one cell, and what may be so or belong to a name.
 _BETWEEN_PATHS = re.compile(r";\s|[\r\n]+")
 _MAY_BE_BETWEEN_PATHS = re.compile(r"[,;]")
+# `SS24`, `FW 2023`: what a collection is called.
+_SEASON = re.compile(r"(?:ss|fs|aw|fw|hw|pe|ai|ah)(?:20)?\d\d")
 
 
 def category_levels(category: str) -> list[str]:
@@ -65,8 +67,10 @@ def _split(path: str) -> list[str]:
 
 
 def is_no_category(level: str) -> bool:
-    """Whether a level says nothing: a placeholder, what only sells, a number, one letter."""
+    """Whether a level says nothing: a placeholder, a season, what only sells, a number, one letter."""
     plain = folded(level)
+    if _SEASON.fullmatch(plain):
+        return True
     if _only_sells(level) or plain in _absent() or not any(c.isalpha() for c in plain):
         return True
     return len(plain) == 1 and unicodedata.category(plain) != "Lo"

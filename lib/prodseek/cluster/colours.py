@@ -37,6 +37,27 @@ COLOUR_NAMES: dict[str, tuple[int, int, int]] = {
     "brown": (139, 85, 40),
     "dark brown": (75, 45, 25),
 }
+# The same in the languages of other catalogues, as they stand in titles. Words that name things as well (rose, viola) are left out.
+_COLOURS_ELSEWHERE = {
+    "white": "weiß weiss blanc blanche blancs blanches bianco bianca bianchi bianche blanco blanca blancos blancas wit witte",
+    "black": "schwarz noir noire noirs noires nero nera neri nere negro negra negros negras zwart zwarte",
+    "grey": "gray grau gris grise grises grigio grigia grigi grigie grijs grijze",
+    "red": "rot rouge rouges rosso rossa rossi rosse rojo roja rojos rojas rood rode",
+    "orange": "arancione arancioni naranja oranje",
+    "yellow": "gelb jaune jaunes giallo gialla gialli gialle amarillo amarilla geel gele",
+    "green": "grün gruen vert verte verts vertes verde verdi verdes groen groene",
+    "turquoise": "türkis tuerkis turchese turquesa",
+    "blue": "blau bleu bleue bleus bleues blu azul azules blauw blauwe",
+    "purple": "lila violett violet violette morado morada paars paarse",
+    "pink": "rosa roze",
+    "brown": "braun marron marrone marroni marrón brun brune bruin bruine",
+}
+_ENGLISH = {word: name for name, words in _COLOURS_ELSEWHERE.items() for word in words.split()}
+_GERMAN_ENDINGS = ("er", "es", "em", "en", "e")
+# How far a colour that is named may be from the one that is seen: hue in degrees, for warm ones and others; chroma below which a
+# colour has no hue to compare, and of one that has been named; lightness of CIELAB, 0 to 100, and below which all are dark.
+_SAME_HUE, _SAME_COOL_HUE, _COOL_HUES = 25.0, 45.0, (110.0, 340.0)
+_PALE_CHROMA, _VIVID_CHROMA, _NOT_PALE_CHROMA, _SAME_LIGHT, _ALL_DARK = 10.0, 25.0, 35.0, 40.0, 30.0
 # Chroma, of CIELAB: below it a pixel is a grey, which is told by its lightness. Others are gathered by hue in cells this wide.
 _GREY_CHROMA, _CELL, _SAME_SURFACE = 12.0, 14.0, 16.0
 _GREY_STEP = 25.0
@@ -155,9 +176,39 @@ def colour_name(rgb: Rgb) -> str:
 
 
 def is_colour_word(text: str) -> bool:
-    """Whether a text is nothing but a colour's name, or part of one."""
-    named = {word for name in COLOUR_NAMES for word in name.split()} | {"gray", "silver", "gold"}
-    return all(word in named for word in text.casefold().replace("-", " ").split())
+    """Whether a text is nothing but a colour's name, or part of one, in any of some languages."""
+    named = {word for name in COLOUR_NAMES for word in name.split()} | {"silver", "gold"}
+    return all(word in named or english_colour(word) is not None for word in text.casefold().replace("-", " ").split())
+
+
+def english_colour(word: str) -> str | None:
+    """The name in COLOUR_NAMES of a colour that a catalogue calls so; None if it is none of these."""
+    plain = word.casefold()
+    if plain in COLOUR_NAMES:
+        return plain
+    stems = (plain.removesuffix(ending) for ending in _GERMAN_ENDINGS if plain.endswith(ending))
+    return _ENGLISH.get(plain) or next((_ENGLISH[stem] for stem in stems if stem in _ENGLISH), None)
+
+
+def may_look(name: str, rgb: Rgb) -> bool:
+    """Whether a thing of a colour may look so in a photo, whatever light made of it: a white desk tan, but no white drill orange.
+
+    name: in COLOUR_NAMES. rgb: what is seen, 0..255 each.
+    """
+    named, seen = rgb_to_lab(np.array([COLOUR_NAMES[name], rgb], np.float64))
+    if named[0] < _ALL_DARK and seen[0] < _ALL_DARK:
+        return True
+    (named_chroma, named_hue), (seen_chroma, seen_hue) = map(_chroma_and_hue, (named, seen))
+    if named_chroma < _VIVID_CHROMA:
+        return seen_chroma < _NOT_PALE_CHROMA and abs(named[0] - seen[0]) < _SAME_LIGHT
+    if seen_chroma < _PALE_CHROMA:
+        return bool(seen[0] < _ALL_DARK)
+    apart = abs((named_hue - seen_hue + 180) % 360 - 180)
+    return apart < (_SAME_COOL_HUE if _COOL_HUES[0] < named_hue < _COOL_HUES[1] else _SAME_HUE)
+
+
+def _chroma_and_hue(lab: NDArray[np.float64]) -> tuple[float, float]:
+    return float(np.hypot(lab[1], lab[2])), float(np.degrees(np.arctan2(lab[2], lab[1])) % 360)
 
 
 def tone_name(rgb: Rgb) -> str | None:

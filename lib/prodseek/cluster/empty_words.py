@@ -20,6 +20,8 @@ specials specialoffers offers deals blackfriday angebote aktion aktionen neueing
 promotions promos ventesflash bonnesaffaires meilleuresventes coupsdecoeur destockage ofertas destacados liquidacion
 inarbeit inbearbeitung inprogress encours inlavorazione dafare porhacer tedoen
 novidades promocoes offerte inofferta promozioni novitainarrivo aanbiedingen nieuwbinnen
+ultimiarrivi nuoviarrivi fineserie saldiestivi saldiinvernali koopjes overigeartikelen homepage lookbook summersale wintersale
+uitverkoopzomer uitverkoopwinter soldesdete soldesdhiver sommerschlussverkauf winterschlussverkauf rebajasdeverano
 """
 # What a shop says to sell, whatever it sells.
 SELLING = re.compile(
@@ -39,13 +41,13 @@ am auf aus bei bis das dem den der des die ein eine einem einen einer fur für i
 zu zum zur stück gebraucht
 a à au aux avec ce ces dans de des du en et la le les ou par pour sans sur un une
 al con de del e el en es la las lo los no o para por sin su un una y
-alla che da dei del della di e il in la lo per senza
+alla che da dei del della di e il in la lo nel nella per senza sul sulla
 das dos em na no os para por sem um uma
 de een en het in met op te van voor zonder
 i med och og til uden utan av af den det
 """
 # A folder that begins with one of them and has one word more says what became of photos, or is to: `to do`, `ohne Hintergrund`.
-STATES = "to zu a à ohne without sans sin senza zonder sem utan uden no not non nicht en"
+STATES = "to zu a à te da ohne without sans sin senza zonder sem utan uden no not non nicht en"
 # Words of folders and file names that say where a photo lies, how it was made, or when; not what it shows.
 STORAGE = """
 adobestock alamy archiv archive articulo artikel asset assets back backup batch bildschirmfoto cache catalog catalogo
@@ -56,6 +58,7 @@ istockphoto jpeg jpg kopie left lg library local low main master md misc mnt new
 other out packshot packshots pexels photos pic pics pinterest pixabay png prod product products produit produits
 produkt produkte public raw resized retouched right root s3 scan scans screenshot screenshots shopify shutterstock
 size sku skus sm source src static stocksy telegram temp test thumb thumbnail thumbnails thumbs tiff tmp todo
+approved bearbeitet bewerkt bewerkte fertig freigegeben goedgekeurd klaar nog retouchiert ritoccate ritoccati site sito webshop
 unbenannt unnamed unsorted unsplash untitled upload uploads user users val var version view web webp whatsapp www xl
 xs zoom
 jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september october
@@ -73,9 +76,13 @@ right root shop side small stock storage store test zoom
 """
 # A folder with such a word is named after who sent its photos.
 SENDERS = """
-agency brand brands client cliente clientes clienti customer fornitore fournisseur hersteller kunde kunden lieferant
-lieferanten manufacturer marke merchant partner photographer proveedor seller studio supplier suppliers vendor vendors
+agency brand brands client cliente clientes clienti customer fornitore fornitori fotograaf fotografo klant klanten leverancier
+leveranciers fournisseur hersteller kunde kunden lieferant
+lieferanten manufacturer marke merchant partner photographe photographer proveedor seller studio supplier suppliers vendor vendors
 """
+
+# What a product stands on, in a folder that says its colour: `White background`.
+GROUNDS = "background hintergrund fond fondo sfondo achtergrond bakgrund baggrund"
 
 
 @cache

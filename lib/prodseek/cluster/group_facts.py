@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field, replace
 
-from prodseek.cluster.colours import COLOUR_NAMES, colour_name, tone_name
+from prodseek.cluster.colours import colour_name, english_colour, may_look, tone_name
 from prodseek.cluster.nouns import MOST, Phrase, listed
 from prodseek.cluster.words import TITLE
 
@@ -39,14 +39,18 @@ class GroupFacts:
 
     @property
     def said_colour(self) -> str | None:
-        """The only colour that the titles of MOST members name: `white` of desks whose fronts are of wood."""
-        words = {
-            one.text.casefold()
-            for one in self.phrases
-            if one.said_in == TITLE and one.n_members >= MOST * self.n_members
-        }
-        colours = words & COLOUR_NAMES.keys()
-        return colours.pop() if len(colours) == 1 else None
+        """The only colour that the titles of MOST members name, and that they may have: `white` of desks with wooden fronts.
+
+        A colour that is not seen is a brand, a wood or another part: Black & Decker, red oak, a bonsai in a grey bowl.
+        """
+        words = {one.text for one in self.phrases if one.said_in == TITLE and one.n_members >= MOST * self.n_members}
+        colours = {colour for word in words if (colour := english_colour(word)) is not None}
+        return colours.pop() if len(colours) == 1 and not self.is_colour_of_others(*colours) else None
+
+    def is_colour_of_others(self, name: str) -> bool:
+        """Whether more than half of the members that were looked at have another colour. name: in COLOUR_NAMES."""
+        seen = [look.rgb for look in self.looks if look.rgb]
+        return 2 * sum(not may_look(name, rgb) for rgb in seen) > len(seen)
 
 
 @dataclass(frozen=True)

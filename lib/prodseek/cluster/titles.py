@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Final, TypeVar
 
-from prodseek.cluster.colours import COLOUR_NAMES, colour_name, is_colour_word
+from prodseek.cluster.colours import COLOUR_NAMES, colour_name, english_colour, is_colour_word
 from prodseek.cluster.group_facts import QUARTER, GroupFacts, Look, SharedLook, common_words, most_frequent
 from prodseek.cluster.nouns import Noun, Phrase, is_borne_out, noun_of
 from prodseek.cluster.words import SAID_IN
@@ -181,12 +181,18 @@ def _called(noun: Noun | None, facts: GroupFacts, look: SharedLook) -> tuple[str
     if noun is not None:
         look = look.as_said(facts.said_colour)
         name, more = _coloured(noun.text, look)
-        said = [word for word in noun.more if not look.says_colour(word.casefold())]
+        said = [word for word in noun.more if not _is_said_or_untrue(word, facts, look)]
         return name, [*said, *look.words, *more, *noun.levels, *look.colours_of_parts]
     if dominant_class is not None:
         name, more = _coloured(class_words(dominant_class), look)
         return name, [*look.words, *more, *look.colours_of_parts]
     return _seen(look)
+
+
+def _is_said_or_untrue(word: str, facts: GroupFacts, look: SharedLook) -> bool:
+    """Whether a word names the colour that is said already, or one that most members do not have."""
+    colour = english_colour(word)
+    return colour is not None and (look.says_colour(colour) or facts.is_colour_of_others(colour))
 
 
 def _words_of_rivals(

@@ -10,10 +10,12 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from prodseek.cluster.categories import category_levels, is_no_category
+from prodseek.cluster.colours import is_colour_word
 from prodseek.cluster.empty_words import (
     ADJECTIVES,
     ALSO_GOODS,
     GRAMMAR,
+    GROUNDS,
     NEW_NAMES,
     SELLING,
     SENDERS,
@@ -144,7 +146,10 @@ def _folder_phrase(folder: str) -> str:
 
 
 def _is_state(words: Sequence[str]) -> bool:
-    """Whether a folder's words say what is to be done with its photos, or what was: `A trier`, `En ligne`."""
+    """Whether a folder's words say what is to be done with its photos, or what was: `A trier`, `En ligne`, `White background`."""
+    others = [word for word in words if word.casefold() not in set_of(GROUNDS)]
+    if len(others) < len(words) and all(map(is_colour_word, others)):
+        return True
     telling = [at for at, word in enumerate(words) if _is_telling_folder(word)]
     return len(telling) == 1 and telling[0] > 0 and words[telling[0] - 1].casefold() in set_of(STATES)
 

@@ -146,6 +146,11 @@ class DecisionModel:
         logit = self.bias + sum(tree.logit(values) for tree in self.trees)
         return 0.5 * (1 + math.tanh((self.slope * logit + self.intercept) / 2))
 
+    @property
+    def surest_confidence(self) -> float:
+        """From here on any pair is a copy that is proved."""
+        return max(self.copy_confidence, self.small_copy_confidence)
+
     def is_sure(self, confidence: float, fine_side_px: float) -> bool:
         """Whether a pair is a copy, if that is proved too. fine_side_px: see `Proof`."""
         return confidence >= (self.copy_confidence if fine_side_px >= SMALL_SIDE_PX else self.small_copy_confidence)

@@ -10,9 +10,10 @@ from PIL import Image, ImageFilter
 
 Colour = tuple[int, int, int]
 
-# Grounds of transparent photos, the better one first: shops show them on white.
+# Grounds of transparent photos, the better one first: shops show them on white. The last ones are for prints in white, grey and
+# black at once, and in colours besides.
 _WHITE, _GREY, _BLACK = (255, 255, 255), (128, 128, 128), (0, 0, 0)
-_GROUNDS: tuple[Colour, ...] = (_WHITE, _GREY, _BLACK)
+_GROUNDS: tuple[Colour, ...] = (_WHITE, _GREY, _BLACK, (205, 205, 205), (65, 65, 65), (0, 130, 130), (150, 90, 20))
 # Levels by which what is drawn must differ from its ground to show, and what share of the outline a ground may hide that another
 # one shows. A highlight at the edge of a product may go (by 6 levels white hides more of 3 of 811 rendered pieces of furniture),
 # a line of white text may not; and the copies of a photo that is pale all round are not found on white.
@@ -31,7 +32,7 @@ def eight_bits(image: Image.Image) -> Image.Image:
 def rgb_and_alpha(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
     """A photo of 8 bits a channel as RGB, and its opacity; None for an opaque photo.
 
-    Transparent photos stand on white, or on grey or black where white would hide a part of what is drawn.
+    Transparent photos stand on white, or, where white would hide a part of what is drawn, on grey, black, or another colour.
     """
     if not image.has_transparency_data:
         return image if image.mode == "RGB" else image.convert("RGB"), None

@@ -128,10 +128,10 @@ def products_asked(n_asked: float | None, n_narrowly: float | None, n_products: 
         else ""
     )
     if n_asked >= n_products:
-        return f"asked of all products{wide}"
+        return f"asked of all products{wide}; not every wrong category is found so"
     return (
         f"asked of {figure(n_asked)} of {counted(int(n_products), 'product')}{wide}: the others have no "
-        "category that is a kind of thing, or too few neighbours with one"
+        "category that is a kind of thing, or too few neighbours with one; not every wrong category is found so"
     )
 
 

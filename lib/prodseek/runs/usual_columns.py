@@ -10,18 +10,21 @@ from typing import Final
 # The best first; case, accents, blanks and signs do not count.
 USUAL_COLUMNS: Final[Mapping[str, str]] = {
     "category": """
-category productcategory categories producttype categoryname categorypath googleproductcategory kategorie produktkategorie
+category productcategory categories producttype categoryname categorypath kategorie produktkategorie
 kategorien kategoriename kategoriepfad warengruppe produktgruppe artikelgruppe categoria categorias categorie kategoria kategori
 categorieproduit categoriesproduit categoriaproducto categoriaprodotto artikelkategorie itemcategory productgroup produktart
 produkttyp artikelart articletype subcategory unterkategorie souscategorie sousfamille subcategoria sottocategoria maincategory
 mastercategory primarycategory hauptkategorie hauptwarengruppe categorieprincipale category1 categorylevel1 kategorie1 categorie1
 department productdepartment abteilung rayon famille univers rubrique familia departamento famiglia reparto afdeling productgroep
+artikelgroep hoofdgroep subgroep unterwarengruppe gruppomerceologico settore sottofamiglia tipologia tipoprodotto tipodeproducto
+googleproductcategory
 """,
     "title": """
 title producttitle productname name itemname titel produkttitel artikeltitel produktname artikelname produktbezeichnung
 artikelbezeichnung bezeichnung titulo titre titolo nombre nom nome naam productnaam nazwa namn navn itemtitle kurzbezeichnung
 artikelbezeichnungkurz nomduproduit nomproduit titreproduit titreduproduit designation designationproduit libelle libelleproduit
-intitule nombreproducto nombredelproducto nomeprodotto nomedelprodotto denominazione denominacion artikel article
+intitule nombreproducto nombredelproducto nomeprodotto nomedelprodotto denominazione denominacion omschrijving productomschrijving
+artikelomschrijving descrizione descrizioneprodotto nomearticolo titoloprodotto artikel article
 """,
 }
 

@@ -8,6 +8,7 @@ import io
 import numpy as np
 import pillow_heif
 import pytest
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageDraw, ImageFilter
 
 from prodseek.photos.decode import ImageLimits, ImageRejected, RejectReason, content_id, decode_image
@@ -182,6 +183,20 @@ def test_white_and_grey_drawings_stand_on_black() -> None:
     drawn = on_nothing("cross", (255, 255, 255))
     ImageDraw.Draw(drawn).rectangle([20, 20, 60, 60], fill=(128, 128, 128))
     assert (decode_image(encoded(drawn, "PNG")).pixels[0, 0] == 0).all()
+
+
+@pytest.mark.parametrize("grey", [112, 128, 205])
+def test_a_print_in_black_white_and_grey_shows_all_of_its_letters(grey: int) -> None:
+    def pixels_of(number: str) -> NDArray[np.uint8]:
+        drawn = print_of("VARSITY", (255, 255, 255, 255))
+        ImageDraw.Draw(drawn).text((200, 300), number, fill=(grey, grey, grey, 255), anchor="mm", font_size=60)
+        return decode_image(encoded(drawn, "PNG")).pixels
+
+    some, others = pixels_of("37"), pixels_of("42")
+    assert (some != others).any(axis=2).sum() > 300
+    ground = some[0, 0].astype(int)
+    for colour in (20, 255, grey):
+        assert np.abs(ground - colour).max() > 15, "the frame, the letters or the number cannot be seen"
 
 
 def test_a_cut_out_with_a_white_fringe_stands_on_white() -> None:

@@ -90,13 +90,14 @@ def test_small_amounts_are_never_nothing():
 
 
 def test_how_far_a_number_of_odd_categories_reaches() -> None:
-    assert wording.products_asked(1780, 1780, 1780) == "asked of all products"
+    assert wording.products_asked(1780, 1780, 1780) == "asked of all products; not every wrong category is found so"
     assert wording.products_asked(194, 180, 194) == (
-        "asked of all products (14 of them only at a wider level of their category)"
+        "asked of all products (14 of them only at a wider level of their category); not every wrong category is found so"
     )
     assert wording.products_asked(194, None, 194) == "", "of a run that did not count it"
     assert wording.products_asked(12, 12, 1780) == (
-        "asked of 12 of 1,780 products: the others have no category that is a kind of thing, or too few neighbours with one"
+        "asked of 12 of 1,780 products: the others have no category that is a kind of thing, or too few neighbours with one; "
+        "not every wrong category is found so"
     )
     assert wording.products_asked(0, 0, 1).startswith("asked of 0 of 1 product: ")
 

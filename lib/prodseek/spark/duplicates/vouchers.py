@@ -31,8 +31,7 @@ def with_vouchers(settled: DataFrame, judged: DataFrame, merge_confidence: float
     from a pair, it stays with that.
     settled, judged: rows of `near_duplicates`, the same pairs, with and without what rivals and contradictions say.
     """
-    model = shipped_model()
-    least = max(model.copy_confidence, model.small_copy_confidence, merge_confidence)
+    least = max(shipped_model().surest_confidence, merge_confidence)
     raised = _vouched(settled, judged).groupBy(*_PAIR).agg(F.max("share").cast("float").alias("share"))
     is_vouched = F.col("share") >= least
     vouched = settled.join(raised.where(is_vouched), _PAIR, "left").withColumns(
