@@ -37,7 +37,7 @@ COLOUR_NAMES: dict[str, tuple[int, int, int]] = {
     "brown": (139, 85, 40),
     "dark brown": (75, 45, 25),
 }
-# The same in the languages of other catalogues, as they stand in titles. Words that name things as well (rose, viola) are left out.
+# The same in the languages of other catalogues, as in titles. Words that name things as well (rose, viola) are left out.
 _COLOURS_ELSEWHERE = {
     "white": "weiß weiss blanc blanche blancs blanches bianco bianca bianchi bianche blanco blanca blancos blancas wit witte",
     "black": "schwarz noir noire noirs noires nero nera neri nere negro negra negros negras zwart zwarte",

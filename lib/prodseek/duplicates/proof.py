@@ -55,10 +55,11 @@ class Proof:
     distance. left_*: share that is not explained, and the strongest connected area of it, at a level of the pyramid; fine_*:
     the same in luminance at the fine size, hue_*: in colour at half of it. faint, fine_faint: the strongest area at any level
     where faint differences count too, at the coarse and at the fine size. fine_texture, fine_shared: noise of texture, and of
-    edges that both have, at half of the fine size; fine_wave: see `wave_left`, grey levels at the fine size. flat_noise, edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both
-    have a plain ground. ground_change: CIEDE2000 between the two grounds; ground_missed: between the ground that the
-    product's change of tone leads to and the one that is there. outline_change: see `Grounds`; outline_part_px: likewise, or
-    what is left at outlines, by `weighed_px`, if that is more. tone_change,
+    edges that both have, at half of the fine size; fine_wave: see `wave_left`, grey levels at the fine size. flat_noise,
+    edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both have a plain ground. ground_change: CIEDE2000 between the
+    two grounds; ground_missed: between the ground that the product's change of tone leads to and the one that is there.
+    outline_change: see `Grounds`; outline_part_px: likewise, or what is left at outlines, by `weighed_px`, if that is more.
+    tone_change,
     tone_change_90: mean and 90th percentile of the CIEDE2000 between the products' colours; curve_least, curve_most: 10th and
     99th percentile of how far the fitted tone alone moves them; light_change: mean difference of L*. colour_left,
     colour_left_95, colour_left_most: the same after the tone is explained. chroma_low, chroma_high: 95th percentile of the

@@ -56,6 +56,20 @@ def test_usual_names_in_other_languages_are_found_as_titles_of_groups_find_them(
     assert found(title, "uri", settings=(f"catalog.product_id_column={title}",)).facts == {}, "an id is no title"
 
 
+@pytest.mark.parametrize(
+    ("names", "category"),
+    [
+        (("id", "title", "image_link", "google_product_category", "product_type"), "product_type"),
+        (("id", "title", "image_link", "google_product_category"), "google_product_category"),
+        (("Handle", "Title", "Product Category", "Type", "Image Src"), "Type"),
+        (("Handle", "Title", "Product Category", "Image Src"), "Product Category"),
+    ],
+    ids=["Google's and the shop's own", "Google's alone", "Shopify's and the shop's own", "Shopify's alone"],
+)
+def test_a_shop_s_own_words_come_before_a_taxonomy(names: tuple[str, ...], category: str) -> None:
+    assert found(*names).facts["category"] == category
+
+
 def test_a_person_says_what_a_column_is() -> None:
     settings = ("catalog.columns={title: Artikelname, uri: Bild}", "catalog.product_id_column=Nr")
     columns = found("Nr", "Bild", "artikelname", "title", settings=settings)

@@ -40,6 +40,7 @@ def test_levels_of_a_category(category: str, levels: list[str]) -> None:
         *("#N/A", "N.A.", "n/a", "<NA>", "\\N", "NULL", "NaN", "k.A.", "TBD", "-", "?", "0", "4711", "12.5", "A"),
         *("Sonstiges", "Übrige", "DIVERS", "Autres", "Otros", "Varios", "Altro", "Overig", "Övrigt", "Miscellaneous"),
         *("Uncategorized", "Unkategorisiert", "Root Catalog", "All products", "Default Category", "Sale", "Neuheiten"),
+        *("Ultimi arrivi", "Fine serie", "Saldi estivi", "Uitverkoop zomer", "Koopjes", "Lookbook", "SS24", "FW 2023"),
         *("look-alikes", "Look alikes 3", "LOOKALIKES"),
     ],
 )

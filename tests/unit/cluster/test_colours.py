@@ -3,7 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodseek.cluster.colours import COLOUR_NAMES, colour_name, middle_colour, object_colour, tone_name
+from prodseek.cluster.colours import (
+    COLOUR_NAMES,
+    colour_name,
+    english_colour,
+    is_colour_word,
+    may_look,
+    middle_colour,
+    object_colour,
+    tone_name,
+)
 
 
 @pytest.mark.parametrize("name", COLOUR_NAMES)
@@ -23,6 +32,54 @@ def test_each_colour_is_called_by_its_name(name):
 )
 def test_shades_are_called_as_people_say(rgb, name):
     assert colour_name(rgb) == name
+
+
+@pytest.mark.parametrize(
+    ("word", "name"),
+    [
+        *(("Navy", "navy"), ("gray", "grey"), ("schwarzer", "black"), ("weiße", "white"), ("bianchi", "white")),
+        *(
+            ("azules", "blue"),
+            ("groene", "green"),
+            ("marron", "brown"),
+            ("rose", None),
+            ("dark", None),
+            ("Stuhl", None),
+        ),
+    ],
+)
+def test_colours_have_names_in_other_languages(word, name):
+    assert english_colour(word) == name
+    assert is_colour_word(word) == (name is not None or word == "dark")
+
+
+@pytest.mark.parametrize("name", COLOUR_NAMES)
+def test_every_colour_may_look_as_it_is_called(name):
+    assert may_look(name, COLOUR_NAMES[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        *(("white", (205, 170, 125)), ("white", (200, 205, 212)), ("black", (50, 50, 55)), ("black", (90, 90, 92))),
+        *(("blue", (90, 110, 140)), ("blue", (30, 35, 50)), ("navy", (35, 40, 60)), ("green", (110, 120, 70))),
+        *(("red", (120, 20, 25)), ("pink", (230, 190, 200)), ("brown", (60, 40, 30)), ("yellow", (240, 200, 60))),
+    ],
+)
+def test_light_makes_a_colour_look_otherwise(name, seen):
+    assert may_look(name, seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        *(("black", (240, 120, 30)), ("white", (40, 80, 200)), ("white", (110, 110, 112)), ("grey", (60, 120, 40))),
+        *(("red", (139, 85, 40)), ("red", (205, 170, 125)), ("brown", (238, 236, 230)), ("purple", (240, 240, 238))),
+        *(("yellow", (40, 80, 200)), ("black", (245, 245, 245)), ("blue", (128, 128, 128))),
+    ],
+)
+def test_no_light_makes_one_colour_another(name, seen):
+    assert not may_look(name, seen)
 
 
 @given(st.tuples(*[st.integers(0, 255)] * 3))

@@ -38,6 +38,41 @@ def test_the_colour_that_titles_name_comes_first(facts: GroupFacts, title: str) 
     assert group_titles({0: facts})[0].dominant_colour == "tan", "what is seen"
 
 
+ORANGE, GREEN, WHITE, NAVY = (240, 120, 30), (60, 120, 40), (240, 240, 238), (35, 40, 60)
+
+
+@pytest.mark.parametrize(
+    ("noun", "word", "seen", "title"),
+    [
+        pytest.param("Drills", "Black", ORANGE, "orange Drills", id="a brand"),
+        pytest.param("Nightstands", "Red", TAN, "tan Nightstands", id="a wood"),
+        pytest.param("Bonsais", "grey", GREEN, "green Bonsais", id="what it stands in"),
+        pytest.param("Shirts", "navy", NAVY, "navy Shirts", id="its colour"),
+        pytest.param("Shirts", "blu", NAVY, "blue Shirts", id="its colour in another language"),
+        pytest.param("Stühle", "schwarzer", NAVY, "black Stühle", id="declined"),
+    ],
+)
+def test_a_colour_that_is_not_seen_is_something_else(
+    noun: str, word: str, seen: tuple[int, int, int], title: str
+) -> None:
+    facts = GroupFacts(10, (said("category", noun, 10), said("title", word, 10)), looks=(Look(seen),) * 10)
+    assert group_titles({0: facts})[0].title == title
+
+
+def test_what_tells_two_groups_of_one_name_apart_is_no_colour_of_others() -> None:
+    blue = (50, 90, 190)
+    vases = {
+        key: GroupFacts(8, (said("title", "Vase", 8), said("title", word, 8)), looks=(Look(blue),) * 8)
+        for key, word in enumerate(("yellow", "Amphora"))
+    }
+    assert "yellow" not in group_titles(vases)[0].title
+
+
+def test_a_colour_in_another_language_is_no_kind_of_thing() -> None:
+    facts = GroupFacts(10, (said("title", "bianco", 10), said("title", "Sedia", 8)), looks=(Look(WHITE),) * 10)
+    assert group_titles({0: facts})[0].title == "white Sedia"
+
+
 def test_a_shade_is_not_said_twice() -> None:
     grey = GroupFacts(10, looks=(*(Look(DARK_GREY, "striped"),) * 4, *(Look(GREY, "striped"),) * 6))
     plain = GroupFacts(12, looks=(Look(GREY, "striped"),) * 12)

@@ -20,6 +20,8 @@ from prodseek.cluster.named_columns import NamedColumns, named_columns
         (["google_product_category", "title"], "google_product_category", "title"),
         (["Category Name", "Product Title"], "Category Name", "Product Title"),
         (["google_product_category", "product_type"], "product_type", None),
+        (["Hoofdgroep", "Omschrijving"], "Hoofdgroep", "Omschrijving"),
+        (["Tipologia", "Descrizione", "Settore"], "Settore", "Descrizione"),
         (["Rayon", "Désignation"], "Rayon", "Désignation"),
         (["Univers", "Famille", "Libellé", "Référence"], "Famille", "Libellé"),
         (["Catégorie produit", "Nom du produit"], "Catégorie produit", "Nom du produit"),

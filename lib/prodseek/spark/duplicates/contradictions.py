@@ -24,8 +24,9 @@ def without_contradictions(judged: DataFrame, photos: DataFrame) -> DataFrame:
     """The pairs, where those that a person has to decide between are no copies any more.
 
     The legs of a model are the same in the photos of shorts in three colours: a crop of the legs is a copy of one of them. Where
-    these are kept apart, they share the confidence; where a person is to look at them too, it stays. Two that are as likely copies
-    as the surest, and only not proved, contradict nothing: they are mostly encodings of one photo, and both have its crops.
+    these are kept apart, they share the confidence; where a person is to look at them too, it stays. Two that are as likely
+    copies as the surest, and only not proved, contradict nothing: they are mostly encodings of one photo, and both have its
+    crops.
     judged: rows of `near_duplicates`. photos: image_id, width_px, height_px.
     """
     cuts = _cuts(judged, photos)
