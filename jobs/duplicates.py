@@ -23,11 +23,11 @@ from prodseek.spark.duplicates.identical import identical_bytes
 from prodseek.spark.duplicates.local_features import kept_features
 from prodseek.spark.duplicates.pair_verdicts import PairJudge, is_copy, is_published
 from prodseek.spark.duplicates.rivals import beside_rivals
-from prodseek.spark.duplicates.vouchers import with_vouchers
+from prodseek.spark.duplicates.vouchers import beside_a_common_copy, with_vouchers
 from prodseek.spark.night import Night
 
 # How often pairs that were no candidates are judged, to complete groups of what was found.
-_PASSES = 3
+_PASSES = 6
 # How often photos that are no copies of their stand-in are compared among themselves: as many variants of a photo are told apart,
 # and one more, such as gift cards that differ in the amount.
 _ROUNDS = 16
@@ -106,11 +106,16 @@ def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, i
 
 def _settled(night: Night, judged: DataFrame, photos: ComparedPhotos) -> DataFrame:
     """The pairs that are published. What nobody is shown may still contradict a copy, or be a rival."""
-    settings = night.config.duplicates
-    settled = checkpointed(without_contradictions(beside_rivals(judged, settings.merge_confidence), photos.rows))
+    settings, pair = night.config.duplicates, ["image_id_a", "image_id_b"]
+    doubtful = checkpointed(beside_a_common_copy(judged))
+    telling, others = (checkpointed(judged.join(doubtful, pair, how)) for how in ("left_anti", "left_semi"))
+    settled = without_contradictions(beside_rivals(telling, settings.merge_confidence), photos.rows)
+    vouched = checkpointed(with_vouchers(settled.unionByName(others), judged, settings.merge_confidence))
     # What is vouched for may contradict a copy too.
-    vouched = without_contradictions(with_vouchers(settled, judged, settings.merge_confidence), photos.rows)
-    return checkpointed(vouched.where(is_published(settings.min_confidence)))
+    is_doubtful = vouched.join(doubtful, pair, "left_semi").where(~is_copy())
+    telling = vouched.join(is_doubtful.select(*pair), pair, "left_anti")
+    found = without_contradictions(telling, photos.rows).unionByName(is_doubtful)
+    return checkpointed(found.where(is_published(settings.min_confidence)))
 
 
 def _together(judged: DataFrame, more: DataFrame) -> DataFrame:

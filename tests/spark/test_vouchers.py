@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
-from prodseek.spark.duplicates.vouchers import with_vouchers
+from prodseek.spark.duplicates.vouchers import beside_a_common_copy, with_vouchers
 
 BOX = ", ".join(f"{edge}_{side}_px float" for side in "ab" for edge in ("x1", "y1", "x2", "y2"))
 PAIR = (
@@ -109,6 +109,20 @@ def test_nobody_vouches(spark: SparkSession, name: str) -> None:
     assert _vouched(spark, rows) == expected
 
 
+@pytest.mark.parametrize("decision", ["look", "variant"])
+def test_what_is_no_copy_beside_a_common_copy_is_told(spark: SparkSession, decision: str) -> None:
+    def found(rows: list[Row]) -> list[tuple[str, str]]:
+        return [(row["image_id_a"], row["image_id_b"]) for row in beside_a_common_copy(_frame(spark, rows)).collect()]
+
+    apart = pair("jpeg", "palette", 0.1, decision=decision, verdict="part_differs")
+    copies = [pair("jpeg", "photo", 0.99), pair("palette", "photo", 0.98)]
+    assert found([apart, *copies]) == [("jpeg", "palette")]
+    assert found([apart, copies[0]]) == []
+    # The legs of a model are the same under shorts in two colours.
+    legs = [pair("jpeg", "photo", 0.99, of_a=TOP), pair("palette", "photo", 0.98, of_a=TOP)]
+    assert found([apart, *legs]) == []
+
+
 def test_what_rivals_or_contradictions_took_is_not_given_back(spark: SparkSession) -> None:
     judged = VOUCHED["two encodings of one photo"]
     lowered = [look("jpeg", "webp", 0.8), *judged[1:]]
@@ -132,12 +146,13 @@ def test_the_surest_of_many_counts(spark: SparkSession) -> None:
 def _vouched(
     spark: SparkSession, settled: list[Row], judged: list[Row] | None = None, n_partitions: int = 2
 ) -> dict[tuple[str, str], tuple[str, float]]:
-    frames = [
-        spark.createDataFrame([(*row[:6], *row[6], *row[7]) for row in rows], PAIR).repartition(n_partitions)
-        for rows in (settled, judged or settled)
-    ]
+    frames = [_frame(spark, rows).repartition(n_partitions) for rows in (settled, judged or settled)]
     vouched = with_vouchers(*frames, MERGE_CONFIDENCE)
     assert vouched.schema == frames[0].schema
     found = {(row["image_id_a"], row["image_id_b"]): (row["decision"], row["confidence"]) for row in vouched.collect()}
     assert len(found) == len(settled)
     return found
+
+
+def _frame(spark: SparkSession, rows: list[Row]) -> DataFrame:
+    return spark.createDataFrame([(*row[:6], *row[6], *row[7]) for row in rows], PAIR)

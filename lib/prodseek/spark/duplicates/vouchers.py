@@ -32,7 +32,10 @@ def with_vouchers(settled: DataFrame, judged: DataFrame, merge_confidence: float
     settled, judged: rows of `near_duplicates`, the same pairs, with and without what rivals and contradictions say.
     """
     least = max(shipped_model().surest_confidence, merge_confidence)
-    raised = _vouched(settled, judged).groupBy(*_PAIR).agg(F.max("share").cast("float").alias("share"))
+    asked = judged.where(asks_for_a_voucher()).join(
+        settled.select(*_PAIR, "confidence"), [*_PAIR, "confidence"], "left_semi"
+    )
+    raised = _vouched(asked, settled).groupBy(*_PAIR).agg(F.max("share").cast("float").alias("share"))
     is_vouched = F.col("share") >= least
     vouched = settled.join(raised.where(is_vouched), _PAIR, "left").withColumns(
         {
@@ -52,19 +55,26 @@ def asks_for_a_voucher() -> Column:
     )
 
 
-def _vouched(settled: DataFrame, judged: DataFrame) -> DataFrame:
-    """image_id_a, image_id_b, share of each pair and each of its vouchers: the chance that is left to it beside theirs."""
+def beside_a_common_copy(judged: DataFrame) -> DataFrame:
+    """image_id_a, image_id_b of pairs that are no copies, though a third photo is a copy of both and shows all that they share.
+
+    One of the three is wrong, and most often it is what tells two versions of a photo apart: such a pair speaks against no other.
+    judged: rows of `near_duplicates`.
+    """
+    return _vouched(judged.where(~is_copy()), judged).select(*_PAIR).distinct()
+
+
+def _vouched(asked: DataFrame, judged: DataFrame) -> DataFrame:
+    """image_id_a, image_id_b, share of each pair that is asked for and each of its vouchers: the chance that is left to it."""
     boxes = [_box(side).alias(f"box_{side}") for side in SIDES]
-    asked = judged.where(asks_for_a_voucher()).select(*_PAIR, "confidence", *boxes)
-    asked = asked.join(settled.select(*_PAIR, "confidence"), [*_PAIR, "confidence"], "left_semi")
-    copies = _from_both_ends(settled)
+    asked, copies = asked.select(*_PAIR, "confidence", *boxes), _from_both_ends(judged)
     for side in SIDES:
         seen = copies.select(
             F.col("photo").alias(f"image_id_{side}"),
             "voucher",
             *(F.col(name).alias(f"{name}_{side}") for name in ("chance", "seen", "finer")),
         )
-        asked = asked.join(seen, [f"image_id_{side}"] if side == "a" else ["image_id_b", "voucher"])
+        asked = asked.join(seen, ["image_id_a"] if side == "a" else ["image_id_b", "voucher"])
     shows_all = _contains("seen_a", "box_a") | _contains("seen_b", "box_b")
     is_fine = F.greatest("finer_a", "finer_b") >= -_LESS_DETAIL
     return asked.where(shows_all & is_fine).select(*_PAIR, _share().alias("share"))
