@@ -77,8 +77,8 @@ right root shop side small stock storage store test zoom
 # A folder with such a word is named after who sent its photos.
 SENDERS = """
 agency brand brands client cliente clientes clienti customer fornitore fornitori fotograaf fotografo klant klanten leverancier
-leveranciers fournisseur hersteller kunde kunden lieferant
-lieferanten manufacturer marke merchant partner photographe photographer proveedor seller studio supplier suppliers vendor vendors
+leveranciers fournisseur hersteller kunde kunden lieferant lieferanten manufacturer marke merchant partner photographe
+photographer proveedor seller studio supplier suppliers vendor vendors
 """
 
 # What a product stands on, in a folder that says its colour: `White background`.

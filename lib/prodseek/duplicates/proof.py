@@ -53,25 +53,24 @@ class Proof:
 
     followed_share, followed_error_px: share of the corners that are found again where the alignment says, and their median
     distance. left_*: share that is not explained, and the strongest connected area of it, at a level of the pyramid; fine_*:
-    the same in luminance at the fine size, hue_*: in colour at half of it. faint, fine_faint: the strongest area at any level
-    where faint differences count too, at the coarse and at the fine size. fine_texture, fine_shared: noise of texture, and of
-    edges that both have, at half of the fine size; fine_wave: see `wave_left`, grey levels at the fine size. flat_noise,
-    edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both have a plain ground. ground_change: CIEDE2000 between the
-    two grounds; ground_missed: between the ground that the product's change of tone leads to and the one that is there.
-    outline_change: see `Grounds`; outline_part_px: likewise, or what is left at outlines, by `weighed_px`, if that is more.
-    tone_change,
-    tone_change_90: mean and 90th percentile of the CIEDE2000 between the products' colours; curve_least, curve_most: 10th and
-    99th percentile of how far the fitted tone alone moves them; light_change: mean difference of L*. colour_left,
-    colour_left_95, colour_left_most: the same after the tone is explained. chroma_low, chroma_high: 95th percentile of the
-    chroma of the greyer and of the other photo. hue_change: median change of hue in degrees. hue_spread: 0 if all colours
-    have one hue, 1 if hues are spread. structured: share of pixels with structure; matching: share of those that agree.
-    n_cells, cells_matching: cells with structure, and the share of them that agree. mark_*: of the area that is not
-    explained: share of the frame, how one-sided (1: only b has edges there, -1: only a), correlation of the detail beneath,
-    share on ground, its box's share of the frame, share that is thick, number of parts, the largest part's share, share of
-    the frame's border; ink, ink_beneath: share of it that has one of two colours, in the photo with more edges there and in
-    the other. matching_beside: share of structure that agrees elsewhere. sharper: log2 of b's detail divided by a's, noisier:
-    log2 of b's noise divided by a's, both at the size of the smaller. margin_hides: share of one photo's content that the
-    other's margin hides, if they were compared without that margin, else 0.
+    the same in luminance at the fine size, hue_*: in colour at half of it. faint, fine_faint: the strongest area at any
+    level where faint differences count too, at the coarse and at the fine size. fine_texture, fine_shared: noise of texture,
+    and of edges that both have, at half of the fine size; fine_wave: see `wave_left`, grey levels at the fine size.
+    flat_noise, edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both have a plain ground. ground_change: CIEDE2000
+    between the two grounds; ground_missed: between the ground that the product's change of tone leads to and the one that is
+    there. outline_change: see `Grounds`; outline_part_px: likewise, or what is left at outlines, by `weighed_px`, if that is
+    more. tone_change, tone_change_90: mean and 90th percentile of the CIEDE2000 between the products' colours; curve_least,
+    curve_most: 10th and 99th percentile of how far the fitted tone alone moves them; light_change: mean difference of L*.
+    colour_left, colour_left_95, colour_left_most: the same after the tone is explained. chroma_low, chroma_high: 95th
+    percentile of the chroma of the greyer and of the other photo. hue_change: median change of hue in degrees. hue_spread: 0
+    if all colours have one hue, 1 if hues are spread. structured: share of pixels with structure; matching: share of those
+    that agree. n_cells, cells_matching: cells with structure, and the share of them that agree. mark_*: of the area that is
+    not explained: share of the frame, how one-sided (1: only b has edges there, -1: only a), correlation of the detail
+    beneath, share on ground, its box's share of the frame, share that is thick, number of parts, the largest part's share,
+    share of the frame's border; ink, ink_beneath: share of it that has one of two colours, in the photo with more edges
+    there and in the other. matching_beside: share of structure that agrees elsewhere. sharper: log2 of b's detail divided by
+    a's, noisier: log2 of b's noise divided by a's, both at the size of the smaller. margin_hides: share of one photo's
+    content that the other's margin hides, if they were compared without that margin, else 0.
     """
 
     followed_share: float
