@@ -26,6 +26,7 @@ from prodseek.spark.duplicates.rivals import beside_rivals
 from prodseek.spark.duplicates.vouchers import beside_a_common_copy, with_vouchers
 from prodseek.spark.night import Night
 
+_PAIR = ["image_id_a", "image_id_b"]
 # How often pairs that were no candidates are judged, to complete groups of what was found.
 _PASSES = 6
 # How often photos that are no copies of their stand-in are compared among themselves: as many variants of a photo are told apart,
@@ -106,20 +107,25 @@ def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, i
 
 def _settled(night: Night, judged: DataFrame, photos: ComparedPhotos) -> DataFrame:
     """The pairs that are published. What nobody is shown may still contradict a copy, or be a rival."""
-    settings, pair = night.config.duplicates, ["image_id_a", "image_id_b"]
-    doubtful = checkpointed(beside_a_common_copy(judged))
-    telling, others = (checkpointed(judged.join(doubtful, pair, how)) for how in ("left_anti", "left_semi"))
+    settings = night.config.duplicates
+    doubtful = _held(beside_a_common_copy(judged))
+    telling, others = (_held(judged.join(doubtful, _PAIR, how)) for how in ("left_anti", "left_semi"))
     settled = without_contradictions(beside_rivals(telling, settings.merge_confidence), photos.rows)
-    vouched = checkpointed(with_vouchers(settled.unionByName(others), judged, settings.merge_confidence))
+    vouched = _held(with_vouchers(_held(settled.unionByName(others)), judged, settings.merge_confidence))
     # What is vouched for may contradict a copy too.
-    is_doubtful = vouched.join(doubtful, pair, "left_semi").where(~is_copy())
-    telling = vouched.join(is_doubtful.select(*pair), pair, "left_anti")
-    found = without_contradictions(telling, photos.rows).unionByName(is_doubtful)
-    return checkpointed(found.where(is_published(settings.min_confidence)))
+    no_copies = _held(vouched.join(doubtful, _PAIR, "left_semi").where(~is_copy()))
+    telling = _held(vouched.join(no_copies.select(*_PAIR), _PAIR, "left_anti"))
+    found = without_contradictions(telling, photos.rows).unionByName(no_copies)
+    return _held(found.where(is_published(settings.min_confidence)))
 
 
 def _together(judged: DataFrame, more: DataFrame) -> DataFrame:
-    return checkpointed(judged.unionByName(more).dropDuplicates(["image_id_a", "image_id_b"]))
+    return checkpointed(judged.unionByName(more).dropDuplicates(_PAIR))
+
+
+def _held(pairs: DataFrame) -> DataFrame:
+    """The pairs, computed now: each step reads those before it several times, and every union adds up its partitions."""
+    return checkpointed(pairs.repartition(*_PAIR))
 
 
 def _source_words(source: CandidateSource) -> str:
