@@ -18,8 +18,8 @@ _LEAST_SIDE_PX = 250.0
 _MOST_NOISE = 6.0
 # CIEDE2000 that may be left of a small area, and how much more for each grey level of noise.
 _COLOUR_LEFT, _COLOUR_LEFT_BY_NOISE = 3.5, 1.5
-# log2(1 + S) of a faint spot, see `LeftOver`: some pixels beside a letter that an encoder left. Of 2,965 planted negatives of four
-# catalogues none that this alone keeps apart has less than 4.5.
+# log2(1 + S) of a faint spot, see `LeftOver`: some pixels beside a letter that an encoder left. Of 2,965 planted negatives none
+# that this alone keeps apart has less than 4.5.
 _FAINT_SPOT = 3.3
 # Grey levels of noise in texture, and at edges that both have, at half of the fine size: there encoders leave next to none, but
 # a fine pattern on a plain cloth does.
