@@ -21,12 +21,11 @@ from prodseek.spark.duplicates.contradictions import without_contradictions
 from prodseek.spark.duplicates.groups import Copies
 from prodseek.spark.duplicates.identical import identical_bytes
 from prodseek.spark.duplicates.local_features import kept_features
-from prodseek.spark.duplicates.pair_verdicts import PairJudge, is_copy, is_published
+from prodseek.spark.duplicates.pair_verdicts import PAIR, PairJudge, is_copy, is_published
 from prodseek.spark.duplicates.rivals import beside_rivals
 from prodseek.spark.duplicates.vouchers import beside_a_common_copy, with_vouchers
 from prodseek.spark.night import Night
 
-_PAIR = ["image_id_a", "image_id_b"]
 # How often pairs that were no candidates are judged, to complete groups of what was found.
 _PASSES = 6
 # How often photos that are no copies of their stand-in are compared among themselves: as many variants of a photo are told apart,
@@ -109,23 +108,23 @@ def _settled(night: Night, judged: DataFrame, photos: ComparedPhotos) -> DataFra
     """The pairs that are published. What nobody is shown may still contradict a copy, or be a rival."""
     settings = night.config.duplicates
     doubtful = _held(beside_a_common_copy(judged))
-    telling, others = (_held(judged.join(doubtful, _PAIR, how)) for how in ("left_anti", "left_semi"))
+    telling, others = (_held(judged.join(doubtful, PAIR, how)) for how in ("left_anti", "left_semi"))
     settled = without_contradictions(beside_rivals(telling, settings.merge_confidence), photos.rows)
     vouched = _held(with_vouchers(_held(settled.unionByName(others)), judged, settings.merge_confidence))
     # What is vouched for may contradict a copy too.
-    no_copies = _held(vouched.join(doubtful, _PAIR, "left_semi").where(~is_copy()))
-    telling = _held(vouched.join(no_copies.select(*_PAIR), _PAIR, "left_anti"))
+    no_copies = _held(vouched.join(doubtful, PAIR, "left_semi").where(~is_copy()))
+    telling = _held(vouched.join(no_copies.select(*PAIR), PAIR, "left_anti"))
     found = without_contradictions(telling, photos.rows).unionByName(no_copies)
     return _held(found.where(is_published(settings.min_confidence)))
 
 
 def _together(judged: DataFrame, more: DataFrame) -> DataFrame:
-    return checkpointed(judged.unionByName(more).dropDuplicates(_PAIR))
+    return checkpointed(judged.unionByName(more).dropDuplicates(PAIR))
 
 
 def _held(pairs: DataFrame) -> DataFrame:
     """The pairs, computed now: each step reads those before it several times, and every union adds up its partitions."""
-    return checkpointed(pairs.repartition(*_PAIR))
+    return checkpointed(pairs.repartition(*PAIR))
 
 
 def _source_words(source: CandidateSource) -> str:

@@ -20,12 +20,12 @@ from prodseek.spark.checkpoints import checkpointed
 from prodseek.spark.duplicates.code_pairs import pairs_sharing_codes
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.local_features import KeptFeatures
+from prodseek.spark.duplicates.pair_verdicts import PAIR
 from prodseek.spark.duplicates.stars import Stars
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame
 
 PAIRS = "image_id_a string, image_id_b string"
-_PAIR = ["image_id_a", "image_id_b"]
 # A photo that is no copy of its stand-in is compared with so many of those that the stand-in was compared with.
 _MAX_INHERITED = 8
 # Photos that the objects of a scene are compared with, and those nearest to one object: a product has several.
@@ -85,7 +85,7 @@ def candidate_pairs(night: Night, photos: ComparedPhotos, kept: KeptFeatures) ->
         found.append(checkpointed(_in_order(pairs).distinct().withColumn("source", F.lit(1 << number))))
         seconds.append(time.monotonic() - started)
         started = time.monotonic()
-    together = checkpointed(reduce(DataFrame.unionByName, found).groupBy(*_PAIR).agg(F.sum("source").alias("source")))
+    together = checkpointed(reduce(DataFrame.unionByName, found).groupBy(*PAIR).agg(F.sum("source").alias("source")))
     counts = {row["source"]: row["count"] for row in together.groupBy("source").count().collect()}
     sources = tuple(
         CandidateSource(
@@ -96,8 +96,8 @@ def candidate_pairs(night: Night, photos: ComparedPhotos, kept: KeptFeatures) ->
         )
         for number, name in enumerate(sought)
     )
-    between = together.where(F.col("source") != 1).select(F.col(_PAIR[0]).alias("left"), F.col(_PAIR[1]).alias("right"))
-    return Candidates(together.select(*_PAIR), stars, between, sources)
+    between = together.where(F.col("source") != 1).select(F.col(PAIR[0]).alias("left"), F.col(PAIR[1]).alias("right"))
+    return Candidates(together.select(*PAIR), stars, between, sources)
 
 
 def _near_hashes(night: Night, photos: DataFrame, kept: KeptFeatures) -> DataFrame:

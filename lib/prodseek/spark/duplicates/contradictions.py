@@ -7,9 +7,8 @@ from pyspark.sql import functions as F
 
 from prodseek.duplicates.decision import shipped_model
 from prodseek.duplicates.verdicts import SAME_FRAME, Decision, Verdict
-from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
+from prodseek.spark.duplicates.pair_verdicts import PAIR, SIDES, is_copy
 
-_PAIR = ["image_id_a", "image_id_b"]
 # Of two photos that show the same frame.
 _OF_ONE_FRAME = [
     verdict.value
@@ -33,7 +32,7 @@ def without_contradictions(judged: DataFrame, photos: DataFrame) -> DataFrame:
     one, other = (cuts.select("inner", F.col("outer").alias(name)) for name in ("one", "other"))
     is_apart = (F.col("decision") == Decision.VARIANT.value).alias("is_apart")
     is_unlikely = F.col("is_apart") | (F.col("confidence") < shipped_model().surest_confidence)
-    differ = judged.where(F.col("verdict").isin(*_OF_ONE_FRAME) & ~is_copy()).select(*_PAIR, is_apart, "confidence")
+    differ = judged.where(F.col("verdict").isin(*_OF_ONE_FRAME) & ~is_copy()).select(*PAIR, is_apart, "confidence")
     differ = differ.where(is_unlikely).drop("confidence")
     back = differ.select("image_id_b", "image_id_a", "is_apart")
     both_ways = differ.union(back).toDF("one", "other", "is_apart")
@@ -42,7 +41,7 @@ def without_contradictions(judged: DataFrame, photos: DataFrame) -> DataFrame:
     ends = F.array_sort(F.array("inner", "one"))
     doubts = doubts.select(ends[0].alias("image_id_a"), ends[1].alias("image_id_b"), "n_sources")
     is_doubtful = is_copy() & F.col("n_sources").isNotNull()
-    settled = judged.join(doubts, _PAIR, "left")
+    settled = judged.join(doubts, PAIR, "left")
     return settled.select(
         *(
             _settled(name, is_doubtful).alias(name) if name in ("decision", "confidence") else F.col(name)

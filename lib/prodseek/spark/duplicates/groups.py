@@ -12,7 +12,7 @@ from prodseek.duplicates.pair_facts import facts_of
 from prodseek.duplicates.stars import Photo, VerifiedPair
 from prodseek.duplicates.verdicts import Verdict
 from prodseek.spark.duplicates.candidates import PAIRS
-from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
+from prodseek.spark.duplicates.pair_verdicts import PAIR, SIDES, is_copy
 from prodseek.spark.duplicates.vouchers import asks_for_a_voucher
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame, spark_schema
@@ -54,7 +54,7 @@ class Copies:
             )
         sizes = {row["image_id"]: (row["width_px"], row["height_px"]) for row in rows}
         pairs = []
-        for row in copies.orderBy("image_id_a", "image_id_b").collect():
+        for row in copies.orderBy(*PAIR).collect():
             key_a, key_b = _keys(row)
             size_a_px, size_b_px = (sizes[row[f"image_id_{side}"]] for side in SIDES)
             facts = facts_of(row.asDict(recursive=True), size_a_px, size_b_px)
@@ -96,7 +96,7 @@ class Copies:
 
 def _ends(pairs: DataFrame) -> DataFrame:
     """image_id of both photos of each pair."""
-    return pairs.select(F.explode(F.array("image_id_a", "image_id_b")).alias("image_id"))
+    return pairs.select(F.explode(F.array(*PAIR)).alias("image_id"))
 
 
 def _beside(copies: DataFrame, pairs: DataFrame) -> DataFrame:
@@ -106,7 +106,7 @@ def _beside(copies: DataFrame, pairs: DataFrame) -> DataFrame:
         pairs.join(with_copy.select(F.col("image_id").alias(f"image_id_{side}")), f"image_id_{side}", "left_semi")
         for side in SIDES
     )
-    return first.union(second.select(*first.columns)).dropDuplicates(["image_id_a", "image_id_b"])
+    return first.union(second.select(*first.columns)).dropDuplicates(PAIR)
 
 
 def _keys(pair: Row) -> tuple[str, str]:

@@ -35,7 +35,8 @@ from prodseek.storage import files
 SIDES = ("a", "b")
 _TURNED = [way.value for way in ROTATIONS]
 _MIRRORED = [way.value for way in Orientation if way not in (Orientation.IDENTITY, *ROTATIONS)]
-_PAIR = ["image_id_a", "image_id_b"]
+# What names a pair of photos.
+PAIR = ["image_id_a", "image_id_b"]
 # What depends on the night, not on the two photos.
 _NAMES = [f"{name}_{side}" for side in SIDES for name in ("product_id", "uri")]
 # Pairs of one photo that stay in one task. A photo may have thousands of copies, and no task should have them all.
@@ -78,14 +79,14 @@ class PairJudge:
         """
         spark, cache_uri = self.night.spark, self.night.run.cache_uri(self.cache)
         known = read_batches(spark, cache_uri, _stored_schema())
-        todo = pairs.join(known.select(*_PAIR), _PAIR, "left_anti").cache()
+        todo = pairs.join(known.select(*PAIR), PAIR, "left_anti").cache()
         n_todo = todo.count()
         if n_todo:
             judged = self._look_at(todo, n_todo)
             judged.write.parquet(files.spark_uri(new_batch_uri(cache_uri, self.night.run.run_id)))
             known = read_batches(spark, cache_uri, _stored_schema())
         todo.unpersist()
-        return self._named(self._decided(known.join(pairs, _PAIR, "left_semi"))), n_todo
+        return self._named(self._decided(known.join(pairs, PAIR, "left_semi"))), n_todo
 
     def _decided(self, judged: DataFrame) -> DataFrame:
         """The pairs with a verdict, and the settings' say in what to do about them."""
@@ -106,7 +107,7 @@ class PairJudge:
         for side in SIDES:
             facts = [F.col(name).alias(f"{name}_{side}") for name in photos.columns if name != "attributes"]
             described = described.join(photos.select(*facts), f"image_id_{side}")
-        features = self.kept.features(pairs.select(F.explode(F.array(*_PAIR)).alias("image_id")).distinct())
+        features = self.kept.features(pairs.select(F.explode(F.array(*PAIR)).alias("image_id")).distinct())
         # A photo that can no longer be read has no features; the next night tries its pairs again.
         for side, keys in zip(SIDES, (["image_id_a"], ["image_id_b", "share"]), strict=True):
             seen = features.select(*(F.col(name).alias(f"{name}_{side}") for name in features.columns))
@@ -120,7 +121,7 @@ class PairJudge:
         for side in SIDES:
             names = [F.col(name).alias(f"{name}_{side}") for name in ("image_id", "product_id", "uri")]
             named = named.join(self.photos.rows.select(*names), f"image_id_{side}")
-        named = named.join(self._cosines(judged.select(*_PAIR)), _PAIR, "left")
+        named = named.join(self._cosines(judged.select(*PAIR)), PAIR, "left")
         evidence = F.col("evidence")
         for facet in FACETS:
             evidence = evidence.withField(f"cosine_{facet}", F.col(f"cosine_{facet}"))
@@ -134,7 +135,7 @@ class PairJudge:
             renamed = [F.col(name).alias(f"{name}_{side}") for name in ("image_id", *FACETS)]
             pairs = pairs.join(vectors.select(*renamed), f"image_id_{side}")
         cosines = [_dot(F.col(f"{facet}_a"), F.col(f"{facet}_b")).alias(f"cosine_{facet}") for facet in FACETS]
-        return pairs.select(*_PAIR, *cosines)
+        return pairs.select(*PAIR, *cosines)
 
 
 def _dot(a: Column, b: Column) -> Column:
@@ -197,7 +198,7 @@ def _judged(pair: dict[str, Any], photos: _Photos, max_pdq_hamming: int) -> dict
     if evidence is None:
         return None
     judgement = judge(evidence, facts_a, facts_b)
-    kept = {name: pair[name] for name in _PAIR}
+    kept = {name: pair[name] for name in PAIR}
     if judgement is None:
         return kept
     if judgement.decision != Decision.VARIANT and evidence.comparison is not None and evidence.proof is not None:

@@ -7,9 +7,8 @@ from pyspark.sql import functions as F
 
 from prodseek.duplicates.verdicts import Decision
 from prodseek.runs.columns import BOX_EDGES
-from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
+from prodseek.spark.duplicates.pair_verdicts import PAIR, SIDES, is_copy
 
-_PAIR = ["image_id_a", "image_id_b"]
 # Two photos that were pasted into one scene lie in different places of it: rivals show the same part of the third.
 _SAME_PART_IOU = 0.5
 # No model is surer than this of anything.
@@ -25,11 +24,11 @@ def beside_rivals(judged: DataFrame, merge_confidence: float) -> DataFrame:
     photo's likeliest source stays. A copy that keeps less than merge_confidence is for a person to look at.
     judged: rows of `near_duplicates`.
     """
-    shares = _rivalries(judged).select(*_PAIR, _share().cast("float").alias("share"))
-    least = shares.groupBy(*_PAIR).agg(F.min("share").alias("share"))
+    shares = _rivalries(judged).select(*PAIR, _share().cast("float").alias("share"))
+    least = shares.groupBy(*PAIR).agg(F.min("share").alias("share"))
     left = F.least("confidence", "share")
     decision = F.when(is_copy() & (left < merge_confidence), F.lit(Decision.LOOK.value)).otherwise(F.col("decision"))
-    settled = judged.join(least, _PAIR, "left").withColumns({"confidence": left, "decision": decision})
+    settled = judged.join(least, PAIR, "left").withColumns({"confidence": left, "decision": decision})
     return settled.select(*judged.columns)
 
 

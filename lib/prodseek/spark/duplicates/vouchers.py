@@ -8,10 +8,9 @@ from pyspark.sql import functions as F
 from prodseek.duplicates.decision import shipped_model
 from prodseek.duplicates.verdicts import Decision, Verdict
 from prodseek.runs.columns import BOX_EDGES
-from prodseek.spark.duplicates.pair_verdicts import SIDES, is_copy
+from prodseek.spark.duplicates.pair_verdicts import PAIR, SIDES, is_copy
 from prodseek.spark.duplicates.rivals import odds
 
-_PAIR = ["image_id_a", "image_id_b"]
 # Share of a photo's side by which the shared parts of two pairs may differ, because neither is known to the pixel.
 _BESIDE = 0.02
 # log2 of the detail that a voucher may have less than the poorer of the two: what it does not show, it cannot vouch for.
@@ -33,11 +32,11 @@ def with_vouchers(settled: DataFrame, judged: DataFrame, merge_confidence: float
     """
     least = max(shipped_model().surest_confidence, merge_confidence)
     asked = judged.where(asks_for_a_voucher()).join(
-        settled.select(*_PAIR, "confidence"), [*_PAIR, "confidence"], "left_semi"
+        settled.select(*PAIR, "confidence"), [*PAIR, "confidence"], "left_semi"
     )
-    raised = _vouched(asked, settled).groupBy(*_PAIR).agg(F.max("share").cast("float").alias("share"))
+    raised = _vouched(asked, settled).groupBy(*PAIR).agg(F.max("share").cast("float").alias("share"))
     is_vouched = F.col("share") >= least
-    vouched = settled.join(raised.where(is_vouched), _PAIR, "left").withColumns(
+    vouched = settled.join(raised.where(is_vouched), PAIR, "left").withColumns(
         {
             "confidence": F.coalesce(F.greatest("confidence", "share"), "confidence"),
             "decision": F.when(F.col("share").isNotNull(), F.lit(Decision.COPY.value)).otherwise(F.col("decision")),
@@ -61,13 +60,13 @@ def beside_a_common_copy(judged: DataFrame) -> DataFrame:
     One of the three is wrong, and most often it is what tells two versions of a photo apart: such a pair speaks against no other.
     judged: rows of `near_duplicates`.
     """
-    return _vouched(judged.where(~is_copy()), judged).select(*_PAIR).distinct()
+    return _vouched(judged.where(~is_copy()), judged).select(*PAIR).distinct()
 
 
 def _vouched(asked: DataFrame, judged: DataFrame) -> DataFrame:
     """image_id_a, image_id_b, share of each pair that is asked for and each of its vouchers: the chance that is left to it."""
     boxes = [_box(side).alias(f"box_{side}") for side in SIDES]
-    asked, copies = asked.select(*_PAIR, "confidence", *boxes), _from_both_ends(judged)
+    asked, copies = asked.select(*PAIR, "confidence", *boxes), _from_both_ends(judged)
     for side in SIDES:
         seen = copies.select(
             F.col("photo").alias(f"image_id_{side}"),
@@ -77,7 +76,7 @@ def _vouched(asked: DataFrame, judged: DataFrame) -> DataFrame:
         asked = asked.join(seen, ["image_id_a"] if side == "a" else ["image_id_b", "voucher"])
     shows_all = _contains("seen_a", "box_a") | _contains("seen_b", "box_b")
     is_fine = F.greatest("finer_a", "finer_b") >= -_LESS_DETAIL
-    return asked.where(shows_all & is_fine).select(*_PAIR, _share().alias("share"))
+    return asked.where(shows_all & is_fine).select(*PAIR, _share().alias("share"))
 
 
 def _share() -> Column:
