@@ -107,15 +107,20 @@ def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, i
 def _settled(night: Night, judged: DataFrame, photos: ComparedPhotos) -> DataFrame:
     """The pairs that are published. What nobody is shown may still contradict a copy, or be a rival."""
     settings = night.config.duplicates
-    doubtful = _held(beside_a_common_copy(judged))
-    telling, others = (_held(judged.join(doubtful, PAIR, how)) for how in ("left_anti", "left_semi"))
-    settled = without_contradictions(beside_rivals(telling, settings.merge_confidence), photos.rows)
-    vouched = _held(with_vouchers(_held(settled.unionByName(others)), judged, settings.merge_confidence))
+    beside = _held(beside_rivals(judged, settings.merge_confidence))
+    doubtful = _held(beside_a_common_copy(beside))
+    settled = _held(_without_contradictions(beside, doubtful, photos))
+    vouched = _held(with_vouchers(settled, judged, settings.merge_confidence))
     # What is vouched for may contradict a copy too.
-    no_copies = _held(vouched.join(doubtful, PAIR, "left_semi").where(~is_copy()))
-    telling = _held(vouched.join(no_copies.select(*PAIR), PAIR, "left_anti"))
-    found = without_contradictions(telling, photos.rows).unionByName(no_copies)
+    found = _without_contradictions(vouched, doubtful, photos)
     return _held(found.where(is_published(settings.min_confidence)))
+
+
+def _without_contradictions(pairs: DataFrame, doubtful: DataFrame, photos: ComparedPhotos) -> DataFrame:
+    """The pairs; those that contradict themselves contradict no other. doubtful: image_id_a, image_id_b of these."""
+    no_copies = _held(pairs.join(doubtful, PAIR, "left_semi").where(~is_copy()))
+    telling = _held(pairs.join(no_copies.select(*PAIR), PAIR, "left_anti"))
+    return without_contradictions(telling, photos.rows).unionByName(no_copies)
 
 
 def _together(judged: DataFrame, more: DataFrame) -> DataFrame:

@@ -118,6 +118,9 @@ def test_what_is_no_copy_beside_a_common_copy_is_told(spark: SparkSession, decis
     copies = [pair("jpeg", "photo", 0.99), pair("palette", "photo", 0.98)]
     assert found([apart, *copies]) == [("jpeg", "palette")]
     assert found([apart, copies[0]]) == []
+    # A blue shirt and a grey one are surely two, so that it is the third that is wrong.
+    surely = pair("jpeg", "palette", 0.005, decision=decision, verdict="recoloured")
+    assert found([surely, *copies]) == []
     # The legs of a model are the same under shorts in two colours.
     legs = [pair("jpeg", "photo", 0.99, of_a=TOP), pair("palette", "photo", 0.98, of_a=TOP)]
     assert found([apart, *legs]) == []

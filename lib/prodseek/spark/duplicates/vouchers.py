@@ -15,6 +15,8 @@ from prodseek.spark.duplicates.rivals import odds
 _BESIDE = 0.02
 # log2 of the detail that a voucher may have less than the poorer of the two: what it does not show, it cannot vouch for.
 _LESS_DETAIL = 0.25
+# From this chance on, a pair is likelier a copy than not.
+_LIKELIER = 0.5
 # Below this, nobody can be asked to believe a pair.
 _LEAST_CONFIDENCE = 0.5
 
@@ -55,12 +57,14 @@ def asks_for_a_voucher() -> Column:
 
 
 def beside_a_common_copy(judged: DataFrame) -> DataFrame:
-    """image_id_a, image_id_b of pairs that are no copies, though a third photo is a copy of both and shows all that they share.
+    """image_id_a, image_id_b of pairs that are no copies, though a third that is a copy of both makes it likelier that they are.
 
-    One of the three is wrong, and most often it is what tells two versions of a photo apart: such a pair speaks against no other.
+    Mostly such a pair is of two versions of one photo, wrongly told apart: it contradicts no other. Rivals need no such
+    exception, because they weigh the three pairs against each other themselves.
     judged: rows of `near_duplicates`.
     """
-    return _vouched(judged.where(~is_copy()), judged).select(*PAIR).distinct()
+    doubted = _vouched(judged.where(~is_copy()), judged).where(F.col("share") >= _LIKELIER)
+    return doubted.select(*PAIR).distinct()
 
 
 def _vouched(asked: DataFrame, judged: DataFrame) -> DataFrame:
