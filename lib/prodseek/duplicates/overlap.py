@@ -20,6 +20,8 @@ _SAME_COLOUR = 10.0
 # The edge of the shared part is looked at this far to either side, and compared with steps this much farther away.
 _NEAR_PX, _FAR_PX = 2.0, 5.0
 _FRAME_PX = 3.0
+# Where a margin begins: log2 of the step there, divided by the steps beside it, and the share that is plain beyond.
+_STEP, _PLAIN, _EVERY_PX = 0.58, 0.98, 3.0
 # Variance, grey levels squared, below which both sides of an edge are too plain to be compared.
 _LEAST_SPREAD = 25.0
 _LEAST_REPEATED_PX, _DETAIL_BLUR_PX = 12, 4.0
@@ -190,12 +192,31 @@ def _middle(pixels: Plane, height: int, width: int) -> Plane:
     return pixels[top : top + height, left : left + width]
 
 
+@dataclass(frozen=True)
+class _Side:
+    """What was measured along one side of the shared part. lines: (2, N, 3), just within it and just outside, less their means.
+
+    crossing: (N,) bool, where something goes on across it. near, beside: mean step across it, and of those to either side.
+    ends_at_margin: whether the picture ends here and a margin begins.
+    """
+
+    lines: NDArray[np.float64]
+    crossing: NDArray[np.bool_]
+    near: float
+    beside: float
+    ends_at_margin: bool
+
+
 def _along_edge(soft: Plane, polygon: NDArray[np.float32]) -> tuple[float, float, float, float]:
-    """crossing, seam, continues, inner_edge of `Outside`."""
+    """crossing, seam, continues, inner_edge of `Outside`.
+
+    Where a margin was added to a photo of which the other is a crop, some sides are the margin's, and the others alone tell how
+    the picture goes on.
+    """
     size = soft.shape[1], soft.shape[0]
     middle = polygon.mean(axis=0) if len(polygon) else np.zeros(2)
     ends = np.roll(polygon, -1, axis=0)
-    crossing, near, beside, sides, n_points, n_inner = [], [], [], [], 0, 0
+    sides, n_points, n_inner = [], 0, 0
     for start, end in zip(polygon, ends, strict=True):
         length = float(np.linalg.norm(end - start))
         if length < 4:
@@ -207,20 +228,44 @@ def _along_edge(soft: Plane, polygon: NDArray[np.float32]) -> tuple[float, float
         points = start + along * np.arange(2, length - 2)[:, None]
         inner = (points > _FRAME_PX).all(axis=1) & (points < np.array(size) - 1 - _FRAME_PX).all(axis=1)
         n_points, n_inner = n_points + len(points), n_inner + int(inner.sum())
-        if inner.sum() < 4:
-            continue
-        lines = [_sampled(soft, points[inner] + outward * step) for step in (-_FAR_PX, -_NEAR_PX, _NEAR_PX, _FAR_PX)]
-        crossing.append(np.minimum(*(np.abs(np.diff(line, axis=0)).max(axis=1) for line in lines[1:3])) > _GOES_ON)
-        sides.append(np.stack([line - line.mean(axis=0) for line in lines[1:3]]))
-        near.append(np.abs(lines[2] - lines[1]).mean())
-        beside.append(max(np.abs(lines[1] - lines[0]).mean(), np.abs(lines[3] - lines[2]).mean()))
-    if not near:
-        return math.nan, math.nan, math.nan, n_inner / max(1, n_points)
-    seam = math.log2((float(np.mean(near)) + 1) / (float(np.mean(beside)) + 1))
-    inside, outside = np.concatenate(sides, axis=1).astype(np.float64)
+        if inner.sum() >= 4:
+            sides.append(_side(soft, points[inner], outward))
+    inner_edge = n_inner / max(1, n_points)
+    if not sides:
+        return math.nan, math.nan, math.nan, inner_edge
+    sides = [side for side in sides if not side.ends_at_margin] or sides
+    seam = _seam(float(np.mean([side.near for side in sides])), float(np.mean([side.beside for side in sides])))
+    inside, outside = np.concatenate([side.lines for side in sides], axis=1)
     spread = math.sqrt(float((inside**2).mean() * (outside**2).mean()))
     continues = float((inside * outside).mean()) / spread if spread > _LEAST_SPREAD else math.nan
-    return float(np.concatenate(crossing).mean()), seam, continues, n_inner / n_points
+    return float(np.concatenate([side.crossing for side in sides]).mean()), seam, continues, inner_edge
+
+
+def _side(soft: Plane, points: NDArray[np.float64], outward: NDArray[np.float64]) -> _Side:
+    """points: (N, 2), x y on the side. outward: (2,), away from the shared part."""
+    lines = [_sampled(soft, points + outward * step) for step in (-_FAR_PX, -_NEAR_PX, _NEAR_PX, _FAR_PX)]
+    crossing = np.minimum(*(np.abs(np.diff(line, axis=0)).max(axis=1) for line in lines[1:3])) > _GOES_ON
+    near = float(np.abs(lines[2] - lines[1]).mean())
+    beside = max(float(np.abs(lines[1] - lines[0]).mean()), float(np.abs(lines[3] - lines[2]).mean()))
+    centred = np.stack([line - line.mean(axis=0) for line in lines[1:3]]).astype(np.float64)
+    ends_at_margin = _seam(near, beside) > _STEP and _is_plain_beyond(soft, points, outward)
+    return _Side(centred, crossing, near, beside, ends_at_margin)
+
+
+def _seam(near: float, beside: float) -> float:
+    return math.log2((near + 1) / (beside + 1))
+
+
+def _is_plain_beyond(soft: Plane, points: NDArray[np.float64], outward: NDArray[np.float64]) -> bool:
+    """Whether all between a side and the photo's frame has one colour."""
+    steps = np.arange(_NEAR_PX, max(soft.shape), _EVERY_PX)[:, None, None]
+    beyond = (points + outward * steps).reshape(-1, 2)
+    size = np.array(soft.shape[1::-1])
+    colours = _sampled(soft, beyond[(beyond >= 0).all(axis=1) & (beyond <= size - 1).all(axis=1)])
+    if not len(colours):
+        return False
+    is_plain = np.abs(colours - np.median(colours, axis=0)).max(axis=1) < _SAME_COLOUR
+    return float(is_plain.mean()) > _PLAIN
 
 
 def _sampled(soft: Plane, points: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
-"""Photos that were cut and then given a margin, which hides what was cut off: they are compared without it.
+"""Photos that were given a margin are compared without it: where it hides what was cut off, or differs from the other's margin.
 
-Another product may end where the margin begins, so such a pair is never proved: a person looks.
+Another product may end where the margin begins, and one label lies on cards in many colours, so such a pair is never proved: a
+person looks.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prodseek.duplicates.content import WHOLE, Box, content_box, content_pixels
+from prodseek.duplicates.frames import in_pixels
 from prodseek.duplicates.geometry import Matrix, inverse, transformed
-from prodseek.duplicates.guards import may_be_one_of_a_set
+from prodseek.duplicates.guards import is_explained, may_be_one_of_a_set, may_be_other_tone
+from prodseek.duplicates.planes import most_of_channels
 from prodseek.duplicates.proof import Photos, Proof, prove
+from prodseek.duplicates.registration import laid_over
 from prodseek.duplicates.verification import Comparison
 
 # A margin that hides less than this share of the other photo's content is a soft edge.
@@ -22,34 +26,108 @@ _LEAST_HIDDEN = 0.03
 # What the margin hides is all that differs if without it less than this share of what was left is left. More is left of a
 # ribbon across the corner: it lies on the other photo's margin, but reaches into the product.
 _STILL_LEFT = 0.05
+# Margins lie at two opposite sides at least, each this share of the photo, and leave the content this share of it. A card with a
+# label at its foot has none.
+_LEAST_MARGIN, _LEAST_CONTENT = 0.02, 0.05
+# Share of a side by which two contents may lie beside each other.
+_SAME_CONTENT = 0.04
+# Share of a photo's side: contents are found at 256 px.
+_SOFT_EDGE = 0.006
+# Share of what is compared that may be left along that edge.
+_SOFT_MARK = 0.001
+# Margins are compared at this size. They differ from so many grey levels on, in any channel.
+_MARGINS_SIDE_PX, _OTHER_MARGIN = 256, 8.0
 
 
 def prove_or_trim(
     a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison, detailed: Callable[[], Photos | None]
 ) -> Proof | None:
-    """`prove`, and where a margin hides what the other photo shows, and that is what differs, without that margin."""
+    """`prove`, and where margins are what differs, without them: one hides what the other photo shows, or the two differ."""
     proof = prove(a, b, comparison, detailed)
-    if proof is None or not proof.mark > 0:
-        return proof
+    if proof is None:
+        return None
     matrix = np.array(comparison.matrix, np.float64).reshape(2, 3)
     contents = content_box(a), content_box(b)
-    hidden_a = _hidden(inverse(matrix), contents[1], contents[0])
-    hidden_b = _hidden(matrix, contents[0], contents[1])
-    box_a, box_b = (
-        box if hidden > _LEAST_HIDDEN else WHOLE for box, hidden in zip(contents, (hidden_a, hidden_b), strict=True)
-    )
+    if not _is_clean(proof) and _have_other_margins(a, b, matrix, contents):
+        of_b = _within(contents[1])
+        trimmed = _proof_within(a, b, comparison, detailed, (_there(inverse(matrix), of_b), of_b))
+        if trimmed is not None and trimmed.mark <= max(_SOFT_MARK, _STILL_LEFT * proof.mark):
+            # What lies beyond the shared part is told of the whole photos.
+            return replace(trimmed, overlap=proof.overlap, margin_hides=1 - min(map(_area, contents)))
+    if not proof.mark > 0:
+        return proof
+    hidden = _hidden(inverse(matrix), contents[1], contents[0]), _hidden(matrix, contents[0], contents[1])
+    box_a, box_b = (box if share > _LEAST_HIDDEN else WHOLE for box, share in zip(contents, hidden, strict=True))
     if (box_a, box_b) == (WHOLE, WHOLE):
         return proof
+    trimmed = _proof_within(a, b, comparison, detailed, (box_a, box_b))
+    if trimmed is None or trimmed.mark > _STILL_LEFT * proof.mark or may_be_one_of_a_set(trimmed.values()):
+        return proof
+    return replace(trimmed, margin_hides=max(hidden))
+
+
+def _is_clean(proof: Proof) -> bool:
+    """Whether nothing differs, not even a tone that would explain two colours of a margin."""
+    values = proof.values()
+    return is_explained(values) and not may_be_other_tone(values)
+
+
+def _proof_within(
+    a: NDArray[np.uint8],
+    b: NDArray[np.uint8],
+    comparison: Comparison,
+    detailed: Callable[[], Photos | None],
+    boxes: tuple[Box, Box],
+) -> Proof | None:
+    """`prove` of the parts of both photos that lie in boxes."""
 
     def detailed_parts() -> Photos | None:
         photos = detailed()
-        return None if photos is None else (content_pixels(photos[0], box_a), content_pixels(photos[1], box_b))
+        return None if photos is None else (content_pixels(photos[0], boxes[0]), content_pixels(photos[1], boxes[1]))
 
-    within = replace(comparison, matrix=_between(matrix, box_a, box_b))
-    trimmed = prove(content_pixels(a, box_a), content_pixels(b, box_b), within, detailed_parts)
-    if trimmed is None or trimmed.mark > _STILL_LEFT * proof.mark or may_be_one_of_a_set(trimmed.values()):
-        return proof
-    return replace(trimmed, margin_hides=max(hidden_a, hidden_b))
+    matrix = np.array(comparison.matrix, np.float64).reshape(2, 3)
+    within = replace(comparison, matrix=_between(matrix, *boxes))
+    return prove(content_pixels(a, boxes[0]), content_pixels(b, boxes[1]), within, detailed_parts)
+
+
+def _have_other_margins(a: NDArray[np.uint8], b: NDArray[np.uint8], matrix: Matrix, contents: tuple[Box, Box]) -> bool:
+    """Whether both photos have margins round the same content, and these differ."""
+    if not all(_has_margins(box) for box in contents):
+        return False
+    if np.abs(np.subtract(_there(matrix, contents[0]), contents[1])).max() > _SAME_CONTENT:
+        return False
+    laid = laid_over(a, b, in_pixels(tuple(matrix.ravel()), a.shape[1::-1], b.shape[1::-1]), _MARGINS_SIDE_PX)
+    if laid is None:
+        return False
+    (x1, y1), (x2, y2) = (
+        transformed(laid.b_onto, np.reshape(contents[1], (2, 2)) * b.shape[1::-1]).round().astype(np.int64).clip(0)
+    )
+    differ = laid.inside & (most_of_channels(np.abs(laid.a - laid.b)) > _OTHER_MARGIN)
+    differ[y1:y2, x1:x2] = False
+    return float(differ.sum()) > _LEAST_HIDDEN * float(laid.inside.sum())
+
+
+def _has_margins(box: Box) -> bool:
+    x1, y1, x2, y2 = box
+    across, down = (min(low, 1 - high) for low, high in ((x1, x2), (y1, y2)))
+    return max(across, down) >= _LEAST_MARGIN and _area(box) >= _LEAST_CONTENT
+
+
+def _there(matrix: Matrix, box: Box) -> Box:
+    """The box around a box of one photo, in the other. matrix: fractions of the one -> of the other."""
+    x1, y1, x2, y2 = box
+    corners = transformed(matrix, np.array([(x1, y1), (x2, y1), (x2, y2), (x1, y2)])).clip(0, 1)
+    return (*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist())
+
+
+def _within(box: Box) -> Box:
+    """The box without its soft edge to the margin."""
+    x1, y1, x2, y2 = box
+    return x1 + _SOFT_EDGE, y1 + _SOFT_EDGE, x2 - _SOFT_EDGE, y2 - _SOFT_EDGE
+
+
+def _area(box: Box) -> float:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _hidden(matrix: Matrix, content: Box, others: Box) -> float:

@@ -56,7 +56,7 @@ MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.PART_DIFFERS, Verdic
 
 # Raise it when two photos may get another verdict than before, because of a change here or in the modules that measure them.
 # Cached verdicts of earlier nights are then computed again. The model is recognised by its content.
-VERDICTS_VERSION = 17
+VERDICTS_VERSION = 18
 
 # The bounds below only name what the model has decided. They were chosen on the sample catalogue.
 # From this share on, both show the same.
@@ -226,6 +226,8 @@ def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: Ph
         if _is_margin(outside):
             return Verdict.PADDED
         return Verdict.EMBEDDED if is_cut_out or _is_pasted(outside) else Verdict.CROPPED
+    if proof.margin_hides > 0:
+        return Verdict.PADDED
     if proof.mark > _MARK:
         return Verdict.OVERLAID
     if comparison.orientation in ROTATIONS:

@@ -106,6 +106,24 @@ def saved(image: Image.Image, quality: int) -> Image.Image:
     return Image.open(buffer)
 
 
+@pytest.mark.parametrize("colour", [(255, 255, 255), (40, 60, 120)])
+@pytest.mark.parametrize("box", [(0, 50, 360, 230), (60, 0, 300, 270), (0, 0, 360, 200)])
+def test_a_crop_of_a_photo_with_a_margin_goes_on_where_it_was_cut(box, colour):
+    photo = scene(2)
+    wide = pasted(photo, Image.new("RGB", (500, 400), colour), (50, 80))
+    overlap, other = both_ways(photo.crop(box), wide, moved(50 + box[0], 80 + box[1]))
+    assert overlap.b.seam < 0.3 and overlap.b.crossing > 0.1 and overlap.b.continues > 0.4
+    assert_swapped(overlap, other)
+
+
+def test_a_photo_pasted_beside_text_on_a_plain_page_has_a_seam_beside_the_text_too():
+    page = pasted(scene(2), Image.new("RGB", (500, 500), (255, 255, 255)), (70, 60))
+    ImageDraw.Draw(page).text((80, 338), "A line\nof text", fill=(0, 0, 0), font=ImageFont.load_default(size=60))
+    overlap, other = both_ways(scene(2), page, moved(70, 60))
+    assert overlap.b.seam > SEAM
+    assert_swapped(overlap, other)
+
+
 @pytest.mark.parametrize("thing", [captioned, with_cup], ids=["a caption", "a white cup"])
 @pytest.mark.parametrize("quality", [95, 40])
 def test_what_lies_in_a_margin_has_an_outline_however_pale(thing, quality):

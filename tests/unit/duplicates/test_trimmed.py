@@ -6,8 +6,11 @@ from PIL import Image, ImageDraw
 
 from prodseek.duplicates.guards import is_proved
 from prodseek.duplicates.hashes import Orientation
+from prodseek.duplicates.measuring import evidence_of_files, facts_of_file
+from prodseek.duplicates.planting.files import jpeg as encoded
 from prodseek.duplicates.proof import prove
 from prodseek.duplicates.trimmed import prove_or_trim
+from prodseek.duplicates.verdicts import Decision, judge
 from prodseek.duplicates.verification import compare_views, view
 
 SIZE = (420, 315)
@@ -94,3 +97,48 @@ def test_a_ribbon_on_the_others_margin_was_not_cut_off():
     ImageDraw.Draw(ribbon).polygon([(300, 0), (SIZE[0], 0), (SIZE[0], 120)], fill=(30, 200, 90))
     whole, trimmed = both_proofs(jpeg(original, 95), jpeg(ribbon, 90))
     assert whole.mark > 0.02 and repr(whole) == repr(trimmed)
+
+
+def on_canvas(image, colour, sides_px=(60, 40)):
+    across_px, down_px = sides_px
+    canvas = Image.new("RGB", (image.width + 2 * across_px, image.height + 2 * down_px), colour)
+    canvas.paste(image, sides_px)
+    return canvas
+
+
+@pytest.mark.parametrize(
+    "sides_px", [(60, 40), (60, 0), (0, 50)], ids=["on all sides", "left and right", "above and below"]
+)
+@pytest.mark.parametrize("kind", [scene, packshot])
+def test_one_photo_on_canvases_in_two_colours_is_looked_at(kind, sides_px):
+    original = kind(1, *SIZE)
+    pair = [encoded(on_canvas(original, colour, sides_px), 92) for colour in ((240, 240, 240), (40, 90, 150))]
+    judgement = judge(evidence_of_files(*pair), *map(facts_of_file, pair))
+    # The same label may lie on cards in two colours.
+    assert judgement.decision == Decision.LOOK and judgement.confidence > 0.9
+
+
+def test_margins_in_two_colours_are_no_difference():
+    original = scene(1, *SIZE)
+    pair = [jpeg(on_canvas(original, colour, (60, 0)), 92) for colour in ((240, 240, 240), (40, 90, 150))]
+    whole, trimmed = both_proofs(*pair)
+    assert whole.mark > 0.01 and whole.margin_hides == 0
+    assert trimmed.mark < 0.001 and trimmed.margin_hides > 0.1 and not is_proved(trimmed.values())
+
+
+def test_two_photos_on_two_canvases_still_differ():
+    original = scene(1, *SIZE)
+    other = original.copy()
+    other.paste(scene(9).crop((0, 0, 90, 70)), (170, 120))
+    _, proof = both_proofs(jpeg(on_canvas(original, WHITE), 92), jpeg(on_canvas(other, (40, 90, 150)), 92))
+    assert proof.mark > 0.01
+
+
+def test_cards_in_two_colours_with_the_same_label_at_their_foot_are_compared_whole():
+    cards = []
+    for colour in ((190, 60, 50), (60, 80, 180)):
+        card = Image.new("RGB", (300, 420), colour)
+        card.paste(scene(1, 300, 140), (0, 280))
+        cards.append(jpeg(card, 92))
+    whole, proof = both_proofs(*cards)
+    assert repr(whole) == repr(proof)
