@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.planes import LUMA, Mask, Plane, blurred, gradient, luma, size_of_channels
+from prodseek.duplicates.planes import LUMA, Mask, Plane, blurred, gradient, light_and_chroma, luma, size_of_channels
 
 # A photo may be sharper or softer than the other by any mix of these Gaussian blurs.
 _BLURS_PX = (0.8, 1.6, 3.2, 6.4)
@@ -138,10 +138,7 @@ def left_over(
     """
     difference = target - predicted
     if difference.shape[2] == 3:
-        light = luma(difference)
-        # The scale of Cb and Cr (ITU-R BT.601).
-        chroma = 0.564 * (difference[..., 2] - light), 0.713 * (difference[..., 0] - light)
-        difference = np.asarray(cv2.merge([light, *chroma]), np.float32)
+        difference = np.asarray(cv2.merge(light_and_chroma(difference)), np.float32)
         lights = [luma(predicted), luma(target)]
     else:
         lights = [predicted[..., 0], target[..., 0]]

@@ -20,6 +20,12 @@ def luma(pixels: Plane) -> Plane:
     return np.asarray(cv2.transform(pixels, LUMA[None]), np.float32)
 
 
+def light_and_chroma(pixels: Plane) -> tuple[Plane, Plane, Plane]:
+    """Luminance, and Cb and Cr round 0 (ITU-R BT.601), (H, W) float32 each. pixels: (H, W, 3) float32 RGB."""
+    light = luma(pixels)
+    return light, np.float32(0.564) * (pixels[..., 2] - light), np.float32(0.713) * (pixels[..., 0] - light)
+
+
 def most_of_channels(pixels: Plane) -> Plane:
     """The largest of three channels, (H, W) float32. pixels: (H, W, 3) float32. NumPy's own takes ten times as long."""
     red, green, blue = cv2.split(pixels)

@@ -16,7 +16,7 @@ from prodseek.duplicates.frames import in_fractions, in_pixels
 from prodseek.duplicates.grounds import OTHER_GROUND, Grounds, colour_difference, grounds_of
 from prodseek.duplicates.guards import may_be_other_tone
 from prodseek.duplicates.overlap import Overlap, overlap_of
-from prodseek.duplicates.planes import Mask, Plane, luma
+from prodseek.duplicates.planes import Mask, Plane, light_and_chroma, luma
 from prodseek.duplicates.registration import Laid, compared_part, laid_over, refined
 from prodseek.duplicates.replaced_ground import ground_and_edge, mixed_with_ground, weighed_px, without_ground
 from prodseek.duplicates.tone import curve_of, tone_of
@@ -55,7 +55,8 @@ class Proof:
     distance. left_*: share that is not explained, and the strongest connected area of it, at a level of the pyramid; fine_*:
     the same in luminance at the fine size, hue_*: in colour at half of it. faint, fine_faint: the strongest area at any
     level where faint differences count too, at the coarse and at the fine size. fine_texture, fine_shared: noise of texture,
-    and of edges that both have, at half of the fine size; fine_wave: see `wave_left`, grey levels at the fine size.
+    and of edges that both have, at half of the fine size; fine_wave: see `wave_left`, grey levels at the fine size;
+    hue_wave: the same in chroma at half of it.
     flat_noise, edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both have a plain ground. ground_change: CIEDE2000
     between the two grounds; ground_missed: between the ground that the product's change of tone leads to and the one that is
     there. outline_change: see `Grounds`; outline_part_px: likewise, or what is left at outlines, by `weighed_px`, if that is
@@ -136,6 +137,7 @@ class Proof:
     noisier: float
     fine_side_px: float
     fine_wave: float
+    hue_wave: float
     overlap: Overlap
     margin_hides: float = 0.0
 
@@ -297,6 +299,7 @@ def _nothing_fine() -> dict[str, float]:
             "noisier",
             "fine_side_px",
             "fine_wave",
+            "hue_wave",
         ),
         math.nan,
     )
@@ -343,7 +346,11 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
         np.asarray(cv2.pyrDown(mask.astype(np.float32)) > _ALL_COMPARED, np.bool_) for mask in (compared, product)
     )
     explanation = Explanation(half_source, half_target, _with_some_ground(half_product, half))
-    in_colour = left_over(explanation.predicted(), half_target, half, (0,), _FAINT_HUE)
+    predicted_half = explanation.predicted()
+    in_colour = left_over(predicted_half, half_target, half, (0,), _FAINT_HUE)
+    # A mix of colours takes a pattern of equal light away, but makes none.
+    back = Explanation(half_target, half_source, _with_some_ground(half_product, half)).predicted()
+    chroma = (light_and_chroma(left)[1:] for left in (half_target - predicted_half, half_source - back))
     sharper, noisier = detail_and_noise(luma(laid.a), luma(laid.b), compared)
     outline = _fine_outline(source, target, inside, product, way) if way.is_replaced else {}
     return outline | {
@@ -358,6 +365,7 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
         "noisier": noisier,
         "fine_side_px": float(max(size)),
         "fine_wave": wave_left((light - predicted_light)[..., 0], compared),
+        "hue_wave": max(wave_left(plane, half) for planes in chroma for plane in planes),
     }
 
 

@@ -21,10 +21,10 @@ from prodseek.photos.profiles import ColourProfile, in_srgb
 from prodseek.photos.repair import Repaired, with_end, without_metadata
 
 # Raise it when `decode_image`, `pixel_hash` or the PDQ hash changes its result for the same bytes.
-DECODER_VERSION = 5
+DECODER_VERSION = 6
 # Raise it when `decode_image` gives other pixels for the same bytes: all that is kept for ever of a photo's pixels (regions,
 # local features, verdicts, looks, pictures) is then made again.
-PIXELS_VERSION = 4
+PIXELS_VERSION = 5
 _DECODER_PACKAGES = ("pillow", "pillow-heif")
 # The same version of Pillow may be built with other versions of these.
 _DECODER_LIBRARIES = ("libjpeg_turbo", "jpg", "webp", "avif", "libtiff", "littlecms2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
@@ -20,6 +21,10 @@ _GROUNDS: tuple[Colour, ...] = (_WHITE, _GREY, _BLACK, (205, 205, 205), (65, 65,
 _HIDDEN_SHARES = ((6, 0.02), (15, 0.5))
 # Outlines are looked at in this size. An edge shows by what is drawn so near to it: cut-outs have a fringe of their old ground.
 _OUTLINE_SIDE_PX, _FRINGE_PX = 512, 3
+# Parts of what is drawn, such as letters, have more opacity than these shares of the greatest. Smaller ones are dust; a ground
+# hides a part of which less than this share of the pixels differs from it by so many levels.
+_PART_OPACITIES, _LEAST_PART_PX, _HIDDEN_PARTS_PX = (1 / 16, 3 / 4), 8, 20
+_SHOWS_LEVELS, _SHOWS_SHARE = 15, 0.1
 # Less of the greatest opacity has no colour to speak of.
 _FAINT = 16
 
@@ -50,7 +55,7 @@ def _on_ground(rgba: Image.Image, alpha: Image.Image, colour: Colour) -> Image.I
 
 
 def _ground_of(rgba: Image.Image) -> Colour:
-    """The first ground that shows the outline of what is drawn as well as any."""
+    """The first ground that shows every part of what is drawn, and its outline, as well as any."""
     scale = _OUTLINE_SIDE_PX / max(rgba.size)
     if scale < 1:
         size = (max(1, round(rgba.width * scale)), max(1, round(rgba.height * scale)))
@@ -58,7 +63,9 @@ def _ground_of(rgba: Image.Image) -> Colour:
         rgba = rgba.resize(size, Image.Resampling.BOX)
     drawn = np.asarray(rgba)
     outline = _outline(drawn[..., 3])
-    grounds = _GROUNDS
+    hidden_px = [_hidden_parts_px(drawn, ground) for ground in _GROUNDS]
+    most_px = min(hidden_px) + _HIDDEN_PARTS_PX
+    grounds = tuple(ground for ground, one in zip(_GROUNDS, hidden_px, strict=True) if one <= most_px)
     for levels, share in _HIDDEN_SHARES:
         hidden = [_hidden(drawn, outline, ground, levels) for ground in grounds]
         most = min(hidden) + share * float(outline.sum())
@@ -83,6 +90,26 @@ def _hidden(drawn: NDArray[np.uint8], outline: NDArray[np.float32], ground: Colo
     differs &= alpha > alpha.max() // _FAINT
     near = Image.fromarray(differs.astype(np.uint8)).filter(ImageFilter.MaxFilter(2 * _FRINGE_PX + 1))
     return float(outline[np.asarray(near) == 0].sum())
+
+
+def _hidden_parts_px(drawn: NDArray[np.uint8], ground: Colour) -> int:
+    """Pixels of the parts that a ground hides as a whole: of a wreath and a white name within it, each leaf and letter is one.
+
+    drawn: (H, W, 4) uint8 RGBA.
+    """
+    alpha = drawn[..., 3]
+    differs = np.abs(drawn[..., :3].astype(np.int16) - np.array(ground, np.int16)).max(axis=2) > _SHOWS_LEVELS
+    found = 0
+    for share in _PART_OPACITIES:
+        opaque = (alpha > share * alpha.max()).astype(np.uint8)
+        _, parts = cv2.connectedComponents(opaque, connectivity=8)
+        area = np.bincount(parts.ravel())
+        shown = np.bincount(parts.ravel(), weights=differs.ravel(), minlength=len(area))
+        is_hidden = (area >= _LEAST_PART_PX) & (shown < _SHOWS_SHARE * area)
+        # What lies between the parts is none.
+        is_hidden[0] = False
+        found = max(found, int(area[is_hidden].sum()))
+    return found
 
 
 def _scaled(values: NDArray[Any]) -> NDArray[np.uint8]:

@@ -89,6 +89,11 @@ def test_a_wave_that_one_has_alone_is_not_explained():
     assert not is_explained(with_(fine_wave=0.8)) and not is_explained(with_(fine_wave=NAN))
 
 
+def test_a_wave_of_equal_light_in_another_colour_is_not_explained_either():
+    assert is_explained(with_(hue_wave=0.2))
+    assert not is_explained(with_(hue_wave=0.3)) and not is_explained(with_(hue_wave=NAN))
+
+
 def test_a_faint_print_is_not_explained():
     assert is_explained(with_(fine_faint=2.0)), "a spot of some pixels"
     assert not is_explained(with_(fine_faint=3.5)) and not is_explained(with_(fine_faint=NAN))

@@ -8,6 +8,7 @@ from made_photos import jpeg, packshot, pixels, scene
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from prodseek.duplicates.decision import MEASURED, feature_values
+from prodseek.duplicates.guards import is_explained
 from prodseek.duplicates.hashes import Orientation
 from prodseek.duplicates.proof import Proof, prove
 from prodseek.duplicates.verification import compare_views, view
@@ -252,3 +253,22 @@ def test_below_a_banner_the_ground_is_still_plain():
     banner = drawn(original, lambda d: d.rectangle((0, 240, *SIZE), fill=(240, 225, 190)))
     _, proof = proved(original, jpeg(banner, 90))
     assert proof.plain == 1 and proof.mark > 0.15 and proof.curve_most < 2
+
+
+def pinstriped(image, levels):
+    """Stripes that are as light as what is between them, red and green by turns, as (R, G, B) of equal luminance."""
+    colours = np.array([1.0, -0.299 / 0.587, 0.0], np.float32)
+    columns = np.arange(image.width)
+    stripes = levels * np.sin(2 * np.pi * columns / 9)[None, :, None] * colours
+    striped = np.asarray(image, np.float32) + stripes
+    return Image.fromarray(striped.round().clip(0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("swapped", [False, True], ids=["the striped one last", "the striped one first"])
+def test_stripes_that_are_as_light_as_the_cloth_are_a_wave_in_chroma(swapped):
+    plain = scene(1, *SIZE)
+    pair = [jpeg(plain, 95), jpeg(pinstriped(plain, 10), 90)]
+    _, proof = proved(*(pair[::-1] if swapped else pair))
+    assert proof.hue_wave > 1 and not is_explained(proof.values())
+    _, copy = proved(jpeg(plain, 95), jpeg(plain, 60))
+    assert copy.hue_wave < 0.25

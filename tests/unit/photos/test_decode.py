@@ -199,6 +199,31 @@ def test_a_print_in_black_white_and_grey_shows_all_of_its_letters(grey: int) -> 
         assert np.abs(ground - colour).max() > 15, "the frame, the letters or the number cannot be seen"
 
 
+def wreath(name: str, n_leaves: int = 70) -> Image.Image:
+    """Dark leaves round a small white name."""
+    image = Image.new("RGBA", (800, 800), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(image)
+    for leaf in range(n_leaves):
+        turn = 2 * np.pi * leaf / n_leaves
+        x, y, reach = 400 + 320 * np.cos(turn), 400 + 320 * np.sin(turn), 12 + 8 * (leaf % 3)
+        draw.ellipse([x - reach, y - 10, x + reach, y + 10], fill=(40, 90, 50, 255))
+    draw.text((400, 400), name, fill=(255, 255, 255, 255), anchor="mm", font_size=16)
+    return image
+
+
+def test_a_small_white_name_in_a_wreath_can_be_read() -> None:
+    anna, otto = (decode_image(encoded(wreath(name), "PNG")).pixels for name in ("Anna", "Otto"))
+    assert (anna[0, 0] == 128).all()
+    assert (anna != otto).any(axis=2).sum() > 100
+
+
+def test_white_dust_beside_a_cut_out_says_nothing() -> None:
+    dusty = wreath("")
+    for x in range(100, 700, 60):
+        ImageDraw.Draw(dusty).point((x, 400), fill=(255, 255, 255, 255))
+    assert (decode_image(encoded(dusty, "PNG")).pixels[0, 0] == 255).all()
+
+
 def test_a_cut_out_with_a_white_fringe_stands_on_white() -> None:
     """Whoever cuts a product out of a white ground leaves some of it."""
     drawn = shoe(90, 0)
