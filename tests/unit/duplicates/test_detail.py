@@ -27,7 +27,7 @@ def everywhere(plane):
     return np.ones(plane.shape, bool)
 
 
-@pytest.mark.parametrize("factor", [1.3, 1.5, 2, 3])
+@pytest.mark.parametrize("factor", [1.3, 4 / 3, 1.5, 2, 3])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_larger_photo_with_its_own_detail_is_finer(seed, factor):
     original, copy = jpeg(large(seed), 92), jpeg(scaled(large(seed), 1 / factor), 90)
@@ -36,13 +36,21 @@ def test_a_larger_photo_with_its_own_detail_is_finer(seed, factor):
 
 
 @pytest.mark.parametrize("how", [Image.Resampling.BICUBIC, Image.Resampling.BILINEAR], ids=["bicubic", "bilinear"])
-@pytest.mark.parametrize("factor", [1.3, 2])
+@pytest.mark.parametrize("factor", [1.3, 4 / 3, 2])
 @pytest.mark.parametrize("seed", [1, 2])
 def test_an_enlarged_photo_is_not_finer(seed, factor, how):
     original = jpeg(scaled(large(seed), 1 / 2), 92)
     enlarged = jpeg(scaled(original, factor, how), 90)
     assert finer_by_size(pixels(original), pixels(enlarged), math.log2(factor)) < 0
     assert finer_by_size(pixels(enlarged), pixels(original), -math.log2(factor)) > 0
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_soft_original_is_finer_than_three_quarters_of_it(seed):
+    """Of every four pixels three are made, each by weights of its own: this looked like detail."""
+    original = jpeg(scene(seed, *LARGE, soft_px=1.3), 80)
+    copy = jpeg(scaled(original, 3 / 4), 90)
+    assert finer_by_size(pixels(original), pixels(copy), -math.log2(4 / 3)) < 0
 
 
 def test_photos_of_one_size_are_equally_fine():
