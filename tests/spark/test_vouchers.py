@@ -5,16 +5,17 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
+from prodseek.duplicates.guards import Doubt
 from prodseek.spark.duplicates.vouchers import beside_a_common_copy, with_vouchers
 
 BOX = ", ".join(f"{edge}_{side}_px float" for side in "ab" for edge in ("x1", "y1", "x2", "y2"))
 PAIR = (
     "image_id_a string, image_id_b string, verdict string, decision string, confidence float, "
-    f"evidence struct<finer: float>, {BOX}"
+    f"evidence struct<finer: float, doubt: string>, {BOX}"
 )
 WHOLE, MIDDLE, TOP = (0.0, 0.0, 100.0, 100.0), (0.0, 20.0, 100.0, 80.0), (0.0, 0.0, 100.0, 60.0)
 MERGE_CONFIDENCE = 0.9
-Row = tuple[str, str, str, str, float, tuple[float | None], tuple[float, ...], tuple[float, ...]]
+Row = tuple[str, str, str, str, float, tuple[float | None, str | None], tuple[float, ...], tuple[float, ...]]
 
 
 def pair(
@@ -25,10 +26,11 @@ def pair(
     decision: str = "copy",
     verdict: str = "re_encoded",
     finer: float | None = 0.0,
+    doubt: str | None = None,
     of_a: tuple[float, ...] = WHOLE,
     of_b: tuple[float, ...] = WHOLE,
 ) -> Row:
-    return a, b, verdict, decision, confidence, (finer,), of_a, of_b
+    return a, b, verdict, decision, confidence, (finer, doubt), of_a, of_b
 
 
 def look(a: str, b: str, confidence: float, **more: str | tuple[float, ...]) -> Row:
@@ -61,6 +63,11 @@ VOUCHED = {
         pair("jpeg", "photo", 0.99, finer=-1.0),
         pair("photo", "webp", 0.98, finer=0.1),
     ],
+    "something faint, which an encoder may have left": [
+        look("jpeg", "webp", 0.9, doubt="faint"),
+        pair("jpeg", "photo", 0.99),
+        pair("photo", "webp", 0.98),
+    ],
     "equal pixels, which nobody measured": [
         ASKED,
         pair("jpeg", "photo", 0.99, verdict="identical_pixels", finer=None),
@@ -79,13 +86,22 @@ NOT_VOUCHED = {
         pair("jpeg", "photo", 0.99, finer=-1.0),
         pair("photo", "webp", 0.98, finer=1.0),
     ],
-    "the pair is hardly a copy": [look("jpeg", "webp", 0.4), pair("jpeg", "photo", 0.99), pair("photo", "webp", 0.99)],
-    "the pair stays unsure": [look("jpeg", "webp", 0.5), pair("jpeg", "photo", 0.95), pair("photo", "webp", 0.95)],
+    "the pair is hardly a copy": [look("jpeg", "webp", 0.7), pair("jpeg", "photo", 0.99), pair("photo", "webp", 0.99)],
+    "the pair stays unsure": [look("jpeg", "webp", 0.8), pair("jpeg", "photo", 0.9), pair("photo", "webp", 0.9)],
     "one of the two carries a mark": [
         look("jpeg", "webp", 0.9, verdict="overlaid"),
         pair("jpeg", "photo", 0.99),
         pair("photo", "webp", 0.98),
     ],
+    **{
+        f"the doubt is {doubt}": [
+            look("jpeg", "webp", 0.99, doubt=doubt),
+            pair("jpeg", "photo", 0.99),
+            pair("photo", "webp", 0.99),
+        ]
+        for doubt in Doubt
+        if doubt != Doubt.FAINT
+    },
     "the pair is kept apart": [
         pair("jpeg", "webp", 0.6, decision="variant"),
         pair("jpeg", "photo", 0.99),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from enum import StrEnum
 
 # Cells of a 24th of the frame's longer side that must agree: flat areas prove nothing.
 _LEAST_CELLS = 8
@@ -53,37 +54,52 @@ _NO_CHROMA = 0.5
 Values = Mapping[str, float]
 
 
+class Doubt(StrEnum):
+    """The closed list of `evidence.doubt`: what keeps two photos that look alike from being proved copies."""
+
+    HIDDEN = "hidden"
+    PLAIN = "plain"
+    DIFFERENT = "different"
+    TONE = "tone"
+    PATTERN = "pattern"
+    OUTLINE = "outline"
+    MORE = "more"
+    SMALL = "small"
+    FAINT = "faint"
+
+
 def is_proved(values: Values) -> bool:
     """Whether one photo shows all that the other does, and what differs is explained and could not be another product."""
+    return doubt_of(values) is None
+
+
+def doubt_of(values: Values) -> Doubt | None:
+    """What forbids to take two photos for copies; of several doubts the gravest. None if they are proved."""
     # What a margin hides may never have been there.
     if values["margin_hides"] > 0:
-        return False
+        return Doubt.HIDDEN
     if not values["n_cells"] * values["cells_matching"] >= _LEAST_CELLS:
-        return False
-    if not values["fine_side_px"] >= _LEAST_SIDE_PX:
-        return False
-    if not is_explained(values):
-        return False
-    if not values["inner_content"] >= _ALL_CONTENT or values["inner_thing_px"] > _MOST_IN_MARGIN_PX:
-        return False
+        return Doubt.PLAIN
+    if _differs(values):
+        return Doubt.DIFFERENT
     if may_be_other_tone(values) or may_be_next_shade(values):
-        return False
-    return not (may_be_other_outline(values) or may_be_one_of_a_set(values))
+        return Doubt.TONE
+    if not (values["fine_wave"] <= _MOST_WAVE and values["hue_wave"] <= _MOST_HUE_WAVE):
+        return Doubt.PATTERN
+    if may_be_other_outline(values):
+        return Doubt.OUTLINE
+    is_all_shown = values["inner_content"] >= _ALL_CONTENT and values["inner_thing_px"] <= _MOST_IN_MARGIN_PX
+    if not is_all_shown or may_be_one_of_a_set(values):
+        return Doubt.MORE
+    if not values["fine_side_px"] >= _LEAST_SIDE_PX:
+        return Doubt.SMALL
+    return None if is_explained(values) else Doubt.FAINT
 
 
 def is_explained(values: Values) -> bool:
     """Whether nothing is left that encoding, resampling, blur and tone do not explain, at any size."""
-    coarse = [values[f"strength_{level}"] for level in range(4)]
-    # Small photos have no coarse levels. A pair whose fine size was not compared is not proved.
-    measured = [value for value in coarse if not math.isnan(value)]
-    fine = [values[name] for name in ("fine_strength_0", "fine_strength_1", "hue_strength_0")]
-    # The edges of a product on a replaced ground are compared less closely, so within it nothing may differ even faintly.
-    if values["ground_missed"] > _SAME_GROUND_UNDER_OUTLINE and values["faint"] > 0:
-        return False
     return (
-        bool(measured)
-        and max(measured) == 0
-        and all(value == 0 for value in fine)
+        not _differs(values)
         and values["fine_faint"] <= _FAINT_SPOT
         and values["fine_texture"] <= _MOST_TEXTURE_NOISE
         and values["fine_shared"] <= _MOST_SHARED_NOISE
@@ -93,6 +109,18 @@ def is_explained(values: Values) -> bool:
         and values["fine_flat_noise"] <= _MOST_NOISE
         and values["colour_left_most"] <= _COLOUR_LEFT + _COLOUR_LEFT_BY_NOISE * values["flat_noise"]
     )
+
+
+def _differs(values: Values) -> bool:
+    """Whether a connected area stands out of the noise, at any size."""
+    coarse = [values[f"strength_{level}"] for level in range(4)]
+    # Small photos have no coarse levels. A pair whose fine size was not compared is not proved.
+    measured = [value for value in coarse if not math.isnan(value)]
+    fine = [values[name] for name in ("fine_strength_0", "fine_strength_1", "hue_strength_0")]
+    # The edges of a product on a replaced ground are compared less closely, so within it nothing may differ even faintly.
+    if values["ground_missed"] > _SAME_GROUND_UNDER_OUTLINE and values["faint"] > 0:
+        return True
+    return not measured or max(measured) != 0 or any(value != 0 for value in fine)
 
 
 def may_be_other_tone(values: Values) -> bool:

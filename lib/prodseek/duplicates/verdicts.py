@@ -16,7 +16,7 @@ from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.features import features_recipe
 from prodseek.duplicates.geometry import LEAST_MATCHES
 from prodseek.duplicates.grounds import OTHER_GROUND
-from prodseek.duplicates.guards import is_greyed, is_proved, may_be_greyed, moves_product_alone
+from prodseek.duplicates.guards import doubt_of, is_greyed, is_proved, may_be_greyed, moves_product_alone
 from prodseek.duplicates.hashes import ROTATIONS, Orientation
 from prodseek.duplicates.overlap import Outside
 from prodseek.duplicates.proof import Proof
@@ -148,6 +148,7 @@ class Evidence:
             values |= {
                 "unexplained_fraction": self.proof.mark,
                 "tone_change": self.proof.tone_change,
+                "doubt": doubt_of(self.proof.values()),
             }
         if self.better is not None:
             values |= vars(self.better)

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from prodseek.duplicates.verdicts import Decision
 from prodseek.report.records import Box, Likeness
-from prodseek.report.wording import figure
+from prodseek.report.wording import DOUBTS, figure
 from prodseek.runs.columns import BOX_EDGES
 
 # Fields of `near_duplicates.evidence` that help a person to judge, in the order shown.
@@ -40,14 +41,23 @@ def likeness(pair: Mapping[str, Any], is_swapped: bool = False) -> Likeness:
         decision=pair["decision"],
         confidence=round(pair["confidence"], 4),
         evidence=[
-            (label, figure(evidence[name]))
-            for name, label in EVIDENCE_LABELS.items()
-            if evidence[name] not in (None, _UPRIGHT)
+            *_doubt(pair),
+            *(
+                (label, figure(evidence[name]))
+                for name, label in EVIDENCE_LABELS.items()
+                if evidence[name] not in (None, _UPRIGHT)
+            ),
         ],
         box_a_px=second if is_swapped else first,
         box_b_px=first if is_swapped else second,
         transform=forth if is_swapped or forth is None else inverse(forth),
     )
+
+
+def _doubt(pair: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Why a person is asked, if it is not only that the model is not sure."""
+    doubt = pair["evidence"]["doubt"]
+    return [("look closely:", DOUBTS[doubt])] if pair["decision"] == Decision.LOOK and doubt else []
 
 
 def identical_bytes() -> Likeness:

@@ -52,6 +52,19 @@ VERDICTS = {
     "same_object": VerdictWords("same object", "Another photo of the same thing."),
 }
 
+# All doubts of `near_duplicates.evidence`: what a person should look at.
+DOUBTS = {
+    "hidden": "a margin hides a part, or has another colour",
+    "plain": "there is little to compare",
+    "different": "something differs",
+    "tone": "it may be another shade",
+    "pattern": "one may have a weave or stripes",
+    "outline": "on another ground, the outline may differ",
+    "more": "one may show more things",
+    "small": "a thumbnail shows too little",
+    "faint": "something faint differs",
+}
+
 # What each reason of `rejects` means, and what to do.
 REASON_MEANINGS = {
     RejectReason.INVALID_ROW: "The row names no photo or no product, or cannot be read as one. Correct it in the catalogue.",

@@ -4,6 +4,8 @@ import pytest
 
 from prodseek.duplicates.decision import MEASURED
 from prodseek.duplicates.guards import (
+    Doubt,
+    doubt_of,
     is_explained,
     is_greyed,
     is_proved,
@@ -255,3 +257,29 @@ def test_what_the_smaller_part_shows_alone_is_not_proved():
 @pytest.mark.parametrize("name", ["n_cells", "cells_matching", "flat_noise", "fine_flat_noise", "colour_left_most"])
 def test_what_was_not_measured_proves_nothing(name):
     assert not is_proved(with_(**{name: NAN}))
+
+
+@pytest.mark.parametrize(
+    ("doubt", "values"),
+    [
+        (None, {}),
+        (Doubt.HIDDEN, {"margin_hides": 0.1}),
+        (Doubt.PLAIN, {"n_cells": 3.0}),
+        (Doubt.DIFFERENT, {"strength_1": 2.0}),
+        (Doubt.DIFFERENT, {"fine_strength_0": NAN}),
+        (Doubt.TONE, {"curve_most": 9.0}),
+        (Doubt.PATTERN, {"fine_wave": 1.0}),
+        (Doubt.PATTERN, {"hue_wave": 1.0}),
+        (Doubt.OUTLINE, {"ground_missed": 20.0}),
+        (Doubt.MORE, {"inner_content": 0.5}),
+        (Doubt.SMALL, {"fine_side_px": 200.0}),
+        (Doubt.FAINT, {"fine_faint": 5.0}),
+        (Doubt.FAINT, {"flat_noise": 40.0}),
+        # The gravest is told.
+        (Doubt.DIFFERENT, {"fine_faint": 5.0, "fine_strength_0": 5.0, "fine_side_px": 200.0}),
+        (Doubt.PATTERN, {"fine_faint": 5.0, "fine_wave": 1.0}),
+    ],
+)
+def test_the_gravest_doubt_is_told(doubt, values):
+    assert doubt_of(with_(**values)) == doubt
+    assert is_proved(with_(**values)) == (doubt is None)

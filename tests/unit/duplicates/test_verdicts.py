@@ -11,6 +11,7 @@ import prodseek.duplicates.verdicts as verdicts_module
 from prodseek.duplicates.better import Better
 from prodseek.duplicates.decision import MEASURED
 from prodseek.duplicates.difference import Difference
+from prodseek.duplicates.guards import Doubt
 from prodseek.duplicates.hashes import Orientation
 from prodseek.duplicates.overlap import Outside, Overlap
 from prodseek.duplicates.proof import Proof
@@ -25,7 +26,7 @@ from prodseek.duplicates.verdicts import (
     verdicts_recipe,
 )
 from prodseek.duplicates.verification import WHOLE, Comparison, has_hope
-from prodseek.report.wording import VERDICTS
+from prodseek.report.wording import DOUBTS, VERDICTS
 from prodseek.runs.columns import FACETS
 from prodseek.runs.tables import table_schema
 
@@ -147,10 +148,13 @@ def test_the_list_is_that_of_the_table():
     allowed = {field["name"]: field["metadata"].get("allowed") for field in fields}
     assert [verdict.value for verdict in Verdict] == allowed["verdict"]
     assert [decision.value for decision in Decision] == allowed["decision"]
+    (evidence,) = (field["type"]["fields"] for field in fields if field["name"] == "evidence")
+    assert [field["metadata"]["allowed"] for field in evidence if field["name"] == "doubt"] == [list(Doubt)]
 
 
 def test_the_report_has_words_for_each_verdict():
     assert {verdict.value for verdict in Verdict} == set(VERDICTS)
+    assert {doubt.value for doubt in Doubt} == set(DOUBTS)
 
 
 def test_variants_and_other_photos_never_merge():

@@ -22,6 +22,7 @@ PAIR = {
         "cosine_visual": 0.5,
         "ciede2000": 17.23,
         "tone_change": None,
+        "doubt": None,
         "transform": TRANSFORM,
     },
     **{f"{name}_a_px": float(i) for i, name in enumerate(("x1", "y1", "x2", "y2"))},
@@ -56,6 +57,12 @@ def test_a_pair_from_either_side() -> None:
 @pytest.mark.parametrize("transform", [[1.0, 0, 0, 2, 0, 0], [0.0] * 6])
 def test_a_transform_without_a_way_back(transform: list[float]) -> None:
     assert inverse(transform) is None
+
+
+@pytest.mark.parametrize(("decision", "told"), [("look", True), ("variant", False), ("copy", False)])
+def test_a_person_is_told_what_to_look_for(decision: str, told: bool) -> None:
+    doubtful = {**PAIR, "decision": decision, "evidence": {**PAIR["evidence"], "doubt": "faint"}}
+    assert (likeness(doubtful)["evidence"][0] == ("look closely:", "something faint differs")) == told
 
 
 def test_no_transform_and_no_boxes() -> None:

@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from prodseek.duplicates.decision import shipped_model
+from prodseek.duplicates.guards import Doubt
 from prodseek.duplicates.verdicts import Decision, Verdict
 from prodseek.runs.columns import BOX_EDGES
 from prodseek.spark.duplicates.pair_verdicts import PAIR, SIDES, is_copy
@@ -18,7 +19,7 @@ _LESS_DETAIL = 0.25
 # From this chance on, a pair is likelier a copy than not.
 _LIKELIER = 0.5
 # Below this, nobody can be asked to believe a pair.
-_LEAST_CONFIDENCE = 0.5
+_LEAST_CONFIDENCE = 0.8
 
 
 def with_vouchers(settled: DataFrame, judged: DataFrame, merge_confidence: float) -> DataFrame:
@@ -28,8 +29,8 @@ def with_vouchers(settled: DataFrame, judged: DataFrame, merge_confidence: float
     copies of the photo itself. The third must show all that the two share, in no less detail than the poorer of them. The
     confidences of the three pairs are taken for independent evidence, as in `rivals`; being copies is transitive, so that no two
     of the three can hold without the third. A pair that so comes to be as sure as the surest copies must be, is one. No copy is
-    made of photos that no chain of copies joins, and none of what carries a mark. Where rivals or contradictions took something
-    from a pair, it stays with that.
+    made of photos that no chain of copies joins, and none of what carries a mark, or of which more was seen to differ than faint
+    traces that an encoder may have left. Where rivals or contradictions took something from a pair, it stays with that.
     settled, judged: rows of `near_duplicates`, the same pairs, with and without what rivals and contradictions say.
     """
     least = max(shipped_model().surest_confidence, merge_confidence)
@@ -53,6 +54,8 @@ def asks_for_a_voucher() -> Column:
         (F.col("decision") == Decision.LOOK.value)
         & (F.col("confidence") >= _LEAST_CONFIDENCE)
         & (F.col("verdict") != Verdict.OVERLAID.value)
+        # What was seen to differ is no matter of chance.
+        & (F.col("evidence.doubt").isNull() | (F.col("evidence.doubt") == Doubt.FAINT.value))
     )
 
 
