@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
@@ -97,6 +96,9 @@ def _hidden_parts_px(drawn: NDArray[np.uint8], ground: Colour) -> int:
 
     drawn: (H, W, 4) uint8 RGBA.
     """
+    # Photos without transparency are decoded where there is no OpenCV too.
+    import cv2
+
     alpha = drawn[..., 3]
     differs = np.abs(drawn[..., :3].astype(np.int16) - np.array(ground, np.int16)).max(axis=2) > _SHOWS_LEVELS
     found = 0

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from prodseek.duplicates.verdicts import Decision
 from prodseek.report.records import Box, Likeness
 from prodseek.report.wording import DOUBTS, figure
 from prodseek.runs.columns import BOX_EDGES
@@ -57,7 +56,7 @@ def likeness(pair: Mapping[str, Any], is_swapped: bool = False) -> Likeness:
 def _doubt(pair: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Why a person is asked, if it is not only that the model is not sure."""
     doubt = pair["evidence"]["doubt"]
-    return [("look closely:", DOUBTS[doubt])] if pair["decision"] == Decision.LOOK and doubt else []
+    return [("look closely:", DOUBTS[doubt])] if pair["decision"] == "look" and doubt else []
 
 
 def identical_bytes() -> Likeness:
