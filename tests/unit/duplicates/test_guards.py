@@ -164,8 +164,16 @@ def test_a_step_to_the_next_shade_is_no_encoder_s(ground):
     tile = with_(ground, curve_most=1.2, curve_least=1.1, tone_change=1.2)
     assert may_be_next_shade(tile) and not is_proved(tile)
     # Strong compression changes the colours of small areas, which no tone explains.
-    for encoded in (tile | {"colour_left": 1.0}, tile | {"curve_most": 0.4, "tone_change": 0.4}):
+    for encoded in (
+        tile | {"colour_left": 1.0, "curve_least": 0.3},
+        tile | {"curve_most": 0.4, "curve_least": 0.3, "tone_change": 0.4},
+    ):
         assert not may_be_next_shade(encoded) and is_proved(encoded)
+
+
+def test_a_shade_that_hides_in_a_lost_texture_is_seen_because_all_colours_moved():
+    reduced = with_(SCENE, tone_change=0.7, colour_left=0.4, curve_least=0.56, curve_most=0.6)
+    assert may_be_next_shade(reduced) and not is_proved(reduced)
 
 
 def test_another_ground_moves_the_lightest_parts_of_the_product_too():
