@@ -55,7 +55,7 @@ VERDICTS = {
 # All doubts of `near_duplicates.evidence`: what a person should look at.
 DOUBTS = {
     "hidden": "a margin hides a part, or has another colour",
-    "plain": "there is little to compare",
+    "plain": "little can be compared",
     "different": "something differs",
     "tone": "it may be another shade",
     "pattern": "one may have a weave or stripes",
