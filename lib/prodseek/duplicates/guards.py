@@ -82,10 +82,13 @@ def doubt_of(values: Values) -> Doubt | None:
         return Doubt.HIDDEN
     if not values["n_cells"] * values["cells_matching"] >= _LEAST_CELLS:
         return Doubt.PLAIN
-    if _differs(values):
+    if any(values[f"strength_{level}"] > 0 for level in range(4)):
         return Doubt.DIFFERENT
+    # Of another tone nothing was compared more closely.
     if may_be_other_tone(values) or may_be_next_shade(values):
         return Doubt.TONE
+    if _differs(values):
+        return Doubt.DIFFERENT
     if not (values["fine_wave"] <= _MOST_WAVE and values["hue_wave"] <= _MOST_HUE_WAVE):
         return Doubt.PATTERN
     if may_be_other_outline(values):

@@ -276,6 +276,8 @@ def test_what_was_not_measured_proves_nothing(name):
         (Doubt.DIFFERENT, {"strength_1": 2.0}),
         (Doubt.DIFFERENT, {"fine_strength_0": NAN}),
         (Doubt.TONE, {"curve_most": 9.0}),
+        (Doubt.TONE, {"curve_most": 9.0, "fine_strength_0": NAN}),
+        (Doubt.DIFFERENT, {"curve_most": 9.0, "strength_1": 2.0}),
         (Doubt.PATTERN, {"fine_wave": 1.0}),
         (Doubt.PATTERN, {"hue_wave": 1.0}),
         (Doubt.OUTLINE, {"ground_missed": 20.0}),
