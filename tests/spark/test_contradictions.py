@@ -5,12 +5,15 @@ from __future__ import annotations
 import pytest
 from pyspark.sql import SparkSession
 
+from prodseek.duplicates.guards import Doubt
 from prodseek.spark.duplicates.contradictions import without_contradictions
 
 PHOTO = "image_id string, width_px int, height_px int"
-PAIR = "image_id_a string, image_id_b string, verdict string, decision string, confidence float, " + ", ".join(
-    f"{edge}_{side}_px float" for side in "ab" for edge in ("x1", "y1", "x2", "y2")
-)
+PAIR = (
+    "image_id_a string, image_id_b string, verdict string, decision string, confidence float, "
+    "evidence struct<doubt: string>, "
+) + ", ".join(f"{edge}_{side}_px float" for side in "ab" for edge in ("x1", "y1", "x2", "y2"))
+NO_DOUBT = (None,)
 WHOLE, LEGS = (0.0, 0.0, 100.0, 100.0), (0.0, 50.0, 100.0, 100.0)
 CASES = {
     "cut from either of two colours": (
@@ -59,7 +62,10 @@ CASES = {
 def test_a_part_of_two_different_photos_is_a_copy_of_neither(spark: SparkSession, name: str) -> None:
     made, changed = CASES[name]
     decisions = dict.fromkeys(("cropped", "padded", "resized", "re_encoded"), "copy") | {"overlaid": "look"}
-    rows = [(a, b, verdict, decisions.get(verdict, "variant"), 0.9, *of_a, *of_b) for a, b, verdict, of_a, of_b in made]
+    rows = [
+        (a, b, verdict, decisions.get(verdict, "variant"), 0.9, NO_DOUBT, *of_a, *of_b)
+        for a, b, verdict, of_a, of_b in made
+    ]
     photos = spark.createDataFrame([(one, 100, 100) for one in "abcx"], PHOTO)
     pairs = spark.createDataFrame(rows, PAIR)
     settled = without_contradictions(pairs, photos)
@@ -73,10 +79,11 @@ def test_a_part_of_two_different_photos_is_a_copy_of_neither(spark: SparkSession
 
 def test_two_encodings_that_are_only_not_proved_contradict_no_crop_of_them(spark: SparkSession) -> None:
     photos = spark.createDataFrame([(one, 100, 100) for one in "abx"], PHOTO)
-    for confidence, decision in ((0.99, "copy"), (0.9, "look")):
+    seen = [(doubt.value, 0.99, "copy" if doubt == Doubt.FAINT else "look") for doubt in Doubt]
+    for doubt, confidence, decision in [(None, 0.99, "copy"), (None, 0.9, "look"), *seen]:
         rows = [
-            ("a", "b", "re_encoded", "look", confidence, *WHOLE, *WHOLE),
-            *((one, "x", "cropped", "copy", 0.95, *LEGS, *WHOLE) for one in "ab"),
+            ("a", "b", "re_encoded", "look", confidence, (doubt,), *WHOLE, *WHOLE),
+            *((one, "x", "cropped", "copy", 0.95, NO_DOUBT, *LEGS, *WHOLE) for one in "ab"),
         ]
         settled = without_contradictions(spark.createDataFrame(rows, PAIR), photos).collect()
         assert {row["decision"] for row in settled if row["image_id_b"] == "x"} == {decision}

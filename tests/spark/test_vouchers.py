@@ -137,6 +137,9 @@ def test_what_is_no_copy_beside_a_common_copy_is_told(spark: SparkSession, decis
     # A blue shirt and a grey one are surely two, so that it is the third that is wrong.
     surely = pair("jpeg", "palette", 0.005, decision=decision, verdict="recoloured")
     assert found([surely, *copies]) == []
+    # One print is sold in two frames.
+    framed = pair("jpeg", "palette", 0.97, decision="look", verdict="other_ground", doubt="margin")
+    assert found([framed, *copies]) == []
     # The legs of a model are the same under shorts in two colours.
     legs = [pair("jpeg", "photo", 0.99, of_a=TOP), pair("palette", "photo", 0.98, of_a=TOP)]
     assert found([apart, *legs]) == []

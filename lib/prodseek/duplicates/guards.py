@@ -60,6 +60,7 @@ class Doubt(StrEnum):
     """The closed list of `evidence.doubt`: what keeps two photos that look alike from being proved copies."""
 
     HIDDEN = "hidden"
+    MARGIN = "margin"
     PLAIN = "plain"
     DIFFERENT = "different"
     TONE = "tone"
@@ -80,6 +81,9 @@ def doubt_of(values: Values) -> Doubt | None:
     # What a margin hides may never have been there.
     if values["margin_hides"] > 0:
         return Doubt.HIDDEN
+    # One print may be sold in two frames, and one label lies on cards in many colours.
+    if values["margins_differ"] > 0:
+        return Doubt.MARGIN
     if not values["n_cells"] * values["cells_matching"] >= _LEAST_CELLS:
         return Doubt.PLAIN
     if any(values[f"strength_{level}"] > 0 for level in range(4)):

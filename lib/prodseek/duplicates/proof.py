@@ -70,8 +70,9 @@ class Proof:
     beneath, share on ground, its box's share of the frame, share that is thick, number of parts, the largest part's share,
     share of the frame's border; ink, ink_beneath: share of it that has one of two colours, in the photo with more edges
     there and in the other. matching_beside: share of structure that agrees elsewhere. sharper: log2 of b's detail divided by
-    a's, noisier: log2 of b's noise divided by a's, both at the size of the smaller. margin_hides: if they were compared
-    without their margins, the share of one photo's content that the other's margin hides, or of one photo that is margin; else 0.
+    a's, noisier: log2 of b's noise divided by a's, both at the size of the smaller. margin_hides: share of one photo's
+    content that the other's margin hides, if they were compared without that margin, else 0. margins_differ: 1 if they were
+    compared without their margins, because these differ, else 0.
     """
 
     followed_share: float
@@ -140,6 +141,7 @@ class Proof:
     hue_wave: float
     overlap: Overlap
     margin_hides: float = 0.0
+    margins_differ: float = 0.0
 
     def values(self) -> dict[str, float]:
         """Every number by its name, those of the overlap too."""

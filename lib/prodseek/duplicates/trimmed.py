@@ -53,7 +53,7 @@ def prove_or_trim(
         trimmed = _proof_within(a, b, comparison, detailed, (_there(inverse(matrix), of_b), of_b))
         if trimmed is not None and trimmed.mark <= max(_SOFT_MARK, _STILL_LEFT * proof.mark):
             # What lies beyond the shared part is told of the whole photos.
-            return replace(trimmed, overlap=proof.overlap, margin_hides=1 - min(map(_area, contents)))
+            return replace(trimmed, overlap=proof.overlap, margins_differ=1.0)
     if not proof.mark > 0:
         return proof
     hidden = _hidden(inverse(matrix), contents[1], contents[0]), _hidden(matrix, contents[0], contents[1])

@@ -215,6 +215,8 @@ def _decision(verdict: Verdict, confidence: float, values: Mapping[str, float]) 
 
 
 def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Verdict:
+    if proof.margins_differ > 0:
+        return Verdict.OTHER_GROUND
     wider = _wider_side(proof)
     outside: Outside | None = None if wider is None else getattr(proof.overlap, wider)
     # Round a thing that was cut out another scene lies, in its box too.
@@ -227,8 +229,6 @@ def _kind(comparison: Comparison, proof: Proof, facts_a: PhotoFacts, facts_b: Ph
         if _is_margin(outside):
             return Verdict.PADDED
         return Verdict.EMBEDDED if is_cut_out or _is_pasted(outside) else Verdict.CROPPED
-    if proof.margin_hides > 0:
-        return Verdict.PADDED
     if proof.mark > _MARK:
         return Verdict.OVERLAID
     if comparison.orientation in ROTATIONS:

@@ -54,7 +54,8 @@ VERDICTS = {
 
 # All doubts of `near_duplicates.evidence`: what a person should look at.
 DOUBTS = {
-    "hidden": "a margin hides a part, or has another colour",
+    "hidden": "a margin hides a part",
+    "margin": "the margins differ, or the frames",
     "plain": "little can be compared",
     "different": "something differs",
     "tone": "it may be another shade",

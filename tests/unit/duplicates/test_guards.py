@@ -272,6 +272,7 @@ def test_what_was_not_measured_proves_nothing(name):
     [
         (None, {}),
         (Doubt.HIDDEN, {"margin_hides": 0.1}),
+        (Doubt.MARGIN, {"margins_differ": 1.0}),
         (Doubt.PLAIN, {"n_cells": 3.0}),
         (Doubt.DIFFERENT, {"strength_1": 2.0}),
         (Doubt.DIFFERENT, {"fine_strength_0": NAN}),

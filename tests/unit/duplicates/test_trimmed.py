@@ -4,7 +4,7 @@ import pytest
 from made_photos import jpeg, packshot, pixels, scene
 from PIL import Image, ImageDraw
 
-from prodseek.duplicates.guards import is_proved
+from prodseek.duplicates.guards import Doubt, doubt_of, is_proved
 from prodseek.duplicates.hashes import Orientation
 from prodseek.duplicates.measuring import evidence_of_files, facts_of_file
 from prodseek.duplicates.planting.files import jpeg as encoded
@@ -122,8 +122,9 @@ def test_margins_in_two_colours_are_no_difference():
     original = scene(1, *SIZE)
     pair = [jpeg(on_canvas(original, colour, (60, 0)), 92) for colour in ((240, 240, 240), (40, 90, 150))]
     whole, trimmed = both_proofs(*pair)
-    assert whole.mark > 0.01 and whole.margin_hides == 0
-    assert trimmed.mark < 0.001 and trimmed.margin_hides > 0.1 and not is_proved(trimmed.values())
+    assert whole.mark > 0.01 and whole.margins_differ == 0
+    assert trimmed.mark < 0.001 and trimmed.margins_differ == 1
+    assert doubt_of(trimmed.values()) == Doubt.MARGIN
 
 
 def test_two_photos_on_two_canvases_still_differ():

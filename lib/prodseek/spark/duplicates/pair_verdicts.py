@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
 from prodseek.duplicates.features import LocalFeatures
+from prodseek.duplicates.guards import Doubt
 from prodseek.duplicates.hashes import ROTATIONS, Orientation, best_orientation, hashes_from_hex
 from prodseek.duplicates.measuring import evidence_of, with_better
 from prodseek.duplicates.proof import Photos
@@ -51,6 +52,12 @@ _FEATURES = ("points", "histograms", "content_box")
 def is_copy(column: str = "decision") -> Column:
     """Whether a column of decisions says: copies of one photo, which make a group."""
     return F.col(column) == Decision.COPY.value
+
+
+def may_be_chance() -> Column:
+    """Whether nothing but the model's own doubt, or faint traces such as encoders leave, keeps a pair from being proved."""
+    doubt = F.col("evidence.doubt")
+    return doubt.isNull() | (doubt == Doubt.FAINT.value)
 
 
 def is_published(min_confidence: float) -> Column:
