@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from prodseek.duplicates.content import WHOLE, Box, content_box, content_pixels
 from prodseek.duplicates.frames import in_pixels
 from prodseek.duplicates.geometry import Matrix, inverse, transformed
-from prodseek.duplicates.guards import is_explained, may_be_one_of_a_set, may_be_other_tone
+from prodseek.duplicates.guards import is_explained, may_be_next_shade, may_be_one_of_a_set, may_be_other_tone
 from prodseek.duplicates.planes import most_of_channels
 from prodseek.duplicates.proof import Photos, Proof, prove
 from prodseek.duplicates.registration import laid_over
@@ -51,7 +51,7 @@ def prove_or_trim(
     if not _is_clean(proof) and _have_other_margins(a, b, matrix, contents):
         of_b = _within(contents[1])
         trimmed = _proof_within(a, b, comparison, detailed, (_there(inverse(matrix), of_b), of_b))
-        if trimmed is not None and trimmed.mark <= max(_SOFT_MARK, _STILL_LEFT * proof.mark):
+        if trimmed is not None and trimmed.mark <= max(_SOFT_MARK, _STILL_LEFT * proof.mark) and not _is_toned(trimmed):
             # What lies beyond the shared part is told of the whole photos.
             return replace(trimmed, overlap=proof.overlap, margins_differ=1.0)
     if not proof.mark > 0:
@@ -68,8 +68,13 @@ def prove_or_trim(
 
 def _is_clean(proof: Proof) -> bool:
     """Whether nothing differs, not even a tone that would explain two colours of a margin."""
+    return is_explained(proof.values()) and not _is_toned(proof)
+
+
+def _is_toned(proof: Proof) -> bool:
+    """Whether the content has another tone too, as its margin has in a darker photo."""
     values = proof.values()
-    return is_explained(values) and not may_be_other_tone(values)
+    return may_be_other_tone(values) or may_be_next_shade(values)
 
 
 def _proof_within(

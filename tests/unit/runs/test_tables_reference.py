@@ -58,7 +58,7 @@ KNOWN = {
     "detections": (1, "72a25d33205d"),
     "embeddings": (3, "c68e0cbda5c0"),
     "neighbours": (1, "593f5e420a91"),
-    "near_duplicates": (3, "759eb367b0b0"),
+    "near_duplicates": (4, "b57fdf05d857"),
     "duplicate_groups": (2, "266895126114"),
     "curation_groups": (3, "a49a71b1ed22"),
     "curation_summary": (2, "87620ad25f73"),
