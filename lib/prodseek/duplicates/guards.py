@@ -93,7 +93,7 @@ def doubt_of(values: Values) -> Doubt | None:
         return Doubt.TONE
     if _differs(values):
         return Doubt.DIFFERENT
-    if not (values["fine_wave"] <= _MOST_WAVE and values["hue_wave"] <= _MOST_HUE_WAVE):
+    if _has_wave(values):
         return Doubt.PATTERN
     if may_be_other_outline(values):
         return Doubt.OUTLINE
@@ -108,16 +108,19 @@ def doubt_of(values: Values) -> Doubt | None:
 def is_explained(values: Values) -> bool:
     """Whether nothing is left that encoding, resampling, blur and tone do not explain, at any size."""
     return (
-        not _differs(values)
+        not (_differs(values) or _has_wave(values))
         and values["fine_faint"] <= _FAINT_SPOT
         and values["fine_texture"] <= _MOST_TEXTURE_NOISE
         and values["fine_shared"] <= _MOST_SHARED_NOISE
-        and values["fine_wave"] <= _MOST_WAVE
-        and values["hue_wave"] <= _MOST_HUE_WAVE
         and values["flat_noise"] <= _MOST_NOISE
         and values["fine_flat_noise"] <= _MOST_NOISE
         and values["colour_left_most"] <= _COLOUR_LEFT + _COLOUR_LEFT_BY_NOISE * values["flat_noise"]
     )
+
+
+def _has_wave(values: Values) -> bool:
+    """Whether one may have a weave or stripes alone, in light or in colour."""
+    return not (values["fine_wave"] <= _MOST_WAVE and values["hue_wave"] <= _MOST_HUE_WAVE)
 
 
 def _differs(values: Values) -> bool:

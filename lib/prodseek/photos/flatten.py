@@ -62,7 +62,8 @@ def _ground_of(rgba: Image.Image) -> Colour:
         rgba = rgba.resize(size, Image.Resampling.BOX)
     drawn = np.asarray(rgba)
     outline = _outline(drawn[..., 3])
-    hidden_px = [_hidden_parts_px(drawn, ground) for ground in _GROUNDS]
+    parts = _parts(drawn[..., 3])
+    hidden_px = [_hidden_parts_px(drawn, parts, ground) for ground in _GROUNDS]
     most_px = min(hidden_px) + _HIDDEN_PARTS_PX
     grounds = tuple(ground for ground, one in zip(_GROUNDS, hidden_px, strict=True) if one <= most_px)
     for levels, share in _HIDDEN_SHARES:
@@ -91,22 +92,25 @@ def _hidden(drawn: NDArray[np.uint8], outline: NDArray[np.float32], ground: Colo
     return float(outline[np.asarray(near) == 0].sum())
 
 
-def _hidden_parts_px(drawn: NDArray[np.uint8], ground: Colour) -> int:
-    """Pixels of the parts that a ground hides as a whole: of a wreath and a white name within it, each leaf and letter is one.
-
-    drawn: (H, W, 4) uint8 RGBA.
-    """
+def _parts(alpha: NDArray[np.uint8]) -> list[NDArray[np.int32]]:
+    """The parts of what is drawn, numbered from 1, for each of `_PART_OPACITIES`: (H * W,), 0 between them."""
     # Photos without transparency are decoded where there is no OpenCV too.
     import cv2
 
-    alpha = drawn[..., 3]
+    opaque = ((alpha > share * alpha.max()).astype(np.uint8) for share in _PART_OPACITIES)
+    return [np.asarray(cv2.connectedComponents(one, connectivity=8)[1], np.int32).ravel() for one in opaque]
+
+
+def _hidden_parts_px(drawn: NDArray[np.uint8], parts: list[NDArray[np.int32]], ground: Colour) -> int:
+    """Pixels of the parts that a ground hides as a whole: of a wreath and a white name within it, each leaf and letter is one.
+
+    drawn: (H, W, 4) uint8 RGBA. parts: as `_parts` gives them.
+    """
     differs = np.abs(drawn[..., :3].astype(np.int16) - np.array(ground, np.int16)).max(axis=2) > _SHOWS_LEVELS
     found = 0
-    for share in _PART_OPACITIES:
-        opaque = (alpha > share * alpha.max()).astype(np.uint8)
-        _, parts = cv2.connectedComponents(opaque, connectivity=8)
-        area = np.bincount(parts.ravel())
-        shown = np.bincount(parts.ravel(), weights=differs.ravel(), minlength=len(area))
+    for numbers in parts:
+        area = np.bincount(numbers)
+        shown = np.bincount(numbers, weights=differs.ravel(), minlength=len(area))
         is_hidden = (area >= _LEAST_PART_PX) & (shown < _SHOWS_SHARE * area)
         # What lies between the parts is none.
         is_hidden[0] = False

@@ -30,10 +30,10 @@ def without_contradictions(judged: DataFrame, photos: DataFrame) -> DataFrame:
     """
     cuts = _cuts(judged, photos)
     one, other = (cuts.select("inner", F.col("outer").alias(name)) for name in ("one", "other"))
-    is_apart = (F.col("decision") == Decision.VARIANT.value).alias("is_apart")
+    is_apart = F.col("decision") == Decision.VARIANT.value
     is_unlikely = (F.col("confidence") < shipped_model().surest_confidence) | ~may_be_chance()
     differ = judged.where(F.col("verdict").isin(*_OF_ONE_FRAME) & ~is_copy())
-    differ = differ.where((F.col("decision") == Decision.VARIANT.value) | is_unlikely).select(*PAIR, is_apart)
+    differ = differ.where(is_apart | is_unlikely).select(*PAIR, is_apart.alias("is_apart"))
     back = differ.select("image_id_b", "image_id_a", "is_apart")
     both_ways = differ.union(back).toDF("one", "other", "is_apart")
     contradicted = one.join(other, "inner").join(both_ways, ["one", "other"])
