@@ -51,7 +51,7 @@ class _Grouped:
 def run(night: Night) -> Summary[ClusterFacts]:
     """Group, name, compare with the last run, and write the groups, their summary and lineage, and the map."""
     regions = primary_regions(night).cache()
-    words = catalogue_words(regions)
+    words = catalogue_words(regions, night.config.catalog.columns)
     words.said.cache()
     grouped: dict[str, _Grouped] = {}
     for facet in night.config.cluster.facets:

@@ -263,7 +263,7 @@ def titles_in(night: Night, image_ids: Sequence[str], named: Sequence[Named]) ->
     members = reduce(DataFrame.unionByName, levels)
     looks = looks_by_group(night, regions.join(members, "detection_id"))
     renamed = regions.drop("uri", "product_id", "attributes").join(others, "image_id")
-    words = catalogue_words(renamed)
+    words = catalogue_words(renamed, ())
     facts = group_facts(night, renamed.join(members, "detection_id"), words, looks)
     return {label: title for (_, label), title in group_titles(facts).items()}
 

@@ -79,8 +79,10 @@ def test_a_part_of_two_different_photos_is_a_copy_of_neither(spark: SparkSession
 
 def test_two_encodings_that_are_only_not_proved_contradict_no_crop_of_them(spark: SparkSession) -> None:
     photos = spark.createDataFrame([(one, 100, 100) for one in "abx"], PHOTO)
-    seen = [(doubt.value, 0.99, "copy" if doubt == Doubt.FAINT else "look") for doubt in Doubt]
-    for doubt, confidence, decision in [(None, 0.99, "copy"), (None, 0.9, "look"), *seen]:
+    seen = [(doubt.value, 0.99, "copy" if doubt in (Doubt.FAINT, Doubt.MARGIN) else "look") for doubt in Doubt]
+    # Two with different margins are copies of the photo itself, as one with a margin is.
+    margins = [(Doubt.MARGIN.value, 0.05, "copy")]
+    for doubt, confidence, decision in [(None, 0.99, "copy"), (None, 0.9, "look"), *seen, *margins]:
         rows = [
             ("a", "b", "re_encoded", "look", confidence, (doubt,), *WHOLE, *WHOLE),
             *((one, "x", "cropped", "copy", 0.95, NO_DOUBT, *LEGS, *WHOLE) for one in "ab"),

@@ -40,7 +40,7 @@ def titles_of(
         in_groups = regions.join(
             spark.createDataFrame(labels, "detection_id long, level string, label int"), "detection_id"
         )
-        titled = group_titles(group_facts(night, in_groups, catalogue_words(regions), {}))
+        titled = group_titles(group_facts(night, in_groups, catalogue_words(regions, ()), {}))
         return {group: title for (_, group), title in titled.items()}
 
     return named

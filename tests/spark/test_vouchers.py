@@ -68,6 +68,11 @@ VOUCHED = {
         pair("jpeg", "photo", 0.99),
         pair("photo", "webp", 0.98),
     ],
+    "another margin, which says nothing of the photo in it": [
+        look("jpeg", "webp", 0.9, doubt="margin", verdict="other_ground"),
+        pair("jpeg", "photo", 0.99),
+        pair("photo", "webp", 0.98),
+    ],
     "equal pixels, which nobody measured": [
         ASKED,
         pair("jpeg", "photo", 0.99, verdict="identical_pixels", finer=None),
@@ -100,7 +105,7 @@ NOT_VOUCHED = {
             pair("photo", "webp", 0.99),
         ]
         for doubt in Doubt
-        if doubt != Doubt.FAINT
+        if doubt not in (Doubt.FAINT, Doubt.MARGIN)
     },
     "the pair is kept apart": [
         pair("jpeg", "webp", 0.6, decision="variant"),
@@ -137,9 +142,9 @@ def test_what_is_no_copy_beside_a_common_copy_is_told(spark: SparkSession, decis
     # A blue shirt and a grey one are surely two, so that it is the third that is wrong.
     surely = pair("jpeg", "palette", 0.005, decision=decision, verdict="recoloured")
     assert found([surely, *copies]) == []
-    # One print is sold in two frames.
-    framed = pair("jpeg", "palette", 0.97, decision="look", verdict="other_ground", doubt="margin")
-    assert found([framed, *copies]) == []
+    # A weave that one of them has alone was seen.
+    woven = pair("jpeg", "palette", 0.97, decision="look", verdict="re_encoded", doubt="pattern")
+    assert found([woven, *copies]) == []
     # The legs of a model are the same under shorts in two colours.
     legs = [pair("jpeg", "photo", 0.99, of_a=TOP), pair("palette", "photo", 0.98, of_a=TOP)]
     assert found([apart, *legs]) == []

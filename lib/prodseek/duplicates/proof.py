@@ -56,7 +56,7 @@ class Proof:
     the same in luminance at the fine size, hue_*: in colour at half of it. faint, fine_faint: the strongest area at any
     level where faint differences count too, at the coarse and at the fine size. fine_texture, fine_shared: noise of texture,
     and of edges that both have, at half of the fine size; fine_wave: see `wave_left`, grey levels at the fine size;
-    hue_wave: the same in chroma at half of it.
+    hue_wave: the same in chroma at half of it, where nothing else is left.
     flat_noise, edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both have a plain ground. ground_change: CIEDE2000
     between the two grounds; ground_missed: between the ground that the product's change of tone leads to and the one that is
     there. outline_change: see `Grounds`; outline_part_px: likewise, or what is left at outlines, by `weighed_px`, if that is
@@ -350,9 +350,13 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
     explanation = Explanation(half_source, half_target, _with_some_ground(half_product, half))
     predicted_half = explanation.predicted()
     in_colour = left_over(predicted_half, half_target, half, (0,), _FAINT_HUE)
-    # A mix of colours takes a pattern of equal light away, but makes none.
-    back = Explanation(half_target, half_source, _with_some_ground(half_product, half)).predicted()
-    chroma = (light_and_chroma(left)[1:] for left in (half_target - predicted_half, half_source - back))
+    hue_wave = math.nan
+    # What stands out anyway needs no closer look.
+    if not any(level.strength > 0 for level in (*left.values(), *in_colour.values())):
+        # A mix of colours takes a pattern of equal light away, but makes none.
+        back = Explanation(half_target, half_source, _with_some_ground(half_product, half)).predicted()
+        chroma = (light_and_chroma(one)[1:] for one in (half_target - predicted_half, half_source - back))
+        hue_wave = max(wave_left(plane, half) for planes in chroma for plane in planes)
     sharper, noisier = detail_and_noise(luma(laid.a), luma(laid.b), compared)
     outline = _fine_outline(source, target, inside, product, way) if way.is_replaced else {}
     return outline | {
@@ -367,7 +371,7 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
         "noisier": noisier,
         "fine_side_px": float(max(size)),
         "fine_wave": wave_left((light - predicted_light)[..., 0], compared),
-        "hue_wave": max(wave_left(plane, half) for planes in chroma for plane in planes),
+        "hue_wave": hue_wave,
     }
 
 

@@ -16,7 +16,7 @@ from prodseek.duplicates.difference import Box, Difference
 from prodseek.duplicates.features import features_recipe
 from prodseek.duplicates.geometry import LEAST_MATCHES
 from prodseek.duplicates.grounds import OTHER_GROUND
-from prodseek.duplicates.guards import doubt_of, is_greyed, is_proved, may_be_greyed, moves_product_alone
+from prodseek.duplicates.guards import Doubt, doubt_of, is_greyed, is_proved, may_be_greyed, moves_product_alone
 from prodseek.duplicates.hashes import ROTATIONS, Orientation
 from prodseek.duplicates.overlap import Outside
 from prodseek.duplicates.proof import Proof
@@ -56,7 +56,7 @@ MERGING = frozenset(Verdict) - {Verdict.RECOLOURED, Verdict.PART_DIFFERS, Verdic
 
 # Raise it when two photos may get another verdict than before, because of a change here or in the modules that measure them.
 # Cached verdicts of earlier nights are then computed again. The model is recognised by its content.
-VERDICTS_VERSION = 18
+VERDICTS_VERSION = 19
 
 # The bounds below only name what the model has decided. They were chosen on the sample catalogue.
 # From this share on, both show the same.
@@ -85,6 +85,8 @@ _OTHER_TONE = 3.0
 _OTHER_HUE, _HALF = 12.0, 0.5
 # Photos in which less than this share of the cells with structure agree are not the same shot.
 _SAME_SHOT = 0.6
+# Doubts of pairs in which nothing was seen to differ but a margin, or traces that an encoder may have left.
+_UNSEEN = (None, Doubt.MARGIN, Doubt.FAINT)
 # Photos that share only an object: minimum similarity where the verified matches are.
 _OBJECT_SIMILARITY = 0.65
 _OBJECT_MATCH_AREA = 0.015
@@ -187,13 +189,17 @@ def judge(evidence: Evidence, facts_a: PhotoFacts, facts_b: PhotoFacts) -> Judge
         model = shipped_model()
         confidence = model.confidence(feature_values(comparison, proof, evidence.pdq_hamming))
         values = proof.values()
-        if confidence >= model.look_confidence:
+        is_same_shot = (
+            proof.cells_matching >= _SAME_SHOT and max(proof.overlap.a.area, proof.overlap.b.area) >= _MOSTLY_SHARED
+        )
+        # Where nothing was seen to differ, nobody can say that it is a variant, however unlikely a copy is.
+        if confidence >= model.look_confidence or (is_same_shot and doubt_of(values) in _UNSEEN):
             is_marked = proof.mark > _MARK and abs(proof.mark_one_sided) > _ONE_SIDED
             verdict = _kind(comparison, proof, facts_a, facts_b)
             if not is_marked and _has_other_hue(proof, values):
                 verdict = Verdict.RECOLOURED
             return Judgement(verdict, _decision(verdict, confidence, values), confidence)
-        if proof.cells_matching >= _SAME_SHOT and max(proof.overlap.a.area, proof.overlap.b.area) >= _MOSTLY_SHARED:
+        if is_same_shot:
             recoloured = _is_recoloured(proof, values, comparison.difference)
             return Judgement(Verdict.RECOLOURED if recoloured else Verdict.PART_DIFFERS, Decision.VARIANT, confidence)
     shared = _shared_object(comparison)

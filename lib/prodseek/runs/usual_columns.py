@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 # The best first; case, accents, blanks and signs do not count.
@@ -35,9 +35,14 @@ _LANGUAGE = re.compile(r"[\W_]+(?:en|de|fr|es|it|nl|pt|pl|sv|da)\W*$", re.IGNORE
 
 def usual_column(known: str, names: Iterable[str]) -> str | None:
     """The column of a catalogue that holds `category` or `title`, as the catalogue writes it; None where it has none."""
+    return next(usual_columns(known, names), None)
+
+
+def usual_columns(known: str, names: Iterable[str]) -> Iterator[str]:
+    """All columns of a catalogue that may hold `category` or `title`, as the catalogue writes them, the best first."""
     in_order = sorted(names, reverse=True)
     by_name = {_folded(_LANGUAGE.sub("", name)): name for name in in_order} | {_folded(name): name for name in in_order}
-    return next((by_name[name] for name in USUAL_COLUMNS.get(known, "").split() if name in by_name), None)
+    return (by_name[name] for name in USUAL_COLUMNS.get(known, "").split() if name in by_name)
 
 
 def _folded(name: str) -> str:

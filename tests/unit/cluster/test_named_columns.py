@@ -38,11 +38,30 @@ from prodseek.cluster.named_columns import NamedColumns, named_columns
     ],
 )
 def test_found_whatever_case_blanks_and_signs(names: list[str], category: str | None, title: str | None) -> None:
-    assert named_columns(names) == NamedColumns(category, title)
-    assert named_columns(reversed(names)) == NamedColumns(category, title)
+    assert named_columns(dict.fromkeys(names, 9)) == NamedColumns(category, title)
+    assert named_columns(dict.fromkeys(reversed(names), 9)) == NamedColumns(category, title)
+
+
+@pytest.mark.parametrize(
+    ("n_said", "category"),
+    [
+        ({"category": 0, "Product Category": 9}, "Product Category"),
+        ({"category": 0, "product_type": 0, "google_product_category": 0}, None),
+        ({"category": 4, "Product Category": 9}, "Product Category"),
+        ({"category": 5, "Product Category": 9}, "category"),
+        ({"google_product_category": 9, "product_type": 6}, "product_type"),
+    ],
+    ids=["empty", "all numbers", "less than half as full", "half as full", "fuller, but of a taxonomy"],
+)
+def test_a_column_that_says_little_is_passed_over(n_said: dict[str, int], category: str | None) -> None:
+    assert named_columns(n_said).category == category
+
+
+def test_what_the_configuration_names_is_taken_whatever_it_says() -> None:
+    assert named_columns({"category": 1, "product_type": 9}, given=["category"]).category == "category"
 
 
 def test_what_is_missing_is_said() -> None:
     assert NamedColumns("Category", "Title").not_found == ""
-    assert NamedColumns(None, "Title").not_found == "the catalogue has no column category"
-    assert NamedColumns(None, None).not_found == "the catalogue has no column category and none title"
+    assert NamedColumns(None, "Title").not_found == "no column of the catalogue says a category"
+    assert NamedColumns(None, None).not_found == "no column of the catalogue says a category and none a title"

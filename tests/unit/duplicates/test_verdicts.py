@@ -230,8 +230,16 @@ def test_a_copy_is_what_the_model_is_sure_of(judged, sure, decision):
 
 
 def test_what_the_model_calls_no_copy_is_none(judged):
-    judgement = judged(0.29)
+    judgement = judged(0.29, strength_3=4.0)
     assert judgement.verdict not in MERGING and judgement.decision == Decision.VARIANT
+
+
+@pytest.mark.parametrize("changes", [{}, {"fine_faint": 5.0}, {"margins_differ": 1.0}], ids=["none", "faint", "margin"])
+def test_what_nothing_was_seen_to_differ_in_is_no_variant(judged, changes):
+    judgement = judged(0.01, **changes)
+    assert judgement.verdict in MERGING and (judgement.decision, judgement.confidence) == (Decision.LOOK, 0.01)
+    # Of other shots nobody asks.
+    assert judged(0.01, cells_matching=0.3, **changes).verdict == Verdict.SAME_OBJECT
 
 
 GUARDED = {
@@ -320,14 +328,15 @@ def test_without_a_proof_nothing_is_a_copy(name):
 
 
 def test_the_same_shot_of_which_a_part_differs_is_a_variant(judged):
-    judgement = judged(0.01)
+    part = {"strength_3": 4.0}
+    judgement = judged(0.01, **part)
     assert (judgement.verdict, judgement.decision) == (Verdict.PART_DIFFERS, Decision.VARIANT)
     assert judged(0.01, **RECOLOURED).verdict == Verdict.RECOLOURED
     # Other shots are not.
-    assert judged(0.01, cells_matching=0.3).verdict == Verdict.SAME_OBJECT
+    assert judged(0.01, cells_matching=0.3, **part).verdict == Verdict.SAME_OBJECT
     little = dataclasses.replace(MORE, area=0.4)
-    assert judged(0.01, a=little, b=little).verdict == Verdict.SAME_OBJECT
-    assert judged(0.01, a=little, b=ALL).verdict == Verdict.PART_DIFFERS
+    assert judged(0.01, a=little, b=little, **part).verdict == Verdict.SAME_OBJECT
+    assert judged(0.01, a=little, b=ALL, **part).verdict == Verdict.PART_DIFFERS
 
 
 APART = {

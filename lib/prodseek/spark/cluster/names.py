@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -52,10 +52,11 @@ class CatalogueWords:
     columns: NamedColumns
 
 
-def catalogue_words(regions: DataFrame) -> CatalogueWords:
-    """What is said of primary regions, all of them, in titles, categories, folders and names."""
-    names = regions.select(F.explode(F.map_keys("attributes")).alias("name")).distinct()
-    columns = named_columns(row["name"] for row in names.collect())
+def catalogue_words(regions: DataFrame, given: Collection[str]) -> CatalogueWords:
+    """What is said of primary regions, all of them, in titles, categories, folders and names. given: as for `named_columns`."""
+    values = regions.select(F.explode("attributes").alias("name", "value"))
+    said_of_names = values.groupBy("name").agg(F.count_if(F.col("value").rlike(r"\p{L}")).alias("n")).collect()
+    columns = named_columns({row["name"]: row["n"] for row in said_of_names}, given)
     asked = regions.select(
         "detection_id",
         attribute(columns.category).alias("category"),

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from prodseek.duplicates.decision import shipped_model
 from prodseek.duplicates.verdicts import SAME_FRAME, Decision, Verdict
-from prodseek.spark.duplicates.pair_verdicts import PAIR, SIDES, is_copy, may_be_chance
+from prodseek.spark.duplicates.pair_verdicts import PAIR, SIDES, differ_in_margins_alone, is_copy, may_be_chance
 
 # Of two photos that show the same frame.
 _OF_ONE_FRAME = [
@@ -25,14 +25,15 @@ def without_contradictions(judged: DataFrame, photos: DataFrame) -> DataFrame:
     The legs of a model are the same in the photos of shorts in three colours: a crop of the legs is a copy of one of them. Where
     these are kept apart, they share the confidence; where a person is to look at them too, it stays. Two that are as likely
     copies as the surest, and only not proved, contradict nothing: they are mostly encodings of one photo, and both have its
-    crops. Where a weave, another shade or another frame was seen, they are not.
+    crops. Where a weave or another shade was seen, they are not. Two that differ in their margins alone contradict nothing: a
+    photo is a copy of itself with any margin.
     judged: rows of `near_duplicates`. photos: image_id, width_px, height_px.
     """
     cuts = _cuts(judged, photos)
     one, other = (cuts.select("inner", F.col("outer").alias(name)) for name in ("one", "other"))
     is_apart = F.col("decision") == Decision.VARIANT.value
     is_unlikely = (F.col("confidence") < shipped_model().surest_confidence) | ~may_be_chance()
-    differ = judged.where(F.col("verdict").isin(*_OF_ONE_FRAME) & ~is_copy())
+    differ = judged.where(F.col("verdict").isin(*_OF_ONE_FRAME) & ~is_copy() & ~differ_in_margins_alone())
     differ = differ.where(is_apart | is_unlikely).select(*PAIR, is_apart.alias("is_apart"))
     back = differ.select("image_id_b", "image_id_a", "is_apart")
     both_ways = differ.union(back).toDF("one", "other", "is_apart")

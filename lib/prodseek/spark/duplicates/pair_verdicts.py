@@ -60,6 +60,11 @@ def may_be_chance() -> Column:
     return doubt.isNull() | (doubt == Doubt.FAINT.value)
 
 
+def differ_in_margins_alone() -> Column:
+    """Whether two photos were proved to show the same within their margins, and these differ."""
+    return F.coalesce(F.col("evidence.doubt") == Doubt.MARGIN.value, F.lit(False))
+
+
 def is_published(min_confidence: float) -> Column:
     """Whether a pair is worth a row: it is decided, or a person can be asked to look at it."""
     return (F.col("decision") != Decision.LOOK.value) | (F.col("confidence") >= min_confidence)

@@ -9,7 +9,7 @@ from prodseek.duplicates.decision import shipped_model
 from prodseek.duplicates.guards import Doubt
 from prodseek.duplicates.verdicts import Decision, Verdict
 from prodseek.runs.columns import BOX_EDGES
-from prodseek.spark.duplicates.pair_verdicts import PAIR, SIDES, is_copy, may_be_chance
+from prodseek.spark.duplicates.pair_verdicts import PAIR, SIDES, differ_in_margins_alone, is_copy, may_be_chance
 from prodseek.spark.duplicates.rivals import odds
 
 # Share of a photo's side by which the shared parts of two pairs may differ, because neither is known to the pixel.
@@ -19,7 +19,7 @@ _LESS_DETAIL = 0.25
 # From this chance on, a pair is likelier a copy than not.
 _LIKELIER = 0.5
 # Doubts that say in what two photos differ.
-_SEEN = [doubt.value for doubt in (Doubt.PATTERN, Doubt.TONE, Doubt.MARGIN)]
+_SEEN = [doubt.value for doubt in (Doubt.PATTERN, Doubt.TONE)]
 # Below this, nobody can be asked to believe a pair.
 _LEAST_CONFIDENCE = 0.8
 
@@ -57,16 +57,15 @@ def asks_for_a_voucher() -> Column:
         & (F.col("confidence") >= _LEAST_CONFIDENCE)
         & (F.col("verdict") != Verdict.OVERLAID.value)
         # What was seen to differ is no matter of chance.
-        & may_be_chance()
+        & (may_be_chance() | differ_in_margins_alone())
     )
 
 
 def beside_a_common_copy(judged: DataFrame) -> DataFrame:
     """image_id_a, image_id_b of pairs that are no copies, though a third that is a copy of both makes it likelier that they are.
 
-    Mostly such a pair is of two versions of one photo, wrongly told apart: it contradicts no other. But where a weave, another
-    shade or another frame was seen it may, because one print is sold in two frames. Rivals need no such exception, because they
-    weigh the three pairs against each other themselves.
+    Mostly such a pair is of two versions of one photo, wrongly told apart: it contradicts no other. But where a weave or another
+    shade was seen it may. Rivals need no such exception, because they weigh the three pairs against each other themselves.
     judged: rows of `near_duplicates`.
     """
     doubted = _vouched(judged.where(~is_copy() & ~_is_seen()), judged).where(F.col("share") >= _LIKELIER)
