@@ -88,7 +88,16 @@ FEATURES = {
     "margin_hides": 0,
 }
 # No tree asks for these, but guards do.
-MEASURED = (*FEATURES, "inner_thing_px", "outer_thing_px", "outer_alone_px", "fine_wave", "hue_wave", "margins_differ")
+MEASURED = (
+    *FEATURES,
+    "inner_thing_px",
+    "outer_thing_px",
+    "outer_alone_px",
+    "fine_wave",
+    "hue_wave",
+    "chroma_alone",
+    "margins_differ",
+)
 # What depends on which of the two photos comes first.
 _EITHER_SIGN = ("mark_one_sided", "sharper", "noisier")
 _HASH_BITS = 256

@@ -85,6 +85,13 @@ class Explanation:
         wanted = target.reshape(-1, target.shape[2])[rows] / np.float32(255)
         self._weights = [self._fit(rows, wanted[:, channel], channel) for channel in range(target.shape[2])]
 
+    @property
+    def mixing(self) -> float:
+        """How far the mix of colours is from leaving each as it is: the largest difference of a weight; 0 for luminance."""
+        if self._light_only:
+            return 0.0
+        return float(np.abs([weights[1:4] for weights in self._weights] - np.eye(3)).max())
+
     def predicted(self) -> Plane:
         """What the target should look like, (H, W, C) float32, 0 to 255."""
         planes = [self._mixed(channel, weights) for channel, weights in enumerate(self._weights)]

@@ -44,7 +44,8 @@ def evidence_of(
     comparison = measure_aligned(views[0], views[1], found, turned)
     if comparison is None or not has_hope(comparison):
         return Evidence(hamming, comparison)
-    return Evidence(hamming, comparison, prove_or_trim(*photos, comparison, detailed))
+    contents = a.content_box, b.content_box
+    return Evidence(hamming, comparison, prove_or_trim(*photos, contents, comparison, detailed))
 
 
 def with_better(evidence: Evidence, photos: Photos) -> Evidence:

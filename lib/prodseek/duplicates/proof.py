@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from prodseek.duplicates.chroma import chroma_alone
 from prodseek.duplicates.detail import detail_and_noise
 from prodseek.duplicates.explained import Explanation, Faint, LeftOver, left_over
 from prodseek.duplicates.frames import in_fractions, in_pixels
@@ -43,6 +44,8 @@ _LEAST_MATCHING = 0.3
 _ALL_COMPARED = 0.99
 # Pixels of the product for each of the ground, where a tone is fitted to both.
 _PRODUCT_FOR_GROUND = 4
+# How far a mix of colours is from none, where it may have taken a pattern away. Of three in four copies it is nearer.
+_MIXES_COLOURS = 0.05
 # Grey levels of noise that weigh as much as a frame that is not explained at all.
 _NOISE_OF_ALL = 50.0
 
@@ -56,7 +59,7 @@ class Proof:
     the same in luminance at the fine size, hue_*: in colour at half of it. faint, fine_faint: the strongest area at any
     level where faint differences count too, at the coarse and at the fine size. fine_texture, fine_shared: noise of texture,
     and of edges that both have, at half of the fine size; fine_wave: see `wave_left`, grey levels at the fine size;
-    hue_wave: the same in chroma at half of it, where nothing else is left.
+    hue_wave: the same in chroma at half of it, where nothing else is left; chroma_alone: see there, at half of it too.
     flat_noise, edge_noise: see `LeftOver`; fine_* likewise. plain: 1 if both have a plain ground. ground_change: CIEDE2000
     between the two grounds; ground_missed: between the ground that the product's change of tone leads to and the one that is
     there. outline_change: see `Grounds`; outline_part_px: likewise, or what is left at outlines, by `weighed_px`, if that is
@@ -139,6 +142,7 @@ class Proof:
     fine_side_px: float
     fine_wave: float
     hue_wave: float
+    chroma_alone: float
     overlap: Overlap
     margin_hides: float = 0.0
     margins_differ: float = 0.0
@@ -302,6 +306,7 @@ def _nothing_fine() -> dict[str, float]:
             "fine_side_px",
             "fine_wave",
             "hue_wave",
+            "chroma_alone",
         ),
         math.nan,
     )
@@ -353,10 +358,12 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
     hue_wave = math.nan
     # What stands out anyway needs no closer look.
     if not any(level.strength > 0 for level in (*left.values(), *in_colour.values())):
+        residuals = [half_target - predicted_half]
         # A mix of colours takes a pattern of equal light away, but makes none.
-        back = Explanation(half_target, half_source, _with_some_ground(half_product, half)).predicted()
-        chroma = (light_and_chroma(one)[1:] for one in (half_target - predicted_half, half_source - back))
-        hue_wave = max(wave_left(plane, half) for planes in chroma for plane in planes)
+        if explanation.mixing > _MIXES_COLOURS:
+            back = Explanation(half_target, half_source, _with_some_ground(half_product, half))
+            residuals.append(half_source - back.predicted())
+        hue_wave = max(wave_left(plane, half) for one in residuals for plane in light_and_chroma(one)[1:])
     sharper, noisier = detail_and_noise(luma(laid.a), luma(laid.b), compared)
     outline = _fine_outline(source, target, inside, product, way) if way.is_replaced else {}
     return outline | {
@@ -372,6 +379,7 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
         "fine_side_px": float(max(size)),
         "fine_wave": wave_left((light - predicted_light)[..., 0], compared),
         "hue_wave": hue_wave,
+        "chroma_alone": chroma_alone(half_source, half_target, half),
     }
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from prodseek.duplicates.content import WHOLE, Box, content_box, content_pixels
+from prodseek.duplicates.content import WHOLE, Box, content_pixels
 from prodseek.duplicates.frames import in_pixels
 from prodseek.duplicates.geometry import Matrix, inverse, transformed
 from prodseek.duplicates.guards import is_explained, may_be_next_shade, may_be_one_of_a_set, may_be_other_tone
@@ -40,14 +40,20 @@ _MARGINS_SIDE_PX, _OTHER_MARGIN = 256, 8.0
 
 
 def prove_or_trim(
-    a: NDArray[np.uint8], b: NDArray[np.uint8], comparison: Comparison, detailed: Callable[[], Photos | None]
+    a: NDArray[np.uint8],
+    b: NDArray[np.uint8],
+    contents: tuple[Box, Box],
+    comparison: Comparison,
+    detailed: Callable[[], Photos | None],
 ) -> Proof | None:
-    """`prove`, and where margins are what differs, without them: one hides what the other photo shows, or the two differ."""
+    """`prove`, and where margins are what differs, without them: one hides what the other photo shows, or the two differ.
+
+    contents: what `content_box` finds in each.
+    """
     proof = prove(a, b, comparison, detailed)
     if proof is None:
         return None
     matrix = np.array(comparison.matrix, np.float64).reshape(2, 3)
-    contents = content_box(a), content_box(b)
     if not _is_clean(proof) and _have_other_margins(a, b, matrix, contents):
         of_b = _within(contents[1])
         trimmed = _proof_within(a, b, comparison, detailed, (_there(inverse(matrix), of_b), of_b))

@@ -96,6 +96,13 @@ def test_a_wave_of_equal_light_in_another_colour_is_not_explained_either():
     assert not is_explained(with_(hue_wave=0.3)) and not is_explained(with_(hue_wave=NAN))
 
 
+def test_texture_in_chroma_that_one_has_alone_is_not_explained_but_of_a_grey_photo():
+    assert is_explained(with_(chroma_alone=0.4))
+    assert not is_explained(with_(chroma_alone=0.5)) and not is_explained(with_(chroma_alone=NAN))
+    grey = {"chroma_low": 0.1, "chroma_high": 20.0, "light_change": 0.5, "hue_spread": 0.5}
+    assert is_explained(with_(chroma_alone=9.0, **grey))
+
+
 def test_a_faint_print_is_not_explained():
     assert is_explained(with_(fine_faint=2.0)), "a spot of some pixels"
     assert not is_explained(with_(fine_faint=3.5)) and not is_explained(with_(fine_faint=NAN))
@@ -281,6 +288,8 @@ def test_what_was_not_measured_proves_nothing(name):
         (Doubt.DIFFERENT, {"curve_most": 9.0, "strength_1": 2.0}),
         (Doubt.PATTERN, {"fine_wave": 1.0}),
         (Doubt.PATTERN, {"hue_wave": 1.0}),
+        (Doubt.PATTERN, {"chroma_alone": 1.0, "curve_least": 0.8}),
+        (Doubt.TONE, {"curve_least": 0.8}),
         (Doubt.OUTLINE, {"ground_missed": 20.0}),
         (Doubt.MORE, {"inner_content": 0.5}),
         (Doubt.SMALL, {"fine_side_px": 200.0}),

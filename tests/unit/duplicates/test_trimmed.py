@@ -4,6 +4,7 @@ import pytest
 from made_photos import jpeg, packshot, pixels, scene
 from PIL import Image, ImageDraw
 
+from prodseek.duplicates.content import content_box
 from prodseek.duplicates.guards import Doubt, doubt_of, is_proved
 from prodseek.duplicates.hashes import Orientation
 from prodseek.duplicates.measuring import evidence_of_files, facts_of_file
@@ -42,7 +43,8 @@ def one_more(image):
 def both_proofs(a, b):
     a, b = pixels(a), pixels(b)
     comparison = compare_views(view(a), view(b), Orientation.IDENTITY)
-    return prove(a, b, comparison, lambda: (a, b)), prove_or_trim(a, b, comparison, lambda: (a, b))
+    contents = content_box(a), content_box(b)
+    return prove(a, b, comparison, lambda: (a, b)), prove_or_trim(a, b, contents, comparison, lambda: (a, b))
 
 
 @pytest.mark.parametrize("edit", [cut_and_padded, squared], ids=["on all sides", "to a square"])
