@@ -83,9 +83,6 @@ def doubt_of(values: Values) -> Doubt | None:
     # What a margin hides may never have been there.
     if values["margin_hides"] > 0:
         return Doubt.HIDDEN
-    # One print may be sold in two frames, and one label lies on cards in many colours.
-    if values["margins_differ"] > 0:
-        return Doubt.MARGIN
     if not values["n_cells"] * values["cells_matching"] >= _LEAST_CELLS:
         return Doubt.PLAIN
     if any(values[f"strength_{level}"] > 0 for level in range(4)):
@@ -100,6 +97,9 @@ def doubt_of(values: Values) -> Doubt | None:
         return Doubt.DIFFERENT
     if _has_pattern(values):
         return Doubt.PATTERN
+    # Within the margins nothing differs, but one print may be sold in two frames, and one label lies on cards in many colours.
+    if values["margins_differ"] > 0:
+        return Doubt.MARGIN
     if may_be_other_outline(values):
         return Doubt.OUTLINE
     is_all_shown = values["inner_content"] >= _ALL_CONTENT and values["inner_thing_px"] <= _MOST_IN_MARGIN_PX
