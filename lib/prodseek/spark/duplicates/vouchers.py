@@ -32,7 +32,7 @@ def with_vouchers(settled: DataFrame, judged: DataFrame, merge_confidence: float
     confidences of the three pairs are taken for independent evidence, as in `rivals`; being copies is transitive, so that no two
     of the three can hold without the third. A pair that so comes to be as sure as the surest copies must be, is one. No copy is
     made of photos that no chain of copies joins, and none of what carries a mark, or of which more was seen to differ than faint
-    traces that an encoder may have left, or margins. Where rivals or contradictions took something from a pair, it stays with that.
+    traces that an encoder may have left, or margins. Where rivals or contradictions took something from a pair, it stays so.
     settled, judged: rows of `near_duplicates`, the same pairs, with and without what rivals and contradictions say.
     """
     least = max(shipped_model().surest_confidence, merge_confidence)
