@@ -45,7 +45,11 @@ def evidence_of(
     if comparison is None or not has_hope(comparison):
         return Evidence(hamming, comparison)
     contents = a.content_box, b.content_box
-    return Evidence(hamming, comparison, prove_or_trim(*photos, contents, comparison, detailed))
+    proof = prove_or_trim(*photos, contents, comparison, detailed)
+    if proof is not None and proof.margins_differ > 0:
+        # What both show lies within their margins.
+        comparison = replace(comparison, box_a=contents[0], box_b=contents[1])
+    return Evidence(hamming, comparison, proof)
 
 
 def with_better(evidence: Evidence, photos: Photos) -> Evidence:

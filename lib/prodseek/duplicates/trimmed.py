@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 from prodseek.duplicates.content import WHOLE, Box, content_pixels
 from prodseek.duplicates.frames import in_pixels
 from prodseek.duplicates.geometry import Matrix, inverse, transformed
-from prodseek.duplicates.guards import is_explained, may_be_next_shade, may_be_one_of_a_set, may_be_other_tone
+from prodseek.duplicates.guards import (
+    is_explained,
+    may_be_next_shade,
+    may_be_one_of_a_set,
+    may_be_other_outline,
+    may_be_other_tone,
+)
 from prodseek.duplicates.planes import most_of_channels
 from prodseek.duplicates.proof import Photos, Proof, prove
 from prodseek.duplicates.registration import laid_over
@@ -54,12 +60,18 @@ def prove_or_trim(
     if proof is None:
         return None
     matrix = np.array(comparison.matrix, np.float64).reshape(2, 3)
-    if not _is_clean(proof) and _have_other_margins(a, b, matrix, contents):
+    is_clean = _is_clean(proof)
+    may_differ = not is_clean or may_be_other_outline(proof.values())
+    if may_differ and _have_other_margins(a, b, matrix, contents):
         of_b = _within(contents[1])
         trimmed = _proof_within(a, b, comparison, detailed, (_there(inverse(matrix), of_b), of_b))
         if trimmed is not None and trimmed.mark <= max(_SOFT_MARK, _STILL_LEFT * proof.mark) and not _is_toned(trimmed):
+            # Round a product that was cut out the ground differs within the margins too.
+            margins_differ = 0.0 if may_be_other_outline(trimmed.values()) else 1.0
+            if is_clean:
+                return replace(proof, margins_differ=margins_differ)
             # What lies beyond the shared part is told of the whole photos.
-            return replace(trimmed, overlap=proof.overlap, margins_differ=1.0)
+            return replace(trimmed, overlap=proof.overlap, margins_differ=margins_differ)
     if not proof.mark > 0:
         return proof
     hidden = _hidden(inverse(matrix), contents[1], contents[0]), _hidden(matrix, contents[0], contents[1])

@@ -129,6 +129,15 @@ def test_margins_in_two_colours_are_no_difference():
     assert doubt_of(trimmed.values()) == Doubt.MARGIN
 
 
+def test_what_both_show_lies_within_their_margins():
+    original = scene(1, *SIZE)
+    canvases = [((240, 240, 240), (60, 40)), ((40, 90, 150), (30, 20))]
+    evidence = evidence_of_files(*(encoded(on_canvas(original, colour, sides_px), 92) for colour, sides_px in canvases))
+    for box, (_, (across_px, down_px)) in zip((evidence.box_a, evidence.box_b), canvases, strict=True):
+        across, down = across_px / (original.width + 2 * across_px), down_px / (original.height + 2 * down_px)
+        assert box == pytest.approx((across, down, 1 - across, 1 - down), abs=0.01)
+
+
 def test_two_photos_on_two_canvases_still_differ():
     original = scene(1, *SIZE)
     other = original.copy()
