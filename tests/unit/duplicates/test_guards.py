@@ -97,8 +97,8 @@ def test_a_wave_of_equal_light_in_another_colour_is_not_explained_either():
 
 
 def test_texture_in_chroma_that_one_has_alone_is_not_explained_but_of_a_grey_photo():
-    assert is_explained(with_(chroma_alone=0.4))
-    assert not is_explained(with_(chroma_alone=0.5)) and not is_explained(with_(chroma_alone=NAN))
+    assert is_explained(with_(chroma_alone=0.7))
+    assert not is_explained(with_(chroma_alone=0.8)) and not is_explained(with_(chroma_alone=NAN))
     grey = {"chroma_low": 0.1, "chroma_high": 20.0, "light_change": 0.5, "hue_spread": 0.5}
     assert is_explained(with_(chroma_alone=9.0, **grey))
 
