@@ -36,9 +36,9 @@ PATTERNS = {
 }
 
 
-def encoded(pixels, quality, **more):
+def encoded(pixels, quality):
     file = io.BytesIO()
-    Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=quality, **more)
+    Image.fromarray(pixels.round().clip(0, 255).astype(np.uint8)).save(file, "JPEG", quality=quality)
     return np.asarray(Image.open(file), np.float32)
 
 

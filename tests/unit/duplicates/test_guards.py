@@ -280,7 +280,9 @@ def test_what_was_not_measured_proves_nothing(name):
         (None, {}),
         (Doubt.HIDDEN, {"margin_hides": 0.1}),
         (Doubt.MARGIN, {"margins_differ": 1.0}),
-        (Doubt.MARGIN, {"margins_differ": 1.0, "fine_faint": 5.0, "inner_content": 0.5}),
+        (Doubt.MARGIN, {"margins_differ": 1.0, "ground_missed": 20.0, "inner_content": 0.5}),
+        # A tonal print, on cards in two colours.
+        (Doubt.FAINT, {"margins_differ": 1.0, "fine_faint": 5.0, "inner_content": 0.5}),
         # A label that says another size, on cards in two colours.
         (Doubt.DIFFERENT, {"margins_differ": 1.0, "fine_strength_0": 4.0}),
         (Doubt.TONE, {"margins_differ": 1.0, "curve_most": 9.0}),
