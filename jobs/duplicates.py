@@ -21,7 +21,7 @@ from prodseek.spark.duplicates.contradictions import without_contradictions
 from prodseek.spark.duplicates.groups import Copies
 from prodseek.spark.duplicates.identical import identical_bytes
 from prodseek.spark.duplicates.local_features import kept_features
-from prodseek.spark.duplicates.pair_verdicts import PAIR, PairJudge, is_copy, is_published
+from prodseek.spark.duplicates.pair_verdicts import PAIR, PairJudge, is_copy, is_likely_copy, is_published
 from prodseek.spark.duplicates.rivals import beside_rivals
 from prodseek.spark.duplicates.vouchers import beside_a_common_copy, with_vouchers
 from prodseek.spark.night import Night
@@ -31,6 +31,9 @@ _PASSES = 6
 # How often photos that are no copies of their stand-in are compared among themselves: as many variants of a photo are told apart,
 # and one more, such as gift cards that differ in the amount.
 _ROUNDS = 16
+# Of these, how often a photo that is likely a copy of its stand-in, but cannot be proved one: most were compressed too much to be
+# proved a copy of anything.
+_ROUNDS_IF_LIKELY = 3
 
 
 def run(night: Night) -> Summary[DuplicatesFacts]:
@@ -93,8 +96,9 @@ def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, i
     """Verdicts on the candidates, and on those that follow from them; the number of candidates, and how many of them were new."""
     judged, n_looked_at = judge.judge(candidates.pairs)
     judged, n_candidates = checkpointed(judged), candidates.pairs.count()
-    for _ in range(_ROUNDS):
-        following = candidates.among_no_copies(judged.where(is_copy()))
+    for number in range(_ROUNDS):
+        settled = is_copy() | is_likely_copy() if number >= _ROUNDS_IF_LIKELY else is_copy()
+        following = candidates.among_no_copies(judged.where(settled))
         if following is None:
             break
         candidates = following

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations, pairwise
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -11,13 +12,15 @@ from made_photos import packshot, scene
 from PIL import Image, ImageDraw, ImageOps
 from planted_night import planted_night
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from prodseek.duplicates.candidates import MAX_PHOTOS_A_CODE
-from prodseek.jobs.duplicates import _ROUNDS
+from prodseek.jobs.duplicates import _ROUNDS, _judged
 from prodseek.spark.duplicates.candidates import PAIRS, Candidates, candidate_pairs, near_objects
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.local_features import kept_features
-from prodseek.spark.duplicates.stars import Stars
+from prodseek.spark.duplicates.pair_verdicts import PAIR
+from prodseek.spark.duplicates.stars import MEMBERS, Stars
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame
 
@@ -179,10 +182,11 @@ def test_copies_of_a_variant_are_paired_once_it_is_no_copy_of_its_stand_in(
 def test_every_copy_in_a_series_is_compared_with_its_photo(spark: SparkSession) -> None:
     """Gift cards that differ in the amount look the same, and each has a copy."""
     cards = [f"{10 * amount:03d}" for amount in range(1, 13)]
-    others = [(f"{card}-{copy}", "010-a", False) for card in cards for copy in "ab" if (card, copy) != ("010", "a")]
-    members = spark.createDataFrame(others, "image_id string, stand_in_id string, is_equal boolean")
-    nothing = local_frame(spark, [], "left string, right string")
-    candidates: Candidates | None = Candidates(local_frame(spark, [], PAIRS), Stars(members), nothing, ())
+    names = [f"{card}-{copy}" for card in cards for copy in "ab"]
+    others = [(name, "010-a", "010-a", place, False) for place, name in enumerate(names) if place]
+    members = spark.createDataFrame(others, MEMBERS)
+    between = local_frame(spark, [("010-a", "partner")], "left string, right string")
+    candidates: Candidates | None = Candidates(local_frame(spark, [], PAIRS), Stars(members), between, ())
     copies = local_frame(spark, [(f"{card}-a", f"{card}-b") for card in cards], PAIRS)
     asked = [("010-a", "010-b")]
     for _ in range(_ROUNDS):
@@ -193,6 +197,32 @@ def test_every_copy_in_a_series_is_compared_with_its_photo(spark: SparkSession) 
     assert candidates is None
     assert {(f"{card}-a", f"{card}-b") for card in cards} <= set(asked)
     assert len(asked) < len(cards) * len(others)
+    # What a card may be a copy of besides, the best of its photos is compared with.
+    assert {(f"{card}-a", "partner") for card in cards[1:]} == {pair for pair in asked if "partner" in pair}
+
+
+class _NeverSure(NamedTuple):
+    """A judge to whom all photos are likely copies, and none for sure, because something faint differs."""
+
+    spark: SparkSession
+
+    def judge(self, pairs: DataFrame) -> tuple[DataFrame, int]:
+        evidence = F.struct(F.lit("faint").alias("doubt")).alias("evidence")
+        judged = pairs.select(*PAIR, F.lit("look").alias("decision"), F.lit(0.9).alias("confidence"), evidence)
+        return judged, pairs.count()
+
+
+def test_photos_that_cannot_be_proved_do_not_meet_each_other(spark: SparkSession) -> None:
+    """Of a placeholder compressed a hundred times, those of quality 5 are proved copies of nothing."""
+    names = [f"{number:03d}" for number in range(101)]
+    rows = [(name, "000", "000", place, False) for place, name in enumerate(names) if place]
+    stars = Stars(spark.createDataFrame(rows, MEMBERS))
+    pairs = local_frame(spark, [("000", name) for name in names[1:]], PAIRS)
+    candidates = Candidates(pairs, stars, local_frame(spark, [], "left string, right string"), ())
+    judged, n_candidates, n_looked_at = _judged(candidates, _NeverSure(spark))
+    met = judged.select(F.explode(F.array(*PAIR)).alias("one")).groupBy("one").count()
+    assert {row["one"]: row["count"] for row in met.where("one > '003'").collect()} == dict.fromkeys(names[4:], 4)
+    assert n_candidates == n_looked_at == judged.count() == 100 + 99 + 98 + 97
 
 
 def test_an_object_in_a_room_meets_the_three_photos_nearest_to_it(spark: SparkSession) -> None:
@@ -204,6 +234,6 @@ def test_an_object_in_a_room_meets_the_three_photos_nearest_to_it(spark: SparkSe
     )
     edges = [("object", f"in {name}", 0.6 - 0.1 * place) for place, name in enumerate(products)]
     neighbours = spark.createDataFrame(edges, "detection_id string, neighbour_id string, cosine_similarity double")
-    stars = Stars(spark.createDataFrame([], "image_id string, stand_in_id string, is_equal boolean"))
+    stars = Stars(spark.createDataFrame([], MEMBERS))
     pairs = near_objects(detections, neighbours, stars)
     assert {(row["left"], row["right"]) for row in pairs.collect()} == {("room", name) for name in products[:3]}

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from prodseek.duplicates.guards import is_proved
 from prodseek.duplicates.proof import Proof
 from prodseek.duplicates.verification import Comparison
 
@@ -85,19 +86,17 @@ FEATURES = {
     "outer_seam": 0,
     "outer_spans": 0,
     "outer_repeats": 0,
+    "inner_thing_px": -1,
+    "outer_thing_px": -1,
+    "outer_alone_px": -1,
     "margin_hides": 0,
+    "margins_differ": 0,
+    "fine_wave": -1,
+    "hue_wave": -1,
+    "chroma_alone": -1,
+    # Whether the guards let it be a copy.
+    "proved": 1,
 }
-# No tree asks for these, but guards do.
-MEASURED = (
-    *FEATURES,
-    "inner_thing_px",
-    "outer_thing_px",
-    "outer_alone_px",
-    "fine_wave",
-    "hue_wave",
-    "chroma_alone",
-    "margins_differ",
-)
 # What depends on which of the two photos comes first.
 _EITHER_SIGN = ("mark_one_sided", "sharper", "noisier")
 _HASH_BITS = 256
@@ -109,7 +108,7 @@ SMALL_SIDE_PX = 450
 class Tree:
     """A decision tree of N nodes, the root first. A row goes left where its feature is at most the threshold.
 
-    feature: index into FEATURES, -1 in a leaf. threshold: (N,). left, right: (N,) rows of the children. nan_left: whether a
+    feature: place in FEATURES, -1 in a leaf. threshold: (N,). left, right: (N,) rows of the children. nan_left: whether a
     missing value goes left. value: (N,) of a leaf, added to the logit.
     """
 
@@ -151,7 +150,7 @@ class DecisionModel:
     recipe: dict[str, Any]
 
     def confidence(self, values: Sequence[float]) -> float:
-        """The confidence of one pair, 0 to 1. values: in the order of MEASURED."""
+        """The confidence of one pair, 0 to 1. values: in the order of FEATURES."""
         logit = self.bias + sum(tree.logit(values) for tree in self.trees)
         return 0.5 * (1 + math.tanh((self.slope * logit + self.intercept) / 2))
 
@@ -166,7 +165,7 @@ class DecisionModel:
 
 
 def feature_values(comparison: Comparison, proof: Proof, pdq_hamming: int | None) -> list[float]:
-    """The measurements in the order of MEASURED; the same whichever photo comes first. pdq_hamming: bits of 256."""
+    """The measurements in the order of FEATURES; the same whichever photo comes first. pdq_hamming: bits of 256."""
     values = proof.values() | {
         "log_matches": math.log1p(comparison.n_matches),
         "match_share": comparison.match_share,
@@ -174,7 +173,8 @@ def feature_values(comparison: Comparison, proof: Proof, pdq_hamming: int | None
     }
     for name in _EITHER_SIGN:
         values[name] = abs(values[name])
-    return [float(values[name]) for name in MEASURED]
+    values["proved"] = float(is_proved(values))
+    return [float(values[name]) for name in FEATURES]
 
 
 def model_from_json(text: str) -> DecisionModel:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prodseek.duplicates.planes import LUMA, Mask, Plane, blurred, gradient, light_and_chroma, luma, size_of_channels
 
 # A photo may be sharper or softer than the other by any mix of these Gaussian blurs.
-_BLURS_PX = (0.8, 1.6, 3.2, 6.4)
+BLURS_PX = (0.8, 1.6, 3.2, 6.4)
 _FITTED_PIXELS = 6000
 _FIT_STEPS = 5
 # How much of the squared error a change of a coefficient must save, for each pixel: bands of detail have little energy.
@@ -72,13 +72,15 @@ class Explanation:
     change where the photos allow both.
     """
 
-    def __init__(self, source: Plane, target: Plane, where: Mask) -> None:
-        """source: (H, W, 3) float32 RGB, 0 to 255. target: (H, W, C) float32. where: (H, W) bool, the pixels that are fitted."""
+    def __init__(self, source: Plane, target: Plane, where: Mask, *, blurs_px: tuple[float, ...] = BLURS_PX) -> None:
+        """source: (H, W, 3) float32 RGB, 0 to 255. target: (H, W, C) float32. where: (H, W) bool, the pixels that are fitted.
+
+        blurs_px: sigmas of the blurs; none where a tone is enough.
+        """
         self._light_only = target.shape[2] == 1
         self._source = source / np.float32(255)
         self._base = luma(self._source)[..., None] if self._light_only else self._source
-        layers = [self._base, *(blurred(self._base, sigma).reshape(self._base.shape) for sigma in _BLURS_PX)]
-        self._bands = [soft - sharp for sharp, soft in pairwise(layers)]
+        self._layers = [self._base, *(blurred(self._base, sigma).reshape(self._base.shape) for sigma in blurs_px)]
         rows = np.flatnonzero(where)
         if len(rows) > _FITTED_PIXELS:
             rows = rows[np.linspace(0, len(rows) - 1, _FITTED_PIXELS).astype(np.int64)]
@@ -108,29 +110,34 @@ class Explanation:
 
     def _fit(self, rows: NDArray[np.int64], wanted: NDArray[np.float32], channel: int) -> NDArray[np.float64]:
         source, base = self._source.reshape(-1, 3)[rows], self._base[..., channel].ravel()[rows]
-        bands = [band[..., channel].ravel()[rows] for band in self._bands]
-        values = np.column_stack([np.ones(len(rows)), source, base**2, base**3, *bands]).astype(np.float64)
-        unchanged = np.zeros(values.shape[1])
+        layers = [layer.reshape(-1, layer.shape[2])[rows, channel] for layer in self._layers]
+        bands = [soft - sharp for sharp, soft in pairwise(layers)]
+        # A row for each coefficient, because NumPy is fast along rows.
+        values = np.array([np.ones(len(rows)), *source.T, base**2, base**3, *bands], np.float64)
+        unchanged = np.zeros(len(values))
         unchanged[1:4] = LUMA if self._light_only else np.eye(3)[channel]
         stiffness = np.full(len(unchanged), _TONE_STIFFNESS * len(rows))
         stiffness[6:] = _BAND_STIFFNESS * len(rows)
-        missing = wanted - values @ unchanged
+        missing = wanted - unchanged @ values
+        is_high, is_low = wanted >= _CLIPPED_HIGH, wanted <= _CLIPPED_LOW
         weights, trust = unchanged, np.ones(len(rows))
         for _ in range(_FIT_STEPS):
-            trusted = values * trust[:, None]
-            weights = unchanged + np.linalg.solve(trusted.T @ values + np.diag(stiffness), trusted.T @ missing)
-            found = values @ weights
-            error = np.abs(wanted - np.clip(found, 0, 1))
-            scale = max(2 / 255, 1.48 * float(np.median(error)))
+            trusted = values * trust
+            weights = unchanged + np.linalg.solve(trusted @ values.T + np.diag(stiffness), trusted @ missing)
+            found = weights @ values
+            error = np.abs(wanted - found.clip(0, 1))
+            scale = max(2 / 255, 1.48 * float(np.partition(error, len(error) // 2)[len(error) // 2]))
             trust = 1 / (1 + (error / (2 * scale)) ** 2) ** 2
-            trust[((wanted >= _CLIPPED_HIGH) & (found > wanted)) | ((wanted <= _CLIPPED_LOW) & (found < wanted))] = 0
+            trust[(is_high & (found > wanted)) | (is_low & (found < wanted))] = 0
         return np.asarray(weights, np.float64)
 
     def _mixed(self, channel: int, weights: NDArray[np.float64]) -> Plane:
         w, base = weights.astype(np.float32), self._base[..., channel]
         mixed = ((w[5] * base + w[4]) * base) * base + w[0] + cv2.transform(self._source, w[None, 1:4])
-        for weight, band in zip(w[6:], self._bands, strict=True):
-            mixed += weight * band[..., channel]
+        # The bands are what one layer has beyond the next.
+        of_layers = -np.diff(weights[6:], prepend=0, append=0).astype(np.float32)
+        for weight, layer in zip(of_layers, self._layers, strict=True):
+            mixed += weight * layer[..., channel]
         return np.asarray(mixed, np.float32)
 
 

@@ -1,7 +1,7 @@
 """What must be proved before two photos are called copies, whatever a model thinks of them.
 
 A model learns what pairs it was shown have in common. These rules hold for pairs that nobody thought of: where the evidence
-allows another product too, a person looks. Values are those of `Proof`, by name, all of them in `decision.MEASURED`; one that is
+allows another product too, a person looks. Values are those of `Proof`, by name, all of them in `decision.FEATURES`; one that is
 NaN proves nothing.
 """
 

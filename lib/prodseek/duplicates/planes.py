@@ -5,6 +5,8 @@ Nothing here depends on where an array lies in memory, as OpenCV's `magnitude` d
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +44,10 @@ def size_of_channels(pixels: Plane) -> Plane:
 
 def blurred(plane: Plane, sigma_px: float) -> Plane:
     """A Gaussian blur that keeps the frame's edge. plane: (H, W) or (H, W, 3) float32."""
-    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32)
+    # Beyond three sigmas lie 3 in 1,000 of it; OpenCV's own kernel of four takes a third longer.
+    side_px = 2 * math.ceil(3 * sigma_px) + 1
+    size = (side_px, side_px)
+    return np.asarray(cv2.GaussianBlur(plane, size, sigma_px, borderType=cv2.BORDER_REPLICATE), np.float32)
 
 
 def gradient(light: Plane) -> Plane:

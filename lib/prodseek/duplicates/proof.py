@@ -333,7 +333,7 @@ def _fine(a: NDArray[np.uint8], b: NDArray[np.uint8], fractions: tuple[float, ..
         cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0
         for mask in (way.where, way.product)
     )
-    predicted = Explanation(source, luma(target)[..., None], product & laid.inside).predicted()[..., 0]
+    predicted = Explanation(source, luma(target)[..., None], product & laid.inside, blurs_px=()).predicted()[..., 0]
     lights = (predicted, luma(laid.b)) if way.a_explains_b else (luma(laid.a), predicted)
     laid, _, _ = refined(a, laid, *lights)
     inside = compared_part(a, b, laid)

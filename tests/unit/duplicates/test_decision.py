@@ -10,7 +10,6 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from prodseek.duplicates import train_decision
 from prodseek.duplicates.decision import (
     FEATURES,
-    MEASURED,
     SMALL_SIDE_PX,
     DecisionModel,
     Tree,
@@ -43,7 +42,7 @@ def confidences(model, rows):
 def random_rows(seed, n_rows=N_PAIRS):
     """Measurements of which some are missing, and whether each pair is a copy: by a few of them, and by chance."""
     rng = np.random.default_rng(seed)
-    rows = rng.normal(size=(n_rows, len(MEASURED)))
+    rows = rng.normal(size=(n_rows, len(FEATURES)))
     rows[rng.random(rows.shape) < 0.15] = math.nan
     says = np.nan_to_num(rows)
     left, followed = (list(FEATURES).index(name) for name in ("left_0", "followed_share"))
@@ -72,12 +71,12 @@ def shipped():
 def test_the_trees_compute_what_scikit_learn_fitted(fitted_model):
     """Oracle: scikit-learn's own predictions."""
     rows, is_copy = random_rows(0)
-    oracle = _fitted(rows[:, : len(FEATURES)], is_copy)
+    oracle = _fitted(rows, is_copy)
     unseen, _ = random_rows(1)
-    probability = oracle.predict_proba(unseen[:, : len(FEATURES)])[:, 1]
+    probability = oracle.predict_proba(unseen)[:, 1]
     uncalibrated = dataclasses.replace(fitted_model, slope=1.0, intercept=0.0)
     np.testing.assert_allclose(confidences(uncalibrated, unseen), probability, atol=VALUES_ROUNDED)
-    logits = oracle.decision_function(unseen[:, : len(FEATURES)])
+    logits = oracle.decision_function(unseen)
     calibrated = 1 / (1 + np.exp(-(fitted_model.slope * logits + fitted_model.intercept)))
     np.testing.assert_allclose(confidences(fitted_model, unseen), calibrated, atol=VALUES_ROUNDED)
     assert np.ptp(probability) > 0.7
@@ -119,7 +118,7 @@ def rises(model, rows, sign):
 def likely_rows(model, n_rows=60):
     """Rows with values near the thresholds of the trees."""
     rng = np.random.default_rng(6)
-    rows = np.zeros((n_rows, len(MEASURED)))
+    rows = np.zeros((n_rows, len(FEATURES)))
     for column in range(len(FEATURES)):
         found = [t for tree in model.trees for t, f in zip(tree.threshold, tree.feature, strict=True) if f == column]
         rows[:, column] = rng.choice([value for value in found if math.isfinite(value)] or [0.0], n_rows)
@@ -168,7 +167,7 @@ def test_a_model_of_other_features_is_refused(fitted_model):
 
 def test_confidence_is_a_probability_whatever_comes(fitted_model):
     for value in (0.0, 1e30, -1e30, math.inf, -math.inf, math.nan):
-        assert 0 <= fitted_model.confidence([value] * len(MEASURED)) <= 1
+        assert 0 <= fitted_model.confidence([value] * len(FEATURES)) <= 1
 
 
 def test_a_model_is_calibrated_on_catalogues_that_its_trees_have_not_seen():
@@ -201,12 +200,12 @@ def test_the_measurements_of_a_pair_are_the_features():
     a, b = pixels(scene(1)), pixels(jpeg(scene(1), 60))
     comparison = compare_views(view(a), view(b), Orientation.IDENTITY)
     proof = prove(a, b, comparison, lambda: (a, b))
-    row = dict(zip(MEASURED, feature_values(comparison, proof, 32), strict=True))
+    row = dict(zip(FEATURES, feature_values(comparison, proof, 32), strict=True))
     assert row["hash_likeness"] == 0.75 and row["log_matches"] == pytest.approx(math.log1p(comparison.n_matches))
     assert row["left_0"] == proof.left_0 and row["outer_area"] == proof.overlap.values()["outer_area"]
     assert row["sharper"] == abs(proof.sharper)
     for bits, likeness in ((None, 0), (0, 1), (128, 0), (200, 0)):
-        assert dict(zip(MEASURED, feature_values(comparison, proof, bits), strict=True))["hash_likeness"] == likeness
+        assert dict(zip(FEATURES, feature_values(comparison, proof, bits), strict=True))["hash_likeness"] == likeness
 
 
 def test_the_sign_of_what_depends_on_the_order_is_dropped():

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from prodseek.duplicates.decision import MEASURED
+from prodseek.duplicates.decision import FEATURES
 from prodseek.duplicates.guards import (
     Doubt,
     doubt_of,
@@ -17,7 +17,7 @@ from prodseek.duplicates.guards import (
 
 NAN = math.nan
 # Two photos of which nothing differs, on a plain ground.
-EQUAL = dict.fromkeys(MEASURED, 0.0) | {
+EQUAL = dict.fromkeys(FEATURES, 0.0) | {
     "n_cells": 200.0,
     "cells_matching": 1.0,
     "fine_side_px": 500.0,
@@ -30,7 +30,7 @@ EQUAL = dict.fromkeys(MEASURED, 0.0) | {
     "outer_content": 1.0,
     "outer_crossing": NAN,
     "outer_seam": NAN,
-    **{name: NAN for name in MEASURED if name.startswith("mark_")},
+    **{name: NAN for name in FEATURES if name.startswith("mark_")},
 }
 # Something beside the product: a badge, or one thing more.
 MARKED = {
@@ -51,7 +51,7 @@ ONE_OF_A_SET = {"outer_content": 0.5, "outer_crossing": 0.0, "outer_seam": 0.0}
 def with_(*changes, **more):
     values = dict(EQUAL)
     for change in (*changes, more):
-        assert set(change) <= set(MEASURED)
+        assert set(change) <= set(FEATURES)
         values |= change
     return values
 
@@ -60,7 +60,7 @@ def test_equal_photos_are_proved():
     assert is_proved(EQUAL) and is_explained(EQUAL)
 
 
-LEFT = [name for name in MEASURED if "strength" in name]
+LEFT = [name for name in FEATURES if "strength" in name]
 
 
 @pytest.mark.parametrize("name", LEFT)

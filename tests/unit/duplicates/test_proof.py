@@ -7,7 +7,7 @@ import pytest
 from made_photos import jpeg, packshot, pixels, scene
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from prodseek.duplicates.decision import MEASURED, feature_values
+from prodseek.duplicates.decision import FEATURES, feature_values
 from prodseek.duplicates.guards import is_explained
 from prodseek.duplicates.hashes import Orientation
 from prodseek.duplicates.proof import Proof, prove
@@ -153,8 +153,8 @@ def test_when_the_photos_change_places_signs_and_sides_do_too(name):
     assert forth.overlap.scale == pytest.approx(-back.overlap.scale, abs=0.01)
     # The features do not depend on the order at all but for that.
     rows = [feature_values(c, p, 4) for c, p in ((comparison, forth), (comparison_back, back))]
-    assert len(rows[0]) == len(rows[1]) == len(MEASURED)
-    for feature, of_one, of_other in zip(MEASURED, *rows, strict=True):
+    assert len(rows[0]) == len(rows[1]) == len(FEATURES)
+    for feature, of_one, of_other in zip(FEATURES, *rows, strict=True):
         if feature not in OF_ONE_WAY:
             assert of_other == pytest.approx(of_one, rel=0.12, abs=0.06, nan_ok=True), feature
 
@@ -223,7 +223,7 @@ def test_small_photos_are_proved_without_coarse_levels():
     original = photo(scene).resize((64, 48), Image.Resampling.LANCZOS)
     _, proof = proved(original, jpeg(original, 90))
     assert math.isnan(proof.strength_3) and proof.strength_0 == 0
-    assert len(feature_values(both_ways("saved again")[0][0], proof, None)) == len(MEASURED)
+    assert len(feature_values(both_ways("saved again")[0][0], proof, None)) == len(FEATURES)
 
 
 def test_every_number_has_a_name_and_every_feature_is_among_them():
@@ -231,7 +231,7 @@ def test_every_number_has_a_name_and_every_feature_is_among_them():
     values = proof.values()
     own = {field.name for field in dataclasses.fields(Proof)} - {"overlap"}
     assert own <= set(values) and all(isinstance(value, float) for value in values.values())
-    assert set(MEASURED) - set(values) == {"log_matches", "match_share", "hash_likeness"}
+    assert set(FEATURES) - set(values) == {"log_matches", "match_share", "hash_likeness", "proved"}
 
 
 RIBBONS = {"dark blue": (20, 20, 160), "green": (110, 215, 25), "as pale as the ground": (236, 240, 243)}

@@ -9,7 +9,7 @@ import pytest
 
 import prodseek.duplicates.verdicts as verdicts_module
 from prodseek.duplicates.better import Better
-from prodseek.duplicates.decision import MEASURED
+from prodseek.duplicates.decision import FEATURES
 from prodseek.duplicates.difference import Difference
 from prodseek.duplicates.guards import Doubt
 from prodseek.duplicates.hashes import Orientation
@@ -112,7 +112,7 @@ class FakeModel:
         return confidence >= 0.9
 
     def confidence(self, values):
-        assert len(values) == len(MEASURED)
+        assert len(values) == len(FEATURES)
         return self.sure
 
 

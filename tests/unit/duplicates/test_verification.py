@@ -6,7 +6,7 @@ from made_photos import jpeg, pixels, textured_photo, thing_on_carpet, white_cup
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont
 
 import prodseek.duplicates.verdicts as verdicts_module
-from prodseek.duplicates.decision import MEASURED
+from prodseek.duplicates.decision import FEATURES
 from prodseek.duplicates.features import LocalFeatures
 from prodseek.duplicates.geometry import LEAST_MATCHES, Alignment
 from prodseek.duplicates.hashes import ORIENTATIONS, Orientation, turn
@@ -26,7 +26,7 @@ class SureModel:
         return True
 
     def confidence(self, values):
-        assert len(values) == len(MEASURED)
+        assert len(values) == len(FEATURES)
         return 1.0
 
 

@@ -26,7 +26,7 @@ from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame
 
 PAIRS = "image_id_a string, image_id_b string"
-# A photo that is no copy of its stand-in is compared with so many of those that the stand-in was compared with.
+# A photo that stands in for those that are no copies of their stand-in is compared with so many of that one's candidates.
 _MAX_INHERITED = 8
 # Photos that the objects of a scene are compared with, and those nearest to one object: a product has several.
 _MAX_OBJECTS, _PHOTOS_AN_OBJECT = 8, 3
@@ -44,27 +44,27 @@ class Candidates:
     between_stars: DataFrame
     sources: tuple[CandidateSource, ...]
 
-    def among_no_copies(self, copies: DataFrame) -> Candidates | None:
+    def among_no_copies(self, settled: DataFrame) -> Candidates | None:
         """Candidates for the photos that turned out to be no copies of their stand-in; None if there are no such photos.
 
-        Variants of a product may look the same but for a detail, and have copies of their own. copies: image_id_a, image_id_b
-        of the pairs that were judged copies.
+        Variants of a product may look the same but for a detail, and have copies of their own. So the best of them stands in
+        for the others. settled: image_id_a, image_id_b of the pairs that were judged copies, or that need no other stand-in.
         """
-        others = self.stars.no_copies(copies)
+        others = self.stars.without(settled)
         if others.members.isEmpty():
             return None
-        stars = others.among_themselves()
+        stars, heads = others.among_themselves()
         nearest = Window.partitionBy("left").orderBy("right")
         partners = self.between_stars.unionByName(
             self.between_stars.select(F.col("right").alias("left"), F.col("left").alias("right"))
         ).withColumn("place", F.row_number().over(nearest))
         inherited = (
             partners.where(F.col("place") <= _MAX_INHERITED)
-            .join(others.members, F.col("left") == F.col("stand_in_id"))
+            .join(heads, F.col("left") == F.col("first_id"))
             .select(F.col("image_id").alias("left"), "right")
         )
         pairs = checkpointed(_in_order(stars.pairs.unionByName(inherited)).distinct())
-        return Candidates(pairs, stars, self.between_stars.limit(0), ())
+        return Candidates(pairs, stars, self.between_stars, ())
 
 
 def candidate_pairs(night: Night, photos: ComparedPhotos, kept: KeptFeatures) -> Candidates:

@@ -45,6 +45,7 @@ _PAIRS_TOGETHER = 32
 # Photos whose pixels are kept: pairs of one photo follow one another.
 _KEPT_PHOTOS = 64
 _KEPT_DETAILED_PHOTOS = 8
+_LIKELY = 0.5
 # The columns of the kept local features.
 _FEATURES = ("points", "histograms", "content_box")
 
@@ -58,6 +59,11 @@ def may_be_chance() -> Column:
     """Whether nothing but the model's own doubt, or faint traces such as encoders leave, keeps a pair from being proved."""
     doubt = F.col("evidence.doubt")
     return doubt.isNull() | (doubt == Doubt.FAINT.value)
+
+
+def is_likely_copy() -> Column:
+    """Whether a pair is more likely a copy than not, and nothing but what may be chance keeps it from being proved."""
+    return (F.col("decision") == Decision.LOOK.value) & (F.col("confidence") >= _LIKELY) & may_be_chance()
 
 
 def differ_in_margins_alone() -> Column:

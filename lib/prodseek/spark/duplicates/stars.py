@@ -17,11 +17,15 @@ from prodseek.spark.duplicates.local_features import KeptFeatures
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame
 
-_MEMBERS = "image_id string, stand_in_id string, is_equal boolean"
+MEMBERS = "image_id string, stand_in_id string, first_id string, place int, is_equal boolean"
 
 
 class Stars(NamedTuple):
-    """members: image_id, stand_in_id, is_equal (their pixels are), of each photo that another stands in for."""
+    """Photos that look the same, and which of them stands in for the others.
+
+    members: of each photo that another stands in for: image_id, stand_in_id, first_id (its stand-in in the first round), place
+    (0: the best of all photos), is_equal (its pixels are those of its first stand-in).
+    """
 
     members: DataFrame
 
@@ -37,11 +41,11 @@ class Stars(NamedTuple):
         looks = _looks(table)
         found = stand_ins(looks)
         rows = [
-            (image_ids[row], image_ids[other], looks[row].pixel_hash == looks[other].pixel_hash)
+            (image_ids[row], image_ids[other], image_ids[other], row, looks[row].pixel_hash == looks[other].pixel_hash)
             for row, other in enumerate(found.tolist())
             if row != other
         ]
-        return cls(local_frame(night.spark, rows, _MEMBERS).cache())
+        return cls(local_frame(night.spark, rows, MEMBERS).cache())
 
     @property
     def pairs(self) -> DataFrame:
@@ -59,20 +63,21 @@ class Stars(NamedTuple):
             pairs = pairs.join(names, side, "left").withColumn(side, F.coalesce("stand_in", side)).drop("stand_in")
         return pairs.where("left <> right")
 
-    def no_copies(self, copies: DataFrame) -> Stars:
-        """Only the members that were not judged copies of their stand-in. copies: image_id_a, image_id_b of pairs that were."""
-        there = copies.select(F.col("image_id_a").alias("stand_in_id"), F.col("image_id_b").alias("image_id"))
-        back = copies.select(F.col("image_id_b").alias("stand_in_id"), F.col("image_id_a").alias("image_id"))
+    def without(self, settled: DataFrame) -> Stars:
+        """Only the members that are not settled by their stand-in. settled: image_id_a, image_id_b."""
+        there = settled.select(F.col("image_id_a").alias("stand_in_id"), F.col("image_id_b").alias("image_id"))
+        back = settled.select(F.col("image_id_b").alias("stand_in_id"), F.col("image_id_a").alias("image_id"))
         # Of equal pixels there is nothing more to learn.
         others = self.members.where("not is_equal")
         left = others.join(there.unionByName(back), ["stand_in_id", "image_id"], "left_anti")
         return Stars(checkpointed(left.select(*self.members.columns)))
 
-    def among_themselves(self) -> Stars:
-        """Stars of the members alone: the first of each star stands in for its others."""
-        first = F.min("image_id").over(Window.partitionBy("stand_in_id"))
-        members = self.members.withColumn("stand_in_id", first).where("image_id <> stand_in_id")
-        return Stars(checkpointed(members))
+    def among_themselves(self) -> tuple[Stars, DataFrame]:
+        """Stars of the members alone, the best of each standing in for its others; and those that do: image_id, first_id."""
+        best = F.min_by("image_id", "place").over(Window.partitionBy("stand_in_id"))
+        members = checkpointed(self.members.withColumn("stand_in_id", best))
+        heads = members.where("image_id = stand_in_id").select("image_id", "first_id")
+        return Stars(checkpointed(members.where("image_id <> stand_in_id"))), heads
 
 
 def _looks(table: pa.Table) -> list[Look]:
