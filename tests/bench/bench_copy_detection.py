@@ -55,7 +55,7 @@ def pairs(arguments: argparse.Namespace, sets: Sequence[LabelledSet]) -> list[Ta
         )
 
     found = copy_pairs.kept_or_measured(arguments.measured, make)
-    turns = list(copy_pairs.turns(found))
+    turns = list(copy_pairs.turns(found, arguments.trained))
     if arguments.models:
         arguments.models.mkdir(parents=True, exist_ok=True)
         models = {turn.left_out: turn.model for turn in turns} | {"all": copy_pairs.fitted(found)}
@@ -144,6 +144,9 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=1500, help="planted pairs of each catalogue")
     parser.add_argument("--real", type=int, default=600, help="pairs: real negatives of each catalogue at most")
     parser.add_argument("--measured", type=Path, help="pairs: file of measurements, written if it is not there")
+    parser.add_argument(
+        "--trained", type=Path, help="pairs: what train_decision measured, to fit the turns on it instead"
+    )
     parser.add_argument("--models", type=Path, help="folder of the turns' models: pairs writes, catalogue reads")
     parser.add_argument("--families", action="store_true", help="pairs: also leave out each family of kinds in turn")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)

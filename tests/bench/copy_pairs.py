@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from copy_judging import Measurement, judged, kept_side, measure
 from rich.table import Table
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from prodseek.duplicates.decision import DecisionModel
 from prodseek.duplicates.planting.copies import Worse
@@ -25,7 +26,7 @@ from prodseek.duplicates.planting.pairs import (
     real_negatives,
 )
 from prodseek.duplicates.proof import Proof
-from prodseek.duplicates.train_decision import expected_calibration_error, fit_model
+from prodseek.duplicates.train_decision import expected_calibration_error, fit_model, kept_rows
 from prodseek.duplicates.verdicts import Decision, Judgement
 from prodseek.duplicates.verification import Comparison
 
@@ -107,6 +108,13 @@ class Turn:
         asked = [judgement for one, judgement in zip(self.pairs, self.judgements, strict=True) if chosen(one.pair)]
         return sum(one is not None and one.decision in decisions for one in asked), len(asked)
 
+    def ranking(self) -> tuple[float, float]:
+        """Average precision, and recall at a precision of 90 %, of the pairs by their confidence; 0 where there is no verdict."""
+        confidence = [0.0 if judgement is None else judgement.confidence for judgement in self.judgements]
+        is_copy = [one.pair.is_copy for one in self.pairs]
+        precision, recall, _ = precision_recall_curve(is_copy, confidence)
+        return float(average_precision_score(is_copy, confidence)), float(recall[precision >= 0.9].max())
+
     def calibration_error(self) -> tuple[float, float]:
         """Of the pairs that the model judged, and what it would be if each were a copy with just its confidence: chance alone."""
         rows = [
@@ -124,11 +132,17 @@ class Turn:
         return expected_calibration_error(confidence, is_copy.astype(bool)), float(np.mean(by_chance))
 
 
-def turns(pairs: Sequence[MeasuredPair]) -> Iterator[Turn]:
-    """Each catalogue, with a model fitted on the others."""
+def turns(pairs: Sequence[MeasuredPair], trained: Path | None) -> Iterator[Turn]:
+    """Each catalogue, with a model fitted on the others. trained: what train_decision measured, to be fitted instead."""
+    rows = None if trained is None else kept_rows(trained)
     for name in sorted({one.pair.catalogue for one in pairs}):
-        known = [one for one in pairs if one.pair.catalogue != name]
-        yield _turn(name, known, [one for one in pairs if one.pair.catalogue == name])
+        asked = [one for one in pairs if one.pair.catalogue == name]
+        if rows is None:
+            yield _turn(name, [one for one in pairs if one.pair.catalogue != name], asked)
+        else:
+            other = np.array(rows[2]) != name
+            model = fit_model(rows[0][other], rows[1][other], [one for one in rows[2] if one != name])
+            yield Turn(name, asked, [judged(one.measurement, model) for one in asked], model)
 
 
 def family_turns(pairs: Sequence[MeasuredPair]) -> Iterator[Turn]:
@@ -184,7 +198,7 @@ def table_of_turns(judged_turns: Sequence[Turn]) -> Table:
     table = Table("left out", title="each judged by a model that was fitted without it")
     for name in ("real negatives: copy", "made negatives: copy", "right of copy", "recall, copy", "copy or look"):
         table.add_column(name, justify="right")
-    for name in ("calibration error (by chance)", "ms a pair"):
+    for name in ("average precision", "R@P90", "calibration error (by chance)", "ms a pair"):
         table.add_column(name, justify="right")
     copy, look = Decision.COPY, Decision.LOOK
     for turn in judged_turns:
@@ -199,6 +213,7 @@ def table_of_turns(judged_turns: Sequence[Turn]) -> Table:
             f"{right / max(1, right + real[0] + made[0]):.4f}",
             f"{right / max(1, n_copies):.3f} of {n_copies}",
             f"{found / max(1, n_copies):.3f}",
+            *(["", ""] if n_copies in (0, len(turn.pairs)) else map("{:.3f}".format, turn.ranking())),
             "{:.4f} ({:.4f})".format(*turn.calibration_error()),
             f"{1000 * float(np.median([one.seconds for one in turn.pairs])):.0f}",
         )

@@ -73,8 +73,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     arguments = parser.parse_args()
     if arguments.measured is not None and arguments.measured.exists():
-        with np.load(arguments.measured, allow_pickle=False) as kept:
-            rows, is_copy, catalogues = kept["rows"], kept["is_copy"], kept["catalogues"].tolist()
+        rows, is_copy, catalogues = kept_rows(arguments.measured)
     else:
         rows, is_copy, catalogues = measured_rows(arguments.sets, ROUNDS, arguments.processes)
         if arguments.measured is not None:
@@ -112,6 +111,12 @@ def measured_rows(
             catalogues += [name] * (len(rows) - len(catalogues))
             print(f"{name}: {catalogues.count(name)} pairs measured", flush=True)
     return np.array(rows), np.array(is_copy), catalogues
+
+
+def kept_rows(measured: Path) -> tuple[NDArray[np.float64], NDArray[np.bool_], list[str]]:
+    """What `fit_model` takes, from a file that --measured wrote."""
+    with np.load(measured, allow_pickle=False) as kept:
+        return kept["rows"], kept["is_copy"], kept["catalogues"].tolist()
 
 
 def labelled_photos(argument: str) -> tuple[str, list[Photo]]:
