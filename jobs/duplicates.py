@@ -94,6 +94,7 @@ def run(night: Night) -> Summary[DuplicatesFacts]:
 
 def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, int]:
     """Verdicts on the candidates, and on those that follow from them; the number of candidates, and how many of them were new."""
+    stars = candidates.stars
     judged, n_looked_at = judge.judge(candidates.pairs)
     judged, n_candidates = checkpointed(judged), candidates.pairs.count()
     for number in range(_ROUNDS):
@@ -105,6 +106,10 @@ def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, i
         more, n_more = judge.judge(following.pairs)
         judged = _together(judged, more)
         n_candidates, n_looked_at = n_candidates + following.pairs.count(), n_looked_at + n_more
+    others = candidates.beside_variants(stars, judged)
+    if (n_others := others.count()) > 0:
+        more, n_more = judge.judge(others)
+        judged, n_candidates, n_looked_at = _together(judged, more), n_candidates + n_others, n_looked_at + n_more
     return judged, n_candidates, n_looked_at
 
 

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from prodseek.duplicates.candidates import MAX_PHOTOS_A_CODE
 from prodseek.jobs.duplicates import _ROUNDS, _judged
-from prodseek.spark.duplicates.candidates import PAIRS, Candidates, candidate_pairs, near_objects
+from prodseek.spark.duplicates.candidates import PAIRS, STOOD_IN, Candidates, candidate_pairs, near_objects
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.local_features import kept_features
 from prodseek.spark.duplicates.pair_verdicts import PAIR
@@ -186,7 +186,9 @@ def test_every_copy_in_a_series_is_compared_with_its_photo(spark: SparkSession) 
     others = [(name, "010-a", "010-a", place, False) for place, name in enumerate(names) if place]
     members = spark.createDataFrame(others, MEMBERS)
     between = local_frame(spark, [("010-a", "partner")], "left string, right string")
-    candidates: Candidates | None = Candidates(local_frame(spark, [], PAIRS), Stars(members), between, ())
+    candidates: Candidates | None = Candidates(
+        local_frame(spark, [], PAIRS), Stars(members), between, local_frame(spark, [], STOOD_IN), ()
+    )
     copies = local_frame(spark, [(f"{card}-a", f"{card}-b") for card in cards], PAIRS)
     asked = [("010-a", "010-b")]
     for _ in range(_ROUNDS):
@@ -218,11 +220,39 @@ def test_photos_that_cannot_be_proved_do_not_meet_each_other(spark: SparkSession
     rows = [(name, "000", "000", place, False) for place, name in enumerate(names) if place]
     stars = Stars(spark.createDataFrame(rows, MEMBERS))
     pairs = local_frame(spark, [("000", name) for name in names[1:]], PAIRS)
-    candidates = Candidates(pairs, stars, local_frame(spark, [], "left string, right string"), ())
+    nothing = local_frame(spark, [], "left string, right string")
+    candidates = Candidates(pairs, stars, nothing, local_frame(spark, [], STOOD_IN), ())
     judged, n_candidates, n_looked_at = _judged(candidates, _NeverSure(spark))
     met = judged.select(F.explode(F.array(*PAIR)).alias("one")).groupBy("one").count()
     assert {row["one"]: row["count"] for row in met.where("one > '003'").collect()} == dict.fromkeys(names[4:], 4)
     assert n_candidates == n_looked_at == judged.count() == 100 + 99 + 98 + 97
+
+
+class _TakesSmallOnesForTheFirst(NamedTuple):
+    """A judge who tells labels apart, but takes small copies of any for copies of "a"."""
+
+    spark: SparkSession
+
+    def judge(self, pairs: DataFrame) -> tuple[DataFrame, int]:
+        own = F.substring(PAIR[0], 1, 1) == F.substring(PAIR[1], 1, 1)
+        taken = own | (F.col(PAIR[0]) == "a") & F.col(PAIR[1]).endswith("small")
+        decision = F.when(taken, "copy").otherwise("variant").alias("decision")
+        evidence = F.struct(F.lit(None).cast("string").alias("doubt")).alias("evidence")
+        return pairs.select(*PAIR, decision, F.lit(0.99).alias("confidence"), evidence), pairs.count()
+
+
+def test_a_copy_that_the_wrong_variant_took_meets_its_own_photo(spark: SparkSession) -> None:
+    """Two labels differ in a digit, and a small copy of the second is taken for the first, its stand-in."""
+    names = ["a", "b", "c", "a-small", "b-small", "c-small"]
+    rows = [(name, "a", "a", place, False) for place, name in enumerate(names) if place]
+    pairs = local_frame(spark, [("a", name) for name in names[1:]], PAIRS)
+    nothing = local_frame(spark, [], "left string, right string")
+    stars = Stars(spark.createDataFrame(rows, MEMBERS))
+    candidates = Candidates(pairs, stars, nothing, local_frame(spark, [], STOOD_IN), ())
+    judged, n_candidates, n_looked_at = _judged(candidates, _TakesSmallOnesForTheFirst(spark))
+    found = {(row[PAIR[0]], row[PAIR[1]]): row["decision"] for row in judged.collect()}
+    assert found["b", "b-small"] == found["c", "c-small"] == found["a", "a-small"] == "copy"
+    assert n_candidates == n_looked_at == len(found)
 
 
 def test_an_object_in_a_room_meets_the_three_photos_nearest_to_it(spark: SparkSession) -> None:

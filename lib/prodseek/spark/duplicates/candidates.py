@@ -15,19 +15,23 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from prodseek.duplicates.hashes import hashes_from_hex, pdq_pairs
+from prodseek.duplicates.verdicts import Decision
 from prodseek.runs.facts import CandidateSource
 from prodseek.spark.checkpoints import checkpointed
 from prodseek.spark.duplicates.code_pairs import pairs_sharing_codes
 from prodseek.spark.duplicates.compared_photos import ComparedPhotos
 from prodseek.spark.duplicates.local_features import KeptFeatures
-from prodseek.spark.duplicates.pair_verdicts import PAIR
+from prodseek.spark.duplicates.pair_verdicts import PAIR, is_copy
 from prodseek.spark.duplicates.stars import Stars
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame
 
 PAIRS = "image_id_a string, image_id_b string"
+STOOD_IN = "image_id string, first_id string"
 # A photo that stands in for those that are no copies of their stand-in is compared with so many of that one's candidates.
 _MAX_INHERITED = 8
+# A copy of one of several variants that look the same is compared with so many of the others.
+_MAX_VARIANTS = 8
 # Photos that the objects of a scene are compared with, and those nearest to one object: a product has several.
 _MAX_OBJECTS, _PHOTOS_AN_OBJECT = 8, 3
 
@@ -36,12 +40,14 @@ _MAX_OBJECTS, _PHOTOS_AN_OBJECT = 8, 3
 class Candidates:
     """pairs: image_id_a, image_id_b, each once. stars: of photos that look the same; their pairs are among `pairs`.
 
-    between_stars: left, right of the pairs that stand-ins were found in. sources: what each way to find pairs has brought.
+    between_stars: left, right of the pairs that stand-ins were found in. stood_in: image_id, first_id of the members that stood
+    in for others so far. sources: what each way to find pairs has brought.
     """
 
     pairs: DataFrame
     stars: Stars
     between_stars: DataFrame
+    stood_in: DataFrame
     sources: tuple[CandidateSource, ...]
 
     def among_no_copies(self, settled: DataFrame) -> Candidates | None:
@@ -64,7 +70,37 @@ class Candidates:
             .select(F.col("image_id").alias("left"), "right")
         )
         pairs = checkpointed(_in_order(stars.pairs.unionByName(inherited)).distinct())
-        return Candidates(pairs, stars, self.between_stars, ())
+        return Candidates(pairs, stars, self.between_stars, checkpointed(self.stood_in.unionByName(heads)), ())
+
+    def beside_variants(self, stars: Stars, judged: DataFrame) -> DataFrame:
+        """image_id_a, image_id_b: copies of one stand-in, and others of its star that are kept apart from it.
+
+        A small copy may be taken for the wrong one of two that differ in a digit; beside its own photo it is not. stars: those
+        of the first round. judged: all pairs so far.
+        """
+        firsts = stars.members.select(F.col("stand_in_id").alias("image_id"), F.col("stand_in_id").alias("first_id"))
+        heads = self.stood_in.unionByName(firsts).distinct()
+        both = judged.select(*PAIR, "decision")
+        both = both.unionByName(both.select(F.col(PAIR[1]).alias(PAIR[0]), F.col(PAIR[0]).alias(PAIR[1]), "decision"))
+        apart = both.where(F.col("decision") == Decision.VARIANT.value)
+        variants = (
+            heads.join(apart, F.col("image_id") == F.col(PAIR[0]))
+            .select("first_id", F.col("image_id").alias("head"), F.col(PAIR[1]).alias("variant"))
+            .join(heads.select("first_id", F.col("image_id").alias("variant")), ["first_id", "variant"])
+        )
+        members = stars.members.select("image_id", "first_id")
+        copies = both.where(is_copy()).select(F.col(PAIR[0]).alias("image_id"), F.col(PAIR[1]).alias("head"))
+        nearest = Window.partitionBy("image_id").orderBy("right")
+        found = (
+            copies.join(members, "image_id")
+            .join(variants, ["first_id", "head"])
+            .select("image_id", F.col("variant").alias("right"))
+            .distinct()
+            .withColumn("place", F.row_number().over(nearest))
+            .where(F.col("place") <= _MAX_VARIANTS)
+            .withColumnRenamed("image_id", "left")
+        )
+        return checkpointed(_in_order(found).distinct().join(judged.select(*PAIR), PAIR, "left_anti"))
 
 
 def candidate_pairs(night: Night, photos: ComparedPhotos, kept: KeptFeatures) -> Candidates:
@@ -97,7 +133,8 @@ def candidate_pairs(night: Night, photos: ComparedPhotos, kept: KeptFeatures) ->
         for number, name in enumerate(sought)
     )
     between = together.where(F.col("source") != 1).select(F.col(PAIR[0]).alias("left"), F.col(PAIR[1]).alias("right"))
-    return Candidates(together.select(*PAIR), stars, between, sources)
+    nobody = local_frame(night.spark, [], STOOD_IN)
+    return Candidates(together.select(*PAIR), stars, between, nobody, sources)
 
 
 def _near_hashes(night: Night, photos: DataFrame, kept: KeptFeatures) -> DataFrame:
