@@ -76,14 +76,22 @@ def test_a_rival_takes_confidence_from_the_weaker_pair(spark: SparkSession, name
         assert found[pair] == (decision, pytest.approx(confidence, abs=1e-5)), pair
 
 
-def test_a_copy_with_a_rival_is_for_a_person(spark: SparkSession) -> None:
+@pytest.mark.parametrize(
+    ("sure", "decision"), [(0.98, "look"), (0.9995, "copy")], ids=["little surer than the other", "much surer"]
+)
+def test_of_two_that_are_proved_and_kept_apart_the_likelier_keeps_its_share(
+    spark: SparkSession, sure: float, decision: str
+) -> None:
+    """A label of half the size cannot say which of two that differ in a digit it is."""
     rows = [
-        ("blue", "query", "toned", "copy", 0.99, *WHOLE, *WHOLE),
+        ("blue", "query", "toned", "copy", sure, *WHOLE, *WHOLE),
         ("grey", "query", "toned", "copy", 0.95, *WHOLE, *WHOLE),
         ("blue", "grey", "recoloured", "variant", 0.05, *WHOLE, *WHOLE),
     ]
-    decisions = {pair: decision for pair, (decision, _) in _settled(spark, rows).items()}
-    assert decisions == {("blue", "query"): "copy", ("grey", "query"): "look", ("blue", "grey"): "variant"}
+    found = _settled(spark, rows)
+    assert found["blue", "query"] == (decision, pytest.approx(share(sure, 0.95, 0.05), abs=1e-4))
+    assert found["grey", "query"] == ("look", pytest.approx(share(0.95, sure, 0.05), abs=1e-4))
+    assert found["blue", "grey"][0] == "variant"
 
 
 def test_thousands_of_copies_of_one_photo_keep_their_confidence(spark: SparkSession) -> None:

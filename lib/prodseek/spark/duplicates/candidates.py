@@ -31,7 +31,7 @@ STOOD_IN = "image_id string, first_id string"
 # A photo that stands in for those that are no copies of their stand-in is compared with so many of that one's candidates.
 _MAX_INHERITED = 8
 # A copy of one of several variants that look the same is compared with so many of the others.
-_MAX_VARIANTS = 8
+_MAX_VARIANTS = 16
 # Photos that the objects of a scene are compared with, and those nearest to one object: a product has several.
 _MAX_OBJECTS, _PHOTOS_AN_OBJECT = 8, 3
 

@@ -21,7 +21,8 @@ def beside_rivals(judged: DataFrame, merge_confidence: float) -> DataFrame:
     A photo of a blue shirt is nearly as much like the grey one, but for the blue one in the catalogue. The confidences of the
     three pairs are taken for independent evidence; being copies is transitive, so that no two of the three can hold without the
     third. What a pair keeps beside its strongest rival is its share of the states that can. No confidence rises, and that of a
-    photo's likeliest source stays. A copy that keeps less than merge_confidence is for a person to look at.
+    photo's likeliest source stays, unless both are proved: a small label is a copy of two that differ in a digit, and either
+    may be its source. A copy that keeps less than merge_confidence is for a person to look at.
     judged: rows of `near_duplicates`.
     """
     shares = _rivalries(judged).select(*PAIR, _share().cast("float").alias("share"))
@@ -33,10 +34,10 @@ def beside_rivals(judged: DataFrame, merge_confidence: float) -> DataFrame:
 
 
 def _share() -> Column:
-    """The chance that a photo was made from the weaker of two that are kept apart, given what is thought of all three pairs."""
-    weaker, rival, apart = (odds(F.col(f"{name}_confidence")) for name in ("weaker", "rival", "apart"))
-    all_three = weaker * rival * apart
-    return (all_three + weaker) / (all_three + weaker + rival + apart + 1)
+    """The chance that a photo was made from one of two that are kept apart, given what is thought of all three pairs."""
+    own, rival, apart = (odds(F.col(f"{name}_confidence")) for name in ("own", "rival", "apart"))
+    all_three = own * rival * apart
+    return (all_three + own) / (all_three + own + rival + apart + 1)
 
 
 def odds(chance: Column) -> Column:
@@ -47,7 +48,7 @@ def odds(chance: Column) -> Column:
 
 def _rivalries(judged: DataFrame) -> DataFrame:
     """Each photo that was compared with two that are kept apart, and shares the same part of it with both: the weaker of its two
-    pairs, and the confidence of this, of the stronger, and of the two that are kept apart.
+    pairs, or each if both are proved, and the confidence of this, of the other, and of the two that are kept apart.
     """
     seen = _from_both_ends(judged)
     n_pairs = seen.groupBy("photo").agg(F.count("*").alias("n_pairs"))
@@ -64,22 +65,25 @@ def _rivalries(judged: DataFrame) -> DataFrame:
             F.col("photo").alias(end),
             F.col("other").alias("third"),
             F.col("confidence").alias(f"{end}_confidence"),
+            is_copy().alias(f"{end}_is_copy"),
             F.col("other_box").alias(f"{end}_box"),
         )
         for end in ("one", "other")
     )
     both = apart.join(of_one, "one").join(of_other, ["other", "third"])
-    weaker = F.when(F.col("one_confidence") < F.col("other_confidence"), F.col("one")).otherwise(F.col("other"))
-    is_rival = (_iou(F.col("one_box"), F.col("other_box")) > _SAME_PART_IOU) & (
-        F.col("one_confidence") != F.col("other_confidence")
-    )
-    return both.where(is_rival).select(
-        F.least("third", weaker).alias("image_id_a"),
-        F.greatest("third", weaker).alias("image_id_b"),
-        F.least("one_confidence", "other_confidence").alias("weaker_confidence"),
-        F.greatest("one_confidence", "other_confidence").alias("rival_confidence"),
-        "apart_confidence",
-    )
+    same_part = both.where(_iou(F.col("one_box"), F.col("other_box")) > _SAME_PART_IOU)
+    are_proved = F.col("one_is_copy") & F.col("other_is_copy")
+    sides = [
+        same_part.where(are_proved | (F.col(f"{own}_confidence") < F.col(f"{rival}_confidence"))).select(
+            F.least("third", own).alias("image_id_a"),
+            F.greatest("third", own).alias("image_id_b"),
+            F.col(f"{own}_confidence").alias("own_confidence"),
+            F.col(f"{rival}_confidence").alias("rival_confidence"),
+            "apart_confidence",
+        )
+        for own, rival in (("one", "other"), ("other", "one"))
+    ]
+    return sides[0].unionByName(sides[1])
 
 
 def _from_both_ends(judged: DataFrame) -> DataFrame:
