@@ -23,6 +23,7 @@ from prodseek.spark.duplicates.identical import identical_bytes
 from prodseek.spark.duplicates.local_features import kept_features
 from prodseek.spark.duplicates.pair_verdicts import PAIR, PairJudge, is_copy, is_likely_copy, is_published
 from prodseek.spark.duplicates.rivals import beside_rivals
+from prodseek.spark.duplicates.scenes import beside_scenes
 from prodseek.spark.duplicates.vouchers import beside_a_common_copy, with_vouchers
 from prodseek.spark.night import Night
 
@@ -116,7 +117,7 @@ def _judged(candidates: Candidates, judge: PairJudge) -> tuple[DataFrame, int, i
 def _settled(night: Night, judged: DataFrame, photos: ComparedPhotos) -> DataFrame:
     """The pairs that are published. What nobody is shown may still contradict a copy, or be a rival."""
     settings = night.config.duplicates
-    beside = _held(beside_rivals(judged, settings.merge_confidence))
+    beside = _held(beside_rivals(beside_scenes(judged, photos.rows), settings.merge_confidence))
     doubtful = _held(beside_a_common_copy(beside))
     settled = _held(_without_contradictions(beside, doubtful, photos))
     vouched = _held(with_vouchers(settled, judged, settings.merge_confidence))

@@ -58,16 +58,20 @@ def _settled(name: str, is_doubtful: Column) -> Column:
 
 def _cuts(judged: DataFrame, photos: DataFrame) -> DataFrame:
     """inner, outer: copies of which the outer photo shows more than the inner one."""
-    pairs = judged.where(is_copy())
-    for side in SIDES:
-        sizes = [F.col(name).alias(f"{name}_{side}") for name in ("image_id", "width_px", "height_px")]
-        pairs = pairs.join(photos.select(*sizes), f"image_id_{side}")
-    share_a, share_b = (_shared_part(side) for side in SIDES)
-    is_a_inner = share_a >= share_b
-    return pairs.where(F.least(share_a, share_b) < SAME_FRAME).select(
+    pairs = with_shared_parts(judged.where(is_copy()), photos)
+    is_a_inner = F.col("share_a") >= F.col("share_b")
+    return pairs.where(F.least("share_a", "share_b") < SAME_FRAME).select(
         F.when(is_a_inner, F.col("image_id_a")).otherwise(F.col("image_id_b")).alias("inner"),
         F.when(is_a_inner, F.col("image_id_b")).otherwise(F.col("image_id_a")).alias("outer"),
     )
+
+
+def with_shared_parts(pairs: DataFrame, photos: DataFrame) -> DataFrame:
+    """The pairs with share_a, share_b: the share of each photo that both show. photos: image_id, width_px, height_px."""
+    for side in SIDES:
+        sizes = [F.col(name).alias(f"{name}_{side}") for name in ("image_id", "width_px", "height_px")]
+        pairs = pairs.join(photos.select(*sizes), f"image_id_{side}")
+    return pairs.withColumns({f"share_{side}": _shared_part(side) for side in SIDES})
 
 
 def _shared_part(side: str) -> Column:
