@@ -136,13 +136,12 @@ def turns(pairs: Sequence[MeasuredPair], trained: Path | None) -> Iterator[Turn]
     """Each catalogue, with a model fitted on the others. trained: what train_decision measured, to be fitted instead."""
     rows = None if trained is None else kept_rows(trained)
     for name in sorted({one.pair.catalogue for one in pairs}):
-        asked = [one for one in pairs if one.pair.catalogue == name]
         if rows is None:
-            yield _turn(name, [one for one in pairs if one.pair.catalogue != name], asked)
+            model = fitted([one for one in pairs if one.pair.catalogue != name])
         else:
             other = np.array(rows[2]) != name
             model = fit_model(rows[0][other], rows[1][other], [one for one in rows[2] if one != name])
-            yield Turn(name, asked, [judged(one.measurement, model) for one in asked], model)
+        yield _turn(name, model, [one for one in pairs if one.pair.catalogue == name])
 
 
 def family_turns(pairs: Sequence[MeasuredPair]) -> Iterator[Turn]:
@@ -157,7 +156,7 @@ def family_turns(pairs: Sequence[MeasuredPair]) -> Iterator[Turn]:
         for name in sorted({one.pair.catalogue for one in pairs}):
             known = [one for one in pairs if one.pair.catalogue != name and one.pair.family not in left_out]
             asked = [one for one in pairs if one.pair.catalogue == name and one.pair.family in left_out]
-            parts.append(_turn(name, known, asked))
+            parts.append(_turn(name, fitted(known), asked))
         asked = [one for part in parts for one in part.pairs]
         judgements = [one for part in parts for one in part.judgements]
         for family in left_out:
@@ -165,8 +164,7 @@ def family_turns(pairs: Sequence[MeasuredPair]) -> Iterator[Turn]:
             yield Turn(family, [asked[row] for row in rows], [judgements[row] for row in rows], parts[0].model)
 
 
-def _turn(left_out: str, known: Sequence[MeasuredPair], asked: Sequence[MeasuredPair]) -> Turn:
-    model = fitted(known)
+def _turn(left_out: str, model: DecisionModel, asked: Sequence[MeasuredPair]) -> Turn:
     return Turn(left_out, asked, [judged(one.measurement, model) for one in asked], model)
 
 

@@ -112,7 +112,9 @@ def _without_blanks(row: list[str], lines: Sequence[str], delimiter: str, quote:
         (again,) = _reader(iter(lines), delimiter, quote, skips_blanks=True)
     except (csv.Error, ValueError):
         return row
-    if again == [cell.lstrip(" ") for cell in row]:
+    if len(again) == len(row) and all(
+        short in (cell, cell.lstrip(" ")) for short, cell in zip(again, row, strict=True)
+    ):
         return row  # the blanks stand within quotes
     return again if len(again) == n_columns or not n_columns else row
 

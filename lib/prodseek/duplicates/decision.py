@@ -108,13 +108,12 @@ SMALL_SIDE_PX = 450
 class Tree:
     """A decision tree of N nodes, the root first. A row goes left where its feature is at most the threshold.
 
-    feature: place in FEATURES, -1 in a leaf. threshold: (N,). left, right: (N,) rows of the children. nan_left: whether a
-    missing value goes left. value: (N,) of a leaf, added to the logit.
+    feature: place in FEATURES, -1 in a leaf. threshold: (N,). right: (N,) places of the right children; the left one follows its
+    node. nan_left: whether a missing value goes left. value: (N,) of a leaf, added to the logit.
     """
 
     feature: tuple[int, ...]
     threshold: tuple[float, ...]
-    left: tuple[int, ...]
     right: tuple[int, ...]
     nan_left: tuple[bool, ...]
     value: tuple[float, ...]
@@ -125,7 +124,7 @@ class Tree:
         while self.feature[node] >= 0:
             value = values[self.feature[node]]
             goes_left = self.nan_left[node] if math.isnan(value) else value <= self.threshold[node]
-            node = self.left[node] if goes_left else self.right[node]
+            node = node + 1 if goes_left else self.right[node]
         return self.value[node]
 
 

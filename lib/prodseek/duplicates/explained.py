@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from prodseek.duplicates.planes import LUMA, Mask, Plane, blurred, gradient, light_and_chroma, luma, size_of_channels
 
 # A photo may be sharper or softer than the other by any mix of these Gaussian blurs.
-BLURS_PX = (0.8, 1.6, 3.2, 6.4)
+_BLURS_PX = (0.8, 1.6, 3.2, 6.4)
 _FITTED_PIXELS = 6000
 _FIT_STEPS = 5
 # How much of the squared error a change of a coefficient must save, for each pixel: bands of detail have little energy.
@@ -72,7 +72,7 @@ class Explanation:
     change where the photos allow both.
     """
 
-    def __init__(self, source: Plane, target: Plane, where: Mask, *, blurs_px: tuple[float, ...] = BLURS_PX) -> None:
+    def __init__(self, source: Plane, target: Plane, where: Mask, *, blurs_px: tuple[float, ...] = _BLURS_PX) -> None:
         """source: (H, W, 3) float32 RGB, 0 to 255. target: (H, W, C) float32. where: (H, W) bool, the pixels that are fitted.
 
         blurs_px: sigmas of the blurs; none where a tone is enough.
@@ -126,6 +126,7 @@ class Explanation:
             weights = unchanged + np.linalg.solve(trusted @ values.T + np.diag(stiffness), trusted @ missing)
             found = weights @ values
             error = np.abs(wanted - found.clip(0, 1))
+            # The upper median, because NumPy's own takes twice as long.
             scale = max(2 / 255, 1.48 * float(np.partition(error, len(error) // 2)[len(error) // 2]))
             trust = 1 / (1 + (error / (2 * scale)) ** 2) ** 2
             trust[(is_high & (found > wanted)) | (is_low & (found < wanted))] = 0

@@ -82,7 +82,7 @@ def main() -> None:
             )
     model = fit_model(rows, is_copy, catalogues)
     target = Path(__file__).with_name(MODEL_FILE)
-    target.write_text(json.dumps(asdict(model)) + "\n", encoding="utf-8")
+    target.write_text(json.dumps(asdict(model), separators=(",", ":")) + "\n", encoding="utf-8")
     print(f"{json.dumps(model.recipe, indent=2)}\nwritten to {target}")
 
 
@@ -234,7 +234,6 @@ def _tree(nodes: NDArray[Any]) -> Tree:
     return Tree(
         feature=tuple(np.where(is_leaf, -1, nodes["feature_idx"]).tolist()),
         threshold=tuple(0.0 if leaf else _short(t) for leaf, t in zip(is_leaf, nodes["num_threshold"], strict=True)),
-        left=tuple(np.where(is_leaf, 0, nodes["left"]).tolist()),
         right=tuple(np.where(is_leaf, 0, nodes["right"]).tolist()),
         nan_left=tuple(nodes["missing_go_to_left"].astype(bool).tolist()),
         value=tuple(round(float(v), 6) if leaf else 0.0 for leaf, v in zip(is_leaf, nodes["value"], strict=True)),

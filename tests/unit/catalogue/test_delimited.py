@@ -6,7 +6,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from prodseek.catalogue.delimited import MAX_CELL_CHARS, Split, split_lines
@@ -79,6 +79,7 @@ def test_names_may_have_blanks_before_their_quotes() -> None:
 _CELLS = st.lists(st.text(st.sampled_from("ab ,;\"\n\r\\'x"), max_size=8), min_size=3, max_size=3)
 
 
+@example([[" ", ", ", " ,"]])
 @given(st.lists(_CELLS, max_size=6))
 def test_what_the_csv_module_writes_is_read_back(rows: list[list[str]]) -> None:
     text = io.StringIO()

@@ -95,7 +95,7 @@ def test_each_tree_computes_what_scikit_learn_s_does(seed):
 
 
 def test_a_row_goes_where_the_threshold_sends_it():
-    tree = Tree((0, -1, 1, -1, -1), (2.0, 0, 5.0, 0, 0), (1, 0, 3, 0, 0), (2, 0, 4, 0, 0), (True, False, False, False, False),
+    tree = Tree((0, -1, 1, -1, -1), (2.0, 0, 5.0, 0, 0), (2, 0, 4, 0, 0), (True, False, False, False, False),
                 (0, -1.0, 0, 0.5, 0.75))  # fmt: skip
     for row, value in (((2.0, 9), -1.0), ((2.1, 5), 0.5), ((3, 6), 0.75), ((math.nan, 9), -1.0), ((3, math.nan), 0.75)):
         assert tree.logit(row) == value

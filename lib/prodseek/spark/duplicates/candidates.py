@@ -30,8 +30,6 @@ PAIRS = "image_id_a string, image_id_b string"
 STOOD_IN = "image_id string, first_id string"
 # A photo that stands in for those that are no copies of their stand-in is compared with so many of that one's candidates.
 _MAX_INHERITED = 8
-# A copy of one of several variants that look the same is compared with so many of the others.
-_MAX_VARIANTS = 16
 # Photos that the objects of a scene are compared with, and those nearest to one object: a product has several.
 _MAX_OBJECTS, _PHOTOS_AN_OBJECT = 8, 3
 
@@ -73,34 +71,26 @@ class Candidates:
         return Candidates(pairs, stars, self.between_stars, checkpointed(self.stood_in.unionByName(heads)), ())
 
     def beside_variants(self, stars: Stars, judged: DataFrame) -> DataFrame:
-        """image_id_a, image_id_b: copies of one stand-in, and others of its star that are kept apart from it.
+        """image_id_a, image_id_b: copies of a stand-in, each with the stand-ins of its star that are kept apart from that one.
 
         A small copy may be taken for the wrong one of two that differ in a digit; beside its own photo it is not. stars: those
         of the first round. judged: all pairs so far.
         """
         firsts = stars.members.select(F.col("stand_in_id").alias("image_id"), F.col("stand_in_id").alias("first_id"))
-        heads = self.stood_in.unionByName(firsts).distinct()
-        both = judged.select(*PAIR, "decision")
-        both = both.unionByName(both.select(F.col(PAIR[1]).alias(PAIR[0]), F.col(PAIR[0]).alias(PAIR[1]), "decision"))
-        apart = both.where(F.col("decision") == Decision.VARIANT.value)
-        variants = (
-            heads.join(apart, F.col("image_id") == F.col(PAIR[0]))
-            .select("first_id", F.col("image_id").alias("head"), F.col(PAIR[1]).alias("variant"))
-            .join(heads.select("first_id", F.col("image_id").alias("variant")), ["first_id", "variant"])
-        )
-        members = stars.members.select("image_id", "first_id")
-        copies = both.where(is_copy()).select(F.col(PAIR[0]).alias("image_id"), F.col(PAIR[1]).alias("head"))
-        nearest = Window.partitionBy("image_id").orderBy("right")
+        stood_in = self.stood_in.unionByName(firsts).distinct()
+        heads, variants = (stood_in.toDF(name, "first_id") for name in ("head", "variant"))
+        pairs = judged.select(*PAIR, "decision")
+        both_ways = pairs.union(pairs.select(*PAIR[::-1], "decision"))
+        apart = both_ways.where(F.col("decision") == Decision.VARIANT.value).select(*PAIR).toDF("head", "variant")
+        copies = both_ways.where(is_copy()).select(*PAIR).toDF("image_id", "head")
         found = (
-            copies.join(members, "image_id")
-            .join(variants, ["first_id", "head"])
-            .select("image_id", F.col("variant").alias("right"))
-            .distinct()
-            .withColumn("place", F.row_number().over(nearest))
-            .where(F.col("place") <= _MAX_VARIANTS)
-            .withColumnRenamed("image_id", "left")
+            heads.join(variants, "first_id")
+            .join(apart, ["head", "variant"])
+            .join(stars.members.select("image_id", "first_id"), "first_id")
+            .join(copies, ["image_id", "head"])
+            .select(F.col("image_id").alias("left"), F.col("variant").alias("right"))
         )
-        return checkpointed(_in_order(found).distinct().join(judged.select(*PAIR), PAIR, "left_anti"))
+        return checkpointed(_in_order(found).distinct().join(pairs.select(*PAIR), PAIR, "left_anti"))
 
 
 def candidate_pairs(night: Night, photos: ComparedPhotos, kept: KeptFeatures) -> Candidates:
