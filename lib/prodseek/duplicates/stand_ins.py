@@ -38,9 +38,8 @@ class Look(NamedTuple):
 def stand_ins(looks: Sequence[Look]) -> NDArray[np.int64]:
     """The photo that stands in for each, (N,) int64; a photo that looks like none before it stands for itself.
 
-    Photos look the same if their pixels are equal, or if two of their prints are near in hash and in colours; of several that
-    look the same the nearest stands in. A stand-in stands for itself: all that it stands for were compared with it. Linear in
-    the number of photos.
+    Photos look the same if their pixels are equal, or if two of their prints are near in hash and in colours. A stand-in stands
+    for itself: all that it stands for were compared with it. Linear in the number of photos.
     """
     found = np.arange(len(looks))
     by_pixels: dict[str, int] = {}
@@ -48,7 +47,7 @@ def stand_ins(looks: Sequence[Look]) -> NDArray[np.int64]:
     for row, look in enumerate(looks):
         same = by_pixels.get(look.pixel_hash)
         if same is None:
-            same = _nearest(look, looks, _near(look, by_band))
+            same = next((other for other in _near(look, by_band) if _look_the_same(look, looks[other])), None)
         if same is None:
             same = row
             for key in _bands(look):
@@ -68,20 +67,10 @@ def _bands(look: Look) -> set[tuple[int, int]]:
     return {(band, one.bits >> (band * _BAND_BITS) & mask) for one in look.prints for band in range(_BANDS)}
 
 
-def _nearest(look: Look, looks: Sequence[Look], others: Sequence[int]) -> int | None:
-    """The one of some others that looks most like a photo; None if none looks the same."""
-    differences = ((_difference(look, looks[other]), other) for other in others)
-    return min(((found, other) for found, other in differences if found is not None), default=(None, None))[1]
-
-
-def _difference(a: Look, b: Look) -> float | None:
-    """How unlike the nearest two prints of two photos are, in hash and in colours, 0 to 2; None if they do not look the same."""
-    found = []
-    for one in a.prints:
-        for other in b.prints:
-            n_bits = (one.bits ^ other.bits).bit_count()
-            if n_bits <= _MAX_HAMMING:
-                colour = int(np.abs(one.colours.astype(np.int16) - other.colours).max())
-                if colour <= _MAX_COLOUR:
-                    found.append(n_bits / _MAX_HAMMING + colour / _MAX_COLOUR)
-    return min(found, default=None)
+def _look_the_same(a: Look, b: Look) -> bool:
+    return any(
+        (one.bits ^ other.bits).bit_count() <= _MAX_HAMMING
+        and int(np.abs(one.colours.astype(np.int16) - other.colours).max()) <= _MAX_COLOUR
+        for one in a.prints
+        for other in b.prints
+    )

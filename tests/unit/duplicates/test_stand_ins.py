@@ -44,18 +44,6 @@ def test_variants_in_other_colours_have_stand_ins_of_their_own():
     assert stand_ins(looks).tolist() == [0, 1, 2] * 3
 
 
-def test_of_several_that_look_the_same_the_nearest_stands_in():
-    """Towels in shades that are sold side by side: each is within reach of two."""
-    bits = a_hash()
-    shades = [GREY + np.int8(step) for step in (0, 7, 14)]
-    copies = [GREY + np.int8(step) for step in (2, 5, 9, 12)]
-    looks = [look(f"{number}", (bits, colours)) for number, colours in enumerate(shades + copies)]
-    assert stand_ins(looks).tolist() == [0, 1, 2, 0, 1, 1, 2]
-    # The nearer hash, where the colours are one.
-    looks = [look("a", (bits, GREY)), look("b", (far := flipped(bits, 40), GREY)), look("c", (flipped(far, 8), GREY))]
-    assert stand_ins(looks).tolist() == [0, 1, 1]
-
-
 def test_the_content_of_one_may_look_like_the_whole_of_another():
     whole, padded = a_hash(), a_hash()
     white = np.full(48, 100, np.int8)

@@ -60,7 +60,7 @@ def test_a_photo_of_a_wide_profile_has_the_colours_of_its_srgb_copy(name: str, f
 
 
 @pytest.mark.parametrize("name", ["display_p3", "adobe_rgb", "prophoto_rgb"])
-def test_a_photo_and_its_own_srgb_copy_are_copies(name: str) -> None:
+def test_nothing_differs_between_a_photo_and_its_own_srgb_copy(name: str) -> None:
     picture, profile = scene(5, 640, 480), rgb_profile(name)
     wide = encoded(in_colours_of(picture, profile), "JPEG", quality=95, icc_profile=profile)
     copy = encoded(picture, "JPEG", quality=90)
