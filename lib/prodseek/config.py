@@ -35,7 +35,7 @@ Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(min_length=1)]
 
 # What a manifest may say of a photo beside its product and its name, see catalog.columns.
-KnownColumn = Literal["title", "category", "supplier", "created", "ean"]
+KnownColumn = Literal["title", "category", "colour", "supplier", "created", "ean"]
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -12,10 +12,10 @@ from prodseek.catalogue.column_names import PHOTO_NAME, folded, is_row, listed, 
 from prodseek.catalogue.feeds import FEEDS, Feed
 from prodseek.config import CatalogConfig, KnownColumn
 from prodseek.errors import CatalogueError
-from prodseek.runs.usual_columns import usual_column
+from prodseek.runs.usual_columns import narrower_columns, usual_column
 
-# What a column is kept as beside its own name, so that stages find it: groups are named after category and title.
-FACTS: Final[tuple[KnownColumn, ...]] = ("title", "category", "supplier", "created", "ean")
+# What a column is kept as beside its own name, so that stages find it: groups are named after category, title and colour.
+FACTS: Final[tuple[KnownColumn, ...]] = ("title", "category", "colour", "supplier", "created", "ean")
 # Those that are the same in all rows of a product; the others may be a size's.
 PRODUCT_FACTS: Final[tuple[KnownColumn, ...]] = ("title", "category", "supplier")
 # Ids that are digits; pandas makes numbers with a fraction of them where one is missing.
@@ -37,7 +37,8 @@ class Columns:
     are kept as they are. passed_over: columns that nobody needs, with the reason. more_uris: columns of further photos.
     lists: columns whose cells hold several photos, with commas between them. has_other_rows: a product has several rows, and
     those that name no photo are no rows of the catalogue. spare_id: the column that names the product where product_id is
-    empty. no_photo: what names of photos say where there is none. category_marks: see `Feed`. notes: what else to know.
+    empty. no_photo: what names of photos say where there is none. category_marks: see `Feed`. narrower: columns of the levels
+    below that of the category's column, the widest first. notes: what else to know.
     """
 
     product_id: str | None
@@ -52,6 +53,7 @@ class Columns:
     spare_id: str | None = None
     no_photo: str = ""
     category_marks: tuple[tuple[str, str], ...] = ()
+    narrower: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -75,6 +77,7 @@ class Columns:
         """What was found and what was not, for a person."""
         own = (("product_id", self.product_id), ("uri", self.uri), ("photo", self.photo), *self.facts.items())
         told = ", ".join(known if known == name else f"{known} = {short(name)!r}" for known, name in own if name)
+        told += f", narrower levels of category = {listed(self.narrower)}" if self.narrower else ""
         told += f", further photos = {listed(self.more_uris)}" if self.more_uris else ""
         absent = [known for known in FACTS if known not in self.facts]
         lines = [f"columns found: {told}" + (f"; not found: {', '.join(absent)}" if absent else "")]
@@ -151,6 +154,7 @@ def find_columns(
         has_other_rows=feed is not None and feed.has_other_rows,
         no_photo="" if feed is None else feed.no_photo,
         category_marks=() if feed is None else feed.marks_of(facts["category"]),
+        narrower=_narrower(kept_facts.get("category"), config, attributes),
         spare_id=_spare_id(feed, found.get("product_id"), names),
         notes=_twins(found, attributes),
     )
@@ -191,6 +195,11 @@ def _fact(known: KnownColumn, config: CatalogConfig, feed: Feed | None, names: S
     tried = (given,) if given is not None else usual
     found = next((name for called in tried if (name := match(called, names)) is not None), None)
     return usual_column(known, names) if found is None and given is None else found
+
+
+def _narrower(category: str | None, config: CatalogConfig, attributes: Sequence[str]) -> tuple[str, ...]:
+    """Columns of narrower levels of the category; none where somebody has said which column the category is."""
+    return () if category is None or "category" in config.columns else narrower_columns(category, attributes)
 
 
 def _more_uris(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from prodseek.catalogue.photo_rows import RowRules, photo_rows
 from prodseek.catalogue.text_rows import TextRows, TextTable
 from prodseek.catalogue.value_texts import texts
 from prodseek.runs.absent import ABSENT
+from prodseek.runs.usual_columns import BETWEEN_LEVELS
 
 SHAPE = pa.schema(
     [
@@ -59,9 +61,11 @@ def shaped_parquet(
     if columns.spare_id is not None:
         product_ids = pc.coalesce(product_ids, _present(texts(_column(batch, columns.spare_id), is_id=True)))
     cells = [_names(_column(batch, name), columns.photo is None) for name in columns.uris]
-    kept = [
-        (key, _fact(_present(texts(_column(batch, name), key in ID_FACTS)), key, columns)) for key, name in columns.kept
-    ]
+
+    def present(name: str, is_id: bool = False) -> pa.Array:
+        return _present(texts(_column(batch, name), is_id))
+
+    kept = [(key, _fact(present(name, key in ID_FACTS), key, columns, present)) for key, name in columns.kept]
     return _shape(product_ids, cells, kept, nothing, rules, lambda place: f"row {first_row + place + 1} of {file}")
 
 
@@ -109,7 +113,7 @@ def _cells(found: TextRows, some: slice, table: TextTable, rules: RowRules) -> p
     shape, _ = _shape(
         product_ids,
         [cleaned(name) for name in columns.uris],
-        [(key, _fact(cleaned(name), key, columns)) for key, name in columns.kept],
+        [(key, _fact(cleaned(name), key, columns, cleaned)) for key, name in columns.kept],
         pa.array(faults, pa.string()),
         rules,
         lambda place: table.row_name(found.first_row + some.start + place),
@@ -122,10 +126,27 @@ def _present(text: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_in(text, pa.array(ABSENT)), _NOTHING, text)
 
 
-def _fact(text: pa.Array, key: str, columns: Columns) -> pa.Array:
-    """What a column says, (N,) texts; of a category of several with semicolons between them."""
-    for pattern, by in columns.category_marks if key == "category" else ():
+def _fact(text: pa.Array, key: str, columns: Columns, cells: Callable[[str], pa.Array]) -> pa.Array:
+    """What a column says, (N,) texts; of a category of several with semicolons between them, and of its levels as a path.
+
+    cells: those of a column.
+    """
+    if key != "category":
+        return text
+    for pattern, by in columns.category_marks:
         text = pc.replace_substring_regex(text, pattern, by)
+    if columns.narrower:
+        levels, last = [text], text
+        for narrower in map(cells, columns.narrower):
+            # Where nothing is narrower, some write the same again.
+            is_same = pc.fill_null(pc.equal(narrower, last), False)
+            levels.append(pc.if_else(is_same, _NOTHING, narrower))
+            last = pc.coalesce(narrower, last)
+        # Rows of nothing but nulls would be left out, and all below them move up.
+        is_nothing = pc.is_null(last)
+        levels[0] = pc.if_else(is_nothing, "", text)
+        joined = pc.binary_join_element_wise(*levels, BETWEEN_LEVELS, null_handling="skip")
+        text = pc.if_else(is_nothing, _NOTHING, joined)
     return text
 
 
@@ -168,8 +189,9 @@ def _objects(found: TextRows, some: slice, table: TextTable, rules: RowRules) ->
             names.append([uri for uri in written if uri is not None])
         kept = {name: sound(as_text(value)) for name, value in values.items() if name not in own}
         kept |= {known: _first(values, name) for known, name in columns.facts.items()}
-        if columns.category_marks and "category" in kept:
-            kept["category"] = _fact(pa.array([kept["category"]], pa.string()), "category", columns)[0].as_py()
+        if columns.category_marks or columns.narrower:
+            category = _fact(_one(kept.get("category")), "category", columns, partial(_cell, values))
+            kept["category"] = category[0].as_py()
         attributes.append([(sound(key) or key, value) for key, value in kept.items() if key and value is not None])
         faults.append(None if fault is None else f"{table.row_name(found.first_row + place)} {fault}")
     rows = photo_rows(
@@ -208,6 +230,14 @@ def _unreadable(table: TextTable) -> str:
 def _first(values: Mapping[str, Any], name: str | None) -> str | None:
     found = [] if name is None else values_at(values, name)
     return sound(as_text(found[0])) if found else None
+
+
+def _cell(values: Mapping[str, Any], name: str) -> pa.Array:
+    return _one(_first(values, name))
+
+
+def _one(text: str | None) -> pa.Array:
+    return pa.array([text], pa.string())
 
 
 def _column(batch: pa.RecordBatch, name: str) -> pa.Array:

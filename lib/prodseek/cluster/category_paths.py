@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from prodseek.cluster.categories import category_levels, category_path
 from prodseek.cluster.plain_texts import folded
+from prodseek.runs.usual_columns import BETWEEN_LEVELS
 
 Path = tuple[str, ...]
-_BETWEEN = " > "
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ def category_paths(counts: Mapping[str, int]) -> CategoryPaths:
         paths[category] = keys
         if whole[fold] == fold:
             for depth, key in enumerate(keys, 1):
-                text = category_path(category) if depth == len(keys) else _BETWEEN.join(levels[category][:depth])
+                text = category_path(category) if depth == len(keys) else BETWEEN_LEVELS.join(levels[category][:depth])
                 spelled[key][text] += counts[category]
     return CategoryPaths(paths, {key: min(texts, key=lambda one: (-texts[one], one)) for key, texts in spelled.items()})
 
 
 def _keys(levels: Path) -> Path:
-    return tuple(_BETWEEN.join(levels[: depth + 1]) for depth in range(len(levels)))
+    return tuple(BETWEEN_LEVELS.join(levels[: depth + 1]) for depth in range(len(levels)))
 
 
 def _completed(paths: set[Path]) -> dict[Path, Path]:

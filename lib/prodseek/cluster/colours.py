@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +55,7 @@ _COLOURS_ELSEWHERE = {
     "brown": "braun marron marrone marroni marrón brun brune bruin bruine",
 }
 _ENGLISH = {word: name for name, words in _COLOURS_ELSEWHERE.items() for word in words.split()}
+_LETTERS = re.compile(r"[^\W\d_]+")
 _GERMAN_ENDINGS = ("er", "es", "em", "en", "e")
 # How far a colour that is named may be from the one that is seen: hue in degrees, for warm ones and others; chroma below which a
 # colour has no hue to compare, and of one that has been named; lightness of CIELAB, 0 to 100, and below which all are dark.
@@ -188,6 +191,17 @@ def english_colour(word: str) -> str | None:
         return plain
     stems = (plain.removesuffix(ending) for ending in _GERMAN_ENDINGS if plain.endswith(ending))
     return _ENGLISH.get(plain) or next((_ENGLISH[stem] for stem in stems if stem in _ENGLISH), None)
+
+
+def only_colour(text: str) -> str | None:
+    """The only colour in what a column of colours says, such as `Navy Blue` or `Weiß matt`; None if it names none, or several."""
+    plain = " ".join(text.split()).casefold()
+    if plain in COLOUR_NAMES:
+        return plain
+    found = {colour for word in _LETTERS.findall(plain) if (colour := english_colour(word)) is not None}
+    if found == {"navy", "blue"}:
+        return "navy"
+    return found.pop() if len(found) == 1 else None
 
 
 def may_look(name: str, rgb: Rgb) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from prodseek.cluster.colours import colour_name, english_colour, may_look, tone_name
 from prodseek.cluster.nouns import MOST, Phrase, listed
-from prodseek.cluster.words import TITLE
+from prodseek.cluster.words import COLOUR, TITLE
 
 # Of the members that were looked at, who have a colour that tells groups of one name apart.
 HALF, QUARTER = 0.5, 0.25
@@ -39,13 +39,18 @@ class GroupFacts:
 
     @property
     def said_colour(self) -> str | None:
-        """The only colour that the titles of MOST members name, and that they may have: `white` of desks with wooden fronts.
+        """The only colour that a column of colours says of MOST members, or that their titles name and they may have.
 
-        A colour that is not seen is a brand, a wood or another part: Black & Decker, red oak, a bonsai in a grey bowl.
+        A colour in titles that is not seen is a brand, a wood or another part: Black & Decker, red oak, a bonsai in a grey bowl.
         """
-        words = {one.text for one in self.phrases if one.said_in == TITLE and one.n_members >= MOST * self.n_members}
-        colours = {colour for word in words if (colour := english_colour(word)) is not None}
-        return colours.pop() if len(colours) == 1 and not self.is_colour_of_others(*colours) else None
+        of_column, in_titles = (self._colours_said(said_in) for said_in in (COLOUR, TITLE))
+        if len(of_column) == 1:
+            return of_column.pop()
+        return in_titles.pop() if len(in_titles) == 1 and not self.is_colour_of_others(*in_titles) else None
+
+    def _colours_said(self, said_in: str) -> set[str]:
+        shared = (one.text for one in self.phrases if one.said_in == said_in and one.n_members >= MOST * self.n_members)
+        return {colour for text in shared if (colour := english_colour(text)) is not None}
 
     def is_colour_of_others(self, name: str) -> bool:
         """Whether more than half of the members that were looked at have another colour. name: in COLOUR_NAMES."""

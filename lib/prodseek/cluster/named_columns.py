@@ -1,4 +1,4 @@
-"""Which columns of a catalogue hold the category and the title of a product."""
+"""Which columns of a catalogue hold the category, the title and the colour of a product."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ class NamedColumns:
 
     category: str | None
     title: str | None
+    colour: str | None = None
 
     @property
     def not_found(self) -> str:
-        """What a person should know of what is missing; empty if nothing is."""
+        """What a person should know of what is missing; empty if nothing is. Few catalogues have a column of colours."""
         missing = [name for name, column in (("category", self.category), ("title", self.title)) if column is None]
         return f"no column of the catalogue says a {' and none a '.join(missing)}" if missing else ""
 
@@ -40,4 +41,4 @@ def named_columns(n_said: Mapping[str, int], given: Collection[str] = ()) -> Nam
         fullest = max((n_said[name] for name in names), default=0)
         return next((name for name in names if n_said[name] >= _FULL_ENOUGH * fullest), None)
 
-    return NamedColumns(found("category"), found("title"))
+    return NamedColumns(found("category"), found("title"), found("colour"))

@@ -177,9 +177,8 @@ def _is_colour_of_nobody(name: str, looks: Sequence[Look]) -> bool:
 
 def _called(noun: Noun | None, facts: GroupFacts, look: SharedLook) -> tuple[str, list[str]]:
     """What a group is called, and what may be added that most members share, the best first."""
-    dominant_class = _naming_class(facts)
+    dominant_class, look = _naming_class(facts), look.as_said(facts.said_colour)
     if noun is not None:
-        look = look.as_said(facts.said_colour)
         name, more = _coloured(noun.text, look)
         said = [word for word in noun.more if not _is_said_or_untrue(word, facts, look)]
         return name, [*said, *look.words, *more, *noun.levels, *look.colours_of_parts]

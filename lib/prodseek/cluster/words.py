@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from prodseek.cluster.categories import category_levels, is_no_category
-from prodseek.cluster.colours import is_colour_word
+from prodseek.cluster.colours import is_colour_word, only_colour
 from prodseek.cluster.empty_words import (
     ADJECTIVES,
     ALSO_GOODS,
@@ -27,6 +27,8 @@ from prodseek.cluster.plain_texts import phrase, plain_text
 
 # Where the catalogue says something of a photo, the most trusted first.
 SAID_IN = CATEGORY, TITLE, FOLDER, NAME = ("category", "title", "folder", "name")
+# What a column of colours says is no name of a thing.
+COLOUR = "colour"
 
 # Longer words are ids, addresses or mishaps.
 _LONGEST_WORD = 30
@@ -56,9 +58,14 @@ class Said(NamedTuple):
 
 
 def said_of(
-    category: str | None, title: str | None, uri: str, product_id: str, shared_folders: Set[str] = frozenset()
+    category: str | None,
+    title: str | None,
+    uri: str,
+    product_id: str,
+    shared_folders: Set[str] = frozenset(),
+    colour: str | None = None,
 ) -> list[Said]:
-    """Everything that the catalogue says of a photo, each phrase once for each of SAID_IN.
+    """Everything that the catalogue says of a photo, each phrase once for each of SAID_IN, and its colour by our name.
 
     shared_folders: of `storage_folders`, those that nearly all photos of the catalogue lie in.
     """
@@ -67,6 +74,7 @@ def said_of(
         *_words(TITLE, title_words(title or "")),
         *_levels(FOLDER, folder_levels(uri, shared_folders)),
         *_words(NAME, name_words(product_id, uri)),
+        *_words(COLOUR, [one] if colour and (one := only_colour(colour)) else []),
     ]
 
 

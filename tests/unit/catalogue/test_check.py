@@ -32,7 +32,7 @@ def test_rows_are_counted_by_what_becomes_of_them(tmp_path: Path, make_jpeg: Cal
     assert found.counts == {"invalid_row": 3, "image": 1, "missing": 1, "not_an_image": 1} and found.settings == []
     assert found.lines == [
         f"{tmp_path}/m.csv: semicolons, UTF-8, 3 columns",
-        "columns found: product_id = 'Product_ID', uri, title = 'Title'; not found: category, supplier, created, ean",
+        "columns found: product_id = 'Product_ID', uri, title = 'Title'; not found: category, colour, supplier, created, ean",
     ]
     assert [row.detail for row in found.rows if row.outcome == "invalid_row"] == [
         "row 4 names no product_id", "row 5 has 1 values, the header 3", "row 6 does not close the quote of its value 3",

@@ -17,17 +17,18 @@ def found(*names: str, settings: tuple[str, ...] = (), **more: object) -> Column
 def test_names_differ_in_case_and_blanks_alone() -> None:
     columns = found("Product ID", "URI", "TITLE", "Category", "Farbe", "", "Unnamed: 0", "__index_level_0__")
     assert (columns.product_id, columns.uri, columns.photo) == ("Product ID", "URI", None)
-    assert columns.facts == {"title": "TITLE", "category": "Category"} and columns.attributes == (
+    assert columns.facts == {"title": "TITLE", "category": "Category", "colour": "Farbe"} and columns.attributes == (
         "TITLE",
         "Category",
         "Farbe",
     )
     assert columns.kept == (
         ("TITLE", "TITLE"), ("Category", "Category"), ("Farbe", "Farbe"), ("title", "TITLE"), ("category", "Category"),
+        ("colour", "Farbe"),
     )  # fmt: skip
     assert columns.lines() == [
-        "columns found: product_id = 'Product ID', uri = 'URI', title = 'TITLE', category = 'Category'; not found: supplier, "
-        "created, ean",
+        "columns found: product_id = 'Product ID', uri = 'URI', title = 'TITLE', category = 'Category', colour = 'Farbe'; not "
+        "found: supplier, created, ean",
         "passed over: '' (has no name), 'Unnamed: 0' (pandas' index), '__index_level_0__' (pandas' index)",
     ]
 

@@ -178,3 +178,38 @@ def test_several_categories_have_semicolons_between_them(
     assert [one[names[2]] for one in found] == (read if names[2] == "category" else written), (
         "as the feed writes it too"
     )
+
+
+LEVELS = [
+    ("Home", "Kitchen", "Mugs", "Home > Kitchen > Mugs"),
+    ("Home", "Vases", "", "Home > Vases"),
+    ("", "Lamps", "Desk lamps", "Lamps > Desk lamps"),
+    ("Rugs", "Rugs", "Rugs", "Rugs"),
+    ("", "", "", None),
+]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize(
+    "names",
+    [("Category 1", "Category 2", "Category 3"), ("cat_0", "cat_1", "cat_2"), ("L1 Category", "L2 Category", "L3 Category")],
+    ids=["numbers", "numbers from nought", "levels before the name"],
+)  # fmt: skip
+def test_columns_of_levels_are_one_path(tmp_path: Path, ending: str, names: tuple[str, str, str]) -> None:
+    settings = [f"catalog.columns.category={names[0]}"] if names[0] == "cat_0" else []
+    rows = [
+        {"product_id": f"p{n}", "uri": f"{n}.jpg", **dict(zip(names, levels, strict=True))}
+        for n, (*levels, _) in enumerate(LEVELS)
+    ]
+    path = tmp_path / f"m.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist([{k: v or None for k, v in row.items()} for row in rows]), path)
+    elif ending == "jsonl":
+        lines_of(path, *rows)
+    else:
+        path.write_text("\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]))
+    found = [row.attributes for row in checked(path, *settings).rows]
+    assert [one.get("category") for one in found] == [
+        levels[0] or None if settings else expected for *levels, expected in LEVELS
+    ], "unless somebody says which column it is"
+    assert [[one.get(name, "") for name in names] for one in found] == [levels for *levels, _ in LEVELS]

@@ -11,6 +11,7 @@ from prodseek.cluster.colours import (
     may_look,
     middle_colour,
     object_colour,
+    only_colour,
     tone_name,
 )
 
@@ -51,6 +52,25 @@ def test_shades_are_called_as_people_say(rgb, name):
 def test_colours_have_names_in_other_languages(word, name):
     assert english_colour(word) == name
     assert is_colour_word(word) == (name is not None or word == "dark")
+
+
+@pytest.mark.parametrize(
+    ("text", "colour"),
+    [
+        ("Blue", "blue"),
+        ("  light   GREY ", "light grey"),
+        ("Navy Blue", "navy"),
+        ("Weiß matt", "white"),
+        ("azul marino", "blue"),
+        ("03-Schwarz", "black"),
+        ("Black/White", None),
+        ("multi", None),
+        ("Walnut", None),
+        ("", None),
+    ],
+)
+def test_what_a_column_of_colours_says(text, colour):
+    assert only_colour(text) == colour
 
 
 @pytest.mark.parametrize("name", COLOUR_NAMES)

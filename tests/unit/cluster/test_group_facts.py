@@ -30,12 +30,23 @@ def group(colours: dict[str, int], said_in: str = "title") -> GroupFacts:
         pytest.param(group({"white": 10, "blue": 10}), "tan Desks", id="of two colours"),
         pytest.param(group({"light": 10}), "tan Desks", id="no colour"),
         pytest.param(group({"white": 10}, "name"), "tan Desks", id="a file's name"),
+        pytest.param(group({"white": 8}, "colour"), "white Desks", id="a column of colours"),
+        pytest.param(group({"orange": 8}, "colour"), "orange Desks", id="a column of colours, whatever is seen"),
+        pytest.param(group({"white": 5, "black": 5}, "colour"), "tan Desks", id="a column of colours that disagree"),
     ],
 )
 def test_the_colour_that_titles_name_comes_first(facts: GroupFacts, title: str) -> None:
     assert group_titles({0: facts})[0].title == title
     assert group_titles({0: facts}, {0: KeptTitle(title, "category")})[0].title == title, "and stays"
     assert group_titles({0: facts})[0].dominant_colour == "tan", "what is seen"
+
+
+def test_a_column_of_colours_comes_before_titles_and_what_is_seen_of_a_class() -> None:
+    facts = group({"blue": 10}, "colour")
+    both = GroupFacts(10, (*facts.phrases, said("title", "white", 10)), looks=facts.looks)
+    assert group_titles({0: both})[0].title == "blue Desks"
+    of_a_class = GroupFacts(10, (said("colour", "blue", 10),), classes={"chair": 10}, looks=facts.looks)
+    assert group_titles({0: of_a_class})[0].title == "blue chair"
 
 
 ORANGE, GREEN, WHITE, NAVY = (240, 120, 30), (60, 120, 40), (240, 240, 238), (35, 40, 60)

@@ -61,6 +61,7 @@ def catalogue_words(regions: DataFrame, given: Collection[str]) -> CatalogueWord
         "detection_id",
         attribute(columns.category).alias("category"),
         attribute(columns.title).alias("title"),
+        attribute(columns.colour).alias("colour"),
         "uri",
         "product_id",
     )
@@ -102,7 +103,9 @@ def _said(batches: Iterator[pa.RecordBatch], shared_folders: Set[str]) -> Iterat
         rows = [
             {"detection_id": row["detection_id"], **said._asdict()}
             for row in batch.to_pylist()
-            for said in said_of(row["category"], row["title"], row["uri"], row["product_id"], shared_folders)
+            for said in said_of(
+                row["category"], row["title"], row["uri"], row["product_id"], shared_folders, row["colour"]
+            )
         ]
         yield pa.RecordBatch.from_pylist(rows, schema)
 
