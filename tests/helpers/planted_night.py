@@ -37,7 +37,13 @@ def planted_night(
         hashes = {"pdq_hash": pdq_hash(image.pixels)[0], "pixel_hash": pixel_hash(image.pixels)}
         colour = {"colour_profile": image.colour_profile.value}
         image_id = content_id(data)
-        named = {"image_id": image_id, "product_id": path.stem, "uri": path.name, "format": "JPEG", "attributes": {}}
+        named = {
+            "image_id": image_id,
+            "product_id": path.stem,
+            "uri": path.name,
+            "format": image.format,
+            "attributes": {},
+        }
         images.append({**named, **size, **hashes, **colour})
         box = {"x1_px": 0.0, "y1_px": 0.0, "x2_px": float(image.width_px), "y2_px": float(image.height_px)}
         region = {"detection_id": number, "image_id": image_id, "kind": "frame", "area_fraction": 1.0}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from planted_night import planted_night
 from pyspark.sql import SparkSession
 from scipy import ndimage
 
+from prodseek.config import Config
 from prodseek.errors import StoreError
 from prodseek.jobs import duplicates
 from prodseek.spark.tables import read_table
@@ -124,6 +126,22 @@ def test_what_nobody_is_shown_still_contradicts_a_copy(judged) -> None:  # type:
     assert {pair["decision"] for pair in pairs} == {"copy", "variant"}, "pairs to look at are not published"
     grouped = {group["uri"] for group in groups}
     assert {"photo-0.jpg", "copy-0.jpg"} <= grouped and "legs.jpg" not in grouped
+
+
+def test_of_equal_pixels_the_jpeg_is_kept_whatever_the_names_are(
+    spark: SparkSession, tmp_path: Path, make_config: Callable[..., Config]
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    texture(7, 320, 240).save(folder / "original.jpg", quality=90)
+    with Image.open(folder / "original.jpg") as photo:
+        photo.save(folder / "a saved again.png")
+        photo.resize((270, 202)).save(folder / "b smaller.jpg", quality=90)
+    night = planted_night(spark, folder, tmp_path / "root", make_config, 2)
+    duplicates.run(night)
+    why = {row["uri"]: (row["keep_uri"], row["kept_because"]) for row in night.table("duplicate_groups").collect()}
+    assert {kept for kept, _ in why.values()} == {"original.jpg"} and len(why) == 3
+    assert why["a saved again.png"][1] == "a JPEG with equal pixels, from which this file was saved"
 
 
 def test_storage_that_fails_meanwhile_stops_the_night(judged, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

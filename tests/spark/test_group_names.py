@@ -19,7 +19,7 @@ from prodseek.spark.night import Night
 
 KINDS = ("chair", "lamp", "vase", "sofa", "mug", "rug", "desk", "clock")
 BRANDS = ("Nordvik", "Albera", "Tavio", "Lena")
-Product = tuple[int, str]  # its group, its title
+Product = tuple[int, str] | tuple[int, str, str]  # its group, its title, its colour
 
 
 @pytest.fixture
@@ -29,10 +29,10 @@ def titles_of(
     """The titles of groups of products that have two photos each, by group."""
 
     def named(products: list[Product]) -> dict[int, GroupTitle]:
-        photos = [(number, *product) for number, product in enumerate(products) for _ in range(2)]
+        photos = [(number, group, said) for number, (group, *said) in enumerate(products) for _ in range(2)]
         ids = np.arange(len(photos), dtype=np.int64)
         run = write_run(tmp_path / "root", ids, np.eye(len(ids), dtype=np.float32))
-        titles = [{"title": title} for _, _, title in photos]
+        titles = [dict(zip(("title", "Farbe"), said, strict=False)) for _, _, said in photos]
         write_photos(run, ids, attributes=titles, products=[f"SKU-{number}" for number, _, _ in photos])
         night = Night.of(spark, make_config(tmp_path, tmp_path / "root"), run)
         regions = primary_regions(night)
@@ -62,3 +62,11 @@ def test_a_brand_that_groups_are_of_names_them(titles_of) -> None:  # type: igno
     """Each group holds the things of one brand, of all kinds."""
     things = [(group, f"{brand} {KINDS[(group + of) % 8]}") for group, brand in enumerate(BRANDS) for of in range(6)]
     assert [titles_of(things)[group].title for group in range(4)] == list(BRANDS)
+
+
+def test_a_column_of_colours_says_the_colour_of_groups(titles_of) -> None:  # type: ignore[no-untyped-def]
+    """Two groups of chairs, of which most are blue by the column, and green; and one of which half are."""
+    things = [(0, "Chair", colour) for colour in ("Blau", "blue", "BLUE", "rot")]
+    things += [(1, "Chair", "grün matt")] * 3 + [(2, "Lamp", colour) for colour in ("green", "green", "red", "white")]
+    titles = titles_of(things)
+    assert [titles[group].title for group in range(3)] == ["blue Chair", "green Chair", "Lamp"]

@@ -154,4 +154,6 @@ def _words(criterion: Criterion, kept: Facts, verdict: Verdict) -> str:
         return "finer detail: this one was enlarged or blurred"
     if criterion == Criterion.NOTHING_ADDED:
         return _ADDED_WORDS.get(verdict, "nothing added to it")
+    if criterion == Criterion.LEAST_COMPRESSED and verdict == Verdict.IDENTICAL_PIXELS:
+        return "a JPEG with equal pixels, from which this file was saved"
     return _WORDS[criterion]

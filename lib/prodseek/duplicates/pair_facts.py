@@ -14,10 +14,22 @@ from prodseek.runs.columns import BOX_EDGES
 # From this share of a photo on, the other shows all of it.
 _ALL = 0.985
 _SIGNS = {"b": 1, "a": -1, None: 0}
+# Saving as one of these changes pixels. So of two files with equal pixels the one in such a format is the original of the other.
+_LOSSY = ("JPEG", "MPO")
+# log2 of odds that nobody need doubt.
+_CERTAIN = 10.0
 
 
-def facts_of(pair: Mapping[str, Any], size_a_px: tuple[int, int], size_b_px: tuple[int, int]) -> Facts:
-    """What the second photo of a row of `near_duplicates` is beside the first. Sizes: width and height of each photo."""
+def facts_of(
+    pair: Mapping[str, Any],
+    size_a_px: tuple[int, int],
+    size_b_px: tuple[int, int],
+    formats: tuple[str, str] | None = None,
+) -> Facts:
+    """What the second photo of a row of `near_duplicates` is beside the first.
+
+    Sizes: width and height of each photo. formats: of their files, as `images` says it; None if not known.
+    """
     evidence, verdict = pair["evidence"], pair["verdict"]
     sides_a, sides_b = _sides_px(pair, "a"), _sides_px(pair, "b")
     share_a, share_b = (
@@ -29,12 +41,15 @@ def facts_of(pair: Mapping[str, Any], size_a_px: tuple[int, int], size_b_px: tup
     is_margin = verdict == Verdict.PADDED or (added_side == larger_side and verdict != Verdict.CROPPED)
     shows_more = 0.0 if is_margin or min(share_a, share_b) >= _ALL else math.log2(share_a / share_b)
     shared_px = (max(sides_b), max(sides_a))
-    finer = evidence["finer"]
+    finer, cleaner = evidence["finer"], evidence["cleaner"] or 0.0
+    if verdict == Verdict.IDENTICAL_PIXELS and formats is not None:
+        is_lossy_a, is_lossy_b = (name in _LOSSY for name in formats)
+        cleaner = _CERTAIN * (is_lossy_b - is_lossy_a)
     if finer is None:
         finer = 0.0 if verdict == Verdict.IDENTICAL_PIXELS else math.log2(shared_px[0] / shared_px[1])
     return Facts(
         finer=finer,
-        cleaner=evidence["cleaner"] or 0.0,
+        cleaner=cleaner,
         added=_SIGNS[added_side],
         grey=_SIGNS[evidence["grey_side"]],
         shows_more=shows_more,

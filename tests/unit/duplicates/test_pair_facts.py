@@ -31,6 +31,19 @@ def test_without_a_measurement_the_pixels_of_the_shared_part_tell():
     assert facts_of(same, LARGE, LARGE).finer == 0.0
 
 
+@pytest.mark.parametrize(
+    ("formats", "likelier"),
+    [(("PNG", "JPEG"), 1), (("MPO", "TIFF"), -1), (("JPEG", "JPEG"), 0), (("PNG", "WEBP"), 0)],
+    ids=["a JPEG beside its PNG", "a TIFF beside its JPEG", "two JPEGs", "no JPEG"],
+)
+def test_of_equal_pixels_the_jpeg_is_the_original(formats, likelier):
+    same = row(Verdict.IDENTICAL_PIXELS, box_b=(0, 0, *LARGE))
+    facts = facts_of(same, LARGE, LARGE, formats)
+    assert facts == Facts(cleaner=10.0 * likelier, shared_px=(1000.0, 1000.0))
+    alike = row(Verdict.RE_ENCODED, box_b=(0, 0, *LARGE), cleaner=-0.5)
+    assert facts_of(alike, LARGE, LARGE, formats).cleaner == -0.5, "what is not equal was measured"
+
+
 def test_a_crop_shows_less_and_its_pixels_are_those_of_the_shared_part():
     crop = row(Verdict.CROPPED, box_a=(0, 0, 500, 400))
     assert facts_of(crop, LARGE, SMALL) == Facts(shows_more=-2.0, shared_px=(500.0, 500.0))

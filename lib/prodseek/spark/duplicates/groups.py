@@ -52,12 +52,13 @@ class Copies:
                     identity={name: attributes[name] for name in config.catalog.identity_columns if name in attributes},
                 )
             )
-        sizes = {row["image_id"]: (row["width_px"], row["height_px"]) for row in rows}
+        files = {row["image_id"]: row for row in rows}
         pairs = []
         for row in copies.orderBy(*PAIR).collect():
             key_a, key_b = _keys(row)
-            size_a_px, size_b_px = (sizes[row[f"image_id_{side}"]] for side in SIDES)
-            facts = facts_of(row.asDict(recursive=True), size_a_px, size_b_px)
+            a, b = (files[row[f"image_id_{side}"]] for side in SIDES)
+            size_a_px, size_b_px = ((one["width_px"], one["height_px"]) for one in (a, b))
+            facts = facts_of(row.asDict(recursive=True), size_a_px, size_b_px, (a["format"], b["format"]))
             pairs.append(VerifiedPair(key_a, key_b, Verdict(row["verdict"]), row["confidence"], facts))
         return cls(sorted(photos, key=lambda photo: photo.key), pairs, sorted(map(_keys, looks.collect())))
 
