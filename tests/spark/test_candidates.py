@@ -228,6 +228,25 @@ def test_photos_that_cannot_be_proved_do_not_meet_each_other(spark: SparkSession
     assert n_candidates == n_looked_at == judged.count() == 100 + 99 + 98 + 97
 
 
+@pytest.mark.parametrize(
+    ("n_members", "n_copies", "n_asked_again"),
+    [(200, 3, 0), (200, 20, 180), (100, 0, 100)],
+    ids=["many, of which few are copies", "many, of which some are", "not many"],
+)
+def test_where_hardly_any_of_many_are_copies_the_others_are_given_up(
+    spark: SparkSession, n_members: int, n_copies: int, n_asked_again: int
+) -> None:
+    names = [f"{number:03d}" for number in range(n_members + 1)]
+    rows = [(name, "000", "000", place, False) for place, name in enumerate(names) if place]
+    rows += [("small star's", "small star", "small star", n_members + 1, False)]
+    stars = Stars(spark.createDataFrame(rows, MEMBERS))
+    left = stars.without(
+        local_frame(spark, [("000", name) for name in names[1 : n_copies + 1]], PAIRS)
+    ).members.collect()
+    assert {row["image_id"] for row in left if row["stand_in_id"] == "small star"} == {"small star's"}
+    assert len(left) == n_asked_again + 1 and {tuple(row) for row in left} <= set(rows)
+
+
 class _TakesSmallOnesForTheFirst(NamedTuple):
     """A judge who tells labels apart, but takes small copies of any for copies of "a"."""
 
@@ -238,7 +257,9 @@ class _TakesSmallOnesForTheFirst(NamedTuple):
         taken = own | (F.col(PAIR[0]) == "a") & F.col(PAIR[1]).endswith("small")
         decision = F.when(taken, "copy").otherwise("variant").alias("decision")
         evidence = F.struct(F.lit(None).cast("string").alias("doubt")).alias("evidence")
-        return pairs.select(*PAIR, decision, F.lit(0.99).alias("confidence"), evidence), pairs.count()
+        # The surest are copies of "a" itself.
+        confidence = F.when(F.col(PAIR[1]).startswith("a"), F.lit(0.999)).otherwise(F.lit(0.99)).alias("confidence")
+        return pairs.select(*PAIR, decision, confidence, evidence), pairs.count()
 
 
 def test_a_copy_that_the_wrong_variant_took_meets_its_own_photo(spark: SparkSession) -> None:
@@ -253,6 +274,20 @@ def test_a_copy_that_the_wrong_variant_took_meets_its_own_photo(spark: SparkSess
     found = {(row[PAIR[0]], row[PAIR[1]]): row["decision"] for row in judged.collect()}
     assert found["b", "b-small"] == found["c", "c-small"] == found["a", "a-small"] == "copy"
     assert n_candidates == n_looked_at == len(found)
+
+
+def test_of_many_copies_the_least_sure_meet_a_variant(spark: SparkSession) -> None:
+    names = ["a", "b", *(f"a{number:02d}" for number in range(40)), *(f"b{number:02d}-small" for number in range(10))]
+    rows = [(name, "a", "a", place, False) for place, name in enumerate(names) if place]
+    nothing, nobody = local_frame(spark, [], "left string, right string"), local_frame(spark, [], STOOD_IN)
+    stars, heads = Stars(spark.createDataFrame(rows, MEMBERS)), local_frame(spark, [("b", "a")], STOOD_IN)
+    judged, _ = _TakesSmallOnesForTheFirst(spark).judge(local_frame(spark, [("a", name) for name in names[1:]], PAIRS))
+    candidates = Candidates(local_frame(spark, [], PAIRS), stars, nothing, nobody.unionByName(heads), ())
+    found = {
+        row[PAIR[0]] if row[PAIR[1]] == "b" else row[PAIR[1]]
+        for row in candidates.beside_variants(stars, judged).collect()
+    }
+    assert len(found) == 32 and {name for name in names if name.endswith("small")} <= found
 
 
 def test_an_object_in_a_room_meets_the_three_photos_nearest_to_it(spark: SparkSession) -> None:

@@ -16,6 +16,8 @@ from prodseek.duplicates.verdicts import Verdict
 _SAME_BYTES = Link(1.0, Verdict.IDENTICAL_BYTES, EQUAL)
 # Of more values that differ, the number is told.
 _MAX_VALUES = 5
+# Members that a better photo is compared with before all others: those that are least like the photo that is kept.
+_FIRST_COMPARED = 16
 # Members of a group that a photo beside it is compared with, because one of them may vouch for it.
 _MAX_VOUCHERS = 6
 
@@ -95,7 +97,9 @@ def missing_pairs(
     for star in stars:
         better = graph.better(star, known)
         if better is not None:
-            for member in star.members:
+            least_like = _least_like(graph, star)
+            first = [one for one in least_like[:_FIRST_COMPARED] if one != better and one not in graph.links[better]]
+            for member in first or star.members:
                 want(better, member)
     looked_at = {(image_of[a], image_of[b]) for a, b in looks if a in image_of and b in image_of}
     for one, member in _possible_vouchers(graph, stars, looked_at):
@@ -114,14 +118,17 @@ def _possible_vouchers(
     for one, other in chain(looks, ((b, a) for a, b in looks)):
         beside[one].add(other)
     head_of = {member: star.head for star in stars for member in star.members}
-    least_like: dict[str, list[str]] = {}
-    for star in stars:
-        links = graph.links[star.head]
-        least_like[star.head] = [one for _, one in sorted((links[one].confidence, one) for one in star.members[1:])]
+    least_like = {star.head: _least_like(graph, star) for star in stars}
     for one, others in beside.items():
         for head in {head_of[other] for other in others} - {head_of[one]}:
             unlike = (member for member in least_like[head] if member not in others)
             yield from ((one, member) for member in islice(unlike, _MAX_VOUCHERS))
+
+
+def _least_like(graph: CopyGraph, star: Star) -> list[str]:
+    """The members of a star but its head, those first that are least surely its copies."""
+    links = graph.links[star.head]
+    return [one for _, one in sorted((links[one].confidence, one) for one in star.members[1:])]
 
 
 def conflicts(identities: Iterable[Mapping[str, str]]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -91,6 +92,8 @@ _SCORES: dict[Criterion, Callable[[Facts], float]] = {
 }
 # Odds of two to one that a photo is the original are too few.
 _TIES = {Criterion.DETAIL: 0.15, Criterion.WHOLE: 0.07, Criterion.LEAST_COMPRESSED: 1.0}
+# Among more photos than this, one seems better by chance alone.
+_FEW = 16
 
 
 def best(
@@ -100,8 +103,9 @@ def best(
 
     facts: each photo of the group beside the same one of them. among: those to choose from. ages: text that sorts by time, of
     those of which it is known. rule: names of Criterion, the weightiest first. Each leaves those that are as good as the best,
-    but for a small tolerance.
+    but for a small tolerance, which is larger among many.
     """
+    doubt = max(1.0, math.log(len(facts), _FEW)) if facts else 1.0
     turned = Counter(one.orientation for one in facts.values())
     place_of_age = {age: place for place, age in enumerate(sorted(set(ages.values())))}
     left = sorted(among)
@@ -114,7 +118,7 @@ def best(
             scores = {key: turned[facts[key].orientation] for key in left}
         else:
             scores = {key: _SCORES[criterion](facts[key]) for key in left}
-        least = max(scores.values()) - _TIES.get(criterion, 0.0)
+        least = max(scores.values()) - doubt * _TIES.get(criterion, 0.0)
         left = [key for key in left if scores[key] >= least]
     return left
 

@@ -180,11 +180,22 @@ def test_24_versions_of_a_photo_are_one_group_however_few_were_judged_against_ea
 def test_thousands_of_copies_of_one_photo_ask_for_no_more_pairs_than_there_are_copies(n_copies):
     keys = [f"copy {i:04}" for i in range(n_copies)]
     pairs = [pair(keys[0], key, finer=float(key == keys[-1])) for key in keys[1:]]
+    pairs[99] = pair(keys[0], keys[100], confidence=0.98)
     photos = photos_of(*keys)
-    asked = missing_pairs(photos, pairs)
-    assert len(asked) == n_copies - 2 and all(keys[-1] in both for both in asked)
+    first = missing_pairs(photos, pairs)
+    assert len(first) == 16 and (keys[100], keys[-1]) in first, "those that are least like the head, before all others"
+    asked = missing_pairs(photos, pairs + [pair(*both, finer=1.0) for both in first], judged=first)
+    assert len(asked) == n_copies - 2 - 16 and all(keys[-1] in both for both in asked)
     rows = group_duplicates(photos, pairs + [pair(keys[-1], key, finer=-1.0) for key in keys[1:-1]])
     assert len(rows) == n_copies and kept(rows) == [keys[-1]]
+    assert not missing_pairs(photos, pairs, judged=[(key, keys[-1]) for key in keys[1:-1]]), "it is no copy of all"
+
+
+@pytest.mark.parametrize(("n_copies", "asked"), [(4, 2), (400, 0)])
+def test_of_many_copies_one_that_seems_a_little_better_is_none(n_copies, asked):
+    keys = [f"copy {i:04}" for i in range(n_copies)]
+    pairs = [pair(keys[0], key, finer=0.25 * (key == keys[-1])) for key in keys[1:]]
+    assert len(missing_pairs(photos_of(*keys), pairs)) == asked
 
 
 def test_copies_of_two_heads_are_asked_for_against_the_other_head():

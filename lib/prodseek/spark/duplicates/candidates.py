@@ -30,6 +30,8 @@ PAIRS = "image_id_a string, image_id_b string"
 STOOD_IN = "image_id string, first_id string"
 # A photo that stands in for those that are no copies of their stand-in is compared with so many of that one's candidates.
 _MAX_INHERITED = 8
+# Copies of a stand-in that are compared with one that is kept apart from it: those of which that is least sure.
+_MAX_BESIDE_A_VARIANT = 32
 # Photos that the objects of a scene are compared with, and those nearest to one object: a product has several.
 _MAX_OBJECTS, _PHOTOS_AN_OBJECT = 8, 3
 
@@ -73,21 +75,24 @@ class Candidates:
     def beside_variants(self, stars: Stars, judged: DataFrame) -> DataFrame:
         """image_id_a, image_id_b: copies of a stand-in, each with the stand-ins of its star that are kept apart from that one.
 
-        A small copy may be taken for the wrong one of two that differ in a digit; beside its own photo it is not. stars: those
-        of the first round. judged: all pairs so far.
+        A small copy may be taken for the wrong one of two that differ in a digit; beside its own photo it is not. Only the least
+        sure of many are compared. stars: those of the first round. judged: all pairs so far.
         """
         firsts = stars.members.select(F.col("stand_in_id").alias("image_id"), F.col("stand_in_id").alias("first_id"))
         stood_in = self.stood_in.unionByName(firsts).distinct()
         heads, variants = (stood_in.toDF(name, "first_id") for name in ("head", "variant"))
-        pairs = judged.select(*PAIR, "decision")
-        both_ways = pairs.union(pairs.select(*PAIR[::-1], "decision"))
+        pairs = judged.select(*PAIR, "decision", "confidence")
+        both_ways = pairs.union(pairs.select(*PAIR[::-1], "decision", "confidence"))
         apart = both_ways.where(F.col("decision") == Decision.VARIANT.value).select(*PAIR).toDF("head", "variant")
-        copies = both_ways.where(is_copy()).select(*PAIR).toDF("image_id", "head")
+        copies = both_ways.where(is_copy()).select(*PAIR, "confidence").toDF("image_id", "head", "confidence")
+        least_sure = Window.partitionBy("head", "variant").orderBy("confidence", "image_id")
         found = (
             heads.join(variants, "first_id")
             .join(apart, ["head", "variant"])
             .join(stars.members.select("image_id", "first_id"), "first_id")
             .join(copies, ["image_id", "head"])
+            .withColumn("place", F.row_number().over(least_sure))
+            .where(F.col("place") <= _MAX_BESIDE_A_VARIANT)
             .select(F.col("image_id").alias("left"), F.col("variant").alias("right"))
         )
         return checkpointed(_in_order(found).distinct().join(pairs.select(*PAIR), PAIR, "left_anti"))

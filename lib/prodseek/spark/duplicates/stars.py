@@ -17,6 +17,9 @@ from prodseek.spark.duplicates.local_features import KeptFeatures
 from prodseek.spark.night import Night
 from prodseek.spark.tables import local_frame
 
+# A photo of thousands of copies has hundreds that cannot be proved to be copies of anything. If fewer than this share of so many
+# were settled, the others are given up.
+_MANY_LEFT, _LEAST_SETTLED = 128, 1 / 32
 MEMBERS = "image_id string, stand_in_id string, first_id string, place int, is_equal boolean"
 
 
@@ -64,13 +67,17 @@ class Stars(NamedTuple):
         return pairs.where("left <> right")
 
     def without(self, settled: DataFrame) -> Stars:
-        """Only the members that are not settled by their stand-in. settled: image_id_a, image_id_b."""
+        """Only the members that are not settled by their stand-in, if there is hope for them. settled: image_id_a, image_id_b."""
         there = settled.select(F.col("image_id_a").alias("stand_in_id"), F.col("image_id_b").alias("image_id"))
         back = settled.select(F.col("image_id_b").alias("stand_in_id"), F.col("image_id_a").alias("image_id"))
         # Of equal pixels there is nothing more to learn.
         others = self.members.where("not is_equal")
         left = others.join(there.unionByName(back), ["stand_in_id", "image_id"], "left_anti")
-        return Stars(checkpointed(left.select(*self.members.columns)))
+        of_star = Window.partitionBy("stand_in_id")
+        n_members = others.groupBy("stand_in_id").agg(F.count("*").alias("n_members"))
+        counted = left.join(n_members, "stand_in_id").withColumn("n_left", F.count("*").over(of_star))
+        is_hopeless = (F.col("n_left") >= _MANY_LEFT) & (F.col("n_left") > (1 - _LEAST_SETTLED) * F.col("n_members"))
+        return Stars(checkpointed(counted.where(~is_hopeless).select(*self.members.columns)))
 
     def among_themselves(self) -> tuple[Stars, DataFrame]:
         """Stars of the members alone, the best of each standing in for its others; and those that do: image_id, first_id."""
