@@ -5,8 +5,8 @@ sets of `SETS`; the sample is always there. A night groups each set; then its gr
 `LAYOUTS`, with names that say nothing wherever a layout does not speak: numbered files, article numbers.
 
 A member bears a title out if one of its own labels is named in it. A title that names no label is borne out by nobody.
-Where a set says colours, a group's colour is right if three quarters of its members have a label that it may stand for
-(`MAY_BE`), and left out where none is named; only groups with such a label are counted.
+Where a set says colours, the colour that a title begins with is right if three quarters of its members have a label that it may
+stand for (`MAY_BE`), and left out where there is none; only groups with such a label are counted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from rich.table import Table
 
-from prodseek.cluster.colours import colour_name
+from prodseek.cluster.colours import COLOUR_NAMES, colour_name
 from prodseek.cluster.titles import GroupTitle, group_titles
 from prodseek.config import load_config
 from prodseek.photos.decode import content_id
@@ -208,6 +208,13 @@ def categories(photos: Sequence[LabelledPhoto]) -> list[Named]:
     ]
 
 
+def colours(photos: Sequence[LabelledPhoto]) -> list[Named]:
+    return [
+        _article(number, {" Category": " > ".join(photo.levels), "Farbe": photo.colour})
+        for number, photo in enumerate(photos)
+    ]
+
+
 def suppliers(photos: Sequence[LabelledPhoto]) -> list[Named]:
     """Folders that say who sent a photo and when, by chance; nothing in them is about what the photo shows."""
     draw = random.Random(0)
@@ -219,7 +226,7 @@ def _article(number: int, attributes: dict[str, str]) -> Named:
     return Named(f"{number:05}.jpg", f"SKU-{number:05}", attributes)
 
 
-LAYOUTS = {"folders": folders, "titles": titles, "categories": categories, "suppliers": suppliers}
+LAYOUTS = {"folders": folders, "titles": titles, "categories": categories, "colours": colours, "suppliers": suppliers}
 
 # Copies are not looked for, because titles do not ask for them.
 _SETTINGS = ["duplicates.max_pdq_hamming=0", "duplicates.max_neighbours=0", "duplicates.max_code_partners=0"]
@@ -314,6 +321,13 @@ def scores(night: Night, titles: dict[str, GroupTitle], truth: dict[str, frozens
     )
 
 
+def colour_in(title: str) -> str | None:
+    """The colour that a title begins with, as `dark grey` of `dark grey chairs`."""
+    return max(
+        (name for name in COLOUR_NAMES if f"{title} ".startswith((f"{name} ", f"{name},"))), key=len, default=None
+    )
+
+
 def colours_of_groups(night: Night, titles: dict[str, GroupTitle], colour_of: dict[str, str]) -> ColourScores:
     """Of fine groups. titles: by group_id. colour_of: image_id -> what people call its colour."""
     grouped = night.table("curation_groups").where((F.col("facet") == VISUAL) & F.col("group_id").isNotNull())
@@ -326,7 +340,7 @@ def colours_of_groups(night: Night, titles: dict[str, GroupTitle], colour_of: di
         label, count = Counter(own).most_common(1)[0]
         if label not in MAY_BE or count < BORNE_OUT * len(own):
             continue
-        named = titles[group_id].dominant_colour
+        named = colour_in(titles[group_id].title)
         n += 1
         right += named in MAY_BE[label]
         wrong += named is not None and named not in MAY_BE[label]
