@@ -70,3 +70,11 @@ def test_a_column_of_colours_says_the_colour_of_groups(titles_of) -> None:  # ty
     things += [(1, "Chair", "grün matt")] * 3 + [(2, "Lamp", colour) for colour in ("green", "green", "red", "white")]
     titles = titles_of(things)
     assert [titles[group].title for group in range(3)] == ["blue Chair", "green Chair", "Lamp"]
+
+
+def test_a_sentence_at_the_end_of_all_titles_takes_no_name_away(titles_of) -> None:  # type: ignore[no-untyped-def]
+    praise = "aus nachhaltig produzierter klimaneutral geprüfter Neuware mit kostenloser Rückgabe innerhalb Deutschlands versandfrei"
+    colours = "wählbar schwarz weiß rot blau"
+    things = [(group, f"{KINDS[group]} {praise} {colours}") for group in range(6) for _ in range(4)]
+    titles = titles_of(things)
+    assert [titles[group].title for group in range(6)] == list(KINDS[:6])

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from prodseek.cluster.colours import colour_name, english_colour, may_look, tone_name
-from prodseek.cluster.nouns import MOST, Phrase, listed
+from prodseek.cluster.nouns import EVERYWHERE, MOST, Phrase, listed
 from prodseek.cluster.words import COLOUR, TITLE
 
 # Of the members that were looked at, who have a colour that tells groups of one name apart.
@@ -49,7 +49,12 @@ class GroupFacts:
         return in_titles.pop() if len(in_titles) == 1 and not self.is_colour_of_others(*in_titles) else None
 
     def _colours_said(self, said_in: str) -> set[str]:
-        shared = (one.text for one in self.phrases if one.said_in == said_in and one.n_members >= MOST * self.n_members)
+        """What MOST members say there, and not most others too, such as a default of the shop or a list of all its colours."""
+        shared = (
+            one.text
+            for one in self.phrases
+            if one.said_in == said_in and one.n_members >= MOST * self.n_members and one.others_share <= EVERYWHERE
+        )
         return {colour for text in shared if (colour := english_colour(text)) is not None}
 
     def is_colour_of_others(self, name: str) -> bool:

@@ -18,7 +18,7 @@ _MOST_WORDS = 3
 # A wider level names a group alone where at most this share of all others is there too; else narrower ones are listed.
 _NARROW = 0.25
 # What more of all others are says nothing of a group, were it the narrowest level of its category or a word of its titles.
-_EVERYWHERE = 0.5
+EVERYWHERE: Final = 0.5
 # Of the values that a list names, each has at least this share of the members.
 _LISTED = 0.1
 # Two products of a group share what names it this much more often than two of the catalogue: 0 by chance, 1 always. Folders
@@ -174,7 +174,7 @@ def _of_wide_levels(leaves: Sequence[Phrase], inner: Sequence[Phrase], n_members
 
 
 def _is_everywhere(one: Phrase) -> bool:
-    return one.others_share > _EVERYWHERE
+    return one.others_share > EVERYWHERE
 
 
 def _listed_between(inner: Sequence[Phrase], n_members: int) -> str | None:

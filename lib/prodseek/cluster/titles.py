@@ -237,7 +237,7 @@ def _seen(look: SharedLook) -> tuple[str, list[str]]:
         mostly = [part for part in parts if part.startswith("mostly")]
         name = mostly[0] if mostly else "many colours" if look.is_seen else "various"
         return name, [part for part in parts if part != name]
-    more = None if look.colours is None else look.colours.removeprefix(f"{colour}, ")
+    more = None if look.colours in (None, colour) else look.colours.removeprefix(f"{colour}, ")
     shades = re.split(", some |, | and ", more or "")
     if colour in shades:
         more = next((f"some {shade}" for shade in shades if shade != colour), None)

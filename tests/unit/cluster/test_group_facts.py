@@ -11,8 +11,8 @@ from prodseek.cluster.titles import KeptTitle, group_titles
 TAN, GREY, DARK_GREY = (205, 170, 125), (128, 128, 128), (64, 64, 64)
 
 
-def said(said_in: str, text: str, n: int) -> Phrase:
-    return Phrase(said_in, text, n, n, n, 0, n_everywhere=2 * n, others_share=0.1, consistency=0.9, n_saying=99)
+def said(said_in: str, text: str, n: int, others_share: float = 0.1) -> Phrase:
+    return Phrase(said_in, text, n, n, n, 0, 2 * n, others_share, consistency=0.9, n_saying=99)
 
 
 def group(colours: dict[str, int], said_in: str = "title") -> GroupFacts:
@@ -47,6 +47,18 @@ def test_a_column_of_colours_comes_before_titles_and_what_is_seen_of_a_class() -
     assert group_titles({0: both})[0].title == "blue Desks"
     of_a_class = GroupFacts(10, (said("colour", "blue", 10),), classes={"chair": 10}, looks=facts.looks)
     assert group_titles({0: of_a_class})[0].title == "blue chair"
+
+
+@pytest.mark.parametrize("said_in", ["title", "colour"])
+def test_a_colour_that_most_of_the_catalogue_has_tells_nothing(said_in: str) -> None:
+    facts = GroupFacts(10, (said("category", "Desks", 10), said(said_in, "white", 10, 0.6)), looks=(Look(TAN),) * 10)
+    assert group_titles({0: facts})[0].title == "tan Desks"
+
+
+def test_an_undivided_group_does_not_say_its_colours_twice() -> None:
+    looks = tuple(Look(rgb) for rgb in (GREY, TAN, (255, 215, 0)) for _ in range(3))
+    titles = group_titles({("coarse", 0): GroupFacts(9, looks=looks), ("fine", 0): GroupFacts(9, looks=looks)})
+    assert sorted(one.title for one in titles.values()) == ["grey, tan and yellow", "grey, tan and yellow, undivided"]
 
 
 ORANGE, GREEN, WHITE, NAVY = (240, 120, 30), (60, 120, 40), (240, 240, 238), (35, 40, 60)

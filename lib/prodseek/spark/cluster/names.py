@@ -14,13 +14,13 @@ from pyspark.sql import functions as F
 from prodseek.cluster.group_facts import GroupFacts, Look
 from prodseek.cluster.groups import GroupKey
 from prodseek.cluster.named_columns import NamedColumns, named_columns
-from prodseek.cluster.nouns import Phrase
+from prodseek.cluster.nouns import EVERYWHERE, Phrase
 from prodseek.cluster.words import NAME, TITLE, said_of, storage_folders
 from prodseek.spark.night import Night
 
-# A phrase is weighed if it is said of at least this share of a group; of each kind so many at most.
+# A phrase is weighed if it is said of at least this share of a group; of each kind so many at most, what all others say too last.
 _WEIGHED_SHARE = 0.1
-_WEIGHED_PHRASES = 8
+_WEIGHED_PHRASES = 12
 # What products of a group share may be chance up to so many standard deviations of what chance gives.
 _SURE_DEVIATIONS = 2.0
 # A folder such as `Home` that this share of the catalogue lies in says where its photos are stored.
@@ -163,7 +163,9 @@ def _phrases(in_groups: DataFrame, said: DataFrame) -> dict[GroupKey, list[Phras
         .join(F.broadcast(sizes), list(_GROUP))
     )
     of_phrase = Window.partitionBy("level", "said_in", "key")
-    of_kind = Window.partitionBy(*_GROUP, "said_in").orderBy(F.desc("n"), "key")
+    n_others = F.col("size_of_level") - F.col("size")
+    is_everywhere = F.col("n_all") - F.col("n") > EVERYWHERE * n_others
+    of_kind = Window.partitionBy(*_GROUP, "said_in").orderBy(is_everywhere, F.desc("n"), "key")
     weighed = (
         _with_consistency(counts, sizes)
         .withColumns({"n_all": F.sum("n").over(of_phrase), "products_all": F.sum("n_products").over(of_phrase)})
