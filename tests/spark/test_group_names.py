@@ -73,7 +73,9 @@ def test_a_column_of_colours_says_the_colour_of_groups(titles_of) -> None:  # ty
 
 
 def test_a_sentence_at_the_end_of_all_titles_takes_no_name_away(titles_of) -> None:  # type: ignore[no-untyped-def]
-    praise = "aus nachhaltig produzierter klimaneutral geprüfter Neuware mit kostenloser Rückgabe innerhalb Deutschlands versandfrei"
+    praise = (
+        "aus nachhaltig produzierter klimaneutral geprüfter Neuware mit kostenloser Rückgabe innerhalb Deutschlands"
+    )
     colours = "wählbar schwarz weiß rot blau"
     things = [(group, f"{KINDS[group]} {praise} {colours}") for group in range(6) for _ in range(4)]
     titles = titles_of(things)

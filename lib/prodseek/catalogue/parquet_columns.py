@@ -8,6 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from prodseek.catalogue import parquet_table
+from prodseek.catalogue.category_levels import JUDGED_ROWS, with_levels
 from prodseek.catalogue.column_names import listed, photo_field
 from prodseek.catalogue.columns import BYTES, Columns, find_columns
 from prodseek.catalogue.dialect import MAX_COLUMNS
@@ -37,6 +38,9 @@ def parquet_columns(
     more = [name for name in _dotted(config) if name not in known and field_type(schema, name) is not None]
     unneeded = _unneeded(schema)
     columns = find_columns(schema.names, config, f"the manifest {source.uri!r}", (*fields, *more), unneeded)
+    if columns.narrower:
+        names = [columns.facts["category"], *columns.narrower]
+        columns = with_levels(columns, parquet_table.first_rows(parts[0], names, JUDGED_ROWS))
     twice = [f"{name!r} stands there more than once; the first is read" for name in parquet_table.repeated(parts[0])]
     columns = replace(columns, notes=(*columns.notes, *twice))
     if columns.photo is None:

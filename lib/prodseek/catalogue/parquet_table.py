@@ -105,6 +105,17 @@ def first_values(part: ParquetPart, name: str, most: int) -> list[Any]:
     return _with_footer(part, read)
 
 
+def first_rows(part: ParquetPart, names: Sequence[str], most: int) -> list[dict[str, Any]]:
+    """The first rows, of these columns those that the file has. Raises CatalogueError for a damaged file."""
+
+    def read(file: pq.ParquetFile) -> list[dict[str, Any]]:
+        columns = [name for name in names if name in file.schema_arrow.names]
+        batch = next(file.iter_batches(most, columns=columns, use_threads=False), None) if columns else None
+        return [] if batch is None else batch.to_pylist()
+
+    return _with_footer(part, read)
+
+
 def n_rows_of(parts: Sequence[ParquetPart]) -> int:
     """How many rows a manifest has, by what its files say of themselves. Raises CatalogueError for a damaged file."""
     return sum(

@@ -11,6 +11,7 @@ from typing import Any
 
 from pyarrow import fs
 
+from prodseek.catalogue.category_levels import JUDGED_ROWS, with_levels
 from prodseek.catalogue.column_names import distinct, folded, listed
 from prodseek.catalogue.columns import Columns, find_columns, n_known
 from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, quoted
@@ -129,6 +130,10 @@ def text_columns(source: CatalogueSource, config: CatalogConfig) -> tuple[tuple[
     except CatalogueError as error:
         rows = [row for row in islice(first_rows(table, 2), 2) if isinstance(row, dict)] if table.is_json else []
         raise CatalogueError(f"{error}{hint_for_one_object(rows, table.uri, table.dialect.compression)}") from error
+    if columns.narrower:
+        found = first_rows(table, JUDGED_ROWS)
+        by_column = (row if isinstance(row, dict) else dict(zip(table.columns, row, strict=False)) for row in found)
+        columns = with_levels(columns, by_column)
     if table.is_json:
         columns = _with_objects(table, columns, fields)
     else:

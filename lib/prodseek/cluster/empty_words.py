@@ -50,17 +50,18 @@ i med och og til uden utan av af den det
 STATES = "to zu a à te da ohne without sans sin senza zonder sem utan uden no not non nicht en"
 # Words of folders and file names that say where a photo lies, how it was made, or when; not what it shows.
 STORAGE = """
-adobestock alamy archiv archive articulo artikel asset assets back backup batch bildschirmfoto cache catalog catalogo
-catalogue cdn content copia copie copy cropped cutout data dataset dcim default depositphotos detail dir done download
-downloads dreamstime dropbox dsc dscn edit edited export facebook file files final folder fotos freepik front full
-getty gettyimages hires http https id image imagen imagenes images img imgs import incoming instagram istock
-istockphoto jpeg jpg kopie left lg library local low main master md misc mnt new old onedrive orig original originals
-other out packshot packshots pexels photos pic pics pinterest pixabay png prod product products produit produits
-produkt produkte public raw resized retouched right root s3 scan scans screenshot screenshots shopify shutterstock
-size sku skus sm source src static stocksy telegram temp test thumb thumbnail thumbnails thumbs tiff tmp todo
-approved bearbeitet bewerkt bewerkte fertig freigegeben goedgekeurd klaar nog retouchiert ritoccate ritoccati site sito webshop
-unbenannt unnamed unsorted unsplash untitled upload uploads user users val var version view web webp whatsapp www xl
-xs zoom
+adobestock alamy approved archiv archive articulo artikel artikelnr artikelnummer artnr asset assets back backup
+batch bearbeitet bestellnr bestellnummer bewerkt bewerkte bildschirmfoto cache catalog catalogo catalogue cdn
+content copia copie copy cropped cutout data dataset dcim default depositphotos detail dir done download downloads
+dreamstime dropbox dsc dscn edit edited export facebook fertig file files final folder fotos freepik freigegeben
+freigestellt freisteller front full getty gettyimages goedgekeurd hires http https id image imagen imagenes images
+img imgs import incoming instagram istock istockphoto jpeg jpg klaar kopie left lg library lieferung lieferungen
+local low main master md misc mnt new nog old onedrive orig original originals other out packshot packshots pexels
+photos pic pics pinterest pixabay png prod product products produit produits produkt produkte public raw resized
+retouched retouchiert right ritoccate ritoccati root s3 scan scans screenshot screenshots shopify shutterstock site
+sito size sku skus sm source src static stocksy telegram temp test thumb thumbnail thumbnails thumbs tiff tmp todo
+unbenannt unnamed unsorted unsplash untitled upload uploads user users val var version view web webp webshop
+whatsapp www xl xs zoom
 jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september october
 november december januar februar märz mai juni juli oktober dezember
 """
@@ -79,6 +80,15 @@ SENDERS = """
 agency brand brands client cliente clientes clienti customer fornitore fornitori fotograaf fotografo klant klanten leverancier
 leveranciers fournisseur hersteller kunde kunden lieferant lieferanten manufacturer marke merchant partner photographe
 photographer proveedor seller studio supplier suppliers vendor vendors
+"""
+
+# What ends a firm's name in a folder: these in any case, others as written, because `spa` and `as` are words as well.
+FIRMS = "aps corp corporation eurl figli fils gmbh hijos inc kft limited llc ltd mbh oyj plc sarl söhne soehne sons srl zonen"
+FIRMS_AS_WRITTEN = "AB AG AS BV KG NV OY Oy SA SE SpA UG"
+# What a folder counts when a number follows: `Art. 4711`, `Look 12`. Alone they may be goods, as art is.
+COUNTED = """
+ansicht art article artikel batch camera charge collection delivery kamera kollektion lieferung livraison look lot model modele
+modell modèle nummer photo ref reference referenz réf référence seite series serie série shooting vista vue
 """
 
 # What a product stands on, in a folder that says its colour: `White background`.

@@ -14,6 +14,9 @@ from prodseek.cluster.colours import is_colour_word, only_colour
 from prodseek.cluster.empty_words import (
     ADJECTIVES,
     ALSO_GOODS,
+    COUNTED,
+    FIRMS,
+    FIRMS_AS_WRITTEN,
     GRAMMAR,
     GROUNDS,
     NEW_NAMES,
@@ -35,6 +38,7 @@ _LONGEST_WORD = 30
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}", re.IGNORECASE)
 _CONSONANTS = re.compile(r"[b-df-hj-np-tv-xz-]+", re.IGNORECASE)
+_PART = re.compile(r"\w{2,}")
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _TAR_MEMBER = re.compile(r"\.tar#", re.IGNORECASE)
 _HOST = re.compile(r"^https?://[^/?#]*", re.IGNORECASE)
@@ -144,13 +148,24 @@ def _says_something(word: str) -> bool:
 
 def _folder_phrase(folder: str) -> str:
     plain = plain_text(_UUID.sub(" ", folder).replace("_", " ").replace("+", " "))
-    if {part for word in _tokens(plain) for part in word.casefold().split("-")} & set_of(SENDERS):
+    tokens, words = _tokens(plain), plain.split()
+    if {part for word in tokens for part in word.casefold().split("-")} & set_of(SENDERS) or _is_firm(tokens):
         return ""
-    words = plain.split()
-    if _is_state(words):
+    if _is_state(words) or _is_count(words):
         return ""
     called = phrase(" ".join(_with_small_words(words)))
     return "" if is_no_category(called) or not _is_department(plain, called) else called
+
+
+def _is_firm(words: Sequence[str]) -> bool:
+    """Whether a folder is called after who sent its photos: `Axfood AB`, `Luma Sports Inc.`, `Müller & Söhne`."""
+    return len(words) > 1 and (words[-1].casefold() in set_of(FIRMS) or words[-1] in set_of(FIRMS_AS_WRITTEN))
+
+
+def _is_count(words: Sequence[str]) -> bool:
+    """Whether a folder's words count: `Art. 4711`, `Look 12`; not `Chairs 2`."""
+    named = [part for word in words for part in _PART.findall(word) if not _is_code(part)]
+    return any(map(_has_digit, words)) and bool(named) and all(part.casefold() in set_of(COUNTED) for part in named)
 
 
 def _is_state(words: Sequence[str]) -> bool:

@@ -213,3 +213,30 @@ def test_columns_of_levels_are_one_path(tmp_path: Path, ending: str, names: tupl
         levels[0] or None if settings else expected for *levels, expected in LEVELS
     ], "unless somebody says which column it is"
     assert [[one.get(name, "") for name in names] for one in found] == [levels for *levels, _ in LEVELS]
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_categories_side_by_side_are_no_levels(tmp_path: Path, ending: str) -> None:
+    """What a thing is, in which room and when; of departments by who wears it, what it is is the narrower."""
+    kinds, rooms, seasons = ("Armchair", "Bed", "Desk", "Lamp", "Rug"), ("Bedroom", "Office"), ("Summer",)
+    names = ("Category 1", "Category 2", "Category 3")
+    rows = [
+        dict(
+            zip(
+                ("product_id", "uri", *names),
+                (f"p{n}", f"{n}.jpg", kinds[n % 5], rooms[n % 2], seasons[0]),
+                strict=True,
+            )
+        )
+        for n in range(20)
+    ]
+    path = tmp_path / f"m.{ending}"
+    if ending == "parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif ending == "jsonl":
+        lines_of(path, *rows)
+    else:
+        path.write_text("\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]))
+    found = checked(path)
+    assert {row.attributes["category"] for row in found.rows} == set(kinds)
+    assert any("no levels of a category" in line and "'Category 2', 'Category 3'" in line for line in found.lines)
