@@ -8,10 +8,10 @@ from dataclasses import replace
 import pyarrow as pa
 
 from prodseek.catalogue import parquet_table
-from prodseek.catalogue.category_levels import JUDGED_ROWS, with_levels
 from prodseek.catalogue.column_names import listed, photo_field
 from prodseek.catalogue.columns import BYTES, Columns, find_columns
 from prodseek.catalogue.dialect import MAX_COLUMNS
+from prodseek.catalogue.level_columns import JUDGED_ROWS, with_levels
 from prodseek.catalogue.manifests import CatalogueSource
 from prodseek.catalogue.parquet_parts import ParquetPart
 from prodseek.catalogue.plain_types import holds_bytes, id_field, is_bytes, plain_type, text_type

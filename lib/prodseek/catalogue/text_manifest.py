@@ -11,7 +11,6 @@ from typing import Any
 
 from pyarrow import fs
 
-from prodseek.catalogue.category_levels import JUDGED_ROWS, with_levels
 from prodseek.catalogue.column_names import distinct, folded, listed
 from prodseek.catalogue.columns import Columns, find_columns, n_known
 from prodseek.catalogue.dialect import HEAD_BYTES, MAX_COLUMNS, Dialect, find_dialect, quoted
@@ -27,6 +26,7 @@ from prodseek.catalogue.foreign_formats import (
     refuse_other_text,
 )
 from prodseek.catalogue.json_rows import TOO_MANY_KEYS, is_in_list, is_object, photo_of, values_at
+from prodseek.catalogue.level_columns import JUDGED_ROWS, with_levels
 from prodseek.catalogue.manifests import CatalogueSource, text_kind
 from prodseek.catalogue.parquet_parts import is_hidden
 from prodseek.catalogue.text_file import read_head

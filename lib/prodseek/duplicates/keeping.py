@@ -105,7 +105,7 @@ def best(
     those of which it is known. rule: names of Criterion, the weightiest first. Each leaves those that are as good as the best,
     but for a small tolerance, which is larger among many.
     """
-    doubt = max(1.0, math.log(len(facts), _FEW)) if facts else 1.0
+    doubt = math.log(max(len(facts), _FEW), _FEW)
     turned = Counter(one.orientation for one in facts.values())
     place_of_age = {age: place for place, age in enumerate(sorted(set(ages.values())))}
     left = sorted(among)

@@ -38,9 +38,7 @@ farg farve farge
 BETWEEN_LEVELS: Final = " > "
 # `Category 1`, `category_l1`, `Level 1 Category`: what the widest of several levels is called, and where its number stands.
 _LEVEL = "(?:l|lvl|level|ebene|stufe|niveau|nivel|livello)?"
-_FIRST_LEVEL = re.compile(
-    rf"(?P<before>{_LEVEL})(?P<number>[01])(?P<stem>[^\W\d]+)|(?P<stem_>[^\W\d]+?){_LEVEL}(?P<number_>[01])"
-)
+_FIRST_LEVEL = re.compile(rf"{_LEVEL}(?P<number>[01])(?P<stem>[^\W\d]+)|(?P<stem_>[^\W\d]+?){_LEVEL}(?P<number_>[01])")
 _NUMBER = re.compile(r"\d")
 # A name of a column may end with the language of what it holds.
 _LANGUAGE = re.compile(r"[\W_]+(?:en|de|fr|es|it|nl|pt|pl|sv|da)\W*$", re.IGNORECASE)

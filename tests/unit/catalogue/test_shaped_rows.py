@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,20 @@ def read(catalog: Path, *settings: str) -> list[tuple[str | None, str | None, st
 
 def lines_of(path: Path, *rows: Any) -> Path:
     path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def manifest_of(path: Path, rows: list[dict[str, str]]) -> Path:
+    """The rows as a manifest, in what the path's ending says."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".jsonl":
+        lines_of(path, *rows)
+    else:
+        with path.open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
     return path
 
 
@@ -166,13 +181,7 @@ def test_several_categories_have_semicolons_between_them(
     tmp_path: Path, ending: str, names: tuple[str, ...], written: list[str], read: list[str]
 ) -> None:
     rows = [dict(zip(names, (f"s{n}", f"{n}.jpg", one), strict=True)) for n, one in enumerate(written)]
-    path = tmp_path / f"m.{ending}"
-    if ending == "parquet":
-        pq.write_table(pa.Table.from_pylist(rows), path)
-    elif ending == "jsonl":
-        lines_of(path, *rows)
-    else:
-        path.write_text("\n".join([",".join(names), *(f'{a},{b},"{c}"' for a, b, c in (row.values() for row in rows))]))
+    path = manifest_of(tmp_path / f"m.{ending}", rows)
     found = [row.attributes for row in checked(path).rows]
     assert [one["category"] for one in found] == read
     assert [one[names[2]] for one in found] == (read if names[2] == "category" else written), (
@@ -191,52 +200,42 @@ LEVELS = [
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 @pytest.mark.parametrize(
-    "names",
-    [("Category 1", "Category 2", "Category 3"), ("cat_0", "cat_1", "cat_2"), ("L1 Category", "L2 Category", "L3 Category")],
-    ids=["numbers", "numbers from nought", "levels before the name"],
-)  # fmt: skip
-def test_columns_of_levels_are_one_path(tmp_path: Path, ending: str, names: tuple[str, str, str]) -> None:
-    settings = [f"catalog.columns.category={names[0]}"] if names[0] == "cat_0" else []
+    ("names", "is_said"),
+    [
+        (("Category 1", "Category 2", "Category 3"), False),
+        (("category_0", "category_1", "category_2"), False),
+        (("L1 Category", "L2 Category", "L3 Category"), False),
+        (("Category 1", "Category 2", "Category 3"), True),
+    ],
+    ids=["numbers", "numbers from nought", "levels before the name", "somebody says which is the category"],
+)
+def test_columns_of_levels_are_one_path(
+    tmp_path: Path, ending: str, names: tuple[str, str, str], is_said: bool
+) -> None:
     rows = [
         {"product_id": f"p{n}", "uri": f"{n}.jpg", **dict(zip(names, levels, strict=True))}
         for n, (*levels, _) in enumerate(LEVELS)
     ]
-    path = tmp_path / f"m.{ending}"
-    if ending == "parquet":
-        pq.write_table(pa.Table.from_pylist([{k: v or None for k, v in row.items()} for row in rows]), path)
-    elif ending == "jsonl":
-        lines_of(path, *rows)
-    else:
-        path.write_text("\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]))
-    found = [row.attributes for row in checked(path, *settings).rows]
-    assert [one.get("category") for one in found] == [
-        levels[0] or None if settings else expected for *levels, expected in LEVELS
-    ], "unless somebody says which column it is"
+    settings = [f"catalog.columns.category={names[0]}"] if is_said else []
+    found = [row.attributes for row in checked(manifest_of(tmp_path / f"m.{ending}", rows), *settings).rows]
+    expected = [(levels[0] or None) if is_said else path for *levels, path in LEVELS]
+    assert [one.get("category") for one in found] == expected
     assert [[one.get(name, "") for name in names] for one in found] == [levels for *levels, _ in LEVELS]
 
 
 @pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
 def test_categories_side_by_side_are_no_levels(tmp_path: Path, ending: str) -> None:
-    """What a thing is, in which room and when; of departments by who wears it, what it is is the narrower."""
-    kinds, rooms, seasons = ("Armchair", "Bed", "Desk", "Lamp", "Rug"), ("Bedroom", "Office"), ("Summer",)
-    names = ("Category 1", "Category 2", "Category 3")
+    kinds, rooms = ("Armchair", "Bed", "Desk", "Lamp", "Rug"), ("Bedroom", "Office")
     rows = [
-        dict(
-            zip(
-                ("product_id", "uri", *names),
-                (f"p{n}", f"{n}.jpg", kinds[n % 5], rooms[n % 2], seasons[0]),
-                strict=True,
-            )
-        )
+        {
+            "product_id": f"p{n}",
+            "uri": f"{n}.jpg",
+            "Category 1": kinds[n % 5],
+            "Category 2": rooms[n % 2],
+            "Category 3": "Summer",
+        }
         for n in range(20)
     ]
-    path = tmp_path / f"m.{ending}"
-    if ending == "parquet":
-        pq.write_table(pa.Table.from_pylist(rows), path)
-    elif ending == "jsonl":
-        lines_of(path, *rows)
-    else:
-        path.write_text("\n".join([",".join(rows[0]), *(",".join(row.values()) for row in rows)]))
-    found = checked(path)
+    found = checked(manifest_of(tmp_path / f"m.{ending}", rows))
     assert {row.attributes["category"] for row in found.rows} == set(kinds)
     assert any("no levels of a category" in line and "'Category 2', 'Category 3'" in line for line in found.lines)

@@ -31,5 +31,5 @@ def with_levels(columns: Columns, rows: Iterable[Mapping[str, Any]]) -> Columns:
             break
         n_levels = level
     others = columns.narrower[n_levels:]
-    note = f"no levels of a category, because they have fewer values than it: {listed(others)}"
+    note = f"no levels of a category, because one has fewer values than the one before: {listed(others)}"
     return replace(columns, narrower=columns.narrower[:n_levels], notes=(*columns.notes, *([note] if others else ())))
